@@ -26,10 +26,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
+from service.ledger.message_class import MessageClass
 from service.messages.lint import wording
 from service.messages.lint.draft import draft
 from service.messages.lint.lint import lint
-from service.messages.policy import SCAM_TEXTS, MessageClass, TextSender
+from service.messages.policy import SCAM_TEXTS, TextSender
 from service.messages.template import load_library
 
 CORPUS = Path(__file__).parent / "data" / "lint-corpus"

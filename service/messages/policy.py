@@ -16,8 +16,6 @@ from service.errors import Invalid
 Level = Literal["block", "review", "warn"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
-MessageClass = Literal["public_interest", "service", "warning"]
-
 LISTS = ("hotlines", "protected_names", "link_hosts")
 """The lists of a policy, each of plain words."""
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.accounts.people.model import User
+from service.ledger.message_class import MessageClass
 from service.messages.lint.lint import of_level
 from service.messages.lint.verdict import judge
-from service.messages.policy import MessageClass
 from service.messages.store import NewVersion, TemplateInfo, template_insert, template_texts
 from service.messages.template import Starter, load_library
 from service.storage.postgres import Connection

@@ -6,8 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from service.errors import Conflict, NotFound
+from service.ledger.message_class import MessageClass
 from service.messages.lint.lint import Finding
-from service.messages.policy import MessageClass
 from service.storage import sql
 from service.storage.postgres import Connection, Record, UniqueViolation, one
 

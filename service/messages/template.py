@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from service.coding import parts
 from service.errors import Invalid, Misconfigured
-from service.messages.policy import MessageClass
+from service.ledger.message_class import MessageClass
 from service.messages.value_kinds import Allowed, read_variable
 
 MAX_VARIABLES = 6

@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.errors import Conflict, Invalid
+from service.ledger.message_class import CLASSES, WARNING
 
 COUNTY = "county"
 """The lead: its administrators see and manage all departments."""
@@ -36,8 +37,6 @@ PARENTS = {"school": frozenset({"education"}), "college": frozenset({"school"})}
 """Whose parent must be of a certain kind: schools stand under the education bureau, colleges under
 their school. Anything else may stand under anything."""
 
-WARNING = "warning"
-CLASSES = ("public_interest", "service", WARNING)
 POLICE = "police"
 """Who dissuades victims: only they may send warnings (Anti-Telecom and Online Fraud Law, article
 34)."""

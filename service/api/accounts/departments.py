@@ -38,6 +38,7 @@ from service.channels.config.extension import check_room
 from service.channels.config.store import existing_channels, readable_channels
 from service.channels.contract.maintenance import day_of, month_of, year_of
 from service.errors import Invalid
+from service.ledger.message_class import MessageClass
 from service.messages import signature_changes, signature_store
 from service.storage.locks import lock_extensions
 
@@ -46,7 +47,6 @@ DepartmentKind = Literal[
     "town", "school", "college", "carrier", "department",
 ]  # fmt: skip
 Carrier = Literal["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
-MessageClass = Literal["public_interest", "service", "warning"]
 Weight = Annotated[
     Int,
     Field(ge=1, le=100, description="How much it counts beside others when a channel is shared."),

@@ -20,7 +20,7 @@ from service.audience.segments.segment_uses import refers_to
 from service.audience.segments.segment_words import fold
 from service.campaigns.audience.preview import Preview, check_rule, preview_rule, read_rule
 from service.errors import Conflict
-from service.messages.policy import MessageClass
+from service.ledger.message_class import MessageClass
 from service.storage.locks import lock_segments
 
 _EXAMPLE = '身份 = 财务人员 且 年龄 >= 60; area = "旌阳镇" and role in (finance, owner)'

@@ -33,6 +33,7 @@ from service.audience.suppressions.suppression_entries import bounds_of, write_d
 from service.audience.suppressions.suppression_entry_store import SuppressionEntry
 from service.audience.suppressions.suppression_store import NewSuppression, SuppressionFilter
 from service.errors import Invalid, NotFound
+from service.ledger.message_class import WARNING, MessageClass
 from service.storage.locks import lock_suppressions
 
 MAX_PHONES = 1_000
@@ -41,7 +42,6 @@ MOST_OF_ONE = 1_000
 """More departments than that do not stop their notices to one number."""
 LIST_OCTETS = 4 * 1024 * 1024
 
-MessageClass = Literal["public_interest", "service", "warning"]
 SuppressionReason = Literal["opted_out", "protected", "dead_number", "complaint"]
 
 
@@ -81,7 +81,7 @@ class _Terms(Body):
 
     @model_validator(mode="after")
     def _refusable(self) -> "_Terms":
-        if self.reason == "opted_out" and "warning" in (self.classes or ()):
+        if self.reason == "opted_out" and WARNING in (self.classes or ()):
             raise ValueError("nobody can opt out of warnings; give another reason or other classes")
         return self
 

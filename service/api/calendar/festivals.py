@@ -30,6 +30,7 @@ from service.campaigns.county.festivals import (
 )
 from service.clock import CHINA
 from service.errors import Invalid
+from service.ledger.message_class import PUBLICITY, MessageClass
 
 DayNumber = Annotated[Int, Field(ge=-FARTHEST, le=FARTHEST)]
 MOST_DAYS = 60
@@ -96,9 +97,7 @@ class AroundBody(Body):
         description="keep: no publicity on the eve and the first day of the Spring Festival; such"
         " a fire moves to the next day.",
     )
-    message_class: Literal["public_interest", "service", "warning"] = Field(
-        default="public_interest", alias="class"
-    )
+    message_class: MessageClass = Field(default=PUBLICITY, alias="class")
     rule: Line | None = Field(default=None, description="The segment's, if there is one.")
 
     @model_validator(mode="after")

@@ -25,9 +25,9 @@ from service.campaigns.calendar.hours import HourRules
 from service.campaigns.calendar.notice import read_notice
 from service.campaigns.county import county_settings
 from service.clock import CHINA
+from service.ledger.message_class import PUBLICITY, RefusableClass
 
 Year = Annotated[Int, Field(ge=2000, le=2199)]
-QuietClass = Literal["public_interest", "service"]
 VersionNumber = Annotated[
     Int | None, Field(ge=0, description="The one that was read: refused if it is old by now (409).")
 ]
@@ -50,7 +50,7 @@ class QuietBody(Body):
     first: Day
     last: Day
     hours: HourSpans = Field(default=list(ALL_DAY))
-    classes: list[QuietClass] = Field(default=["public_interest"], min_length=1)
+    classes: list[RefusableClass] = Field(default=[PUBLICITY], min_length=1)
     binding: bool = Field(default=True, description="Also for plans that send on quiet days.")
 
 
@@ -144,7 +144,7 @@ class ClassHoursBody(Body):
 class HourRulesBody(Body):
     """The county's hours by class and by audience, whole; and why they change."""
 
-    classes: dict[QuietClass, ClassHoursBody]
+    classes: dict[RefusableClass, ClassHoursBody]
     audiences: dict[Literal["elderly", "parents"], HourSpans]
     reason: Line
     version: VersionNumber = None

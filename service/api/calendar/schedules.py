@@ -29,6 +29,7 @@ from service.campaigns.core.model import Campaign
 from service.campaigns.core.plan_warnings import notes_of, repeat_notes
 from service.campaigns.plans import planning, sequence_store
 from service.dispatch.limits.caps import list_caps
+from service.ledger.message_class import PUBLICITY, MessageClass
 from service.reports.interruptions import Others, explain_fire
 
 Hour = Annotated[str, Field(pattern=r"^\d\d:\d\d$")]
@@ -193,9 +194,7 @@ class SchedulePreviewBody(Body):
     """A schedule to be tried; the class and the rule decide which hours of the county apply."""
 
     schedule: ScheduleBody
-    message_class: Literal["public_interest", "service", "warning"] = Field(
-        default="public_interest", alias="class"
-    )
+    message_class: MessageClass = Field(default=PUBLICITY, alias="class")
     rule: Text | None = Field(default=None, description="The segment's, if there is one.")
     count: Annotated[Int, Field(ge=1, le=100)] = SHOWN
 

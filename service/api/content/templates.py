@@ -26,11 +26,12 @@ from service.campaigns.audience.text_preview import PreviewedText, read_by
 from service.channels.config.store import readable_channels
 from service.channels.trial.split_preview import Cutter
 from service.errors import Forbidden
+from service.ledger.message_class import PUBLICITY, MessageClass
 from service.messages import store
 from service.messages.lint.lint import Finding, lint
 from service.messages.lint.lint_store import policy_get
 from service.messages.lint.verdict import judge
-from service.messages.policy import MessageClass, TextSender, digits
+from service.messages.policy import TextSender, digits
 from service.messages.template import check, fills, measure, sample_values, variables
 from service.messages.text_approval import approve_text
 
@@ -49,7 +50,7 @@ class TemplateBody(TextBody):
     """A template to be made."""
 
     name: Line
-    message_class: MessageClass = Field(default="public_interest", alias="class")
+    message_class: MessageClass = Field(default=PUBLICITY, alias="class")
     topic: OptionalLine = ""
     language: Line = "zh"
 
@@ -93,7 +94,7 @@ class ContextBody(Body):
 class LintBody(TextBody):
     """A text to be checked, perhaps with the values of its variables."""
 
-    message_class: MessageClass = Field(default="public_interest", alias="class")
+    message_class: MessageClass = Field(default=PUBLICITY, alias="class")
     values: dict[Line, VariableValue] | None = Field(default=None, max_length=MOST_VALUES)
     context: ContextBody | None = Field(
         default=None,

@@ -9,9 +9,10 @@ from pydantic import Field
 from service.api.http.call import Call
 from service.api.http.schema import Body, Instant, Int, Line, Out, QueryString
 from service.dispatch.limits import caps
-from service.dispatch.limits.caps import CapLimits, CappedClass, Caps
+from service.dispatch.limits.caps import CapLimits, Caps
 from service.dispatch.limits.caps_store import KEPT
 from service.errors import Forbidden
+from service.ledger.message_class import RefusableClass
 
 Most = Annotated[Int, Field(ge=1, le=KEPT)]
 
@@ -25,7 +26,7 @@ class CapsQuery(QueryString):
 class CapsBody(Body):
     """The caps of a class from now on; null: no such cap."""
 
-    message_class: CappedClass = Field(alias="class")
+    message_class: RefusableClass = Field(alias="class")
     per_day: Most | None = Field(description="In any 24 hours.")
     per_week: Most | None = Field(description="In any 7 days.")
     per_month: Most | None = Field(description="In any 30 days.")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
@@ -19,6 +19,7 @@ from service.dispatch.direct import direct_send, direct_store
 from service.dispatch.direct.direct_send import DirectSender, DirectText, Named
 from service.dispatch.failover.channel_monitor import limits_of
 from service.errors import Conflict, Invalid, NotFound
+from service.ledger.message_class import NOTICE, MessageClass
 from service.ledger.reasons import Sentence
 from service.ledger.states import MessageState
 from service.messages import store as templates
@@ -45,7 +46,7 @@ class SendBody(Body):
     to: list[Line | RecipientBody] = Field(min_length=1, max_length=MOST_RECIPIENTS)
     template_id: UUID | None = None
     text: Text | None = Field(default=None, min_length=1)
-    message_class: Literal["public_interest", "service", "warning"] | None = Field(
+    message_class: MessageClass | None = Field(
         default=None,
         alias="class",
         description="Of words of your own: service. A template has its own.",
@@ -193,7 +194,7 @@ async def _words(call: Call, body: SendBody) -> DirectText:
     """What is to be said, if the caller may say it."""
     if body.template_id is None:
         call.user.need(Right.SEND_TEXT)
-        return DirectText(body.text or "", body.message_class or "service")
+        return DirectText(body.text or "", body.message_class or NOTICE)
     template = await templates.template_get(call.conn, body.template_id, call.user.scope)
     message_class = template.info.message_class
     if body.message_class not in {None, message_class}:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
-from typing import Literal
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -23,6 +22,7 @@ from service.delivery.uncertain.statement_import import Statement, import_statem
 from service.delivery.uncertain.uncertain import Decision, Skip
 from service.delivery.uncertain.uncertain_store import MessageKey, UncertainFilter
 from service.errors import Invalid, NotFound
+from service.ledger.message_class import MessageClass
 from service.queue import Job
 from service.storage.postgres import Record
 
@@ -30,8 +30,6 @@ MAX_IDS = 1_000
 MAX_SKIPPED = 1_000
 STATEMENT_OCTETS = 32 * 1024 * 1024
 BATCH_LINES = 2_000
-
-MessageClass = Literal["public_interest", "service", "warning"]
 
 
 class DoubtQuery(PageQuery):

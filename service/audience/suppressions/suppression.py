@@ -29,6 +29,7 @@ from service.audience.vocabulary.cells import neutral
 from service.clock import written
 from service.crypto import Keyring
 from service.errors import FileRefused, Forbidden, Invalid
+from service.ledger.message_class import CLASSES, NOTICE, REFUSABLE
 from service.ledger.reasons import SUPPRESSIONS, Reason
 from service.storage.locks import lock_suppressions
 from service.storage.postgres import Connection
@@ -38,16 +39,11 @@ MOST_ROWS = 500_000
 READ_SECONDS = 30.0
 """How long its rows may take to read, once it is unpacked."""
 
-REFUSABLE = ("public_interest", "service")
-"""The classes that a person may refuse; a warning goes to everybody whom it concerns."""
-
-CLASSES = (*REFUSABLE, "warning")
-
 
 NOTE = "suppression_note"
 """The kind of field that a person's note is encrypted as."""
 
-NOTICES = ("service",)
+NOTICES = (NOTICE,)
 """The class of a department's work notices, the only one that is refused of one alone."""
 
 
@@ -72,7 +68,7 @@ def whose_notices(
         Invalid: a department is named, and nobody refuses its notices.
         Forbidden: it is not the user's own.
     """
-    refused = reason == Reason.OPTED_OUT and "service" in classes
+    refused = reason == Reason.OPTED_OUT and NOTICE in classes
     if department_id is None:
         return user.scope if refused else None
     if not refused:

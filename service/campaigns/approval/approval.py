@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from service.accounts.departments.department import POLICE
 from service.accounts.departments.department_store import check_signature, get_permits
 from service.accounts.people.model import By, Right, User
 from service.accounts.people.second_person import need_second_person
@@ -42,13 +43,12 @@ from service.campaigns.plans.planning import fires_ahead, load
 from service.campaigns.plans.sequence import has_fired_for_good, plan_anew, steps_remain
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid
+from service.ledger.message_class import WARNING
 from service.messages.signature import head
 from service.messages.store import Template, record_read, template_get
 from service.messages.template import unfilled_problem
 from service.messages.text_approval import check_read
 from service.storage.postgres import Connection
-
-WARNING, POLICE = "warning", "police"
 
 
 async def submit(

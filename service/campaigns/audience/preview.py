@@ -22,11 +22,10 @@ from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.schedule import Schedule, validity_end
 from service.channels.routing.route_store import list_lanes
 from service.crypto import Keyring
+from service.ledger.message_class import PUBLICITY
 from service.ledger.reasons import Reason
 from service.messages.template import render, sample_values
 from service.storage.postgres import Connection, Record
-
-PUBLICITY = "public_interest"
 
 
 @dataclass(frozen=True, slots=True)

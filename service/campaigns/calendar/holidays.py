@@ -17,9 +17,9 @@ from importlib.resources import files
 from typing import Any
 
 from service.errors import Invalid
+from service.ledger.message_class import NOTICE, PUBLICITY
 
 ALL_DAY = (("00:00", "24:00"),)
-PUBLICITY = "public_interest"
 _DAY = timedelta(days=1)
 
 
@@ -252,7 +252,7 @@ def _built_in_quiet(day: date) -> Iterator[Quiet]:
     if first is not None and day == first - _DAY:
         yield Quiet(EVE, day, day, binding=False)
         evening = (("18:00", "24:00"),)
-        yield Quiet(EVE_EVENING, day, day, evening, (PUBLICITY, "service"))
+        yield Quiet(EVE_EVENING, day, day, evening, (PUBLICITY, NOTICE))
     if first is not None and day == first:
         yield Quiet(NEW_YEAR, day, day, binding=False)
     if (day.month, day.day) in {(6, 7), (6, 8)}:

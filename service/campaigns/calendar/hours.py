@@ -17,12 +17,12 @@ from service.audience.segments.segment import And, Comparison, Rule, parse
 from service.campaigns.calendar.holidays import Holidays
 from service.clock import CHINA
 from service.errors import Invalid
+from service.ledger.message_class import NOTICE, PUBLICITY, WARNING
 
 DayHours = Sequence[Sequence[str]]
 Spans = tuple[tuple[str, str], ...]
 Minutes = list[tuple[int, int]]
 
-EXEMPT = "warning"
 HORIZON = timedelta(days=62)
 """Further ahead nobody looks for the next opening."""
 
@@ -57,12 +57,12 @@ class HourRules:
 
     classes: Mapping[str, ClassHours] = field(
         default_factory=lambda: {
-            "public_interest": ClassHours(
+            PUBLICITY: ClassHours(
                 (("08:00", "20:00"),),
                 (("08:00", "21:30"),),
                 (("09:00", "11:30"), ("14:30", "19:00")),
             ),
-            "service": ClassHours((("08:00", "21:30"),), (("08:00", "21:30"),)),
+            NOTICE: ClassHours((("08:00", "21:30"),), (("08:00", "21:30"),)),
         }
     )
     audiences: Mapping[str, Spans] = field(
@@ -192,7 +192,7 @@ class County:
 
     def _find_spans(self, day: date, terms: HourTerms) -> Minutes:
         hours = self.rules.classes.get(terms.message_class)
-        if hours is None or terms.message_class == EXEMPT:
+        if hours is None or terms.message_class == WARNING:
             return [(0, 24 * 60)]
         spans = sorted(minutes_of(hours.limit if terms.beyond else hours.allowed))
         theirs = self.rules.audiences.get(terms.audience or "")
@@ -211,7 +211,7 @@ class County:
 
     def is_open(self, now: datetime, terms: HourTerms) -> bool:
         """Whether texts may leave now."""
-        return terms.message_class == EXEMPT or (
+        return terms.message_class == WARNING or (
             is_open(now, terms.hours, terms.zone) and self._allows(now, terms)
         )
 

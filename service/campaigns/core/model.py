@@ -17,8 +17,8 @@ from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.core.safety import UNSET, Safety
 from service.campaigns.core.texts import BoundText, Further, LintVerdict, MoreText, is_sequence
 from service.errors import Conflict
+from service.ledger.message_class import MessageClass
 from service.messages.lint.lint import Finding
-from service.messages.policy import MessageClass
 
 PENDING = timedelta(days=7)
 """How long a submitted campaign may wait for its approval."""

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.campaigns.calendar.fires import Fire
-from service.campaigns.calendar.hours import EXEMPT, County, HourTerms, intersect, minutes_of
+from service.campaigns.calendar.hours import County, HourTerms, intersect, minutes_of
 from service.campaigns.core.model import Campaign, State
 from service.clock import CHINA
+from service.ledger.message_class import WARNING
 from service.ledger.reasons import Reason
 
 SAME_TEXT_WITHIN = timedelta(days=30)
@@ -105,7 +106,7 @@ def _words_of(causes: Sequence[Mapping[str, Any]]) -> str:
 def _hour_notes(terms: HourTerms, county: County) -> Iterator[str]:
     rules = county.rules
     hours = rules.classes.get(terms.message_class)
-    if terms.message_class == EXEMPT or hours is None:
+    if terms.message_class == WARNING or hours is None:
         yield "Warnings leave at any hour."
         return
     allowed = hours.limit if terms.beyond else hours.allowed

@@ -37,6 +37,7 @@ from service.campaigns.runs.newcomers import FEW
 from service.campaigns.stops.hold import obstacle
 from service.channels.config.store import existing_channels
 from service.errors import Conflict, Invalid, NotFound
+from service.ledger.message_class import WARNING
 from service.messages.filing import check_filed
 from service.messages.filing_store import required_filings
 from service.storage.postgres import Connection
@@ -221,7 +222,7 @@ async def _check_channels(
     approved = content.plan.channels
     if approved is None or set(channels) <= set(approved):
         return
-    if content.message_class == "warning":
+    if content.message_class == WARNING:
         raise Conflict(
             "other channels of a warning take two approvers: clone the campaign",
             code="needs_campaign",

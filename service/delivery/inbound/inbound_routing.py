@@ -12,6 +12,7 @@ from service.accounts.departments.department import POLICE
 from service.channels.config.extension_store import Owner
 from service.delivery.inbound.inbound_store import Answered
 from service.delivery.inbound.keywords import InboundKind, TextMeaning
+from service.ledger.message_class import NOTICE
 
 
 class InboundState(StrEnum):
@@ -66,7 +67,7 @@ def route(meaning: TextMeaning, to: Addressed, police: UUID | None) -> InboundPl
             department = police or department
         return InboundPlace(department, InboundState.NEW)
     if meaning.kind is InboundKind.OPT_OUT:
-        notice = answered is not None and answered.message_class == "service"
+        notice = answered is not None and answered.message_class == NOTICE
         undecided = notice and not (answered and answered.ends_notices)
         return InboundPlace(department, InboundState.NEW if undecided else InboundState.DONE)
     counted = meaning.kind is InboundKind.ANSWER and answered is not None

@@ -33,6 +33,7 @@ from service.delivery.inbound.replies_store import DueReply, Room
 from service.dispatch.direct import direct
 from service.dispatch.direct.direct import Started
 from service.dispatch.direct.direct_store import NewRun, Recipient
+from service.ledger.message_class import NOTICE
 from service.ledger.reasons import Reason
 from service.messages import signature
 from service.storage.locks import lock_answering
@@ -233,7 +234,7 @@ async def _start(
     new = NewRun(
         kind="reply",
         department_id=voice.department_id,
-        message_class="service",
+        message_class=NOTICE,
         priority="normal",
         text=voice.signature + reply_texts()[voice.kind],
         channels=[voice.channel_id],

@@ -26,6 +26,7 @@ from service.delivery.uncertain.uncertain_store import MessageKey, Settled, Unce
 from service.dispatch.limits import caps_store
 from service.dispatch.retries import reroute
 from service.errors import Conflict
+from service.ledger.message_class import CLASSES
 from service.ledger.reasons import Reason
 from service.storage.locks import lock_fold, lock_folds
 from service.storage.postgres import Connection, Record
@@ -34,8 +35,6 @@ log = logging.getLogger(__name__)
 
 WAIT = timedelta(minutes=10)
 """How long a hand-off is uncertain before a person may decide (docs/uncertain.md)."""
-
-CLASSES = ("public_interest", "service", "warning")
 
 
 class Decision(StrEnum):

@@ -32,6 +32,7 @@ from service.dispatch.direct.direct_bounds_store import DirectTerms
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.direct.direct_values import GivenText
 from service.errors import Conflict, Forbidden, Invalid
+from service.ledger.message_class import NOTICE, WARNING
 from service.ledger.reasons import words_of
 from service.messages.lint.lint import of_level
 from service.messages.lint.lint_store import policy_get, sender_get
@@ -200,7 +201,7 @@ def check_words(words: DirectText) -> None:
         Invalid: names the rule and the remedy.
         Conflict: code `template_not_approved`.
     """
-    if words.message_class == "warning":
+    if words.message_class == WARNING:
         problem = "a warning is sent by a campaign, which two persons release"
         raise Invalid(problem, fields={"class": problem}, code="needs_campaign")
     if words.template_version_id is not None:
@@ -211,7 +212,7 @@ def check_words(words: DirectText) -> None:
                 code="template_not_approved",
             )
         return
-    if words.message_class != "service":
+    if words.message_class != NOTICE:
         problem = (
             "words of your own may only be of the class service; else take an approved template"
         )
@@ -241,7 +242,7 @@ async def _given(conn: Connection, sender: DirectSender, words: DirectText) -> G
 
 async def _check_lint(conn: Connection, sender: DirectSender, text: str) -> None:
     """Refuse words of one's own that lint blocks or doubts, for nobody else reads them."""
-    findings = await judge(conn, sender.department_id, text, "service", unread=True)
+    findings = await judge(conn, sender.department_id, text, NOTICE, unread=True)
     if found := of_level(findings, "block", "review"):
         problem = "; ".join(f"{finding['rule']}: {finding['message']}" for finding in found)
         raise Invalid(problem, fields={"text": problem}, code="text_blocked")

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from service.dispatch.value_check import ValueCheck, ValueRefused
 from service.errors import Invalid
+from service.ledger.message_class import NOTICE
 from service.messages.lint.lint import Finding, lint, of_level
 from service.messages.policy import Policy, TextSender
 from service.messages.template import MAX_VALUE, allowed_values, variables
@@ -110,7 +111,7 @@ class GivenText:
         found = lint(
             self.text,
             values,
-            message_class="service",
+            message_class=NOTICE,
             sender=self.sender,
             policy=self.policy,
             weights={},

@@ -30,6 +30,7 @@ from service.dispatch.direct import direct
 from service.dispatch.direct.direct_send import VARIABLES
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.errors import Conflict, Invalid
+from service.ledger.message_class import NOTICE
 from service.ledger.reasons import Reason
 from service.storage.postgres import Connection
 
@@ -115,7 +116,7 @@ async def service_hours(conn: Connection, now: datetime) -> datetime:
         Conflict: these hours are over.
     """
     county = await load_county(conn)
-    terms = HourTerms(DEFAULT_HOURS, CHINA, "service")
+    terms = HourTerms(DEFAULT_HOURS, CHINA, NOTICE)
     if not county.is_open(now, terms):
         opens = county.next_opening(now, terms).astimezone(CHINA)
         raise Conflict(
@@ -142,7 +143,7 @@ async def _send(
     new = NewRun(
         kind="reply",
         department_id=actor.department_id,
-        message_class="service",
+        message_class=NOTICE,
         priority="urgent",
         text=f"【{bare(department.settings.signature or department.name)}】{TEXT}",
         channels=[recipient.channel_id] if recipient.channel_id is not None else [],

@@ -16,7 +16,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 from uuid import UUID
 
 from service.accounts.people.model import By
@@ -26,12 +25,11 @@ from service.dispatch.limits import caps_store
 from service.dispatch.limits.caps_store import CappedText
 from service.dispatch.retries.retry import RetryTerms
 from service.errors import Invalid
+from service.ledger.message_class import RefusableClass
 from service.ledger.reasons import Reason
 from service.storage.postgres import Connection, Record
 
 log = logging.getLogger(__name__)
-
-CappedClass = Literal["public_interest", "service"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,9 @@ async def limits_of(conn: Connection, message_class: str) -> CapLimits:
     return known.get(message_class, CapLimits(None, None, None, same_text=True))
 
 
-async def set_caps(conn: Connection, message_class: CappedClass, limits: CapLimits, by: By) -> Caps:
+async def set_caps(
+    conn: Connection, message_class: RefusableClass, limits: CapLimits, by: By
+) -> Caps:
     """Set the caps of a class; marks that begin after this is committed follow them.
 
     Raises:

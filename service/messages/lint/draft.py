@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
+from service.ledger.message_class import PUBLICITY, MessageClass
 from service.messages import template
 from service.messages.lint import obfuscation
-from service.messages.policy import SHIPPED, Level, MessageClass, Policy, TextSender
+from service.messages.policy import SHIPPED, Level, Policy, TextSender
 
 QUOTED = "\ufffc"
 """Stands in a sentence for a quotation that is read by itself."""
@@ -121,7 +122,7 @@ class Draft:
     values: Mapping[str, str] | None
     body: str
     origins: tuple[int, ...]
-    message_class: MessageClass = "public_interest"
+    message_class: MessageClass = PUBLICITY
     sender: TextSender | None = None
     policy: Policy = SHIPPED
     audience: DraftAudience | None = None
@@ -152,7 +153,7 @@ class Draft:
 def draft(
     text: str,
     values: Mapping[str, str] | None,
-    message_class: MessageClass = "public_interest",
+    message_class: MessageClass = PUBLICITY,
     sender: TextSender | None = None,
     policy: Policy = SHIPPED,
     audience: DraftAudience | None = None,

@@ -9,6 +9,7 @@ never replaces the second person.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypedDict
 
+from service.ledger.message_class import PUBLICITY, MessageClass
 from service.messages.lint import (
     lint_contacts,
     lint_facts,
@@ -20,15 +21,7 @@ from service.messages.lint import (
 from service.messages.lint.draft import Draft, DraftAudience, Hit, draft
 from service.messages.lint.similarity import most_alike
 from service.messages.lint.stance import pressed, warns
-from service.messages.policy import (
-    RULE_INFO,
-    SCAM_TEXTS,
-    SHIPPED,
-    Level,
-    MessageClass,
-    Policy,
-    TextSender,
-)
+from service.messages.policy import RULE_INFO, SCAM_TEXTS, SHIPPED, Level, Policy, TextSender
 
 HONEST_BELOW, FIRMLY_HONEST_BELOW = 0.0, -2.5
 """A text whose wording scores less is worded like honest ones."""
@@ -65,7 +58,7 @@ def lint(
     text: str,
     values: Mapping[str, str] | None = None,
     *,
-    message_class: MessageClass = "public_interest",
+    message_class: MessageClass = PUBLICITY,
     sender: TextSender | None = None,
     policy: Policy = SHIPPED,
     audience: DraftAudience | None = None,

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import date
 
+from service.ledger.message_class import NOTICE, PUBLICITY, WARNING
 from service.messages import template
 from service.messages.lint import lint_contacts
 from service.messages.lint.draft import Draft, Hit, Sentence, closed
@@ -96,7 +97,7 @@ _FALSE = (
 
 def advertising(draft: Draft) -> Iterator[Hit]:
     """R12: no advertising in what is sent for the public good."""
-    if draft.message_class == "service":
+    if draft.message_class == NOTICE:
         return
     for sentence in draft.sentences:
         for match in _ADVERTISING.finditer(sentence.text):
@@ -227,7 +228,7 @@ def case_facts(draft: Draft) -> Iterator[Hit]:
                 "受害人“{}”可能被认出，请删去姓名和村、社区",
                 "a victim ({}) may be recognised; leave out the name and the place",
             )
-        if draft.message_class != "service":
+        if draft.message_class != NOTICE:
             yield from _small_counts(sentence)
 
 
@@ -274,7 +275,7 @@ def facts(draft: Draft) -> Iterator[Hit]:
 
 def purpose(draft: Draft) -> Iterator[Hit]:
     """R23: warnings are the police's; public interest neither recruits, canvasses nor sells."""
-    if draft.message_class == "warning":
+    if draft.message_class == WARNING:
         if draft.sender is not None and draft.sender.kind != "police":
             yield Hit(
                 "block",
@@ -283,7 +284,7 @@ def purpose(draft: Draft) -> Iterator[Hit]:
                 "only the police send warnings; make it a public-interest text",
             )
         return
-    if draft.message_class != "public_interest":
+    if draft.message_class != PUBLICITY:
         return
     for sentence in draft.sentences:
         for match in _OFFERS.finditer(sentence.text):

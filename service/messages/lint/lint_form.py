@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from service.coding import parts
+from service.ledger.message_class import WARNING
 from service.messages import template
 from service.messages.lint import lint_contacts, obfuscation
 from service.messages.lint.draft import Draft, Hit
@@ -259,7 +260,7 @@ def opt_out(draft: Draft) -> Iterator[Hit]:
     plain, places = draft.plain
     found = list(_TAIL.finditer(plain))
     for count, match in enumerate(found):
-        if draft.message_class == "warning":
+        if draft.message_class == WARNING:
             fault = ("预警不带退订语，请删除", "a warning carries no opt-out words; take them out")
         elif count:
             fault = (

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
+from service.ledger.message_class import NOTICE
 from service.messages.lint.draft import closed
 from service.messages.lint.lint import Finding, lint, of_level
 from service.messages.policy import Policy, TextSender, for_unread_words
@@ -32,7 +33,7 @@ def value_findings(
     found = lint(
         _ALONE,
         {"值": value},
-        message_class="service",
+        message_class=NOTICE,
         sender=sender,
         policy=for_unread_words(policy),
         weights={},

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from service.ledger.message_class import MessageClass
 from service.messages.lint import lint_store
 from service.messages.lint.draft import DraftAudience
 from service.messages.lint.lint import Finding, lint
-from service.messages.policy import MessageClass, for_unread_words
+from service.messages.policy import for_unread_words
 from service.messages.signature import head
 from service.storage.postgres import Connection
 

@@ -5,8 +5,9 @@ Each honest text stands beside a scam that is worded alike and must stay stopped
 
 import pytest
 
+from service.ledger.message_class import MessageClass
 from service.messages.lint.lint import lint, of_level
-from service.messages.policy import MessageClass, TextSender
+from service.messages.policy import TextSender
 
 SIGNED = "【旌德县反诈中心】"
 POLICE = TextSender("旌德县反诈中心", "police", frozenset({"旌德县反诈中心"}))

@@ -7,8 +7,9 @@ honest text has stays blocked.
 
 import pytest
 
+from service.ledger.message_class import MessageClass
 from service.messages.lint.lint import lint, of_level
-from service.messages.policy import MessageClass, TextSender, policy_from
+from service.messages.policy import TextSender, policy_from
 
 NAME = "旌德县公安局"
 POLICE = TextSender(NAME, "police", frozenset({NAME}), frozenset({"05630600110"}))
