@@ -1,12 +1,12 @@
-"""Whose turn it is on a channel: classes by priority with a floor, departments by weight (pure).
+"""Whose turn it is on a channel: priorities with a floor, departments by weight (pure).
 
-Within a class it is start-time fair queueing: each department has a virtual time, the parts that
-it had divided by its weight, and the one that is furthest behind comes next. A department that
-comes anew begins at the present of its class, the start of the latest turn, so that it neither
+Within a priority it is start-time fair queueing: each department has a virtual time, the parts
+that it had divided by its weight, and the one that is furthest behind comes next. A department that
+comes anew begins at the present of its priority, the start of the latest turn, so that it neither
 waits for those who are ahead nor is given what it did not ask for while it was away.
 
-Between the classes the most urgent comes first, but each lower one that has work is owed a share
-of whatever is handed off meanwhile, and is served as soon as that is a whole part.
+Of the priorities the most urgent comes first, but each lower one that has work is owed a share of
+whatever is handed off meanwhile, and is served as soon as that is a whole part.
 """
 
 import uuid
@@ -14,20 +14,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 FLOOR = 0.05
-"""The share of the hand-off that a class with work gets however much there is of more urgent."""
+"""The share of the hand-off that a priority with work gets however much there is of more urgent."""
 
 LAG = 100.0
 """Parts a unit of weight that a department may be behind the present and still catch up: one that
 could not use its share, for want of connections or by its own pace, does not save it up for ever.
 """
 
-PRIORITIES = ("urgent", "normal", "bulk")
-"""The classes by their number in the slices: 0 is the most urgent."""
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Flow:
-    """The texts of one department in one class. priority: 0 is the most urgent."""
+    """The texts of one department in one priority; 0 is the most urgent."""
 
     priority: int
     department: uuid.UUID
@@ -35,7 +32,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class FlowStanding:
-    """How a department stands in a class of a channel, as all its connections have told.
+    """How a department stands in a priority of a channel, as all its connections have told.
 
     time: virtual time. started: what it was before its last turn.
     """
@@ -83,15 +80,15 @@ class Turns:
             self._present[flow.priority] = max(present, standing.started)
 
     def enter(self, flow: Flow, weight: int) -> None:
-        """A department has work of this class that it had not: it begins at the present."""
+        """A department has work of this priority that it had not: it begins at the present."""
         self._weights[flow] = weight
         self._times[flow] = max(self._times.get(flow, 0.0), self._present.get(flow.priority, 0.0))
 
     def pick(self, waiting: Collection[Flow]) -> Flow:
         """Who comes next of those (at least one) that have something to hand off now."""
-        classes = {flow.priority for flow in waiting}
-        top = min(classes)
-        owed = {p: self._owed.get(p, 0.0) for p in classes if p != top}
+        priorities = {flow.priority for flow in waiting}
+        top = min(priorities)
+        owed = {p: self._owed.get(p, 0.0) for p in priorities if p != top}
         chosen = max(owed, key=lambda p: (owed[p], -p), default=top)
         if chosen != top and owed[chosen] < 1:
             chosen = top
@@ -127,9 +124,9 @@ class Turns:
         present = self._present.get(flow.priority, 0.0)
         return max(self._times.get(flow, present), present - LAG)
 
-    def _owe(self, served: int, parts: int, classes: Collection[int]) -> None:
-        """Count what the lower classes are owed; one without work is owed nothing."""
-        top = min(classes)
-        self._owed = {p: self._owed.get(p, 0.0) for p in classes if p != top}
+    def _owe(self, served: int, parts: int, priorities: Collection[int]) -> None:
+        """Count what the lower priorities are owed; one without work is owed nothing."""
+        top = min(priorities)
+        self._owed = {p: self._owed.get(p, 0.0) for p in priorities if p != top}
         for priority in self._owed:
             self._owed[priority] += FLOOR * parts - (parts if priority == served else 0)

@@ -58,7 +58,7 @@ async def tell(
 
 
 async def standings(conn: Connection, channel_id: int) -> dict[Flow, FlowStanding]:
-    """How every department stands on a channel, by class, with its weight as it is now."""
+    """How every department stands on a channel, by priority, with its weight as it is now."""
     rows = await conn.fetch(
         """
         SELECT s.priority, s.department_id, s.virtual_time, s.started, d.weight

@@ -12,12 +12,13 @@ from datetime import date, datetime
 from service.accounts.people.model import User
 from service.campaigns.calendar.hours import intersect, minutes_of
 from service.clock import CHINA
-from service.dispatch.fair_queue import PRIORITIES, Flow
+from service.dispatch.fair_queue import Flow
 from service.dispatch.forecast.cap_losses import TENS
 from service.dispatch.forecast.channel_queue import lane_of, load_of
 from service.dispatch.forecast.forecast import Load, forecast
 from service.dispatch.handoff import queue_store
 from service.dispatch.limits import quota_store
+from service.ledger.priority import number_of
 from service.reports.calendar import Calendar, CalendarFire, FireKey
 from service.storage.postgres import Connection
 
@@ -181,7 +182,7 @@ def _load(calendar: Calendar, entry: CalendarFire, channel_id: int) -> Load:
     if entry.terms is None:
         raise ValueError("it has fired")
     return Load(
-        Flow(PRIORITIES.index(entry.priority), entry.department_id),
+        Flow(number_of(entry.priority), entry.department_id),
         calendar.departments[entry.department_id].weight,
         float(calendar.parts(entry, channel_id)),
         entry.terms,

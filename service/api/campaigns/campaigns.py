@@ -39,11 +39,11 @@ from service.campaigns.core.texts import MOST_TEXTS
 from service.campaigns.plans import missed, planning
 from service.dispatch.direct.test_send import test_send
 from service.errors import Forbidden
+from service.ledger.priority import Priority
 from service.queue import Job
 
 ChannelId = Annotated[Int, Field(ge=0, le=2**15 - 1)]
 Channels = Literal["auto"] | Annotated[list[ChannelId], Field(min_length=1, max_length=100)]
-Priority = Literal["urgent", "normal", "bulk"]
 OverCap = Literal["defer", "stop"]
 MaxTPS = Annotated[Int, Field(ge=1)]
 

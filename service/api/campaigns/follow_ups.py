@@ -10,7 +10,6 @@ from service.api.campaigns.campaigns import (
     CampaignDetail,
     ChannelId,
     Channels,
-    Priority,
     ReasonBody,
     StartedOut,
     chosen,
@@ -21,6 +20,7 @@ from service.api.http.schema import Body, Line, OptionalLine, Out
 from service.campaigns.core.model import Plan
 from service.campaigns.plans.corrections import correct
 from service.campaigns.runs import follow_up_runs
+from service.ledger.priority import Priority
 from service.queue import Job
 
 

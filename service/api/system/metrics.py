@@ -18,6 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from service.accounts.people.model import Right
 from service.api.http.auth import authenticate
 from service.api.system.backlog_store import Backlog, BacklogCount, read_backlog
+from service.ledger.priority import PRIORITIES
 from service.ledger.states import OPEN_RUNS, RunState
 from service.reports.interruptions import KINDS
 from service.runtime import Runtime
@@ -26,7 +27,6 @@ from service.web import RUNTIME
 READ_SECONDS = 5.0
 """How old the backlog that is shown may be."""
 
-PRIORITIES = ("urgent", "normal", "bulk")
 UNMATCHED = ("parked", "ambiguous", "unreadable")
 RUNS = [state.value for state in RunState if state in OPEN_RUNS]
 

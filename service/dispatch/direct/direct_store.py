@@ -9,8 +9,8 @@ from uuid import UUID
 from service.accounts.keys.key import Mode
 from service.audience.suppressions.suppression_store import stops
 from service.campaigns.audience.exclusion_store import AFTER_STOPS, first_reason, wrong_way
-from service.dispatch.expansion.expand_store import PRIORITY
 from service.ledger.fragments import CANCEL, end
+from service.ledger.priority import number_of
 from service.ledger.reasons import Reason
 from service.ledger.states import UNCANCELLED_RUNS, MessageState, RunState, moving
 from service.storage.locks import lock_run
@@ -210,7 +210,7 @@ async def write_run(
         new.webhook_id,
         new.department_id,
         *_run_values(new),
-        PRIORITY[new.priority],
+        number_of(new.priority),
         one_slice,
     )
     run = one(row)

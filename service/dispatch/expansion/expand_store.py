@@ -7,6 +7,7 @@ from datetime import datetime
 from service.campaigns.audience.audience_source import Whom
 from service.campaigns.audience.exclusion_store import LEFT_OUT, ExclusionTerms, excluded
 from service.ledger.fragments import CANCEL, end
+from service.ledger.priority import number_of
 from service.ledger.reasons import Reason
 from service.ledger.states import MessageState, RunState, moving
 from service.storage.postgres import Connection, Record, one
@@ -20,7 +21,6 @@ FEWEST_ROWS = 50
 WORK_MEMORY = "128MB"
 """What the one statement of an expansion may use at each step before it writes to disk."""
 
-PRIORITY = {"urgent": 0, "normal": 1, "bulk": 2}
 """As slices have it."""
 
 
@@ -206,7 +206,7 @@ async def write_slices(
         SELECT DISTINCT channel_id FROM written
         """,
         run["id"],
-        PRIORITY[run["priority"]],
+        number_of(run["priority"]),
         rows,
         FEWEST_ROWS,
         canary,

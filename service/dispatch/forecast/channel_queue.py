@@ -1,4 +1,4 @@
-"""A channel's queue: what waits by class and department, what holds it, and for how long."""
+"""A channel's queue: what waits by priority and department, what holds it, and for how long."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -10,11 +10,12 @@ from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import County, HourTerms
 from service.channels.contract.maintenance import maintenance_end, next_day, next_month
 from service.channels.contract.model import Channel, Hold
-from service.dispatch.fair_queue import PRIORITIES, Flow
+from service.dispatch.fair_queue import Flow
 from service.dispatch.forecast.forecast import ForecastChannel, Load, forecast
 from service.dispatch.handoff import queue_store
 from service.dispatch.limits import quota_store
 from service.dispatch.limits.pace import channel_limit, lot_size
+from service.ledger.priority import PRIORITIES
 from service.messages.template import variables
 from service.storage.postgres import Connection, Record
 
@@ -36,7 +37,7 @@ class WaitReason:
 
 @dataclass(frozen=True, slots=True)
 class WaitingTexts:
-    """What waits of one class, or of one department in it.
+    """What waits of one priority, or of one department in it.
 
     messages: with those of paused campaigns, which are `paused`. parts: None where a text has
     variables. wait: until the last of it that is not paused has been handed off; None: not
@@ -52,7 +53,7 @@ class WaitingTexts:
 
 @dataclass(frozen=True, slots=True)
 class DepartmentWaiting(WaitingTexts):
-    """What waits of one department in a class."""
+    """What waits of one department in a priority."""
 
     department_id: UUID
     department: str
@@ -60,8 +61,8 @@ class DepartmentWaiting(WaitingTexts):
 
 
 @dataclass(frozen=True, slots=True)
-class ClassWaiting(WaitingTexts):
-    """What waits of a class, over all departments."""
+class PriorityWaiting(WaitingTexts):
+    """What waits of a priority, over all departments."""
 
     priority: str
     departments: list[DepartmentWaiting]
@@ -83,7 +84,7 @@ class ChannelQueue:
     reasons: list[WaitReason]
     day: QuotaUse
     month: QuotaUse
-    classes: list[ClassWaiting]
+    classes: list[PriorityWaiting]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,11 +220,11 @@ def _reasons_of_quota(
         yield WaitReason("quota", next_month(now), "the month's quota is used up")
 
 
-def _of_class(priority: int, items: Sequence[_WaitingRun]) -> ClassWaiting:
+def _of_class(priority: int, items: Sequence[_WaitingRun]) -> PriorityWaiting:
     by_department: dict[UUID, list[_WaitingRun]] = defaultdict(list)
     for item in items:
         by_department[item.load.flow.department].append(item)
-    return ClassWaiting(
+    return PriorityWaiting(
         *_summed(items),
         PRIORITIES[priority],
         [

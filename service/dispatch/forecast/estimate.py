@@ -19,11 +19,12 @@ from service.campaigns.core.model import Campaign
 from service.channels.contract.model import Channel
 from service.channels.routing.route_store import list_lanes
 from service.clock import CHINA
-from service.dispatch.fair_queue import PRIORITIES, Flow
+from service.dispatch.fair_queue import Flow
 from service.dispatch.forecast.channel_queue import Count, lane_of, load_of, rate_of
 from service.dispatch.forecast.forecast import Load, forecast
 from service.dispatch.handoff import queue_store
 from service.dispatch.limits import quota_store
+from service.ledger.priority import number_of
 from service.storage.postgres import Connection
 
 SOON = timedelta(days=1)
@@ -79,7 +80,7 @@ class Estimator:
     ) -> Estimate:
         """Foretell how long a campaign takes to so many people if everything goes as it should."""
         weight = (await get_department(conn, campaign.department_id, None)).settings.weight
-        flow = Flow(PRIORITIES.index(campaign.plan.priority), campaign.department_id)
+        flow = Flow(number_of(campaign.plan.priority), campaign.department_id)
         max_tps = campaign.plan.max_tps
         messages = await self._by_channel(conn, campaign, by_carrier)
         lanes = []

@@ -35,7 +35,6 @@ from service.campaigns.core import store as campaign_store
 from service.campaigns.core.model import ENDED, Campaign
 from service.campaigns.core.texts import next_in_turn
 from service.campaigns.plans import planning, sequence_store
-from service.dispatch.fair_queue import PRIORITIES
 from service.dispatch.forecast import fire_forecast_store
 from service.dispatch.forecast.cap_losses import (
     TENS,
@@ -52,6 +51,7 @@ from service.dispatch.forecast.cap_losses import (
 from service.dispatch.forecast.cap_places import SPANS, Occasion
 from service.dispatch.forecast.fire_forecast_store import MOST_OTHERS, Membership
 from service.dispatch.limits.caps import limits_of
+from service.ledger.priority import number_of
 from service.storage.postgres import Connection, Record
 
 MOST_FIRES = 53
@@ -198,7 +198,7 @@ class _FireTeller:
                     stops=campaign.plan.over_cap == "stop",
                     opening=_opening(county, terms),
                     after=found[0] if one.first else None,
-                    order=PRIORITIES.index(campaign.plan.priority),
+                    order=number_of(campaign.plan.priority),
                 )
             )
         return found
@@ -319,7 +319,7 @@ class _FireTeller:
             stops=run["over_cap"] == "stop",
             opening=_opening(self._county, terms),
             written=True,
-            order=PRIORITIES.index(run["priority"]),
+            order=number_of(run["priority"]),
         )
         is_new = self._is_new(("queued", run["id"]), run["department_id"], [one])
         if is_new:

@@ -125,20 +125,20 @@ def rates_of(rate: float, loads: Collection[Load]) -> dict[Load, float]:
 
 
 def _fair(rate: float, loads: Sequence[Load]) -> dict[Load, float]:
-    classes = sorted({load.flow.priority for load in loads})
-    of_class = dict.fromkeys(classes, FLOOR)
-    of_class[classes[0]] = 1 - FLOOR * (len(classes) - 1)
+    priorities = sorted({load.flow.priority for load in loads})
+    of_priority = dict.fromkeys(priorities, FLOOR)
+    of_priority[priorities[0]] = 1 - FLOOR * (len(priorities) - 1)
     runs: dict[Flow, int] = {}
     weights: dict[Flow, int] = {}
     for load in loads:
         runs[load.flow] = runs.get(load.flow, 0) + 1
         weights[load.flow] = load.weight
-    return {load: rate * _part(load.flow, of_class, weights) / runs[load.flow] for load in loads}
+    return {load: rate * _part(load.flow, of_priority, weights) / runs[load.flow] for load in loads}
 
 
-def _part(flow: Flow, of_class: Mapping[int, float], weights: Mapping[Flow, int]) -> float:
+def _part(flow: Flow, of_priority: Mapping[int, float], weights: Mapping[Flow, int]) -> float:
     whole = sum(w for other, w in weights.items() if other.priority == flow.priority)
-    return of_class[flow.priority] * weights[flow] / whole
+    return of_priority[flow.priority] * weights[flow] / whole
 
 
 def _next_change(

@@ -17,7 +17,7 @@ from service.storage.postgres import Connection, Record, transaction
 MOST_SLICES = 8
 MOST_FLOWS = 64
 """The slices in hand, where those that were taken together count as one; beyond MOST_SLICES only
-of more classes or departments, or more urgent.
+of more priorities or departments, or more urgent.
 """
 
 

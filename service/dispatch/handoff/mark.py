@@ -28,8 +28,8 @@ async def mark(
     works: Sequence[Work],
     batch: Sequence[Message],
 ) -> list[Message]:
-    """Mark messages of these slices, which are of one class and department, and stop the rows that
-    gave none; no two of the messages have the same phone.
+    """Mark messages of these slices, which are of one priority and department, and stop the rows
+    that gave none; no two of the messages have the same phone.
 
     Returns the messages that may leave; what else is to be known is noted in the slices.
     """

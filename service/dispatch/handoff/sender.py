@@ -6,7 +6,7 @@ written; its permit is free again once its result is committed. So a crash leave
 of messages in doubt, and they become `uncertain`, never a second text. What was marked and
 provably not written goes back to `queued`. While one batch is written the next is marked.
 
-A connection works on a slice of each class and department that has any, and they take turns by
+A connection works on a slice of each priority and department that has any, and they take turns by
 `fair_queue`; what is marked leaves in that order, so little is marked ahead of its tokens.
 """
 
@@ -204,8 +204,8 @@ class Sender:
         self._works += claimed
 
     def _next_works(self, now: float) -> list[Work]:
-        """A slice of the class and department whose turn it is, of the run that had the least; if
-        it has few rows, all others like it.
+        """A slice of the priority and department whose turn it is, of the run that had the least;
+        if it has few rows, all others like it.
 
         Empty: there is none, or all wait for their campaigns' own pace.
         """

@@ -24,7 +24,7 @@ FEW_ROWS = 16
 """Slices of direct runs are taken together if they have no more rows."""
 
 TOGETHER = 32
-"""How many of those a connection has in hand of one class and department."""
+"""How many of those a connection has in hand of one priority and department."""
 
 
 class HeldSlice(NamedTuple):
@@ -60,11 +60,11 @@ async def claim_slices(
 ) -> list[Record]:
     """Take the next slice of a running run on this channel, with what is needed to send it; or
     none. If it is a direct run's, of a few rows, then with others like it of the same department
-    and class, until `most` of these are in hand: there may be hundreds a second, of one text each.
+    and priority, until `most` of these are in hand: there may be hundreds a second of one text.
 
     Runs of which the caller holds a slice already are passed over. What is `held` has its turns; so
-    first comes what the caller has nothing of, a class or a department in one, then urgent before
-    normal before bulk, then the department that is furthest behind (see `fair_queue`); within a
+    first comes what the caller has nothing of, a priority or a department in one, then urgent
+    before normal before bulk, then the department that is furthest behind (see `fair_queue`); within a
     department the runs take turns, slice by slice (I11), of those without a campaign the oldest.
     `full`: only what the caller has nothing of, or what is more urgent than something that it has.
     `campaigns_first`: of a department's runs, before its direct ones; for whoever took a direct one
