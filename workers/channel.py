@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from service.channels.contract.model import CARRIERS, Channel, operator_of
+from service.audience.vocabulary.choices import CARRIERS
+from service.channels.contract.model import Channel, operator_of
 from service.delivery.receipts.inbox import Inbox
 from service.delivery.receipts.receipts import recheck
 from service.dispatch.handoff.channel_server import ChannelServer

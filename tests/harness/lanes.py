@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from service.accounts.people.model import By, Role, User
+from service.audience.vocabulary.choices import CARRIERS
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.plans.lifecycle import finish_campaigns
 from service.channels.contract.gateway import Receipt
-from service.channels.contract.model import CARRIERS, Channel
+from service.channels.contract.model import Channel
 from service.channels.contract.outcome import ReceiptState
 from service.channels.routing import route_store
 from service.crypto import Keyring

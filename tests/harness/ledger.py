@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from service.accounts.people.model import Role
+from service.audience.vocabulary.choices import CARRIERS
 from service.channels.config.changes import confirm, create
 from service.channels.config.changes_store import list_proposals
 from service.channels.config.store import insert_channel, parse_settings
-from service.channels.contract.model import CARRIERS, Channel, ChannelSettings
+from service.channels.contract.model import Channel, ChannelSettings
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Pool
 from tests.factories import make_user

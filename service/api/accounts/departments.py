@@ -33,6 +33,7 @@ from service.api.http.schema import (
     QueryString,
 )
 from service.audience.areas.area_store import area_names
+from service.audience.vocabulary.choices import Carrier
 from service.channels.config import extension_store
 from service.channels.config.extension import check_room
 from service.channels.config.store import existing_channels, readable_channels
@@ -46,7 +47,6 @@ DepartmentKind = Literal[
     "county", "police", "education", "finance", "civil_affairs", "market_regulation", "culture",
     "town", "school", "college", "carrier", "department",
 ]  # fmt: skip
-Carrier = Literal["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
 Weight = Annotated[
     Int,
     Field(ge=1, le=100, description="How much it counts beside others when a channel is shared."),

@@ -36,6 +36,7 @@ from service.audience.imports.model import ImportRequest
 from service.audience.numbers.number import REASONS, mask, parse_phone
 from service.audience.rosters import roster_store
 from service.audience.rosters.rosters import day_in_china, put_members
+from service.audience.vocabulary.choices import Carrier
 from service.audience.vocabulary.consent import check_evidence
 from service.audience.vocabulary.fields import SHOWN_FIELDS
 from service.errors import Invalid, NotFound
@@ -44,7 +45,6 @@ MOST_TYPED = 100
 """Tags that are looked at; a person has at most `MOST_TAGS` of them."""
 
 AgeBand = Literal["14-17", "18-25", "26-40", "41-59", "60-69", "70+"]
-Carrier = Literal["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
 Basis = Literal["duty", "contract_hr", "consent", "emergency"]
 
 

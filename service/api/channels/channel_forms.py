@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from service.api.http.schema import Body, Instant, Int, Line, Out, PlainOut
+from service.audience.vocabulary.choices import Carrier
 from service.channels.config.changes import need_begun
 from service.channels.config.extension import room
 from service.channels.config.store import parse_settings
@@ -14,7 +15,6 @@ from service.channels.contract.model import Channel, ChannelSettings, Hold, merg
 from service.channels.contract.registry import check_given, stored_faults
 from service.messages.signature import SignMode
 
-Carrier = Literal["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
 Carriers = Annotated[
     list[Carrier], Field(min_length=1, description="Whose subscribers it reaches.")
 ]

@@ -6,7 +6,6 @@ from typing import Any, Literal
 from pydantic import Field
 
 from service.accounts.people.model import Right
-from service.api.channels.channel_forms import Carrier as Carrier
 from service.api.channels.channel_forms import (
     ChannelBody,
     ChannelOut,

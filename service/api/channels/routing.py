@@ -12,7 +12,6 @@ from pydantic import Field
 
 from service.api.audience.people import note_lookup
 from service.api.campaigns.campaigns import Channels
-from service.api.channels.channels import Carrier
 from service.api.http.call import Call
 from service.api.http.problems import TooLarge
 from service.api.http.schema import Body, Instant, Line, Out, Text
@@ -21,6 +20,7 @@ from service.audience.contacts.contact_store import subscriber_base
 from service.audience.numbers.number import is_synthetic, mask, parse_phone
 from service.audience.numbers.prefix import packaged_prefixes
 from service.audience.numbers.prefix_store import current_prefixes, home_of
+from service.audience.vocabulary.choices import Carrier
 from service.channels.routing import route_store
 from service.channels.routing.carrier_list import CarrierList, read_carrier_list
 from service.channels.routing.route import RoutableChannel, RoutedNumber, explain

@@ -13,6 +13,7 @@ from service.accounts.manage import need_the_county
 from service.accounts.people.proposals import ProposalState, state_of
 from service.api.http.call import Call
 from service.api.http.schema import Body, Instant, Line, Out, QueryString
+from service.audience.vocabulary.choices import Carrier
 from service.errors import Invalid
 from service.messages.lint import lint_changes, lint_store
 from service.messages.lint.lint_changes import Writes
@@ -20,7 +21,7 @@ from service.messages.lint.lint_store import LintChange, LintProposal
 from service.messages.policy import RULE_INFO, Level, Policy, digits, policy_from, weakened
 
 WordList = Annotated[list[Line], Field(max_length=2000)]
-Carrier = Literal["*", "china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
+AnyCarrier = Literal["*", Carrier]
 
 
 class RuleOut(Out):
@@ -83,7 +84,7 @@ class LintPolicyBody(Body):
     link_hosts: WordList | None = Field(
         default=None, description="Domains that departments with links enabled may link to."
     )
-    never_words: dict[Carrier, WordList] | None = None
+    never_words: dict[AnyCarrier, WordList] | None = None
     reason: Line
 
     def changes(self) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Cells with a fixed vocabulary: gender, roles, carrier, yes or no (import rules §9)."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from service.audience.vocabulary.cells import WHITE, is_blank, is_placeholder, text_form
 
@@ -30,7 +31,9 @@ ROLES = {
 }
 """Each role's key and the words that people write for it."""
 
-CARRIERS = {
+Carrier = Literal["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
+
+CARRIERS: Mapping[str, str] = {
     "china_mobile": "中国移动 移动 cmcc",
     "china_unicom": "中国联通 联通 cucc",
     "china_telecom": "中国电信 电信 ctcc",
@@ -39,7 +42,7 @@ CARRIERS = {
 """Each carrier's key and the words that people write for it."""
 
 
-def _words(table: dict[str, str]) -> dict[str, str]:
+def _words(table: Mapping[str, str]) -> dict[str, str]:
     return {word: key for key, words in table.items() for word in (key, *words.split())}
 
 

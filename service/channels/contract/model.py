@@ -26,7 +26,6 @@ _ORDINARY = re.compile(r"[A-Za-z]?[a-z]+|[A-Z]+|[0-9]+")
 _AS_A_VALUE = r"(?:(?<=[='\"“‘「])|(?<=:)(?=[^\s]+@)){0}(?![A-Za-z0-9])"
 """A secret shorter than this is no secret, and blotting it out would blot out words."""
 
-CARRIERS = ("china_mobile", "china_unicom", "china_telecom", "china_broadnet")
 
 PROVIDERS = frozenset({"http", "twilio"})
 """Kinds that lead to a provider between us and the carriers, unless it is said otherwise."""

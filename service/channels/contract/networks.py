@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 
+from service.audience.vocabulary.choices import CARRIERS
 from service.channels.contract.address_check import AllowedAddresses, Network
-from service.channels.contract.model import CARRIERS, Channel, operator_of
+from service.channels.contract.model import Channel, operator_of
 from service.errors import Misconfigured
 
 SIMULATED, OTHERS = "simulated", "others"

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import product
 
-from service.channels.contract.model import CARRIERS
+from service.audience.vocabulary.choices import CARRIERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from service.channels.contract.model import CARRIERS
+from service.audience.vocabulary.choices import CARRIERS
 from service.channels.routing.route import RoutableChannel, elsewhere
 from service.channels.routing.route_store import list_lanes
 from service.dispatch.failover import failover_store

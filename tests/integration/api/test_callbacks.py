@@ -20,10 +20,11 @@ from service.api.channels import callbacks
 from service.api.http.problems import as_problem
 from service.api.openapi import document
 from service.api.routes import CALLBACKS, OPS, PREFIX
+from service.audience.vocabulary.choices import CARRIERS
 from service.channels.config.changes import confirm, create
 from service.channels.config.changes_store import list_proposals
 from service.channels.config.store import insert_channel, parse_settings
-from service.channels.contract.model import CARRIERS, Channel, ChannelSettings
+from service.channels.contract.model import Channel, ChannelSettings
 from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts
 from service.queue import Job, queue_name

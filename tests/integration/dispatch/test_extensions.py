@@ -12,8 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from service.accounts.departments.department_store import end_registration, register
+from service.audience.vocabulary.choices import CARRIERS
 from service.channels.config.store import insert_channel, parse_settings
-from service.channels.contract.model import CARRIERS, Channel, ChannelSettings
+from service.channels.contract.model import Channel, ChannelSettings
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.inbound.inbound import read_inbound

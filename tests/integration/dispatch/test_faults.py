@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from service.audience.vocabulary.choices import CARRIERS
 from service.channels.config.store import get_hold, insert_channel, parse_settings
-from service.channels.contract.model import CARRIERS, ChannelSettings
+from service.channels.contract.model import ChannelSettings
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts, sweep_parked

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from service.audience.vocabulary.choices import CARRIERS
 from service.channels.config.store import insert_channel, parse_settings, update_channel
-from service.channels.contract.model import CARRIERS, Channel, ChannelSettings
+from service.channels.contract.model import Channel, ChannelSettings
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts import id_forms

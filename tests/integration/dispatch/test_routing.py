@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from service.audience.vocabulary.choices import CARRIERS
 from service.channels.config.store import hold_channel
-from service.channels.contract.model import CARRIERS, Channel, Hold
+from service.channels.contract.model import Channel, Hold
 from service.channels.routing import route_store
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from service.audience.areas.area_store import load_areas
+from service.audience.vocabulary.choices import CARRIERS
 from service.channels.config.store import insert_channel, parse_settings
-from service.channels.contract.model import CARRIERS, ChannelSettings
+from service.channels.contract.model import ChannelSettings
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.direct import direct

@@ -18,8 +18,9 @@ from redis.asyncio import Redis
 from service.api.channels import callbacks
 from service.api.http.problems import as_problem
 from service.api.routes import CALLBACKS, PREFIX
+from service.audience.vocabulary.choices import CARRIERS
 from service.channels.config.store import insert_channel, parse_settings
-from service.channels.contract.model import CARRIERS, ChannelSettings
+from service.channels.contract.model import ChannelSettings
 from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts
 from service.dispatch.expansion.expand import expand_run

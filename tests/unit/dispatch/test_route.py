@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.contract.model import CARRIERS, operator_of
+from service.audience.vocabulary.choices import CARRIERS
+from service.channels.contract.model import operator_of
 from service.channels.routing.route import (
     RoutableChannel,
     RoutedNumber,
