@@ -8,6 +8,7 @@ from service.accounts.people.model import By, User
 from service.crypto import Keyring
 from service.delivery.receipts.unmatched_store import OCTETS
 from service.errors import Conflict, NotFound
+from service.ledger.message_id import message_id
 from service.privacy import store
 from service.privacy.lookups import REASON, note_lookup
 from service.privacy.store import Disclosure
@@ -47,7 +48,7 @@ async def unmask_message(
     """
     run_id, no = message
     row = await store.find_message(conn, run_id, no, user.scope)
-    return await _unmask(conn, keyring, user, ("message", f"{run_id}.{no}"), row, by)
+    return await _unmask(conn, keyring, user, ("message", message_id(run_id, no)), row, by)
 
 
 async def unmask_inbound(

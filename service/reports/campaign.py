@@ -4,5 +4,3 @@ All figures come from the ledger, as a run's report has them, so target = Σ sta
 week begins on Monday in China, and a run belongs to the week in which it fired. What a run sends
 again is a row of its own, so that nobody is taken for two people in the row of a fire.
 """
-
-

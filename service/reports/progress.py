@@ -13,6 +13,7 @@ from service.audience.areas.area_store import area_names
 from service.audience.numbers.number import mask
 from service.crypto import Keyring
 from service.errors import NotFound
+from service.ledger.message_id import message_id
 from service.ledger.states import MessageState
 from service.reports import store
 from service.storage.postgres import Connection, Record
@@ -118,7 +119,7 @@ def _message(row: Record, attempts: list[Record], keyring: Keyring) -> dict[str,
     shown = ("no", "state", "reason", "code", "carrier", "area_code", "attempt", "part_count")
     instants = ("marked_at", "submitted_at", "final_at")
     return {
-        "id": f"{row['run_id']}.{row['no']}",
+        "id": message_id(row["run_id"], row["no"]),
         "phone": mask(keyring.decrypt("phone", cipher)) if cipher is not None else None,
         **{name: row[name] for name in shown + instants},
         "attempts": [dict(attempt) for attempt in attempts],

@@ -15,14 +15,15 @@ from service.clock import CHINA
 from service.dispatch.failover.circuit_breaker import BreakerLimits
 from service.dispatch.failover.health import ChannelCounts, total
 from service.dispatch.failover.health_store import recent_reports
+from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Sentence, Wait
-from service.reports.waiting_reasons_store import WaitingKey, queued_texts
+from service.reports.waiting_reasons_store import queued_texts
 from service.storage.postgres import Connection, Record
 
 
 async def why_they_wait(
-    conn: Connection, keys: Sequence[WaitingKey], limits: BreakerLimits, now: datetime
-) -> dict[WaitingKey, Sentence]:
+    conn: Connection, keys: Sequence[MessageKey], limits: BreakerLimits, now: datetime
+) -> dict[MessageKey, Sentence]:
     """Why each of these texts waits that is queued, in words.
 
     limits: from when on a channel counts as slow.

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
 
+from service.ledger.message_id import MessageKey
 from service.storage import sql
 from service.storage.postgres import Connection, Record
 
-WaitingKey = tuple[UUID, int]
-"""A text: its run, and its number in it."""
 
-
-async def queued_texts(conn: Connection, keys: Sequence[WaitingKey], now: datetime) -> list[Record]:
+async def queued_texts(conn: Connection, keys: Sequence[MessageKey], now: datetime) -> list[Record]:
     """Those of these texts that are queued, each with what may keep it.
 
     retry_at, deferred_until: of the text, where they lie ahead. department_until: until then the

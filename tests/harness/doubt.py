@@ -14,11 +14,12 @@ from service.delivery.receipts import store
 from service.delivery.receipts.receipts import SETTLE_AFTER, fold_receipts, sweep_parked
 from service.delivery.uncertain import uncertain
 from service.delivery.uncertain.uncertain import Decision, DecisionResult
-from service.delivery.uncertain.uncertain_store import MessageKey, UncertainFilter
+from service.delivery.uncertain.uncertain_store import UncertainFilter
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, slice_store, sweep_store
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.slice_store import Ended
+from service.ledger.message_id import MessageKey
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import Stage

@@ -16,6 +16,7 @@ from service.campaigns.core.run_store import get_run
 from service.clock import CHINA
 from service.delivery.inbound.inbound import visible
 from service.errors import Invalid, NotFound
+from service.ledger.message_id import message_id
 from service.ledger.states import MessageState
 from service.privacy import disclose, erase, retention_store
 from service.privacy.disclose import Unmasked
@@ -199,7 +200,7 @@ async def unmask_message(call: Call, run_id: UUID, no: int, body: DisclosureBody
     found = await disclose.unmask_message(
         call.conn, call.runtime.keyring, call.user, (run_id, no), call.by(body.reason)
     )
-    call.note("messages", f"{run_id}.{no}")
+    call.note("messages", message_id(run_id, no))
     return _unmasked(call, found)
 
 

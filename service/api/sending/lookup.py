@@ -15,6 +15,7 @@ from service.api.http.call import Call
 from service.api.http.schema import Body, Instant, Int, Out, PlainOut, Text
 from service.api.sending.messages import waiting_words
 from service.audience.numbers.number import mask, parse_phone
+from service.ledger.message_id import message_id
 from service.ledger.reasons import Sentence
 from service.ledger.states import MessageState
 from service.reports import explanations, store
@@ -100,7 +101,7 @@ def _shown(row: Record, waits: Sentence | None) -> ArrivedOut:
     return ArrivedOut.model_validate(
         {
             **row,
-            "id": None if no is None else f"{row['run_id']}.{no}",
+            "id": None if no is None else message_id(row["run_id"], no),
             "state": state,
             "plain": explanations.explain(state, row["reason"], waits),
         }

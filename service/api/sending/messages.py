@@ -1,6 +1,5 @@
 """Direct sends, and what became of one text: who asks sees the own department's only."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from uuid import UUID
@@ -20,17 +19,16 @@ from service.dispatch.direct.direct_send import DirectSender, DirectText, Named
 from service.dispatch.failover.channel_monitor import limits_of
 from service.errors import Conflict, Invalid, NotFound
 from service.ledger.message_class import NOTICE, MessageClass
+from service.ledger.message_id import PATTERN, MessageKey, parse_message_id
 from service.ledger.reasons import Sentence
 from service.ledger.states import MessageState
 from service.messages import store as templates
 from service.queue import Job
 from service.reports import explanations, progress
 from service.reports.waiting_reasons import why_they_wait
-from service.reports.waiting_reasons_store import WaitingKey
 
 MOST_RECIPIENTS = 1_000
-MESSAGE_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]{1,9}"
-MessageId = Annotated[str, StringConstraints(pattern=f"^{MESSAGE_ID}$")]
+MessageId = Annotated[str, StringConstraints(pattern=f"^{PATTERN}$")]
 
 
 class RecipientBody(Body):
@@ -229,7 +227,7 @@ def _waits(row: Mapping[str, Any]) -> bool:
     return bool(row["state"] == MessageState.QUEUED)
 
 
-async def waiting_words(call: Call, keys: Sequence[WaitingKey]) -> dict[WaitingKey, Sentence]:
+async def waiting_words(call: Call, keys: Sequence[MessageKey]) -> dict[MessageKey, Sentence]:
     """Why each of these texts waits that is queued, in words."""
     if not keys:
         return {}
@@ -237,8 +235,8 @@ async def waiting_words(call: Call, keys: Sequence[WaitingKey]) -> dict[WaitingK
     return await why_they_wait(call.conn, keys, limits, call.now)
 
 
-def _parsed(message_id: str) -> tuple[UUID, int]:
-    if not re.fullmatch(MESSAGE_ID, message_id, re.ASCII):
+def _parsed(text: str) -> MessageKey:
+    key = parse_message_id(text)
+    if key is None:
         raise NotFound("there is no such message: the address has a malformed id")
-    run, _, no = message_id.partition(".")
-    return UUID(run), int(no)
+    return key

@@ -20,9 +20,10 @@ from service.delivery.uncertain import uncertain, uncertain_store
 from service.delivery.uncertain.statement import Result, StatementLine, Unreadable, read_lines
 from service.delivery.uncertain.statement_import import Statement, import_statement
 from service.delivery.uncertain.uncertain import Decision, Skip
-from service.delivery.uncertain.uncertain_store import MessageKey, UncertainFilter
+from service.delivery.uncertain.uncertain_store import UncertainFilter
 from service.errors import Invalid, NotFound
 from service.ledger.message_class import MessageClass
+from service.ledger.message_id import MessageKey
 from service.queue import Job
 from service.storage.postgres import Record
 

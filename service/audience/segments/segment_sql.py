@@ -4,5 +4,3 @@ Three-valued: `(sql) IS TRUE` is the target, `(sql) IS NULL` is counted as age_u
 can be NULL, where a person's band is unknown or straddles the comparison. Nobody matches who has
 left every roster, or whose rosters have all expired; no rule sees links that have ended.
 """
-
-

@@ -22,11 +22,12 @@ from service.clock import CHINA
 from service.delivery.receipts import store
 from service.delivery.receipts.receipts import SETTLE_AFTER, pair
 from service.delivery.uncertain import uncertain_store as doubts
-from service.delivery.uncertain.uncertain_store import MessageKey, Settled, UncertainFilter
+from service.delivery.uncertain.uncertain_store import Settled, UncertainFilter
 from service.dispatch.limits import caps_store
 from service.dispatch.retries import reroute
 from service.errors import Conflict
 from service.ledger.message_class import CLASSES
+from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Reason
 from service.storage.locks import lock_fold, lock_folds
 from service.storage.postgres import Connection, Record

@@ -16,6 +16,7 @@ from service.accounts.people.model import By
 from service.campaigns.audience.follow_up_store import uncorrected
 from service.channels.contract.registry import own_reference_kinds
 from service.ledger.fragments import reopen_runs, slices_of
+from service.ledger.message_id import MessageKey
 from service.ledger.states import (
     FINAL,
     IDLE_SLICE,
@@ -29,9 +30,6 @@ from service.storage.postgres import Connection, Record, one
 
 DECIDE = moving(MessageState.QUEUED, MessageState.SUBMITTED, MessageState.CANCELLED, *RESULTS)
 """What an uncertain hand-off turned out to be, by a person, a statement or a policy."""
-
-MessageKey = tuple[uuid.UUID, int]
-"""A row of the ledger: run and number."""
 
 
 @dataclass(frozen=True, slots=True)

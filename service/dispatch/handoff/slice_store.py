@@ -64,7 +64,7 @@ async def claim_slices(
 
     Runs of which the caller holds a slice already are passed over. What is `held` has its turns; so
     first comes what the caller has nothing of, a priority or a department in one, then urgent
-    before normal before bulk, then the department that is furthest behind (see `fair_queue`); within a
+    before normal before bulk, then the department that is furthest behind (see `fair_queue`); in a
     department the runs take turns, slice by slice (I11), of those without a campaign the oldest.
     `full`: only what the caller has nothing of, or what is more urgent than something that it has.
     `campaigns_first`: of a department's runs, before its direct ones; for whoever took a direct one

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.accounts.people.model import By
-from service.dispatch.retries.reroute_store import Key
 from service.ledger.caps import CURRENT, repeat_ends, spans_end
+from service.ledger.message_id import MessageKey
 from service.ledger.states import MessageState, listed, moving
 from service.storage.postgres import Connection, Record
 
@@ -142,7 +142,7 @@ async def hold(
     )
 
 
-async def give_back(conn: Connection, keys: Collection[Key]) -> None:
+async def give_back(conn: Connection, keys: Collection[MessageKey]) -> None:
     """Give back the places of texts of which provably nothing ever left: refused with no part
     taken, or never written. One of which an earlier hand-off left, or may have, keeps its place.
 

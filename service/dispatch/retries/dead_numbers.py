@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from service.audience.rosters.rosters import day_in_china
 from service.dispatch.retries import dead_numbers_store as store
-from service.dispatch.retries.reroute_store import Key
+from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Reason
 from service.storage.postgres import Connection
 
@@ -27,7 +27,7 @@ STOPPED_FOR = timedelta(days=180)
 somebody else."""
 
 
-async def note(conn: Connection, keys: Collection[Key], now: datetime) -> None:
+async def note(conn: Connection, keys: Collection[MessageKey], now: datetime) -> None:
     """Count that these texts failed for an empty number, and suppress where that is enough."""
     if not keys:
         return
@@ -37,7 +37,7 @@ async def note(conn: Connection, keys: Collection[Key], now: datetime) -> None:
         log.info("numbers are taken for dead", extra={"numbers": dead})
 
 
-async def revive(conn: Connection, keys: Collection[Key]) -> None:
+async def revive(conn: Connection, keys: Collection[MessageKey]) -> None:
     """These texts have arrived: their numbers are alive, whatever was counted or suppressed."""
     if keys:
         await store.forget_reports(conn, keys)

@@ -4,13 +4,13 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
 from service.audience.suppressions.suppression_store import IS_NEW, merged
-from service.dispatch.retries.reroute_store import Key
+from service.ledger.message_id import MessageKey
 from service.ledger.states import FAILED, listed
 from service.storage.postgres import Connection
 
 
 async def insert_reports(
-    conn: Connection, keys: Collection[Key], reason: str, day: date, now: datetime
+    conn: Connection, keys: Collection[MessageKey], reason: str, day: date, now: datetime
 ) -> list[bytes]:
     """Note which of these texts failed for this reason; returns the phones of which that is new."""
     rows = await conn.fetch(
@@ -75,7 +75,7 @@ async def suppress_dead(
     return sum(row["is_new"] for row in rows)
 
 
-async def forget_reports(conn: Connection, keys: Collection[Key]) -> None:
+async def forget_reports(conn: Connection, keys: Collection[MessageKey]) -> None:
     """Forget what was counted of the phones of these texts, and lift what followed from it."""
     await conn.execute(
         """

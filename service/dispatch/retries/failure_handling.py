@@ -19,9 +19,9 @@ from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import HourTerms
 from service.campaigns.plans.lifecycle import reopen_campaigns
 from service.dispatch.retries import dead_numbers, reroute, retry, retry_store
-from service.dispatch.retries.reroute_store import Key
 from service.dispatch.retries.retry import RetryTerms
 from service.dispatch.retries.retry_store import Again
+from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Reason
 from service.storage.postgres import Connection
 
@@ -44,9 +44,9 @@ class FailurePlan:
     is no such number.
     """
 
-    strays: Sequence[Key] = ()
+    strays: Sequence[MessageKey] = ()
     again: Sequence[Again] = ()
-    dead: Sequence[Key] = ()
+    dead: Sequence[MessageKey] = ()
 
 
 async def prepare(conn: Connection, failures: Iterable[Failure], now: datetime) -> FailurePlan:
@@ -82,7 +82,7 @@ async def _times(conn: Connection, passing: Sequence[Failure], now: datetime) ->
 
 
 async def follow(
-    conn: Connection, plan: FailurePlan, now: datetime, failed: Collection[Key] | None = None
+    conn: Connection, plan: FailurePlan, now: datetime, failed: Collection[MessageKey] | None = None
 ) -> list[int]:
     """Put back what may leave again, of those that `failed` (None: whichever did).
 

@@ -18,7 +18,7 @@ from service.channels.contract.outcome import ReceiptState
 from service.channels.routing.route import second
 from service.channels.routing.route_store import list_lanes
 from service.dispatch.retries import reroute_store
-from service.dispatch.retries.reroute_store import Key
+from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Reason
 from service.storage.postgres import Connection
 
@@ -38,7 +38,7 @@ async def lock(conn: Connection, runs: Collection[uuid.UUID]) -> None:
         await reroute_store.lock_runs(conn, runs)
 
 
-async def reroute(conn: Connection, keys: Sequence[Key], now: datetime) -> list[int]:
+async def reroute(conn: Connection, keys: Sequence[MessageKey], now: datetime) -> list[int]:
     """Give these failed messages to another lane where they may have one; the others stay failed.
 
     Returns the channels that have work now.
@@ -63,7 +63,7 @@ async def reroute(conn: Connection, keys: Sequence[Key], now: datetime) -> list[
     return channels
 
 
-async def learn(conn: Connection, keys: Sequence[Key], now: datetime) -> None:
+async def learn(conn: Connection, keys: Sequence[MessageKey], now: datetime) -> None:
     """Remember what those of these messages prove that their second lane has delivered."""
     if keys:
         await reroute_store.learn_carriers(conn, keys, now)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from service.campaigns.audience.follow_up_store import uncorrected
 from service.ledger.fragments import QUEUED_AGAIN, reopen_runs, slices_of
+from service.ledger.message_id import MessageKey, message_id_sql
 from service.ledger.reasons import Reason
 from service.ledger.states import UNCANCELLED_RUNS, MessageState, listed, moving
 from service.storage.locks import lock_put_back, share_runs
@@ -14,15 +15,13 @@ from service.storage.postgres import Connection, Record
 REROUTE = moving(MessageState.QUEUED, only=[MessageState.UNDELIVERED, MessageState.REJECTED])
 """Failed by a receipt or at the submit, since another network serves the number."""
 
-Key = tuple[uuid.UUID, int]
-"""A row of the ledger: run and number."""
 
-UNTOLD = """
+UNTOLD = f"""
     DELETE FROM webhook_events e USING moved
     WHERE e.run_id = moved.run_id AND e.type = 'message.final'
-      AND e.data->>'message_id' = moved.run_id || '.' || moved.no
+      AND e.data->>'message_id' = {message_id_sql("moved")}
       AND e.id IN (SELECT event_id FROM webhook_news WHERE xmin = pg_current_xact_id()::xid)
-"""
+"""  # noqa: S608  # our own columns
 """Part of a statement that puts texts back, `moved`: they failed in this transaction, and their end
 is not to be told, for it is none."""
 
@@ -52,7 +51,7 @@ async def lock_runs(conn: Connection, runs: Collection[uuid.UUID]) -> None:
     await lock_put_back(conn, ids)
 
 
-async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> list[Record]:
+async def find_strays(conn: Connection, keys: Sequence[MessageKey], now: datetime) -> list[Record]:
     """Those of these messages that may take a second lane: run_id, no, channel_id, the carrier
     `known` by an override, the channels `chosen` for the run.
 
@@ -87,7 +86,7 @@ async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> l
     )
 
 
-async def move_strays(conn: Connection, ways: Sequence[tuple[Key, int]]) -> list[int]:
+async def move_strays(conn: Connection, ways: Sequence[tuple[MessageKey, int]]) -> list[int]:
     """Put messages back into the queue of another channel; returns the channels that have work now.
 
     Each gets a slice of its own, for a slice's rows are those of its range on its channel, and its
@@ -132,7 +131,7 @@ async def move_strays(conn: Connection, ways: Sequence[tuple[Key, int]]) -> list
     return [row["channel_id"] for row in rows]
 
 
-async def learn_carriers(conn: Connection, keys: Sequence[Key], now: datetime) -> None:
+async def learn_carriers(conn: Connection, keys: Sequence[MessageKey], now: datetime) -> None:
     """Note the carrier of the numbers that a second lane has reached, if the lane proves it: one
     that takes the numbers of a single carrier and no others.
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.campaigns.audience.follow_up_store import uncorrected
-from service.dispatch.retries.reroute_store import UNTOLD, Key
+from service.dispatch.retries.reroute_store import UNTOLD
 from service.ledger.fragments import QUEUED_AGAIN, reopen_runs, slices_of
+from service.ledger.message_id import MessageKey
 from service.ledger.states import (
     FAILED,
     FREE_SLICE,
@@ -52,7 +53,7 @@ async def run_terms(conn: Connection, runs: Collection[uuid.UUID]) -> list[Recor
     )
 
 
-async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[Key]:
+async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[MessageKey]:
     """Put failed texts back into their queue, each until its instant; returns those that went.
 
     A text goes if it failed as is said, was never tried again for a passing reason before, no part
@@ -143,7 +144,9 @@ async def note_late(conn: Connection, rows: Sequence[Record]) -> None:
     )
 
 
-async def withdraw(conn: Connection, keys: Collection[Key], now: datetime) -> set[Key]:
+async def withdraw(
+    conn: Connection, keys: Collection[MessageKey], now: datetime
+) -> set[MessageKey]:
     """Take queued texts back of which an earlier hand-off has arrived; returns them.
 
     One that arrived whole is delivered, by that hand-off. Of one that arrived in part the rest is
