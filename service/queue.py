@@ -15,7 +15,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -42,6 +42,10 @@ LOOK_AGAIN_SECONDS = 1.0
 MOST_DIGITS = 5
 """Of a channel's id."""
 EXPIRES_MS = 5 * 60 * 1000  # the sweep enqueues again what is still open
+
+
+Wake = Callable[[int], Awaitable[None]]
+"""Called with a channel that has something to hand off, which another could not deliver."""
 
 
 class Job(StrEnum):

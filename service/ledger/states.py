@@ -157,7 +157,7 @@ class IllegalMove(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class StateMove:
     """What a statement does to the rows that it finds in one of `sources`: they get one of `to`."""
 
     to: frozenset[StrEnum]
@@ -175,7 +175,7 @@ _TABLES: Mapping[type[StrEnum], Mapping[Any, frozenset[Any]]] = {
 }
 
 
-def moving(*to: StrEnum, only: Collection[StrEnum] = ()) -> Move:
+def moving(*to: StrEnum, only: Collection[StrEnum] = ()) -> StateMove:
     """A statement's move to one of these states, of messages or of runs.
 
     It moves rows from every state that the table lets go to all of `to`; with `only`, from these.
@@ -189,7 +189,7 @@ def moving(*to: StrEnum, only: Collection[StrEnum] = ()) -> Move:
     wrong = sorted(f"{s} → {t}" for s in sources for t in to if t != s and t not in table[s])
     if wrong or not sources:
         raise IllegalMove(f"no move of the table: {', '.join(wrong) or ' or '.join(to)}")
-    return Move(frozenset(to), sources)
+    return StateMove(frozenset(to), sources)
 
 
 def listed(states: Collection[StrEnum]) -> str:

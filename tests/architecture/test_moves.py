@@ -1,8 +1,8 @@
 """Statements move messages and runs along the tables of the ledger, and say so by its words.
 
-A statement is read as it is written, with what the ledger puts into it (`Move.earlier`, groups of
-states, fragments) filled in as it is when the module is imported. What a statement does to rows is
-shown by `test_races.test_every_statement_moves_messages_along_the_table_only`.
+A statement is read as it is written, with what the ledger puts into it (`StateMove.earlier`, groups
+of states, fragments) filled in as it is when the module is imported. What a statement does to rows
+is shown by `test_races.test_every_statement_moves_messages_along_the_table_only`.
 """
 
 import ast
@@ -21,8 +21,8 @@ from service.ledger.states import (
     RUN_MOVES,
     IllegalMove,
     MessageState,
-    Move,
     RunState,
+    StateMove,
     listed,
     moving,
 )
@@ -59,7 +59,7 @@ def texts(path: Path) -> Iterator[tuple[int, ast.expr]]:
             yield node.lineno, node
 
 
-def filled(text: ast.expr, module: ModuleType, moves: list[Move]) -> str:
+def filled(text: ast.expr, module: ModuleType, moves: list[StateMove]) -> str:
     """A string as it is at run time. The earlier states of a move stand as its number in `moves`;
     what only its function knows as `{}`.
     """
@@ -75,13 +75,13 @@ def filled(text: ast.expr, module: ModuleType, moves: list[Move]) -> str:
     return "".join(parts)
 
 
-def _value(expression: ast.expr, module: ModuleType, moves: list[Move]) -> str:
+def _value(expression: ast.expr, module: ModuleType, moves: list[StateMove]) -> str:
     if isinstance(expression, ast.Attribute) and expression.attr == "earlier":
         try:
             move = eval(ast.unparse(expression.value), vars(module))
         except NameError:
             return "/*checked when it is made*/"
-        assert isinstance(move, Move)
+        assert isinstance(move, StateMove)
         moves.append(move)
         return f"/*{len(moves) - 1}*/"
     try:
@@ -118,7 +118,7 @@ def updates(sql: str, where: str) -> Iterator[Update]:
         yield Update(where, match[1].lower(), rest[:middle], behind[: until(behind, _END)])
 
 
-def faults(update: Update, moves: list[Move]) -> list[str]:
+def faults(update: Update, moves: list[StateMove]) -> list[str]:
     """What is wrong with an UPDATE that sets a state."""
     if not STATE.search(update.set):
         return []
@@ -149,7 +149,7 @@ def found_in(path: Path) -> list[str]:
         source = ast.unparse(text)
         if "UPDATE" not in source:
             continue
-        moves: list[Move] = []
+        moves: list[StateMove] = []
         sql = filled(text, importlib.import_module(name), moves)
         for update in updates(sql, f"{path.relative_to(ROOT)}:{line}"):
             problems += faults(update, moves)
@@ -180,7 +180,7 @@ def test_no_list_of_states_is_typed_outside_of_the_ledger() -> None:
     assert not found, f"to be `listed` of a group of service/ledger/states.py: {found}"
 
 
-def judged(sql: str, *moves: Move) -> list[str]:
+def judged(sql: str, *moves: StateMove) -> list[str]:
     return [fault for update in updates(sql, "here") for fault in faults(update, list(moves))]
 
 

@@ -14,14 +14,13 @@ from service.messages.filing import Filing, FilingLine, FilingState
 from service.messages.policy import digits
 from service.messages.store import Template, template_get
 
-ChannelId = Annotated[Int, Field(ge=0, le=2**15 - 1)]
 Few = Annotated[list[Line], Field(max_length=20)]
 
 
 class FilingBody(Body):
     """What a carrier has answered on one version of a text."""
 
-    channel_id: ChannelId
+    channel_id: Annotated[Int, Field(ge=0, le=2**15 - 1)]
     version: Int
     state: FilingState
     reference: OptionalLine = Field(default="", description="The carrier's number of it.")

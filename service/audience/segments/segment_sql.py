@@ -4,3 +4,352 @@ Three-valued: `(sql) IS TRUE` is the target, `(sql) IS NULL` is counted as age_u
 can be NULL, where a person's band is unknown or straddles the comparison. Nobody matches who has
 left every roster, or whose rosters have all expired; no rule sees links that have ended.
 """
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from service.audience.segments.segment import (
+    And,
+    Comparison,
+    Not,
+    Or,
+    Rule,
+    SegmentError,
+    comparisons,
+)
+from service.audience.segments.segment_words import FIELDS
+from service.audience.vocabulary.choices import ROLES
+from service.audience.vocabulary.fields import RULE_TEXTS
+from service.clock import CHINA
+from service.ledger.states import HANDED_OFF, listed
+
+AGE_BANDS = {
+    "14-17": range(14, 18),
+    "18-25": range(18, 26),
+    "26-40": range(26, 41),
+    "41-59": range(41, 60),
+    "60-69": range(60, 70),
+    "70+": range(70, 121),
+}
+"""The ages that each band of `contacts.age_band` stands for."""
+
+
+def holds_on(roster: str, day: str) -> str:
+    """SQL: whether a roster is valid on a day; it is to the end of its last one."""
+    return f"{roster}.expires_on >= {day}::date"
+
+
+class AmbiguousArea(Exception):
+    """Several areas have this name; `choices` are their codes, each with where it lies."""
+
+    def __init__(self, choices: Sequence[str]) -> None:
+        super().__init__(", ".join(choices))
+        self.choices = choices
+
+
+class AreaNames(Protocol):
+    """What a rule must know of the area tree."""
+
+    def subtree(self, name_or_code: str) -> frozenset[str] | None:
+        """The codes of this area and of all within it; None if there is no such area.
+
+        Raises:
+            AmbiguousArea: several areas have this name.
+        """
+
+    def nearest(self, name: str) -> Sequence[str]:
+        """The names that look most like this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A rule in SQL.
+
+    sql: one boolean expression. source: what the statement must read from, so that the expression
+    finds `c` (contacts), `v` (overrides) and `k` (what lists that hold say of each person, with all
+    their roles in `k.roles`); it must keep to contacts of the department itself.
+    parameters: the values of the placeholders in order. role_order: all roles, the most telling
+    first.
+    """
+
+    sql: str
+    source: str
+    parameters: list[object]
+    role_order: tuple[str, ...]
+
+    def roles(self, column: str) -> str:
+        """The roles of a `k.roles` that was selected as this column, each once as an array.
+
+        The first is the one that counts: of those that the rule asks for, else any before resident.
+        """
+        order = ", ".join(f"'{role}'" for role in self.role_order)
+        return f"""CASE WHEN coalesce({column}, '') = '' THEN ARRAY[]::text[]
+            WHEN position(' ' IN {column}) = 0 THEN ARRAY[{column}]
+            ELSE ARRAY(SELECT role FROM (
+                           SELECT DISTINCT unnest(string_to_array({column}, ' ')) AS role) h
+                       WHERE role <> '' ORDER BY array_position(ARRAY[{order}], role))
+            END"""  # noqa: S608  # keys of ROLES, which nobody types
+
+
+CARRIER = "coalesce(v.carrier, c.carrier)"
+"""Who serves a person's number: what is known of the number goes before what a list says."""
+
+
+_ENTRIES = {
+    "role": "l.roles && {}::text[]",
+    **{name: f"l.{name} = ANY({{}}::text[])" for name in RULE_TEXTS},
+    "tag": "EXISTS (SELECT FROM unnest(l.tags) AS t(tag) WHERE folded(t.tag) = ANY({}::text[]))",
+    "roster": (
+        "l.roster_id = ANY(ARRAY(SELECT id FROM rosters WHERE folded(name) = ANY({}::text[])))"
+    ),
+}
+"""Fields of what lists say: true of a person if true of any entry."""
+
+_READ = {name: f"{text.compared} AS {name}" for name, text in RULE_TEXTS.items()} | {"tag": "tags"}
+"""What of `links` must be read for a field: texts folded, as `segment_words.fold` folds one that is
+in NFKC as imports store it.
+"""
+
+_CONDITIONS = {
+    "area": "(c.area_code IS NOT NULL AND c.area_code = ANY({}::text[]))",
+    "gender": "(c.gender IS NOT NULL AND c.gender = ANY({}::text[]))",
+    "carrier": f"({CARRIER} IS NOT NULL AND {CARRIER} = ANY({{}}::text[]))",
+    "department": (
+        "(c.department_id = ANY(ARRAY(SELECT id FROM departments"
+        " WHERE folded(name) = ANY({}::text[]))))"
+    ),
+    "tag": (
+        "EXISTS (SELECT FROM contact_tags t WHERE t.contact_id = c.id"
+        " AND folded(t.tag) = ANY({}::text[]))"
+    ),
+    "received": (
+        # By run and phone: statistics know nothing of a run just written (decision 0130).
+        "EXISTS (SELECT FROM runs s, LATERAL (SELECT state FROM messages"
+        " WHERE run_id = s.id AND phone_hash = c.phone_hash OFFSET 0) m"
+        " WHERE s.id = ANY({}::uuid[]) AND s.department_id = c.department_id"
+        " AND m.state = 'delivered')"
+    ),
+}
+"""What each other field but age and last_sent means; none of these is ever NULL."""
+
+_SENT_SINCE = (
+    "EXISTS (SELECT FROM messages m JOIN runs s ON s.id = m.run_id"
+    " WHERE m.phone_hash = c.phone_hash AND s.department_id = c.department_id"
+    " AND (s.finished_at IS NULL OR s.finished_at >= {instant}) AND m.marked_at >= {instant}"
+    f" AND m.state IN {listed(HANDED_OFF)})"
+)
+"""A text of the person's own department left, or may have, at or after an instant."""
+
+
+_AGE_CONDITION = (
+    "CASE WHEN c.age_band = ANY({}::text[]) THEN true WHEN c.age_band = ANY({}::text[]) THEN false"
+    " END"
+)
+
+_COMPARE: dict[str, Callable[[int, int], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def compile_rule(
+    rule: Rule | None,
+    *,
+    areas: AreaNames,
+    department_id: UUID,
+    today: date,
+    first_parameter: int = 1,
+) -> Compiled:
+    """The condition of a rule on a department's people, placeholders from `first_parameter` on;
+    None means everybody on a list that holds.
+
+    `today` is the day in China: a roster counts to the end of its last day, and the days since
+    somebody was last sent a text are counted back from it. The rule must use no other segments
+    (`segment_uses.write_out`).
+
+    Raises:
+        SegmentError: a rule names an area that does not exist, or several of one name.
+    """
+    compiler = _Compiler(areas, first_parameter, department_id, today)
+    # A person made by hand is on no roster, and no expiry applies.
+    on_a_list = "(k.contact_id IS NULL OR k.holds)"
+    asked = "true" if rule is None else compiler.condition(rule)
+    condition = f"(c.listed AND {on_a_list} AND {asked})"
+    return Compiled(condition, compiler.source(), compiler.parameters, _role_order(rule))
+
+
+def check_areas(rule: Rule, areas: AreaNames) -> None:
+    """Refuse a rule that names an unknown area; raises as `compile_rule`."""
+    for comparison in comparisons(rule):
+        if comparison.field == "area":
+            _area_codes(comparison, areas)
+
+
+def _role_order(rule: Rule | None) -> tuple[str, ...]:
+    """All roles: first those that the rule names, in its order, and resident last."""
+    asked = () if rule is None else comparisons(rule)
+    named = [str(v) for c in asked if c.field == "role" for v in c.values]
+    others = [role for role in ROLES if role != "resident"]
+    return tuple(dict.fromkeys([*(role for role in named if role in ROLES), *others, "resident"]))
+
+
+class _Compiler:
+    """Gathers parameters, and what is asked of the entries of lists.
+
+    All entries of the department are read once, whatever the rule; each comparison about them is
+    one column of that reading.
+    """
+
+    def __init__(
+        self, areas: AreaNames, first_parameter: int, department_id: UUID, today: date
+    ) -> None:
+        self._areas = areas
+        self._first = first_parameter
+        self._today = today
+        self._asked: list[str] = []
+        self._texts: set[str] = set()
+        self.parameters: list[object] = []
+        self._day = self._placeholder(today)
+        self._department = self._placeholder(department_id)
+
+    def source(self) -> str:
+        """The tables of the statement."""
+        texts = "".join(f", {_READ[name]}" for name in sorted(self._texts))
+        asked = "".join(
+            f", bool_or(l.holds AND {condition}) AS k{number}"
+            for number, condition in enumerate(self._asked)
+        )
+        return f"""contacts c
+            LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
+            LEFT JOIN (
+                SELECT l.contact_id, bool_or(l.holds) AS holds,
+                       string_agg(array_to_string(l.roles, ' '), ' ') FILTER (WHERE l.holds)
+                           AS roles{asked}
+                FROM (
+                    SELECT contact_id, roster_id, roles, roster_id = ANY(ARRAY(
+                               SELECT id FROM rosters o WHERE {holds_on("o", self._day)}))
+                               AND (last_day IS NULL OR last_day >= {self._day}::date)
+                               AS holds{texts}
+                    FROM links
+                    WHERE left_by IS NULL AND roster_id = ANY(ARRAY(
+                        SELECT id FROM rosters WHERE department_id = {self._department}::uuid))
+                    OFFSET 0) l
+                GROUP BY l.contact_id) k ON k.contact_id = c.id"""  # noqa: S608  # placeholders
+
+    def condition(self, rule: Rule) -> str:
+        match rule:
+            case Comparison(field="age"):
+                return self._age(rule)
+            case Comparison(field="last_sent"):
+                return self._last_sent(rule)
+            case Comparison():
+                return self._comparison(rule)
+            case Not(operand):
+                return f"(NOT {self.condition(operand)})"
+            case And(operands):
+                return f"({' AND '.join(map(self.condition, operands))})"
+            case Or(operands):
+                return f"({' OR '.join(map(self.condition, operands))})"
+
+    def _comparison(self, comparison: Comparison) -> str:
+        place = self._placeholder(self._stored(comparison))
+        if comparison.field == "tag":  # the department's own, or one of a list
+            own = _CONDITIONS["tag"].format(place)
+            condition = f"({own} OR {self._entry('tag', place)})"
+        elif comparison.field in _ENTRIES:
+            condition = self._entry(comparison.field, place)
+        else:
+            condition = _CONDITIONS[comparison.field].format(place)
+        return f"(NOT {condition})" if comparison.operator == "!=" else condition
+
+    def _entry(self, field: str, place: str) -> str:
+        if field in _READ:
+            self._texts.add(field)
+        self._asked.append(_ENTRIES[field].format(place))
+        return f"coalesce(k.k{len(self._asked) - 1}, false)"
+
+    def _age(self, comparison: Comparison) -> str:
+        whole, none = satisfied_bands(comparison)
+        return f"({_AGE_CONDITION.format(self._placeholder(whole), self._placeholder(none))})"
+
+    def _last_sent(self, comparison: Comparison) -> str:
+        """By whether a text left within so many days; who never got one was sent it long ago."""
+        days = [int(value) for value in comparison.values]
+        match comparison.operator:
+            case "<":
+                return self._sent_within(days[0] - 1)
+            case "<=":
+                return self._sent_within(days[0])
+            case ">":
+                return f"(NOT {self._sent_within(days[0])})"
+            case ">=":
+                return f"(NOT {self._sent_within(days[0] - 1)})"
+        on = " OR ".join(
+            f"({self._sent_within(day)} AND NOT {self._sent_within(day - 1)})" for day in days
+        )
+        return f"(NOT ({on}))" if comparison.operator == "!=" else f"({on})"
+
+    def _sent_within(self, days: int) -> str:
+        """Today counts as 0 days ago; nobody was sent anything less than 0 days ago."""
+        if days < 0:
+            return "false"
+        start = datetime.combine(self._today - timedelta(days), time(), CHINA)
+        return _SENT_SINCE.format(instant=f"{self._placeholder(start)}::timestamptz")
+
+    def _stored(self, comparison: Comparison) -> Sequence[object]:
+        """The values as the columns hold them."""
+        if comparison.field == "area":
+            return _area_codes(comparison, self._areas)
+        if comparison.field == "received":
+            return [UUID(str(value)) for value in comparison.values]
+        return list(comparison.values)
+
+    def _placeholder(self, value: object) -> str:
+        self.parameters.append(value)
+        return f"${self._first + len(self.parameters) - 1}"
+
+
+def _area_codes(comparison: Comparison, areas: AreaNames) -> list[str]:
+    positions = comparison.positions or (1,) * len(comparison.values)
+    codes: set[str] = set()
+    for value, position in zip(comparison.values, positions, strict=True):
+        codes |= _subtree(str(value), position, areas)
+    return sorted(codes)
+
+
+def _subtree(name: str, position: int, areas: AreaNames) -> frozenset[str]:
+    try:
+        subtree = areas.subtree(name)
+    except AmbiguousArea as several:
+        expected = "a code, for several areas have this name"
+        raise SegmentError(position, name, expected, several.choices) from None
+    if subtree is None:
+        expected = f"the name or 12-digit code of an {FIELDS['area'].label}"
+        raise SegmentError(position, name, expected, areas.nearest(name))
+    return subtree
+
+
+def satisfied_bands(comparison: Comparison) -> tuple[list[str], list[str]]:
+    """The bands all of whose ages satisfy a comparison, and those none of whose ages does."""
+    whole, none = [], []
+    for band, ages in AGE_BANDS.items():
+        verdicts = {_age_satisfies(age, comparison) for age in ages}
+        if verdicts == {True}:
+            whole.append(band)
+        elif verdicts == {False}:
+            none.append(band)
+    return whole, none
+
+
+def _age_satisfies(age: int, comparison: Comparison) -> bool:
+    if comparison.operator == "in":
+        return age in comparison.values
+    return _COMPARE[comparison.operator](age, int(comparison.values[0]))

@@ -13,7 +13,7 @@ is for `superseded_receipts`.
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -24,6 +24,7 @@ from service.delivery.receipts.store import ReceiptChange
 from service.dispatch.retries import dead_numbers, failure_handling, reroute
 from service.dispatch.retries.failure_handling import Failure
 from service.ledger.states import FAILED, RESULTS, MessageState
+from service.queue import Wake
 from service.storage.locks import lock_fold
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 
@@ -36,9 +37,6 @@ any other submit to that phone is committed."""
 
 _NOT_REACHED = FAILED | {MessageState.SUPPRESSED}
 _FAILED = RESULTS - {MessageState.DELIVERED}
-
-Wake = Callable[[int], Awaitable[None]]
-"""Called with a channel that has something to hand off, which another could not deliver."""
 
 
 async def fold_receipts(

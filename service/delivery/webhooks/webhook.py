@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from service.channels.contract.address_check import Network
 from service.clock import written
 
 PREFIX = "whsec_"
@@ -154,9 +155,6 @@ def next_call(attempt: int, first_at: datetime, now: datetime) -> datetime | Non
 def rest_after(failures: int) -> timedelta:
     """How long a webhook rests after so many failed calls in a row."""
     return min(AGAIN[min(failures, len(AGAIN)) - 1], MOST_REST)
-
-
-Network = IPv4Network | IPv6Network
 
 
 def may_call(address: str, allowed: Collection[Network]) -> bool:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 
+from service.channels.contract.address_check import Network
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.webhooks import webhook_calls_store as store
@@ -24,7 +25,6 @@ from service.delivery.webhooks.webhook import (
     GIVEN_UP_AFTER,
     GONE,
     CallOutcome,
-    Network,
     body_of,
     headers_of,
     may_call,

@@ -26,6 +26,7 @@ from service.dispatch.limits.pace import Pace
 from service.dispatch.retries import reroute, retry_store
 from service.dispatch.value_check import ValueCheck
 from service.ledger.reasons import Reason
+from service.queue import Wake
 from service.storage.locks import share_connection
 from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, transaction
 
@@ -38,9 +39,6 @@ RETRY_SECONDS = 0.5
 Recheck = Callable[[Connection, int, Sequence[bytes]], Awaitable[None]]
 """Called after results are committed, with the channel and the new references: a receipt that
 came before its submit's answer is waiting for one of them."""
-
-Wake = Callable[[int], Awaitable[None]]
-"""Called with a channel that has something to hand off, which another could not deliver."""
 
 
 @dataclass(slots=True)

@@ -51,7 +51,7 @@ class Hit(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class TextSentence:
     """A sentence, or what somebody is quoted as saying.
 
     places: of its characters in the text as given.
@@ -145,7 +145,7 @@ class Draft:
         return text[text.find("】") + 1 :] if text.startswith("【") else text
 
     @cached_property
-    def sentences(self) -> tuple[Sentence, ...]:
+    def sentences(self) -> tuple[TextSentence, ...]:
         """All sentences behind the signature, then all quotations."""
         return tuple(_sentences(*self.plain))
 
@@ -181,7 +181,7 @@ def closed(word: str) -> str:
     return _without_gaps(plain, places)[0]
 
 
-def _sentences(plain: str, places: list[int]) -> Iterator[Sentence]:
+def _sentences(plain: str, places: list[int]) -> Iterator[TextSentence]:
     begin = plain.find("】") + 1 if plain.startswith("【") else 0
     text, kept = _without_gaps(plain[begin:], places[begin:])
     outer, where, quotations = _taken_out(text, kept)
@@ -190,13 +190,13 @@ def _sentences(plain: str, places: list[int]) -> Iterator[Sentence]:
     stops = [*(start for start, _ in ends), len(outer)]
     spans = [(a, b) for a, b in zip(starts, stops, strict=True) if a < b]
     for a, b in spans:
-        yield Sentence(outer[a:b], tuple(where[a:b]))
+        yield TextSentence(outer[a:b], tuple(where[a:b]))
     for at, spoken, spoken_places in quotations:
         index = next(i for i, (_, b) in enumerate(spans) if at < b)
         first, last = spans[index][0], spans[min(index + 1, len(spans) - 1)][1]
         around = outer[first:last]
         for a, b in _cut(spoken):
-            yield Sentence(spoken[a:b], tuple(spoken_places[a:b]), around, at - first)
+            yield TextSentence(spoken[a:b], tuple(spoken_places[a:b]), around, at - first)
 
 
 def _cut(text: str) -> Iterator[tuple[int, int]]:

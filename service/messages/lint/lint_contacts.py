@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from service.messages.lint import obfuscation
-from service.messages.lint.draft import QUOTED, Draft, Hit, Sentence
+from service.messages.lint.draft import QUOTED, Draft, Hit, TextSentence
 from service.messages.lint.stance import described, excused
 from service.messages.policy import SHIPPED
 
@@ -321,11 +321,11 @@ _ACCOUNT = re.compile(
 _ACCOUNT_REACH = 24
 
 
-def _names_an_account(sentence: Sentence, match: re.Match[str]) -> bool:
+def _names_an_account(sentence: TextSentence, match: re.Match[str]) -> bool:
     return bool(_ACCOUNT.search(sentence.text, match.start(), match.end() + _ACCOUNT_REACH))
 
 
-def _is_told(sentence: Sentence, match: re.Match[str]) -> bool:
+def _is_told(sentence: TextSentence, match: re.Match[str]) -> bool:
     """Whether a move is forbidden, condemned or told of others, and asks the reader for nothing."""
     before = sentence.text[: match.start()]
     return (
@@ -338,7 +338,7 @@ def _is_told(sentence: Sentence, match: re.Match[str]) -> bool:
     )
 
 
-def _is_added_by_another(sentence: Sentence, move: str) -> bool:
+def _is_added_by_another(sentence: TextSentence, move: str) -> bool:
     """Whether somebody adds the reader, who is asked for nothing: `游戏里加你好友的“姐姐”`."""
     return bool(re.match("[加拉][您你]", move)) and not re.search(
         "请|通过|同意|接受|我|老师|专员|客服", sentence.text

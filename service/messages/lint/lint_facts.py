@@ -8,7 +8,7 @@ from datetime import date
 from service.ledger.message_class import NOTICE, PUBLICITY, WARNING
 from service.messages import template
 from service.messages.lint import lint_contacts
-from service.messages.lint.draft import Draft, Hit, Sentence, closed
+from service.messages.lint.draft import Draft, Hit, TextSentence, closed
 from service.messages.lint.stance import described, excused
 from service.messages.policy import ANY_CARRIER, Level
 
@@ -235,7 +235,7 @@ def case_facts(draft: Draft) -> Iterator[Hit]:
 _CHEATED_OF = re.compile("骗|案|损失")
 
 
-def _small_counts(sentence: Sentence) -> Iterator[Hit]:
+def _small_counts(sentence: TextSentence) -> Iterator[Hit]:
     if not _CHEATED_OF.search(sentence.text):
         return
     places = list(_PLACE.finditer(sentence.text))
@@ -314,7 +314,7 @@ def _is_by_the_labour_office(draft: Draft, offer: str) -> bool:
 
 
 def _said(
-    sentence: Sentence, match: re.Match[str], level: Level, chinese: str, english: str
+    sentence: TextSentence, match: re.Match[str], level: Level, chinese: str, english: str
 ) -> Hit:
     what = match[0]
     return Hit(level, sentence.places[match.start()], chinese.format(what), english.format(what))

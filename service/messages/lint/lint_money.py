@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from service.messages.lint.draft import Draft, Hit, Sentence
+from service.messages.lint.draft import Draft, Hit, TextSentence
 from service.messages.lint.stance import demanded, described, excused
 
 _TO_READERS = (
@@ -115,7 +115,7 @@ def money(draft: Draft) -> Iterator[Hit]:
             yield _pay_hit(draft, sentence, asked)
 
 
-def official_alone(draft: Draft, sentence: Sentence) -> bool:
+def official_alone(draft: Draft, sentence: TextSentence) -> bool:
     """Whether a sentence has something paid by an official way, and the text names no other."""
     if not _OFFICIAL_WAY.search(sentence.text) or NEVER_DUE.search(draft.words):
         return False
@@ -126,7 +126,7 @@ def official_alone(draft: Draft, sentence: Sentence) -> bool:
     )
 
 
-def _pay_hit(draft: Draft, sentence: Sentence, match: re.Match[str]) -> Hit:
+def _pay_hit(draft: Draft, sentence: TextSentence, match: re.Match[str]) -> Hit:
     if OFFICIAL_PLACE.search(sentence.text) and not NEVER_DUE.search(sentence.text):
         return Hit(
             "warn" if official_alone(draft, sentence) else "review",
@@ -144,7 +144,7 @@ def _pay_hit(draft: Draft, sentence: Sentence, match: re.Match[str]) -> Hit:
     )
 
 
-def _is_asked_to_pay(sentence: Sentence, match: re.Match[str]) -> bool:
+def _is_asked_to_pay(sentence: TextSentence, match: re.Match[str]) -> bool:
     text, (start, end) = sentence.text, match.span()
     begin, clause_end = sentence.clause(start)
     if excused(sentence, start, end) or described(sentence, start):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from service.messages.lint import obfuscation
-from service.messages.lint.draft import Draft, Hit, Sentence
+from service.messages.lint.draft import Draft, Hit, TextSentence
 from service.messages.lint.lint_money import OFFICIAL_PLACE, official_alone
 from service.messages.lint.negation import forbidden
 from service.messages.lint.stance import (
@@ -173,7 +173,7 @@ _TO_SOMEBODY = re.compile(
 )
 
 
-def _is_handed_over(sentence: Sentence, match: re.Match[str]) -> bool:
+def _is_handed_over(sentence: TextSentence, match: re.Match[str]) -> bool:
     """Whether the reader is told to give somebody a code or a card: nothing honest does."""
     told = demanded(sentence, match.start())
     return told and bool(_CODE.search(match[0]) and _TO_SOMEBODY.search(match[0]))
@@ -194,7 +194,7 @@ _FROM_AFAR = re.compile(
 )
 
 
-def _is_shown_in_person(sentence: Sentence, match: re.Match[str]) -> bool:
+def _is_shown_in_person(sentence: TextSentence, match: re.Match[str]) -> bool:
     """Whether a document is only to be shown, where the reader comes: `进校请出示身份证登记`."""
     return bool(
         _SHOWN.fullmatch(sentence.text, match.start(), match.end() + 1)
@@ -202,7 +202,7 @@ def _is_shown_in_person(sentence: Sentence, match: re.Match[str]) -> bool:
     ) and bool(_ONE_IS_THERE.search(sentence.text) and not _FROM_AFAR.search(sentence.text))
 
 
-def _is_a_clue(sentence: Sentence, asked: str) -> bool:
+def _is_a_clue(sentence: TextSentence, asked: str) -> bool:
     """Whether it is a report on frauds that people are to send: `线索发送至12381`."""
     clue = re.search("线索|举报|可疑|诈骗(?:号码|短信|电话)", sentence.text)
     return bool(clue and not re.search(_ASKED_FOR, asked))
@@ -265,7 +265,7 @@ _DUE = re.compile("逾期|过期|到期|失效|扣分|停发|停保|停机|停�
 """What an office tells people who can set it right at its counter; an accusation is none."""
 
 
-def _threat_hit(draft: Draft, sentence: Sentence, match: re.Match[str]) -> Hit:
+def _threat_hit(draft: Draft, sentence: TextSentence, match: re.Match[str]) -> Hit:
     due = _DUE.fullmatch(match[0]) and OFFICIAL_PLACE.search(sentence.text)
     level: Level = "block"
     if due:
@@ -279,7 +279,7 @@ def _threat_hit(draft: Draft, sentence: Sentence, match: re.Match[str]) -> Hit:
     )
 
 
-def _is_aimed(sentence: Sentence, match: re.Match[str]) -> bool:
+def _is_aimed(sentence: TextSentence, match: re.Match[str]) -> bool:
     reach = sentence.text[max(0, match.start() - 30) : match.start()]
     readers = list(_READER.finditer(reach))
     if not readers:
@@ -287,7 +287,7 @@ def _is_aimed(sentence: Sentence, match: re.Match[str]) -> bool:
     return not _NOT_OF_READER.search(reach[readers[-1].start() :])
 
 
-def _threat_excused(sentence: Sentence, match: re.Match[str]) -> bool:
+def _threat_excused(sentence: TextSentence, match: re.Match[str]) -> bool:
     if (
         forbidden(sentence, match.start())
         or "不会" in sentence.text[max(0, match.start() - 6) : match.start()]

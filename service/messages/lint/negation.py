@@ -7,7 +7,7 @@ condition is no prohibition.
 
 import re
 
-from service.messages.lint.draft import QUOTED, Sentence
+from service.messages.lint.draft import QUOTED, TextSentence
 
 NOT_NOT = re.compile("不得不|不能不|不可不|不应不|不会不|不要不|不由得不|无不|莫不|勿不|非得?")
 """Two negations that ask all the more."""
@@ -57,7 +57,7 @@ REACH, _BOND = 40, 20
 """How far back a negation is looked for, and how many characters may lie between."""
 
 
-def forbidden(sentence: Sentence, at: int) -> bool:
+def forbidden(sentence: TextSentence, at: int) -> bool:
     """Whether a negation is bound to the word at this place of the sentence, without exception."""
     begin, end = sentence.clause(at)
     if sentence.text[at : at + 1].isascii() and _ENGLISH_NOT.search(sentence.text, 0, at):

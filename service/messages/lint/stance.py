@@ -9,7 +9,7 @@ benefit of the doubt.
 
 import re
 
-from service.messages.lint.draft import QUOTED, Sentence
+from service.messages.lint.draft import QUOTED, TextSentence
 from service.messages.lint.negation import NOT_NOT, REACH, forbidden
 
 _IMPERATIVE = re.compile(
@@ -73,7 +73,7 @@ _ADVICE = re.compile(
 )
 
 
-def demanded(sentence: Sentence, at: int) -> bool:
+def demanded(sentence: TextSentence, at: int) -> bool:
     """Whether the word stands under an imperative to the reader, within its clause."""
     if sentence.is_overloaded:
         return True
@@ -81,7 +81,7 @@ def demanded(sentence: Sentence, at: int) -> bool:
     return bool(_IMPERATIVE.search(sentence.text, begin, at))
 
 
-def condemned(sentence: Sentence, start: int, end: int) -> bool:
+def condemned(sentence: TextSentence, start: int, end: int) -> bool:
     """Whether the sentence calls what it mentions at [start, end) a fraud, or warns of it.
 
     What it asks the reader for itself it does not condemn, whatever follows.
@@ -157,7 +157,7 @@ _BY_WHOM = re.compile("[^,]{0,8}的,")
 """`已经按对方指引操作的，…`: of those who did so, whom the text then helps."""
 
 
-def described(sentence: Sentence, at: int) -> bool:
+def described(sentence: TextSentence, at: int) -> bool:
     """Whether what stands there is told of others: a sentence on frauds that asks nobody for it.
 
     An imperative before it in its clause, or our own people, make it a request again, unless it is
@@ -194,7 +194,7 @@ def _watched(before: str) -> bool:
     return match is not None and not _IMPERATIVE.search(match[0])
 
 
-def excused(sentence: Sentence, start: int, end: int) -> bool:
+def excused(sentence: TextSentence, start: int, end: int) -> bool:
     """Whether what stands at [start, end) is forbidden, condemned, or quoted and disowned."""
     if not sentence.count_look():
         return False
@@ -208,13 +208,13 @@ _THEIR_WORDS = re.compile(
 )
 
 
-def said_by_others(sentence: Sentence, at: int) -> bool:
+def said_by_others(sentence: TextSentence, at: int) -> bool:
     """Whether it is what somebody is said to claim, who is not what they claim to be."""
     claim = _THEIR_WORDS.search(sentence.text, 0, at)
     return claim is not None and not _IMPERATIVE.search(sentence.text, claim.end(), at)
 
 
-def warns(sentence: Sentence) -> bool:
+def warns(sentence: TextSentence) -> bool:
     """Whether a sentence tells of frauds in so many words."""
     return bool(
         _cued(sentence.text)
@@ -226,7 +226,7 @@ def warns(sentence: Sentence) -> bool:
 _WARNS_IN_ENGLISH = re.compile(r"\b(?:never|do not|don't|no real|scams?|frauds?|anti-fraud|fake)\b")
 
 
-def pressed(sentence: Sentence, at: int) -> bool:
+def pressed(sentence: TextSentence, at: int) -> bool:
     """Whether the reader is told to do what stands there, or an authority says it."""
     if sentence.quoted:
         by = re.split("[,:—…]", sentence.around[: sentence.spoken_at].rstrip(",:—…"))[-1]
@@ -318,14 +318,14 @@ def _is_told_of_others(by: str, before: str) -> bool:
     return bool(_THEIR_DOING.search(before))
 
 
-def _disowned(sentence: Sentence) -> bool:
+def _disowned(sentence: TextSentence) -> bool:
     """Whether the words around a quotation take it back.
 
     They forbid it, call it a fraud, give it as a swindler's, or tell whoever hears it to refuse.
     What is quoted as an authority's own, a verdict alone takes back: `反诈中心通知：“…”，别信骗子`
     asks for it.
     """
-    quoting, at = Sentence(sentence.around, ()), sentence.spoken_at
+    quoting, at = TextSentence(sentence.around, ()), sentence.spoken_at
     # Several quotations in a row stand to what follows as one does.
     after = NOT_NOT.sub("必", quoting.text[at + 1 :]).lstrip(f"{QUOTED}、")
     verdict = _CALLED_FRAUD.match(after)

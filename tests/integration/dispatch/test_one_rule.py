@@ -18,6 +18,7 @@ from service.audience.areas.area_store import load_areas
 from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment import canonical, parse
 from service.audience.vocabulary.ages import BANDS
+from service.audience.vocabulary.choices import CARRIERS
 from service.campaigns.approval import approval
 from service.campaigns.audience.exclusion_store import LEFT_OUT, excluded
 from service.campaigns.audience.preview import preview_rule
@@ -29,7 +30,6 @@ from service.campaigns.core import run_store
 from service.campaigns.core.model import Campaign, Content, Plan
 from service.campaigns.plans import planning
 from service.campaigns.runs.firing import fire_due
-from service.channels.contract.model import CARRIERS
 from service.crypto import Keyring
 from service.dispatch.direct import direct_send
 from service.dispatch.direct.direct_send import DirectSender, DirectText, Named

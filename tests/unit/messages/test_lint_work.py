@@ -5,7 +5,7 @@ import re
 import pytest
 
 from service.messages.lint import lint_contacts, lint_money, stance
-from service.messages.lint.draft import MOST_LOOKS, READ_CHARACTERS, Sentence
+from service.messages.lint.draft import MOST_LOOKS, READ_CHARACTERS, TextSentence
 from service.messages.lint.lint import lint
 
 SIGNED = "【某局】"
@@ -31,7 +31,7 @@ def test_a_sentence_that_mentions_much_is_looked_at_so_often_only(
     monkeypatch: pytest.MonkeyPatch, repeated: str
 ) -> None:
     """Each look reads the whole sentence; what is mentioned beyond stands there unexcused."""
-    looks: list[Sentence] = []
+    looks: list[TextSentence] = []
     for name in ("forbidden", "condemned", "_cued"):
         real = getattr(stance, name)
         monkeypatch.setattr(stance, name, lambda *of, real=real: looks.append(of[0]) or real(*of))
