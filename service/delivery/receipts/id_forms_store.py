@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 _WAITING = "('parked', 'ambiguous', 'unmatched')"
@@ -13,29 +14,35 @@ async def count_misses(
 ) -> None:
     """Note how a batch of receipts fared: any that met its text ends the row of those before."""
     if met:
-        await conn.execute(
-            "UPDATE receipt_misses SET in_a_row = 0 WHERE channel_id = $1 AND in_a_row > 0",
-            channel_id,
+        await sql.execute(
+            conn,
+            """
+            UPDATE receipt_misses SET in_a_row = 0 WHERE channel_id = :channel_id AND in_a_row > 0
+            """,
+            channel_id=channel_id,
         )
     elif missed:
-        await conn.execute(
+        await sql.execute(
+            conn,
             """
             INSERT INTO receipt_misses AS m (channel_id, in_a_row, since)
-            SELECT id, $2, $3 FROM channels WHERE id = $1
+            SELECT id, :missed, :now FROM channels WHERE id = :channel_id
             ON CONFLICT (channel_id) DO UPDATE SET
-                in_a_row = m.in_a_row + $2,
-                since = CASE WHEN m.in_a_row = 0 THEN $3 ELSE m.since END
+                in_a_row = m.in_a_row + :missed,
+                since = CASE WHEN m.in_a_row = 0 THEN :now ELSE m.since END
             """,
-            channel_id,
-            missed,
-            now,
+            channel_id=channel_id,
+            missed=missed,
+            now=now,
         )
 
 
 async def misses(conn: Connection, channel_id: int) -> Record | None:
     """How many receipts in a row met nothing, and since when."""
-    return await conn.fetchrow(
-        "SELECT in_a_row, since FROM receipt_misses WHERE channel_id = $1", channel_id
+    return await sql.fetchrow(
+        conn,
+        "SELECT in_a_row, since FROM receipt_misses WHERE channel_id = :channel_id",
+        channel_id=channel_id,
     )
 
 
@@ -43,22 +50,25 @@ async def last_parked(
     conn: Connection, channel_id: int, limit: int, within: timedelta
 ) -> list[Record]:
     """The last parked receipts, each with the references of the texts to its phone before it."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         WITH last AS MATERIALIZED (
             SELECT id, ref, phone_hash, received_at FROM receipts_unmatched
-            WHERE channel_id = $1 AND why IN ('parked', 'ambiguous') AND phone_hash IS NOT NULL
-            ORDER BY id DESC LIMIT $2
+            WHERE channel_id = :channel_id AND why IN ('parked', 'ambiguous')
+              AND phone_hash IS NOT NULL
+            ORDER BY id DESC LIMIT :limit
         )
         SELECT l.id, l.ref, p.ref AS answered FROM last l
-        JOIN parts p ON p.channel_id = $1 AND p.phone_hash = l.phone_hash
-            AND p.at BETWEEN l.received_at - $3::interval AND l.received_at + interval '1 minute'
-        WHERE p.at BETWEEN (SELECT min(received_at) FROM last) - $3::interval
+        JOIN parts p ON p.channel_id = :channel_id AND p.phone_hash = l.phone_hash
+            AND p.at BETWEEN l.received_at - :within::interval
+            AND l.received_at + interval '1 minute'
+        WHERE p.at BETWEEN (SELECT min(received_at) FROM last) - :within::interval
                        AND (SELECT max(received_at) FROM last) + interval '1 minute'
         """,
-        channel_id,
-        limit,
-        within,
+        channel_id=channel_id,
+        limit=limit,
+        within=within,
     )
 
 
@@ -68,37 +78,43 @@ async def note_change(
     """Have everything that waits read anew by another form of ids; forms of before are kept for a
     while, for what was stored by them.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO id_form_changes AS f (channel_id, form, formers, changed_at)
-        VALUES ($1, $3, ARRAY[$2::text], $5)
+        VALUES (:channel_id, :form, ARRAY[:was::text], :now)
         ON CONFLICT (channel_id) DO UPDATE SET
-            form = $3, changed_at = $5, upto = 0, looked_at = NULL,
-            formers = ARRAY(SELECT DISTINCT unnest(ARRAY[$2::text] || CASE
-                WHEN f.changed_at > $5::timestamptz - $4::interval THEN f.formers END))
+            form = :form, changed_at = :now, upto = 0, looked_at = NULL,
+            formers = ARRAY(SELECT DISTINCT unnest(ARRAY[:was::text] || CASE
+                WHEN f.changed_at > :now::timestamptz - :keep::interval THEN f.formers END))
         """,
-        channel_id,
-        was,
-        form,
-        keep,
-        now,
+        channel_id=channel_id,
+        was=was,
+        form=form,
+        keep=keep,
+        now=now,
     )
-    await conn.execute("UPDATE receipt_misses SET in_a_row = 0 WHERE channel_id = $1", channel_id)
+    await sql.execute(
+        conn,
+        "UPDATE receipt_misses SET in_a_row = 0 WHERE channel_id = :channel_id",
+        channel_id=channel_id,
+    )
 
 
 async def change_to_follow(
     conn: Connection, channel_id: int, changed_after: datetime, looked_before: datetime
 ) -> Record | None:
     """A change of the form of ids by which what waits is to be read anew now."""
-    return await conn.fetchrow(
+    return await sql.fetchrow(
+        conn,
         """
         SELECT f.*, c.kind FROM id_form_changes f JOIN channels c ON c.id = f.channel_id
-        WHERE f.channel_id = $1 AND f.changed_at > $2
-          AND (f.looked_at IS NULL OR f.looked_at <= $3)
+        WHERE f.channel_id = :channel_id AND f.changed_at > :changed_after
+          AND (f.looked_at IS NULL OR f.looked_at <= :looked_before)
         """,
-        channel_id,
-        changed_after,
-        looked_before,
+        channel_id=channel_id,
+        changed_after=changed_after,
+        looked_before=looked_before,
     )
 
 
@@ -106,17 +122,19 @@ async def parked_after(
     conn: Connection, channel_id: int, after: int, received_after: datetime, limit: int
 ) -> list[int]:
     """The ids of receipts that wait, from old to new."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT id FROM receipts_unmatched
-        WHERE channel_id = $1 AND id > $2 AND why IN {_WAITING} AND phone_hash IS NOT NULL
-          AND received_at > $4
-        ORDER BY id LIMIT $3
+        WHERE channel_id = :channel_id AND id > :after AND why IN {_WAITING}
+          AND phone_hash IS NOT NULL
+          AND received_at > :received_after
+        ORDER BY id LIMIT :limit
         """,  # noqa: S608  # our own words
-        channel_id,
-        after,
-        limit,
-        received_after,
+        channel_id=channel_id,
+        after=after,
+        limit=limit,
+        received_after=received_after,
     )
     return [row["id"] for row in rows]
 
@@ -127,28 +145,30 @@ async def texts_of(
     """Parked receipts, each with the references of the texts to its phone that the carrier took
     between two instants.
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT r.id, r.ref, p.ref AS answered
         FROM receipts_unmatched r
-        JOIN parts p ON p.channel_id = $1 AND p.phone_hash = r.phone_hash
-            AND p.at BETWEEN $3 AND $4
-        WHERE r.id = ANY ($2::bigint[])
+        JOIN parts p ON p.channel_id = :channel_id AND p.phone_hash = r.phone_hash
+            AND p.at BETWEEN :first AND :last
+        WHERE r.id = ANY (:ids::bigint[])
         """,
-        channel_id,
-        list(ids),
-        first,
-        last,
+        channel_id=channel_id,
+        ids=list(ids),
+        first=first,
+        last=last,
     )
 
 
 async def put_back(conn: Connection, found: Sequence[tuple[int, bytes]]) -> None:
     """Put receipts back into the inbox, each with the reference that it means."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         WITH gone AS (
             DELETE FROM receipts_unmatched u
-            USING unnest($1::bigint[], $2::bytea[]) AS f(id, ref) WHERE u.id = f.id
+            USING unnest(:receipts::bigint[], :refs::bytea[]) AS f(id, ref) WHERE u.id = f.id
             RETURNING u.channel_id, f.ref, u.phone_hash, u.state, u.reason, u.code, u.done_at,
                       u.received_at
         )
@@ -156,15 +176,18 @@ async def put_back(conn: Connection, found: Sequence[tuple[int, bytes]]) -> None
             (channel_id, ref, phone_hash, state, reason, code, done_at, received_at)
         SELECT * FROM gone
         """,
-        [receipt for receipt, _ in found],
-        [ref for _, ref in found],
+        receipts=[receipt for receipt, _ in found],
+        refs=[ref for _, ref in found],
     )
 
 
 async def begin_after(conn: Connection, channel_id: int, last: int) -> None:
     """Begin the next batch behind this receipt."""
-    await conn.execute(
-        "UPDATE id_form_changes SET upto = $2 WHERE channel_id = $1", channel_id, last
+    await sql.execute(
+        conn,
+        "UPDATE id_form_changes SET upto = :last WHERE channel_id = :channel_id",
+        channel_id=channel_id,
+        last=last,
     )
 
 
@@ -172,16 +195,18 @@ async def looked(conn: Connection, channel_id: int, settled: datetime, now: date
     """All was looked at; what was received after `settled` is once more, for its text's answer may
     have come later.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
-        UPDATE id_form_changes f SET looked_at = $3, upto = greatest(upto, coalesce((
+        UPDATE id_form_changes f SET looked_at = :now, upto = greatest(upto, coalesce((
             SELECT max(id) FROM receipts_unmatched r
-            WHERE r.channel_id = $1 AND r.why IN {_WAITING} AND r.received_at <= $2), 0))
-        WHERE channel_id = $1
+            WHERE r.channel_id = :channel_id AND r.why IN {_WAITING}
+              AND r.received_at <= :settled), 0))
+        WHERE channel_id = :channel_id
         """,  # noqa: S608  # our own words
-        channel_id,
-        settled,
-        now,
+        channel_id=channel_id,
+        settled=settled,
+        now=now,
     )
 
 
@@ -189,12 +214,13 @@ async def channels_to_reread(
     conn: Connection, changed_after: datetime, looked_before: datetime
 ) -> list[int]:
     """The channels with a change that is to be followed now."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT channel_id FROM id_form_changes
-        WHERE changed_at > $1 AND (looked_at IS NULL OR looked_at <= $2)
+        WHERE changed_at > :changed_after AND (looked_at IS NULL OR looked_at <= :looked_before)
         """,
-        changed_after,
-        looked_before,
+        changed_after=changed_after,
+        looked_before=looked_before,
     )
     return [row["channel_id"] for row in rows]

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from service.delivery.receipts.store import RECEIPT_WAIT
 from service.ledger.fragments import end
 from service.ledger.states import ENDED_RUNS, OPEN, MessageState, listed, moving
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 GIVE_UP = moving(MessageState.UNKNOWN, only=[MessageState.SUBMITTED])
@@ -37,25 +38,26 @@ async def settle_runs(conn: Connection, now: datetime) -> None:
 
 async def _next_looks(conn: Connection, now: datetime) -> list[Record]:
     """The runs to look at next, for us alone for a while: one, or several small ones."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         WITH due AS MATERIALIZED (
             SELECT id, coalesce(target, 0) AS target, settle_at FROM runs
             WHERE state IN {listed(ENDED_RUNS)} AND settled_at IS NULL
-              AND (settle_at IS NULL OR settle_at <= $1)
-            ORDER BY settle_at NULLS FIRST LIMIT $3 FOR UPDATE SKIP LOCKED
+              AND (settle_at IS NULL OR settle_at <= :now)
+            ORDER BY settle_at NULLS FIRST LIMIT :looks FOR UPDATE SKIP LOCKED
         ), chosen AS (
             SELECT id, sum(target) OVER w AS rows, row_number() OVER w AS at FROM due
             WINDOW w AS (ORDER BY settle_at NULLS FIRST, id)
         )
-        UPDATE runs r SET settle_at = $2
-        FROM chosen c WHERE r.id = c.id AND (c.at = 1 OR c.rows <= $4)
+        UPDATE runs r SET settle_at = :settle_at
+        FROM chosen c WHERE r.id = c.id AND (c.at = 1 OR c.rows <= :batch_rows)
         RETURNING r.id, coalesce(r.finished_at, r.created_at) AS since
         """,  # noqa: S608  # constants
-        now,
-        now + CLAIMED,
-        LOOKS,
-        BATCH_ROWS,
+        now=now,
+        settle_at=now + CLAIMED,
+        looks=LOOKS,
+        batch_rows=BATCH_ROWS,
     )
 
 
@@ -67,19 +69,20 @@ async def _look(conn: Connection, runs: Sequence[Record], now: datetime) -> None
         await _give_up_silent(conn, run["id"], run["last_no"], now)
     if silent:
         found = await _count_open(conn, list(since))
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
         UPDATE runs r SET settle_at = a.again, settled_at = CASE WHEN NOT a.open AND NOT EXISTS (
             SELECT FROM ledger_of(a.id)
             WHERE state IN {listed(OPEN)})
-            THEN $4::timestamptz END
-        FROM unnest($1::uuid[], $2::timestamptz[], $3::bool[]) AS a(id, again, open)
+            THEN :now::timestamptz END
+        FROM unnest(:ids::uuid[], :agains::timestamptz[], :opens::bool[]) AS a(id, again, open)
         WHERE r.id = a.id AND r.state IN {listed(ENDED_RUNS)} AND r.settled_at IS NULL
         """,  # noqa: S608  # constants
-        [run["id"] for run in found],
-        [_next_look(since[run["id"]], run["silent_since"], now) for run in found],
-        [run["open"] > 0 for run in found],
-        now,
+        ids=[run["id"] for run in found],
+        agains=[_next_look(since[run["id"]], run["silent_since"], now) for run in found],
+        opens=[run["open"] > 0 for run in found],
+        now=now,
     )
 
 
@@ -95,16 +98,17 @@ async def _count_open(conn: Connection, runs: Sequence[uuid.UUID]) -> list[Recor
     """Of each run: how many messages are open, since when the first of them has had no receipt,
     the last no.
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
-        SELECT a.id, m.* FROM unnest($1::uuid[]) AS a(id), LATERAL (
+        SELECT a.id, m.* FROM unnest(:runs::uuid[]) AS a(id), LATERAL (
             SELECT count(*) FILTER (
                        WHERE state IN {listed(OPEN)}) AS open,
                    min(submitted_at) FILTER (WHERE state = 'submitted') AS silent_since,
                    max(no) AS last_no
             FROM ledger_of(a.id)) m
         """,  # noqa: S608  # constants
-        runs,
+        runs=runs,
     )
 
 
@@ -113,15 +117,16 @@ async def _give_up_silent(conn: Connection, run_id: uuid.UUID, last_no: int, now
     that come late wait for no long statement.
     """
     for first in range(1, last_no + 1, BATCH_ROWS):
-        await conn.execute(
+        await sql.execute(
+            conn,
             f"""
-            UPDATE messages SET {end(MessageState.UNKNOWN, "'no_receipt'", "$4")}
-            WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND state IN {GIVE_UP.earlier}
-              AND submitted_at < $5
+            UPDATE messages SET {end(MessageState.UNKNOWN, "'no_receipt'", ":now")}
+            WHERE run_id = :run_id AND no BETWEEN :first AND :last AND state IN {GIVE_UP.earlier}
+              AND submitted_at < :before
             """,  # noqa: S608  # constants
-            run_id,
-            first,
-            first + BATCH_ROWS - 1,
-            now,
-            now - RECEIPT_WAIT,
+            run_id=run_id,
+            first=first,
+            last=first + BATCH_ROWS - 1,
+            now=now,
+            before=now - RECEIPT_WAIT,
         )

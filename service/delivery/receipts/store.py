@@ -15,6 +15,7 @@ from service.channels.config.codes_store import load_receipt_codes
 from service.channels.contract.gateway import Inbound, Receipt
 from service.crypto import Keyring
 from service.ledger.states import RESULTS, MessageState, moving
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 ARRIVE = moving(MessageState.DELIVERED, only=[MessageState.SUBMITTED])
@@ -23,8 +24,7 @@ FOLD = moving(*RESULTS, only=[MessageState.SUBMITTED, MessageState.UNCERTAIN, Me
 """What a receipt makes of a text that was handed off."""
 
 RECEIPT_WAIT = timedelta(hours=72)
-"""How long a receipt may take; carriers keep a text 72 h at most; silence for so long is
-`unknown`."""
+"""How long a receipt may take; carriers keep a text 72 h at most; then it is `unknown`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +86,26 @@ async def insert_inbound(
     conn: Connection, keyring: Keyring, texts: Sequence[tuple[int, Inbound]], now: datetime
 ) -> None:
     """Append texts from handsets."""
-    await conn.executemany(
+    await sql.executemany(
+        conn,
         """
         INSERT INTO inbound (channel_id, sender_hash, sender_cipher, recipient, text_cipher,
                              reference, part, part_count, received_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        VALUES (:channel_id, :sender_hash, :sender_cipher, :recipient, :text_cipher, :reference,
+                :part, :part_count, :now)
         """,
         [
-            (
-                channel_id,
-                keyring.phone_index(text.sender),
-                keyring.encrypt("phone", text.sender),
-                text.recipient,
-                keyring.encrypt("inbound", text.text),
-                text.reference,
-                text.number,
-                text.total,
-                now,
-            )
+            {
+                "channel_id": channel_id,
+                "sender_hash": keyring.phone_index(text.sender),
+                "sender_cipher": keyring.encrypt("phone", text.sender),
+                "recipient": text.recipient,
+                "text_cipher": keyring.encrypt("inbound", text.text),
+                "reference": text.reference,
+                "part": text.number,
+                "part_count": text.total,
+                "now": now,
+            }
             for channel_id, text in texts
         ],
     )
@@ -126,12 +128,13 @@ async def take_receipts(
     Most say that a text of one part has arrived, of which nothing was known: these messages are
     moved here and now. The others come back, each with the part and message it belongs to.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         WITH taken AS MATERIALIZED (
             DELETE FROM receipt_inbox WHERE id = ANY (ARRAY(
-                SELECT id FROM receipt_inbox WHERE channel_id = $1 AND id > $3
-                ORDER BY id LIMIT $2))
+                SELECT id FROM receipt_inbox WHERE channel_id = :channel_id AND id > :after
+                ORDER BY id LIMIT :limit))
             RETURNING *
         ), matched AS MATERIALIZED (
             SELECT t.*, p.run_id, p.no, p.part, p.attempt, p.state::text AS part_state,
@@ -147,7 +150,7 @@ async def take_receipts(
                 SELECT ctid, state, attempt, part_count, first_channel_id FROM messages
                 WHERE run_id = p.run_id AND no = p.no OFFSET 0) m ON true
         ), arrived AS (
-            UPDATE messages m SET state = 'delivered', reason = NULL, code = r.code, final_at = $4
+            UPDATE messages m SET state = 'delivered', reason = NULL, code = r.code, final_at = :now
             FROM matched r
             WHERE m.ctid = r.row AND m.state IN {ARRIVE.earlier} AND r.state = 'delivered'
               AND r.alike = 1 AND r.part_count = 1 AND r.attempt = r.message_attempt
@@ -165,10 +168,10 @@ async def take_receipts(
         LEFT JOIN matched r ON NOT EXISTS (SELECT FROM arrived a WHERE a.id = r.id)
         ORDER BY r.id
         """,  # noqa: S608  # constants
-        channel_id,
-        limit,
-        after,
-        now,
+        channel_id=channel_id,
+        limit=limit,
+        after=after,
+        now=now,
     )
     known = [row for row in rows if row["id"] is not None]
     return Taken(rows[0]["count"], rows[0]["last"] or 0, known)
@@ -179,28 +182,31 @@ async def mark_parts(conn: Connection, rows: Sequence[tuple[Record, str]]) -> li
 
     A part's first final state stays, but `unknown` yields.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE parts p SET state = r.state::message_state, reason = r.reason, code = r.code
-        FROM unnest($1::smallint[], $2::bytea[], $3::uuid[], $4::int[], $5::text[], $6::text[],
-                    $7::text[]) AS r(channel_id, ref, run_id, no, state, reason, code)
+        FROM unnest(:channel_ids::smallint[], :refs::bytea[], :run_ids::uuid[], :nos::int[],
+                    :states::text[], :reasons::text[], :codes::text[])
+            AS r(channel_id, ref, run_id, no, state, reason, code)
         WHERE p.channel_id = r.channel_id AND p.ref = r.ref AND p.run_id = r.run_id
           AND p.no = r.no AND (p.state IS NULL OR p.state = 'unknown')
         """,
-        [row["channel_id"] for row, _ in rows],
-        [row["ref"] for row, _ in rows],
-        [row["run_id"] for row, _ in rows],
-        [row["no"] for row, _ in rows],
-        [state for _, state in rows],
-        [row["reason"] for row, _ in rows],
-        [row["code"] for row, _ in rows],
+        channel_ids=[row["channel_id"] for row, _ in rows],
+        refs=[row["ref"] for row, _ in rows],
+        run_ids=[row["run_id"] for row, _ in rows],
+        nos=[row["no"] for row, _ in rows],
+        states=[state for _, state in rows],
+        reasons=[row["reason"] for row, _ in rows],
+        codes=[row["code"] for row, _ in rows],
     )
     keys = sorted({(row["run_id"], row["no"]) for row, _ in rows})
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT DISTINCT m.run_id, m.no, m.part_count, m.attempt, m.first_channel_id, p.part, p.ref,
                p.state::text, p.reason, p.code, c.receipts = 'last' AS last_only
-        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no), LATERAL (
+        FROM unnest(:run_ids::uuid[], :nos::int[]) AS k(run_id, no), LATERAL (
             SELECT run_id, no, part_count, attempt, first_channel_id FROM messages
             WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
         CROSS JOIN LATERAL (
@@ -208,8 +214,8 @@ async def mark_parts(conn: Connection, rows: Sequence[tuple[Record, str]]) -> li
             WHERE run_id = m.run_id AND no = m.no AND attempt = m.attempt OFFSET 0) p
         JOIN channels c ON c.id = p.channel_id
         """,
-        [run_id for run_id, _ in keys],
-        [no for _, no in keys],
+        run_ids=[run_id for run_id, _ in keys],
+        nos=[no for _, no in keys],
     )
 
 
@@ -218,12 +224,14 @@ async def apply_changes(
 ) -> set[tuple[uuid.UUID, int]]:
     """Move messages along; returns those that moved. A final state other than `unknown` stays."""
     ordered = sorted(changes, key=lambda c: (c.run_id, c.no))
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         WITH moved AS (
             UPDATE messages m SET
-                state = c.state::message_state, reason = c.reason, code = c.code, final_at = $6
-            FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $7::int[])
+                state = c.state::message_state, reason = c.reason, code = c.code, final_at = :now
+            FROM unnest(:run_ids::uuid[], :nos::int[], :states::text[], :reasons::text[],
+                        :codes::text[], :attempts::int[])
                 AS c(run_id, no, state, reason, code, attempt)
             WHERE m.run_id = c.run_id AND m.no = c.no AND m.attempt = coalesce(c.attempt, m.attempt)
               AND m.state IN {FOLD.earlier}
@@ -233,13 +241,13 @@ async def apply_changes(
         )
         SELECT run_id, no FROM moved
         """,  # noqa: S608  # constants
-        [c.run_id for c in ordered],
-        [c.no for c in ordered],
-        [c.state for c in ordered],
-        [c.reason for c in ordered],
-        [c.code for c in ordered],
-        now,
-        [c.attempt for c in ordered],
+        run_ids=[c.run_id for c in ordered],
+        nos=[c.no for c in ordered],
+        states=[c.state for c in ordered],
+        reasons=[c.reason for c in ordered],
+        codes=[c.code for c in ordered],
+        now=now,
+        attempts=[c.attempt for c in ordered],
     )
     return {(row["run_id"], row["no"]) for row in rows}
 
@@ -248,25 +256,25 @@ async def insert_unmatched(
     conn: Connection, receipts: Sequence[Record], why: Sequence[str]
 ) -> None:
     """Keep receipts that found nothing to change, each with the reason."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO receipts_unmatched
             (id, channel_id, ref, phone_hash, state, reason, code, done_at, received_at, why)
-        SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::bytea[], $4::bytea[], $5::text[],
-                             $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[],
-                             $10::text[])
-        ON CONFLICT DO NOTHING  -- one receipt may contradict two messages of one reference
+        SELECT * FROM unnest(:ids::bigint[], :channel_ids::smallint[], :refs::bytea[],
+            :phone_hashes::bytea[], :states::text[], :reasons::text[], :codes::text[],
+            :done_ats::timestamptz[], :received_ats::timestamptz[], :why::text[])
         """,
-        [r["id"] for r in receipts],
-        [r["channel_id"] for r in receipts],
-        [r["ref"] for r in receipts],
-        [r["phone_hash"] for r in receipts],
-        [r["state"] for r in receipts],
-        [r["reason"] for r in receipts],
-        [r["code"] for r in receipts],
-        [r["done_at"] for r in receipts],
-        [r["received_at"] for r in receipts],
-        list(why),
+        ids=[r["id"] for r in receipts],
+        channel_ids=[r["channel_id"] for r in receipts],
+        refs=[r["ref"] for r in receipts],
+        phone_hashes=[r["phone_hash"] for r in receipts],
+        states=[r["state"] for r in receipts],
+        reasons=[r["reason"] for r in receipts],
+        codes=[r["code"] for r in receipts],
+        done_ats=[r["done_at"] for r in receipts],
+        received_ats=[r["received_at"] for r in receipts],
+        why=list(why),
     )
 
 
@@ -275,12 +283,13 @@ async def rematch(conn: Connection, channel_id: int, refs: Sequence[bytes] | Non
 
     With `refs` only those, right after either side's commit; without, all of them (the sweep).
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         WITH hit AS (
             DELETE FROM receipts_unmatched u
-            WHERE u.why IN ('parked', 'ambiguous') AND u.channel_id = $1
-              AND ($2::bytea[] IS NULL OR u.ref = ANY($2))
+            WHERE u.why IN ('parked', 'ambiguous') AND u.channel_id = :channel_id
+              AND (:refs::bytea[] IS NULL OR u.ref = ANY(:refs))
               AND EXISTS (
                 SELECT FROM parts p WHERE p.channel_id = u.channel_id AND p.ref = u.ref
                   AND (u.phone_hash IS NULL OR p.phone_hash = u.phone_hash))
@@ -291,8 +300,8 @@ async def rematch(conn: Connection, channel_id: int, refs: Sequence[bytes] | Non
         SELECT channel_id, ref, phone_hash, state, reason, code, done_at, received_at FROM hit
         RETURNING 1
         """,
-        channel_id,
-        refs,
+        channel_id=channel_id,
+        refs=refs,
     )
     return len(rows)
 
@@ -307,7 +316,8 @@ async def parked_with_doubt(
     answer can take as long as the carrier likes. Nor is it looked at where it may be of a hand-off
     that was decided: `uncertain.sweep_decided` has judged that.
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT r.id, r.ref, r.phone_hash, r.state, r.reason, r.code, u.run_id, u.no, u.attempt,
                m.part_count, c.receipts = 'last' AS last_only,
@@ -319,19 +329,20 @@ async def parked_with_doubt(
             AND u.marked_at <= r.received_at
         CROSS JOIN LATERAL (
             SELECT part_count FROM messages WHERE run_id = u.run_id AND no = u.no OFFSET 0) m
-        WHERE r.why IN ('parked', 'ambiguous') AND r.channel_id = $1 AND r.received_at <= $2
+        WHERE r.why IN ('parked', 'ambiguous') AND r.channel_id = :channel_id
+          AND r.received_at <= :received_before
           AND NOT EXISTS (
             SELECT FROM texts_to(r.phone_hash, '-infinity') o
-            WHERE o.state = 'submitting' AND o.channel_id = $1)
-          AND (r.why = 'parked' OR r.received_at > $3 AND NOT EXISTS (
+            WHERE o.state = 'submitting' AND o.channel_id = :channel_id)
+          AND (r.why = 'parked' OR r.received_at > :decided_after AND NOT EXISTS (
             SELECT FROM doubts_decided d
-            WHERE d.channel_id = $1 AND d.phone_hash = r.phone_hash
-              AND d.marked_at <= r.received_at AND d.decided_at > $3))
+            WHERE d.channel_id = :channel_id AND d.phone_hash = r.phone_hash
+              AND d.marked_at <= r.received_at AND d.decided_at > :decided_after))
         ORDER BY r.id, u.run_id, u.no
         """,
-        channel_id,
-        received_before,
-        decided_after,
+        channel_id=channel_id,
+        received_before=received_before,
+        decided_after=decided_after,
     )
 
 
@@ -339,22 +350,19 @@ async def adopt(
     conn: Connection, channel_id: int, pairings: Sequence[tuple[Record, int]], now: datetime
 ) -> None:
     """Take a receipt's reference as that of a part of its uncertain message; (pairing, part)."""
-    await conn.executemany(
+    await sql.executemany(
+        conn,
         """
         INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        VALUES (:channel_id, :ref, :phone_hash, :run_id, :no, :part, :attempt, :now)
         """,
         [
-            (
-                channel_id,
-                row["ref"],
-                row["phone_hash"],
-                row["run_id"],
-                row["no"],
-                part,
-                row["attempt"],
-                now,
-            )
+            {
+                "channel_id": channel_id,
+                **{name: row[name] for name in ("ref", "phone_hash", "run_id", "no", "attempt")},
+                "part": part,
+                "now": now,
+            }
             for row, part in pairings
         ],
     )
@@ -364,9 +372,10 @@ async def mark_ambiguous(conn: Connection, ids: Sequence[int]) -> None:
     """These receipts fit more than one uncertain hand-off: a person decides, unless they fit one
     only later.
     """
-    await conn.execute(
-        "UPDATE receipts_unmatched SET why = 'ambiguous' WHERE id = ANY($1) AND why = 'parked'",
-        list(ids),
+    await sql.execute(
+        conn,
+        "UPDATE receipts_unmatched SET why = 'ambiguous' WHERE id = ANY(:ids) AND why = 'parked'",
+        ids=list(ids),
     )
 
 
@@ -381,10 +390,11 @@ async def channels_with_receipts(conn: Connection) -> tuple[list[int], list[int]
 
 async def expire_parked(conn: Connection, now: datetime) -> None:
     """Receipts that met nothing in 72 h stay listed, for a person."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE receipts_unmatched SET why = 'unmatched'
-        WHERE why = 'parked' AND received_at < $1
+        WHERE why = 'parked' AND received_at < :before
         """,
-        now - RECEIPT_WAIT,
+        before=now - RECEIPT_WAIT,
     )

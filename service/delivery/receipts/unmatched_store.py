@@ -4,13 +4,14 @@ those, listing, laying aside.
 
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from service.accounts.people.model import By
 from service.channels.contract.gateway import RawDelivery
 from service.crypto import Keyring
 from service.ledger.message_id import message_id_sql
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 
@@ -37,25 +38,27 @@ async def insert_unreadable(
 
     What comes again, under whatever sequence number, is counted and not kept twice.
     """
-    await conn.executemany(
+    await sql.executemany(
+        conn,
         """
         INSERT INTO receipts_unmatched
             (id, channel_id, ref, state, reason, code, received_at, why,
              octets_cipher, octets_count, octets_hash)
-        VALUES (nextval(pg_get_serial_sequence('receipt_inbox', 'id')), $1, '', 'unreadable', $2,
-                '', $3, 'unreadable', $4, $5, $6)
+        VALUES (nextval(pg_get_serial_sequence('receipt_inbox', 'id')), :channel_id, '',
+                'unreadable', :why,
+                '', :now, 'unreadable', :octets_cipher, :octets_count, :octets_hash)
         ON CONFLICT (channel_id, octets_hash) WHERE why = 'unreadable'
         DO UPDATE SET copies = receipts_unmatched.copies + 1
         """,
         [
-            (
-                channel_id,
-                item.why.value,
-                now,
-                keyring.encrypt_bytes(OCTETS, item.octets),
-                len(item.octets),
-                keyring.index(OCTETS, item.content.hex()),
-            )
+            {
+                "channel_id": channel_id,
+                "why": item.why.value,
+                "now": now,
+                "octets_cipher": keyring.encrypt_bytes(OCTETS, item.octets),
+                "octets_count": len(item.octets),
+                "octets_hash": keyring.index(OCTETS, item.content.hex()),
+            }
             for channel_id, item in sorted(raw, key=lambda pair: (pair[0], pair[1].content))
         ],
     )
@@ -84,28 +87,26 @@ _KEPT = f"""
         JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
         JOIN runs r ON r.id = k.run_id
     ) t
-    WHERE ($1::text IS NULL OR x.why = $1) AND ($2::smallint IS NULL OR x.channel_id = $2)
-      AND ($3::uuid IS NULL OR $3 = ANY (t.departments))
+    WHERE (:why::text IS NULL OR x.why = :why)
+      AND (:channel_id::smallint IS NULL OR x.channel_id = :channel_id)
+      AND (:scope::uuid IS NULL OR :scope = ANY (t.departments))
 """  # noqa: S608  # our own columns
 
 
 async def list_kept(conn: Connection, kept: Kept, after: int, limit: int) -> list[Record]:
     """A page of the receipts that met nothing or contradict, in the order in which they came."""
-    return await conn.fetch(
-        f"{_KEPT} AND x.id > $4 ORDER BY x.id LIMIT $5",
-        kept.why,
-        kept.channel_id,
-        kept.scope,
-        after,
-        limit,
+    return await sql.fetch(
+        conn,
+        f"{_KEPT} AND x.id > :after ORDER BY x.id LIMIT :limit",
+        **asdict(kept),
+        after=after,
+        limit=limit,
     )
 
 
 async def stream_kept(conn: Connection, kept: Kept) -> AsyncIterator[Record]:
     """All of them, read as they are sent. In a transaction."""
-    rows = conn.cursor(
-        f"{_KEPT} ORDER BY x.id", kept.why, kept.channel_id, kept.scope, prefetch=1_000
-    )
+    rows = sql.cursor(conn, f"{_KEPT} ORDER BY x.id", **asdict(kept), prefetch=1_000)
     async for row in rows:
         yield row
 
@@ -114,16 +115,17 @@ async def lock_kept(
     conn: Connection, ids: Sequence[int], scope: uuid.UUID | None
 ) -> list[tuple[int, str]]:
     """Lock those of these receipts that are kept and in scope; each with why it is kept."""
-    rows = await conn.fetch(
-        f"{_KEPT} AND x.id = ANY($4::bigint[])",
-        None,
-        None,
-        scope,
-        list(ids),
+    rows = await sql.fetch(
+        conn,
+        f"{_KEPT} AND x.id = ANY(:ids::bigint[])",
+        **asdict(Kept(scope=scope)),
+        ids=list(ids),
     )
     visible = [row["id"] for row in rows]
-    locked = await conn.fetch(
-        "SELECT id, why FROM receipts_unmatched WHERE id = ANY($1) ORDER BY id FOR UPDATE", visible
+    locked = await sql.fetch(
+        conn,
+        "SELECT id, why FROM receipts_unmatched WHERE id = ANY(:visible) ORDER BY id FOR UPDATE",
+        visible=visible,
     )
     return [(row["id"], row["why"]) for row in locked]
 
@@ -133,22 +135,23 @@ async def dismiss(conn: Connection, ids: Sequence[int], by: By) -> int:
 
     `lock_kept` first; a CHECK refuses one that is parked.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         WITH gone AS (
-            DELETE FROM receipts_unmatched WHERE id = ANY($1) RETURNING *
+            DELETE FROM receipts_unmatched WHERE id = ANY(:ids) RETURNING *
         )
         INSERT INTO receipts_dismissed
             (id, channel_id, ref, phone_hash, state, reason, code, done_at, received_at, why,
              octets_cipher, octets_count, copies, dismissed_because, dismissed_by, dismissed_at)
         SELECT id, channel_id, ref, phone_hash, state, reason, code, done_at, received_at, why,
-               octets_cipher, octets_count, copies, $2, $3, $4
+               octets_cipher, octets_count, copies, :reason, :user_id, :at
         FROM gone
         RETURNING id
         """,
-        list(ids),
-        by.reason,
-        by.user_id,
-        by.at,
+        ids=list(ids),
+        reason=by.reason,
+        user_id=by.user_id,
+        at=by.at,
     )
     return len(rows)

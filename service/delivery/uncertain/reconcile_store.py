@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.ledger.states import RESULTS, listed
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 
@@ -29,17 +30,18 @@ async def count_day(
     is known of them), `results` (those with a receipt, by its state), `receipts` (what came on that
     day and is not folded, by where it is).
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         WITH handed AS (
             SELECT m.channel_id, m.state, m.run_id, m.no, m.part_count,
-                   m.marked_at >= $1 AND m.marked_at < $2 AS marked,
-                   m.submitted_at >= $1 AND m.submitted_at < $2 AS taken
+                   m.marked_at >= :start AND m.marked_at < :end AS marked,
+                   m.submitted_at >= :start AND m.submitted_at < :end AS taken
             FROM runs r JOIN messages m ON m.run_id = r.id
-            WHERE r.created_at < $2 AND (r.finished_at IS NULL OR r.finished_at >= $1)
-              AND (m.marked_at >= $1 AND m.marked_at < $2
-                   OR m.submitted_at >= $1 AND m.submitted_at < $2)
-              AND ($3::smallint IS NULL OR m.channel_id = $3)
+            WHERE r.created_at < :end AND (r.finished_at IS NULL OR r.finished_at >= :start)
+              AND (m.marked_at >= :start AND m.marked_at < :end
+                   OR m.submitted_at >= :start AND m.submitted_at < :end)
+              AND (:channel_id::smallint IS NULL OR m.channel_id = :channel_id)
         ), submits AS (
             SELECT channel_id, state, count(*) FILTER (WHERE marked) AS messages,
                    count(*) FILTER (WHERE taken) AS taken,
@@ -50,7 +52,7 @@ async def count_day(
                    m.attempt = p.attempt AND m.channel_id = p.channel_id AND m.state <> 'queued'
                        AS present,
                    m.run_id IS NULL AS orphan,
-                   m.submitted_at >= $1 AND m.submitted_at < $2 AS taken,
+                   m.submitted_at >= :start AND m.submitted_at < :end AS taken,
                    c.receipts = 'last' AND p.part < m.part_count AND p.state IS NULL AS not_asked,
                    m.state IN {listed(RESULTS)}
                        AND m.reason IN ('decided', 'statement') AS decided,
@@ -61,7 +63,8 @@ async def count_day(
             FROM parts p
             JOIN channels c ON c.id = p.channel_id
             LEFT JOIN messages m ON m.run_id = p.run_id AND m.no = p.no
-            WHERE p.at >= $1 AND p.at < $2 AND ($3::smallint IS NULL OR p.channel_id = $3)
+            WHERE p.at >= :start AND p.at < :end
+              AND (:channel_id::smallint IS NULL OR p.channel_id = :channel_id)
         ), standing AS (
             SELECT channel_id, result, present AND taken AS counted,
                    CASE WHEN orphan THEN 'without_message'
@@ -69,8 +72,8 @@ async def count_day(
                         WHEN result IS NOT NULL THEN 'answered'
                         WHEN decided THEN 'decided'
                         WHEN not_asked THEN 'not_asked'
-                        WHEN at > $4::timestamptz - interval '24 hours' THEN 'waiting'
-                        WHEN at > $4::timestamptz - interval '72 hours' THEN 'missing_24h'
+                        WHEN at > :now::timestamptz - interval '24 hours' THEN 'waiting'
+                        WHEN at > :now::timestamptz - interval '72 hours' THEN 'missing_24h'
                         ELSE 'missing_72h' END AS standing
             FROM part
         ), counted AS (
@@ -85,27 +88,31 @@ async def count_day(
             UNION ALL SELECT channel_id, 'results', result::text, n FROM counted
                       WHERE standing = 'answered'
             UNION ALL SELECT channel_id, 'receipts', 'inbox', 1 FROM receipt_inbox
-                      WHERE received_at >= $1 AND received_at < $2
+                      WHERE received_at >= :start AND received_at < :end
             UNION ALL SELECT channel_id, 'receipts', why, 1 FROM receipts_unmatched
-                      WHERE received_at >= $1 AND received_at < $2
+                      WHERE received_at >= :start AND received_at < :end
             UNION ALL SELECT channel_id, 'receipts', 'dismissed', 1 FROM receipts_dismissed
-                      WHERE received_at >= $1 AND received_at < $2
+                      WHERE received_at >= :start AND received_at < :end
         )
         SELECT channel_id, section, key, sum(n)::bigint AS n FROM figures
-        WHERE $3::smallint IS NULL OR channel_id = $3
+        WHERE :channel_id::smallint IS NULL OR channel_id = :channel_id
         GROUP BY channel_id, section, key HAVING sum(n) > 0
         ORDER BY channel_id, section, key
         """,  # noqa: S608  # constants
-        span.start,
-        span.end,
-        channel_id,
-        now,
+        start=span.start,
+        end=span.end,
+        channel_id=channel_id,
+        now=now,
     )
 
 
 async def channel_names(conn: Connection, channel_id: int | None) -> list[Record]:
     """The id and name of one channel, or of all, by id."""
-    return await conn.fetch(
-        "SELECT id, name FROM channels WHERE $1::smallint IS NULL OR id = $1 ORDER BY id",
-        channel_id,
+    return await sql.fetch(
+        conn,
+        """
+        SELECT id, name FROM channels WHERE :channel_id::smallint IS NULL OR id = :channel_id
+        ORDER BY id
+        """,
+        channel_id=channel_id,
     )

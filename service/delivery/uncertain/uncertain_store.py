@@ -26,6 +26,7 @@ from service.ledger.states import (
     listed,
     moving,
 )
+from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
 DECIDE = moving(MessageState.QUEUED, MessageState.SUBMITTED, MessageState.CANCELLED, *RESULTS)
@@ -62,13 +63,14 @@ async def list_doubts(
     conn: Connection, which: UncertainFilter, after: MessageKey | None, limit: int
 ) -> list[Record]:
     """A page of the hand-offs in doubt, by run and number, with the parts that the carrier took."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT u.run_id, u.no, u.channel_id, c.name AS channel, r.department_id, r.class,
                r.valid_until, u.attempt, u.marked_at, u.since, m.phone_cipher, m.part_count,
                ARRAY(SELECT DISTINCT p.part FROM parts p
                      WHERE p.run_id = u.run_id AND p.no = u.no AND p.attempt = u.attempt
-                       AND (c.kind <> ALL ($8) OR p.state IS NOT NULL)
+                       AND (c.kind <> ALL (:own_reference) OR p.state IS NOT NULL)
                      ORDER BY p.part) AS with_reference
         FROM uncertain u
         JOIN runs r ON r.id = u.run_id
@@ -76,42 +78,43 @@ async def list_doubts(
             SELECT phone_cipher, part_count FROM messages
             WHERE run_id = u.run_id AND no = u.no OFFSET 0) m
         JOIN channels c ON c.id = u.channel_id
-        WHERE ($1::uuid IS NULL OR r.department_id = $1)
-          AND ($2::uuid IS NULL OR u.run_id = $2)
-          AND ($3::smallint IS NULL OR u.channel_id = $3)
-          AND ($4::uuid IS NULL OR r.department_id = $4)
-          AND ($5::uuid IS NULL OR (u.run_id, u.no) > ($5, $6::int))
-        ORDER BY u.run_id, u.no LIMIT $7
+        WHERE (:scope::uuid IS NULL OR r.department_id = :scope)
+          AND (:run_id::uuid IS NULL OR u.run_id = :run_id)
+          AND (:channel_id::smallint IS NULL OR u.channel_id = :channel_id)
+          AND (:department_id::uuid IS NULL OR r.department_id = :department_id)
+          AND (:after_run::uuid IS NULL OR (u.run_id, u.no) > (:after_run, :after_no::int))
+        ORDER BY u.run_id, u.no LIMIT :limit
         """,
-        which.scope,
-        which.run_id,
-        which.channel_id,
-        which.department_id,
-        after[0] if after else None,
-        after[1] if after else None,
-        limit,
-        own_reference_kinds(),
+        scope=which.scope,
+        run_id=which.run_id,
+        channel_id=which.channel_id,
+        department_id=which.department_id,
+        after_run=after[0] if after else None,
+        after_no=after[1] if after else None,
+        limit=limit,
+        own_reference=own_reference_kinds(),
     )
 
 
 async def find_doubts(conn: Connection, which: UncertainFilter) -> list[Record]:
     """The run, number and channel of hand-offs in doubt, not locked."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT u.run_id, u.no, u.channel_id FROM uncertain u JOIN runs r ON r.id = u.run_id
-        WHERE ($1::uuid IS NULL OR r.department_id = $1)
-          AND ($2::uuid IS NULL OR u.run_id = $2)
-          AND ($3::smallint IS NULL OR u.channel_id = $3)
-          AND ($4::uuid IS NULL OR r.department_id = $4)
-          AND ($5::uuid[] IS NULL OR (u.run_id, u.no) IN (
-            SELECT * FROM unnest($5, $6::int[])))
+        WHERE (:scope::uuid IS NULL OR r.department_id = :scope)
+          AND (:run_id::uuid IS NULL OR u.run_id = :run_id)
+          AND (:channel_id::smallint IS NULL OR u.channel_id = :channel_id)
+          AND (:department_id::uuid IS NULL OR r.department_id = :department_id)
+          AND (:after_run::uuid[] IS NULL OR (u.run_id, u.no) IN (
+            SELECT * FROM unnest(:after_run, :after_no::int[])))
         """,
-        which.scope,
-        which.run_id,
-        which.channel_id,
-        which.department_id,
-        None if which.keys is None else [run_id for run_id, _ in which.keys],
-        None if which.keys is None else [no for _, no in which.keys],
+        scope=which.scope,
+        run_id=which.run_id,
+        channel_id=which.channel_id,
+        department_id=which.department_id,
+        after_run=None if which.keys is None else [run_id for run_id, _ in which.keys],
+        after_no=None if which.keys is None else [no for _, no in which.keys],
     )
 
 
@@ -122,7 +125,8 @@ async def lock_doubts(conn: Connection, keys: Collection[MessageKey]) -> list[Re
     a receipt; arrived: whether one of any attempt has arrived; corrected: whether the run is.
     """
     ordered = sorted(keys)
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         SELECT u.run_id, u.no, u.attempt, u.channel_id, u.phone_hash, u.marked_at, u.since,
                r.class, r.valid_until, NOT {uncorrected("r")} AS corrected,
@@ -130,10 +134,10 @@ async def lock_doubts(conn: Connection, keys: Collection[MessageKey]) -> list[Re
                coalesce(r.cancel_reason, 'campaign_cancelled') AS cancel_reason,
                EXISTS (SELECT FROM parts p WHERE p.run_id = u.run_id AND p.no = u.no
                          AND p.attempt = u.attempt
-                         AND (l.kind <> ALL ($3) OR p.state IS NOT NULL)) AS taken,
+                         AND (l.kind <> ALL (:own_reference) OR p.state IS NOT NULL)) AS taken,
                EXISTS (SELECT FROM parts p WHERE p.run_id = u.run_id AND p.no = u.no
                          AND p.state = 'delivered') AS arrived
-        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
+        FROM unnest(:run_ids::uuid[], :nos::int[]) AS k(run_id, no)
         JOIN uncertain u ON u.run_id = k.run_id AND u.no = k.no
         JOIN messages m ON m.run_id = u.run_id AND m.no = u.no AND m.attempt = u.attempt
         JOIN runs r ON r.id = u.run_id
@@ -143,9 +147,9 @@ async def lock_doubts(conn: Connection, keys: Collection[MessageKey]) -> list[Re
         ORDER BY u.run_id, u.no
         FOR UPDATE OF m
         """,  # noqa: S608  # an alias
-        [run_id for run_id, _ in ordered],
-        [no for _, no in ordered],
-        own_reference_kinds(),
+        run_ids=[run_id for run_id, _ in ordered],
+        nos=[no for _, no in ordered],
+        own_reference=own_reference_kinds(),
     )
 
 
@@ -153,10 +157,11 @@ async def with_receipts(conn: Connection, keys: Collection[MessageKey]) -> set[M
     """Those of these hand-offs in doubt for whose phone, or one of whose parts, a receipt waits on
     their channel: not folded yet, or without a match.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         WITH doubt AS (
-            SELECT u.* FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
+            SELECT u.* FROM unnest(:run_ids::uuid[], :nos::int[]) AS k(run_id, no)
             JOIN uncertain u ON u.run_id = k.run_id AND u.no = k.no
         ), waiting AS (
             SELECT channel_id, ref, phone_hash, received_at FROM receipts_unmatched
@@ -175,8 +180,8 @@ async def with_receipts(conn: Connection, keys: Collection[MessageKey]) -> set[M
         JOIN doubt d ON d.run_id = p.run_id AND d.no = p.no AND d.attempt = p.attempt
         WHERE w.phone_hash IS NULL
         """,
-        [run_id for run_id, _ in keys],
-        [no for _, no in keys],
+        run_ids=[run_id for run_id, _ in keys],
+        nos=[no for _, no in keys],
     )
     return {(row["run_id"], row["no"]) for row in rows}
 
@@ -191,18 +196,21 @@ async def settle(
     `cancelled` is for what never left, after its campaign was cancelled; `submitted` is what the
     carrier took, and waits for its receipt from the mark on. `lock_doubts` first.
     """
-    moved: int = await conn.fetchval(
+    moved: int = await sql.fetchval(
+        conn,
         f"""
         WITH found AS (
-            SELECT * FROM unnest($2::uuid[], $3::int[], $4::int[], $5::message_state[], $6::text[],
-                                 $7::text[]) AS f(run_id, no, attempt, state, reason, code)
+            SELECT *
+            FROM unnest(:run_ids::uuid[], :nos::int[], :attempts::int[], :states::message_state[],
+                        :reasons::text[],
+                                 :codes::text[]) AS f(run_id, no, attempt, state, reason, code)
         ), moved AS (
             UPDATE messages m SET
                 state = f.state,
                 reason = CASE WHEN f.state <> 'queued' THEN f.reason END,
                 code = f.code,
                 submitted_at = CASE WHEN f.state = 'submitted' THEN m.marked_at END,
-                final_at = CASE WHEN f.state IN {listed(FINAL)} THEN $8::timestamptz END,
+                final_at = CASE WHEN f.state IN {listed(FINAL)} THEN :now::timestamptz END,
                 marked_at = CASE WHEN f.state <> 'queued' THEN m.marked_at END
             FROM found f
             WHERE m.run_id = f.run_id AND m.no = f.no AND m.attempt = f.attempt
@@ -212,7 +220,7 @@ async def settle(
         ), kept AS (
             INSERT INTO attempts
                 (run_id, no, attempt, channel_id, part_count, state, reason, marked_at, ended_at)
-            SELECT run_id, no, attempt, channel_id, part_count, before, reason, marked_at, $8
+            SELECT run_id, no, attempt, channel_id, part_count, before, reason, marked_at, :now
             FROM moved WHERE state = 'queued'
         ), cleared AS (
             DELETE FROM uncertain u USING moved
@@ -221,7 +229,8 @@ async def settle(
         ), noted AS (
             INSERT INTO doubts_decided (run_id, no, attempt, decision_id, state, channel_id,
                                         phone_hash, marked_at, since, decided_at)
-            SELECT run_id, no, attempt, $1, state, channel_id, phone_hash, marked_at, since, $8
+            SELECT run_id, no, attempt, :decision_id, state, channel_id, phone_hash, marked_at,
+                since, :now
             FROM cleared
         ), stretch AS MATERIALIZED (
             {slices_of("moved WHERE state = 'queued'")}
@@ -232,19 +241,19 @@ async def settle(
                   ON t.run_id = moved.run_id AND t.channel_id = moved.channel_id
                     AND moved.no BETWEEN t.first_no AND t.last_no
                 WHERE moved.state = 'queued') w
-            WHERE s.run_id = w.run_id AND s.no = w.no AND {IDLE_SLICE.format("s", "$8")}
+            WHERE s.run_id = w.run_id AND s.no = w.no AND {IDLE_SLICE.format("s", ":now")}
             RETURNING s.run_id
         ), again AS ({reopen_runs("opened")})
         SELECT count(*) FROM moved
         """,  # noqa: S608  # constants
-        decision_id,
-        [f.run_id for f in found],
-        [f.no for f in found],
-        [f.attempt for f in found],
-        [f.state for f in found],
-        [f.reason for f in found],
-        [f.code for f in found],
-        now,
+        decision_id=decision_id,
+        run_ids=[f.run_id for f in found],
+        nos=[f.no for f in found],
+        attempts=[f.attempt for f in found],
+        states=[f.state for f in found],
+        reasons=[f.reason for f in found],
+        codes=[f.code for f in found],
+        now=now,
     )
     return moved
 
@@ -262,19 +271,20 @@ async def insert_decision(
     conn: Connection, decision: str, by: By, statement: StatementFile | None = None
 ) -> uuid.UUID:
     """Record who decided what, when and why; returns the record's id."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         INSERT INTO doubt_decisions
             (decision, reason, decided_by, decided_at, channel_id, file_sha256, counts)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+        VALUES (:decision, :reason, :user_id, :at, :channel_id, :file_sha256, :counts) RETURNING id
         """,
-        decision,
-        by.reason,
-        by.user_id,
-        by.at,
-        statement.channel_id if statement else None,
-        statement.sha256 if statement else None,
-        statement.counts if statement else None,
+        decision=decision,
+        reason=by.reason,
+        user_id=by.user_id,
+        at=by.at,
+        channel_id=statement.channel_id if statement else None,
+        file_sha256=statement.sha256 if statement else None,
+        counts=statement.counts if statement else None,
     )
     decision_id: uuid.UUID = one(row)["id"]
     return decision_id
@@ -292,16 +302,17 @@ async def list_policies(conn: Connection) -> list[Record]:
 
 async def insert_policy(conn: Connection, message_class: str, by: By, *, allowed: bool) -> None:
     """Say whether texts of a class may be sent again from now on."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO resend_policies (class, allowed, reason, set_by, set_at)
-        VALUES ($1, $2, $3, $4, $5)
+        VALUES (:message_class, :allowed, :reason, :user_id, :at)
         """,
-        message_class,
-        allowed,
-        by.reason,
-        by.user_id,
-        by.at,
+        message_class=message_class,
+        allowed=allowed,
+        reason=by.reason,
+        user_id=by.user_id,
+        at=by.at,
     )
 
 
@@ -313,7 +324,8 @@ async def parked_with_decided(
     Only hand-offs some of whose references never came, and not while another one to that phone is
     on its way there: the receipt may be its. in_doubt: so it may be of one that is still in doubt.
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT x.id, x.ref, x.phone_hash, x.state, x.reason, x.code, d.run_id, d.no, d.attempt,
                m.part_count,
@@ -324,23 +336,24 @@ async def parked_with_decided(
         FROM receipts_unmatched x
         JOIN channels c ON c.id = x.channel_id
         JOIN doubts_decided d ON d.channel_id = x.channel_id AND d.phone_hash = x.phone_hash
-            AND d.marked_at <= x.received_at AND d.decided_at > $3
+            AND d.marked_at <= x.received_at AND d.decided_at > :decided_after
         CROSS JOIN LATERAL (
             SELECT part_count FROM messages WHERE run_id = d.run_id AND no = d.no OFFSET 0) m
         CROSS JOIN LATERAL (
             SELECT coalesce(array_agg(DISTINCT p.part), '{}') AS parts FROM parts p
             WHERE p.run_id = d.run_id AND p.no = d.no AND p.attempt = d.attempt) k
-        WHERE x.why IN ('parked', 'ambiguous') AND x.channel_id = $1 AND x.received_at <= $2
+        WHERE x.why IN ('parked', 'ambiguous') AND x.channel_id = :channel_id
+          AND x.received_at <= :received_before
           AND CASE c.receipts WHEN 'last' THEN m.part_count <> ALL (k.parts)
                               ELSE cardinality(k.parts) < m.part_count END
           AND NOT EXISTS (
             SELECT FROM texts_to(x.phone_hash, '-infinity') o
-            WHERE o.state = 'submitting' AND o.channel_id = $1)
+            WHERE o.state = 'submitting' AND o.channel_id = :channel_id)
         ORDER BY x.id, d.run_id, d.no, d.attempt
         """,
-        channel_id,
-        received_before,
-        decided_after,
+        channel_id=channel_id,
+        received_before=received_before,
+        decided_after=decided_after,
     )
 
 
@@ -353,17 +366,18 @@ async def handoffs_to(
     in scope), `decided`, or `other`: what is not in doubt, or not the caller's to settle. One that
     another hand-off followed may have no instant: it may have been at any time.
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         WITH known AS (
             SELECT u.phone_hash, u.run_id, u.no, u.attempt, u.marked_at, NULL AS state,
-                   CASE WHEN $3::uuid IS NULL OR r.department_id = $3
+                   CASE WHEN :scope::uuid IS NULL OR r.department_id = :scope
                         THEN 'open' ELSE 'other' END AS kind
             FROM uncertain u JOIN runs r ON r.id = u.run_id
-            WHERE u.channel_id = $1 AND u.phone_hash = ANY($2)
+            WHERE u.channel_id = :channel_id AND u.phone_hash = ANY(:phones)
             UNION ALL
             SELECT d.phone_hash, d.run_id, d.no, d.attempt, d.marked_at, d.state::text, 'decided'
-            FROM doubts_decided d WHERE d.channel_id = $1 AND d.phone_hash = ANY($2)
+            FROM doubts_decided d WHERE d.channel_id = :channel_id AND d.phone_hash = ANY(:phones)
         ), span AS (
             SELECT min(marked_at) - interval '2 days' AS first,
                    max(marked_at) + interval '2 days' AS last FROM known
@@ -383,19 +397,19 @@ async def handoffs_to(
             UNION ALL
             SELECT a.channel_id, a.attempt, a.marked_at, a.state FROM attempts a
             WHERE a.run_id = o.run_id AND a.no = o.no) h
-        WHERE h.channel_id = $1
+        WHERE h.channel_id = :channel_id
           AND NOT EXISTS (SELECT FROM known k WHERE k.run_id = o.run_id AND k.no = o.no
                             AND k.attempt = h.attempt)
         """,
-        channel_id,
-        list(phones),
-        scope,
+        channel_id=channel_id,
+        phones=list(phones),
+        scope=scope,
     )
 
 
 async def channel_exists(conn: Connection, channel_id: int) -> bool:
     """Whether there is such a channel."""
-    found: bool = await conn.fetchval(
-        "SELECT EXISTS (SELECT FROM channels WHERE id = $1)", channel_id
+    found: bool = await sql.fetchval(
+        conn, "SELECT EXISTS (SELECT FROM channels WHERE id = :channel_id)", channel_id=channel_id
     )
     return found
