@@ -11,8 +11,6 @@ from service.reports.audience import SAMPLE, PlanAudience
 from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
-FIRST_RULE_PARAMETER = 5
-
 
 async def next_uncounted(conn: Connection, before: datetime) -> Record | None:
     """A plan that was not counted since `before`, or by another rule: id, department_id, class and
@@ -44,7 +42,8 @@ async def count_audience(
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
     row = one(
-        await conn.fetchrow(
+        await sql.fetchrow(
+            conn,
             f"""
             WITH people AS MATERIALIZED (
                 SELECT c.phone_hash, coalesce({CARRIER}, 'none') AS carrier
@@ -54,13 +53,13 @@ async def count_audience(
                         SELECT carrier, count(*) AS n FROM people GROUP BY carrier) g)
                        AS by_carrier,
                    ARRAY(SELECT hashbyteaextended(phone_hash, 0) AS hashed FROM people
-                         ORDER BY hashed LIMIT $4) AS sample
+                         ORDER BY hashed LIMIT :sample) AS sample
             """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
-            department_id,
-            now,
-            message_class,
-            SAMPLE,
-            *condition.parameters,
+            department_id=department_id,
+            now=now,
+            message_class=message_class,
+            sample=SAMPLE,
+            **condition.values,
         )
     )
     return PlanAudience(row["target"], row["by_carrier"], row["sample"])

@@ -42,7 +42,6 @@ async def _count(conn: Connection, plan: Record, now: datetime) -> PlanAudience 
             areas=RuleAreas(await read_area_tree(conn)),
             department_id=department_id,
             today=day_in_china(now),
-            first_parameter=audience_store.FIRST_RULE_PARAMETER,
         )
     except SegmentError:  # an area or a segment that there is not any more; whoever edits is told
         return None

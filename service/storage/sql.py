@@ -16,6 +16,7 @@ from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from string import Template
 from typing import Any, NamedTuple
 
 from service.storage.postgres import Connection, Cursor, Pool, Record
@@ -180,6 +181,19 @@ class Condition:
         return Condition(text, {**self.values, **values})
 
 
-def load(beside: str, name: str) -> str:
-    """The statement in the file `name` beside a module, whose `__file__` is given."""
-    return Path(beside).with_name(name).read_text(encoding="utf-8")
+def apart(prefix: str, text: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A part of a statement whose parameters have names of their own, which begin with the prefix:
+    for one of several parts of a kind in one statement.
+    """
+    names = {name: f"{prefix}{name}" for name in values}
+    return _rename(text, names), {names[name]: value for name, value in values.items()}
+
+
+def load(beside: str, name: str, **parts: str) -> str:
+    """The statement in the file `name` beside a module, whose `__file__` is given; each $PART in it
+    stands for a part that several statements share.
+
+    Raises:
+        KeyError: the statement wants a part that is not given.
+    """
+    return Template(Path(beside).with_name(name).read_text("utf-8")).substitute(parts)

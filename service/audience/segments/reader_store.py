@@ -6,11 +6,12 @@ order people by the octets of their names without a name being read.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.audience.segments.segment_sql import Compiled
 from service.audience.segments.segment_store import reached, shown
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 
@@ -23,19 +24,25 @@ class Readers(NamedTuple):
     now: datetime
 
     @property
-    def parameters(self) -> list[object]:
-        """What the statement of `shown` takes."""
-        return [self.department_id, self.now, self.message_class, *self.condition.parameters]
+    def values(self) -> dict[str, Any]:
+        """The parameters of `shown`."""
+        return {
+            "department_id": self.department_id,
+            "now": self.now,
+            "message_class": self.message_class,
+            **self.condition.values,
+        }
 
 
 async def some_readers(conn: Connection, readers: Readers, limit: int) -> list[Record]:
     """A few of them at random: phone_cipher, name_cipher, area_code."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         SELECT c.phone_cipher, c.name_cipher, c.area_code {shown(readers.condition)}
         ORDER BY random() LIMIT {limit:d}
         """,  # compiled from a parsed rule, whose values are parameters
-        *readers.parameters,
+        **readers.values,
     )
 
 
@@ -67,16 +74,17 @@ async def extremes_of(
     places: the length of the name of each area. most: how many by name; few: by place.
     only_shown: of those alone who may be shown; else of all whom the text would reach.
     """
-    first = len(readers.parameters) + 1
     source = (shown if only_shown else reached)(readers.condition)
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         WITH people AS MATERIALIZED (
             SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code,
                    octet_length(c.name_cipher) AS octets
             {source}
         ), places AS (
-            SELECT * FROM unnest(${first}::text[], ${first + 1}::int[]) AS w(area_code, characters)
+            SELECT *
+            FROM unnest(:area_codes::text[], :characters::int[]) AS w(area_code, characters)
         )
         SELECT 'area' AS of, area_code, count(*) AS people,
                count(*) FILTER (WHERE octets IS NULL) AS nameless,
@@ -90,9 +98,9 @@ async def extremes_of(
          FROM people JOIN places USING (area_code)
          ORDER BY characters DESC, octets DESC NULLS LAST, phone_hash LIMIT {few:d})
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
-        *readers.parameters,
-        list(places),
-        list(places.values()),
+        **readers.values,
+        area_codes=list(places),
+        characters=list(places.values()),
     )
     kinds = ([row for row in rows if row["of"] == kind] for kind in ("area", "name", "place"))
     return Extremes(*kinds)

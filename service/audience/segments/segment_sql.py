@@ -6,10 +6,10 @@ left every roster, or whose rosters have all expired; no rule sees links that ha
 """
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from service.audience.segments.segment import (
@@ -72,13 +72,12 @@ class Compiled:
     sql: one boolean expression. source: what the statement must read from, so that the expression
     finds `c` (contacts), `v` (overrides) and `k` (what lists that hold say of each person, with all
     their roles in `k.roles`); it must keep to contacts of the department itself.
-    parameters: the values of the placeholders in order. role_order: all roles, the most telling
-    first.
+    values: those of the parameters of both, by name. role_order: all roles, the most telling first.
     """
 
     sql: str
     source: str
-    parameters: list[object]
+    values: Mapping[str, Any]
     role_order: tuple[str, ...]
 
     def roles(self, column: str) -> str:
@@ -166,10 +165,9 @@ def compile_rule(
     areas: AreaNames,
     department_id: UUID,
     today: date,
-    first_parameter: int = 1,
 ) -> Compiled:
-    """The condition of a rule on a department's people, placeholders from `first_parameter` on;
-    None means everybody on a list that holds.
+    """The condition of a rule on a department's people; None means everybody on a list that holds.
+    Its parameters are `rule_1`, `rule_2` and so on.
 
     `today` is the day in China: a roster counts to the end of its last day, and the days since
     somebody was last sent a text are counted back from it. The rule must use no other segments
@@ -178,12 +176,12 @@ def compile_rule(
     Raises:
         SegmentError: a rule names an area that does not exist, or several of one name.
     """
-    compiler = _Compiler(areas, first_parameter, department_id, today)
+    compiler = _Compiler(areas, department_id, today)
     # A person made by hand is on no roster, and no expiry applies.
     on_a_list = "(k.contact_id IS NULL OR k.holds)"
     asked = "true" if rule is None else compiler.condition(rule)
     condition = f"(c.listed AND {on_a_list} AND {asked})"
-    return Compiled(condition, compiler.source(), compiler.parameters, _role_order(rule))
+    return Compiled(condition, compiler.source(), compiler.values, _role_order(rule))
 
 
 def check_areas(rule: Rule, areas: AreaNames) -> None:
@@ -208,15 +206,12 @@ class _Compiler:
     one column of that reading.
     """
 
-    def __init__(
-        self, areas: AreaNames, first_parameter: int, department_id: UUID, today: date
-    ) -> None:
+    def __init__(self, areas: AreaNames, department_id: UUID, today: date) -> None:
         self._areas = areas
-        self._first = first_parameter
         self._today = today
         self._asked: list[str] = []
         self._texts: set[str] = set()
-        self.parameters: list[object] = []
+        self.values: dict[str, Any] = {}
         self._day = self._placeholder(today)
         self._department = self._placeholder(department_id)
 
@@ -313,8 +308,9 @@ class _Compiler:
         return list(comparison.values)
 
     def _placeholder(self, value: object) -> str:
-        self.parameters.append(value)
-        return f"${self._first + len(self.parameters) - 1}"
+        name = f"rule_{len(self.values) + 1}"
+        self.values[name] = value
+        return f":{name}"
 
 
 def _area_codes(comparison: Comparison, areas: AreaNames) -> list[str]:

@@ -15,10 +15,8 @@ from service.audience.segments.segment_sql import CARRIER, Compiled
 from service.audience.segments.segment_uses import SavedRule
 from service.audience.suppressions.suppression_store import stops
 from service.errors import Conflict, NotFound
+from service.storage import sql
 from service.storage.postgres import Connection, Record, UniqueViolation, one
-
-FIRST_RULE_PARAMETER = 4
-"""`reached` has three parameters of its own."""
 
 SAMPLE = 5
 ENDED = "ended"
@@ -68,18 +66,19 @@ async def insert_segment(
         Conflict: the department has a segment of this name.
     """
     try:
-        row = await conn.fetchrow(
+        row = await sql.fetchrow(
+            conn,
             """
             INSERT INTO segments
                 (department_id, name, rule, edited_by, created_at, edited_at, key_mode)
-            VALUES ($1, $2, $3, $4, $5, $5, $6) RETURNING *
+            VALUES (:department_id, :name, :rule, :user_id, :now, :now, :key_mode) RETURNING *
             """,
-            user.department_id,
-            name,
-            rule,
-            user.id,
-            now,
-            key_mode,
+            department_id=user.department_id,
+            name=name,
+            rule=rule,
+            user_id=user.id,
+            now=now,
+            key_mode=key_mode,
         )
     except UniqueViolation as error:
         raise Conflict(f"there is a segment named {name} already") from error
@@ -93,15 +92,17 @@ async def update_segment(conn: Connection, segment: Segment) -> None:
         Conflict: the department has another segment of this name.
     """
     try:
-        await conn.execute(
+        await sql.execute(
+            conn,
             """
-            UPDATE segments SET name = $2, rule = $3, edited_by = $4, edited_at = $5 WHERE id = $1
+            UPDATE segments SET name = :name, rule = :rule, edited_by = :edited_by,
+                edited_at = :edited_at WHERE id = :segment_id
             """,
-            segment.id,
-            segment.name,
-            segment.rule,
-            segment.edited_by,
-            segment.edited_at,
+            segment_id=segment.id,
+            name=segment.name,
+            rule=segment.rule,
+            edited_by=segment.edited_by,
+            edited_at=segment.edited_at,
         )
     except UniqueViolation as error:
         raise Conflict(f"there is a segment named {segment.name} already") from error
@@ -115,8 +116,11 @@ async def get_segment(
     Raises:
         NotFound: there is none of this id in the scope.
     """
-    query = "SELECT * FROM segments WHERE id = $1 AND ($2::uuid IS NULL OR department_id = $2)"
-    row = await conn.fetchrow(query + " FOR UPDATE" * lock, segment_id, scope)
+    query = """
+        SELECT * FROM segments WHERE id = :segment_id
+          AND (:scope::uuid IS NULL OR department_id = :scope)
+        """
+    row = await sql.fetchrow(conn, query + " FOR UPDATE" * lock, segment_id=segment_id, scope=scope)
     if row is None:
         raise NotFound(f"there is no segment {segment_id}")
     return Segment(**row)
@@ -126,44 +130,53 @@ async def list_segments(
     conn: Connection, scope: UUID | None, before: UUID | None, limit: int
 ) -> list[Segment]:
     """A page of segments."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT * FROM segments
-        WHERE ($1::uuid IS NULL OR department_id = $1) AND ($2::uuid IS NULL OR id < $2)
-        ORDER BY id DESC LIMIT $3
+        WHERE (:scope::uuid IS NULL OR department_id = :scope)
+          AND (:before::uuid IS NULL OR id < :before)
+        ORDER BY id DESC LIMIT :limit
         """,
-        scope,
-        before,
-        limit,
+        scope=scope,
+        before=before,
+        limit=limit,
     )
     return [Segment(**row) for row in rows]
 
 
 async def list_names(conn: Connection, department_id: UUID) -> list[tuple[UUID, str, str]]:
     """The segments of a department: id, name and key_mode."""
-    rows = await conn.fetch(
-        "SELECT id, name, key_mode FROM segments WHERE department_id = $1 ORDER BY id",
-        department_id,
+    rows = await sql.fetch(
+        conn,
+        "SELECT id, name, key_mode FROM segments WHERE department_id = :department_id ORDER BY id",
+        department_id=department_id,
     )
     return [(row["id"], row["name"], row["key_mode"]) for row in rows]
 
 
 async def rename_segment(conn: Connection, segment_id: UUID, name: str) -> None:
     """Give a segment another name."""
-    await conn.execute("UPDATE segments SET name = $2 WHERE id = $1", segment_id, name)
+    await sql.execute(
+        conn,
+        "UPDATE segments SET name = :name WHERE id = :segment_id",
+        segment_id=segment_id,
+        name=name,
+    )
 
 
 async def list_saved_rules(
     conn: Connection, department_id: UUID, but: UUID | None = None
 ) -> list[SavedRule]:
     """All rules of a department, for those that use others; `but` leaves one segment out."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT name, rule, edited_by FROM segments
-        WHERE department_id = $1 AND id IS DISTINCT FROM $2 ORDER BY name
+        WHERE department_id = :department_id AND id IS DISTINCT FROM :but ORDER BY name
         """,
-        department_id,
-        but,
+        department_id=department_id,
+        but=but,
     )
     return [SavedRule(**row) for row in rows]
 
@@ -201,15 +214,17 @@ def _add(counts: AudienceCounts, row: Record) -> None:
 
 
 def reached(condition: Compiled) -> str:
-    """FROM and WHERE of those whom a text would reach, as `c`; $1 is the department, $2 now, $3 the
-    class of the text, and the rule's parameters follow.
+    """FROM and WHERE of those whom a text would reach, as `c`. Its parameters are
+    :department_id, :now, :message_class (the class of the text) and the rule's.
     """
     return f"""
         FROM {condition.source}
-        WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE AND NOT {outside_area("$1")}
+        WHERE c.department_id = :department_id AND ({condition.sql}) IS TRUE
+          AND NOT {outside_area(":department_id")}
           AND NOT EXISTS (
             SELECT FROM suppressions p
-            WHERE p.phone_hash = c.phone_hash AND {stops("p", "$3", "$1", "$2")})
+            WHERE p.phone_hash = c.phone_hash
+              AND {stops("p", ":message_class", ":department_id", ":now")})
     """  # compiled from a parsed rule, whose values are parameters
 
 
@@ -217,7 +232,8 @@ def shown(condition: Compiled) -> str:
     """As `reached`, of those who may be shown: a carrier's subscribers may not."""
     return f"""
         {reached(condition)}
-          AND NOT EXISTS (SELECT FROM departments d WHERE d.id = $1 AND d.kind = 'carrier')
+          AND NOT EXISTS (SELECT FROM departments d WHERE d.id = :department_id
+                          AND d.kind = 'carrier')
     """
 
 
@@ -227,14 +243,16 @@ async def list_sample(
     """These people of a department: phone_cipher, name_cipher, area_code, carrier. Of a carrier's
     subscribers, nobody is shown.
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         SELECT c.phone_cipher, c.name_cipher, c.area_code, {CARRIER} AS carrier
         FROM contacts c LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
-        WHERE c.department_id = $1 AND c.phone_hash = ANY($2)
-          AND NOT EXISTS (SELECT FROM departments d WHERE d.id = $1 AND d.kind = 'carrier')
+        WHERE c.department_id = :department_id AND c.phone_hash = ANY(:phone_hashes)
+          AND NOT EXISTS (SELECT FROM departments d WHERE d.id = :department_id
+                          AND d.kind = 'carrier')
         ORDER BY c.phone_hash
         """,  # noqa: S608  # constants
-        department_id,
-        phone_hashes,
+        department_id=department_id,
+        phone_hashes=phone_hashes,
     )

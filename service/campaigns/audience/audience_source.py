@@ -7,42 +7,41 @@ others, `matches` null is somebody of whom the rule cannot tell, and `ended` is 
 lists only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from service.audience.segments.segment_sql import CARRIER, Compiled
 from service.campaigns.audience.follow_up_store import Members
-from service.campaigns.audience.newcomer_store import New
+from service.storage.sql import Condition
 
-EVERYBODY = New("true", [])
+EVERYBODY = Condition("true")
 
 
 @dataclass(frozen=True, slots=True)
 class Whom:
-    """sql: the statement that reads them. parameters: its values, which stand behind those of
-    the terms by which they are looked at. roles: their roles in order, of what it reads;
-    role_words: the same as words in any order, which may repeat.
+    """sql: the statement that reads them. values: those of its parameters, but for the
+    `department_id` of the terms by which they are looked at. roles: their roles in order, of what
+    it reads; role_words: the same as words in any order, which may repeat.
     """
 
     sql: str
-    parameters: Sequence[object]
+    values: Mapping[str, Any]
     roles: str
     role_words: str
 
 
-def by_rule(condition: Compiled, among: New = EVERYBODY, *, department: str = "$1") -> Whom:
-    """Contacts whom a rule means, or may mean, of those `among` whom a condition holds; its
-    parameters follow the rule's. department: the placeholder of their department.
-    """
+def by_rule(condition: Compiled, among: Condition = EVERYBODY) -> Whom:
+    """Contacts whom a rule means, or may mean, of those `among` whom a condition holds."""
     return Whom(
         f"""
         SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code, c.synthetic,
             {CARRIER} AS carrier, k.roles, ({condition.sql}) AS matches, NULL AS gone,
             c.listed AND NOT k.holds AS ended
-        FROM {condition.source} WHERE c.department_id = {department} AND {among.sql}
+        FROM {condition.source} WHERE c.department_id = :department_id AND {among.text}
         OFFSET 0  -- so that nobody is judged twice
         """,  # noqa: S608  # the condition is compiled from a parsed rule, its values are parameters
-        [*condition.parameters, *among.parameters],
+        {**condition.values, **among.values},
         condition.roles("roles"),
         "roles",
     )
@@ -64,17 +63,19 @@ def of_ledger(members: Members, lists: Compiled, *, must_be_listed: bool) -> Who
             CASE WHEN EXISTS (
                     SELECT FROM erasures e JOIN runs o ON o.id = m.run_id
                     WHERE e.phone_hash = m.phone_hash AND e.erased_at >= o.created_at
-                      AND (e.department_id IS NULL OR e.department_id = $1)) THEN 'erased'
+                      AND (e.department_id IS NULL OR e.department_id = :department_id)) THEN
+                          'erased'
                  WHEN coalesce(c.phone_cipher, m.phone_cipher) IS NULL THEN 'not_kept'
                  WHEN {left} THEN 'no_longer_listed' END AS gone,
             false AS ended
         FROM {members.rows} JOIN channels h ON h.id = m.channel_id
-        LEFT JOIN ({lists.source}) ON c.phone_hash = m.phone_hash AND c.department_id = $1
+        LEFT JOIN ({lists.source}) ON c.phone_hash = m.phone_hash
+          AND c.department_id = :department_id
         WHERE {members.sql}
         ORDER BY m.phone_hash, m.run_id DESC
         OFFSET 0
         """,  # noqa: S608  # constants and placeholders
-        [*lists.parameters, *members.parameters],
+        {**lists.values, **members.values},
         "roles",
         "array_to_string(roles, ' ')",
     )

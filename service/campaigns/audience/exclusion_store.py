@@ -24,6 +24,7 @@ people, and asks the same reasons in the same order of those whom it names (`fir
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from service.audience.segments.segment_store import (
@@ -39,6 +40,7 @@ from service.channels.routing.route import Route
 from service.ledger.caps import CURRENT, repeat_ends, spans_end
 from service.ledger.reasons import Reason
 from service.messages.template import ContactFact
+from service.storage import sql
 from service.storage.postgres import Connection
 
 BARRED, GONE = "barred", "gone"
@@ -136,39 +138,37 @@ class ExclusionTerms:
     caps: CapTerms | None = None
 
     @property
-    def parameters(self) -> list[object]:
-        """The values of the first placeholders of `excluded`."""
-        values: list[object] = [
-            self.department_id,
-            self.message_class,
-            self.at,
-            self.barred,
-        ]
+    def values(self) -> dict[str, Any]:
+        """The parameters of `excluded`, but for those of whom it is asked."""
+        values: dict[str, Any] = {
+            "department_id": self.department_id,
+            "message_class": self.message_class,
+            "at": self.at,
+            "barred": self.barred,
+        }
         if self.routes is not None:
-            values += [
-                [route.carrier for route in self.routes],
-                [route.channel_id for route in self.routes],
-                [route.simulated for route in self.routes],
-            ]
+            values |= {
+                "carriers": [route.carrier for route in self.routes],
+                "channels": [route.channel_id for route in self.routes],
+                "simulated": [route.simulated for route in self.routes],
+            }
         if (caps := self.caps) is not None:
-            values += [caps.text, caps.over_cap, caps.valid_until, caps.leaves_at]
+            values |= {
+                "text": caps.text,
+                "over_cap": caps.over_cap,
+                "valid_until": caps.valid_until,
+                "leaves_at": caps.leaves_at,
+            }
         return values
 
-    def behind(self, first: int = 1) -> int:
-        """The number of the placeholder behind these, if they begin with this one."""
-        return first + len(self.parameters)
 
-
-def excluded(terms: ExclusionTerms, whom: Whom, first: int = 1) -> str:
+def excluded(terms: ExclusionTerms, whom: Whom) -> str:
     """SQL: everybody of these with the channel, and why somebody is left out: `early`, else `stop`
-    (a suppression, which holds until `stop_until`), else `late`, else `cap`.
-
-    first: the number of the first placeholder; those of `whom` come behind those of the terms, and
-    the department is the first of all.
+    (a suppression, which holds until `stop_until`), else `late`, else `cap`. Its parameters are the
+    `values` of both.
     """
-    dep, message_class, at, barred = (f"${number}" for number in range(first, first + 4))
     early: dict[str, str] = {
-        BARRED: f"{barred}::text",
+        BARRED: ":barred::text",
         GONE: "c.gone",
         Reason.AGE_UNCLEAR: "c.matches IS NULL",
         Reason.OUTSIDE_AREA: outside_area("d.area_code", "c.area_code", "w.code IS NOT NULL"),
@@ -177,7 +177,10 @@ def excluded(terms: ExclusionTerms, whom: Whom, first: int = 1) -> str:
     guests, areas = "", ""
     if terms.trial:
         early[Reason.NOT_A_GUEST] = "g.phone_hash IS NULL"
-        guests = f"LEFT JOIN guests g ON g.department_id = {dep} AND g.phone_hash = c.phone_hash"
+        guests = (
+            "LEFT JOIN guests g ON g.department_id = :department_id"
+            " AND g.phone_hash = c.phone_hash"
+        )
     if levels := _area_levels(terms.needs):
         late[Reason.NO_AREA] = f"a.level IS NULL OR a.level NOT IN {levels}"
         areas = "LEFT JOIN areas a ON a.code = c.area_code"
@@ -186,18 +189,18 @@ def excluded(terms: ExclusionTerms, whom: Whom, first: int = 1) -> str:
     routes, channel, ways = "", "NULL::smallint", ""
     if terms.routes is not None:
         late |= wrong_way("r.channel_id IS NOT NULL", "o.channel_id IS NOT NULL", "c.synthetic")
-        routes, channel, ways = _routes(first + 4), "r.channel_id", _WAYS
+        routes, channel, ways = _ROUTES, "r.channel_id", _WAYS
     cap, caps, room = "NULL::text", "", ""
     if terms.caps is not None:
-        cap, caps, room = "f.cap", *_caps(message_class, terms.behind(first) - 4)
+        cap, caps, room = "f.cap", *_caps()
     return f"""
         WITH home AS (
-            SELECT area_code FROM departments WHERE id = {dep}::uuid
+            SELECT area_code FROM departments WHERE id = :department_id::uuid
         ), {routes} {caps} stopped AS MATERIALIZED (
             SELECT p.phone_hash, min(p.reason) AS reason,
                    max(coalesce(p.expires_at, 'infinity')) AS until
             FROM suppressions p
-            WHERE {stops("p", f"{message_class}::text", dep, f"{at}::timestamptz")}
+            WHERE {stops("p", ":message_class::text", ":department_id", ":at::timestamptz")}
             GROUP BY p.phone_hash
         )
         SELECT c.*, {channel} AS channel_id, {first_reason(BEFORE_STOPS, early)} AS early,
@@ -221,27 +224,24 @@ _WAYS = """
 """
 
 
-def _routes(first: int) -> str:
-    """The table of the channels for each carrier's numbers."""
-    carriers, channels, simulated = (f"${number}" for number in range(first, first + 3))
-    return f"""routes AS (
-            SELECT * FROM unnest({carriers}::text[], {channels}::smallint[], {simulated}::boolean[])
+_ROUTES = """routes AS (
+            SELECT * FROM unnest(:carriers::text[], :channels::smallint[], :simulated::boolean[])
                 AS r(carrier, channel_id, simulated)
-        ),"""  # noqa: S608  # numbers of placeholders
+        ),"""
+"""The table of the channels for each carrier's numbers."""
 
 
-def _caps(message_class: str, first: int) -> tuple[str, str]:
+def _caps() -> tuple[str, str]:
     """The table of the caps in force, and the join that says as `f.cap` who has had enough."""
-    text, over_cap, valid_until, leaves_at = (f"${number}" for number in range(first, first + 4))
     caps = f"""cap AS MATERIALIZED (
-            SELECT cap.*, hashtextextended({text}::text, 0) AS text
-            FROM (SELECT {message_class}::text AS class, {over_cap}::text AS over_cap) r,
+            SELECT cap.*, hashtextextended(:text::text, 0) AS text
+            FROM (SELECT :message_class::text AS class, :over_cap::text AS over_cap) r,
                  LATERAL ({CURRENT}) cap
-        ),"""  # noqa: S608  # numbers of placeholders
+        ),"""  # noqa: S608  # constants
     repeat = repeat_ends("t.at", "t.texts", "cap.text")
     room = f"""LEFT JOIN LATERAL (
-            SELECT CASE WHEN u.full_until > {leaves_at}::timestamptz AND ({over_cap}::text = 'stop'
-                        OR {valid_until}::timestamptz IS NULL OR u.full_until >= {valid_until})
+            SELECT CASE WHEN u.full_until > :leaves_at::timestamptz AND (:over_cap::text = 'stop'
+                        OR :valid_until::timestamptz IS NULL OR u.full_until >= :valid_until)
                 THEN CASE WHEN u.full_until = u.repeat_ends THEN '{Reason.SAME_TEXT}'
                      ELSE '{Reason.CAPPED}' END
                 END
@@ -249,7 +249,7 @@ def _caps(message_class: str, first: int) -> tuple[str, str]:
             JOIN recent_texts t ON t.phone_hash = c.phone_hash AND t.class = cap.class
             CROSS JOIN LATERAL (
                 SELECT {repeat}, greatest({spans_end("t.at")}, {repeat})) u(repeat_ends, full_until)
-            ) f(cap) ON true"""  # noqa: S608  # constants and numbers of placeholders
+            ) f(cap) ON true"""  # noqa: S608  # constants
     return caps, room
 
 
@@ -265,7 +265,8 @@ async def count_people(conn: Connection, terms: ExclusionTerms, whom: Whom) -> A
     a transaction.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT CASE WHEN ended THEN '{ENDED}' ELSE {LEFT_OUT} END AS excluded,
                coalesce(carrier, 'none') AS carrier,
@@ -275,7 +276,7 @@ async def count_people(conn: Connection, terms: ExclusionTerms, whom: Whom) -> A
         FROM ({excluded(terms, whom)}) e
         GROUP BY 1, 2, 3, 4
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
-        *terms.parameters,
-        *whom.parameters,
+        **terms.values,
+        **whom.values,
     )
     return counts_of(rows)

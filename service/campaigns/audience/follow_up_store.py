@@ -5,19 +5,20 @@ a part of it or a receipt that contradicts the failure, laid aside or not. Misse
 but certain failures, at every hand-off of the text in the run and in what was sent again of it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.audience.suppressions.suppression_store import stops
-from service.campaigns.audience.newcomer_store import New
 from service.campaigns.core.model import State
 from service.campaigns.core.run_store import OPEN
 from service.ledger.fragments import SUPPRESS, end
 from service.ledger.reasons import Reason
 from service.ledger.states import FAILED, MAY_ARRIVE, MessageState, listed
+from service.storage import sql
 from service.storage.postgres import Connection, affected
+from service.storage.sql import Condition
 
 _LAID_ASIDE = "receipts_dismissed WHERE why = 'conflict' AND state = 'delivered'"
 
@@ -50,17 +51,17 @@ def _same_text(run: str) -> str:
 
 class Members(NamedTuple):
     """Some people of ledgers. rows: their ledgers' rows `m`, for FROM; sql: the condition on `m`
-    that it is one of them; and the values of both's placeholders in order.
+    that it is one of them; values: the parameters of both.
     """
 
     rows: str
     sql: str
-    parameters: list[object]
+    values: Mapping[str, Any]
 
 
-def of_run(run_id: UUID, first_parameter: int) -> Members:
+def of_run(run_id: UUID) -> Members:
     """Everybody in a run's ledger."""
-    return Members(f"ledger_of(${first_parameter}) m", "true", [run_id])
+    return Members("ledger_of(:of_run) m", "true", {"of_run": run_id})
 
 
 def _ledgers(run: str) -> str:
@@ -77,33 +78,35 @@ def _text_in(run: str, person: str) -> str:
                 WHERE run_id = {run}.id AND phone_hash = {person}.phone_hash OFFSET 0)"""  # noqa: S608  # aliases
 
 
-def to_be_corrected(run_id: UUID, correction_id: UUID | None, first_parameter: int) -> Members:
+def to_be_corrected(run_id: UUID, correction_id: UUID | None) -> Members:
     """Whoever got a run or may have, and has not got another correction of it, nor will;
     correction_id: the one that asks.
     """
-    run, own = f"${first_parameter}::uuid", f"${first_parameter + 1}::uuid"
-    sql = f"""
+    run = ":of_run::uuid"
+    members = f"""
         EXISTS (SELECT FROM runs t WHERE t.id = m.run_id AND {_may_have("m", "t")})
         AND NOT EXISTS (
             SELECT FROM runs k JOIN runs f ON f.id IN {_same_text("k.id")},
                 {_text_in("f", "m")} x
-            WHERE k.follows = {run} AND k.relation = 'correction' AND k.id IS DISTINCT FROM {own}
+            WHERE k.follows = {run} AND k.relation = 'correction'
+              AND k.id IS DISTINCT FROM :correction_id::uuid
               AND {_may_have("x", "f")})
         """  # noqa: S608  # constants and placeholders
-    return Members(_ledgers(run), sql, [run_id, correction_id])
+    values = {"of_run": run_id, "correction_id": correction_id}
+    return Members(_ledgers(run), members, values)
 
 
-def missed(run_id: UUID, first_parameter: int) -> Members:
+def missed(run_id: UUID) -> Members:
     """Whom a run has certainly missed, and nothing that was sent again of it has or may have
     reached. Nobody whose number does not exist.
     """
-    run = f"${first_parameter}::uuid"
-    sql = f"""
+    run = ":of_run::uuid"
+    members = f"""
         {_failed("m")} AND NOT EXISTS (
             SELECT FROM runs t, {_text_in("t", "m")} x
             WHERE t.id IN {_same_text(run)} AND ({_may_have("x", "t")} OR {_dead("x")}))
         """  # constants and placeholders
-    return Members(_ledgers(run), sql, [run_id])
+    return Members(_ledgers(run), members, {"of_run": run_id})
 
 
 def _failed(m: str) -> str:
@@ -136,7 +139,8 @@ class Missed(NamedTuple):
 
 async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
     """Whom a run and what was sent again of it have missed, as suppressions are now."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         WITH person AS (
             SELECT m.phone_hash, bool_or(m.state = 'delivered') AS got,
@@ -145,7 +149,7 @@ async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
                    (array_agg(coalesce(m.reason, m.state::text)
                               ORDER BY m.run_id DESC))[1] AS reason
             FROM runs t, ledger_of(t.id) m
-            WHERE t.id IN {_same_text("$1")} GROUP BY m.phone_hash
+            WHERE t.id IN {_same_text(":run_id")} GROUP BY m.phone_hash
         ), judged AS (
             SELECT p.failed AND NOT p.may AND NOT p.dead AND s.reason IS NULL AS again,
                    CASE WHEN p.may THEN 'in_doubt' WHEN p.dead THEN 'empty_number'
@@ -153,13 +157,13 @@ async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
             FROM runs r, person p LEFT JOIN LATERAL (
                 SELECT min(x.reason) AS reason FROM suppressions x
                 WHERE x.phone_hash = p.phone_hash
-                  AND {stops("x", "r.class", "r.department_id", "$2")}) s ON true
-            WHERE r.id = $1 AND NOT p.got
+                  AND {stops("x", "r.class", "r.department_id", ":now")}) s ON true
+            WHERE r.id = :run_id AND NOT p.got
         )
         SELECT again, reason, count(*) AS people FROM judged GROUP BY again, reason ORDER BY reason
         """,  # noqa: S608  # constants and placeholders
-        run_id,
-        now,
+        run_id=run_id,
+        now=now,
     )
     by_reason: dict[bool, dict[str, int]] = {True: {}, False: {}}
     for row in rows:
@@ -167,23 +171,24 @@ async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
     return Missed(by_reason[True], by_reason[False])
 
 
-def not_yet_in(campaign_id: UUID, first_parameter: int) -> New:
+def not_yet_in(campaign_id: UUID) -> Condition:
     """The condition on a contact `c` that no ledger of a campaign has it."""
-    sql = f"""NOT EXISTS (
+    text = f"""NOT EXISTS (
             SELECT FROM runs r, {_text_in("r", "c")} m
-            WHERE r.campaign_id = ${first_parameter}::uuid AND r.mode <> 'test')"""  # a placeholder
-    return New(sql, [campaign_id])
+            WHERE r.campaign_id = :not_yet_in::uuid AND r.mode <> 'test')"""  # a placeholder
+    return Condition(text, {"not_yet_in": campaign_id})
 
 
 async def is_corrected(conn: Connection, run_id: UUID) -> bool:
     """Whether a run has a correction, or one is on its way."""
-    found: bool = await conn.fetchval(
+    found: bool = await sql.fetchval(
+        conn,
         f"""
         SELECT EXISTS (
             SELECT FROM campaigns
-            WHERE corrects = $1 AND state NOT IN {listed([State.REJECTED, State.CANCELLED])})
+            WHERE corrects = :run_id AND state NOT IN {listed([State.REJECTED, State.CANCELLED])})
         """,  # noqa: S608  # constants
-        run_id,
+        run_id=run_id,
     )
     return found
 
@@ -195,12 +200,13 @@ async def stop_arrived(conn: Connection, run_ids: Collection[UUID], now: datetim
     Whoever's row is locked is about to leave, and is left alone. A receipt and a ledger that are
     written at once miss each other; so both sides come here after they have committed.
     """
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         f"""
         WITH waiting AS MATERIALIZED (
             SELECT m.run_id, m.no FROM runs f, ledger_of(f.id) m
-            WHERE f.relation = 'resend' AND f.state = ANY($2) AND m.state = 'queued'
-              AND EXISTS (SELECT FROM runs t WHERE t.id = ANY($1) AND (
+            WHERE f.relation = 'resend' AND f.state = ANY(:open) AND m.state = 'queued'
+              AND EXISTS (SELECT FROM runs t WHERE t.id = ANY(:run_ids) AND (
                     t.id IN (f.id, f.follows)
                     OR t.relation = 'resend' AND t.follows = f.follows))
               AND EXISTS (
@@ -213,25 +219,26 @@ async def stop_arrived(conn: Connection, run_ids: Collection[UUID], now: datetim
                 WHERE run_id = w.run_id AND no = w.no AND state IN {SUPPRESS.earlier}
                 FOR UPDATE SKIP LOCKED) m
         )
-        UPDATE messages m SET {end(MessageState.SUPPRESSED, "$3", "$4")}
+        UPDATE messages m SET {end(MessageState.SUPPRESSED, ":arrived", ":now")}
         FROM free f WHERE m.ctid = f.row AND m.state IN {SUPPRESS.earlier}
         """,  # noqa: S608  # constants
-        list(run_ids),
-        OPEN,
-        Reason.ARRIVED,
-        now,
+        run_ids=list(run_ids),
+        open=OPEN,
+        arrived=Reason.ARRIVED,
+        now=now,
     )
     return affected(status)
 
 
 async def still_sends(conn: Connection, run_id: UUID) -> bool:
     """Whether the text of a run is still going out: in the run, or sent again of it."""
-    found: bool = await conn.fetchval(
+    found: bool = await sql.fetchval(
+        conn,
         f"""
         SELECT EXISTS (
-            SELECT FROM runs WHERE id IN {_same_text("$1")} AND state = ANY($2))
+            SELECT FROM runs WHERE id IN {_same_text(":run_id")} AND state = ANY(:open))
         """,  # noqa: S608  # constants
-        run_id,
-        OPEN,
+        run_id=run_id,
+        open=OPEN,
     )
     return found

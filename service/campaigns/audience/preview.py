@@ -70,7 +70,7 @@ async def preview_rule(
     tree = await read_area_tree(conn)
     written = await read_rule(conn, department_id, rule)
     terms = await _terms(conn, department_id, rule, now, message_class, trial=trial)
-    condition = compiled(written, department_id, tree, now, terms.behind())
+    condition = compiled(written, department_id, tree, now)
     counts = await exclusion_store.count_people(conn, terms, by_rule(condition))
     found = await with_sample(conn, keyring, department_id, counts)
     return replace(found, not_known=_not_known(terms, message_class))
@@ -179,16 +179,13 @@ def sample_text(text: str) -> str:
     return render(text, sample_values(text))
 
 
-def compiled(
-    rule: WrittenOut, department_id: UUID, tree: AreaTree, now: datetime, first_parameter: int
-) -> Compiled:
+def compiled(rule: WrittenOut, department_id: UUID, tree: AreaTree, now: datetime) -> Compiled:
     """A rule as SQL on a department's people; raises as `check_rule`."""
     return compile_rule(
         rule.rule,
         areas=RuleAreas(tree),
         department_id=department_id,
         today=day_in_china(now),
-        first_parameter=first_parameter,
     )
 
 

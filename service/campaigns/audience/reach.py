@@ -128,9 +128,8 @@ async def _whom(conn: Connection, campaign: Campaign, rule: str, terms: Exclusio
         areas=RuleAreas(await read_area_tree(conn)),
         department_id=campaign.department_id,
         today=day_in_china(terms.at),
-        first_parameter=terms.behind(),
     )
     if corrects is None:
         return by_rule(condition)
-    members = to_be_corrected(corrects, None, terms.behind() + len(condition.parameters))
+    members = to_be_corrected(corrects, None)
     return of_ledger(members, condition, must_be_listed=False)

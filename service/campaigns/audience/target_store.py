@@ -12,6 +12,7 @@ from uuid import UUID
 from service.audience.segments.segment_store import WORK_MEMORY
 from service.campaigns.audience.audience_source import Whom
 from service.campaigns.audience.exclusion_store import LEFT_OUT, ExclusionTerms, excluded
+from service.storage import sql
 from service.storage.postgres import Connection, one
 
 
@@ -43,18 +44,21 @@ async def keep_approved(
     is for; in the place of all that were kept before. Needs a transaction.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
-    await conn.execute("DELETE FROM campaign_targets WHERE campaign_id = $1", campaign_id)
-    behind = terms.behind() + len(whom.parameters)
-    await conn.execute(
+    await sql.execute(
+        conn,
+        "DELETE FROM campaign_targets WHERE campaign_id = :campaign_id",
+        campaign_id=campaign_id,
+    )
+    await sql.execute(
+        conn,
         f"""
         INSERT INTO campaign_targets (campaign_id, people, taken_at)
-        SELECT ${behind}::uuid, coalesce(array_agg(person), '{{}}'), ${behind + 1}::timestamptz
+        SELECT :campaign_id::uuid, coalesce(array_agg(person), '{{}}'), :at::timestamptz
         FROM (SELECT {_PERSON} AS person {_meant(terms, whom)}) p
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
-        *terms.parameters,
-        *whom.parameters,
-        campaign_id,
-        terms.at,
+        **terms.values,
+        **whom.values,
+        campaign_id=campaign_id,
     )
 
 
@@ -74,16 +78,14 @@ async def compare(
     approval.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
-    first = terms.behind() + len(whom.parameters)
-    campaign, planned, most = f"${first}::uuid", f"${first + 1}::timestamptz", f"${first + 2}"
-    taken_at = f"${first + 3}::timestamptz"
     row = one(
-        await conn.fetchrow(
+        await sql.fetchrow(
+            conn,
             f"""
             WITH due AS MATERIALIZED (SELECT {_PERSON} AS person {_meant(terms, whom)}),
             approved AS (
                 SELECT people FROM campaign_targets
-                WHERE campaign_id = {campaign} AND planned_at IS NULL
+                WHERE campaign_id = :campaign_id::uuid AND planned_at IS NULL
             ), counted AS MATERIALIZED (  -- EXCEPT hashes both sides; a join would guess their size
                 SELECT (SELECT count(*) FROM (SELECT person FROM due EXCEPT ALL
                                               SELECT unnest(people) FROM approved) o) AS others,
@@ -91,22 +93,21 @@ async def compare(
                        EXISTS (SELECT FROM approved) AS is_known
             ), kept AS (
                 INSERT INTO campaign_targets (campaign_id, planned_at, people, taken_at)
-                SELECT {campaign}, CASE WHEN is_known THEN {planned} END,
-                       coalesce((SELECT array_agg(person) FROM due), '{{}}'), {taken_at}
-                FROM counted WHERE NOT is_known OR others > greatest({most}::float8 * people, {ONE})
+                SELECT :campaign_id::uuid, CASE WHEN is_known THEN :planned_at::timestamptz END,
+                       coalesce((SELECT array_agg(person) FROM due), '{{}}'), :at::timestamptz
+                FROM counted WHERE NOT is_known OR others > greatest(:share::float8 * people, {ONE})
                 ON CONFLICT (campaign_id, planned_at) DO UPDATE
                     SET people = excluded.people, taken_at = excluded.taken_at
             )
             SELECT CASE WHEN is_known THEN others ELSE 0 END AS others, people,
-                   is_known AND others > greatest({most}::float8 * people, {ONE}) AS is_held
+                   is_known AND others > greatest(:share::float8 * people, {ONE}) AS is_held
             FROM counted
             """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
-            *terms.parameters,
-            *whom.parameters,
-            campaign_id,
-            planned_at,
-            share,
-            terms.at,
+            **terms.values,
+            **whom.values,
+            campaign_id=campaign_id,
+            planned_at=planned_at,
+            share=share,
         )
     )
     return AudienceChange(**row)
@@ -116,30 +117,32 @@ async def approve_held(conn: Connection, campaign_id: UUID, planned_at: datetime
     """Let the people of a fire that was held be those of the approval from now on; nothing changes
     if their digest was not kept.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         WITH known AS (
             SELECT people, taken_at FROM campaign_targets
-            WHERE campaign_id = $1 AND planned_at = $2
+            WHERE campaign_id = :campaign_id AND planned_at = :planned_at
         )
         UPDATE campaign_targets t SET people = known.people, taken_at = known.taken_at
-        FROM known WHERE t.campaign_id = $1 AND t.planned_at IS NULL
+        FROM known WHERE t.campaign_id = :campaign_id AND t.planned_at IS NULL
         """,
-        campaign_id,
-        planned_at,
+        campaign_id=campaign_id,
+        planned_at=planned_at,
     )
 
 
 async def list_changers(conn: Connection, campaign_id: UUID) -> list[UUID]:
     """Who has put a list into the campaign's department since its people were approved."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT DISTINCT i.created_by FROM campaign_targets t
         JOIN campaigns c ON c.id = t.campaign_id
         JOIN imports i ON i.department_id = c.department_id
-        WHERE t.campaign_id = $1 AND t.planned_at IS NULL
+        WHERE t.campaign_id = :campaign_id AND t.planned_at IS NULL
           AND NOT i.dry_run AND i.created_at >= t.taken_at
         """,
-        campaign_id,
+        campaign_id=campaign_id,
     )
     return [row["created_by"] for row in rows]

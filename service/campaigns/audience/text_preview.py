@@ -18,7 +18,6 @@ from service.audience.numbers.number import mask
 from service.audience.segments import reader_store
 from service.audience.segments.reader_store import Extremes, Readers
 from service.audience.segments.segment_sql import Compiled
-from service.audience.segments.segment_store import FIRST_RULE_PARAMETER
 from service.audience.segments.segment_uses import WrittenOut
 from service.campaigns.audience.preview import compiled, read_rule
 from service.channels.trial.split_preview import Cut, Cutter
@@ -35,7 +34,7 @@ from service.messages.template import (
 )
 from service.storage.postgres import Connection, Record
 
-EVERYBODY = Compiled("true", "contacts c", [], ())
+EVERYBODY = Compiled("true", "contacts c", {}, ())
 
 SHOWN = 5
 _MOST_READ = 5_000
@@ -94,7 +93,7 @@ async def read_by(
     condition = EVERYBODY
     if rule is not None:
         written = await read_rule(conn, department_id, rule)
-        condition = compiled(written, department_id, tree, now, FIRST_RULE_PARAMETER)
+        condition = compiled(written, department_id, tree, now)
     readers = Readers(department_id, condition, message_class, now)
     look = _Look(text, _Facts(keyring, tree), cutters)
     found = await _extremes(conn, readers, tree, [text], only_shown=True)
@@ -135,7 +134,7 @@ async def audience_of(
     if not used:
         return None
     tree = await read_area_tree(conn)
-    condition = compiled(rule, department_id, tree, now, FIRST_RULE_PARAMETER)
+    condition = compiled(rule, department_id, tree, now)
     readers = Readers(department_id, condition, message_class, now)
     facts = _Facts(keyring, tree)
     found = await _extremes(conn, readers, tree, texts, only_shown=False)

@@ -260,16 +260,14 @@ async def _last_fire(conn: Connection, campaign: Campaign, now: datetime) -> Run
 async def _count_joined(
     conn: Connection, campaign: Campaign, content: Content, now: datetime
 ) -> int:
-    first = newcomer_store.FIRST_PARAMETER
     rule = await read_rule(conn, campaign.department_id, content.rule)
     condition = compile_rule(
         rule.rule,
         areas=RuleAreas(await read_area_tree(conn)),
         department_id=campaign.department_id,
         today=day_in_china(now),
-        first_parameter=first,
     )
-    new = not_yet_in(campaign.id, first + len(condition.parameters))
+    new = not_yet_in(campaign.id)
     return await newcomer_store.count_newcomers(conn, campaign.department_id, condition, new)
 
 

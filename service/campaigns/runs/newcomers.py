@@ -82,14 +82,11 @@ async def _count(
     if not await newcomer_store.are_newcomers(conn, whose, campaign.id, roles, now):
         return 0
     rule = await read_rule(conn, whose, content.rule)
-    first = newcomer_store.FIRST_PARAMETER
     condition = compile_rule(
         rule.rule,
         areas=RuleAreas(await read_area_tree(conn)),
         department_id=whose,
         today=day_in_china(now),
-        first_parameter=first,
     )
-    first += len(condition.parameters)
-    new = newcomer_store.newcomers(campaign.id, roles, now, first)
+    new = newcomer_store.newcomers(campaign.id, roles, now)
     return await newcomer_store.count_newcomers(conn, whose, condition, new)

@@ -73,7 +73,7 @@ async def expand_run(
         needs = {CONTACT_VARIABLES[name] for name in variables(run["text"])}
         terms, channels = await _terms(conn, run, needs, now)
         await expand_store.bound_run(conn, run_id, channels, terms.barred)
-        whom = await _whom(conn, run, expand_store.first_rule_parameter(terms), now)
+        whom = await _whom(conn, run, now)
         target, excluded = await expand_store.write_ledger(conn, run_id, terms, whom)
         channels = await _cut(conn, run, target, keyring, now)
         state = "paused" if run["campaign_state"] == "paused" else "running"
@@ -85,22 +85,21 @@ async def expand_run(
     return Expansion(target, excluded, channels)
 
 
-async def _members(conn: Connection, run: Record, first_parameter: int) -> Members:
+async def _members(conn: Connection, run: Record) -> Members:
     """Which people of the ledger that a run follows it is for. Of two that follow one run at
     once the second waits for the first, so that nobody is in both.
     """
     if run["relation"] == "step":
-        return of_run(run["follows"], first_parameter)
+        return of_run(run["follows"])
     await lock_followers(conn, run["follows"])
     if run["relation"] == "resend":
-        return missed(run["follows"], first_parameter)
-    return to_be_corrected(run["follows"], run["id"], first_parameter)
+        return missed(run["follows"])
+    return to_be_corrected(run["follows"], run["id"])
 
 
-async def _whom(conn: Connection, run: Record, first: int, now: datetime) -> Whom:
+async def _whom(conn: Connection, run: Record, now: datetime) -> Whom:
     """Whom a run is for: those whom its rule means, of them those who are new to its plan, or the
-    people of the run that it follows. A drill's people are nobody's numbers, on no list. first: the
-    number of the first placeholder.
+    people of the run that it follows. A drill's people are nobody's numbers, on no list.
     """
     follows = run["follows"] is not None and run["relation"] != "top_up"
     rule = None if follows else parse(run["rule"], max_characters=len(run["rule"]))
@@ -109,17 +108,15 @@ async def _whom(conn: Connection, run: Record, first: int, now: datetime) -> Who
         areas=RuleAreas(await read_area_tree(conn)),
         department_id=run["department_id"],
         today=day_in_china(now),
-        first_parameter=first,
     )
-    first += len(condition.parameters)
     if follows:
-        members = await _members(conn, run, first)
+        members = await _members(conn, run)
         listed = run["relation"] != "correction" and run["mode"] != "drill"
         return of_ledger(members, condition, must_be_listed=listed)
     if run["relation"] == "top_up":
-        return by_rule(condition, not_yet_in(run["campaign_id"], first))
+        return by_rule(condition, not_yet_in(run["campaign_id"]))
     if run["newcomers"]:
-        return by_rule(condition, newcomers(run["campaign_id"], run["newcomers"], now, first))
+        return by_rule(condition, newcomers(run["campaign_id"], run["newcomers"], now))
     return by_rule(condition)
 
 

@@ -10,6 +10,7 @@ from service.ledger.fragments import CANCEL, end
 from service.ledger.priority import number_of
 from service.ledger.reasons import Reason
 from service.ledger.states import MessageState, RunState, moving
+from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
 EXPANDED = moving(RunState.RUNNING, RunState.PAUSED, RunState.CANCELLED)
@@ -29,24 +30,24 @@ async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | No
 
     The campaign is locked first, as everybody does who locks both.
     """
-    await conn.execute(
-        "SELECT FROM campaigns WHERE id = (SELECT campaign_id FROM runs WHERE id = $1) FOR UPDATE",
-        run_id,
+    await sql.execute(
+        conn,
+        """
+        SELECT FROM campaigns WHERE id = (SELECT campaign_id FROM runs WHERE id = :run_id)
+        FOR UPDATE
+        """,
+        run_id=run_id,
     )
-    return await conn.fetchrow(
+    return await sql.fetchrow(
+        conn,
         """
         SELECT r.*, c.state AS campaign_state
         FROM runs r JOIN campaigns c ON c.id = r.campaign_id
-        WHERE r.id = $1 AND r.state = 'expanding'
+        WHERE r.id = :run_id AND r.state = 'expanding'
         FOR UPDATE OF r
         """,
-        run_id,
+        run_id=run_id,
     )
-
-
-def first_rule_parameter(terms: ExclusionTerms) -> int:
-    """From which placeholder on `write_ledger` takes the parameters of whom a run looks at."""
-    return terms.behind() + 1
 
 
 async def write_ledger(
@@ -59,8 +60,8 @@ async def write_ledger(
     A person's carrier is that of an override, else the contact's own; the ledger counts under it.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
-    run = f"${terms.behind()}::uuid"
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         WITH people AS MATERIALIZED (
             SELECT phone_hash, phone_cipher, name_cipher, carrier, area_code, roles, channel_id,
@@ -70,23 +71,23 @@ async def write_ledger(
         ), kept AS (
             INSERT INTO messages (run_id, no, phone_hash, phone_cipher, name_cipher, channel_id,
                                   carrier, area_code, roles, told)
-            SELECT {run}, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
+            SELECT :run_id::uuid, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
                    phone_cipher, {"name_cipher" if "name" in terms.needs else "NULL::bytea"},
                    channel_id, carrier, area_code, {whom.roles},
-                   (SELECT is_told($1, 'message.final'))
+                   (SELECT is_told(:department_id, 'message.final'))
             FROM people WHERE excluded IS NULL
             RETURNING 1
         ), left_out AS (
             INSERT INTO exclusions (run_id, phone_hash, reason, carrier, area_code)
-            SELECT {run}, phone_hash, excluded, carrier, area_code
+            SELECT :run_id::uuid, phone_hash, excluded, carrier, area_code
             FROM people WHERE excluded IS NOT NULL
             RETURNING 1
         )
         SELECT (SELECT count(*) FROM kept) AS target, (SELECT count(*) FROM left_out) AS excluded
         """,  # noqa: S608  # the condition is compiled from a parsed rule, its values are parameters
-        *terms.parameters,
-        run_id,
-        *whom.parameters,
+        **terms.values,
+        **whom.values,
+        run_id=run_id,
     )
     counts = one(row)
     return counts["target"], counts["excluded"]
@@ -98,20 +99,25 @@ async def bound_run(
     """Keep a run to what its department may use: these channels, also where a text is routed
     again; or to nobody at all, all it means being left out for this reason.
     """
-    await conn.execute(
-        "UPDATE runs SET channels = $2, barred = $3 WHERE id = $1", run_id, channels, barred
+    await sql.execute(
+        conn,
+        "UPDATE runs SET channels = :channels, barred = :barred WHERE id = :run_id",
+        run_id=run_id,
+        channels=channels,
+        barred=barred,
     )
 
 
 async def stop_tested(conn: Connection, run_id: uuid.UUID, now: datetime) -> None:
     """End the whole ledger of a run that is never sent."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
-        UPDATE messages SET {end(MessageState.CANCELLED, "'test_key'", "$2")}
-        WHERE run_id = $1 AND state IN {CANCEL.earlier}
+        UPDATE messages SET {end(MessageState.CANCELLED, "'test_key'", ":now")}
+        WHERE run_id = :run_id AND state IN {CANCEL.earlier}
         """,  # noqa: S608  # constants
-        run_id,
-        now,
+        run_id=run_id,
+        now=now,
     )
 
 
@@ -119,16 +125,17 @@ async def replace_phones(
     conn: Connection, run_id: uuid.UUID, rows: Sequence[tuple[int, bytes, bytes]]
 ) -> None:
     """Give rows of a ledger other phones: (no, hash, cipher)."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE messages m SET phone_hash = n.hash, phone_cipher = n.cipher
-        FROM unnest($2::int[], $3::bytea[], $4::bytea[]) AS n(no, hash, cipher)
-        WHERE m.run_id = $1 AND m.no = n.no
+        FROM unnest(:nos::int[], :hashes::bytea[], :ciphers::bytea[]) AS n(no, hash, cipher)
+        WHERE m.run_id = :run_id AND m.no = n.no
         """,
-        run_id,
-        [no for no, _, _ in rows],
-        [hashed for _, hashed, _ in rows],
-        [cipher for _, _, cipher in rows],
+        run_id=run_id,
+        nos=[no for no, _, _ in rows],
+        hashes=[hashed for _, hashed, _ in rows],
+        ciphers=[cipher for _, _, cipher in rows],
     )
 
 
@@ -136,14 +143,15 @@ async def names_between(
     conn: Connection, run_id: uuid.UUID, first: int, last: int
 ) -> list[tuple[int, bytes]]:
     """The ciphers of names in a stretch of a ledger, by no."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT no, name_cipher FROM messages
-        WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND name_cipher IS NOT NULL
+        WHERE run_id = :run_id AND no BETWEEN :first AND :last AND name_cipher IS NOT NULL
         """,
-        run_id,
-        first,
-        last,
+        run_id=run_id,
+        first=first,
+        last=last,
     )
     return [(row["no"], row["name_cipher"]) for row in rows]
 
@@ -152,15 +160,16 @@ async def replace_names(
     conn: Connection, run_id: uuid.UUID, rows: Sequence[tuple[int, bytes]]
 ) -> None:
     """Give rows of a ledger other names: (no, cipher)."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE messages m SET name_cipher = n.cipher
-        FROM unnest($2::int[], $3::bytea[]) AS n(no, cipher)
-        WHERE m.run_id = $1 AND m.no = n.no
+        FROM unnest(:nos::int[], :ciphers::bytea[]) AS n(no, cipher)
+        WHERE m.run_id = :run_id AND m.no = n.no
         """,
-        run_id,
-        [no for no, _ in rows],
-        [cipher for _, cipher in rows],
+        run_id=run_id,
+        nos=[no for no, _ in rows],
+        ciphers=[cipher for _, cipher in rows],
     )
 
 
@@ -174,18 +183,20 @@ async def write_slices(
     A run that would have fewer slices than the channel has connections is cut smaller, down to
     `FEWEST_ROWS`: a slice is worked on by one connection, and it is to have its share of all.
     """
-    channels = await conn.fetch(
+    channels = await sql.fetch(
+        conn,
         """
         WITH size AS (
-            SELECT m.channel_id, least($3::int, greatest($4::int,
+            SELECT m.channel_id, least(:rows::int, greatest(:fewest_rows::int,
                        ceil(count(*)::numeric / max(c.connections))::int)) AS rows,
-                   coalesce(ceil($5::numeric * count(*) / sum(count(*)) OVER ()), 0)::int AS first
-            FROM ledger_of($1) m JOIN channels c ON c.id = m.channel_id
+                   coalesce(ceil(:canary::numeric * count(*) / sum(count(*)) OVER ()), 0)::int AS
+                       first
+            FROM ledger_of(:id) m JOIN channels c ON c.id = m.channel_id
             GROUP BY m.channel_id
         ), numbered AS (
             SELECT m.no, m.channel_id, z.rows, z.first,
                    row_number() OVER (PARTITION BY m.channel_id ORDER BY m.no) - 1 AS nth
-            FROM ledger_of($1) m JOIN size z ON z.channel_id = m.channel_id
+            FROM ledger_of(:id) m JOIN size z ON z.channel_id = m.channel_id
         ), placed AS (
             SELECT no, channel_id, nth < first AS canary,
                    CASE WHEN nth < first THEN nth ELSE nth - first END / rows AS turn
@@ -195,21 +206,21 @@ async def write_slices(
             FROM placed GROUP BY channel_id, canary, turn
         ), written AS (
             INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority, canary)
-            SELECT $1, row_number() OVER (ORDER BY canary DESC, turn, channel_id), channel_id,
-                   first_no, last_no, $2, canary
+            SELECT :id, row_number() OVER (ORDER BY canary DESC, turn, channel_id), channel_id,
+                   first_no, last_no, :priority, canary
             FROM cut
             RETURNING channel_id
         ), sending AS (
             UPDATE runs SET canary = 'sending'
-            WHERE id = $1 AND $5 > 0 AND EXISTS (SELECT FROM cut)
+            WHERE id = :id AND :canary > 0 AND EXISTS (SELECT FROM cut)
         )
         SELECT DISTINCT channel_id FROM written
         """,
-        run["id"],
-        number_of(run["priority"]),
-        rows,
-        FEWEST_ROWS,
-        canary,
+        id=run["id"],
+        priority=number_of(run["priority"]),
+        rows=rows,
+        fewest_rows=FEWEST_ROWS,
+        canary=canary,
     )
     return [row["channel_id"] for row in channels]
 
@@ -218,13 +229,14 @@ async def finish_expansion(
     conn: Connection, run_id: uuid.UUID, state: str, target: int, now: datetime
 ) -> None:
     """The ledger is whole: let the run go into its next state."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
-        UPDATE runs SET state = $2, target = $3, started_at = $4
-        WHERE id = $1 AND state IN {EXPANDED.earlier}
+        UPDATE runs SET state = :state, target = :target, started_at = :now
+        WHERE id = :run_id AND state IN {EXPANDED.earlier}
         """,  # noqa: S608  # a constant
-        run_id,
-        state,
-        target,
-        now,
+        run_id=run_id,
+        state=state,
+        target=target,
+        now=now,
     )

@@ -119,7 +119,7 @@ async def _groups(
     at, now = when
     tree, members = await read_area_tree(conn), Membership()
     terms = await exclusion_terms(conn, campaign, campaign.text, now)
-    members.add_own(terms, await _whom(conn, tree, members, terms, rule, now))
+    members.add_own(terms, await _whom(conn, tree, terms, rule, now))
     bits: list[list[int]] = []
     known: dict[object, list[int]] = {}  # plans that mean the same people
     for other in others:
@@ -132,7 +132,7 @@ async def _groups(
                 bits.append(known[key])
                 continue
             terms = await exclusion_terms(conn, plan, plan.text, now)
-            members.add_plan(terms, await _whom(conn, tree, members, terms, frozen, now))
+            members.add_plan(terms, await _whom(conn, tree, terms, frozen, now))
             known[key] = [first]
         elif not other["waits"]:
             for run_id in (await cap_conflicts_store.open_runs(conn, other["id"]))[:MOST_RUNS]:
@@ -150,21 +150,18 @@ async def _groups(
 async def _whom(
     conn: Connection,
     tree: AreaTree,
-    members: Membership,
     terms: ExclusionTerms,
     rule: str,
     now: datetime,
 ) -> Whom:
     written = await read_rule(conn, terms.department_id, rule)
-    first = members.next_parameter()
     condition = compile_rule(
         written.rule,
         areas=RuleAreas(tree),
         department_id=terms.department_id,
         today=day_in_china(now),
-        first_parameter=terms.behind(first),
     )
-    return by_rule(condition, department=f"${first}")
+    return by_rule(condition)
 
 
 def _clash(actor: User, other: Record, people: int) -> Clash:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.ledger.states import WRITTEN_RUNS, listed
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 
@@ -24,37 +25,40 @@ async def plans_near(
     Plans for newcomers are left out, for whom they will mean is not known before.
     waits: it has still to fire; else it is sending, and those whom it has not reached yet count.
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT o.* FROM (
             SELECT c.id, c.name, c.department_id, d.name AS department, c.frozen_rule, v.text,
-                   c.next_fire_at IS NOT NULL AS waits, coalesce(c.next_fire_at, $4) AS fires_at
+                   c.next_fire_at IS NOT NULL AS waits, coalesce(c.next_fire_at, :now) AS fires_at
             FROM campaigns c
             JOIN departments d ON d.id = c.department_id
             JOIN template_versions v ON v.id = c.template_version_id
             JOIN templates t ON t.id = v.template_id
-            WHERE c.id <> $1 AND t.class = $2 AND c.frozen_rule IS NOT NULL
+            WHERE c.id <> :campaign_id AND t.class = :message_class AND c.frozen_rule IS NOT NULL
               AND c.state IN ('scheduled', 'running', 'paused', 'held')
               AND c.schedule->>'kind' IS DISTINCT FROM 'joining') o
-        WHERE o.fires_at BETWEEN $3::timestamptz - $5::interval AND $3 + $5::interval
-        ORDER BY abs(extract(epoch FROM o.fires_at - $3)), o.id LIMIT $6
+        WHERE o.fires_at BETWEEN :fires_at::timestamptz - :near::interval
+          AND :fires_at + :near::interval
+        ORDER BY abs(extract(epoch FROM o.fires_at - :fires_at)), o.id LIMIT :limit
         """,
-        campaign_id,
-        plan.message_class,
-        plan.fires_at,
-        plan.now,
-        near,
-        limit,
+        campaign_id=campaign_id,
+        message_class=plan.message_class,
+        fires_at=plan.fires_at,
+        now=plan.now,
+        near=near,
+        limit=limit,
     )
 
 
 async def open_runs(conn: Connection, campaign_id: UUID) -> list[UUID]:
     """The runs of a campaign that have still people to reach, the newest first."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
-        SELECT id FROM runs WHERE campaign_id = $1 AND state IN {listed(WRITTEN_RUNS)}
+        SELECT id FROM runs WHERE campaign_id = :campaign_id AND state IN {listed(WRITTEN_RUNS)}
         ORDER BY id DESC
         """,  # noqa: S608  # constants
-        campaign_id,
+        campaign_id=campaign_id,
     )
     return [row["id"] for row in rows]

@@ -231,15 +231,13 @@ class _FireTeller:
 
     async def _whom(self, asked: ExclusionTerms, rule: str, day: date) -> Whom:
         written = await read_rule(self._conn, asked.department_id, rule)
-        first = self._members.next_parameter()
         condition = compile_rule(
             written.rule,
             areas=RuleAreas(self._tree),
             department_id=asked.department_id,
             today=day,
-            first_parameter=asked.behind(first),
         )
-        return by_rule(condition, department=f"${first}")
+        return by_rule(condition)
 
     async def add_others(self, own: Sequence[Occasion]) -> int:
         """The other plans of the time, and what is being sent; returns how many are left out."""

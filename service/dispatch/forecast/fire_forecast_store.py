@@ -9,6 +9,7 @@ from uuid import UUID
 from service.audience.segments.segment_store import WORK_MEMORY
 from service.campaigns.audience.audience_source import Whom
 from service.campaigns.audience.exclusion_store import ExclusionTerms, excluded
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 MOST_OTHERS = 62
@@ -17,24 +18,18 @@ MOST_OTHERS = 62
 
 @dataclass(slots=True)
 class Membership:
-    """Whom which plan means, as parts of one statement with its parameters.
+    """Whom which plan means, as parts of one statement with its values.
 
     own: of the plan itself, once for each of its ways to be judged; others: of other plans, at most
     MOST_OTHERS.
     """
 
-    parameters: list[object] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
     own: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
 
-    def next_parameter(self, after: int = 0) -> int:
-        """The number of the placeholder behind those that there are and so many more."""
-        return len(self.parameters) + after + 1
-
     def add_own(self, terms: ExclusionTerms, whom: Whom) -> None:
-        """The people of the plan, by these terms. `whom` has its parameters behind theirs, and its
-        department is the first of those.
-        """
+        """The people of the plan, by these terms."""
         self.own.append(
             f"""
             SELECT {len(self.own)} AS way, phone_hash, early, stop, stop_until, late
@@ -53,10 +48,10 @@ class Membership:
 
     def add_ledger(self, run_id: UUID, *, queued: bool) -> None:
         """The people of a ledger; queued: those of them who are still to be sent to."""
-        place = f"${self.next_parameter()}::uuid"
-        self.parameters.append(run_id)
+        run = f"ledger_{len(self.others)}"
+        self.values[run] = run_id
         left = " AND state = 'queued'" if queued else ""
-        self._add_other(f"SELECT phone_hash FROM messages WHERE run_id = {place}{left}")  # noqa: S608
+        self._add_other(f"SELECT phone_hash FROM messages WHERE run_id = :{run}::uuid{left}")  # noqa: S608
 
     def _add_other(self, people: str) -> None:
         if len(self.others) >= MOST_OTHERS:
@@ -65,9 +60,11 @@ class Membership:
         self.others.append(f"SELECT {bit}::bigint, o.phone_hash FROM ({people}) o")  # noqa: S608
 
     def _excluded(self, terms: ExclusionTerms, whom: Whom) -> str:
-        sql = excluded(terms, whom, self.next_parameter())
-        self.parameters += [*terms.parameters, *whom.parameters]
-        return sql
+        prefix = f"part_{len(self.own) + len(self.others)}_"
+        values = {**terms.values, **whom.values}
+        text, apart = sql.apart(prefix, excluded(terms, whom), values)
+        self.values |= apart
+        return text
 
 
 async def group_people(
@@ -89,10 +86,9 @@ async def group_people(
     old (at; nos: which of the texts, from 1, else 0; runs, where it was one of them), people.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
-    first = membership.next_parameter()
-    klass, words, ours, edges, old = (f"${n}" for n in range(first, first + 5))
     others = " UNION ALL ".join(membership.others) or "SELECT 0::bigint, NULL::bytea WHERE false"
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         WITH mine AS MATERIALIZED (
             SELECT phone_hash, min(stop) AS stop, max(stop_until) AS stop_until,
@@ -105,34 +101,34 @@ async def group_people(
             GROUP BY o.phone_hash
         ), words AS MATERIALIZED (
             SELECT ARRAY(SELECT hashtextextended(w.text, 0)
-                         FROM unnest({words}::text[]) WITH ORDINALITY AS w(text, no)
+                         FROM unnest(:texts::text[]) WITH ORDINALITY AS w(text, no)
                          ORDER BY no) AS texts
         )
-        SELECT m.profile, m.stop, width_bucket(m.stop_until, {ours}::timestamptz[]) AS stopped,
+        SELECT m.profile, m.stop, width_bucket(m.stop_until, :fires::timestamptz[]) AS stopped,
                coalesce(t.others, 0) AS others, coalesce(r.nos, '{{}}') AS nos,
                coalesce(r.runs, '{{}}') AS runs, r.cells, coalesce(max(r.at), '{{}}') AS at,
                count(*) AS people
         FROM mine m CROSS JOIN words w
         LEFT JOIN theirs t ON t.phone_hash = m.phone_hash
-        LEFT JOIN recent_texts f ON f.phone_hash = m.phone_hash AND f.class = {klass}::text
-            AND f.at[1] > {old}::timestamptz
+        LEFT JOIN recent_texts f ON f.phone_hash = m.phone_hash AND f.class = :message_class::text
+            AND f.at[1] > :since::timestamptz
         LEFT JOIN LATERAL (
             SELECT array_agg(e.at ORDER BY e.i) AS at,
-                   array_agg(width_bucket(e.at, {edges}::timestamptz[]) ORDER BY e.i) AS cells,
+                   array_agg(width_bucket(e.at, :bounds::timestamptz[]) ORDER BY e.i) AS cells,
                    array_agg(e.no ORDER BY e.i) AS nos,
                    array_agg(CASE WHEN e.no > 0 THEN e.run END ORDER BY e.i) AS runs
             FROM (SELECT u.at, u.run, u.i, coalesce(array_position(w.texts, u.text), 0) AS no
                   FROM unnest(f.at, f.texts, f.runs) WITH ORDINALITY AS u(at, text, run, i)
-                  WHERE u.at > {old}) e
+                  WHERE u.at > :since) e
             ) r ON f.phone_hash IS NOT NULL
         GROUP BY 1, 2, 3, 4, 5, 6, 7
         """,  # noqa: S608  # compiled from parsed rules, whose values are parameters
-        *membership.parameters,
-        message_class,
-        list(texts),
-        list(fires),
-        list(bounds),
-        since,
+        **membership.values,
+        message_class=message_class,
+        texts=list(texts),
+        fires=list(fires),
+        bounds=list(bounds),
+        since=since,
     )
 
 
@@ -148,7 +144,9 @@ async def plans_beside(
     there are than `limit`: those that have one of the texts first, then those near the span's
     beginning. Plans for newcomers are left out, for whom they will mean is not known before.
     """
-    rows = await conn.fetch(
+    start, end = span
+    rows = await sql.fetch(
+        conn,
         """
         SELECT c.id, count(*) OVER () AS plans
         FROM campaigns c
@@ -157,38 +155,40 @@ async def plans_beside(
         LEFT JOIN LATERAL (
             SELECT min(due_at) AS due_at FROM sequence_steps s
             WHERE s.campaign_id = c.id AND s.outcome IS NULL) s ON true
-        WHERE c.id <> $1 AND t.class = $2 AND c.frozen_rule IS NOT NULL
+        WHERE c.id <> :campaign_id AND t.class = :message_class AND c.frozen_rule IS NOT NULL
           AND c.state IN ('scheduled', 'running', 'paused')
           AND c.schedule->>'kind' IS DISTINCT FROM 'joining' AND c.corrects IS NULL
-          AND NOT c.drill AND c.key_mode <> 'test' AND least(c.next_fire_at, s.due_at) <= $5
-        ORDER BY v.text = ANY ($3) OR EXISTS (
+          AND NOT c.drill AND c.key_mode <> 'test' AND least(c.next_fire_at, s.due_at) <= :end
+        ORDER BY v.text = ANY (:texts) OR EXISTS (
                 SELECT FROM campaign_texts x JOIN template_versions o
                     ON o.id = x.template_version_id
-                WHERE x.campaign_id = c.id AND o.text = ANY ($3)) DESC,
-            abs(extract(epoch FROM least(c.next_fire_at, s.due_at) - $4::timestamptz)), c.id
-        LIMIT $6
+                WHERE x.campaign_id = c.id AND o.text = ANY (:texts)) DESC,
+            abs(extract(epoch FROM least(c.next_fire_at, s.due_at) - :start::timestamptz)), c.id
+        LIMIT :limit
         """,
-        campaign_id,
-        message_class,
-        list(texts),
-        *span,
-        limit,
+        campaign_id=campaign_id,
+        message_class=message_class,
+        texts=list(texts),
+        start=start,
+        end=end,
+        limit=limit,
     )
     return [row["id"] for row in rows], rows[0]["plans"] - len(rows) if rows else 0
 
 
 async def sending_runs(conn: Connection, message_class: str, limit: int) -> list[Record]:
     """Runs of campaigns of a class that have not handed off everything, the newest first."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT r.* FROM runs r
-        WHERE r.campaign_id IS NOT NULL AND r.state = 'running' AND r.class = $1
+        WHERE r.campaign_id IS NOT NULL AND r.state = 'running' AND r.class = :message_class
           AND r.mode NOT IN ('test', 'drill') AND r.over_cap <> 'send' AND r.key_mode <> 'test'
           AND EXISTS (SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
-        ORDER BY r.id DESC LIMIT $2
+        ORDER BY r.id DESC LIMIT :limit
         """,
-        message_class,
-        limit,
+        message_class=message_class,
+        limit=limit,
     )
 
 
@@ -198,18 +198,19 @@ async def days_that_end(
     """The days after which lists of a department, or single entries of them, hold no more; the
     earliest ones.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT DISTINCT day FROM (
-            SELECT expires_on AS day FROM rosters WHERE department_id = $1
+            SELECT expires_on AS day FROM rosters WHERE department_id = :department_id
             UNION SELECT last_day FROM links WHERE left_by IS NULL AND roster_id = ANY (
-                ARRAY(SELECT id FROM rosters WHERE department_id = $1))) d
-        WHERE day >= $2 AND day < $3 ORDER BY day LIMIT $4
+                ARRAY(SELECT id FROM rosters WHERE department_id = :department_id))) d
+        WHERE day >= :first AND day < :last ORDER BY day LIMIT :limit
         """,
-        department_id,
-        first,
-        last,
-        limit,
+        department_id=department_id,
+        first=first,
+        last=last,
+        limit=limit,
     )
     return [row["day"] for row in rows]
 
@@ -217,12 +218,12 @@ async def days_that_end(
 _SENDERS = {
     "plan": """
         SELECT c.id, c.id AS campaign_id, c.name, c.department_id, d.name AS department
-        FROM campaigns c JOIN departments d ON d.id = c.department_id WHERE c.id = ANY ($1)
+        FROM campaigns c JOIN departments d ON d.id = c.department_id WHERE c.id = ANY (:ids)
     """,
     "run": """
         SELECT r.id, r.campaign_id, c.name, r.department_id, d.name AS department
         FROM runs r JOIN departments d ON d.id = r.department_id
-        LEFT JOIN campaigns c ON c.id = r.campaign_id WHERE r.id = ANY ($1)
+        LEFT JOIN campaigns c ON c.id = r.campaign_id WHERE r.id = ANY (:ids)
     """,
 }
 
@@ -231,32 +232,35 @@ async def senders(conn: Connection, kind: str, ids: Collection[UUID]) -> list[Re
     """Who sends these plans or runs: id, campaign_id and its name if there is one, department_id
     and department.
     """
-    return await conn.fetch(_SENDERS[kind], list(ids))
+    return await sql.fetch(conn, _SENDERS[kind], ids=list(ids))
 
 
 async def save_forecast(
     conn: Connection, campaign_id: UUID, submitted_at: datetime, forecast: Any
 ) -> None:
     """Keep what was foretold of a campaign when it was submitted."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO submission_forecasts (campaign_id, submitted_at, forecast)
-        VALUES ($1, $2, $3)
+        VALUES (:campaign_id, :submitted_at, :forecast)
         ON CONFLICT (campaign_id) DO UPDATE
             SET submitted_at = excluded.submitted_at, forecast = excluded.forecast
         """,
-        campaign_id,
-        submitted_at,
-        forecast,
+        campaign_id=campaign_id,
+        submitted_at=submitted_at,
+        forecast=forecast,
     )
 
 
 async def saved_forecast(conn: Connection, campaign_id: UUID, submitted_at: datetime) -> Any:
     """What was foretold at this submission of a campaign; None: nothing."""
-    return await conn.fetchval(
+    return await sql.fetchval(
+        conn,
         """
-        SELECT forecast FROM submission_forecasts WHERE campaign_id = $1 AND submitted_at = $2
+        SELECT forecast FROM submission_forecasts WHERE campaign_id = :campaign_id
+          AND submitted_at = :submitted_at
         """,
-        campaign_id,
-        submitted_at,
+        campaign_id=campaign_id,
+        submitted_at=submitted_at,
     )

@@ -16,6 +16,7 @@ from service.audience.segments.segment import parse
 from service.audience.segments.segment_sql import compile_rule
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid, NotFound
+from service.storage import sql
 from service.storage.locks import lock_contacts
 from service.storage.postgres import Connection, Pool
 from tests.integration.audience.conftest import Department
@@ -47,10 +48,12 @@ class State:
             compiled = compile_rule(
                 parse(rule), areas=areas, department_id=department["id"], today=today
             )
-            rows = await self._conn.fetch(
-                f"SELECT c.phone_cipher FROM {compiled.source} WHERE c.department_id = $2"
-                f" AND {compiled.sql}",
-                *compiled.parameters,
+            rows = await sql.fetch(
+                self._conn,
+                f"SELECT c.phone_cipher FROM {compiled.source}"
+                f" WHERE c.department_id = :department_id AND {compiled.sql}",
+                department_id=department["id"],
+                **compiled.values,
             )
             found |= {self._keyring.decrypt("phone", row[0]).removeprefix("+86") for row in rows}
         return found

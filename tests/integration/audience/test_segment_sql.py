@@ -19,6 +19,7 @@ from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_words import fold
 from service.audience.vocabulary.cells import WHITE, text_form
 from service.audience.vocabulary.choices import ROLES
+from service.storage import sql
 
 Truth = bool | None
 
@@ -250,7 +251,7 @@ async def insert(conn: Any, number: int, person: Person) -> None:
         await conn.execute("INSERT INTO contact_tags VALUES ($1, $2, now())", contact, tag)
 
 
-async def truths(conn: Any, rule: Rule, first_parameter: int = 1) -> list[Truth]:
+async def truths(conn: Any, rule: Rule) -> list[Truth]:
     """What PostgreSQL says of every person, each of their own department."""
     found: dict[bytes, Truth] = {}
     for department in await conn.fetch("SELECT id FROM departments"):
@@ -259,16 +260,13 @@ async def truths(conn: Any, rule: Rule, first_parameter: int = 1) -> list[Truth]
             areas=AREAS,
             department_id=department["id"],
             today=TODAY,
-            first_parameter=first_parameter,
         )
-        unused = [7] * (first_parameter - 1)
-        typed = "".join(f"${number + 1}::int, " for number in range(len(unused)))
-        rows = await conn.fetch(
-            f"SELECT {typed} c.phone_hash, {compiled.sql} AS truth, {compiled.roles('k.roles')}"
-            f" FROM {compiled.source} WHERE c.department_id = $"
-            f"{len(unused) + 2}",
-            *unused,
-            *compiled.parameters,
+        rows = await sql.fetch(
+            conn,
+            f"SELECT c.phone_hash, {compiled.sql} AS truth, {compiled.roles('k.roles')}"
+            f" FROM {compiled.source} WHERE c.department_id = :department_id",
+            department_id=department["id"],
+            **compiled.values,
         )
         found |= {row["phone_hash"]: row["truth"] for row in rows}
     return [found[phone] for phone in sorted(found)]
@@ -323,11 +321,6 @@ async def test_table_of_rules(people: Any) -> None:
         assert found == [holds(rule, person) for person in PEOPLE], text
         assert {n for n, truth in enumerate(found) if truth} == target, text
         assert {n for n, truth in enumerate(found) if truth is None} == unclear, text
-
-
-async def test_placeholders_start_where_the_query_says(people: Any) -> None:
-    rule = parse("role = finance and age >= 65")
-    assert await truths(people, rule, first_parameter=3) == await truths(people, rule)
 
 
 async def test_longest_rule_runs(people: Any) -> None:

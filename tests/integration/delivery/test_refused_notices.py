@@ -11,7 +11,7 @@ from service.audience.areas.area_store import read_area_tree
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
-from service.audience.segments.segment_store import FIRST_RULE_PARAMETER, shown
+from service.audience.segments.segment_store import shown
 from service.campaigns.audience.follow_up_store import count_missed
 from service.campaigns.audience.preview import preview_rule
 from service.crypto import Keyring
@@ -20,6 +20,7 @@ from service.dispatch.direct import direct_store
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.expansion.expand import expand_run
 from service.reports.audience_store import count_audience
+from service.storage import sql
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.handset import hand_off, set_up
 from tests.harness.ledger import TEXT, add_contacts, phone
@@ -146,16 +147,9 @@ async def test_what_is_counted_before_is_what_an_expansion_leaves_out(
     async with transaction(on.pool) as conn:
         areas = RuleAreas(await read_area_tree(conn))
 
-        def compiled(first: int):
-            return compile_rule(
-                parse(rule),
-                areas=areas,
-                department_id=department,
-                today=now.date(),
-                first_parameter=first,
-            )
-
-        condition = compiled(FIRST_RULE_PARAMETER)
+        condition = compile_rule(
+            parse(rule), areas=areas, department_id=department, today=now.date()
+        )
         for message_class in CLASSES:
             refused = len(refusing(message_class))
             seen = await preview_rule(
@@ -165,11 +159,16 @@ async def test_what_is_counted_before_is_what_an_expansion_leaves_out(
             assert counts.excluded.get("opted_out", 0) == refused, message_class
             meant = len(KINDS) + 1 - refused
             assert counts.target == meant
-            estimated = compiled(5)
-            audience = await count_audience(conn, department, estimated, message_class, now)
+            audience = await count_audience(conn, department, condition, message_class, now)
             assert audience.target == meant
-            values = (department, now, message_class, *condition.parameters)
-            listed = await conn.fetch(f"SELECT c.phone_hash {shown(condition)}", *values)
+            listed = await sql.fetch(
+                conn,
+                f"SELECT c.phone_hash {shown(condition)}",
+                department_id=department,
+                now=now,
+                message_class=message_class,
+                **condition.values,
+            )
             assert len(listed) == meant
 
 

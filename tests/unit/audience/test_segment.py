@@ -305,18 +305,19 @@ def test_any_text_is_a_rule_or_a_named_mistake(text: str) -> None:
 
 def test_user_input_is_in_the_parameters_only() -> None:
     rule = parse("""org = "x'); DROP TABLE contacts; --" and age >= 60 and area = 旌阳镇""")
-    compiled = compile_rule(
-        rule, areas=AREAS, department_id=DEPARTMENT, today=TODAY, first_parameter=4
-    )
+    compiled = compile_rule(rule, areas=AREAS, department_id=DEPARTMENT, today=TODAY)
     assert "DROP" not in compiled.sql.upper()
-    assert compiled.parameters[:3] == [TODAY, DEPARTMENT, ["x');droptablecontacts;--"]]
+    assert list(compiled.values.values())[:3] == [TODAY, DEPARTMENT, ["x');droptablecontacts;--"]]
     assert "DROP" not in compiled.source.upper()
+    for number in (1, 2, 3):
+        assert f":rule_{number}::" in compiled.source
     for number in (4, 5, 6):
-        assert f"${number}::" in compiled.source
-    for number in (7, 8, 9):
-        assert f"${number}::" in compiled.sql
-    assert "$10" not in compiled.sql + compiled.source
-    assert compiled.parameters[3:5] == [["60-69", "70+"], ["14-17", "18-25", "26-40", "41-59"]]
+        assert f":rule_{number}::" in compiled.sql
+    assert ":rule_7" not in compiled.sql + compiled.source
+    assert list(compiled.values.values())[3:5] == [
+        ["60-69", "70+"],
+        ["14-17", "18-25", "26-40", "41-59"],
+    ]
 
 
 def comparison(text: str) -> Comparison:
@@ -376,7 +377,7 @@ def test_both_ends_of_a_band(band: str, first: int, last: int) -> None:
 def test_area_means_its_subtree(name: str, count: int) -> None:
     _, _, codes = compile_rule(
         parse(f"区域={name}"), areas=AREAS, department_id=DEPARTMENT, today=TODAY
-    ).parameters
+    ).values.values()
     assert isinstance(codes, list)
     assert len(codes) == count
 

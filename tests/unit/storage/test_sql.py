@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.storage import sql
-from service.storage.sql import Condition, translate
+from service.storage.sql import Condition, apart, load, translate
 
 
 class Line:
@@ -186,3 +187,17 @@ def test_one_value_under_one_name_stays_one_parameter() -> None:
     day = object()
     joined = Condition("a < :day", {"day": day}) & Condition("b < :day", {"day": day})
     assert joined == Condition("(a < :day) AND (b < :day)", {"day": day})
+
+
+def test_a_part_gets_names_of_its_own() -> None:
+    text, values = apart("first_", "a = :day AND b = ':day' AND c > :day", {"day": 7})
+    assert text == "a = :first_day AND b = ':day' AND c > :first_day"
+    assert values == {"first_day": 7}
+
+
+def test_a_statement_is_read_from_a_file_with_its_parts(tmp_path: Path) -> None:
+    (tmp_path / "count.sql").write_text("SELECT 1 WHERE $PART AND a = :a", "utf-8")
+    beside = str(tmp_path / "store.py")
+    assert load(beside, "count.sql", PART="b > 2") == "SELECT 1 WHERE b > 2 AND a = :a"
+    with pytest.raises(KeyError, match="PART"):
+        load(beside, "count.sql")
