@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from service.dispatch.fair_queue import Charge, Flow, FlowStanding
+from service.storage import sql
 from service.storage.postgres import Connection
 
 
@@ -22,13 +23,16 @@ async def tell(
     if not charges:
         return
     ordered = sorted(charges.items(), key=lambda item: item[0])
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO shares AS s (channel_id, priority, department_id, virtual_time, started,
                                  busy_since, minute, parts)
-        SELECT $1, a.priority, a.department_id, a.began + a.parts::float8 / d.weight, a.started,
-               $2::timestamptz, date_trunc('minute', $2::timestamptz), a.parts
-        FROM unnest($3::smallint[], $4::uuid[], $5::float8[], $6::float8[], $7::int[])
+        SELECT :channel_id, a.priority, a.department_id, a.began + a.parts::float8 / d.weight,
+            a.started,
+               :now::timestamptz, date_trunc('minute', :now::timestamptz), a.parts
+        FROM unnest(:priorities::smallint[], :departments::uuid[], :began::float8[],
+                    :started::float8[], :parts::int[])
             WITH ORDINALITY AS a(priority, department_id, began, started, parts, at)
         JOIN departments d ON d.id = a.department_id
         ORDER BY a.at
@@ -47,25 +51,26 @@ async def tell(
             parts = excluded.parts + CASE WHEN excluded.minute <= s.minute THEN s.parts ELSE 0 END,
             minute = greatest(s.minute, excluded.minute)
         """,
-        channel_id,
-        now,
-        [flow.priority for flow, _ in ordered],
-        [flow.department for flow, _ in ordered],
-        [charge.began for _, charge in ordered],
-        [charge.started for _, charge in ordered],
-        [charge.parts for _, charge in ordered],
+        channel_id=channel_id,
+        now=now,
+        priorities=[flow.priority for flow, _ in ordered],
+        departments=[flow.department for flow, _ in ordered],
+        began=[charge.began for _, charge in ordered],
+        started=[charge.started for _, charge in ordered],
+        parts=[charge.parts for _, charge in ordered],
     )
 
 
 async def standings(conn: Connection, channel_id: int) -> dict[Flow, FlowStanding]:
     """How every department stands on a channel, by priority, with its weight as it is now."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT s.priority, s.department_id, s.virtual_time, s.started, d.weight
         FROM shares s JOIN departments d ON d.id = s.department_id
-        WHERE s.channel_id = $1
+        WHERE s.channel_id = :channel_id
         """,
-        channel_id,
+        channel_id=channel_id,
     )
     return {
         Flow(row["priority"], row["department_id"]): FlowStanding(

@@ -9,25 +9,6 @@ import pytest
 
 from tests.architecture.tree import ROOT, modules
 
-NUMBERED: frozenset[str] = frozenset(
-    {
-        "audience/segments",
-        "campaigns/audience",
-        "delivery/receipts",
-        "delivery/uncertain",
-        "dispatch",
-        "dispatch/direct",
-        "dispatch/expansion",
-        "dispatch/failover",
-        "dispatch/forecast",
-        "dispatch/handoff",
-        "dispatch/limits",
-        "dispatch/retries",
-        "reports",
-    }
-)
-"""The rooms that number their parameters still. None may be added."""
-
 _NUMBER = re.compile(r"(?<![\w$])\$(\d|\{\})")
 TRANSLATOR = ROOT / "service" / "storage" / "sql.py"
 
@@ -51,23 +32,14 @@ def _text(node: ast.AST) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def room(path: Path) -> str:
-    """A room of the house, e.g. `dispatch/handoff`."""
-    return "/".join(path.relative_to(ROOT / "service").parts[:-1][:2])
-
-
 def test_the_parameters_of_statements_have_names() -> None:
-    found = {}
-    for path in modules():
-        if (
-            path.is_relative_to(ROOT / "service")
-            and path != TRANSLATOR
-            and (texts := numbered(path))
-        ):
-            found[room(path)] = f"{path.relative_to(ROOT)}: {' '.join(texts[0].split())[:80]}"
-    added = {name: text for name, text in found.items() if name not in NUMBERED}
-    assert not added, f"give each parameter a name (storage/sql.py): {added}"
-    assert not NUMBERED - found.keys(), "take these off the list: they number nothing any more"
+    found = [
+        f"{path.relative_to(ROOT)}: {' '.join(text.split())[:80]}"
+        for path in modules()
+        if path.is_relative_to(ROOT / "service") and path != TRANSLATOR
+        for text in numbered(path)
+    ]
+    assert not found, f"give each parameter a name (storage/sql.py): {found}"
 
 
 @pytest.mark.parametrize(

@@ -178,8 +178,7 @@ def excluded(terms: ExclusionTerms, whom: Whom) -> str:
     if terms.trial:
         early[Reason.NOT_A_GUEST] = "g.phone_hash IS NULL"
         guests = (
-            "LEFT JOIN guests g ON g.department_id = :department_id"
-            " AND g.phone_hash = c.phone_hash"
+            "LEFT JOIN guests g ON g.department_id = :department_id AND g.phone_hash = c.phone_hash"
         )
     if levels := _area_levels(terms.needs):
         late[Reason.NO_AREA] = f"a.level IS NULL OR a.level NOT IN {levels}"

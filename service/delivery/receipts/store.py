@@ -45,10 +45,7 @@ class ReceiptChange:
 
 
 async def insert_receipts(
-    conn: Connection,
-    keyring: Keyring,
-    receipts: Sequence[tuple[int, Receipt]],
-    now: datetime,
+    conn: Connection, keyring: Keyring, receipts: Sequence[tuple[int, Receipt]], now: datetime
 ) -> None:
     """Append receipts to the inbox, each as the operator reads its code.
 
@@ -264,6 +261,7 @@ async def insert_unmatched(
         SELECT * FROM unnest(:ids::bigint[], :channel_ids::smallint[], :refs::bytea[],
             :phone_hashes::bytea[], :states::text[], :reasons::text[], :codes::text[],
             :done_ats::timestamptz[], :received_ats::timestamptz[], :why::text[])
+        ON CONFLICT DO NOTHING  -- one receipt may contradict two messages of one reference
         """,
         ids=[r["id"] for r in receipts],
         channel_ids=[r["channel_id"] for r in receipts],

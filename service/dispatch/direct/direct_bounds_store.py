@@ -10,6 +10,7 @@ from service.campaigns.audience.exclusion_store import BEFORE_STOPS, first_reaso
 from service.channels.routing.route import RoutableChannel
 from service.channels.routing.route_store import lane_from, lanes
 from service.ledger.reasons import Reason
+from service.storage import sql
 from service.storage.postgres import Connection, one
 
 
@@ -49,25 +50,27 @@ async def read_terms(
     phones: the hashes of those who are to get it.
     """
     row = one(
-        await conn.fetchrow(
+        await sql.fetchrow(
             # A sub-select: the planner does not look at the numbers, and one plan does for all.
+            conn,
             f"""
             SELECT direct_send_limit, classes, channels, area_code,
                    CASE WHEN kind = 'carrier' THEN carrier END AS base,
                    EXISTS (SELECT FROM signatures
-                           WHERE signature = $2 AND department_id <> $1) AS lent,
+                           WHERE signature = :signature
+                             AND department_id <> :department_id) AS lent,
                    (SELECT id FROM block_tables) AS block_table,
-                   direct_used($3, $4) AS used, ARRAY({lanes("$6")}) AS lanes,
+                   direct_used(:sender_id, :since) AS used, ARRAY({lanes(":now")}) AS lanes,
                    ARRAY(SELECT (phone_hash, carrier) FROM carrier_overrides
-                         WHERE phone_hash = ANY ((SELECT $5::bytea[])::bytea[])) AS overrides
-            FROM departments WHERE id = $1
+                         WHERE phone_hash = ANY ((SELECT :phones::bytea[])::bytea[])) AS overrides
+            FROM departments WHERE id = :department_id
             """,  # noqa: S608  # constants
-            department_id,
-            signature,
-            sender_id,
-            since,
-            phones,
-            now,
+            department_id=department_id,
+            signature=signature,
+            sender_id=sender_id,
+            since=since,
+            phones=phones,
+            now=now,
         )
     )
     return DirectTerms(
@@ -84,15 +87,15 @@ async def read_terms(
 
 
 _NO_GUEST = """NOT EXISTS (
-        SELECT FROM guests g WHERE g.department_id = $1 AND g.phone_hash = p.hash)"""
+        SELECT FROM guests g WHERE g.department_id = :department_id AND g.phone_hash = p.hash)"""
 
-_OUTSIDE_KEY = """$3::text[] IS NOT NULL AND (p.area_code IS NULL OR NOT EXISTS (
-        SELECT FROM unnest($3) AS t(top), areas_within(t.top) AS w(code)
+_OUTSIDE_KEY = """:area_codes::text[] IS NOT NULL AND (p.area_code IS NULL OR NOT EXISTS (
+        SELECT FROM unnest(:area_codes) AS t(top), areas_within(t.top) AS w(code)
         WHERE w.code = p.area_code))
-    OR $4::text[] IS NOT NULL AND NOT EXISTS (
+    OR :rosters::text[] IS NOT NULL AND NOT EXISTS (
         SELECT FROM links l JOIN rosters r ON r.id = l.roster_id
         WHERE l.contact_id = p.id AND l.left_at IS NULL
-          AND r.department_id = $1 AND r.name = ANY ($4))"""
+          AND r.department_id = :department_id AND r.name = ANY (:rosters))"""
 
 
 async def out_of_bounds(
@@ -116,20 +119,21 @@ async def out_of_bounds(
     }
     if guests_only:
         found[Reason.NOT_A_GUEST] = _NO_GUEST
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         WITH person AS (
-            SELECT p.hash, c.id, c.area_code FROM unnest($2::bytea[]) AS p(hash)
-            LEFT JOIN contacts c ON c.department_id = $1 AND c.phone_hash = p.hash
+            SELECT p.hash, c.id, c.area_code FROM unnest(:phones::bytea[]) AS p(hash)
+            LEFT JOIN contacts c ON c.department_id = :department_id AND c.phone_hash = p.hash
         ), bounded AS (
             SELECT p.hash, {first_reason(BEFORE_STOPS, found)} AS reason
-            FROM person p JOIN departments d ON d.id = $1
+            FROM person p JOIN departments d ON d.id = :department_id
         )
         SELECT hash, reason FROM bounded WHERE reason IS NOT NULL
         """,  # noqa: S608  # constants
-        department_id,
-        phones,
-        area_codes,
-        rosters,
+        department_id=department_id,
+        phones=phones,
+        area_codes=area_codes,
+        rosters=rosters,
     )
     return {row["hash"]: row["reason"] for row in rows}

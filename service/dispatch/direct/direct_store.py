@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.accounts.keys.key import Mode
@@ -13,6 +13,7 @@ from service.ledger.fragments import CANCEL, end
 from service.ledger.priority import number_of
 from service.ledger.reasons import Reason
 from service.ledger.states import UNCANCELLED_RUNS, MessageState, RunState, moving
+from service.storage import sql
 from service.storage.locks import lock_run
 from service.storage.postgres import Connection, Record, affected, one
 
@@ -75,8 +76,10 @@ _WRONG_WAY = wrong_way(
 _PEOPLE = f"""
     named AS (
         SELECT DISTINCT ON (phone_hash) * FROM unnest(
-            (SELECT $2::bytea[]), (SELECT $3::bytea[]), (SELECT $4::text[]),
-            (SELECT $5::boolean[]), (SELECT $6::smallint[]), (SELECT $10::bytea[]))
+            (SELECT :phone_hashes::bytea[]), (SELECT :phone_ciphers::bytea[]),
+                (SELECT :carriers::text[]),
+            (SELECT :synthetic::boolean[]), (SELECT :channel_ids::smallint[]),
+                (SELECT :variables_ciphers::bytea[]))
             AS n(phone_hash, phone_cipher, carrier, synthetic, channel_id, variables_cipher)
         ORDER BY phone_hash
     ), people AS MATERIALIZED (
@@ -88,8 +91,8 @@ _PEOPLE = f"""
         LEFT JOIN carrier_overrides v ON v.phone_hash = n.phone_hash
         LEFT JOIN LATERAL (
             SELECT reason FROM suppressions s
-            WHERE s.phone_hash = n.phone_hash AND s.reason IS DISTINCT FROM $8
-              AND {stops("s", "$7", "$12", "$9")}
+            WHERE s.phone_hash = n.phone_hash AND s.reason IS DISTINCT FROM :confirms
+              AND {stops("s", ":message_class", ":department_id", ":now")}
             ORDER BY reason LIMIT 1) s ON true
     )
 """  # noqa: S608  # constants
@@ -105,7 +108,8 @@ _ROWS = """
                               channel_id, carrier, roles, told, direct)
         SELECT run.id, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
                phone_cipher, variables_cipher, channel_id, carrier, '{}',
-               (SELECT $11::uuid IS NOT NULL OR is_told($12, 'message.final')), true
+               (SELECT :webhook_id::uuid IS NOT NULL OR is_told(:department_id, 'message.final')),
+                   true
         FROM people, run WHERE excluded IS NULL
         RETURNING phone_hash, no, channel_id
     ), left_out AS (
@@ -118,33 +122,39 @@ _ROWS = """
 """The ledger of `run`: a row for each of `people`, or the reason why not."""
 
 
-def _named(recipients: Sequence[Recipient]) -> list[Sequence[object]]:
-    """The recipients as `_PEOPLE` takes them, from $2 on."""
-    return [
-        [r.phone_hash for r in recipients],
-        [r.phone_cipher for r in recipients],
-        [r.carrier for r in recipients],
-        [r.synthetic for r in recipients],
-        [r.channel_id for r in recipients],
-    ]
+def _named(recipients: Sequence[Recipient]) -> dict[str, Any]:
+    """The recipients as `_PEOPLE` takes them."""
+    return {
+        "phone_hashes": [r.phone_hash for r in recipients],
+        "phone_ciphers": [r.phone_cipher for r in recipients],
+        "carriers": [r.carrier for r in recipients],
+        "synthetic": [r.synthetic for r in recipients],
+        "channel_ids": [r.channel_id for r in recipients],
+        "variables_ciphers": [r.variables_cipher for r in recipients],
+    }
 
 
-def _run_values(new: NewRun) -> list[object]:
-    """What else a run is made of, as `write_run` takes it from $13 on."""
-    return [
-        new.priority,
-        new.text,
-        list(new.channels),
-        [list(span) for span in new.send_hours],
-        new.timezone,
-        new.valid_until,
-        new.sent_by,
-        new.template_version_id,
-        new.key_mode,
-        new.over_cap,
-        new.extension,
-        new.sender_id,
-    ]
+def _run_values(new: NewRun) -> dict[str, Any]:
+    """What else a run is made of, as `write_run` takes it."""
+    return {
+        "kind": new.kind,
+        "department_id": new.department_id,
+        "message_class": new.message_class,
+        "confirms": new.confirms,
+        "webhook_id": new.webhook_id,
+        "priority": new.priority,
+        "text": new.text,
+        "channels": list(new.channels),
+        "send_hours": [list(span) for span in new.send_hours],
+        "timezone": new.timezone,
+        "valid_until": new.valid_until,
+        "sent_by": new.sent_by,
+        "template_version_id": new.template_version_id,
+        "key_mode": new.key_mode,
+        "over_cap": new.over_cap,
+        "extension": new.extension,
+        "sender_id": new.sender_id,
+    }
 
 
 class Written(NamedTuple):
@@ -172,26 +182,31 @@ async def write_run(
     It counts against the limit of its sender: the commit is refused, as a collision, if sends that
     were made at the same time leave no room for it.
     """
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         WITH {_PEOPLE}, run AS (
             INSERT INTO runs (kind, department_id, fire_at, state, priority, class, text, channels,
                               send_hours, timezone, valid_until, confirms, sent_by,
                               template_version_id, webhook_id, key_mode, over_cap, extension,
                               target, created_at, started_at)
-            SELECT $1, $12, $9, 'running', $13, $7, $14, $15, $16, $17, $18, $8, $19, $20, $11,
-                   $21, $22, $23, (SELECT count(*) FROM people WHERE excluded IS NULL), $9, $9
+            SELECT :kind, :department_id, :now, 'running', :priority, :message_class, :text,
+                :channels, :send_hours, :timezone, :valid_until, :confirms, :sent_by,
+                    :template_version_id, :webhook_id,
+                   :key_mode, :over_cap, :extension,
+                       (SELECT count(*) FROM people WHERE excluded IS NULL), :now, :now
             RETURNING id, priority
         ), counted AS (
             INSERT INTO direct_sends (run_id, sender_id, recipients, at)
-            SELECT id, $24, (SELECT count(*) FROM named), $9 FROM run WHERE $24::uuid IS NOT NULL
+            SELECT id, :sender_id, (SELECT count(*) FROM named), :now FROM run
+            WHERE :sender_id::uuid IS NOT NULL
         ), {_ROWS}, cut AS (
             INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority)
             SELECT run.id, row_number() OVER (ORDER BY k.channel_id), k.channel_id, k.first, k.last,
-                   $25
+                   :slice_priority
             FROM run, (SELECT channel_id, min(no) AS first, max(no) AS last
                        FROM kept GROUP BY channel_id) k
-            WHERE $26
+            WHERE :one_slice
             RETURNING channel_id
         )
         SELECT run.id, run.priority, ARRAY(SELECT channel_id FROM cut) AS channels,
@@ -201,17 +216,11 @@ async def write_run(
                ARRAY(SELECT reason FROM left_out ORDER BY phone_hash) AS reasons
         FROM run
         """,  # noqa: S608  # constants
-        new.kind,
-        *_named(recipients),
-        new.message_class,
-        new.confirms,
-        now,
-        [r.variables_cipher for r in recipients],
-        new.webhook_id,
-        new.department_id,
-        *_run_values(new),
-        number_of(new.priority),
-        one_slice,
+        **_named(recipients),
+        **_run_values(new),
+        now=now,
+        slice_priority=number_of(new.priority),
+        one_slice=one_slice,
     )
     run = one(row)
     return Written(
@@ -226,19 +235,19 @@ async def write_ledger(
     conn: Connection, run: Record, recipients: Sequence[Recipient], now: datetime
 ) -> tuple[int, int]:
     """Write the ledger of a run that is there already; returns how many are in it and left out."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
-        WITH run AS (SELECT $1::uuid AS id), {_PEOPLE}, {_ROWS}
+        WITH run AS (SELECT :run_id::uuid AS id), {_PEOPLE}, {_ROWS}
         SELECT (SELECT count(*) FROM kept) AS target, (SELECT count(*) FROM left_out) AS excluded
         """,  # noqa: S608  # constants
-        run["id"],
-        *_named(recipients),
-        run["class"],
-        run["confirms"],
-        now,
-        [r.variables_cipher for r in recipients],
-        run["webhook_id"],
-        run["department_id"],
+        **_named(recipients),
+        run_id=run["id"],
+        message_class=run["class"],
+        confirms=run["confirms"],
+        now=now,
+        webhook_id=run["webhook_id"],
+        department_id=run["department_id"],
     )
     counts = one(row)
     return counts["target"], counts["excluded"]
@@ -250,55 +259,58 @@ async def lock_direct_run(conn: Connection, run_id: UUID) -> None:
 
     The row before the lock, as everybody does who takes both.
     """
-    await conn.execute("SELECT FROM runs WHERE id = $1 FOR NO KEY UPDATE", run_id)
+    await sql.execute(conn, "SELECT FROM runs WHERE id = :run_id FOR NO KEY UPDATE", run_id=run_id)
     await lock_run(conn, run_id)
 
 
 async def cancel_queued(conn: Connection, run_id: UUID, now: datetime) -> int:
     """Cancel whatever of a run is queued; returns how many texts."""
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         f"""
-        UPDATE messages SET {end(MessageState.CANCELLED, "$3", "$2")}
-        WHERE run_id = $1 AND state IN {CANCEL.earlier}
+        UPDATE messages SET {end(MessageState.CANCELLED, ":cancelled_by_sender", ":now")}
+        WHERE run_id = :run_id AND state IN {CANCEL.earlier}
         """,  # noqa: S608  # constants
-        run_id,
-        now,
-        Reason.CANCELLED_BY_SENDER,
+        run_id=run_id,
+        now=now,
+        cancelled_by_sender=Reason.CANCELLED_BY_SENDER,
     )
     return affected(status)
 
 
 async def cancel_run(conn: Connection, run_id: UUID, now: datetime) -> None:
     """Let nothing of a direct run leave any more; what comes back has the sender's reason, too."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
-        UPDATE runs SET state = 'cancelled', cancel_reason = $3, settle_at = NULL,
-            finished_at = coalesce(finished_at, $2)
-        WHERE id = $1 AND kind = 'direct' AND state IN {CANCEL_DIRECT.earlier}
+        UPDATE runs SET state = 'cancelled', cancel_reason = :cancelled_by_sender, settle_at = NULL,
+            finished_at = coalesce(finished_at, :now)
+        WHERE id = :run_id AND kind = 'direct' AND state IN {CANCEL_DIRECT.earlier}
         """,  # noqa: S608  # constants
-        run_id,
-        now,
-        Reason.CANCELLED_BY_SENDER,
+        run_id=run_id,
+        now=now,
+        cancelled_by_sender=Reason.CANCELLED_BY_SENDER,
     )
 
 
 async def count_states(conn: Connection, run_id: UUID) -> dict[str, int]:
     """How many texts of a run are in each state."""
-    rows = await conn.fetch(
-        "SELECT state::text, count(*) AS n FROM ledger_of($1) GROUP BY 1", run_id
+    rows = await sql.fetch(
+        conn, "SELECT state::text, count(*) AS n FROM ledger_of(:run_id) GROUP BY 1", run_id=run_id
     )
     return {row["state"]: row["n"] for row in rows}
 
 
 async def get_sender(conn: Connection, run_id: UUID) -> tuple[UUID, Mode]:
     """Who sent a direct run, a key or a user without one, and the mode of that key."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         SELECT coalesce(d.sender_id, r.sent_by) AS sender_id, r.key_mode
         FROM runs r LEFT JOIN direct_sends d ON d.run_id = r.id
-        WHERE r.id = $1
+        WHERE r.id = :run_id
         """,
-        run_id,
+        run_id=run_id,
     )
     found = one(row)
     return found["sender_id"], Mode(found["key_mode"])
@@ -310,14 +322,15 @@ async def cancel_message(conn: Connection, run_id: UUID, no: int, now: datetime)
     The run's lock comes first: whatever marks it now is waited for (invariant I7).
     """
     await lock_run(conn, run_id)
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         f"""
-        UPDATE messages SET {end(MessageState.CANCELLED, "$4", "$3")}
-        WHERE run_id = $1 AND no = $2 AND state IN {CANCEL.earlier}
+        UPDATE messages SET {end(MessageState.CANCELLED, ":cancelled_by_sender", ":now")}
+        WHERE run_id = :run_id AND no = :no AND state IN {CANCEL.earlier}
         """,  # noqa: S608  # constants
-        run_id,
-        no,
-        now,
-        Reason.CANCELLED_BY_SENDER,
+        run_id=run_id,
+        no=no,
+        now=now,
+        cancelled_by_sender=Reason.CANCELLED_BY_SENDER,
     )
     return bool(affected(status))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.ledger.states import FREE_SLICE, NOT_HANDED_OFF, REOPENED_SLICE, listed
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 
@@ -28,43 +29,48 @@ async def stopped_lanes(conn: Connection, now: datetime, grace: timedelta) -> li
     """The channels whose waiting texts are to be looked at now: their breaker is open, or they
     have been switched off for longer than `grace`.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT b.channel_id, coalesce(b.off_since, b.changed_at) AS since,
                CASE WHEN b.off_since IS NULL THEN b.why ELSE 'The channel is switched off.' END
                    AS why
         FROM circuit_breakers b
         WHERE (b.state = 'open' AND b.off_since IS NULL
-               OR b.off_since <= $1::timestamptz - $2::interval)
-          AND (b.shift_at IS NULL OR b.shift_at <= $1)
+               OR b.off_since <= :now::timestamptz - :grace::interval)
+          AND (b.shift_at IS NULL OR b.shift_at <= :now)
           AND EXISTS (
             SELECT FROM slices s WHERE s.channel_id = b.channel_id AND s.done_at IS NULL)
         ORDER BY b.channel_id
         """,
-        now,
-        grace,
+        now=now,
+        grace=grace,
     )
     return [StoppedChannel(**row) for row in rows]
 
 
 async def looked_through(conn: Connection, channel_id: int, again_at: datetime) -> None:
     """Everything that may leave a channel has left it; look again at this instant."""
-    await conn.execute(
-        "UPDATE circuit_breakers SET shift_at = $2 WHERE channel_id = $1", channel_id, again_at
+    await sql.execute(
+        conn,
+        "UPDATE circuit_breakers SET shift_at = :again_at WHERE channel_id = :channel_id",
+        channel_id=channel_id,
+        again_at=again_at,
     )
 
 
 async def waiting_runs(conn: Connection, channel_id: int) -> list[Record]:
     """The running runs with open slices on a channel: run_id, and the channels chosen for it."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT r.id AS run_id, r.channels AS chosen FROM runs r
         WHERE r.state = 'running' AND EXISTS (
             SELECT FROM slices s
-            WHERE s.run_id = r.id AND s.channel_id = $1 AND s.done_at IS NULL)
+            WHERE s.run_id = r.id AND s.channel_id = :channel_id AND s.done_at IS NULL)
         ORDER BY array_position(ARRAY['urgent', 'normal', 'bulk'], r.priority), r.id
         """,
-        channel_id,
+        channel_id=channel_id,
     )
 
 
@@ -72,16 +78,17 @@ async def next_slices(
     conn: Connection, channel_id: int, run_id: uuid.UUID, after: int, limit: int
 ) -> list[int]:
     """The numbers of a run's open slices on a channel, above `after`."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT no FROM slices
-        WHERE channel_id = $1 AND run_id = $2 AND no > $3 AND done_at IS NULL
-        ORDER BY no LIMIT $4
+        WHERE channel_id = :channel_id AND run_id = :run_id AND no > :after AND done_at IS NULL
+        ORDER BY no LIMIT :limit
         """,
-        channel_id,
-        run_id,
-        after,
-        limit,
+        channel_id=channel_id,
+        run_id=run_id,
+        after=after,
+        limit=limit,
     )
     return [row["no"] for row in rows]
 
@@ -99,21 +106,23 @@ async def move_queued(
     its second lane stays: that one was chosen since the first said whose number it is not.
     `lock_failover` and `lock_run` first.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         WITH slice AS (
             SELECT s.* FROM slices s JOIN runs r ON r.id = s.run_id
-            WHERE s.run_id = $1 AND s.no = $2 AND s.channel_id = $3 AND s.done_at IS NULL
+            WHERE s.run_id = :run_id AND s.no = :slice_no AND s.channel_id = :channel_id
+              AND s.done_at IS NULL
               AND r.state = 'running' AND EXISTS (
                 SELECT FROM circuit_breakers b JOIN channels c ON c.id = b.channel_id
-                WHERE b.channel_id = $3 AND (b.state = 'open' OR NOT c.enabled))
+                WHERE b.channel_id = :channel_id AND (b.state = 'open' OR NOT c.enabled))
         ), way AS (
-            SELECT * FROM unnest($4::text[], $5::smallint[]) AS w(carrier, channel_id)
+            SELECT * FROM unnest(:ways::text[], :channel_ids::smallint[]) AS w(carrier, channel_id)
         ), moved AS (
             UPDATE messages m SET channel_id = w.channel_id
             FROM slice s, LATERAL (
                 SELECT ctid AS row FROM messages
-                WHERE run_id = $1 AND no BETWEEN s.first_no AND s.last_no AND state = 'queued'
+                WHERE run_id = :run_id AND no BETWEEN s.first_no AND s.last_no AND state = 'queued'
                   AND channel_id = s.channel_id AND first_channel_id IS NULL
                 OFFSET 0) q, way w
             WHERE m.ctid = q.row AND m.state = 'queued' AND m.carrier = w.carrier
@@ -130,7 +139,7 @@ async def move_queued(
             INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority, canary,
                                 touched)
             SELECT s.run_id,
-                   (SELECT max(no) FROM slices WHERE run_id = $1)
+                   (SELECT max(no) FROM slices WHERE run_id = :run_id)
                        + row_number() OVER (ORDER BY w.channel_id),
                    w.channel_id, s.first_no, s.last_no, s.priority, s.canary, true
             FROM slice s, went w
@@ -141,11 +150,11 @@ async def move_queued(
         )
         SELECT channel_id, messages FROM went ORDER BY channel_id
         """,  # noqa: S608  # constants
-        run_id,
-        slice_no,
-        stopped.channel_id,
-        list(ways),
-        list(ways.values()),
+        run_id=run_id,
+        slice_no=slice_no,
+        channel_id=stopped.channel_id,
+        ways=list(ways),
+        channel_ids=list(ways.values()),
     )
     return {row["channel_id"]: row["messages"] for row in rows}
 
@@ -154,18 +163,19 @@ async def close_emptied(conn: Connection, run_id: uuid.UUID, slice_no: int, now:
     """A slice that nobody holds is done if nothing of it is left to hand off; else its holder will
     find out.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
-        UPDATE slices s SET done_at = $3
-        WHERE s.run_id = $1 AND s.no = $2 AND {FREE_SLICE.format("s")}
+        UPDATE slices s SET done_at = :now
+        WHERE s.run_id = :run_id AND s.no = :slice_no AND {FREE_SLICE.format("s")}
           AND NOT EXISTS (
             SELECT FROM messages m
             WHERE m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no
               AND m.channel_id = s.channel_id AND m.state IN {listed(NOT_HANDED_OFF)})
         """,  # noqa: S608  # constants
-        run_id,
-        slice_no,
-        now,
+        run_id=run_id,
+        slice_no=slice_no,
+        now=now,
     )
 
 
@@ -178,27 +188,30 @@ async def note_shift(
     now: datetime,
 ) -> None:
     """Record that texts of a run went to another channel: one row a run, target and stop."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         WITH known AS (
-            UPDATE circuit_breaker_events SET messages = messages + $5, last_at = $6
+            UPDATE circuit_breaker_events SET messages = messages + :messages, last_at = :now
             WHERE id = (
                 SELECT max(id) FROM circuit_breaker_events
-                WHERE channel_id = $1 AND kind = 'shifted' AND at >= $2 AND run_id = $3
-                  AND to_channel_id = $4)
+                WHERE channel_id = :channel_id AND kind = 'shifted' AND at >= :since
+                  AND run_id = :run_id
+                  AND to_channel_id = :to_channel_id)
             RETURNING id
         )
         INSERT INTO circuit_breaker_events (channel_id, kind, at, last_at, why, run_id,
                                             to_channel_id, messages)
-        SELECT $1, 'shifted', $6, $6, $7, $3, $4, $5 WHERE NOT EXISTS (SELECT FROM known)
+        SELECT :channel_id, 'shifted', :now, :now, :why, :run_id, :to_channel_id, :messages
+        WHERE NOT EXISTS (SELECT FROM known)
         """,
-        stopped.channel_id,
-        stopped.since,
-        run_id,
-        to_channel_id,
-        messages,
-        now,
-        stopped.why,
+        channel_id=stopped.channel_id,
+        since=stopped.since,
+        run_id=run_id,
+        to_channel_id=to_channel_id,
+        messages=messages,
+        now=now,
+        why=stopped.why,
     )
 
 
@@ -213,39 +226,42 @@ async def note_waiting(
 
     Returns how many; 0 if it is recorded already, or none do.
     """
-    waiting: int | None = await conn.fetchval(
+    waiting: int | None = await sql.fetchval(
+        conn,
         """
         WITH left_behind AS (
             SELECT count(*)::int AS messages FROM slices s, LATERAL (
                 SELECT FROM messages m
-                WHERE m.run_id = $2 AND m.no BETWEEN s.first_no AND s.last_no
-                  AND m.channel_id = $1 AND m.state = 'queued'
-                  AND (m.carrier <> ALL($3::text[]) OR m.first_channel_id IS NOT NULL)
+                WHERE m.run_id = :run_id AND m.no BETWEEN s.first_no AND s.last_no
+                  AND m.channel_id = :channel_id AND m.state = 'queued'
+                  AND (m.carrier <> ALL(:ways::text[]) OR m.first_channel_id IS NOT NULL)
                 OFFSET 0) w
-            WHERE s.run_id = $2 AND s.channel_id = $1 AND s.done_at IS NULL
+            WHERE s.run_id = :run_id AND s.channel_id = :channel_id AND s.done_at IS NULL
         )
         INSERT INTO circuit_breaker_events (channel_id, kind, at, last_at, why, run_id, messages)
-        SELECT $1, 'waiting', $4, $4, 'No other channel may take them; they wait for this one.',
-               $2, messages
+        SELECT :channel_id, 'waiting', :now, :now,
+            'No other channel may take them; they wait for this one.',
+               :run_id, messages
         FROM left_behind WHERE messages > 0
         RETURNING messages
         """,
-        stopped.channel_id,
-        run_id,
-        list(ways),
-        now,
+        channel_id=stopped.channel_id,
+        run_id=run_id,
+        ways=list(ways),
+        now=now,
     )
     return waiting or 0
 
 
 async def noted_waiting(conn: Connection, stopped: StoppedChannel) -> set[uuid.UUID]:
     """The runs of which it is recorded that they wait for this channel."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT run_id FROM circuit_breaker_events
-        WHERE channel_id = $1 AND kind = 'waiting' AND at >= $2
+        WHERE channel_id = :channel_id AND kind = 'waiting' AND at >= :since
         """,
-        stopped.channel_id,
-        stopped.since,
+        channel_id=stopped.channel_id,
+        since=stopped.since,
     )
     return {row["run_id"] for row in rows}

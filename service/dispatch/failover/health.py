@@ -111,9 +111,10 @@ class ChannelCounts:
             setattr(self, name, getattr(self, name) + sign * getattr(other, name))
         self.times = [n + sign * m for n, m in zip(self.times, other.times, strict=True)]
 
-    def columns(self) -> tuple[Any, ...]:
-        """The counts in the order of the columns of channel_health."""
-        return (*(getattr(self, name) for name in _NUMBERS), self.times, self.in_a_row)
+    def columns(self) -> dict[str, Any]:
+        """The counts by the columns of channel_health."""
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
+        return {**numbers, "times": self.times, "in_a_row": self.in_a_row}
 
     def copy(self) -> "ChannelCounts":
         """The same counts, apart from these."""

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from service.dispatch.failover.circuit_breaker import Breaker, ChannelFigures
 from service.dispatch.failover.health import BreakerStanding, ChannelCounts, counts_from
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 KEEP = timedelta(hours=1)
@@ -74,16 +75,20 @@ async def report(
 ) -> dict[int, BreakerStanding]:
     """Write down what a process has counted; returns what is decided of each channel."""
     if news:
-        rows = [(owner, channel, now, *counts.columns()) for channel, counts in news.items()]
-        await conn.executemany(
+        await sql.executemany(
+            conn,
             """
             INSERT INTO channel_health (owner, channel_id, at, submits, accepted, refused, failed,
                                      unanswered, unsent, throttled, receipts, delivered, times,
                                      in_a_row)
-            SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
-            FROM channels WHERE id = $2  -- it may have been deleted
+            SELECT :owner, id, :now, :submits, :accepted, :refused, :failed,
+                   :unanswered, :unsent, :throttled, :receipts, :delivered, :times, :in_a_row
+            FROM channels WHERE id = :channel_id  -- it may have been deleted
             """,
-            rows,
+            [
+                {"owner": owner, "channel_id": channel_id, "now": now, **counts.columns()}
+                for channel_id, counts in news.items()
+            ],
         )
     found = await conn.fetch("SELECT channel_id, state, changed_at, climbing FROM circuit_breakers")
     return {
@@ -107,27 +112,30 @@ async def lanes_to_judge(
     longer time than this has seen nothing of the channel meanwhile. Both start to count the lack of
     a connection anew.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO circuit_breakers (channel_id, changed_at, looked_at, connected_at)
-        SELECT id, $1, $1, $1 FROM channels ON CONFLICT DO NOTHING
+        SELECT id, :now, :now, :now FROM channels ON CONFLICT DO NOTHING
         """,
-        now,
+        now=now,
     )
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         WITH seen AS (
             SELECT {_JUDGED}, h.receipt_at
             FROM circuit_breakers was JOIN channels c ON c.id = was.channel_id {_SEEN}
         ), noted AS (
             UPDATE circuit_breakers b SET
-                looked_at = $1,
+                looked_at = :now,
                 connected_at = CASE
-                    WHEN s.up > 0 OR s.held = 0 OR NOT s.enabled OR s.id = ANY ($3::smallint[])
-                        OR b.looked_at < $1::timestamptz - $2::interval
-                    THEN $1 ELSE b.connected_at END,
+                    WHEN s.up > 0 OR s.held = 0 OR NOT s.enabled
+                      OR s.id = ANY (:resting::smallint[])
+                        OR b.looked_at < :now::timestamptz - :gap::interval
+                    THEN :now ELSE b.connected_at END,
                 receipt_at = coalesce(s.receipt_at, b.receipt_at),
-                off_since = CASE WHEN s.enabled THEN NULL ELSE coalesce(b.off_since, $1) END
+                off_since = CASE WHEN s.enabled THEN NULL ELSE coalesce(b.off_since, :now) END
             FROM seen s WHERE b.channel_id = s.id
             RETURNING b.channel_id, b.connected_at
         )
@@ -135,9 +143,9 @@ async def lanes_to_judge(
                s.state, s.cause, s.why, s.changed_at, s.trips, s.climbing, n.connected_at
         FROM seen s JOIN noted n ON n.channel_id = s.id ORDER BY s.id
         """,  # noqa: S608  # the two parts are above
-        now,
-        gap,
-        resting,
+        now=now,
+        gap=gap,
+        resting=resting,
     )
 
 
@@ -147,17 +155,19 @@ async def recent_reports(
     """What was reported of each channel after an instant, by processes that serve it still; or of
     one channel.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT {", ".join(_COLUMNS)} FROM channel_health h
-        WHERE at > $1 AND ($2::smallint IS NULL OR channel_id = $2) AND EXISTS (
+        WHERE at > :since AND (:channel_id::smallint IS NULL OR channel_id = :channel_id)
+          AND EXISTS (
             SELECT FROM connections k
             WHERE k.channel_id = h.channel_id AND k.owner = h.owner
               AND k.expires_at > clock_timestamp())
         ORDER BY at
         """,  # noqa: S608  # names of columns
-        since,
-        channel_id,
+        since=since,
+        channel_id=channel_id,
     )
     found: dict[int, list[HealthReport]] = {}
     for owner, reported, at, *values in rows:
@@ -167,19 +177,21 @@ async def recent_reports(
 
 async def write_breaker(conn: Connection, channel_id: int, breaker: Breaker) -> None:
     """Keep what became of a breaker."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE circuit_breakers SET
-            state = $2, cause = $3, why = $4, changed_at = $5, trips = $6, climbing = $7
-        WHERE channel_id = $1
+            state = :state, cause = :cause, why = :why, changed_at = :changed_at, trips = :trips,
+                climbing = :climbing
+        WHERE channel_id = :channel_id
         """,
-        channel_id,
-        breaker.state,
-        breaker.cause,
-        breaker.why,
-        breaker.changed_at,
-        breaker.trips,
-        breaker.climbing,
+        channel_id=channel_id,
+        state=breaker.state,
+        cause=breaker.cause,
+        why=breaker.why,
+        changed_at=breaker.changed_at,
+        trips=breaker.trips,
+        climbing=breaker.climbing,
     )
 
 
@@ -192,32 +204,34 @@ async def write_event(
     conn: Connection, channel_id: int, kind: str, why: str, figures: ChannelFigures, now: datetime
 ) -> None:
     """Record a change, with the figures that led to it."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO circuit_breaker_events (channel_id, kind, at, last_at, why, figures)
-        VALUES ($1, $2, $3, $3, $4, $5)
+        VALUES (:channel_id, :kind, :now, :now, :why, :figures)
         """,
-        channel_id,
-        kind,
-        now,
-        why,
-        figures.as_json(),
+        channel_id=channel_id,
+        kind=kind,
+        now=now,
+        why=why,
+        figures=figures.as_json(),
     )
 
 
 async def delete_old_reports(conn: Connection, now: datetime, keep: timedelta = KEEP) -> None:
     """Forget what is too old to say anything."""
-    await conn.execute("DELETE FROM channel_health WHERE at < $1", now - keep)
+    await sql.execute(conn, "DELETE FROM channel_health WHERE at < :before", before=now - keep)
 
 
 async def lane_to_show(conn: Connection, channel_id: int) -> Record | None:
     """A channel as `lanes_to_judge` gives it, without judging; None: nobody ever has."""
-    return await conn.fetchrow(
+    return await sql.fetchrow(
+        conn,
         f"""
         SELECT {_JUDGED} FROM circuit_breakers was JOIN channels c ON c.id = was.channel_id {_SEEN}
-        WHERE c.id = $1
+        WHERE c.id = :channel_id
         """,  # noqa: S608  # the two parts are above
-        channel_id,
+        channel_id=channel_id,
     )
 
 
@@ -227,16 +241,17 @@ async def list_events(
     """The last changes of a channel, from new to old; a run is named to its department only, or to
     whoever sees all (`scope` None).
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT e.id, e.kind, e.at, e.last_at, e.why, e.figures,
-               CASE WHEN $2::uuid IS NULL OR r.department_id = $2 THEN e.run_id END,
+               CASE WHEN :scope::uuid IS NULL OR r.department_id = :scope THEN e.run_id END,
                e.to_channel_id, e.messages
         FROM circuit_breaker_events e LEFT JOIN runs r ON r.id = e.run_id
-        WHERE e.channel_id = $1 ORDER BY e.id DESC LIMIT $3
+        WHERE e.channel_id = :channel_id ORDER BY e.id DESC LIMIT :limit
         """,
-        channel_id,
-        scope,
-        limit,
+        channel_id=channel_id,
+        scope=scope,
+        limit=limit,
     )
     return [ChannelEvent(*row) for row in rows]

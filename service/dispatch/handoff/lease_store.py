@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.ledger.states import MessageState, moving
+from service.storage import sql
 from service.storage.locks import lock_connection
 from service.storage.postgres import Connection, affected
 
@@ -31,13 +32,14 @@ class Lease:
 
 async def ensure_connections(conn: Connection, channel_id: int, count: int) -> None:
     """Make the lease rows of a channel's connections."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO connections (channel_id, slot)
-        SELECT $1, generate_series(0, $2 - 1) ON CONFLICT DO NOTHING
+        SELECT :channel_id, generate_series(0, :count - 1) ON CONFLICT DO NOTHING
         """,
-        channel_id,
-        count,
+        channel_id=channel_id,
+        count=count,
     )
 
 
@@ -49,20 +51,21 @@ async def claim_connection(
     Must run in a transaction. Returns None while somebody holds it.
     """
     await lock_connection(conn, channel_id, slot)
-    epoch = await conn.fetchval(
+    epoch = await sql.fetchval(
+        conn,
         """
         UPDATE connections
-        SET owner = $3, epoch = epoch + 1, expires_at = clock_timestamp() + $4,
-            state = 'down', note = '', changed_at = $5
-        WHERE channel_id = $1 AND slot = $2
+        SET owner = :owner, epoch = epoch + 1, expires_at = clock_timestamp() + :lease,
+            state = 'down', note = '', changed_at = :now
+        WHERE channel_id = :channel_id AND slot = :slot
           AND (owner IS NULL OR expires_at < clock_timestamp())
         RETURNING epoch
         """,
-        channel_id,
-        slot,
-        owner,
-        LEASE,
-        now,
+        channel_id=channel_id,
+        slot=slot,
+        owner=owner,
+        lease=LEASE,
+        now=now,
     )
     if epoch is None:
         return None
@@ -72,14 +75,15 @@ async def claim_connection(
 
 async def _recover(conn: Connection, channel_id: int, slot: int, now: datetime) -> None:
     """Free the slices of a dead holder; what it had marked is in doubt."""
-    orphans = await conn.fetch(
+    orphans = await sql.fetch(
+        conn,
         """
         UPDATE slices SET slot = NULL, epoch = NULL
-        WHERE channel_id = $1 AND slot = $2 AND done_at IS NULL
+        WHERE channel_id = :channel_id AND slot = :slot AND done_at IS NULL
         RETURNING run_id, no
         """,
-        channel_id,
-        slot,
+        channel_id=channel_id,
+        slot=slot,
     )
     await recover_slices(conn, [(orphan["run_id"], orphan["no"]) for orphan in orphans], now)
 
@@ -90,10 +94,11 @@ async def recover_slices(
     """Messages that are marked as leaving in slices that nobody works on may have left and will
     get no answer: they become uncertain, and are never sent again blindly (I3, I4).
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
         WITH marked AS MATERIALIZED (  -- slice by slice, whatever the statistics know of the runs
-            SELECT m.row FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no), LATERAL (
+            SELECT m.row FROM unnest(:run_ids::uuid[], :nos::int[]) AS k(run_id, no), LATERAL (
                 SELECT run_id, first_no, last_no, channel_id FROM slices
                 WHERE run_id = k.run_id AND no = k.no OFFSET 0) s, LATERAL (
                 SELECT ctid AS row FROM messages
@@ -105,31 +110,32 @@ async def recover_slices(
             RETURNING m.channel_id, m.phone_hash, m.run_id, m.no, m.attempt, m.marked_at
         )
         INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
-        SELECT channel_id, phone_hash, run_id, no, attempt, marked_at, $3 FROM lost
+        SELECT channel_id, phone_hash, run_id, no, attempt, marked_at, :now FROM lost
         ON CONFLICT (run_id, no) DO UPDATE SET  -- one of an earlier hand-off says nothing
             channel_id = excluded.channel_id, attempt = excluded.attempt,
             marked_at = excluded.marked_at, since = excluded.since
             WHERE uncertain.attempt <> excluded.attempt
         """,  # noqa: S608  # constants
-        [run_id for run_id, _ in slices],
-        [no for _, no in slices],
-        now,
+        run_ids=[run_id for run_id, _ in slices],
+        nos=[no for _, no in slices],
+        now=now,
     )
 
 
 async def is_held(conn: Connection, lease: Lease) -> bool:
     """Whether a lease is still its holder's, and has not expired."""
-    found: bool = await conn.fetchval(
+    found: bool = await sql.fetchval(
+        conn,
         """
         SELECT EXISTS (
             SELECT FROM connections
-            WHERE channel_id = $1 AND slot = $2 AND epoch = $3 AND owner = $4
+            WHERE channel_id = :channel_id AND slot = :slot AND epoch = :epoch AND owner = :owner
               AND expires_at > clock_timestamp())
         """,
-        lease.channel_id,
-        lease.slot,
-        lease.epoch,
-        lease.owner,
+        channel_id=lease.channel_id,
+        slot=lease.slot,
+        epoch=lease.epoch,
+        owner=lease.owner,
     )
     return found
 
@@ -148,16 +154,17 @@ async def expired_connections(conn: Connection) -> list[tuple[int, int]]:
 async def recover_connection(conn: Connection, channel_id: int, slot: int, now: datetime) -> bool:
     """Free a connection whose holder died, if it is still so. Must run in a transaction."""
     await lock_connection(conn, channel_id, slot)
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         """
         UPDATE connections
-        SET owner = NULL, epoch = epoch + 1, state = 'down', note = 'holder lost', changed_at = $3
-        WHERE channel_id = $1 AND slot = $2
+        SET owner = NULL, epoch = epoch + 1, state = 'down', note = 'holder lost', changed_at = :now
+        WHERE channel_id = :channel_id AND slot = :slot
           AND owner IS NOT NULL AND expires_at < clock_timestamp()
         """,
-        channel_id,
-        slot,
-        now,
+        channel_id=channel_id,
+        slot=slot,
+        now=now,
     )
     if not affected(status):
         return False
@@ -167,16 +174,17 @@ async def recover_connection(conn: Connection, channel_id: int, slot: int, now: 
 
 async def renew_connection(conn: Connection, lease: Lease) -> bool:
     """Extend a lease; False once somebody else has it. One that only ran out is ours again."""
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         """
-        UPDATE connections SET expires_at = clock_timestamp() + $5
-        WHERE channel_id = $1 AND slot = $2 AND epoch = $3 AND owner = $4
+        UPDATE connections SET expires_at = clock_timestamp() + :lease
+        WHERE channel_id = :channel_id AND slot = :slot AND epoch = :epoch AND owner = :owner
         """,
-        lease.channel_id,
-        lease.slot,
-        lease.epoch,
-        lease.owner,
-        LEASE,
+        channel_id=lease.channel_id,
+        slot=lease.slot,
+        epoch=lease.epoch,
+        owner=lease.owner,
+        lease=LEASE,
     )
     return bool(affected(status))
 
@@ -185,34 +193,36 @@ async def note_connection(
     conn: Connection, lease: Lease, state: str, note: str, now: datetime
 ) -> None:
     """Write down whether the link is up, and in plain words why not."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE connections SET state = $5, note = $6, changed_at = $7
-        WHERE channel_id = $1 AND slot = $2 AND epoch = $3 AND owner = $4
+        UPDATE connections SET state = :state, note = :note, changed_at = :now
+        WHERE channel_id = :channel_id AND slot = :slot AND epoch = :epoch AND owner = :owner
         """,
-        lease.channel_id,
-        lease.slot,
-        lease.epoch,
-        lease.owner,
-        state,
-        note,
-        now,
+        channel_id=lease.channel_id,
+        slot=lease.slot,
+        epoch=lease.epoch,
+        owner=lease.owner,
+        state=state,
+        note=note,
+        now=now,
     )
 
 
 async def release_connection(conn: Connection, lease: Lease, now: datetime) -> None:
     """Give a lease back at a clean stop, with whatever slices are still under it."""
     await lock_connection(conn, lease.channel_id, lease.slot)
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         """
-        UPDATE connections SET owner = NULL, expires_at = NULL, state = 'down', changed_at = $5
-        WHERE channel_id = $1 AND slot = $2 AND epoch = $3 AND owner = $4
+        UPDATE connections SET owner = NULL, expires_at = NULL, state = 'down', changed_at = :now
+        WHERE channel_id = :channel_id AND slot = :slot AND epoch = :epoch AND owner = :owner
         """,
-        lease.channel_id,
-        lease.slot,
-        lease.epoch,
-        lease.owner,
-        now,
+        channel_id=lease.channel_id,
+        slot=lease.slot,
+        epoch=lease.epoch,
+        owner=lease.owner,
+        now=now,
     )
     if affected(status):
         await _recover(conn, lease.channel_id, lease.slot, now)

@@ -15,6 +15,7 @@ from service.dispatch.retries import failure_handling
 from service.dispatch.retries.failure_handling import Failure
 from service.ledger.fragments import reopen_runs
 from service.ledger.states import IDLE_SLICE, REOPENED_SLICE, MessageState, moving
+from service.storage import sql
 from service.storage.locks import lock_put_back
 from service.storage.postgres import Connection
 
@@ -65,27 +66,30 @@ async def record_results(
     run_at = {run: index for index, run in enumerate(runs, start=1)}
     outcome_at = {outcome: index for index, outcome in enumerate(outcomes, start=1)}
     refs = [(at, *ref) for at, r in enumerate(ordered, start=1) for ref in r.refs]
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
         WITH result AS MATERIALIZED (
-            SELECT a.at, ($2::uuid[])[a.run] AS run_id, a.no, a.attempt,
-                   ($3::message_state[])[a.outcome] AS state, ($4::text[])[a.outcome] AS reason,
-                   ($5::text[])[a.outcome] AS code
+            SELECT a.at, (:runs::uuid[])[a.run] AS run_id, a.no, a.attempt,
+                   (:states::message_state[])[a.outcome] AS state,
+                   (:reasons::text[])[a.outcome] AS reason,
+                   (:codes::text[])[a.outcome] AS code
             -- In sub-selects, so that the planner does not look at them: one plan does for all.
-            FROM unnest((SELECT $6::smallint[]), (SELECT $7::int[]), (SELECT $8::int[]),
-                    (SELECT $9::smallint[])) WITH ORDINALITY AS a(run, no, attempt, outcome, at)
+            FROM unnest((SELECT :run_at::smallint[]), (SELECT :nos::int[]),
+                        (SELECT :attempts::int[]), (SELECT :outcome_at::smallint[]))
+                    WITH ORDINALITY AS a(run, no, attempt, outcome, at)
         ), moved AS (
             UPDATE messages m SET
                 state = r.state, reason = r.reason, code = r.code,
-                submitted_at = CASE WHEN r.state = 'submitted' THEN $1::timestamptz END,
-                final_at = CASE WHEN r.state = 'rejected' THEN $1::timestamptz END
+                submitted_at = CASE WHEN r.state = 'submitted' THEN :now::timestamptz END,
+                final_at = CASE WHEN r.state = 'rejected' THEN :now::timestamptz END
             FROM result r
             WHERE m.run_id = r.run_id AND m.no = r.no AND m.attempt = r.attempt
               AND m.state IN {RECORD.earlier}
             RETURNING r.at, m.run_id, m.no, m.attempt, m.phone_hash, m.state, m.marked_at
         ), listed AS (
             INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
-            SELECT $10, phone_hash, run_id, no, attempt, marked_at, $1 FROM moved
+            SELECT :channel_id, phone_hash, run_id, no, attempt, marked_at, :now FROM moved
             WHERE state = 'uncertain'
             ON CONFLICT (run_id, no) DO UPDATE SET  -- one of an earlier hand-off says nothing
                 channel_id = excluded.channel_id, attempt = excluded.attempt,
@@ -96,9 +100,9 @@ async def record_results(
             WHERE moved.state <> 'uncertain' AND u.run_id = moved.run_id AND u.no = moved.no
         )
         INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at)
-        SELECT $10, p.ref, COALESCE(v.phone_hash, m.phone_hash), r.run_id, r.no, p.part, r.attempt,
-               $1
-        FROM unnest((SELECT $11::int[]), (SELECT $12::smallint[]), (SELECT $13::bytea[]))
+        SELECT :channel_id, p.ref, COALESCE(v.phone_hash, m.phone_hash), r.run_id, r.no, p.part,
+               r.attempt, :now
+        FROM unnest((SELECT :ref_at::int[]), (SELECT :parts::smallint[]), (SELECT :refs::bytea[]))
             AS p(at, part, ref)
         JOIN result r ON r.at = p.at
         LEFT JOIN moved v ON v.at = p.at
@@ -107,22 +111,22 @@ async def record_results(
             WHERE v.at IS NULL AND run_id = r.run_id AND no = r.no OFFSET 0) m ON true
         WHERE v.at IS NOT NULL OR NOT EXISTS (
             -- written already, if only the commit's answer was lost
-            SELECT FROM parts x WHERE x.channel_id = $10 AND x.ref = p.ref
+            SELECT FROM parts x WHERE x.channel_id = :channel_id AND x.ref = p.ref
               AND x.run_id = r.run_id AND x.no = r.no AND x.attempt = r.attempt)
         """,  # noqa: S608  # constants
-        now,
-        runs,
-        [state for state, _, _ in outcomes],
-        [reason for _, reason, _ in outcomes],
-        [code for _, _, code in outcomes],
-        [run_at[r.run_id] for r in ordered],
-        [r.no for r in ordered],
-        [r.attempt for r in ordered],
-        [outcome_at[r.state, r.reason, r.code] for r in ordered],
-        channel_id,
-        [at for at, _, _ in refs],
-        [part for _, part, _ in refs],
-        [ref for _, _, ref in refs],
+        now=now,
+        runs=runs,
+        states=[state for state, _, _ in outcomes],
+        reasons=[reason for _, reason, _ in outcomes],
+        codes=[code for _, _, code in outcomes],
+        run_at=[run_at[r.run_id] for r in ordered],
+        nos=[r.no for r in ordered],
+        attempts=[r.attempt for r in ordered],
+        outcome_at=[outcome_at[r.state, r.reason, r.code] for r in ordered],
+        channel_id=channel_id,
+        ref_at=[at for at, _, _ in refs],
+        parts=[part for _, part, _ in refs],
+        refs=[ref for _, _, ref in refs],
     )
     await caps_store.give_back(conn, [(f.run_id, f.no) for f in refused])
     return await failure_handling.follow(conn, plan, now)
@@ -145,32 +149,36 @@ async def give_back(
     """
     run_id, slice_no = work
     await lock_put_back(conn, [run_id])
-    back = await conn.fetch(
+    back = await sql.fetch(
+        conn,
         f"""
         WITH ours AS (
             SELECT count(*) > 0 AS held FROM slices s JOIN connections k
               ON k.channel_id = s.channel_id AND k.slot = s.slot AND k.epoch = s.epoch
-            WHERE s.run_id = $1 AND s.no = $5 AND s.channel_id = $6 AND s.slot = $7
-              AND s.epoch = $8 AND k.owner = $9
+            WHERE s.run_id = :run_id AND s.no = :slice_no AND s.channel_id = :channel_id
+              AND s.slot = :slot
+              AND s.epoch = :epoch AND k.owner = :owner
         ), fate AS (  -- a run that was sent stays so when its campaign is cancelled
             SELECT r.cancel_reason, r.state = 'cancelled' OR coalesce(c.state, '') = 'cancelled'
                        AS cancelled
-            FROM runs r LEFT JOIN campaigns c ON c.id = r.campaign_id WHERE r.id = $1
+            FROM runs r LEFT JOIN campaigns c ON c.id = r.campaign_id WHERE r.id = :run_id
         ), asked AS MATERIALIZED (  -- row by row, as in the mark
-            SELECT a.attempt, m.row FROM unnest($2::int[], $3::int[]) AS a(no, attempt), LATERAL (
+            SELECT a.attempt, m.row FROM unnest(:nos::int[], :attempts::int[]) AS a(no, attempt),
+                LATERAL (
                 SELECT ctid AS row FROM messages
-                WHERE run_id = $1 AND no = a.no AND channel_id = $6 OFFSET 0) m
+                WHERE run_id = :run_id AND no = a.no AND channel_id = :channel_id OFFSET 0) m
         ), back AS (
             UPDATE messages m SET
                 state = CASE WHEN f.cancelled THEN 'cancelled' ELSE 'queued' END::message_state,
                 reason = CASE WHEN f.cancelled
                               THEN coalesce(f.cancel_reason, 'campaign_cancelled') END,
-                final_at = CASE WHEN f.cancelled THEN $4::timestamptz END,
+                final_at = CASE WHEN f.cancelled THEN :now::timestamptz END,
                 marked_at = NULL
             FROM asked a, fate f, ours
             WHERE m.ctid = a.row
               AND (m.attempt = a.attempt OR (a.attempt = 0 AND ours.held AND NOT EXISTS (
-                SELECT FROM slices o WHERE o.run_id = $1 AND o.no <> $5 AND o.channel_id = $6
+                SELECT FROM slices o WHERE o.run_id = :run_id AND o.no <> :slice_no
+                  AND o.channel_id = :channel_id
                   AND m.no BETWEEN o.first_no AND o.last_no)))
               AND m.state IN {GIVE_BACK.earlier}
             RETURNING m.run_id, m.no, m.state, old.marked_at, m.part_count
@@ -178,23 +186,23 @@ async def give_back(
             DELETE FROM uncertain u USING back WHERE u.run_id = back.run_id AND u.no = back.no
         ), opened AS (
             UPDATE slices s SET {REOPENED_SLICE}
-            WHERE s.run_id = $1 AND s.channel_id = $6 AND {IDLE_SLICE.format("s", "$4")}
-              AND EXISTS (
+            WHERE s.run_id = :run_id AND s.channel_id = :channel_id
+              AND {IDLE_SLICE.format("s", ":now")} AND EXISTS (
                 SELECT FROM back
                 WHERE back.state = 'queued' AND back.no BETWEEN s.first_no AND s.last_no)
             RETURNING s.run_id
         ), running AS ({reopen_runs("opened")})
         SELECT run_id, no, marked_at, part_count FROM back
         """,  # noqa: S608  # constants
-        run_id,
-        [no for no, _ in rows],
-        [attempt for _, attempt in rows],
-        now,
-        slice_no,
-        lease.channel_id,
-        lease.slot,
-        lease.epoch,
-        lease.owner,
+        run_id=run_id,
+        nos=[no for no, _ in rows],
+        attempts=[attempt for _, attempt in rows],
+        now=now,
+        slice_no=slice_no,
+        channel_id=lease.channel_id,
+        slot=lease.slot,
+        epoch=lease.epoch,
+        owner=lease.owner,
     )
     if back:
         await quota_store.give_back(conn, lease.channel_id, back)

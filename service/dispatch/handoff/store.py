@@ -17,7 +17,7 @@ from service.dispatch.limits.caps_store import RESERVED
 from service.ledger.caps import CURRENT
 from service.ledger.reasons import Reason
 from service.ledger.states import MessageState, moving
-from service.storage import locks
+from service.storage import locks, sql
 from service.storage.postgres import Connection, Record
 
 MARK = moving(MessageState.SUBMITTING, MessageState.SUPPRESSED, MessageState.CANCELLED)
@@ -39,6 +39,16 @@ class MarkRequest(NamedTuple):
     stop: Reason | None = None
 
 
+_MARK = sql.load(
+    __file__,
+    "mark.sql",
+    CURRENT_CAP=CURRENT,
+    STOPS=stops("o", "p.class", "p.department_id", ":now"),
+    RESERVED=RESERVED,
+    EARLIER=MARK.earlier,
+)
+
+
 async def mark(
     conn: Connection, lease: Lease, asked: Sequence[MarkRequest], now: datetime
 ) -> list[Record]:
@@ -55,98 +65,33 @@ async def mark(
     """
     slices = list(dict.fromkeys((a.run_id, a.slice_no) for a in asked))
     slice_at = {key: index for index, key in enumerate(slices, start=1)}
-    return await conn.fetch(
-        f"""
-        WITH permit AS MATERIALIZED (
-            SELECT w.at, r.id AS run_id, r.class, r.confirms, r.department_id, r.created_at,
-                   hashtextextended(r.text, 0) AS text,
-                   cap.id IS NOT NULL AS counted, cap.per_day, cap.per_week, cap.per_month,
-                   cap.same_text
-            -- In sub-selects, so that the planner does not look at them: one plan does for all.
-            FROM unnest((SELECT $4::uuid[]), (SELECT $5::int[])) WITH ORDINALITY
-                    AS w(run_id, slice_no, at)
-                CROSS JOIN LATERAL (SELECT * FROM runs WHERE id = w.run_id OFFSET 0) r
-                CROSS JOIN LATERAL (
-                    SELECT slot, epoch FROM slices
-                    WHERE run_id = w.run_id AND no = w.slice_no OFFSET 0) s
-                LEFT JOIN LATERAL ({CURRENT}) cap ON true, connections k
-            WHERE r.state = 'running' AND s.slot = $2 AND s.epoch = $3
-              AND k.channel_id = $1 AND k.slot = $2 AND k.epoch = $3 AND k.owner = $6
-              AND k.expires_at > clock_timestamp()
-              AND NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
-              AND NOT EXISTS (SELECT FROM channels c WHERE c.id = $1 AND c.held_until > $9)
-              AND NOT EXISTS (
-                SELECT FROM circuit_breakers b WHERE b.channel_id = $1 AND b.state = 'open')
-        ), asked AS (
-            SELECT * FROM unnest((SELECT $7::smallint[]), (SELECT $8::int[]),
-                    (SELECT $10::smallint[]), (SELECT $11::text[]))
-                AS a(slice, no, part_count, stop)
-        ), candidate AS MATERIALIZED (
-            SELECT m.row, a.no, a.part_count, m.phone_hash, p.run_id, p.class, p.text, p.counted,
-                COALESCE(a.stop, (
-                    SELECT 'erased' FROM erasures e
-                    WHERE e.phone_hash = m.phone_hash AND e.erased_at >= p.created_at
-                      AND (e.department_id IS NULL OR e.department_id = p.department_id)
-                    LIMIT 1), (
-                    SELECT o.reason FROM suppressions o
-                    WHERE o.phone_hash = m.phone_hash
-                      AND o.reason IS DISTINCT FROM p.confirms
-                      AND {stops("o", "p.class", "p.department_id", "$9")}
-                    ORDER BY o.reason LIMIT 1)) AS stop
-            FROM asked a JOIN permit p ON p.at = a.slice, LATERAL (
-                -- Row by row: statistics know nothing of a run that was written a moment ago, and
-                -- a join may be planned as one pass over the whole of it for every batch.
-                SELECT ctid AS row, phone_hash FROM messages
-                WHERE run_id = p.run_id AND no = a.no AND state IN {MARK.earlier}
-                  AND channel_id = $1 OFFSET 0) m
-        ), verdict AS MATERIALIZED (
-            SELECT * FROM candidate c
-            WHERE c.stop IS NOT NULL OR NOT EXISTS (
-                SELECT FROM uncertain u
-                WHERE u.channel_id = $1 AND u.phone_hash = c.phone_hash)
-        ), reserved AS ({RESERVED}), placed AS MATERIALIZED (
-            SELECT v.*, v.stop IS NULL AND v.counted
-                AND v.phone_hash NOT IN (SELECT phone_hash FROM reserved) AS capped
-            FROM verdict v
-        ), moved AS (
-            UPDATE messages m SET
-                state = CASE WHEN v.stop IS NULL THEN 'submitting'
-                    WHEN v.stop = 'erased' THEN 'cancelled' ELSE 'suppressed' END::message_state,
-                reason = v.stop,
-                part_count = v.part_count,
-                attempt = m.attempt + CASE WHEN v.stop IS NULL THEN 1 ELSE 0 END,
-                marked_at = CASE WHEN v.stop IS NULL THEN $9::timestamptz END,
-                final_at = CASE WHEN v.stop IS NOT NULL THEN $9::timestamptz END
-            FROM placed v
-            WHERE m.ctid = v.row AND m.state IN {MARK.earlier} AND NOT v.capped
-            RETURNING m.run_id, m.no, m.attempt, m.state::text
-        )
-        SELECT run_id, no, attempt, state FROM moved
-        UNION ALL SELECT run_id, no, 0, 'capped' FROM placed WHERE capped
-        """,  # noqa: S608  # constants
-        lease.channel_id,
-        lease.slot,
-        lease.epoch,
-        [run_id for run_id, _ in slices],
-        [no for _, no in slices],
-        lease.owner,
-        [slice_at[a.run_id, a.slice_no] for a in asked],
-        [a.no for a in asked],
-        now,
-        [a.parts for a in asked],
-        [a.stop for a in asked],
+    return await sql.fetch(
+        conn,
+        _MARK,
+        channel_id=lease.channel_id,
+        slot=lease.slot,
+        epoch=lease.epoch,
+        owner=lease.owner,
+        now=now,
+        run_ids=[run_id for run_id, _ in slices],
+        slice_nos=[no for _, no in slices],
+        slices=[slice_at[a.run_id, a.slice_no] for a in asked],
+        nos=[a.no for a in asked],
+        part_counts=[a.parts for a in asked],
+        stops=[a.stop for a in asked],
     )
 
 
 async def run_state(conn: Connection, run_id: uuid.UUID) -> str | None:
     """The state of a run; `stopped` while everything is."""
-    state: str | None = await conn.fetchval(
+    state: str | None = await sql.fetchval(
+        conn,
         """
         SELECT CASE WHEN EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
             THEN 'stopped' ELSE state END
-        FROM runs WHERE id = $1
+        FROM runs WHERE id = :run_id
         """,
-        run_id,
+        run_id=run_id,
     )
     return state
 
@@ -155,16 +100,17 @@ async def oldest_doubts(
     conn: Connection, channel_id: int, before: datetime, limit: int
 ) -> list[Record]:
     """The hand-offs in doubt on a channel for longest: the phone, and when it was marked."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT m.phone_cipher, u.marked_at
         FROM uncertain u JOIN messages m ON m.run_id = u.run_id AND m.no = u.no
-        WHERE u.channel_id = $1 AND u.since <= $2
-        ORDER BY u.since LIMIT $3
+        WHERE u.channel_id = :channel_id AND u.since <= :before
+        ORDER BY u.since LIMIT :limit
         """,
-        channel_id,
-        before,
-        limit,
+        channel_id=channel_id,
+        before=before,
+        limit=limit,
     )
 
 

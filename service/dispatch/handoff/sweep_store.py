@@ -8,6 +8,7 @@ reads all of them for each run, and took 0.7 s once there were thousands of dire
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from service.dispatch.handoff.lease_store import recover_slices
 from service.ledger.fragments import CLOSE_RUN, run_sent
@@ -19,6 +20,7 @@ from service.ledger.states import (
     listed,
     moving,
 )
+from service.storage import sql
 from service.storage.locks import RUN_ALONE, lock_each_run, lock_run
 from service.storage.postgres import Connection, affected
 
@@ -57,22 +59,25 @@ async def close_finished_runs(conn: Connection, now: datetime) -> list[uuid.UUID
         ORDER BY c.id FOR UPDATE OF c SKIP LOCKED
         """
     )
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
         SELECT {RUN_ALONE} FROM (
-            SELECT id FROM runs WHERE campaign_id = ANY($1) AND state = 'running' ORDER BY id) r
+            SELECT id FROM runs WHERE campaign_id = ANY(:campaigns) AND state = 'running'
+            ORDER BY id) r
         """,  # noqa: S608  # a constant
-        [row["id"] for row in campaigns],
+        campaigns=[row["id"] for row in campaigns],
     )
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
-        UPDATE runs r SET {run_sent("$1")}
-        WHERE r.state IN {CLOSE_RUN.earlier} AND r.campaign_id = ANY($2)
+        UPDATE runs r SET {run_sent(":now")}
+        WHERE r.state IN {CLOSE_RUN.earlier} AND r.campaign_id = ANY(:campaigns)
           AND NOT EXISTS (SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
         RETURNING campaign_id
         """,  # noqa: S608  # constants
-        now,
-        [row["id"] for row in campaigns],
+        now=now,
+        campaigns=[row["id"] for row in campaigns],
     )
     return [row["campaign_id"] for row in rows]
 
@@ -94,28 +99,30 @@ async def close_direct_runs(conn: Connection, now: datetime) -> None:
         return
     ids = [row["id"] for row in runs]
     await lock_each_run(conn, ids)
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
-        UPDATE runs r SET {run_sent("$1")}
-        WHERE r.id = ANY($2) AND r.state IN {CLOSE_RUN.earlier}
+        UPDATE runs r SET {run_sent(":now")}
+        WHERE r.id = ANY(:ids) AND r.state IN {CLOSE_RUN.earlier}
           AND NOT EXISTS (SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
         """,  # noqa: S608  # constants
-        now,
-        ids,
+        now=now,
+        ids=ids,
     )
 
 
 async def channels_with_work(conn: Connection, now: datetime) -> list[int]:
     """Channels that have something to hand off now."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT DISTINCT s.channel_id FROM slices s JOIN runs r ON r.id = s.run_id
         WHERE {FREE_SLICE.format("s")} AND r.state = 'running'
-          AND (s.not_before IS NULL OR s.not_before <= $1)
+          AND (s.not_before IS NULL OR s.not_before <= :now)
           AND (s.canary OR coalesce(r.canary, 'passed') = 'passed')
           AND NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
         """,  # noqa: S608  # a constant
-        now,
+        now=now,
     )
     return [row["channel_id"] for row in rows]
 
@@ -134,11 +141,14 @@ async def leftover_slices(
     Their run is cancelled; or its validity is over and nobody works on them, as on a channel that
     is disabled or down.
     """
-    rows = await conn.fetch(
-        f"{_LEFT_OVER} AND (s.run_id, s.no) > ($2, $3) ORDER BY s.run_id, s.no LIMIT $4",
-        now,
-        *after,
-        limit,
+    run_id, no = after
+    rows = await sql.fetch(
+        conn,
+        f"{_LEFT_OVER} AND (s.run_id, s.no) > (:run_id, :no) ORDER BY s.run_id, s.no LIMIT :limit",
+        now=now,
+        run_id=run_id,
+        no=no,
+        limit=limit,
     )
     return [(row["run_id"], row["no"]) for row in rows]
 
@@ -149,7 +159,7 @@ _LEFT_OVER = f"""
            coalesce(r.cancel_reason, 'campaign_cancelled') AS cancel_reason
     FROM slices s JOIN runs r ON r.id = s.run_id
     WHERE s.done_at IS NULL AND (r.state = 'cancelled' OR (
-        r.state IN {listed(WRITTEN_RUNS)} AND r.valid_until <= $1 AND s.epoch IS NULL))
+        r.state IN {listed(WRITTEN_RUNS)} AND r.valid_until <= :now AND s.epoch IS NULL))
 """  # noqa: S608  # constants
 
 
@@ -160,54 +170,62 @@ async def stop_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: da
     being given back is seen. Must run in a transaction.
     """
     await lock_run(conn, run_id)
-    found = await conn.fetchrow(
-        f"{_LEFT_OVER} AND s.run_id = $2 AND s.no = $3 FOR UPDATE OF s",
-        now,
-        run_id,
-        slice_no,
+    found = await sql.fetchrow(
+        conn,
+        f"{_LEFT_OVER} AND s.run_id = :run_id AND s.no = :slice_no FOR UPDATE OF s",
+        now=now,
+        run_id=run_id,
+        slice_no=slice_no,
     )
     if found is None:
         return 0
     if found["free"]:
         await recover_slices(conn, [(run_id, slice_no)], now)
-    stretch = run_id, found["channel_id"], found["first_no"], found["last_no"]
-    status = await conn.execute(
+    stretch: dict[str, Any] = {
+        "run_id": run_id,
+        **{name: found[name] for name in ("channel_id", "first_no", "last_no")},
+    }
+    status = await sql.execute(
+        conn,
         f"""
         UPDATE messages SET
-            state = CASE WHEN $6 THEN 'cancelled' ELSE 'suppressed' END::message_state,
-            reason = CASE WHEN $6 THEN $7 ELSE 'validity_over' END,
-            final_at = $5
-        WHERE run_id = $1 AND channel_id = $2 AND no BETWEEN $3 AND $4
+            state = CASE WHEN :cancelled THEN 'cancelled' ELSE 'suppressed' END::message_state,
+            reason = CASE WHEN :cancelled THEN :cancel_reason ELSE 'validity_over' END,
+            final_at = :now
+        WHERE run_id = :run_id AND channel_id = :channel_id AND no BETWEEN :first_no AND :last_no
           AND state IN {STOP.earlier}
         """,  # noqa: S608  # constants
-        *stretch,
-        now,
-        found["cancelled"],
-        found["cancel_reason"],
+        **stretch,
+        now=now,
+        cancelled=found["cancelled"],
+        cancel_reason=found["cancel_reason"],
     )
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
-        UPDATE slices SET done_at = $5
-        WHERE run_id = $1 AND no = $6 AND epoch IS NULL AND NOT EXISTS (
-            SELECT FROM messages WHERE run_id = $1 AND channel_id = $2 AND no BETWEEN $3 AND $4
+        UPDATE slices SET done_at = :now
+        WHERE run_id = :run_id AND no = :slice_no AND epoch IS NULL AND NOT EXISTS (
+            SELECT FROM messages WHERE run_id = :run_id AND channel_id = :channel_id
+              AND no BETWEEN :first_no AND :last_no
               AND state IN {listed(NOT_HANDED_OFF)})
         """,  # noqa: S608  # constants
-        *stretch,
-        now,
-        slice_no,
+        **stretch,
+        now=now,
+        slice_no=slice_no,
     )
     return affected(status)
 
 
 async def note_turn(conn: Connection, act: str, seconds: float) -> None:
     """Note that a regular act came to its end just now, after so long."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        INSERT INTO turns (act, ended_at, seconds) VALUES ($1, clock_timestamp(), $2)
+        INSERT INTO turns (act, ended_at, seconds) VALUES (:act, clock_timestamp(), :seconds)
         ON CONFLICT (act) DO UPDATE SET ended_at = excluded.ended_at, seconds = excluded.seconds
         """,
-        act,
-        seconds,
+        act=act,
+        seconds=seconds,
     )
 
 
@@ -215,7 +233,7 @@ async def delete_other_turns(conn: Connection, acts: Sequence[str]) -> None:
     """Delete the turns of acts that are not among these: an older version of this program had them,
     and they would stand in /metrics as ever later.
     """
-    await conn.execute("DELETE FROM turns WHERE act <> ALL($1)", acts)
+    await sql.execute(conn, "DELETE FROM turns WHERE act <> ALL(:acts)", acts=acts)
 
 
 async def last_turns(conn: Connection) -> dict[str, tuple[float, float]]:

@@ -21,6 +21,7 @@ from service.channels.contract.maintenance import (
     year_of,
 )
 from service.dispatch.limits.quota_store import add_parts
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 _SINCE = {"day": day_of, "month": month_of, "year": year_of}
@@ -41,29 +42,32 @@ async def free_parts(conn: Connection, department_id: UUID, now: datetime) -> Le
     Keeps others from reserving to the end of the transaction.
     """
     spans = [(span, since(now)) for span, since in _SINCE.items()]
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO department_use (department_id, span, since)
-        SELECT $1, s.span, s.since FROM unnest($2::text[], $3::date[]) AS s(span, since)
+        SELECT :department_id, s.span, s.since
+        FROM unnest(:spans::text[], :sinces::date[]) AS s(span, since)
         ORDER BY s.span ON CONFLICT DO NOTHING
         """,
-        department_id,
-        [span for span, _ in spans],
-        [since for _, since in spans],
+        department_id=department_id,
+        spans=[span for span, _ in spans],
+        sinces=[since for _, since in spans],
     )
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT u.span, u.parts, CASE u.span
             WHEN 'day' THEN d.daily_quota WHEN 'month' THEN d.monthly_quota
             ELSE d.yearly_quota END AS quota
         FROM department_use u JOIN departments d ON d.id = u.department_id
-        JOIN unnest($2::text[], $3::date[]) AS s(span, since)
+        JOIN unnest(:spans::text[], :sinces::date[]) AS s(span, since)
           ON s.span = u.span AND s.since = u.since
-        WHERE u.department_id = $1 ORDER BY u.span FOR UPDATE OF u
+        WHERE u.department_id = :department_id ORDER BY u.span FOR UPDATE OF u
         """,
-        department_id,
-        [span for span, _ in spans],
-        [since for _, since in spans],
+        department_id=department_id,
+        spans=[span for span, _ in spans],
+        sinces=[since for _, since in spans],
     )
     left = {row["span"]: row["quota"] - row["parts"] for row in rows if row["quota"] is not None}
     if not left:
@@ -82,17 +86,20 @@ async def use(conn: Connection, department_id: UUID, parts: int, now: datetime) 
 
 async def hold(conn: Connection, department_id: UUID, left: Left) -> None:
     """Nothing of the department is taken up until its quota is new, or changed."""
-    await conn.execute(
-        "UPDATE departments SET held_until = $2, held_why = $3 WHERE id = $1",
-        department_id,
-        left.until,
-        left.why,
+    await sql.execute(
+        conn,
+        "UPDATE departments SET held_until = :until, held_why = :why WHERE id = :department_id",
+        department_id=department_id,
+        until=left.until,
+        why=left.why,
     )
 
 
 async def give_back(conn: Connection, run_id: UUID, unsent: Sequence[Record]) -> None:
     """Give back the parts of messages that were marked (`marked_at`, `part_count`) and not sent."""
-    department_id = await conn.fetchval("SELECT department_id FROM runs WHERE id = $1", run_id)
+    department_id = await sql.fetchval(
+        conn, "SELECT department_id FROM runs WHERE id = :run_id", run_id=run_id
+    )
     spans: Counter[tuple[str, date]] = Counter()
     for row in unsent:
         for span, since in _SINCE.items():
@@ -100,10 +107,11 @@ async def give_back(conn: Connection, run_id: UUID, unsent: Sequence[Record]) ->
     amounts = [(span, since, parts) for (span, since), parts in sorted(spans.items())]
     if await add_parts(conn, "department_use", department_id, amounts):
         # There is room again; the next mark holds it anew where nothing fits into it.
-        await conn.execute(
+        await sql.execute(
+            conn,
             """
             UPDATE departments SET held_until = NULL, held_why = ''
-            WHERE id = $1 AND held_until IS NOT NULL
+            WHERE id = :department_id AND held_until IS NOT NULL
             """,
-            department_id,
+            department_id=department_id,
         )

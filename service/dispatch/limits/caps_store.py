@@ -13,6 +13,7 @@ from service.accounts.people.model import By
 from service.ledger.caps import CURRENT, repeat_ends, spans_end
 from service.ledger.message_id import MessageKey
 from service.ledger.states import MessageState, listed, moving
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 HOLD = moving(MessageState.SUPPRESSED, MessageState.QUEUED, only=[MessageState.QUEUED])
@@ -28,7 +29,7 @@ KEPT = 16
 def _others(array: str, run: str) -> str:
     """What a person's row `f` remembers of other runs than this one, which has a place in it."""
     place = f"array_position(f.runs, {run})"
-    return f"(f.{array}[:{place} - 1] || f.{array}[{place} + 1:])"
+    return f"(f.{array}[: {place} - 1] || f.{array}[{place} + 1:])"
 
 
 def _at_others(run: str) -> tuple[str, str]:
@@ -57,17 +58,17 @@ def _room() -> str:
 
     return (
         f"(CASE WHEN {_RUN} = ANY (f.runs) THEN {ends(_others('at', _RUN), _others('texts', _RUN))}"
-        f" ELSE {ends('f.at', 'f.texts')} END > $9) IS NOT TRUE"
+        f" ELSE {ends('f.at', 'f.texts')} END > :now) IS NOT TRUE"
     )
 
 
 RESERVED = f"""
     INSERT INTO recent_texts AS f (phone_hash, class, at, runs, texts)
-    SELECT v.phone_hash, v.class, ARRAY[$9::timestamptz], ARRAY[v.run_id], ARRAY[v.text]
+    SELECT v.phone_hash, v.class, ARRAY[:now::timestamptz], ARRAY[v.run_id], ARRAY[v.text]
     FROM verdict v WHERE v.stop IS NULL AND v.counted
     ORDER BY v.phone_hash
     ON CONFLICT (phone_hash, class) DO UPDATE SET
-        at = {_newest("at", "greatest($9, f.at[1])")},
+        at = {_newest("at", "greatest(:now, f.at[1])")},
         runs = {_newest("runs", _RUN)},
         texts = {_newest("texts", "excluded.texts[1]")}
     WHERE {_room()}
@@ -84,20 +85,21 @@ async def capped_texts(conn: Connection, run_id: object, nos: Sequence[int]) -> 
     """
     at, texts = _at_others("r.id")
     text = "hashtextextended(r.text, 0)"
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         SELECT m.no, r.over_cap, {spans_end(at)} AS free_at,
                {repeat_ends(at, texts, text)} AS text_free_at
         FROM runs r
         JOIN LATERAL ({CURRENT}) cap ON true
-        CROSS JOIN unnest($2::int[]) AS a(no), LATERAL (
+        CROSS JOIN unnest(:nos::int[]) AS a(no), LATERAL (
             SELECT no, phone_hash FROM messages
-            WHERE run_id = $1 AND no = a.no AND state = 'queued' OFFSET 0) m
+            WHERE run_id = :run_id AND no = a.no AND state = 'queued' OFFSET 0) m
         JOIN recent_texts f ON f.phone_hash = m.phone_hash
-        WHERE r.id = $1 AND f.class = r.class
+        WHERE r.id = :run_id AND f.class = r.class
         """,  # noqa: S608  # constants
-        run_id,
-        list(nos),
+        run_id=run_id,
+        nos=list(nos),
     )
 
 
@@ -114,31 +116,32 @@ async def hold(
     conn: Connection, run_id: object, texts: Sequence[CappedText], now: datetime
 ) -> None:
     """Let queued texts wait until their instant, or stop them; the reason is theirs meanwhile."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
         WITH asked AS MATERIALIZED (  -- row by row, as in the mark
-            SELECT a.*, m.row FROM unnest($2::int[], $3::text[], $4::timestamptz[])
+            SELECT a.*, m.row FROM unnest(:nos::int[], :reasons::text[], :untils::timestamptz[])
                 AS a(no, reason, until), LATERAL (
                 SELECT ctid AS row FROM messages
-                WHERE run_id = $1 AND no = a.no AND state IN {HOLD.earlier} OFFSET 0) m
+                WHERE run_id = :run_id AND no = a.no AND state IN {HOLD.earlier} OFFSET 0) m
         ), moved AS (
             UPDATE messages m SET
                 state = CASE WHEN a.until IS NULL THEN 'suppressed'
                              ELSE 'queued' END::message_state,
                 reason = a.reason,
-                final_at = CASE WHEN a.until IS NULL THEN $5::timestamptz END
+                final_at = CASE WHEN a.until IS NULL THEN :now::timestamptz END
             FROM asked a WHERE m.ctid = a.row AND m.state IN {HOLD.earlier}
             RETURNING m.run_id, m.no, a.until
         )
         INSERT INTO deferrals (run_id, no, not_before)
-        SELECT run_id, no, until FROM moved WHERE until > $5
+        SELECT run_id, no, until FROM moved WHERE until > :now
         ON CONFLICT (run_id, no) DO UPDATE SET not_before = excluded.not_before
         """,  # noqa: S608  # constants
-        run_id,
-        [text.no for text in texts],
-        [text.reason for text in texts],
-        [text.until for text in texts],
-        now,
+        run_id=run_id,
+        nos=[text.no for text in texts],
+        reasons=[text.reason for text in texts],
+        untils=[text.until for text in texts],
+        now=now,
     )
 
 
@@ -150,10 +153,11 @@ async def give_back(conn: Connection, keys: Collection[MessageKey]) -> None:
     """
     if not keys:
         return
-    places = await conn.fetch(
+    places = await sql.fetch(
+        conn,
         f"""
         SELECT f.phone_hash, f.class, m.run_id
-        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
+        FROM unnest(:run_ids::uuid[], :nos::int[]) AS k(run_id, no)
         CROSS JOIN LATERAL (
             SELECT run_id, no, phone_hash, state FROM messages
             WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
@@ -167,15 +171,17 @@ async def give_back(conn: Connection, keys: Collection[MessageKey]) -> None:
             WHERE a.run_id = m.run_id AND a.no = m.no AND a.state <> 'rejected' OFFSET 0)
         ORDER BY f.phone_hash, f.class FOR UPDATE OF f
         """,  # noqa: S608  # constants
-        [run_id for run_id, _ in keys],
-        [no for _, no in keys],
+        run_ids=[run_id for run_id, _ in keys],
+        nos=[no for _, no in keys],
     )
     if places:  # in a statement of its own, which sees what the locks were waited for
-        await conn.execute(
+        await sql.execute(
+            conn,
             """
             WITH gone AS (
                 SELECT phone_hash, class, array_agg(run_id) AS runs
-                FROM unnest($1::bytea[], $2::text[], $3::uuid[]) AS g(phone_hash, class, run_id)
+                FROM unnest(:phone_hashes::bytea[], :classes::text[], :run_ids::uuid[]) AS
+                    g(phone_hash, class, run_id)
                 GROUP BY phone_hash, class
             )
             UPDATE recent_texts f SET (at, runs, texts) = (
@@ -186,22 +192,23 @@ async def give_back(conn: Connection, keys: Collection[MessageKey]) -> None:
                 WHERE NOT e.run = ANY (g.runs))
             FROM gone g WHERE f.phone_hash = g.phone_hash AND f.class = g.class
             """,
-            [row["phone_hash"] for row in places],
-            [row["class"] for row in places],
-            [row["run_id"] for row in places],
+            phone_hashes=[row["phone_hash"] for row in places],
+            classes=[row["class"] for row in places],
+            run_ids=[row["run_id"] for row in places],
         )
 
 
 async def list_caps(conn: Connection, *, history: bool) -> list[Record]:
     """The caps of each class in force, or with `history` all that ever were, from new to old."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT f.* FROM frequency_caps f
-        WHERE $1 OR NOT EXISTS (
+        WHERE :history OR NOT EXISTS (
             SELECT FROM frequency_caps n WHERE n.class = f.class AND n.id > f.id)
         ORDER BY f.id DESC
         """,
-        history,
+        history=history,
     )
 
 
@@ -212,29 +219,35 @@ async def insert_caps(
     by: By,
 ) -> None:
     """Set the caps of a class from now on."""
-    await conn.execute(
+    per_day, per_week, per_month, same_text = limits
+    await sql.execute(
+        conn,
         """
         INSERT INTO frequency_caps (class, per_day, per_week, per_month, same_text, reason, set_by,
                                     set_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        VALUES (:message_class, :per_day, :per_week, :per_month, :same_text, :reason, :user_id, :at)
         """,
-        message_class,
-        *limits,
-        by.reason,
-        by.user_id,
-        by.at,
+        message_class=message_class,
+        per_day=per_day,
+        per_week=per_week,
+        per_month=per_month,
+        same_text=same_text,
+        reason=by.reason,
+        user_id=by.user_id,
+        at=by.at,
     )
 
 
 async def delete_old(conn: Connection, before: datetime) -> None:
     """Delete the rows of people who got nothing since, and deferrals that are over since."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         DELETE FROM recent_texts f USING (
-            SELECT phone_hash, class FROM recent_texts WHERE (at[1] > $1) IS NOT TRUE
+            SELECT phone_hash, class FROM recent_texts WHERE (at[1] > :before) IS NOT TRUE
             ORDER BY phone_hash, class FOR UPDATE SKIP LOCKED) o
-        WHERE f.phone_hash = o.phone_hash AND f.class = o.class AND (f.at[1] > $1) IS NOT TRUE
+        WHERE f.phone_hash = o.phone_hash AND f.class = o.class AND (f.at[1] > :before) IS NOT TRUE
         """,
-        before,
+        before=before,
     )
-    await conn.execute("DELETE FROM deferrals WHERE not_before < $1", before)
+    await sql.execute(conn, "DELETE FROM deferrals WHERE not_before < :before", before=before)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from service.channels.contract.maintenance import day_of, month_of, next_day, next_month
 from service.channels.contract.model import Hold
+from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
 
 
@@ -25,15 +26,16 @@ async def free_parts(conn: Connection, channel_id: int, now: datetime) -> tuple[
     """
     rows = await _lock(conn, channel_id, now)
     if len(rows) < 2:  # the first of a day
-        await conn.execute(
+        await sql.execute(
+            conn,
             """
             INSERT INTO quota_use (channel_id, span, since)
-            VALUES ($1, 'day', $2), ($1, 'month', $3)
+            VALUES (:channel_id, 'day', :day), (:channel_id, 'month', :month)
             ON CONFLICT DO NOTHING
             """,
-            channel_id,
-            day_of(now),
-            month_of(now),
+            channel_id=channel_id,
+            day=day_of(now),
+            month=month_of(now),
         )
         rows = await _lock(conn, channel_id, now)
     left = {row["span"]: row["quota"] - row["parts"] for row in rows if row["quota"] is not None}
@@ -69,44 +71,48 @@ async def give_back(conn: Connection, channel_id: int, unsent: Sequence[Record])
         [(span, since, n) for (span, since), n in sorted(spans.items())],
     )
     # There is room again; the next mark holds the channel anew where nothing fits into it.
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE channels SET held_until = NULL, held_why = '', held_by = 'carrier'
-        WHERE id = $1 AND held_by = 'quota' AND held_until IS NOT NULL
+        WHERE id = :channel_id AND held_by = 'quota' AND held_until IS NOT NULL
         """,
-        channel_id,
+        channel_id=channel_id,
     )
 
 
 async def used_parts(conn: Connection, channel_id: int, now: datetime) -> tuple[int, int]:
     """The parts that were handed off today and this month, as far as they were counted."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT span, parts FROM quota_use
-        WHERE channel_id = $1 AND (span = 'day' AND since = $2 OR span = 'month' AND since = $3)
+        WHERE channel_id = :channel_id
+          AND (span = 'day' AND since = :day OR span = 'month' AND since = :month)
         """,
-        channel_id,
-        day_of(now),
-        month_of(now),
+        channel_id=channel_id,
+        day=day_of(now),
+        month=month_of(now),
     )
     used = {row["span"]: row["parts"] for row in rows}
     return used.get("day", 0), used.get("month", 0)
 
 
 async def _lock(conn: Connection, channel_id: int, now: datetime) -> list[Record]:
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT q.span, q.parts,
                CASE q.span WHEN 'day' THEN c.daily_quota ELSE c.monthly_quota END AS quota
         FROM quota_use q JOIN channels c ON c.id = q.channel_id
-        WHERE q.channel_id = $1
-          AND (q.span = 'day' AND q.since = $2 OR q.span = 'month' AND q.since = $3)
+        WHERE q.channel_id = :channel_id
+          AND (q.span = 'day' AND q.since = :day OR q.span = 'month' AND q.since = :month)
         ORDER BY q.span, q.since
         FOR UPDATE OF q
         """,
-        channel_id,
-        day_of(now),
-        month_of(now),
+        channel_id=channel_id,
+        day=day_of(now),
+        month=month_of(now),
     )
 
 
@@ -124,26 +130,28 @@ async def add_parts(
     """
     key = _OWNERS[table]
     spans, days = [span for span, _, _ in amounts], [since for _, since, _ in amounts]
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
-        SELECT FROM {table} u JOIN unnest($2::text[], $3::date[]) AS a(span, since)
-          ON u.{key} = $1 AND u.span = a.span AND u.since = a.since
+        SELECT FROM {table} u JOIN unnest(:spans::text[], :days::date[]) AS a(span, since)
+          ON u.{key} = :owner AND u.span = a.span AND u.since = a.since
         ORDER BY u.span, u.since FOR UPDATE OF u
         """,  # names of ours
-        owner,
-        spans,
-        days,
+        owner=owner,
+        spans=spans,
+        days=days,
     )
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         f"""
         UPDATE {table} u SET parts = greatest(0, u.parts + a.parts)
-        FROM unnest($2::text[], $3::date[], $4::bigint[]) AS a(span, since, parts)
-        WHERE u.{key} = $1 AND u.span = a.span AND u.since = a.since
+        FROM unnest(:spans::text[], :days::date[], :parts::bigint[]) AS a(span, since, parts)
+        WHERE u.{key} = :owner AND u.span = a.span AND u.since = a.since
         """,  # noqa: S608  # names of ours
-        owner,
-        spans,
-        days,
-        [parts for _, _, parts in amounts],
+        owner=owner,
+        spans=spans,
+        days=days,
+        parts=[parts for _, _, parts in amounts],
     )
     return affected(status) > 0
 

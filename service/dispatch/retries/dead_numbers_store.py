@@ -6,6 +6,7 @@ from datetime import date, datetime
 from service.audience.suppressions.suppression_store import IS_NEW, merged
 from service.ledger.message_id import MessageKey
 from service.ledger.states import FAILED, listed
+from service.storage import sql
 from service.storage.postgres import Connection
 
 
@@ -13,23 +14,24 @@ async def insert_reports(
     conn: Connection, keys: Collection[MessageKey], reason: str, day: date, now: datetime
 ) -> list[bytes]:
     """Note which of these texts failed for this reason; returns the phones of which that is new."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         INSERT INTO dead_reports (phone_hash, run_id, day, channel_id, code, at)
-        SELECT m.phone_hash, m.run_id, $4, m.channel_id, m.code, $5
-        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no), LATERAL (
+        SELECT m.phone_hash, m.run_id, :day, m.channel_id, m.code, :now
+        FROM unnest(:run_ids::uuid[], :nos::int[]) AS k(run_id, no), LATERAL (
             SELECT run_id, phone_hash, channel_id, state, reason, code FROM messages
             WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
-        WHERE m.state IN {listed(FAILED)} AND m.reason = $3
+        WHERE m.state IN {listed(FAILED)} AND m.reason = :reason
         ORDER BY m.phone_hash, m.run_id
         ON CONFLICT DO NOTHING
         RETURNING phone_hash
         """,  # noqa: S608  # constants
-        [run_id for run_id, _ in keys],
-        [no for _, no in keys],
-        reason,
-        day,
-        now,
+        run_ids=[run_id for run_id, _ in keys],
+        nos=[no for _, no in keys],
+        reason=reason,
+        day=day,
+        now=now,
     )
     return [row["phone_hash"] for row in rows]
 
@@ -40,12 +42,13 @@ async def suppress_dead(
     """Suppress those of these phones that were called empty on two days since then, and have had no
     delivery since the first of them; returns how many were not yet.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         WITH called AS MATERIALIZED (
             SELECT d.phone_hash, min(d.at) AS first
-            FROM unnest($1::bytea[]) AS p(phone_hash)
-            JOIN dead_reports d ON d.phone_hash = p.phone_hash AND d.at > $2
+            FROM unnest(:phones::bytea[]) AS p(phone_hash)
+            JOIN dead_reports d ON d.phone_hash = p.phone_hash AND d.at > :since
             GROUP BY d.phone_hash HAVING count(DISTINCT d.day) > 1
         ), alive AS MATERIALIZED (
             SELECT c.phone_hash, (
@@ -56,31 +59,33 @@ async def suppress_dead(
         ), dead AS (
             SELECT d.phone_hash, min(d.day) AS one, max(d.day) AS other
             FROM alive a JOIN dead_reports d ON d.phone_hash = a.phone_hash
-            WHERE d.at > greatest(a.at, $2)
+            WHERE d.at > greatest(a.at, :since)
             GROUP BY d.phone_hash HAVING count(DISTINCT d.day) > 1
         )
         INSERT INTO suppressions AS s
             (phone_hash, reason, note, note_cipher, source, created_at, expires_at, classes)
         SELECT phone_hash, 'dead_number', format('empty number on %s and %s', one, other),
-               '', 'receipts', $4, $3, '{{public_interest,service,warning}}'
+               '', 'receipts', :now, :until, '{{public_interest,service,warning}}'
         FROM dead ORDER BY phone_hash
-        ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged("$4")}
+        ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged(":now")}
         RETURNING {IS_NEW}
         """,  # noqa: S608  # constants
-        list(phones),
-        since,
-        until,
-        now,
+        phones=list(phones),
+        since=since,
+        until=until,
+        now=now,
     )
     return sum(row["is_new"] for row in rows)
 
 
 async def forget_reports(conn: Connection, keys: Collection[MessageKey]) -> None:
     """Forget what was counted of the phones of these texts, and lift what followed from it."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         WITH alive AS MATERIALIZED (
-            SELECT DISTINCT m.phone_hash FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no),
+            SELECT DISTINCT m.phone_hash
+            FROM unnest(:run_ids::uuid[], :nos::int[]) AS k(run_id, no),
                 LATERAL (
                     SELECT phone_hash FROM messages
                     WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
@@ -90,11 +95,11 @@ async def forget_reports(conn: Connection, keys: Collection[MessageKey]) -> None
         DELETE FROM suppressions s USING alive a
         WHERE s.phone_hash = a.phone_hash AND s.reason = 'dead_number' AND s.source = 'receipts'
         """,
-        [run_id for run_id, _ in keys],
-        [no for _, no in keys],
+        run_ids=[run_id for run_id, _ in keys],
+        nos=[no for _, no in keys],
     )
 
 
 async def delete_old(conn: Connection, before: datetime) -> None:
     """Delete the answers from before this instant."""
-    await conn.execute("DELETE FROM dead_reports WHERE at < $1", before)
+    await sql.execute(conn, "DELETE FROM dead_reports WHERE at < :before", before=before)

@@ -9,6 +9,7 @@ from service.ledger.fragments import QUEUED_AGAIN, reopen_runs, slices_of
 from service.ledger.message_id import MessageKey, message_id_sql
 from service.ledger.reasons import Reason
 from service.ledger.states import UNCANCELLED_RUNS, MessageState, listed, moving
+from service.storage import sql
 from service.storage.locks import lock_put_back, share_runs
 from service.storage.postgres import Connection, Record
 
@@ -34,18 +35,20 @@ async def lock_runs(conn: Connection, runs: Collection[uuid.UUID]) -> None:
     own. In statements of their own, so that the next one's snapshot is younger than the locks.
     """
     ids = sorted(runs)
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        SELECT FROM campaigns WHERE id IN (SELECT campaign_id FROM runs WHERE id = ANY($1))
+        SELECT FROM campaigns WHERE id IN (SELECT campaign_id FROM runs WHERE id = ANY(:ids))
         ORDER BY id FOR NO KEY UPDATE
         """,
-        ids,
+        ids=ids,
     )
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        SELECT FROM runs WHERE id = ANY($1) AND campaign_id IS NULL ORDER BY id FOR NO KEY UPDATE
+        SELECT FROM runs WHERE id = ANY(:ids) AND campaign_id IS NULL ORDER BY id FOR NO KEY UPDATE
         """,
-        ids,
+        ids=ids,
     )
     await share_runs(conn, ids)
     await lock_put_back(conn, ids)
@@ -59,19 +62,20 @@ async def find_strays(conn: Connection, keys: Sequence[MessageKey], now: datetim
     arrived at any attempt; their run is not cancelled nor corrected, and its validity not over; and
     they are not of a carrier's subscriber base, which goes to its own network alone (see `route`).
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         SELECT m.run_id, m.no, m.channel_id, v.carrier AS known, r.channels AS chosen
-        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
+        FROM unnest(:run_ids::uuid[], :nos::int[]) AS k(run_id, no)
         CROSS JOIN LATERAL (
             SELECT * FROM messages WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
         JOIN runs r ON r.id = m.run_id
         LEFT JOIN campaigns c ON c.id = r.campaign_id
         LEFT JOIN carrier_overrides v ON v.phone_hash = m.phone_hash
-        WHERE m.state IN {REROUTE.earlier} AND m.reason = $4
+        WHERE m.state IN {REROUTE.earlier} AND m.reason = :ported
           AND m.first_channel_id IS NULL
           AND r.state IN {listed(UNCANCELLED_RUNS)} AND c.state IS DISTINCT FROM 'cancelled'
-          AND (r.valid_until IS NULL OR r.valid_until > $3)
+          AND (r.valid_until IS NULL OR r.valid_until > :now)
           AND {uncorrected("r")}
           AND NOT (r.campaign_id IS NOT NULL AND EXISTS (
             SELECT FROM departments d WHERE d.id = r.department_id AND d.kind = 'carrier'))
@@ -79,10 +83,10 @@ async def find_strays(conn: Connection, keys: Sequence[MessageKey], now: datetim
             SELECT FROM parts p
             WHERE p.run_id = m.run_id AND p.no = m.no AND p.state = 'delivered' OFFSET 0)
         """,  # noqa: S608  # an alias
-        [run_id for run_id, _ in keys],
-        [no for _, no in keys],
-        now,
-        Reason.PORTED.value,
+        run_ids=[run_id for run_id, _ in keys],
+        nos=[no for _, no in keys],
+        now=now,
+        ported=Reason.PORTED.value,
     )
 
 
@@ -93,13 +97,15 @@ async def move_strays(conn: Connection, ways: Sequence[tuple[MessageKey, int]]) 
     hand-off so far a row in `attempts`. A run that was taken for finished is open again, and paused
     if its campaign is. `lock_runs` first.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         WITH moved AS (
             UPDATE messages m SET
                 {QUEUED_AGAIN}, channel_id = w.channel_id, first_channel_id = m.channel_id,
                 first_code = m.code
-            FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS w(run_id, no, channel_id)
+            FROM unnest(:run_ids::uuid[], :nos::int[], :channel_ids::smallint[]) AS w(run_id, no,
+                channel_id)
             WHERE m.run_id = w.run_id AND m.no = w.no
               AND m.state IN {REROUTE.earlier} AND m.first_channel_id IS NULL
             RETURNING m.run_id, m.no, m.channel_id, m.attempt, m.part_count,
@@ -124,9 +130,9 @@ async def move_strays(conn: Connection, ways: Sequence[tuple[MessageKey, int]]) 
         )
         SELECT DISTINCT channel_id FROM moved
         """,  # noqa: S608  # a constant
-        [run_id for (run_id, _), _ in ways],
-        [no for (_, no), _ in ways],
-        [channel_id for _, channel_id in ways],
+        run_ids=[run_id for (run_id, _), _ in ways],
+        nos=[no for (_, no), _ in ways],
+        channel_ids=[channel_id for _, channel_id in ways],
     )
     return [row["channel_id"] for row in rows]
 
@@ -137,11 +143,12 @@ async def learn_carriers(conn: Connection, keys: Sequence[MessageKey], now: date
 
     What a delivery proves is newer than whatever was known before, and takes its place.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO carrier_overrides (phone_hash, carrier, source, channel_id, set_at)
-        SELECT DISTINCT ON (m.phone_hash) m.phone_hash, c.carriers[1], 'learned', c.id, $3
-        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
+        SELECT DISTINCT ON (m.phone_hash) m.phone_hash, c.carriers[1], 'learned', c.id, :now
+        FROM unnest(:run_ids::uuid[], :nos::int[]) AS k(run_id, no)
         CROSS JOIN LATERAL (
             SELECT * FROM messages WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
         JOIN channels c ON c.id = m.channel_id
@@ -152,7 +159,7 @@ async def learn_carriers(conn: Connection, keys: Sequence[MessageKey], now: date
             carrier = excluded.carrier, source = excluded.source,
             channel_id = excluded.channel_id, set_by = NULL, set_at = excluded.set_at
         """,
-        [run_id for run_id, _ in keys],
-        [no for _, no in keys],
-        now,
+        run_ids=[run_id for run_id, _ in keys],
+        nos=[no for _, no in keys],
+        now=now,
     )

@@ -24,6 +24,7 @@ from service.ledger.states import (
     listed,
     moving,
 )
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 RETRY = moving(MessageState.QUEUED, only=FAILED)
@@ -44,12 +45,13 @@ class Again:
 
 async def run_terms(conn: Connection, runs: Collection[uuid.UUID]) -> list[Record]:
     """What these runs allow: id, the terms of their hours, valid_until; it never changes."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT id, class, send_hours, timezone, audience, beyond_hours, on_quiet_days, valid_until
-        FROM runs WHERE id = ANY($1)
+        FROM runs WHERE id = ANY(:runs)
         """,
-        sorted(runs),
+        runs=sorted(runs),
     )
 
 
@@ -62,11 +64,12 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[MessageK
     `reroute.lock` first.
     """
     ordered = sorted(texts, key=lambda text: (text.run_id, text.no))
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         WITH asked AS MATERIALIZED (  -- row by row, as in the mark
             SELECT a.run_id, a.no, a.reason, a.next_at, m.row
-            FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[])
+            FROM unnest(:run_ids::uuid[], :nos::int[], :reasons::text[], :next_ats::timestamptz[])
                 AS a(run_id, no, reason, next_at), LATERAL (
                 SELECT ctid AS row FROM messages
                 WHERE run_id = a.run_id AND no = a.no OFFSET 0) m
@@ -107,10 +110,10 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[MessageK
         ), opened AS ({reopen_runs("moved")})
         SELECT run_id, no FROM moved
         """,  # noqa: S608  # a constant
-        [text.run_id for text in ordered],
-        [text.no for text in ordered],
-        [text.reason for text in ordered],
-        [text.next_at for text in ordered],
+        run_ids=[text.run_id for text in ordered],
+        nos=[text.no for text in ordered],
+        reasons=[text.reason for text in ordered],
+        next_ats=[text.next_at for text in ordered],
     )
     return [(row["run_id"], row["no"]) for row in rows]
 
@@ -120,27 +123,29 @@ async def note_late(conn: Connection, rows: Sequence[Record]) -> None:
 
     Here `delivered` goes before whatever was said first: what has arrived must not leave again.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE parts p SET state = r.state::message_state, reason = r.reason, code = r.code
         FROM (
             SELECT DISTINCT ON (channel_id, ref, run_id, no, attempt) *
-            FROM unnest($1::smallint[], $2::bytea[], $3::uuid[], $4::int[], $5::int[], $6::text[],
-                        $7::text[], $8::text[])
+            FROM unnest(:channel_ids::smallint[], :refs::bytea[], :run_ids::uuid[], :nos::int[],
+                        :attempts::int[], :states::text[],
+                        :reasons::text[], :codes::text[])
                 AS u(channel_id, ref, run_id, no, attempt, state, reason, code)
             ORDER BY channel_id, ref, run_id, no, attempt, state <> 'delivered') r
         WHERE p.channel_id = r.channel_id AND p.ref = r.ref AND p.run_id = r.run_id
           AND p.no = r.no AND p.attempt = r.attempt
           AND (p.state IS NULL OR p.state = 'unknown' OR r.state = 'delivered')
         """,
-        [row["channel_id"] for row in rows],
-        [row["ref"] for row in rows],
-        [row["run_id"] for row in rows],
-        [row["no"] for row in rows],
-        [row["attempt"] for row in rows],
-        [row["state"] for row in rows],
-        [row["reason"] for row in rows],
-        [row["code"] for row in rows],
+        channel_ids=[row["channel_id"] for row in rows],
+        refs=[row["ref"] for row in rows],
+        run_ids=[row["run_id"] for row in rows],
+        nos=[row["no"] for row in rows],
+        attempts=[row["attempt"] for row in rows],
+        states=[row["state"] for row in rows],
+        reasons=[row["reason"] for row in rows],
+        codes=[row["code"] for row in rows],
     )
 
 
@@ -153,12 +158,13 @@ async def withdraw(
     missing for good: it is again what that hand-off had ended as, or `unknown` if it was in doubt.
     """
     ordered = sorted(set(keys))
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         WITH arrived AS MATERIALIZED (
             SELECT DISTINCT ON (m.run_id, m.no) m.run_id, m.no, p.attempt, p.code,
                    greatest(p.parts, p.last) >= coalesce(a.part_count, m.part_count) AS whole
-            FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
+            FROM unnest(:run_ids::uuid[], :nos::int[]) AS k(run_id, no)
             CROSS JOIN LATERAL (
                 SELECT run_id, no, state, part_count FROM messages
                 WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
@@ -183,7 +189,7 @@ async def withdraw(
                 first_code = CASE WHEN m.first_channel_id IS DISTINCT FROM a.channel_id
                                   THEN m.first_code END,
                 part_count = coalesce(a.part_count, m.part_count),
-                marked_at = a.marked_at, submitted_at = a.submitted_at, final_at = $3
+                marked_at = a.marked_at, submitted_at = a.submitted_at, final_at = :now
             FROM arrived v LEFT JOIN attempts a
               ON a.run_id = v.run_id AND a.no = v.no AND a.attempt = v.attempt
             WHERE m.run_id = v.run_id AND m.no = v.no AND m.state IN {WITHDRAW.earlier}
@@ -202,9 +208,9 @@ async def withdraw(
         )
         SELECT run_id, no FROM moved
         """,  # noqa: S608  # constants
-        [run_id for run_id, _ in ordered],
-        [no for _, no in ordered],
-        now,
+        run_ids=[run_id for run_id, _ in ordered],
+        nos=[no for _, no in ordered],
+        now=now,
     )
     return {(row["run_id"], row["no"]) for row in rows}
 
@@ -213,15 +219,16 @@ async def codes_of(
     conn: Connection, attempts: Collection[tuple[uuid.UUID, int, int]]
 ) -> dict[tuple[uuid.UUID, int, int], str | None]:
     """What the carrier said of those of these hand-offs that failed, by (run, number, attempt)."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT a.run_id, a.no, a.attempt, a.code
-        FROM unnest($1::uuid[], $2::int[], $3::int[]) AS k(run_id, no, attempt)
+        FROM unnest(:run_ids::uuid[], :nos::int[], :attempts::int[]) AS k(run_id, no, attempt)
         JOIN attempts a ON a.run_id = k.run_id AND a.no = k.no AND a.attempt = k.attempt
         WHERE a.state <> 'uncertain'
         """,
-        [run_id for run_id, _, _ in attempts],
-        [no for _, no, _ in attempts],
-        [attempt for _, _, attempt in attempts],
+        run_ids=[run_id for run_id, _, _ in attempts],
+        nos=[no for _, no, _ in attempts],
+        attempts=[attempt for _, _, attempt in attempts],
     )
     return {(row["run_id"], row["no"], row["attempt"]): row["code"] for row in rows}

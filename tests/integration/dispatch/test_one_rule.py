@@ -38,6 +38,7 @@ from service.dispatch.forecast.fire_forecast import foretell
 from service.messages.lint.lint import lint
 from service.messages.lint.lint_store import policy_set
 from service.messages.store import NewVersion, TemplateInfo, template_insert
+from service.storage import sql
 from service.storage.postgres import Connection, Pool, transaction
 from tests.factories import Team, make_segment, make_team, phone
 from tests.harness.ledger import add_channel, add_real_channel
@@ -264,11 +265,12 @@ async def make_world(
 async def previewed(conn: Connection, world: World, now: datetime) -> dict[bytes, tuple[Any, ...]]:
     """What the preview's own statement says of each person: the reason and the channel."""
     terms, whom = await next_ledger(conn, world.campaign, world.rule, now)
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"SELECT phone_hash, {LEFT_OUT} AS reason, channel_id FROM ({excluded(terms, whom)}) e"
         " WHERE matches IS NOT FALSE",
-        *terms.parameters,
-        *whom.parameters,
+        **terms.values,
+        **whom.values,
     )
     assert len({row["phone_hash"] for row in rows}) == len(rows)
     return {
@@ -337,11 +339,12 @@ async def check_direct(conn: Connection, keyring: Keyring, world: World, now: da
         world.campaign, text=next(iter(TEXTS)), plan=replace(world.campaign.plan, channels=None)
     )
     terms, whom = await next_ledger(conn, campaign, RULES[0], now)
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         "SELECT phone_hash, phone_cipher, coalesce(early, stop, late) AS reason"
         f" FROM ({excluded(terms, whom)}) e WHERE matches",
-        *terms.parameters,
-        *whom.parameters,
+        **terms.values,
+        **whom.values,
     )
     expected: Reasons = {}
     numbers: dict[bytes, str] = {}
