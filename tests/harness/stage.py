@@ -389,18 +389,18 @@ class _Watched:
         if wire.after and wire.after[0] in query:
             self.met, wire.after = wire.after[1], None
 
-    async def execute(self, query: str, *args: Any) -> Any:
+    async def execute(self, query: str, *args: Any, **options: Any) -> Any:
         await self._look(query)
-        return await self._conn.execute(query, *args)
+        return await self._conn.execute(query, *args, **options)
 
-    async def fetch(self, query: str, *args: Any) -> Any:
+    async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
         await self._look(query)
-        return await self._conn.fetch(query, *args)
+        return await self._conn.fetch(query, *args, **options)
 
-    async def fetchrow(self, query: str, *args: Any) -> Any:
+    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
         await self._look(query)
-        return await self._conn.fetchrow(query, *args)
+        return await self._conn.fetchrow(query, *args, **options)
 
-    async def fetchval(self, query: str, *args: Any) -> Any:
+    async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
         await self._look(query)
-        return await self._conn.fetchval(query, *args)
+        return await self._conn.fetchval(query, *args, **options)

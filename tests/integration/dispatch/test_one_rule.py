@@ -100,7 +100,7 @@ class World:
 async def set_channels(conn: Connection, draw: random.Random, channels: Sequence[int]) -> None:
     """Let the channels take other numbers in each world."""
     for channel in channels:
-        carriers = draw.sample(CARRIERS, draw.choice((1, 1, 2, 3)))
+        carriers = draw.sample(tuple(CARRIERS), draw.choice((1, 1, 2, 3)))
         await conn.execute(
             "UPDATE channels SET carriers = $2, enabled = $3, on_net_only = $4, rank = $5,"
             " operated_by = $6 WHERE id = $1",
@@ -174,7 +174,7 @@ async def insert_people(
         "INSERT INTO carrier_overrides (phone_hash, carrier, source, set_by, set_at)"
         " VALUES ($1, $2, 'operator', $3, $4)",
         [
-            (one, draw.choice(CARRIERS), team.operator.id, now)
+            (one, draw.choice(tuple(CARRIERS)), team.operator.id, now)
             for one in hashes
             if draw.random() < 0.2
         ],
