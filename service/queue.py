@@ -45,7 +45,7 @@ EXPIRES_MS = 5 * 60 * 1000  # the sweep enqueues again what is still open
 
 
 Wake = Callable[[int], Awaitable[None]]
-"""Called with a channel that has something to hand off, which another could not deliver."""
+"""Called with a channel that has texts to hand off which another channel could not deliver."""
 
 
 class Job(StrEnum):

@@ -1,11 +1,12 @@
-"""What is due, and the sweep that enqueues again what is still open in PostgreSQL.
+"""The regular acts of the scheduler, such as the sweep that enqueues again what is still open.
 
-Each act has turns of its own, so that a slow one holds up no other: above all not the recovery of
-what dead processes held. An act whose last turn still goes on in this process misses its turn.
+Each act has turns of its own, so that a slow act does not delay the others, above all not the
+recovery of what dead processes held. If the last turn of an act still goes on in this process, its
+next turn is left out.
 
-arq keeps the turns in Redis, where anybody who can write there can make it skip them, or keep it
-from them altogether. So PostgreSQL, which has the end of each act's last turn, is asked too: an act
-that is late is done without arq (decision 0242).
+arq keeps the turns in Redis, and anybody who can write to Redis can make arq skip some or all of
+them. PostgreSQL records the end of each act's last turn, so this module asks it too, and does a
+late act without arq (decision 0242).
 """
 
 import asyncio
@@ -57,7 +58,7 @@ ONCE_A_MINUTE = {30}
 ONCE_AN_HOUR = {17}
 
 LATE_SECONDS = 10.0
-"""An act that is so much later than its turns are apart is done without arq."""
+"""An act is done without arq if its last turn ended this much longer ago than its interval."""
 LOOK_SECONDS = 2.0
 LATE = "an act did not get its turn through Redis, and is done without"
 
@@ -70,7 +71,7 @@ ActT = TypeVar("ActT", bound=Callable[[dict[str, Any]], Awaitable[None]])
 
 
 def alone(act: ActT) -> ActT:
-    """One turn of an act at a time in this process; its end is noted, for /readyz and /metrics."""
+    """Give an act one turn at a time in this process, and note its end for /readyz and /metrics."""
     going = False
 
     @wraps(act)
@@ -129,7 +130,7 @@ async def enqueue_inbound(ctx: dict[str, Any]) -> None:
 
 @alone
 async def heartbeat(ctx: dict[str, Any]) -> None:
-    """Show that the database is alive, and hold everything in one that was restored."""
+    """Record that the database is alive; if it was restored from a backup, hold everything."""
     await restored.beat(runtime_of(ctx))
 
 
@@ -176,7 +177,7 @@ async def sweep(ctx: dict[str, Any]) -> None:
 
 @alone
 async def watch(ctx: dict[str, Any]) -> None:
-    """Judge the channels, and move what waits on those that do not work."""
+    """Judge whether the channels work, and move queued texts away from those that do not."""
     runtime = runtime_of(ctx)
     now, speed = runtime.clock.now(), runtime.clock.speed
     pace = Pace(runtime.redis)
@@ -189,7 +190,7 @@ async def watch(ctx: dict[str, Any]) -> None:
 
 @alone
 async def guard(ctx: dict[str, Any]) -> None:
-    """Pause runs in which something is wrong; let the rest follow a canary that did well."""
+    """Pause runs in which something is wrong; hand off the rest of runs whose canary passed."""
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
     for channel_id in await guard_runs(runtime.pool, limits_of_runs(runtime.settings), now):
@@ -198,8 +199,8 @@ async def guard(ctx: dict[str, Any]) -> None:
 
 @alone
 async def stop(ctx: dict[str, Any]) -> None:
-    """Stop what may not be handed off any more, slice by slice: of cancelled runs, and of runs
-    whose validity is over on channels that nobody works on.
+    """Stop messages that may not be handed off any more, slice by slice: those of cancelled runs,
+    and those of runs whose validity is over, in slices that no connection holds.
     """
     runtime = runtime_of(ctx)
     after = (UUID(int=0), 0)
@@ -217,7 +218,7 @@ async def stop(ctx: dict[str, Any]) -> None:
 
 @alone
 async def match(ctx: dict[str, Any]) -> None:
-    """Look again at parked receipts, and give up those that met nothing in time."""
+    """Match parked receipts again, and list those that found no match in time."""
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
     async with runtime.pool.acquire() as conn:
@@ -239,7 +240,7 @@ async def match(ctx: dict[str, Any]) -> None:
 
 @alone
 async def settle(ctx: dict[str, Any]) -> None:
-    """Give up receipts that do not come, and settle runs of which nothing is open."""
+    """Make texts `unknown` whose receipt has not come in time; settle runs without an open text."""
     runtime = runtime_of(ctx)
     async with runtime.pool.acquire() as conn:
         await settle_runs(conn, runtime.clock.now())
@@ -247,7 +248,7 @@ async def settle(ctx: dict[str, Any]) -> None:
 
 @alone
 async def count(ctx: dict[str, Any]) -> None:
-    """Count whom each plan means, for the calendar."""
+    """Count the people that each plan would reach, for the calendar."""
     runtime = runtime_of(ctx)
     await count_audiences(runtime.pool, runtime.clock.now())
 
@@ -261,8 +262,8 @@ async def seal(ctx: dict[str, Any]) -> None:
 
 @alone
 async def purge_history(ctx: dict[str, Any]) -> None:
-    """Delete who got something when, and which numbers were called empty, once nobody asks for it
-    any more.
+    """Delete records of who got a text when, and of numbers that a carrier called unassigned, once
+    no rule needs them any more.
     """
     runtime = runtime_of(ctx)
     if not await may_let_go(runtime):
@@ -274,8 +275,8 @@ async def purge_history(ctx: dict[str, Any]) -> None:
 
 @alone
 async def cleanup(ctx: dict[str, Any]) -> None:
-    """Return what waited too long for its approval, delete old answers, what was held while its
-    person was erased, and the turns of acts that there are no more.
+    """Return campaigns that waited too long for approval. Delete old answers, contacts and guests
+    that an erasure left behind, and the turns of acts that no longer exist.
     """
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
@@ -292,7 +293,7 @@ async def cleanup(ctx: dict[str, Any]) -> None:
 
 @alone
 async def apply_retention(ctx: dict[str, Any]) -> None:
-    """Let go of what is past its term, if the clock can be trusted."""
+    """Remove what is past its retention term, if the clock can be trusted."""
     runtime = runtime_of(ctx)
     if await may_let_go(runtime):
         terms = terms_of(runtime.settings)
@@ -351,7 +352,7 @@ async def keep_turns(runtime: Runtime, stop: asyncio.Event) -> None:
 
 
 async def _take_turn(job: CronJob, runtime: Runtime) -> None:
-    """Do an act within its time; nothing of it is begun where this is cancelled before."""
+    """Do an act within its time limit. If this task is cancelled first, the act is not begun."""
     async with asyncio.timeout(job.timeout_s):
         await job.coroutine({"runtime": runtime})
 

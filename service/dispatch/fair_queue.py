@@ -1,12 +1,13 @@
-"""Whose turn it is on a channel: priorities with a floor, departments by weight (pure).
+"""Whose turn it is on a channel: by priority with a floor, and by the departments' weights (pure).
 
-Within a priority it is start-time fair queueing: each department has a virtual time, the parts
-that it had divided by its weight, and the one that is furthest behind comes next. A department that
-comes anew begins at the present of its priority, the start of the latest turn, so that it neither
-waits for those who are ahead nor is given what it did not ask for while it was away.
+Within a priority this is start-time fair queueing. Each department has a virtual time: the parts
+that it has handed off, divided by its weight. The department with the least virtual time comes
+next. A department that has work again begins at the present of its priority, which is the virtual
+time at which the latest turn began. So it does not wait for departments that are ahead, and does
+not catch up on turns that it did not need.
 
-Of the priorities the most urgent comes first, but each lower one that has work is owed a share of
-whatever is handed off meanwhile, and is served as soon as that is a whole part.
+Between priorities the most urgent one comes first. Each lower priority that has work is owed the
+share FLOOR of the parts that are handed off meanwhile, and has a turn once it is owed a whole part.
 """
 
 import uuid
@@ -14,17 +15,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 FLOOR = 0.05
-"""The share of the hand-off that a priority with work gets however much there is of more urgent."""
+"""The share that a priority with work gets, however much more urgent work there is."""
 
 LAG = 100.0
-"""Parts a unit of weight that a department may be behind the present and still catch up: one that
-could not use its share, for want of connections or by its own pace, does not save it up for ever.
+"""How far a department may be behind the present, in parts per unit of weight. A department that
+could not use its share, for lack of connections or because of its own pace, saves up only so much.
 """
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Flow:
-    """The texts of one department in one priority; 0 is the most urgent."""
+    """The texts of one department at one priority, of which 0 is the most urgent."""
 
     priority: int
     department: uuid.UUID
@@ -32,9 +33,9 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class FlowStanding:
-    """How a department stands in a priority of a channel, as all its connections have told.
+    """Where a department stands at one priority of a channel, as the channel's connections report.
 
-    time: virtual time. started: what it was before its last turn.
+    time: its virtual time. started: its virtual time before its last turn.
     """
 
     time: float
@@ -44,9 +45,10 @@ class FlowStanding:
 
 @dataclass(slots=True)
 class Charge:
-    """What a connection has handed off and not told yet.
+    """What a connection has handed off and not written to the database yet.
 
-    began: the least virtual time from which it counts. started: that before the last turn.
+    began: the department's virtual time before the first of these parts; a greater one in the
+    database counts instead. started: its virtual time before the last turn.
     """
 
     parts: int
@@ -71,7 +73,7 @@ class Turns:
         self._charges: dict[Flow, Charge] = {}
 
     def learn(self, standings: Mapping[Flow, FlowStanding]) -> None:
-        """How all departments stand now, with what this connection told and without what not."""
+        """Take over the standings in the database, and add the parts that are not written there."""
         for flow, standing in standings.items():
             self._weights[flow] = standing.weight
             untold = self._charges.get(flow)
@@ -80,7 +82,7 @@ class Turns:
             self._present[flow.priority] = max(present, standing.started)
 
     def enter(self, flow: Flow, weight: int) -> None:
-        """A department has work of this priority that it had not: it begins at the present."""
+        """Note that a department has work at this priority; it begins at the present or later."""
         self._weights[flow] = weight
         self._times[flow] = max(self._times.get(flow, 0.0), self._present.get(flow.priority, 0.0))
 
@@ -115,17 +117,17 @@ class Turns:
         return dict(self._charges)
 
     def told(self, charges: Mapping[Flow, Charge]) -> None:
-        """These were told, and nothing was handed off meanwhile."""
+        """Forget charges that are written down. None may have been added since `untold`."""
         for flow in charges:
             self._charges.pop(flow, None)
 
     def _time(self, flow: Flow) -> float:
-        """Its virtual time, no further behind the present than it may be."""
+        """The virtual time of a department, at most LAG behind the present."""
         present = self._present.get(flow.priority, 0.0)
         return max(self._times.get(flow, present), present - LAG)
 
     def _owe(self, served: int, parts: int, priorities: Collection[int]) -> None:
-        """Count what the lower priorities are owed; one without work is owed nothing."""
+        """Count what each lower priority with work is owed; without work it loses that."""
         top = min(priorities)
         self._owed = {p: self._owed.get(p, 0.0) for p in priorities if p != top}
         for priority in self._owed:

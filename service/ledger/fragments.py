@@ -1,14 +1,14 @@
 """Parts of statements that move messages, runs and slices, where several statements share them.
 
-Each is SQL, to be put into a statement. A store composes its one statement from them: what has to
-happen together costs no further round trip. `rows` is the name of a sub-statement of messages, with
-`run_id` and `no`.
+Each part is SQL. A store joins several parts into one statement, so that changes which belong
+together take one round trip. `rows` is the name of a sub-statement (CTE) of messages that has the
+columns `run_id` and `no`.
 """
 
 from service.ledger.states import MessageState, RunState, moving
 
 CANCEL = moving(MessageState.CANCELLED, only=[MessageState.QUEUED])
-"""Cancelling what is queued. What is being submitted has left, or comes back first."""
+"""Cancels queued messages. A `submitting` one has left, or is cancelled if it comes back."""
 
 SUPPRESS = moving(MessageState.SUPPRESSED)
 
@@ -25,19 +25,19 @@ QUEUED_AGAIN = f"""
     state = '{MessageState.QUEUED}', reason = NULL, code = NULL, marked_at = NULL,
     submitted_at = NULL, final_at = NULL
 """
-"""After SET: the message is to be handed off again, as if it had not been yet."""
+"""After SET: the message is queued again; reason, code and times of its hand-off are null."""
 
 
 def run_sent(at: str) -> str:
-    """After SET: nothing is left to hand off of the run, since this instant. It is looked at for
-    its results at once.
+    """After SET: since this instant the run has nothing left to hand off. `settle_runs` looks at it
+    at its next turn.
     """
     return f"state = '{RunState.SENT}', finished_at = {at}, settle_at = NULL"
 
 
 def reopen_runs(rows: str) -> str:
-    """A sub-statement: the runs of `rows` that were taken for finished are open again, and paused
-    if their campaign is.
+    """A sub-statement: opens those runs of `rows` again that are `sent`; they become `paused` if
+    their campaign is paused, else `running`.
     """
     return f"""
         UPDATE runs r SET
@@ -49,7 +49,7 @@ def reopen_runs(rows: str) -> str:
 
 
 def slices_of(rows: str) -> str:
-    """A sub-statement: all slices of the runs of `rows`, run by run. `rows` may have a condition
-    behind it.
+    """A sub-statement: all slices of the runs of `rows`, run by run. A WHERE condition may follow
+    the name in `rows`.
     """
     return f"SELECT s.* FROM (SELECT DISTINCT run_id FROM {rows}) r, slices_of(r.run_id) s"  # noqa: S608  # constants

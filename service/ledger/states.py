@@ -1,9 +1,9 @@
 """The states of the ledger and the moves between them (docs/architecture.md, invariant I1).
 
-Writing it belongs to `dispatch` (expansion, hand-off) and `delivery` (receipts). A statement that
-moves messages or runs takes the states it moves them from out of the tables here, with `moving`:
-one that the table does not allow fails when its module is imported. Statements that only read name
-a group of states with `listed`.
+The packages `dispatch` (expansion, hand-off) and `delivery` (receipts) write the ledger. A
+statement that changes the state of messages or runs calls `moving`, which gives it the source
+states that the tables here allow. A move that the tables do not allow raises an error when its
+module is imported. A statement that only reads names its states with `listed`.
 """
 
 from collections.abc import Collection, Mapping
@@ -39,7 +39,7 @@ OPEN = frozenset(
 FINAL = frozenset(MessageState) - OPEN
 
 NOT_HANDED_OFF = frozenset({MessageState.QUEUED, MessageState.SUBMITTING})
-"""What a slice still has to hand off; one that has none of these is done."""
+"""The messages that a slice still has to hand off. A slice without any of them is done."""
 
 RESULTS = frozenset(
     {
@@ -50,16 +50,16 @@ RESULTS = frozenset(
         MessageState.UNKNOWN,
     }
 )
-"""What a hand-off ends in."""
+"""The final states that a hand-off can lead to."""
 
 FAILED = frozenset({MessageState.UNDELIVERED, MessageState.EXPIRED, MessageState.REJECTED})
-"""It certainly did not arrive. `unknown` is none of these: it may have."""
+"""The text certainly did not arrive. `unknown` is not among these: that text may have arrived."""
 
 STOPPED = frozenset({MessageState.SUPPRESSED, MessageState.CANCELLED})
-"""It never left, by a decision of ours."""
+"""The text never left, because this service stopped it."""
 
 HANDED_OFF = RESULTS - {MessageState.REJECTED} | {MessageState.SUBMITTED, MessageState.UNCERTAIN}
-"""A carrier took it, or may have."""
+"""A carrier accepted the text, or may have accepted it."""
 
 MAY_ARRIVE = frozenset(
     {
@@ -70,7 +70,7 @@ MAY_ARRIVE = frozenset(
         MessageState.UNCERTAIN,
     }
 )
-"""It has arrived, or still may by what was done so far."""
+"""The text has arrived, or may still arrive by a hand-off that has begun."""
 
 
 MOVES: Mapping[MessageState, frozenset[MessageState]] = {
@@ -79,8 +79,8 @@ MOVES: Mapping[MessageState, frozenset[MessageState]] = {
             MessageState.SUBMITTING,
             MessageState.SUPPRESSED,
             MessageState.CANCELLED,
-            # An earlier hand-off has arrived after all: whole, or in part and then it stays failed,
-            # or unknown if it was in doubt.
+            # A late receipt says that an earlier hand-off arrived. All parts: `delivered`. Some
+            # parts: the state in which that hand-off ended, or `unknown` if it was `uncertain`.
             MessageState.DELIVERED,
             MessageState.UNDELIVERED,
             MessageState.EXPIRED,
@@ -100,13 +100,13 @@ MOVES: Mapping[MessageState, frozenset[MessageState]] = {
     MessageState.SUBMITTED: RESULTS,
     MessageState.UNCERTAIN: RESULTS
     | {MessageState.SUBMITTED, MessageState.QUEUED, MessageState.CANCELLED},
-    MessageState.UNKNOWN: RESULTS - {MessageState.UNKNOWN},  # 72 h of silence yields to a receipt
+    MessageState.UNKNOWN: RESULTS - {MessageState.UNKNOWN},  # a later receipt replaces it
     MessageState.DELIVERED: frozenset(),
-    # A failure may be followed by another hand-off: once on another lane, if another network serves
-    # the number, and once later, if its reason may have passed by then.
+    # A failed text may be queued again: once on another channel, if another network serves the
+    # number, and once for a later time, if the reason is a passing one.
     MessageState.UNDELIVERED: frozenset({MessageState.QUEUED}),
     MessageState.EXPIRED: frozenset({MessageState.QUEUED}),
-    MessageState.REJECTED: frozenset({MessageState.QUEUED}),  # the same, refused at the submit
+    MessageState.REJECTED: frozenset({MessageState.QUEUED}),  # the same: refused at the submit
     MessageState.SUPPRESSED: frozenset(),
     MessageState.CANCELLED: frozenset(),
 }
@@ -124,10 +124,11 @@ class RunState(StrEnum):
 
 OPEN_RUNS = frozenset({RunState.EXPANDING, RunState.RUNNING, RunState.PAUSED})
 WRITTEN_RUNS = frozenset({RunState.RUNNING, RunState.PAUSED})
-"""Open, with a ledger."""
+"""Open runs whose ledger is written."""
 
 UNCANCELLED_RUNS = WRITTEN_RUNS | {RunState.SENT}
-"""With a ledger of which a message may still leave, by itself or once it is put back."""
+"""Runs whose ledger is written and from which a message may still leave: it is queued, or it may be
+queued again."""
 
 ENDED_RUNS = frozenset({RunState.SENT, RunState.CANCELLED})
 
@@ -135,7 +136,8 @@ RUN_MOVES: Mapping[RunState, frozenset[RunState]] = {
     RunState.EXPANDING: frozenset({RunState.RUNNING, RunState.PAUSED, RunState.CANCELLED}),
     RunState.RUNNING: frozenset({RunState.PAUSED, RunState.SENT, RunState.CANCELLED}),
     RunState.PAUSED: frozenset({RunState.RUNNING, RunState.CANCELLED}),
-    # Open again when a message comes back into its queue; a direct one may be cancelled even so.
+    # A sent run opens again when one of its messages is queued again. A direct run that is sent
+    # may still be cancelled.
     RunState.SENT: frozenset({RunState.RUNNING, RunState.PAUSED, RunState.CANCELLED}),
     RunState.CANCELLED: frozenset(),
 }
@@ -145,20 +147,21 @@ FREE_SLICE = "{0}.done_at IS NULL AND {0}.epoch IS NULL"
 """SQL: the slice {0} is open, and no connection holds it (`slot` and `epoch` are set together)."""
 
 IDLE_SLICE = "{0}.epoch IS NULL AND ({0}.done_at IS NOT NULL OR {0}.not_before > {1})"
-"""SQL: no connection holds the slice {0}, and none would take it at the instant {1}: it is done, or
-waits for later. One that is held is left alone: whoever lets go of it finds what is in it."""
+"""SQL: no connection holds the slice {0}, and none would take it at the instant {1}, since it is
+done or must wait. A held slice does not match: its connection looks for queued messages when it
+lets go of the slice."""
 
 REOPENED_SLICE = "done_at = NULL, not_before = NULL"
 """SQL, after SET: an idle slice is open again, and may be taken at once."""
 
 
 class IllegalMove(ValueError):
-    """A statement would move rows along no arrow of their table."""
+    """A statement would make a move that the table of its states does not allow."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateMove:
-    """What a statement does to the rows that it finds in one of `sources`: they get one of `to`."""
+    """A change of state that a statement makes: from one of `sources` to one of `to`."""
 
     to: frozenset[StrEnum]
     sources: frozenset[StrEnum]
@@ -178,11 +181,12 @@ _TABLES: Mapping[type[StrEnum], Mapping[Any, frozenset[Any]]] = {
 def moving(*to: StrEnum, only: Collection[StrEnum] = ()) -> StateMove:
     """A statement's move to one of these states, of messages or of runs.
 
-    It moves rows from every state that the table lets go to all of `to`; with `only`, from these.
-    A row may also keep a state that is among `to`.
+    only: the states that the rows come from; empty: every state from which the table allows all of
+    `to`. A state may be in both `only` and `to`: such a row may keep its state.
 
     Raises:
-        IllegalMove: one of `only` may not go to one of `to`, or nothing may.
+        IllegalMove: the table does not allow a move from `only` to `to`, or no state allows all of
+            `to`.
     """
     table = _TABLES[type(to[0])]
     sources = frozenset(only) or frozenset(s for s, after in table.items() if after.issuperset(to))

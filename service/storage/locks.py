@@ -1,16 +1,17 @@
-"""The advisory locks: each key once, and the one order in which they are taken.
+"""The advisory locks: their keys, and the order in which a transaction takes them.
 
-Every lock here lasts to the end of the transaction, but for the two at the bottom, which belong to
-a session. A lock is taken in a statement of its own, so that the next statement's snapshot is
-younger than the lock. The keys stay what they are: processes of another version of this program may
-run beside this one, and must lock the same.
+A lock is held until the transaction ends, except the two at the end of this module, which belong
+to a session. A lock is taken in a statement of its own, so that the snapshot of the next statement
+is younger than the lock. Do not change a key: processes of another version of this program may run
+at the same time, and must take the same locks.
 
-The one order. A transaction that takes several takes them from the top to the bottom of this list:
+The order. A transaction that takes several locks takes them in the order of this list:
 
 1.  an Idempotency-Key (tried), then the address that is edited: the API takes both first;
-2.  the one worker of a kind at a time: expansion of a run, failover of a channel, health of
-    channels, texts from handsets, replies, the sealer (all tried), the folders of receipts (tried
-    by a folder; by whoever decides on uncertain texts waited for, in the order of the channels);
+2.  the locks that one worker at a time has: expansion of a run, failover of a channel, health of
+    channels, texts from handsets, replies, the sealer (workers only try these; a decision on held
+    opt-outs waits for the one of texts from handsets), and the fold of a channel's receipts (a
+    fold tries it; a decision on uncertain texts waits for it, in the order of the channels);
 3.  a department's contacts, then erasures: an import takes the first alone and the second shared;
 4.  entries of suppressions;
 5.  the rows of campaigns, then those of runs without a campaign (row locks, `FOR … UPDATE`);
@@ -20,18 +21,20 @@ The one order. A transaction that takes several takes them from the top to the b
 9.  suppressions;
 10. a connection of a channel.
 
-A mark takes 6, 7, 9 and 10, all shared; whoever must know that nothing is half-marked takes one of
-them alone. Whoever finishes slices takes 7 shared and 8 alone, whoever puts messages back takes 5,
-7 and 8 shared.
+A mark takes 6, 7, 9 and 10, all shared. A transaction that must wait until no mark is under way
+takes one of them alone. A transaction that finishes slices takes 7 shared and 8 alone; one that
+puts messages back takes the rows of 5, then 7 and 8 shared.
 
-Two places depart from it. Who records results has 10 shared before 5, 7 and 8: whoever has 10 alone
-waits for none of them. Who gives unsent messages back takes 6 shared after 5, 7 and 8: against
-somebody who has 6 alone and changes direct runs (lifting a stop, a restored database) PostgreSQL
-may find a deadlock, and the loser's transaction is run again.
+Two transactions depart from this order. The one that records results takes 10 shared before 5, 7
+and 8; a transaction that has 10 alone waits for none of those. The one that gives unsent messages
+back takes 6 shared after 5, 7 and 8. It may deadlock with a transaction that has 6 alone and
+changes direct runs (lifting a stop, a restored database); PostgreSQL then aborts one of the two,
+and that one is run again.
 
-Taken with no other lock of this module but those of 1: runs that follow a run, areas, segments,
-extensions, signatures, the county's settings, the rules of texts, look-ups, names of departments.
-Administrators come before logins, where both are taken (`tocsin init`).
+These locks are taken with no other lock of this module except those of 1: areas, segments,
+extensions, signatures, the county's settings, the lint policy, look-ups, names of departments. The
+lock of the runs that follow a run is taken by an expansion, after its lock of 2. Administrators
+come before logins, where both are taken (`tocsin init`).
 
 Two more keys stand in functions of the database, where a trigger takes them: `direct <sender>`
 (direct sends of a sender, counted one after another; after all others) and `department tree`
@@ -61,8 +64,8 @@ RUN_ALONE = f"pg_advisory_xact_lock({_RUN.format('id')})"
 """Part of a statement over runs: the lock of the run `id`, alone. Order them by `id`."""
 
 TRY_IDEMPOTENCY = "pg_try_advisory_xact_lock(hashtextextended({}, 0))"
-"""Part of a statement: whether the Idempotency-Key of a caller, in this parameter as `idempotency
-<caller> <key>`, is ours now."""
+"""Part of a statement: takes the lock of a caller's Idempotency-Key if it is free, and gives
+whether it did. The parameter has the form `idempotency <caller> <key>`."""
 
 
 async def _alone(conn: Connection, key: str, **values: Any) -> None:
@@ -87,14 +90,14 @@ async def lock_edit(conn: Connection, path: str) -> None:
 
 
 async def lock_expansion(conn: Connection, run_id: UUID) -> bool:
-    """Become the one who writes a run's ledger; False if somebody is."""
+    """Become the one writer of a run's ledger; False if somebody else is writing it."""
     return await _tried(
         conn, "hashtextextended('expand ' || :run_id::uuid::text, 0)", run_id=run_id
     )
 
 
 async def lock_failover(conn: Connection, channel_id: int) -> bool:
-    """Become the one who moves texts from this channel to others; False if somebody is."""
+    """Take the lock for moving texts from this channel to others; False if it is taken."""
     return await _tried(conn, "hashtextextended('shift', :channel_id::int)", channel_id=channel_id)
 
 
@@ -109,8 +112,8 @@ async def lock_reader(conn: Connection) -> bool:
 
 
 async def wait_for_reader(conn: Connection) -> None:
-    """Wait until no text is being read, and let none be read: what is decided of a hold is decided
-    of all that was put into it.
+    """Wait until no text from a handset is being read, and keep others from reading any: a decision
+    on a hold of opt-outs must cover every text that was put into the hold.
     """
     await _alone(conn, _INBOUND)
 
@@ -126,12 +129,12 @@ async def try_lock_sealing(conn: Connection) -> bool:
 
 
 async def lock_fold(conn: Connection, channel_id: int) -> bool:
-    """Become the one who folds a channel's receipts into the ledger; False if somebody is."""
+    """Take the lock for folding a channel's receipts into the ledger; False if it is taken."""
     return await _tried(conn, _FOLD, channel_id=channel_id)
 
 
 async def lock_folds(conn: Connection, channels: Collection[int]) -> None:
-    """Wait until nobody folds receipts of these channels, and keep it so."""
+    """Wait until nobody folds receipts of these channels, and keep others from folding them."""
     for channel_id in sorted(set(channels)):
         await _alone(conn, _FOLD, channel_id=channel_id)
 
@@ -150,12 +153,12 @@ async def lock_contacts(conn: Connection, department_id: UUID) -> None:
 
 
 async def try_lock_contacts(conn: Connection, department_id: UUID) -> bool:
-    """The same without waiting; whether it is ours."""
+    """As `lock_contacts`, but without waiting; returns whether the lock was free."""
     return await _tried(conn, _CONTACTS, department_id=department_id)
 
 
 async def hold_off_erasures(conn: Connection) -> None:
-    """Make an erasure wait for the commit of an import, or let the import see the erasure."""
+    """Make a later erasure wait until this import commits; an earlier one is seen by the import."""
     await _shared(conn, _ERASURES)
 
 
@@ -202,7 +205,7 @@ async def lock_for_mark(
 
 
 async def lock_marks_out(conn: Connection) -> None:
-    """Wait until no mark is half-way, and let none begin.
+    """Wait until no mark is under way, and keep new ones from beginning.
 
     It is taken before a stop is written, so that whoever marks next sees the stop (invariant I7).
     """
@@ -210,8 +213,8 @@ async def lock_marks_out(conn: Connection) -> None:
 
 
 async def lock_run(conn: Connection, run_id: UUID) -> None:
-    """Wait until nothing of a run is half-marked, and let none of it be marked, moved to another
-    channel or given back (invariant I7).
+    """Wait until no mark of a run is under way, and keep its messages from being marked, moved to
+    another channel or given back (invariant I7).
     """
     await _alone(conn, _RUN.format(":run_id::uuid"), run_id=run_id)
 
@@ -242,9 +245,9 @@ async def share_runs(conn: Connection, runs: Collection[UUID]) -> None:
 async def lock_put_back(conn: Connection, runs: Collection[UUID]) -> None:
     """Keep the slices of these runs from being finished, while messages are put back into them.
 
-    Shared, and after the runs' own locks. Whoever finishes a slice holds it alone: in a slice that
-    is done nothing may be queued. A mark does not need it, for it only takes messages out of the
-    queue.
+    The locks are taken shared, after the runs' own locks. A transaction that finishes a slice takes
+    them alone, since a finished slice must have no queued message. A mark does not need them, since
+    it only takes messages out of the queue.
     """
     await sql.execute(
         conn,
@@ -257,13 +260,13 @@ async def lock_put_back(conn: Connection, runs: Collection[UUID]) -> None:
 
 
 async def lock_to_finish(conn: Connection, runs: Sequence[UUID]) -> None:
-    """The locks of finishing slices: the runs' own shared, then putting back into them alone. All
-    of the runs' own before any other, for whoever holds the lock of putting back must not wait for
-    a run's own.
+    """Take the locks for finishing slices: first each run's own lock, shared, then each run's
+    put-back lock, alone. All of the runs' own locks come first, since a transaction that has a
+    put-back lock must not wait for a run's own lock.
 
-    Shared, a run's own keeps pauses, cancels and failovers away. A mark, which has it shared as
-    well, is not waited for: a message that is being marked is `queued` here, and then the slice is
-    not done, which is as true of a marked one.
+    A run's own lock, taken shared, keeps pauses, cancels and failovers away. It does not wait for a
+    mark, which takes the lock shared as well. A message that is being marked still reads as
+    `queued` here, so its slice is not done; the slice is not done either once it is `submitting`.
     """
     await sql.execute(
         conn,
@@ -280,16 +283,16 @@ async def lock_to_finish(conn: Connection, runs: Sequence[UUID]) -> None:
 
 
 async def lock_suppressions(conn: Connection) -> None:
-    """Wait for every hand-off that is being marked; the next one sees what is inserted now.
+    """Wait for every mark that is under way; later marks see what this transaction inserts.
 
-    The hand-off holds this lock shared while it marks messages as leaving (invariant I7).
+    A mark holds this lock shared (invariant I7).
     """
     await _alone(conn, _SUPPRESSIONS)
 
 
 async def lock_connection(conn: Connection, channel_id: int, slot: int) -> None:
-    """Wait until nothing is half-marked or half-recorded on a connection of a channel, and let it
-    change hands.
+    """Wait until no mark and no recording of results is under way on a connection of a channel, so
+    that its lease can change hands.
     """
     await _alone(conn, _CONNECTION.format(":channel_id", ":slot"), channel_id=channel_id, slot=slot)
 
@@ -305,7 +308,7 @@ async def share_connection(conn: Connection, channel_id: int, slot: int) -> None
 
 
 async def lock_followers(conn: Connection, run_id: UUID) -> None:
-    """Keep everybody else from writing a ledger that follows a run."""
+    """Keep everybody else from writing the ledger of a run that follows this run."""
     await _alone(conn, "hashtextextended('follow ' || :run_id::uuid::text, 0)", run_id=run_id)
 
 
@@ -323,9 +326,9 @@ async def lock_segments(conn: Connection, department_id: UUID) -> None:
 
 
 async def lock_extensions(conn: Connection) -> None:
-    """Let nobody else fit channels and extensions to each other.
+    """Keep others from changing channels or departments' extensions, which must fit each other.
 
-    Of two who change one of each, the second sees what the first did.
+    If one transaction changes a channel and another an extension, the second sees the first.
     """
     await _alone(conn, "hashtextextended('extensions', 0)")
 
@@ -346,7 +349,7 @@ async def lock_lint_changes(conn: Connection) -> None:
 
 
 async def lock_lookups(conn: Connection, user_id: UUID) -> None:
-    """Count one person's look-ups one after another."""
+    """Keep others from counting this person's look-ups, so that they are counted one by one."""
     await _alone(conn, "hashtextextended(:name, 0)", name=f"lookups:{user_id}")
 
 
@@ -369,8 +372,8 @@ async def lock_logins(conn: Connection) -> None:
 
 
 async def try_lock_keys(conn: Connection) -> bool:
-    """Let nobody else change the master keys for as long as the connection lives, if nobody
-    does.
+    """Try to keep others from changing the master keys while this connection lives; False if
+    somebody else has the lock.
     """
     locked: bool = await conn.fetchval(
         "SELECT pg_try_advisory_lock(hashtextextended('master_keys', 0))"

@@ -28,22 +28,24 @@ _RESERVED = frozenset({"call", "visit", "body", "query", "file", "listed", "retu
 class Op:
     """A row of the route table.
 
-    right: what the caller must be allowed to do; None: whoever is known may, about themselves.
+    right: the right that the caller needs; None: every known caller may call it, about themselves.
     status: of a success.
     media: of the answer, where it is a file.
     errors: statuses of refusals that do not follow from the signature.
-    changes: whether it changes or reveals something although, or unless, the method says so.
-    test_keys: whether it is for trial and test keys, too, although it changes something: nobody
-        else feels it.
-    scoped_keys: whether it is for keys with limits of area or roster, too: it keeps to them.
-    logged_in: whether it takes a person who has logged in, and is for no key.
-    replayable: whether the answer to a POST is stored for whoever asks again under the same
-        Idempotency-Key; not one that shows a secret, or a person in full. It is done once even so.
-    full_replace: whether a PUT sets, and answers, just what the GET of its address shows.
+    changes: whether it changes or reveals something; None: the method decides (see `audited`).
+    test_keys: whether trial and test keys may call it although it changes something, since nobody
+        else notices the change.
+    scoped_keys: whether keys with limits of area or roster may call it, since it keeps to them.
+    logged_in: whether only a person who has logged in may call it, and no key.
+    replayable: whether the answer to a POST is stored, and given again to a request with the same
+        Idempotency-Key. False for an answer that shows a secret, or a person in full; the POST is
+        done only once all the same.
+    full_replace: whether a PUT sets, and answers, exactly what the GET of its address shows.
     seconds: how long each of its statements may take.
-    heavy: whether it counts, lists, checks or makes a file of much, so that a caller has few of
-        them at once (`admission`).
-    reads: reads the file into what the handler takes as `listed`, before there is a connection.
+    heavy: whether it counts, lists, checks or exports many rows; one caller may run only a few of
+        these at once (`admission`).
+    reads: reads the uploaded file before a database connection is taken; the handler gets the
+        result as `listed`.
     guard: refuses arguments that the caller may not touch, in the transaction, before the handler.
     """
 
@@ -99,7 +101,7 @@ class Op:
 
     @cached_property
     def out(self) -> type[BaseModel] | type[Download] | None:
-        """The model of the answer; None: there is nothing to say."""
+        """The model of the answer; None: the answer has no body."""
         answer = self.hints["return"]
         if get_origin(answer) is Later:
             answer = get_args(answer)[0]
@@ -109,7 +111,7 @@ class Op:
     def audited(self) -> bool:
         """Whether the audit trail gets an entry: for all but GET, and for files given out."""
         if self.is_open:
-            return False  # who it was is known at its end only: it writes its own entry
+            return False  # the caller is known only at the end: the handler writes the entry
         if self.changes is not None:
             return self.changes
         return self.method != "GET" or self.out is Download
@@ -121,20 +123,20 @@ class Op:
 
     @cached_property
     def is_bounded(self) -> bool:
-        """Whether the server ends its statements: those of reads, and of what may take long. For
-        the rest the time limit on this side will do, and costs nothing.
+        """Whether PostgreSQL limits the time of its statements: for reads, and for operations that
+        may take long. For the rest the client's own time limit is enough, and needs no statement.
         """
         return self.is_read or self.heavy or self.seconds > HOT_SECONDS
 
     @cached_property
     def is_open(self) -> bool:
-        """Whether it is for those who are not known yet."""
+        """Whether it is for callers that have not logged in and give no key."""
         return "visit" in self.hints
 
     @cached_property
     def is_once(self) -> bool:
-        """Whether an Idempotency-Key makes it happen once: a POST, but for a file, for what is
-        asked of somebody outside, and for who is not known yet.
+        """Whether an Idempotency-Key makes it happen once: every POST, except one that answers with
+        a file, asks another service (`Later`), or is for callers that are not known yet.
         """
         outside = get_origin(self.hints["return"]) is Later
         return self.method == "POST" and not (self.is_open or outside or self.out is Download)
@@ -146,15 +148,17 @@ class Op:
 
     @property
     def takes_scoped_keys(self) -> bool:
-        """Whether keys with limits of area or roster may: where it keeps to them, and counts."""
+        """Whether keys with limits of area or roster may call it: those that keep to the limits,
+        and reports, which only count.
+        """
         return self.scoped_keys or (self.method == "GET" and self.right is Right.REPORTS)
 
     def need_key(self, key: Key | None) -> None:
-        """Refuse a key that is made for less than this.
+        """Refuse a key that may not call this operation.
 
         Raises:
-            Forbidden: it is a trial or test key, or one with limits to which this does not keep;
-                or this is for no key at all.
+            Forbidden: it is a trial or test key, or has limits to which the operation does not
+                keep; or no key may call the operation.
         """
         if key is None:
             return
@@ -194,7 +198,7 @@ class Op:
         if self.parameters:
             found.add(404)
         if self.method == "POST":
-            found |= {400, 409}  # its Idempotency-Key is no key, or is at work
+            found |= {400, 409}  # its Idempotency-Key is malformed, or in use
         if self.edits:
             found.add(412)
         if self.out is Download:

@@ -39,7 +39,8 @@ CHUNK_OCTETS = 262_144
 ATTEMPTS = 10
 MOST_WAITING_FILES = 100
 MOST_WAITING_OCTETS = 1024 * 1024 * 1024
-"""Files of one department that wait to be read, and their octets: they lie in the database."""
+"""The most files of one department that may wait to be read, and their octets; the database stores
+them meanwhile."""
 LONGEST_ROSTER_NAME = 100
 LONGEST_FILE_NAME = 255
 _CHUNK = "import_chunk"
@@ -141,10 +142,11 @@ def _too_large(limit: int) -> Invalid:
 
 
 async def _need_room(conn: Connection, department_id: UUID, largest: int, coming: int) -> None:
-    """Refuse a file if too much of the department's waits.
+    """Refuse a file if too many of the department's files or octets wait to be read.
 
-    largest: the octets of the largest file that is taken. coming: files beside those that wait; 0:
-    the last look, after which nobody else adds one before this transaction ends.
+    largest: the most octets that one file may have. coming: how many files are to be added; 0: the
+    file is added, and this last check takes a lock, so that nobody else adds a file before this
+    transaction ends.
     """
     if not coming:
         await store.lock_waiting(conn, department_id)
@@ -166,12 +168,13 @@ async def run_import(
     now: datetime,
     progress: Progress = unwatched,
 ) -> bool:
-    """Read a waiting file into contacts; whether this call did it.
+    """Read a waiting file into contacts; returns whether this call ended the import.
 
     Harmless to repeat: an import that is done, or in another worker's hands, is left alone. An
     error of the file ends the import as `failed`; any other error leaves it waiting as it was,
     until the attempts are used up. A worker that dies or stands still loses its session, and with
-    it the lock and all that it wrote. Call it outside a transaction, so that attempts count.
+    it the lock and all that it wrote. Call it outside a transaction: an attempt
+    counts even if the reading fails.
     """
     attempt = await store.begin_attempt(conn, import_id)
     if attempt == 0:
@@ -204,7 +207,7 @@ async def _read(
 ) -> tuple[str, ReportTable]:
     rules = Rules(await area_store.read_area_tree(conn), await current_prefixes(conn))
     try:
-        # In a transaction of its own, a file found unreadable half-way leaves nothing.
+        # In a transaction of its own: a file that proves unreadable half-way must leave no rows.
         async with conn.transaction(), _waiting_file(conn, keyring, claimed.id) as spool:
             with await asyncio.to_thread(_open, spool, claimed, rules) as reading:
                 return "done", await load(conn, keyring, claimed, reading, now, progress)

@@ -1,24 +1,25 @@
-"""The rule of exclusion: who of those whom a text is for is left out, and why, in SQL.
+"""The rule of exclusion in SQL: which people of a text's audience are left out, and why.
 
-The rule of the ledger (`dispatch.expansion`), of a direct send, of the preview of a campaign or of
-a segment, of the count at a submission and of the forecast. So the number that is shown before is
-the number that is sent. Each person has one reason, the first of these that holds:
+The ledger (`dispatch.expansion`), a direct send, the preview of a campaign or a segment, the count
+at a submission and the forecast all use it. So the number in a preview is the number that is sent.
+A person who is left out has one reason, the first of these that applies:
 
 1. the department may send this to nobody: `class_not_allowed`, `signature_of_another`
-2. whoever follows a run is gone: `erased`, `not_kept`, `no_longer_listed`
+2. a run that follows another one no longer has the person: `erased`, `not_kept`, `no_longer_listed`
 3. `age_unclear`: the rule asks for an age, and the person's band does not say
 4. `not_a_guest`: a trial key writes to the guests of its department alone
 5. `outside_area`: the person lives outside the department's area; unknown is not outside
-6. `outside_key`: of a direct send, whose key is kept to other areas or rosters; never stored
-7. a suppression: `complaint`, `dead_number`, `opted_out`, `protected`, the first by its name
+6. `outside_key`: the key of a direct send is limited to other areas or rosters; never stored
+7. a suppression: `complaint`, `dead_number`, `opted_out`, `protected`; the alphabetically first one
 8. no channel takes the number: `no_route`; `synthetic_range` and `not_synthetic` where only one of
    the other kind would (invariant I12)
-9. the text needs what the person has not: `no_name`, `no_area`
-10. the caps leave no room until the text is of no use any more: `same_text`, `capped`
+9. the text has a variable for which the contact has no value: `no_name`, `no_area`
+10. the caps leave no room, and the text may not wait, has no end of validity, or is over before
+    there is room: `same_text`, `capped`
 
-Whoever asks says what is known of the text and of its way (`ExclusionTerms`). What is not known
-leaves nobody out: a segment has no text, so nobody lacks a name for it. A direct send names its
-people, and asks the same reasons in the same order of those whom it names (`first_reason`).
+The caller says in `ExclusionTerms` what is known of the text and its channels. What is not known
+leaves nobody out: a segment has no text, so nobody is left out for lack of a name. A direct send
+lists its recipients, and checks them for the same reasons in the same order (`first_reason`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -44,7 +45,7 @@ from service.storage import sql
 from service.storage.postgres import Connection
 
 BARRED, GONE = "barred", "gone"
-"""No reasons, but expressions that say one, or null."""
+"""Placeholders in the order of reasons: the SQL expression of each gives a reason, or null."""
 
 BEFORE_STOPS = (
     *(BARRED, GONE, Reason.AGE_UNCLEAR),
@@ -84,8 +85,8 @@ def first_reason(order: Sequence[str], found: Mapping[str, str]) -> str:
 
 
 def outside_area(own: str, area: str, is_within: str) -> str:
-    """SQL: whether somebody lives outside the area `own` that a department may send to. Where
-    somebody lives may be unknown, and is no reason to leave them out.
+    """SQL: whether a person lives outside the area `own` that a department may send to. A person
+    whose area is not known does not count as outside.
     """
     return f"{own} IS NOT NULL AND {area} IS NOT NULL AND NOT {is_within}"
 
@@ -106,10 +107,10 @@ def wrong_way(fits: str, other: str, synthetic: str) -> dict[str, str]:
 class CapTerms:
     """What the caps ask of a text.
 
-    text: as it was approved, before its variables are filled; None: it is not known, and nobody
-    had the same. over_cap: what becomes of a text that a cap stops: defer, stop; send: it has
-    none. valid_until: when it is of no use any more; None: nobody has said. leaves_at: the first
-    instant at which it may leave.
+    text: as it was approved, before its variables are filled; None: it is not known, and the cap on
+    repeats stops nobody. over_cap: what becomes of a text that a cap stops: defer or stop; send:
+    the caps do not apply. valid_until: the end of its validity; None: there is none. leaves_at: the
+    first instant at which it may leave.
     """
 
     text: str | None
@@ -120,12 +121,12 @@ class CapTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExclusionTerms:
-    """What is known of a text and its way, by which people are left out.
+    """What is known of a text and its channels; it decides which people are left out.
 
-    routes: the channel for each carrier's numbers; None: which channels it may take is not known.
-    needs: what the text's variables take from a contact. at: when suppressions must hold. trial:
-    it reaches guests alone. barred: a reason that leaves everybody out. caps: None: they are not
-    asked.
+    routes: the channel for each carrier's numbers; None: the channels are not known. needs: the
+    contact's facts that the text's variables use. at: the instant at which a suppression must be in
+    force. trial: whether it goes to guests only. barred: a reason that leaves everybody out; None:
+    there is none. caps: None: the caps are not checked.
     """
 
     department_id: UUID
@@ -231,7 +232,7 @@ _ROUTES = """routes AS (
 
 
 def _caps() -> tuple[str, str]:
-    """The table of the caps in force, and the join that says as `f.cap` who has had enough."""
+    """The CTE of the caps in force, and the join whose `f.cap` is the reason that a cap gives."""
     caps = f"""cap AS MATERIALIZED (
             SELECT cap.*, hashtextextended(:text::text, 0) AS text
             FROM (SELECT :message_class::text AS class, :over_cap::text AS over_cap) r,

@@ -1,10 +1,11 @@
-"""Firing: what is due makes its run, once; what comes too late follows the plan.
+"""Firing: a fire that is due makes one run; the plan says what happens to a fire that is too late.
 
-A fire that is held waits by itself for a person (`hold`), and makes its run when it is released.
+A held fire waits for a person, apart from the campaign's other fires (`hold`), and makes its run
+when it is released.
 
-Each fire is recorded under its planned instant, fired or skipped, in the transaction that moves the
-campaign on; so an outage, a clock that jumps and any number of schedulers lose none and repeat
-none. Of several that an outage made late, the last stands for all.
+Each fire is recorded under its planned instant, as fired or skipped, in the transaction that sets
+the campaign's next fire. So an outage, a clock that jumps or several schedulers neither lose a fire
+nor repeat one. Of several fires that an outage made late, only the last takes place.
 """
 
 import logging
@@ -33,15 +34,15 @@ from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transactio
 DRIFT = 0.2
 """By what share the number of people may differ at the fire, unless it is set otherwise."""
 EXCHANGED = 0.1
-"""What share of the people of a fire may be others than those of the approval, likewise."""
+"""The share of a fire's people who may be absent from the approved target, unless set otherwise."""
 DRIFTED = "the rule means another number of people than was approved"
 
 log = logging.getLogger(__name__)
 
 
 class DriftLimits(NamedTuple):
-    """How far the people of a fire may differ from those of the approval, as shares: in number, and
-    by being others.
+    """How far a fire may differ from its approval, as shares. drift: in the number of people.
+    exchanged: in people who were not in the approved target.
     """
 
     drift: float = DRIFT
@@ -55,12 +56,12 @@ async def fire_due(pool: Pool, now: datetime, *, limits: DriftLimits = LIMITS) -
     """Fire every campaign and every step of a sequence whose time has come, and every fire that a
     person let go; returns the runs, which are to be expanded.
 
-    limits: one whose rule now means another number of people, by more than this share of the
-    number that was approved, waits for a new approval instead; and a fire of whose people a larger
-    share than that were not in the approved target waits for a person who may approve.
+    limits: if the number of people differs from the approved number by more than the share `drift`,
+    the campaign waits for a new approval instead. If more than the share `exchanged` of the people
+    were not in the approved target, the fire waits for a person who may approve.
 
-    Each campaign is one transaction, and its trouble holds up no other; whoever is concerned is
-    told of it. Any number of schedulers may do this at once: a fire has one run.
+    Each campaign has a transaction of its own, so an error in one does not stop the others; it
+    raises an alarm. Any number of schedulers may do this at the same time: a fire has one run.
     """
     async with pool.acquire() as conn:
         due = await store.due_campaigns(conn, now)
@@ -79,7 +80,7 @@ async def fire_due(pool: Pool, now: datetime, *, limits: DriftLimits = LIMITS) -
 
 
 async def _note_trouble(pool: Pool, campaign_id: UUID, now: datetime) -> None:
-    """A campaign that cannot fire is an alarm, not only a line in the log."""
+    """Note that a campaign does not fire although it should, which raises an alarm."""
     async with transaction(pool) as conn:
         await fire_store.set_silent(conn, campaign_id, now)
 
@@ -104,7 +105,7 @@ async def _fire_released(pool: Pool, now: datetime, limits: DriftLimits) -> list
 async def _fire_one_released(
     conn: Connection, campaign_id: UUID, planned_at: datetime, now: datetime, limits: DriftLimits
 ) -> UUID | None:
-    """Fire what a person let go; the release made a new time of it."""
+    """Make the run of a fire that a person released; it takes place now, not at its own time."""
     campaign = await store.lock_sending_campaign(conn, campaign_id)
     found = await fire_store.released_fire(conn, campaign_id, planned_at)
     if campaign is None or found is None:
@@ -156,7 +157,7 @@ async def _fire_planned(
     if why is not None:
         await hold_fire(conn, campaign, what.fire, what, why, now)
         return None
-    # A person who released it made a new time of it.
+    # A release sets `next_fire_at`; the fire is late only by the time that has passed since.
     fire, fire_at = what.fire, max(what.fire.at, campaign.next_fire_at or now)
     if now - fire_at > LATE:
         if await _too_late(conn, campaign, what, fire, now):
@@ -178,8 +179,9 @@ async def _has_other_people(
     limits: DriftLimits,
     now: datetime,
 ) -> bool:
-    """Whether a fire does not take place because its people are not those of the approval: if they
-    differ in number the campaign needs a new approval, if they are others the fire is held.
+    """Whether the fire does not take place because its people differ too much from the approval. If
+    their number differs, the campaign needs a new approval; if too many of them were not in the
+    approved target, the fire is held.
     """
     if await reopen_if_drifted(conn, campaign, content, limits.drift, now):
         await _skip_drifted(conn, campaign, fire, now)
@@ -207,7 +209,7 @@ async def _make_run(
     fire_at: datetime,
     now: datetime,
 ) -> UUID | None:
-    """The run of a fire, and what is to follow it; None: another one has this instant."""
+    """Make the run of a fire, and plan its later texts; None: there is a run of this instant."""
     valid_until = validity_end(campaign.plan.schedule, content.terms, county, now)
     corrects = campaign.plan.corrects
     follow = Follow(corrects, "correction") if corrects is not None else NO_FOLLOW
@@ -230,14 +232,14 @@ async def _make_run(
 
 
 async def _skip_drifted(conn: Connection, campaign: Campaign, fire: Fire, now: datetime) -> None:
-    """A fire of a plan that recurs is over; any other waits for its approval."""
+    """Record the fire as skipped if its plan recurs; any other fire waits for the new approval."""
     if campaign.plan.schedule.kind == "recurring":
         missed = fire._replace(note=DRIFTED, code=Why.DRIFTED)
         await fire_store.insert_skipped(conn, campaign.id, [missed], now)
 
 
 async def _text_no(conn: Connection, campaign: Campaign) -> int:
-    """The text whose turn it is; a sequence begins with its first."""
+    """The number of the text whose turn it is; a sequence begins with its first text."""
     if not campaign.plan.more_texts or campaign.plan.is_sequence:
         return 1
     last = await run_store.last_text(conn, campaign.id)
@@ -247,7 +249,7 @@ async def _text_no(conn: Connection, campaign: Campaign) -> int:
 async def _too_late(
     conn: Connection, campaign: Campaign, what: Turn, fire: Fire, now: datetime
 ) -> bool:
-    """Do with a late fire as the plan says; False: it takes place all the same."""
+    """Hold or skip a late fire if the plan says so; False: the plan lets it take place late."""
     if campaign.plan.schedule.late == "hold":
         await hold_fire(conn, campaign, fire, what, TOO_LATE, now)
     elif campaign.plan.schedule.late == "skip":
@@ -271,7 +273,7 @@ async def _skip(conn: Connection, campaign: Campaign, what: Turn, by: By) -> Non
 
 
 async def arm_again(conn: Connection, now: datetime) -> int:
-    """Wait for each campaign's next fire by the calendar as it is now; returns how many moved.
+    """Set each campaign's next fire by the calendar as it is now; returns how many changed.
 
     What is due already is left to `fire_due`, which looks at the calendar itself.
     """

@@ -25,7 +25,7 @@ class Obstacle(NamedTuple):
     sentence: str
 
     def by(self, now: datetime) -> By:
-        """The clock, as what moves a campaign for this reason."""
+        """The author of a change that the scheduler makes for this reason: no person."""
         return By(None, self.sentence, now, self.code)
 
 

@@ -1,9 +1,10 @@
 """Which channel carries which number, and why (pure).
 
-The carrier that serves the number decides. Its own lanes come first: a carrier sends to its own
-subscribers. Then lanes that take other networks' numbers too, as a fallback. A hold passes, so a
-held lane stays in the choice, but behind its equals that are not held. A lane whose breaker is not
-closed does not work, for all that is known; it comes behind all others, fallbacks too.
+The carrier that serves the number decides. The carrier's own channels come first, since a carrier
+sends to its own subscribers. Channels that take other networks' numbers too come next, as a
+fallback. A hold passes, so a held channel may still be chosen, after its equals that are not held.
+A channel whose breaker is not closed probably does not work; it comes after all others, fallbacks
+included.
 
 A carrier's subscriber base (`base`: whose) goes over this carrier's own gateways alone, and to its
 own network alone: the carrier has these numbers for its own duty (Anti-Telecom and Online Fraud
@@ -209,11 +210,11 @@ def second(
     known: str | None,
     chosen: Collection[int] | None,
 ) -> RoutableChannel | None:
-    """The lane for a text whose first lane says that the number is of another network.
+    """The channel for a text whose first channel says that the number is of another network.
 
-    `known`: the carrier that an override names. Its lanes come first if the first lane is not one
-    of them; then those that take all networks; then those of carriers that the first lane does not
-    serve, of which one may be right. None: there is no other lane.
+    `known`: the carrier that an override names. Its channels come first, if the first channel is
+    not one of them; then those that take all networks; then those of carriers that the first
+    channel does not serve, since one of these may be right. None: there is no other channel.
     """
     table = {lane.id: lane for lane in lanes}
     first = table.get(first_id)

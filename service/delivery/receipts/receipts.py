@@ -1,13 +1,14 @@
-"""Receipts into the ledger: which message, which state, and what to do with those that fit nothing.
+"""Folding receipts into the ledger: the message and state of each, and receipts without a match.
 
-A receipt is matched by (channel, carrier's reference), with the recipient where it is given. One
-that meets nothing is parked: the answer to its submit may still be on its way, so both sides look
-again after their own commit and a sweep looks again later, for 72 h. A hand-off without an answer
-is settled by a receipt without a match only if it is the only one open to that phone on that
-channel, or if it does not matter which one is (`pair`). States are ranked: a late
-"buffered" undoes nothing, `unknown` yields to any later receipt, other final states stay and what
-contradicts them is kept as a conflict. What comes after a hand-off has been followed by another one
-is for `superseded_receipts`.
+A receipt is matched by channel and carrier's reference, and by the recipient if it names one. A
+receipt without a match is parked, since the answer to its submit may not be committed yet: the fold
+and the connection that records answers each look again after their own commit, and a sweep looks
+again for 72 h. A parked receipt settles an uncertain hand-off only if no other one to the phone is
+open on the channel, or if it makes no difference which of several it settles (`pair`).
+
+A receipt that says `buffered` changes no state. Any later receipt replaces `unknown`. Other final
+states stay, and a receipt that contradicts one is kept as a conflict. `superseded_receipts` has the
+receipts of a hand-off that another one has followed.
 """
 
 import logging
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 1_000
 SETTLE_AFTER = timedelta(seconds=2)
-"""A parked receipt is given to an uncertain hand-off only when it is older: by then the answer to
+"""How old a parked receipt must be before it settles an uncertain hand-off: by then the answer to
 any other submit to that phone is committed."""
 
 _NOT_REACHED = FAILED | {MessageState.SUPPRESSED}
@@ -42,10 +43,12 @@ _FAILED = RESULTS - {MessageState.DELIVERED}
 async def fold_receipts(
     pool: Pool, channel_id: int, now: datetime, wake: Wake | None = None
 ) -> int:
-    """Fold a channel's inbox until it is empty or another folder is at it; returns how many.
+    """Fold a channel's inbox until it is empty or another process folds it; returns how many
+    receipts were folded.
 
-    Each batch begins after the last one, so that none reads over the rows that are gone and not yet
-    cleaned up; at the end once more from the beginning, for what was committed late.
+    A batch begins after the last id of the batch before it, so that PostgreSQL does not scan
+    deleted rows that are not vacuumed yet. At the end the fold begins once more at the lowest id,
+    for rows that were committed late.
     """
     total = after = 0
     while True:
@@ -119,8 +122,8 @@ async def _fold(
 
 
 def _runs_against_failures(rows: Iterable[Record]) -> set[uuid.UUID]:
-    """The runs of which a text arrived, whole or in part, that had ended in another way: somebody
-    may be sending it again.
+    """The runs with a text that arrived, whole or in part, after the ledger had it as failed or
+    suppressed: another run may be sending it again.
     """
     return {
         row["run_id"]
@@ -135,11 +138,11 @@ async def _apply(
     arrived: Container[tuple[uuid.UUID, int]],
     now: datetime,
 ) -> tuple[set[tuple[uuid.UUID, int]], list[int]]:
-    """Move messages along, those that may leave again back into a queue; returns the messages that
-    moved and the channels that have something to hand off now.
+    """Apply the changes, and queue failed messages again that may leave again. Returns the messages
+    that changed and the channels that have something to hand off now.
 
-    arrived: messages of which another receipt says that they, or a part of them, are delivered:
-    they fail for good.
+    arrived: messages of which a receipt of this batch says that they, or a part of them, are
+    delivered. If such a message fails, it is not queued again.
     """
     failures = [
         Failure(c.run_id, c.no, c.state, c.reason)
@@ -160,7 +163,7 @@ def _key(row: Record | ReceiptChange) -> tuple[uuid.UUID, int]:
 
 
 def _decide(rows: Iterable[Record]) -> tuple[list[ReceiptChange], list[Record]]:
-    """The changes that receipts of one-part messages make, and the receipts that contradict."""
+    """The changes that receipts of one-part messages make, and receipts that contradict a state."""
     changes: dict[tuple[uuid.UUID, int], ReceiptChange] = {}
     conflicts = []
     for row in rows:
@@ -174,7 +177,7 @@ def _decide(rows: Iterable[Record]) -> tuple[list[ReceiptChange], list[Record]]:
 
 
 def _contradicting(rows: Iterable[Record]) -> list[Record]:
-    """Receipts that say something else of a part than what is known of it for good."""
+    """Receipts that contradict the final state of their part; `unknown` is no such state."""
     standing: dict[tuple[uuid.UUID, int, int], str | None] = {}
     conflicts = []
     for row in rows:
@@ -198,8 +201,8 @@ def _without_effect(
 def _against_the_last(
     rows: Iterable[Record], changes: Iterable[ReceiptChange], moved: set[tuple[uuid.UUID, int]]
 ) -> list[Record]:
-    """Receipts that nobody asked for, saying that a part failed of a text which is delivered by
-    its last part's receipt.
+    """Receipts that were not requested and say that a part failed, although the last part's receipt
+    has made the text `delivered`.
     """
     missed = {_key(change) for change in changes if change.state in _FAILED} - moved
     return [
@@ -225,8 +228,10 @@ def _change(row: Record) -> ReceiptChange:
 
 
 def _over_parts(rows: Iterable[Record]) -> list[ReceiptChange]:
-    """A long text is failed as soon as one part is, and delivered when all its parts are, or, where
-    only the last part's report is asked for, when that one is.
+    """The changes that the states of their parts make to long texts.
+
+    A text takes the state of its first part that is failed or `unknown`. It is delivered when all
+    parts are, or, where only the last part's receipt is requested, when the last part is.
     """
     messages: dict[tuple[uuid.UUID, int], list[Record]] = defaultdict(list)
     for row in rows:
@@ -248,7 +253,7 @@ def _stands_for_all(part: Record) -> bool:
 
 
 async def recheck(conn: Connection, channel_id: int, refs: Sequence[bytes]) -> None:
-    """After a submit's answers are committed: wake receipts that came before them."""
+    """Fold parked receipts with these references again, once their answers are committed."""
     if refs:
         await store.rematch(conn, channel_id, refs)
 
@@ -256,7 +261,8 @@ async def recheck(conn: Connection, channel_id: int, refs: Sequence[bytes]) -> N
 async def sweep_parked(conn: Connection, channel_id: int, now: datetime) -> None:
     """Look again at a channel's parked receipts, and let them settle uncertain hand-offs.
 
-    Like a fold, by one at a time: two sweeps must not adopt a reference twice.
+    One process at a time does this, under the lock of the fold: two sweeps must not adopt a
+    reference twice.
     """
     if not await lock_fold(conn, channel_id):
         return
@@ -273,12 +279,13 @@ async def sweep_parked(conn: Connection, channel_id: int, now: datetime) -> None
 
 
 def pair(pairings: Iterable[Record]) -> tuple[list[tuple[Record, int]], list[int]]:
-    """Which receipt settles which uncertain hand-off, with the part it stands for; and which
-    receipts fit more than one hand-off or more parts than there are.
+    """Pair receipts with uncertain hand-offs: returns (row, part) for each pair, and the ids of the
+    receipts that fit more than one hand-off, or for which no part without a reference is left.
 
-    Of several hand-offs to a phone each is settled if as many receipts wait as they have parts
-    without a reference, and all say the same: whichever is whose, each one's end is the same. Not
-    where some parts' receipts were not asked for: a carrier may send them all the same.
+    Several hand-offs to one phone are settled together if as many receipts wait as they have parts
+    without a reference, and all these receipts say the same: then every pairing gives the same
+    result. They are not if only the last part's receipt was requested, since a carrier may send
+    the receipts of the other parts anyway.
     """
     by_receipt: dict[int, list[Record]] = defaultdict(list)
     for row in pairings:
@@ -297,7 +304,7 @@ def pair(pairings: Iterable[Record]) -> tuple[list[tuple[Record, int]], list[int
 
 @dataclass
 class _ReceiptPairs:
-    """Receipts given to hand-offs; those that cannot be."""
+    """Receipts that were given to hand-offs, and receipts that fit none for certain."""
 
     adopted: list[tuple[Record, int]] = field(default_factory=list)
     ambiguous: list[int] = field(default_factory=list)
@@ -318,7 +325,7 @@ class _ReceiptPairs:
         self.adopted.append((row, free[0]))
 
     def take_alike(self, receipts: Sequence[list[Record]]) -> None:
-        """Give receipts that all fit the same hand-offs to them, if it does not matter how."""
+        """Pair receipts that all fit the same hand-offs, if every pairing has the same result."""
         final = {rows[0]["ref"]: rows for rows in receipts if rows[0]["state"] != "buffered"}
         said = {
             (row["state"], row["reason"], row["code"])

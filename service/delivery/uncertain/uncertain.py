@@ -1,10 +1,10 @@
 """Hand-offs without an answer, settled by a person, and what a late receipt may still change.
 
-What may have left and has no answer is never sent again by itself (invariant I3). A person may say
-what became of it, not before ten minutes: until then its answer or its receipt may be on the way.
-`delivered` and `unknown` end it; `resend` and `not_sent` put it back to where it is handed off, and
-only if the policy of its class allows that (default: it does not), never past its validity, never
-when a receipt waits that may be its, and `not_sent` never against the carrier's own reference.
+A text that may have left and has no answer is never sent again by itself (invariant I3). A person
+may decide what became of it after ten minutes; until then its answer or its receipt may still come.
+`delivered` and `unknown` end it. `resend` and `not_sent` queue it again, but only if the policy of
+its message class allows that (by default it does not), its validity is not over, and no receipt
+waits that may belong to it. `not_sent` is refused if the carrier gave a reference.
 
 Whatever is decided, a receipt that comes later is paired with it: `unknown` yields to it, and one
 that contradicts another decision is kept as a conflict.
@@ -95,10 +95,10 @@ def may_decide_at(since: datetime) -> datetime:
 async def decide(
     conn: Connection, which: UncertainFilter, decision: Decision, by: By
 ) -> DecisionResult:
-    """Settle the hand-offs in doubt that are asked for, those that can be; all in one transaction.
+    """Settle those of the given uncertain hand-offs that can be settled, all in one transaction.
 
     Raises:
-        TooEarly: one of them has not been in doubt for ten minutes; nothing is decided.
+        TooEarly: one of them has been uncertain for less than ten minutes; nothing is decided.
         Conflict: the policy of a class does not allow to send again; nothing is decided.
     """
     back = decision in (Decision.RESEND, Decision.NOT_SENT)

@@ -16,8 +16,8 @@ from service.storage.postgres import Connection, Record, transaction
 
 MOST_SLICES = 8
 MOST_FLOWS = 64
-"""The slices in hand, where those that were taken together count as one; beyond MOST_SLICES only
-of more priorities or departments, or more urgent.
+"""The most slices in hand; slices that were taken together count as one. Beyond MOST_SLICES a slice
+is taken only if it is of a further priority or department, or more urgent.
 """
 
 
@@ -76,8 +76,8 @@ class Claims:
     ) -> dict[UUID, list[Record]]:
         """What slices just taken still have to hand off, by their runs.
 
-        Of a text that had been handed off before, that hand-off may have arrived in the very
-        moment in which the text came back: whoever was second did not see the other.
+        If a text was handed off before, its receipt may have been folded at the moment when the
+        text was put back, so that neither transaction saw the other: such a text is withdrawn.
         """
         slices = [(row["run_id"], row["first_no"], row["last_no"]) for row in claimed]
         rows = await slice_store.queued_rows(conn, self._channel.id, slices, now)

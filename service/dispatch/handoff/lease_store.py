@@ -15,7 +15,7 @@ from service.storage.locks import lock_connection
 from service.storage.postgres import Connection, affected
 
 LOSE = moving(MessageState.UNCERTAIN)
-"""Its connection died with it: it may have left."""
+"""The connection that had marked the message died: the message may have left."""
 
 LEASE = timedelta(seconds=15)
 
@@ -74,7 +74,7 @@ async def claim_connection(
 
 
 async def _recover(conn: Connection, channel_id: int, slot: int, now: datetime) -> None:
-    """Free the slices of a dead holder; what it had marked is in doubt."""
+    """Free the slices of a dead holder; the messages that it had marked become uncertain."""
     orphans = await sql.fetch(
         conn,
         """

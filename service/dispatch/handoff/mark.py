@@ -1,5 +1,6 @@
-"""Marking a batch as leaving: the hours, the validity, the quotas and the caps are looked at under
-the locks of the mark (invariants I6, I7), and what may not leave has a reason or another time.
+"""Marking a batch as leaving. The hours, the validity, the quotas and the caps are checked under
+the locks of the mark (invariants I6, I7). A message that may not leave is stopped with a reason, or
+waits for a later time.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from service.ledger.reasons import Reason
 from service.storage.postgres import Connection, Record, transaction
 
 BLOCKED = timedelta(seconds=30)
-"""Before rows whose phone is in doubt elsewhere are looked at again."""
+"""How long a slice waits if the phone of one of its rows has another, uncertain hand-off."""
 
 
 async def mark(
@@ -28,10 +29,11 @@ async def mark(
     works: Sequence[Work],
     batch: Sequence[Message],
 ) -> list[Message]:
-    """Mark messages of these slices, which are of one priority and department, and stop the rows
-    that gave none; no two of the messages have the same phone.
+    """Mark messages of these slices, which are of one priority and department, and stop the rows of
+    which no message could be made. No two of the messages have the same phone.
 
-    Returns the messages that may leave; what else is to be known is noted in the slices.
+    Returns the messages that may leave. Rows that are not to be taken now are removed from `works`,
+    and `not_before` of a slice says when it may be taken again.
     """
     async with transaction(shared.pool) as conn:
         await store.lock_for_mark(conn, held.lease, *(work.run_id for work in works))
@@ -64,7 +66,9 @@ async def mark(
 
 
 def _is_open(shared: Handoff, channel: Channel, work: Work, now: datetime) -> bool:
-    """Whether the channel works now and these are the slice's hours; if not, it is let go of."""
+    """Whether the channel is not in maintenance and the slice's send hours are open; if not, the
+    slice loses its rows here, so that the connection lets go of it.
+    """
     county = shared.county.now
     rests = maintenance_end(now, channel.maintenance) is not None
     if not rests and county.is_open(now, work.hours):

@@ -1,7 +1,7 @@
-"""Asking the provider what became of hand-offs in doubt, where it keeps a list one can read (I3).
+"""Asking a provider that keeps a list of its texts what became of uncertain hand-offs (I3).
 
-What it says goes the way of all receipts: a hand-off is settled by it only if it is the one open
-doubt to that phone. That a list is silent proves nothing, so nothing follows from it.
+Its answers are treated as receipts: one settles a hand-off only if that is the only uncertain one
+to the phone. If the list does not have a text, that proves nothing, and nothing is changed.
 """
 
 import asyncio

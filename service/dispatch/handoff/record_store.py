@@ -50,8 +50,8 @@ async def record_results(
 ) -> list[int]:
     """Write what became of marked messages, and the carrier's references, in one statement.
 
-    What the carrier refused with no part of it taken may take another lane, or leave again later.
-    Returns the channels that have work by that.
+    A text that the carrier refused without taking any part may take another channel, or leave again
+    later. Returns the channels that have new work because of that.
     """
     ordered = sorted(results, key=lambda r: (r.run_id, r.no))
     refused = [
@@ -141,11 +141,11 @@ async def give_back(
 ) -> None:
     """Return marked messages that provably were never written; `rows` are (no, attempt).
 
-    Attempt 0 means that the mark's own answer was lost; it counts only while the slice is ours and
-    no other one covers the row, for then nobody else can have marked it. After a cancel they are
-    cancelled like the rest of the run. A slice or run that was taken for finished meanwhile is open
-    again, and a slice that waits does so no longer. The channel's quota has their parts again, and
-    the persons' caps their places.
+    Attempt 0 means that the mark's own answer was lost. Such a row is returned only if this lease
+    holds the slice and no other slice covers the row, since then nobody else can have marked it.
+    After a cancel the messages are cancelled like the rest of the run. A slice or run that was
+    finished meanwhile opens again, and a waiting slice may be taken at once. The parts go back to
+    the channel's quota, and the places to the persons' caps.
     """
     run_id, slice_no = work
     await lock_put_back(conn, [run_id])

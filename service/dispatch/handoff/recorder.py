@@ -33,7 +33,8 @@ from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, 
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.02
-"""How long a result waits for company; no longer than until an eighth of the permits wait so."""
+"""How long a result waits for others, to be recorded with them; less once an eighth of the
+permits wait so."""
 RETRY_SECONDS = 0.5
 
 Recheck = Callable[[Connection, int, Sequence[bytes]], Awaitable[None]]

@@ -1,13 +1,15 @@
 """The hand-off on one connection: claim slices, mark, and let the writer write.
 
-The order is the whole point. A message takes a permit, is marked as leaving in PostgreSQL
-(durable, under the locks that pause, cancel and opt-out wait for), takes its tokens, and is
-written; its permit is free again once its result is committed. So a crash leaves at most a window
-of messages in doubt, and they become `uncertain`, never a second text. What was marked and
-provably not written goes back to `queued`. While one batch is written the next is marked.
+A message goes through these steps in this order. It takes a permit. It is marked as leaving in
+PostgreSQL (durably, under the locks that pause, cancel and opt-out wait for). It takes its tokens
+and is written. Its permit is free again once its result is committed. So a crash leaves at most one
+window of messages without a known result; they become `uncertain`, and are not sent again by
+themselves. Messages that were marked and provably not written go back to `queued`. While one batch
+is written, the next one is marked.
 
-A connection works on a slice of each priority and department that has any, and they take turns by
-`fair_queue`; what is marked leaves in that order, so little is marked ahead of its tokens.
+A connection works on slices of every priority and department that has any, and these take turns by
+`fair_queue`. Marked messages leave in the order of their marks, so few are marked before their
+tokens are there.
 """
 
 import asyncio
@@ -38,7 +40,7 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 10.0
 READ_AHEAD = 0.4  # seconds of the channel's TPS that its connections may mark ahead of the tokens
-LOOK_SECONDS = 0.4  # between looks for a slice of another run while there is one
+LOOK_SECONDS = 0.4  # between looks for a slice of another run while one is in hand
 
 
 class Sender:
@@ -62,7 +64,7 @@ class Sender:
         )
         size = channel.window * channel.destinations
         self._permits = PermitCounter(size)
-        # While there is something to write, marks wait until they are worth a transaction.
+        # While messages wait to be written, a mark waits until its batch is large enough.
         ahead = size if channel.tps is None else min(size, int(channel.tps * READ_AHEAD))
         self._lump = max(1, ahead // channel.connections // 4)
         self._works: list[Work] = []
@@ -76,8 +78,8 @@ class Sender:
         self._writing: asyncio.Task[None]
 
     async def run(self, stop: asyncio.Event, wakeup: asyncio.Event) -> None:
-        """Work until `stop` is set, the lease is fenced or the link is lost; then wind down:
-        nothing marked stays behind unaccounted for.
+        """Work until `stop` is set, the lease is fenced or the link is lost. Then wind down, so
+        that every marked message has its result or is queued again.
         """
         recording = asyncio.create_task(self._recorder.run())
         self._writing = asyncio.create_task(self._writer.run())
@@ -92,12 +94,12 @@ class Sender:
                     continue
                 if not busy:
                     await self._wait_for(wakeup, stop)
-            if self._writing.done():  # a bug: never without a word
+            if self._writing.done():  # only a bug ends the writer: raise its error
                 self._writing.result()
         finally:
             try:
                 await self._wind_down()
-            finally:  # also when that is itself cancelled: nobody else holds this task
+            finally:  # even if the wind-down is cancelled: nothing else ends these tasks
                 recording.cancel()
                 await asyncio.gather(recording, self._writer.stop(), return_exceptions=True)
 
@@ -106,7 +108,7 @@ class Sender:
         return self._gateway.lost.is_set() or self._held.fenced.is_set() or self._writing.done()
 
     async def _wait_for(self, *events: asyncio.Event) -> None:
-        """Until one of the events, the end of the link or a moment has come."""
+        """Wait for one of the events, the end of the link or the lease, or IDLE_SECONDS."""
         ends = (*events, self._gateway.lost, self._held.fenced)
         waits = [asyncio.create_task(event.wait()) for event in ends]
         try:
@@ -140,8 +142,9 @@ class Sender:
         return True
 
     def _room(self, work: Work) -> int:
-        """How many messages may be marked now: as many as have permits, and no more than have
-        tokens soon. What is marked is not overtaken, so all connections together mark no further.
+        """How many messages may be marked now: at most the free permits, and at most as many as get
+        tokens soon. No other message can overtake a marked one, so the channel's connections
+        together mark at most READ_AHEAD seconds ahead.
         """
         size = self._channel.window * self._channel.destinations
         most = self._shared.book.most(self._channel.id, size, self._shared.clock.now())
@@ -164,7 +167,7 @@ class Sender:
         try:
             marked = await mark(self._shared, self._channel, self._held, works, batch)
         except BaseException:
-            # The commit's answer may be lost, not the commit: undo the marks that may be there.
+            # The commit may have succeeded although its answer was lost: undo its marks, if any.
             self._recorder.unsent(batch)
             for work in works:
                 self._let_go(work)
@@ -182,9 +185,9 @@ class Sender:
         self._writer.put(marked)
 
     async def _look_for_work(self, now: float) -> None:
-        """Claim a slice when there is none, and now and then one of another run: it must not wait
-        for the slice of a slow one (I11). Where there was one there may be more: they get on at
-        once.
+        """Claim a slice if none is in hand, and every LOOK_SECONDS one of another run, which must
+        not wait until a slow run's slice is done (I11). After a claim, look again in the next step,
+        since there may be more.
         """
         if self._works and now < self._look_at:
             return
@@ -204,10 +207,10 @@ class Sender:
         self._works += claimed
 
     def _next_works(self, now: float) -> list[Work]:
-        """A slice of the priority and department whose turn it is, of the run that had the least;
-        if it has few rows, all others like it.
+        """A slice of the priority and department whose turn it is, of the run with the fewest
+        marked parts; if that slice has few rows, all such slices together.
 
-        Empty: there is none, or all wait for their campaigns' own pace.
+        Empty: there is no slice, or all wait for their campaigns' own pace.
         """
         due = [work for work in self._works if work.next_at <= now]
         if not due:
@@ -219,8 +222,8 @@ class Sender:
         return [other for other in turn if other.few] if work.few else [work]
 
     async def _tell_shares(self, now: datetime) -> None:
-        """Tell the channel's other connections what was handed off here, and learn of theirs, now
-        and then.
+        """Every LOOK_SECONDS, write down what was handed off here for the channel's other
+        connections, and read what they wrote.
         """
         instant = asyncio.get_running_loop().time()
         if instant < self._tell_at:
@@ -233,7 +236,7 @@ class Sender:
             self._turns.learn(await fair_queue_store.standings(conn, self._channel.id))
 
     def _rests(self, now: datetime) -> bool:
-        """Whether these are the channel's hours of maintenance."""
+        """Whether the channel is in its maintenance hours."""
         return maintenance_end(now, self._channel.maintenance) is not None
 
     async def _next_batch(self, works: Sequence[Work], limit: int) -> list[Message]:
@@ -242,7 +245,7 @@ class Sender:
         phones: set[bytes] = set()
         for work in works:
             if phones and any(row["phone_hash"] in phones for row in work.rows):
-                continue  # its turn comes when the other one is marked
+                continue  # left for the next batch: this one has its phone already
             batch += await self._batch_of(work, limit - len(batch))
             if work.few:
                 phones |= {message.phone_hash for message in batch}
@@ -251,7 +254,7 @@ class Sender:
     async def _batch_of(self, work: Work, limit: int) -> list[Message]:
         """Up to `limit` messages of a slice, no more than its campaign's own pace allows.
 
-        A row that cannot be made into a message stops nobody else; it is stopped by name.
+        A row that gives no message does not stop the others: `work.broken` keeps its reason.
         """
         batch: list[Message] = []
         for row in list(work.rows)[:limit]:
@@ -271,7 +274,7 @@ class Sender:
     async def _own_pace_allows(self, work: Work, parts: int, limit: int) -> bool:
         """Whether the campaign's own limit (`max_tps`) allows these parts now.
 
-        Tokens come one by one and are saved up in the slice, so that long texts find theirs.
+        Granted tokens are saved in `work.credit` until they are enough for a text of several parts.
         """
         if work.max_tps is None:
             return True
@@ -296,10 +299,10 @@ class Sender:
         if work in self._works:
             self._works.remove(work)
             self._recorder.leave(work)
-            self._look_at = 0.0  # whoever it was may have another
+            self._look_at = 0.0  # the same run may have another slice: look at once
 
     async def _wind_down(self) -> None:
-        """Close the link, which settles every open answer, and let the last results be written."""
+        """Close the link, which gives each open submit a result; commit the last results."""
         for work in list(self._works):
             self._let_go(work)
         self._writing.cancel()

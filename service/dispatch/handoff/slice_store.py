@@ -22,10 +22,10 @@ again a little later.
 """
 
 FEW_ROWS = 16
-"""Slices of direct runs are taken together if they have no more rows."""
+"""Slices of direct runs with at most this many rows are taken together."""
 
 TOGETHER = 32
-"""How many of those a connection has in hand of one priority and department."""
+"""The most of those slices that a connection has in hand of one priority and department."""
 
 
 class HeldSlice(NamedTuple):
@@ -38,7 +38,7 @@ class HeldSlice(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A slice that is let go of. not_before: when what is left in it may be taken again."""
+    """A slice that its connection lets go of. not_before: when a connection may take it again."""
 
     run_id: uuid.UUID
     no: int
@@ -73,16 +73,18 @@ async def claim_slices(
     most: int = TOGETHER,
 ) -> list[Record]:
     """Take the next slice of a running run on this channel, with what is needed to send it; or
-    none. If it is a direct run's, of a few rows, then with others like it of the same department
-    and priority, until `most` of these are in hand: there may be hundreds a second of one text.
+    none. A direct run's slice of few rows is taken together with others like it, of the same
+    department and priority, until the caller has `most` of these in hand: there may be hundreds of
+    such runs a second, of one text each.
 
-    Runs of which the caller holds a slice already are passed over. What is `held` has its turns; so
-    first comes what the caller has nothing of, a priority or a department in one, then urgent
-    before normal before bulk, then the department that is furthest behind (see `fair_queue`); in a
-    department the runs take turns, slice by slice (I11), of those without a campaign the oldest.
-    `full`: only what the caller has nothing of, or what is more urgent than something that it has.
-    `campaigns_first`: of a department's runs, before its direct ones; for whoever took a direct one
-    last. There may always be one more of these, and each is at its first slice.
+    Runs of which the caller holds a slice already are passed over. The order is: a priority and
+    department of which the caller holds no slice; then urgent before normal before bulk; then the
+    department that is furthest behind (see `fair_queue`); then the department's runs in turn, slice
+    by slice (I11), and of its direct runs the oldest.
+    `full`: take only a slice of a priority and department of which the caller holds none, or one
+    that is more urgent than a slice that it holds.
+    `campaigns_first`: take a department's campaign runs before its direct ones. A caller sets it
+    after it took a direct run: new ones may come without end, and each is at its first slice.
 
     Returns the oldest runs first; must run in a transaction.
     """
@@ -105,8 +107,8 @@ async def claim_slices(
 async def release_unknown(
     conn: Connection, lease: Lease, known: Sequence[tuple[uuid.UUID, int]]
 ) -> None:
-    """Free slices that are ours by the table and not by our own list: the answer to their claim
-    was lost. Nothing in them was marked.
+    """Free the slices that this connection holds in the table but that are not in `known`: the
+    answer to their claim was lost. No message in them was marked.
     """
     await sql.execute(
         conn,
@@ -132,8 +134,8 @@ async def queued_rows(
     """The messages of slices that are still to be handed off, and may be now; `slices` are (run,
     first number, last number).
 
-    A message in their range that was routed again to another channel is none of them, nor is one
-    that failed and is not due again yet, or that a cap holds back.
+    Left out are messages in their range that were moved to another channel, that failed and are not
+    due again yet, or that a cap holds back.
     """
     return await sql.fetch(
         conn,
@@ -168,14 +170,14 @@ async def queued_rows(
 async def finish_slices(
     conn: Connection, lease: Lease, slices: Sequence[Ended], now: datetime
 ) -> int:
-    """Let go of slices: done if nothing in them is left to hand off, else free for another time.
+    """Let go of slices: a slice is done if it has nothing left to hand off, else it is free again.
 
-    What is being put back into a slice must be seen, so the runs' locks for that are taken alone
-    first; the runs' own only shared, so that marks go on. If all that is left failed before and is
-    not due again yet, or waits for a cap, the slice is free when the first of them is due. A run
-    without a campaign ends with the last of its slices: there may be hundreds a second, and every
-    claim looks at those that run. One whose row somebody else has locked is left to the sweep.
-    Returns how many are done.
+    Messages that are being put back into a slice must be seen, so the put-back locks of the runs
+    are taken alone. The runs' own locks come before them, only shared, so that marks go on. If all
+    messages that are left wait for a later try or for a cap, the slice may be taken again when the
+    first of them is due. A run without a campaign becomes `sent` here, with its last slice: there
+    may be hundreds a second, and every claim looks at all running ones. If somebody else has locked
+    the run's row, the sweep closes the run instead. Returns how many slices are done.
     """
     ordered = sorted(slices, key=lambda s: (s.run_id, s.no))
     await lock_to_finish(conn, list(dict.fromkeys(s.run_id for s in ordered)))
@@ -235,8 +237,8 @@ async def finish_slices(
 async def _wait_for_the_first(
     conn: Connection, run_id: uuid.UUID, slice_no: int, now: datetime
 ) -> None:
-    """Nobody takes a slice before the first of its messages may leave: else it would be taken and
-    let go of without end.
+    """If all messages of a slice wait, let nobody take it before the first of them may leave: else
+    connections would take it and let go of it again and again.
     """
     await sql.execute(
         conn,

@@ -99,7 +99,7 @@ async def run_state(conn: Connection, run_id: uuid.UUID) -> str | None:
 async def oldest_doubts(
     conn: Connection, channel_id: int, before: datetime, limit: int
 ) -> list[Record]:
-    """The hand-offs in doubt on a channel for longest: the phone, and when it was marked."""
+    """The longest uncertain hand-offs of a channel: the phone, and when each was marked."""
     return await sql.fetch(
         conn,
         """

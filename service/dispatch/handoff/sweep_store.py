@@ -29,9 +29,9 @@ STOP = moving(MessageState.CANCELLED, MessageState.SUPPRESSED)
 
 
 async def forget_settled_doubts(conn: Connection) -> None:
-    """An entry among the doubts whose message is in none blocks its phone for nothing: whoever put
-    it there and whoever had the answer wrote at the same moment. The messages are locked, so that
-    nobody puts one of them in doubt again meanwhile.
+    """Delete rows of `uncertain` whose message is not uncertain: such a row blocks its phone. One
+    is left over if a transaction inserted it while another recorded the answer. The messages are
+    locked, so that none becomes uncertain meanwhile.
     """
     await conn.execute(
         """

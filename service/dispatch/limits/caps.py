@@ -1,9 +1,9 @@
 """Frequency caps: how many texts of a class a person may get, from all departments together.
 
-Counted are hand-offs, by the keyed hash of the phone. A place is taken in the mark itself
-(`store.mark`), so two departments never take the last one both; what provably never left gives it
-back, what is in doubt keeps it, and a further hand-off of the same text moves it and takes no
-second one. Warnings have no cap, nor have replies. The defaults are what carriers
+Hand-offs are counted, by the keyed hash of the phone. The mark itself takes a place under the cap
+(`store.mark`), so two departments never both take the last one. A text that provably never left
+gives its place back, an uncertain one keeps it, and a further hand-off of the same text moves the
+place and takes no second one. Warnings and replies have no cap. The defaults are what carriers
 advise: publicity once in 24 h, twice in 7 days, six times in 30, and never the same text within 30
 days; work notices five times in 24 h.
 

@@ -1,4 +1,4 @@
-"""What follows a failure: another lane, another time, or nothing.
+"""What follows a failure: a hand-off on another channel, one at a later time, or nothing.
 
 The answer to a submit or a final receipt makes a text fail first, as any other; then, in the same
 transaction, it goes back into the queue if its reason and its run allow that. So target = Σ states

@@ -1,9 +1,9 @@
-"""A text whose carrier says that the number is another network's takes a second lane, once.
+"""If a carrier says that another network serves the number, the text takes a second channel, once.
 
-Numbers are ported between carriers, and the prefix does not tell. The answer to a submit or a final
-receipt with the reason `ported` is an ordinary failure first; then, in the same transaction, the
-message goes back into the queue of another lane, if there is one for it. If that one delivers and
-takes one carrier's numbers only, the carrier of the number is known from then on.
+Numbers are ported between carriers, and the prefix does not show it. The answer to a submit or a
+final receipt with the reason `ported` is an ordinary failure first. Then, in the same transaction,
+the message goes into the queue of another channel, if there is one for it. If that channel delivers
+and takes one carrier's numbers only, the carrier of the number is known from then on.
 
 Whoever records results calls `lock` before the statement that records them, and `reroute` after it.
 """

@@ -152,10 +152,10 @@ async def note_late(conn: Connection, rows: Sequence[Record]) -> None:
 async def withdraw(
     conn: Connection, keys: Collection[MessageKey], now: datetime
 ) -> set[MessageKey]:
-    """Take queued texts back of which an earlier hand-off has arrived; returns them.
+    """Take texts out of the queue of which an earlier hand-off has arrived; returns them.
 
-    One that arrived whole is delivered, by that hand-off. Of one that arrived in part the rest is
-    missing for good: it is again what that hand-off had ended as, or `unknown` if it was in doubt.
+    A text of which all parts arrived is `delivered`, by that hand-off. If only some parts arrived,
+    the text gets the state in which that hand-off ended, or `unknown` if that was `uncertain`.
     """
     ordered = sorted(set(keys))
     rows = await sql.fetch(
