@@ -123,7 +123,8 @@ _CHANNELS = """
 _NOT_FIRING = """
     SELECT c.id::text, c.name, c.department_id, c.next_fire_at AS planned_at,
            c.silent_since AS since,
-           CASE WHEN c.next_fire_at IS NULL THEN 'no_next_fire' ELSE 'trouble' END AS code
+           CASE WHEN c.next_fire_at IS NULL AND c.schedule->>'kind' IN ('recurring', 'joining')
+                THEN 'no_next_fire' ELSE 'trouble' END AS code
     FROM asked, campaigns c
     WHERE c.silent_since IS NOT NULL AND (asked.scope IS NULL OR c.department_id = asked.scope)
       AND c.state IN ('scheduled', 'running', 'paused', 'held')

@@ -338,10 +338,23 @@ async def not_armed(conn: Connection) -> list[UUID]:
 
 
 async def set_silent(conn: Connection, campaign_id: UUID, now: datetime) -> None:
-    """Note that a campaign does not fire although it should; once, until it is armed again."""
+    """Note that a campaign, or a step of its sequence, does not fire although it should: once,
+    until it is armed again or the step has fired.
+    """
     await sql.execute(
         conn,
         "UPDATE campaigns SET silent_since = :now WHERE id = :campaign_id AND silent_since IS NULL",
+        campaign_id=campaign_id,
+        now=now,
+    )
+
+
+async def clear_silent(conn: Connection, campaign_id: UUID, now: datetime) -> None:
+    """Note that a campaign has sent something again, if no fire of its own is due."""
+    await sql.execute(
+        conn,
+        "UPDATE campaigns SET silent_since = NULL WHERE id = :campaign_id "
+        "AND silent_since IS NOT NULL AND (next_fire_at IS NULL OR next_fire_at > :now)",
         campaign_id=campaign_id,
         now=now,
     )

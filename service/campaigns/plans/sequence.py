@@ -70,7 +70,7 @@ async def steps_remain(conn: Connection, campaign_id: UUID, texts: int) -> bool:
 async def fire_due_steps(pool: Pool, now: datetime) -> list[UUID]:
     """Make the runs of all steps whose time has come; returns them, to be expanded.
 
-    Each step is one transaction, and its trouble holds up no other.
+    Each step is one transaction. An error in one does not stop the others; it raises an alarm.
     """
     async with pool.acquire() as conn:
         due = await sequence_store.due_steps(conn, now)
@@ -81,6 +81,8 @@ async def fire_due_steps(pool: Pool, now: datetime) -> list[UUID]:
                 run_id = await _fire_step(conn, campaign_id, origin_id, text_no, now)
         except Exception:
             log.exception("step not fired", extra={"campaign_id": str(campaign_id)})
+            async with transaction(pool) as conn:
+                await fire_store.set_silent(conn, campaign_id, now)
             continue
         if run_id is not None:
             runs.append(run_id)
@@ -109,6 +111,7 @@ async def _fire_step(
     if run_id is None:
         return None
     await sequence_store.record(conn, step, "fired", "", run_id, now)
+    await fire_store.clear_silent(conn, campaign_id, now)
     if now - step.planned_at > LATE:
         await sequence_store.keep_distance(conn, step, now)
     await store.move(

@@ -46,11 +46,8 @@ async def mark(
         moved = await store.mark(conn, held.lease, asked, now) if asked else []
         for work in open_now:
             await _settle(shared, conn, held.lease, work, asked, moved, now)
-        attempts = {
-            (row["run_id"], row["no"]): row["attempt"]
-            for row in moved
-            if row["state"] == "submitting"
-        }
+        leaves = [row for row in moved if row["state"] == "submitting"]
+        attempts = {(row["run_id"], row["no"]): row["attempt"] for row in leaves}
         marked = [m for m in within if (m.work.run_id, m.no) in attempts]
         await quota.use(conn, channel, marked, hold, now)
         await allowance.use(conn, works[0], marked, ended, now)

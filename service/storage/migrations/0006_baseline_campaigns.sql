@@ -580,7 +580,8 @@ CREATE TRIGGER note AFTER UPDATE OF outcome, missed_at ON sequence_steps FOR EAC
 CREATE FUNCTION note_silence() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO interruptions (kind, code, department_id, campaign_id, at)
-    VALUES ('campaign.not_firing', CASE WHEN NEW.next_fire_at IS NULL THEN 'no_next_fire'
+    VALUES ('campaign.not_firing', CASE WHEN NEW.next_fire_at IS NULL
+                AND NEW.schedule->>'kind' IN ('recurring', 'joining') THEN 'no_next_fire'
             ELSE 'trouble' END, NEW.department_id, NEW.id, NEW.silent_since);
     RETURN NULL;
 END $$;

@@ -22,6 +22,7 @@ from service.campaigns.stops import stop_all
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
 from service.errors import Invalid
+from service.reports import work_store
 from service.storage.postgres import Pool, transaction
 from tests.factories import TEXT, Team, make_contact, make_scheduled, make_team, phone, suppression
 from tests.harness.ledger import add_channel, lift_caps
@@ -357,6 +358,33 @@ async def test_a_crash_between_step_and_ledger_repeats_nobody(
     assert await series.sent(run) == (2, [])
     await expand_run(series.pool, run, at + MINUTE)
     assert await series.sent(run) == (2, [1, 2, 3])
+
+
+async def test_a_step_that_cannot_fire_is_an_alarm_until_it_does(
+    series: Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await series.approve()
+    await series.at(timedelta())
+
+    async def alarm() -> tuple[str, ...]:
+        (kind,) = (kind for kind in work_store.KINDS if kind.name == "not_firing")
+        async with series.pool.acquire() as conn:
+            found = await work_store.what_waits(conn, kind, None, series.now, 10)
+        return tuple(item.code for item in found.items)
+
+    with monkeypatch.context() as broken:
+        broken.setattr("service.campaigns.core.run_store.insert_run", _break)
+        assert await series.at(7 * DAY) == []
+        assert await series.at(7 * DAY + MINUTE) == []
+    assert await alarm() == ("trouble",)
+    assert (
+        await series.pool.fetchval(
+            "SELECT count(*) FROM interruptions WHERE kind = 'campaign.not_firing'"
+        )
+        == 1
+    )
+    assert await series.at(7 * DAY + 2 * MINUTE) == [(2, [1, 2, 3])]
+    assert await alarm() == ()
 
 
 async def _break(*_: Any) -> None:
