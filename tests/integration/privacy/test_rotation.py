@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import random
 import sys
 from dataclasses import replace
 from datetime import datetime
@@ -181,9 +182,13 @@ async def test_the_service_goes_on_meanwhile(pool: Pool, key_file: Path, now: da
         for n in range(first, first + 10_000):
             async with transaction(pool) as conn:
                 await make_contact(conn, keyring, department, n, now=now)
+                known = [row["id"] for row in await conn.fetch("SELECT id FROM contacts")]
+                some = random.sample(known, len(known) // 10)
                 await conn.execute(
-                    "UPDATE contacts SET updated_at = now() WHERE id IN ("
-                    " SELECT id FROM contacts WHERE random() < 0.1 ORDER BY id FOR UPDATE)"
+                    "SELECT FROM contacts WHERE id = ANY ($1) ORDER BY id FOR UPDATE", some
+                )
+                await conn.execute(
+                    "UPDATE contacts SET updated_at = now() WHERE id = ANY ($1)", some
                 )
             written += 1
             await names(pool, keyring)
