@@ -117,7 +117,7 @@ async def test_what_shows_a_consent_is_kept_or_said_to_be_missing(
 
 async def test_breaking_it_off_leaves_nothing(shell: Shell, pool: Pool, tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
-    path.write_text("phone\n" + "".join(f"1979{number:07}\n" for number in range(1, 60_000)))
+    path.write_text("phone\n" + "".join(f"1979{number:07}\n" for number in range(1, 600_000)))
     process = await shell.start("import", path, "--login", "县局", "--roster", "名单")
     async with asyncio.timeout(120):
         while not await pool.fetchval("SELECT max(rows_read) FROM import_progress"):
