@@ -31,7 +31,7 @@ from service.campaigns.audience.preview import preview_rule
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
 from service.local.embedded import Postgres
-from service.storage.postgres import Connection, Pool, open_pool
+from service.storage.postgres import LONG_SECONDS, Connection, Pool, open_pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_run, make_scene
 
 NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)
@@ -204,7 +204,7 @@ async def measure(url: str, count: int) -> None:
     """Everything for one size."""
     async with county(url, count) as (pool, watch, scene):
         print(f"{count:,} people")
-        async with pool.acquire() as conn, conn.transaction():
+        async with transaction(pool, seconds=LONG_SECONDS) as conn:
             await measure_previews(conn, watch, scene)
         for rule in (RULES[0], RULES[4]):
             await measure_expansion(pool, watch, scene, rule)
