@@ -45,7 +45,6 @@ MOST_COMING = 1_000
 BODY_SECONDS = 10.0
 """How long a body may take: providers send it at once."""
 
-_MOST_ID = 2**15
 _NONE = "there is no channel of this name or id that takes callbacks"
 
 

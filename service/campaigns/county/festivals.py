@@ -86,7 +86,6 @@ _DAYS: Mapping[str, tuple[str, FestivalBasis, Callable[[int], date]]] = {
     "mid_autumn": ("中秋节", "lunar", _nth(3)),
     "national_day": ("国庆节", "fixed", _fixed(10, 1)),
 }
-SCHOOL_DAYS = tuple(name for name, (_, basis, _) in _DAYS.items() if basis == "custom")
 FESTIVALS = tuple(_DAYS)
 _KEYS = {title: key for key, (title, _, _) in _DAYS.items()}
 
