@@ -330,6 +330,8 @@ async def limit_statements(conn: Connection, seconds: float) -> None:
     milliseconds = round(seconds * 1000)
     await conn.execute(
         f"SET LOCAL statement_timeout = {milliseconds};"
+        # A value above 0 starts no timer where one runs, so the session's must be stopped first.
+        "SET LOCAL transaction_timeout = 0;"
         f"SET LOCAL transaction_timeout = {10 * milliseconds}"
     )
 

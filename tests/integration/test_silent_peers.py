@@ -31,6 +31,7 @@ from service.storage.postgres import (
     UNREACHABLE,
     Pool,
     connect,
+    limit_statements,
     open_pool,
     transaction,
 )
@@ -259,6 +260,18 @@ async def test_only_whoever_says_so_has_long_transactions(pool: Pool, database_u
         assert await conn.fetchval(shown) == "0"
     async with transaction(pool) as conn:
         assert await conn.fetchval(shown) == "1min"
+
+
+async def test_a_transaction_with_longer_statements_outlasts_the_sessions_limit(
+    database_url: str,
+) -> None:
+    async with (
+        open_pool(database_url, size=1, session={"transaction_timeout": "500ms"}) as short,
+        transaction(short) as conn,
+    ):
+        await limit_statements(conn, 30)
+        for _ in range(2):
+            await conn.execute("SELECT pg_sleep(0.5)")
 
 
 async def test_the_log_tells_of_a_loss_once_and_of_a_return_once(
