@@ -67,7 +67,7 @@ check: venv ## format, lint, strict types, import contracts, migrations after th
 	$(BIN)/lint-imports
 	$(if $(MIGRATIONS),$(BIN)/squawk $(MIGRATIONS))
 
-map: venv ## the rooms of the house, with their sizes and arrows
+map: venv ## the packages of service/, their sizes, and what each imports
 	$(BIN)/python -m tests.architecture.map
 
 interop: venv ## foreign clients, servers and decoders at the other end of the wire (fetches them); all must run

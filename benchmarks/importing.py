@@ -23,10 +23,11 @@ from typing import NamedTuple
 from benchmarks.process import peak_megabytes
 from service.audience.areas.area import AreaTree, packaged_areas
 from service.audience.areas.area_store import load_areas
-from service.audience.imports.importing import Rules, read_contacts
+from service.audience.imports.importing import read_contacts
 from service.audience.imports.loading import create_import, run_import
 from service.audience.imports.merging import BATCH_ROWS
 from service.audience.imports.model import ImportRequest
+from service.audience.imports.rows import Rules
 from service.audience.imports.staging import STAGED_COLUMNS, Stager
 from service.audience.imports.staging_store import create_staging
 from service.audience.numbers.prefix import packaged_prefixes

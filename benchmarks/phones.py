@@ -174,7 +174,9 @@ async def measure(options: Options, urls: dict[str, str]) -> list[str]:
     async with AsyncExitStack() as stack:
         sides = {}
         for name, url in urls.items():
-            pool = await stack.enter_async_context(open_pool(url, size=1, session=BY_KEY))
+            pool = await stack.enter_async_context(
+                open_pool(url, size=1, session={**BY_KEY, "transaction_timeout": "0"})
+            )
             sides[name] = await prepare(pool, UNINDEXED if name == WITHOUT else (), options)
         for turn in range(options.rounds):
             for side in sides.values():

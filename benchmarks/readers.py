@@ -54,7 +54,7 @@ async def _fill(url: str, keyring: Keyring, people: int) -> tuple[str, str, str,
     connection = await connect(url)
     await migrate(connection)
     await connection.close()
-    async with open_pool_of(url, size=2, seconds=300) as pool, transaction(pool) as conn:
+    async with open_pool_of(url, size=2) as pool, transaction(pool, seconds=300) as conn:
         mine, theirs = [await make_team(conn, now=now) for _ in range(2)]
         await conn.execute(
             """

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from service.audience.numbers.number import is_synthetic
+from service.audience.numbers.prefix import is_synthetic
 from service.campaigns.calendar.hours import HourTerms
 from service.coding.parts import Part
 from service.crypto import Keyring

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.ledger.fragments import CANCEL, end
+from service.ledger.reasons import Reason
 from service.ledger.states import MessageState
 from service.storage import sql
 from service.storage.postgres import Connection, affected, one
@@ -87,7 +88,7 @@ async def cancel_queued(
                 WHERE id = m.run_id AND (:scope::uuid IS NULL OR department_id = :scope) OFFSET 0) r
             WHERE m.state IN {CANCEL.earlier}
         )
-        UPDATE messages m SET {end(MessageState.CANCELLED, "'erased'", ":now")},
+        UPDATE messages m SET {end(MessageState.CANCELLED, f"'{Reason.ERASED}'", ":now")},
             phone_cipher = CASE WHEN m.attempt > 0 THEN m.phone_cipher END,
             name_cipher = CASE WHEN m.attempt > 0 THEN m.name_cipher END,
             variables_cipher = CASE WHEN m.attempt > 0 THEN m.variables_cipher END

@@ -13,7 +13,7 @@ from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.login.passwords import WAITS
 from service.audience.imports.membership_store import retire_left, retire_links
-from service.audience.rosters.rosters import day_in_china
+from service.clock import day_in_china
 from service.crypto import Keyring
 from service.privacy import retention_store as store
 from service.settings import Settings

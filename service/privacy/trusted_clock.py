@@ -4,7 +4,7 @@ import logging
 from datetime import datetime
 
 from service.accounts.people.model import User
-from service.audience.rosters.rosters import day_in_china
+from service.clock import day_in_china
 from service.errors import Conflict, Forbidden
 from service.privacy import clock_watch_store as store
 from service.privacy.clock_watch import JUMP, DeletionHold, DueCounts, Watch, is_little

@@ -7,7 +7,7 @@ only a receipt says that a text has arrived. The words of a reason are those of 
 from collections.abc import Mapping
 from datetime import datetime
 
-from service.audience.rosters.rosters import day_in_china
+from service.clock import day_in_china
 from service.ledger.reasons import SUPPRESSIONS, Place, Reason, Sentence, words_of
 from service.ledger.states import MessageState as S
 

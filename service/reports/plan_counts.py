@@ -4,11 +4,11 @@ import time
 from datetime import datetime, timedelta
 
 from service.audience.areas.area_store import read_area_tree
-from service.audience.rosters.rosters import day_in_china
-from service.audience.segments.segment import SegmentError
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
+from service.audience.segments.segment_words import SegmentError
 from service.campaigns.audience.preview import read_rule
+from service.clock import day_in_china
 from service.reports import audience_store
 from service.reports.audience import PlanAudience
 from service.storage.postgres import COUNT_SECONDS, Connection, Pool, Record, transaction

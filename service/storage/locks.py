@@ -89,24 +89,24 @@ async def lock_edit(conn: Connection, path: str) -> None:
 # One worker of a kind at a time.
 
 
-async def lock_expansion(conn: Connection, run_id: UUID) -> bool:
+async def try_lock_expansion(conn: Connection, run_id: UUID) -> bool:
     """Become the one writer of a run's ledger; False if somebody else is writing it."""
     return await _tried(
         conn, "hashtextextended('expand ' || :run_id::uuid::text, 0)", run_id=run_id
     )
 
 
-async def lock_failover(conn: Connection, channel_id: int) -> bool:
+async def try_lock_failover(conn: Connection, channel_id: int) -> bool:
     """Take the lock for moving texts from this channel to others; False if it is taken."""
     return await _tried(conn, "hashtextextended('shift', :channel_id::int)", channel_id=channel_id)
 
 
-async def lock_breakers(conn: Connection) -> bool:
+async def try_lock_breakers(conn: Connection) -> bool:
     """Become the one scheduler that judges channels; False if somebody is."""
     return await _tried(conn, "hashtextextended('lanes', 0)")
 
 
-async def lock_reader(conn: Connection) -> bool:
+async def try_lock_reader(conn: Connection) -> bool:
     """Become the one reader of texts from handsets; False if somebody is."""
     return await _tried(conn, _INBOUND)
 
@@ -118,7 +118,7 @@ async def wait_for_reader(conn: Connection) -> None:
     await _alone(conn, _INBOUND)
 
 
-async def lock_answering(conn: Connection) -> bool:
+async def try_lock_answering(conn: Connection) -> bool:
     """Become the one who answers texts from handsets; False if somebody is."""
     return await _tried(conn, "hashtextextended('replies', 0)")
 
@@ -128,7 +128,7 @@ async def try_lock_sealing(conn: Connection) -> bool:
     return await _tried(conn, ":number", number=_SEALING)
 
 
-async def lock_fold(conn: Connection, channel_id: int) -> bool:
+async def try_lock_fold(conn: Connection, channel_id: int) -> bool:
     """Take the lock for folding a channel's receipts into the ledger; False if it is taken."""
     return await _tried(conn, _FOLD, channel_id=channel_id)
 

@@ -29,7 +29,7 @@ from service.ledger.states import (
 from tests.architecture.tree import ROOT, modules, parsed
 
 TABLES = {"messages": MessageState, "runs": RunState}
-UPDATE = re.compile(r"\bUPDATE\s+(messages|runs)\b(?:\s+\w+)?\s+SET\b", re.IGNORECASE)
+UPDATE = re.compile(r"\bUPDATE\s+(messages|runs)\b(?:\s+(?:AS\s+)?\w+)?\s+SET\b", re.IGNORECASE)
 STATE = re.compile(r"(?<![\w.])state\s*=", re.IGNORECASE)
 SOURCES = re.compile(r"(?<![\w])(?:\w+\.)?state IN /\*(\d+)\*/")
 _WORD = "|".join(sorted({*MessageState, *RunState}))
@@ -142,9 +142,24 @@ def faults(update: Update, moves: list[StateMove]) -> list[str]:
     ]
 
 
+def loaded(path: Path) -> Iterator[tuple[Path, dict[str, ast.expr]]]:
+    """The files of statements that a module loads, each with what the module puts into it."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "sql.load":
+            file = ast.literal_eval(node.args[1])
+            yield path.with_name(file), {part.arg or "": part.value for part in node.keywords}
+
+
 def found_in(path: Path) -> list[str]:
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     problems: list[str] = []
+    for file, parts in loaded(path):
+        put_in: list[StateMove] = []
+        sql = file.read_text("utf-8")
+        for word, expression in parts.items():
+            sql = sql.replace(f"${word}", _value(expression, importlib.import_module(name), put_in))
+        for update in updates(sql, str(file.relative_to(ROOT))):
+            problems += faults(update, put_in)
     for line, text in texts(path):
         source = ast.unparse(text)
         if "UPDATE" not in source:
@@ -168,12 +183,15 @@ def test_the_updates_are_found() -> None:
     """Of messages alone there are more than these."""
     written = [path for path in OURS if re.search(r"UPDATE messages\b", path.read_text("utf-8"))]
     assert len(written) > 10
+    files = [file.name for path in OURS for file, _ in loaded(path)]
+    assert "mark.sql" in files
 
 
 def test_no_list_of_states_is_typed_outside_of_the_ledger() -> None:
+    files = [file for path in OURS for file, _ in loaded(path)]
     found = [
         f"{path.relative_to(ROOT)}: {' '.join(match[0].split())}"
-        for path in OURS
+        for path in (*OURS, *files)
         if LEDGER not in path.parents
         for match in LIST.finditer(path.read_text("utf-8"))
     ]

@@ -1,8 +1,8 @@
 """Names that look like another's, so that people take one user or department for another (pure).
 
-Two names are twins if they differ only in case, width, spaces, or signs that look alike. Letters of
-other alphabets that pass for Latin ones (а of Cyrillic for a), and characters that nobody sees, are
-refused altogether: no list of look-alikes is complete.
+Two names are similar if they differ only in case, width, spaces, or signs that look alike. Letters
+of other alphabets that pass for Latin ones (а of Cyrillic for a), and characters that nobody sees,
+are refused altogether: no list of look-alikes is complete.
 """
 
 import unicodedata

@@ -18,7 +18,7 @@ from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Forbidden
 from service.storage.postgres import Connection
 
-GrantState = proposals.ProposalState | Literal["narrowed"]
+GrantState = Literal[proposals.ProposalState, "narrowed"]
 _REACH = frozenset({Role.ADMIN, Role.INSPECTOR})
 """Roles with which a user sees beyond the own department, whatever their rights."""
 

@@ -35,10 +35,11 @@ from service.audience.contacts.contact import (
 from service.audience.imports.model import ImportRequest
 from service.audience.numbers.number import REASONS, mask, parse_phone
 from service.audience.rosters import roster_store
-from service.audience.rosters.rosters import day_in_china, put_members
+from service.audience.rosters.rosters import put_members
 from service.audience.vocabulary.choices import Carrier
 from service.audience.vocabulary.consent import check_evidence
 from service.audience.vocabulary.fields import SHOWN_FIELDS
+from service.clock import day_in_china
 from service.errors import Invalid, NotFound
 
 MOST_TYPED = 100

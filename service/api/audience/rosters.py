@@ -13,9 +13,10 @@ from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Day, Instant, OptionalLine, Out, Page
 from service.audience.imports.model import ImportRequest
 from service.audience.rosters import roster_store
-from service.audience.rosters.rosters import MOST_MEMBERS, day_in_china, put_members
+from service.audience.rosters.rosters import MOST_MEMBERS, put_members
 from service.audience.vocabulary.consent import ConsentWay, check_evidence
 from service.audience.vocabulary.texts import MOST_TAGS
+from service.clock import day_in_china
 from service.errors import Invalid, NotFound
 
 LONGEST_VALIDITY = timedelta(days=1_096)

@@ -17,8 +17,8 @@ from service.api.http.problems import TooLarge
 from service.api.http.schema import Body, Instant, Line, Out, Text
 from service.api.http.upload import Upload
 from service.audience.contacts.contact_store import subscriber_base
-from service.audience.numbers.number import is_synthetic, mask, parse_phone
-from service.audience.numbers.prefix import packaged_prefixes
+from service.audience.numbers.number import mask, parse_phone
+from service.audience.numbers.prefix import is_synthetic, packaged_prefixes
 from service.audience.numbers.prefix_store import current_prefixes, home_of
 from service.audience.vocabulary.choices import Carrier
 from service.channels.routing import route_store

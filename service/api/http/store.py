@@ -1,4 +1,4 @@
-"""The SQL of the API itself: stored answers, and whether the database is ready."""
+"""The SQL of the API itself: the answers that are stored under an Idempotency-Key."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

@@ -23,7 +23,7 @@ from service.delivery.uncertain.uncertain import Decision, Skip
 from service.delivery.uncertain.uncertain_store import UncertainFilter
 from service.errors import Invalid, NotFound
 from service.ledger.message_class import MessageClass
-from service.ledger.message_id import MessageKey
+from service.ledger.message_id import MessageKey, message_id
 from service.queue import Job
 from service.storage.postgres import Record
 
@@ -149,7 +149,7 @@ class PoliciesOut(Out):
 
 
 def _id(key: MessageKey) -> str:
-    return f"{key[0]}.{key[1]}"
+    return message_id(*key)
 
 
 def _parsed(text: str) -> MessageKey | None:

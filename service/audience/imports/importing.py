@@ -18,8 +18,13 @@ from service.audience.imports.report import (
     Spellings,
     TableCount,
 )
-from service.audience.imports.rows import PersonRecord, RefusedRecord, RowReader, SkippedRecord
-from service.audience.imports.rows import Rules as Rules
+from service.audience.imports.rows import (
+    PersonRecord,
+    RefusedRecord,
+    RowReader,
+    Rules,
+    SkippedRecord,
+)
 from service.audience.numbers.prefix import Prefix
 from service.audience.tables.files import Chunks, Sheet, TableFile, no_table, open_source
 from service.audience.tables.header import SEARCHED_RECORDS, Vocabulary, find_header, header_form

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from service.audience.areas import area_store
 from service.audience.imports import staging_store, store
-from service.audience.imports.importing import ContactReading, Rules, read_contacts
+from service.audience.imports.importing import ContactReading, read_contacts
 from service.audience.imports.merging import load, unwatched
 from service.audience.imports.model import (
     BASES,
@@ -25,6 +25,7 @@ from service.audience.imports.model import (
     ReportTable,
 )
 from service.audience.imports.report import RULES_VERSION
+from service.audience.imports.rows import Rules
 from service.audience.numbers.prefix_store import current_prefixes
 from service.audience.tables.files import check_encoding
 from service.audience.tables.header import Vocabulary

@@ -1,4 +1,4 @@
-"""The SQL of the audience: waiting files, imports, rejects, areas, suppressions."""
+"""The SQL of imports: waiting files, rejected rows, and imports that are taken back."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -41,7 +41,7 @@ async def insert_import(conn: Connection, request: ImportRequest, now: datetime)
                              evidence, evidence_on, evidence_by, evidence_how, evidence_form)
         VALUES (:department_id, :user_id, :roster, :basis, :expires_on, :file_name, 0, '',
                 :encoding, :columns, :dry_run, :mode, :now, :evidence, :evidence_on, :evidence_by,
-                    :evidence_how, :evidence_form)
+                :evidence_how, :evidence_form)
         RETURNING id
         """,
         department_id=request.department_id,

@@ -9,7 +9,6 @@ import unicodedata
 from typing import NamedTuple
 
 from service.audience.numbers.prefix import Prefixes, national, packaged_prefixes
-from service.audience.numbers.prefix import is_synthetic as is_synthetic
 from service.audience.vocabulary.cells import (
     WHITE,
     is_placeholder,

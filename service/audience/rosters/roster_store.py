@@ -91,10 +91,9 @@ async def confirm_roster(
         conn,
         """
         UPDATE rosters SET basis = :basis, expires_on = :expires_on, purpose = :purpose,
-            evidence = :evidence,
-            evidence_on = :evidence_on, evidence_by = :evidence_by, evidence_how = :evidence_how,
-                evidence_form = :evidence_form,
-            confirmed_by = :user_id, confirmed_at = :now
+            evidence = :evidence, evidence_on = :evidence_on, evidence_by = :evidence_by,
+            evidence_how = :evidence_how, evidence_form = :evidence_form, confirmed_by = :user_id,
+            confirmed_at = :now
         WHERE id = :id
         """,
         **terms._asdict(),

@@ -12,15 +12,15 @@ from uuid import UUID
 
 from service.audience.areas import area_store
 from service.audience.imports import membership_store, store
-from service.audience.imports.importing import ContactReading, Rules
+from service.audience.imports.importing import ContactReading
 from service.audience.imports.loading import check_request
 from service.audience.imports.membership_store import Undone
 from service.audience.imports.merging import load
 from service.audience.imports.model import Import, ImportRequest, ReportTable
+from service.audience.imports.rows import Rules
 from service.audience.numbers.prefix_store import current_prefixes
 from service.audience.tables.files import Sheet, TableFile
 from service.audience.tables.header import COLUMNS, Vocabulary
-from service.clock import day_in_china as day_in_china
 from service.crypto import Keyring
 from service.errors import Conflict
 from service.storage.locks import lock_contacts, try_lock_contacts

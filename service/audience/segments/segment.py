@@ -11,8 +11,7 @@ from typing import TypeAlias
 
 from service.audience.segments import segment_words as words
 from service.audience.segments.segment_tokens import Token, TokenKind, tokenize
-from service.audience.segments.segment_words import RuleValue
-from service.audience.segments.segment_words import SegmentError as SegmentError
+from service.audience.segments.segment_words import RuleValue, SegmentError
 
 MAX_CHARACTERS = 4_000
 MAX_COMPARISONS = 250

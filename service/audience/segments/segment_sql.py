@@ -12,16 +12,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from service.audience.segments.segment import (
-    And,
-    Comparison,
-    Not,
-    Or,
-    Rule,
-    SegmentError,
-    comparisons,
-)
-from service.audience.segments.segment_words import FIELDS
+from service.audience.segments.segment import And, Comparison, Not, Or, Rule, comparisons
+from service.audience.segments.segment_words import FIELDS, SegmentError
 from service.audience.vocabulary.choices import ROLES
 from service.audience.vocabulary.fields import RULE_TEXTS
 from service.clock import CHINA

@@ -191,7 +191,7 @@ def outside_area(department: str) -> str:
 
 
 def counts_of(rows: Iterable[Record]) -> AudienceCounts:
-    """AudienceCounts of rows with excluded, carrier, town, roles, people and some."""
+    """Adds up rows with excluded, carrier, town, roles, people and some."""
     counts = AudienceCounts()
     for row in sorted(rows, key=lambda row: (row["town"], row["carrier"])):
         _add(counts, row)

@@ -17,14 +17,13 @@ from service.audience.segments.segment import (
     Not,
     Or,
     Rule,
-    SegmentError,
     canonical,
     comparisons,
     depth,
     joined,
     parse,
 )
-from service.audience.segments.segment_words import fold, nearest
+from service.audience.segments.segment_words import SegmentError, fold, nearest
 
 FIELD = "segment"
 MAX_CHAIN = 16

@@ -129,8 +129,8 @@ _INSERT = f"""
     INSERT INTO suppressions AS s (phone_hash, reason, note_cipher, created_by, created_at,
                                    expires_at, classes, owner, source, department_id, entry_id)
     SELECT DISTINCT u.phone_hash, :reason, :note_cipher::bytea, :created_by::uuid,
-        :now::timestamptz, :expires_at::timestamptz,
-           :classes::text[], :owner, :source, :department_id::uuid, :entry_id::uuid
+           :now::timestamptz, :expires_at::timestamptz, :classes::text[],
+           :owner, :source, :department_id::uuid, :entry_id::uuid
     FROM unnest(:phone_hashes::bytea[]) AS u (phone_hash) ORDER BY 1
     ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged(":now")}
 """  # noqa: S608  # constants

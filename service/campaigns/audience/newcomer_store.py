@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_sql import Compiled, holds_on
+from service.clock import day_in_china
 from service.ledger.reasons import Place, Reason
 from service.storage import sql
 from service.storage.postgres import Connection

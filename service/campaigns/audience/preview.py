@@ -7,7 +7,6 @@ from uuid import UUID
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
 from service.audience.numbers.number import mask
-from service.audience.rosters.rosters import day_in_china
 from service.audience.segments import segment_store
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
@@ -21,6 +20,7 @@ from service.campaigns.audience.exclusion_store import AFTER_STOPS, CapTerms, Ex
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.schedule import Schedule, validity_end
 from service.channels.routing.route_store import list_lanes
+from service.clock import day_in_china
 from service.crypto import Keyring
 from service.ledger.message_class import PUBLICITY
 from service.ledger.reasons import Reason
@@ -132,7 +132,7 @@ def _not_known(terms: ExclusionTerms, message_class: str | None) -> tuple[str, .
 async def with_sample(
     conn: Connection, keyring: Keyring, department_id: UUID, counts: AudienceCounts
 ) -> Preview:
-    """AudienceCounts with a few of those who were counted."""
+    """The counts, with a few of those who were counted."""
     tree = await read_area_tree(conn)
     rows = await segment_store.list_sample(conn, department_id, counts.some)
     return Preview(counts, [_person(row, keyring, tree) for row in rows])

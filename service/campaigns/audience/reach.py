@@ -8,7 +8,6 @@ from datetime import datetime
 
 from service.accounts.keys.key import Mode
 from service.audience.areas.area_store import read_area_tree
-from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_store import AudienceCounts
@@ -24,6 +23,7 @@ from service.campaigns.core import run_store
 from service.campaigns.core.model import Campaign, Content
 from service.campaigns.core.texts import next_in_turn
 from service.channels.routing.route_store import list_lanes
+from service.clock import day_in_china
 from service.messages.template import CONTACT_VARIABLES, ContactFact, variables
 from service.storage.postgres import Connection
 

@@ -350,11 +350,17 @@ async def set_silent(conn: Connection, campaign_id: UUID, now: datetime) -> None
 
 
 async def clear_silent(conn: Connection, campaign_id: UUID, now: datetime) -> None:
-    """Note that a campaign has sent something again, if no fire of its own is due."""
+    """Note that a step has fired. An alarm stays that is about something else: the campaign's own
+    fire is due, or it waits for no fire (see `not_armed`).
+    """
     await sql.execute(
         conn,
-        "UPDATE campaigns SET silent_since = NULL WHERE id = :campaign_id "
-        "AND silent_since IS NOT NULL AND (next_fire_at IS NULL OR next_fire_at > :now)",
+        """
+        UPDATE campaigns SET silent_since = NULL
+        WHERE id = :campaign_id AND silent_since IS NOT NULL
+          AND (next_fire_at > :now OR next_fire_at IS NULL
+               AND schedule->>'kind' NOT IN ('recurring', 'joining'))
+        """,
         campaign_id=campaign_id,
         now=now,
     )

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import User
-from service.audience.rosters.rosters import day_in_china
 from service.campaigns.plans import milestone_store
 from service.campaigns.plans.planning import load
+from service.clock import day_in_china
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection
 

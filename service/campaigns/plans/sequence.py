@@ -81,12 +81,17 @@ async def fire_due_steps(pool: Pool, now: datetime) -> list[UUID]:
                 run_id = await _fire_step(conn, campaign_id, origin_id, text_no, now)
         except Exception:
             log.exception("step not fired", extra={"campaign_id": str(campaign_id)})
-            async with transaction(pool) as conn:
-                await fire_store.set_silent(conn, campaign_id, now)
+            await note_trouble(pool, campaign_id, now)
             continue
         if run_id is not None:
             runs.append(run_id)
     return runs
+
+
+async def note_trouble(pool: Pool, campaign_id: UUID, now: datetime) -> None:
+    """Note that a campaign does not fire although it should, which raises an alarm."""
+    async with transaction(pool) as conn:
+        await fire_store.set_silent(conn, campaign_id, now)
 
 
 async def _fire_step(

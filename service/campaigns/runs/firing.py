@@ -26,7 +26,12 @@ from service.campaigns.core.model import Act, Campaign, Content, State
 from service.campaigns.core.run_store import NO_FOLLOW, Follow
 from service.campaigns.core.texts import next_in_turn
 from service.campaigns.plans.missed import turn_of
-from service.campaigns.plans.sequence import finish_if_over, fire_due_steps, plan_steps
+from service.campaigns.plans.sequence import (
+    finish_if_over,
+    fire_due_steps,
+    note_trouble,
+    plan_steps,
+)
 from service.campaigns.runs.newcomers import look
 from service.campaigns.stops.hold import TOO_LATE, Obstacle, hold, hold_fire, obstacle
 from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transaction
@@ -72,17 +77,11 @@ async def fire_due(pool: Pool, now: datetime, *, limits: DriftLimits = LIMITS) -
                 run_id = await _fire(conn, campaign_id, now, limits)
         except Exception:
             log.exception("campaign not fired", extra={"campaign_id": str(campaign_id)})
-            await _note_trouble(pool, campaign_id, now)
+            await note_trouble(pool, campaign_id, now)
             continue
         if run_id is not None:
             runs.append(run_id)
     return runs + await _fire_released(pool, now, limits) + await fire_due_steps(pool, now)
-
-
-async def _note_trouble(pool: Pool, campaign_id: UUID, now: datetime) -> None:
-    """Note that a campaign does not fire although it should, which raises an alarm."""
-    async with transaction(pool) as conn:
-        await fire_store.set_silent(conn, campaign_id, now)
 
 
 async def _fire_released(pool: Pool, now: datetime, limits: DriftLimits) -> list[UUID]:
@@ -95,7 +94,7 @@ async def _fire_released(pool: Pool, now: datetime, limits: DriftLimits) -> list
                 run_id = await _fire_one_released(conn, campaign_id, planned_at, now, limits)
         except Exception:
             log.exception("released fire not fired", extra={"campaign_id": str(campaign_id)})
-            await _note_trouble(pool, campaign_id, now)
+            await note_trouble(pool, campaign_id, now)
             continue
         if run_id is not None:
             runs.append(run_id)

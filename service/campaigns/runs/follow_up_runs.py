@@ -14,7 +14,6 @@ from service.accounts.departments.department_store import get_permits
 from service.accounts.people.model import By, Right, User
 from service.accounts.people.second_person import need_second_person
 from service.audience.areas.area_store import read_area_tree
-from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.audience import newcomer_store
@@ -36,6 +35,7 @@ from service.campaigns.plans.sequence import plan_steps
 from service.campaigns.runs.newcomers import FEW
 from service.campaigns.stops.hold import obstacle
 from service.channels.config.store import existing_channels
+from service.clock import day_in_china
 from service.errors import Conflict, Invalid, NotFound
 from service.ledger.message_class import WARNING
 from service.messages.filing import check_filed

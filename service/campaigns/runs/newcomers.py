@@ -11,7 +11,6 @@ from uuid import UUID
 
 from service.accounts.people.model import By
 from service.audience.areas.area_store import read_area_tree
-from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.audience import newcomer_store
@@ -22,6 +21,7 @@ from service.campaigns.calendar.schedule import validity_end
 from service.campaigns.core import fire_store, run_store, store
 from service.campaigns.core.model import PENDING, Act, Campaign, Content, State
 from service.campaigns.plans.sequence import finish_if_over, plan_steps
+from service.clock import day_in_china
 from service.storage.postgres import Connection
 
 FEW = 50

@@ -100,7 +100,7 @@ def current() -> AllowedAddresses:
 
 @contextmanager
 def going(reach: AllowedAddresses) -> Iterator[None]:
-    """Keep every connection that is opened inside within a reach."""
+    """Let every connection that is opened inside go to these addresses only."""
     token = _current.set(reach)
     try:
         yield

@@ -174,7 +174,7 @@ def _merit(lane: RoutableChannel, carrier: str | None, first: RoutableChannel | 
     if lane.open and not first.open:
         return f"{merit}: {first.name} comes before it, which works."
     if first.serves(carrier) and not lane.serves(carrier):
-        return f"{merit}: {first.name} comes before it, as a lane of the carrier's own."
+        return f"{merit}: {first.name} comes before it, as a channel of the carrier's own."
     if lane.held and not first.held:
         return f"{merit}: {first.name} comes before it, which is not held."
     return f"{merit}: {first.name} comes before it by rank, as the more dedicated, or as the older."

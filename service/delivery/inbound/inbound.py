@@ -33,7 +33,7 @@ from service.delivery.inbound.reassembly import REPEATED_WITHIN, Arrival, Joiner
 from service.delivery.inbound.replies_store import SenderStop
 from service.delivery.inbound.strays import BOUNDS, StrayBounds, hold_strays
 from service.errors import Conflict, NotFound
-from service.storage.locks import lock_reader, lock_suppressions
+from service.storage.locks import lock_suppressions, try_lock_reader
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ async def read_inbound(
 
 async def _read_batch(pool: Pool, keyring: Keyring, now: datetime, bounds: StrayBounds) -> int:
     async with transaction(pool) as conn:
-        if not await lock_reader(conn):
+        if not await try_lock_reader(conn):
             return 0
         rows = await store.new_arrivals(conn, BATCH)
         # Only once all is read: a part further back in the queue may have come in time.

@@ -23,8 +23,7 @@ from functools import cache
 from pathlib import Path
 from uuid import UUID
 
-from service.audience.numbers.number import is_synthetic
-from service.audience.numbers.prefix import Prefixes, national
+from service.audience.numbers.prefix import Prefixes, is_synthetic, national
 from service.audience.numbers.prefix_store import current_prefixes
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring, Undecipherable
@@ -36,7 +35,7 @@ from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.ledger.message_class import NOTICE
 from service.ledger.reasons import Reason
 from service.messages import signature
-from service.storage.locks import lock_answering
+from service.storage.locks import try_lock_answering
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
@@ -112,7 +111,7 @@ async def send_replies(
     while True:
         try:
             async with transaction(pool) as conn:
-                if not await lock_answering(conn) or not await waits(conn, now):
+                if not await try_lock_answering(conn) or not await waits(conn, now):
                     return channels
                 room = Room(most, now - HOUR, now - ANSWERED_WITHIN)
                 rows = await store.replies_due(conn, now, BATCH, room)

@@ -23,7 +23,7 @@ from service.channels.contract.registry import load
 from service.channels.trial.link_explanations import LinkExplanation
 from service.delivery.receipts import id_forms_store as store
 from service.delivery.receipts.store import RECEIPT_WAIT
-from service.storage.locks import lock_fold
+from service.storage.locks import try_lock_fold
 from service.storage.postgres import Connection, Pool, Record, transaction
 
 MISSED = 20
@@ -128,7 +128,7 @@ async def reread(pool: Pool, channel_id: int, now: datetime) -> int:
     total = 0
     while True:
         async with transaction(pool) as conn:
-            if not await lock_fold(conn, channel_id):
+            if not await try_lock_fold(conn, channel_id):
                 return total
             change = await store.change_to_follow(conn, channel_id, now - RECEIPT_WAIT, now - AGAIN)
             if change is None:

@@ -67,7 +67,7 @@ class Inbox:
         self._arrived = asyncio.Event()
         self._channels_new: set[int] = set()
         self._texts_new = False
-        self._unrung = asyncio.Event()
+        self._unheard = asyncio.Event()
 
     def deliver_for(self, channel_id: int) -> DeliveryHandler:
         """The way in for one channel's gateways."""
@@ -136,7 +136,7 @@ class Inbox:
                 await unmatched_store.insert_unreadable(conn, self._keyring, raw, now)
         self._channels_new.update(channel_id for channel_id, _ in receipts)
         self._texts_new = self._texts_new or bool(texts)
-        self._unrung.set()
+        self._unheard.set()
 
     def _settle(self, batch: Sequence[_Arrival], error: Exception | None) -> None:
         """The first that wait are stored, or cannot be."""
@@ -151,8 +151,8 @@ class Inbox:
 
     async def _wake_forever(self) -> None:
         while True:
-            await self._unrung.wait()
-            self._unrung.clear()
+            await self._unheard.wait()
+            self._unheard.clear()
             channels, self._channels_new = self._channels_new, set()
             for channel_id in channels:
                 await self._on_receipts(channel_id)

@@ -26,7 +26,7 @@ from service.dispatch.retries import dead_numbers, failure_handling, reroute
 from service.dispatch.retries.failure_handling import Failure
 from service.ledger.states import FAILED, RESULTS, MessageState
 from service.queue import Wake
-from service.storage.locks import lock_fold
+from service.storage.locks import try_lock_fold
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ async def _fold_batch(
     to hand off now, and its last id.
     """
     async with transaction(pool) as conn:
-        if not await lock_fold(conn, channel_id):
+        if not await try_lock_fold(conn, channel_id):
             return 0, [], 0
         taken = await store.take_receipts(conn, channel_id, BATCH, now, after)
         parked, channels = await _fold(conn, taken.rows, now)
@@ -264,7 +264,7 @@ async def sweep_parked(conn: Connection, channel_id: int, now: datetime) -> None
     One process at a time does this, under the lock of the fold: two sweeps must not adopt a
     reference twice.
     """
-    if not await lock_fold(conn, channel_id):
+    if not await try_lock_fold(conn, channel_id):
         return
     await store.rematch(conn, channel_id, None)
     pairings = await store.parked_with_doubt(

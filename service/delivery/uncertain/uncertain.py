@@ -29,7 +29,7 @@ from service.errors import Conflict
 from service.ledger.message_class import CLASSES
 from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Reason
-from service.storage.locks import lock_fold, lock_folds
+from service.storage.locks import lock_folds, try_lock_fold
 from service.storage.postgres import Connection, Record
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class TooEarly(Conflict):
         at = may_at.astimezone(CHINA).isoformat(timespec="milliseconds")
         super().__init__(
             f"the answer or a receipt may still come; decide at {at} or later, "
-            f"{WAIT.total_seconds() / 60:.0f} minutes after the last of them was put in doubt"
+            f"{WAIT.total_seconds() / 60:.0f} minutes after the last of them became uncertain"
         )
         self.may_at = may_at
 
@@ -197,7 +197,7 @@ async def sweep_decided(conn: Connection, channel_id: int, now: datetime) -> Non
     So this goes before `sweep_parked`, at the same `now`, and like it by one at a time. Once its
     hand-off has the receipt's reference, the fold ranks the receipt as any other.
     """
-    if not await lock_fold(conn, channel_id):
+    if not await try_lock_fold(conn, channel_id):
         return
     rows = await doubts.parked_with_decided(
         conn, channel_id, now - SETTLE_AFTER, now - store.RECEIPT_WAIT

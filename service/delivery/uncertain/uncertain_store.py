@@ -106,15 +106,15 @@ async def find_doubts(conn: Connection, which: UncertainFilter) -> list[Record]:
           AND (:run_id::uuid IS NULL OR u.run_id = :run_id)
           AND (:channel_id::smallint IS NULL OR u.channel_id = :channel_id)
           AND (:department_id::uuid IS NULL OR r.department_id = :department_id)
-          AND (:after_run::uuid[] IS NULL OR (u.run_id, u.no) IN (
-            SELECT * FROM unnest(:after_run, :after_no::int[])))
+          AND (:run_ids::uuid[] IS NULL OR (u.run_id, u.no) IN (
+            SELECT * FROM unnest(:run_ids, :nos::int[])))
         """,
         scope=which.scope,
         run_id=which.run_id,
         channel_id=which.channel_id,
         department_id=which.department_id,
-        after_run=None if which.keys is None else [run_id for run_id, _ in which.keys],
-        after_no=None if which.keys is None else [no for _, no in which.keys],
+        run_ids=None if which.keys is None else [run_id for run_id, _ in which.keys],
+        nos=None if which.keys is None else [no for _, no in which.keys],
     )
 
 

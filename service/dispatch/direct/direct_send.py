@@ -21,8 +21,8 @@ from uuid import UUID
 
 from service.accounts.departments.department import SignatureLent, bare
 from service.accounts.keys.key import Mode
-from service.audience.numbers.number import is_synthetic, parse_phone
-from service.audience.numbers.prefix import Prefixes
+from service.audience.numbers.number import parse_phone
+from service.audience.numbers.prefix import Prefixes, is_synthetic
 from service.audience.numbers.prefix_store import prefixes_of
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.channels.routing.route import routes

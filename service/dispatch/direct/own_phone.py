@@ -17,7 +17,7 @@ from service.accounts.departments.department import bare
 from service.accounts.departments.department_store import get_department, get_permits
 from service.accounts.people import phone_store
 from service.accounts.people.model import User
-from service.audience.numbers.number import is_synthetic
+from service.audience.numbers.prefix import is_synthetic
 from service.audience.numbers.prefix_store import current_prefixes
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import HourTerms

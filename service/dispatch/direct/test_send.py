@@ -12,7 +12,7 @@ from uuid import UUID
 
 from service.accounts.people import phone_store
 from service.accounts.people.model import User
-from service.audience.numbers.number import is_synthetic
+from service.audience.numbers.prefix import is_synthetic
 from service.audience.numbers.prefix_store import current_prefixes
 from service.campaigns.approval.approval import check_second_person
 from service.campaigns.audience.content_checks import frozen_content

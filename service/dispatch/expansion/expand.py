@@ -12,7 +12,6 @@ from datetime import datetime
 
 from service.accounts.keys.key import Mode
 from service.audience.areas.area_store import read_area_tree
-from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
@@ -32,11 +31,12 @@ from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import HourTerms
 from service.campaigns.core.safety import Safety
 from service.channels.routing.route_store import list_lanes
+from service.clock import day_in_china
 from service.crypto import Keyring
 from service.dispatch.expansion import expand_store
 from service.dispatch.expansion.drill import stand_in
 from service.messages.template import CONTACT_VARIABLES, ContactFact, variables
-from service.storage.locks import lock_expansion, lock_followers
+from service.storage.locks import lock_followers, try_lock_expansion
 from service.storage.postgres import LONG_SECONDS, Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ async def expand_run(
     keyring: for the numbers of a drill.
     """
     async with transaction(pool, seconds=LONG_SECONDS) as conn:  # a province is large
-        if not await lock_expansion(conn, run_id):
+        if not await try_lock_expansion(conn, run_id):
             return None
         run = await expand_store.lock_expanding_run(conn, run_id)
         if run is None:

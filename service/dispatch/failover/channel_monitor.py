@@ -25,7 +25,7 @@ from service.dispatch.failover.health_store import HealthReport
 from service.dispatch.limits.pace import Pace, channel_limit
 from service.errors import Unavailable
 from service.settings import Settings
-from service.storage.locks import lock_breakers
+from service.storage.locks import try_lock_breakers
 from service.storage.postgres import Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ async def judge(
     """
     limits = limits.at_speed(speed)
     async with transaction(pool) as conn:
-        if not await lock_breakers(conn):
+        if not await try_lock_breakers(conn):
             return
         closed = await _judge(conn, limits, now, GAP * speed)
         await health_store.delete_old_reports(conn, now, health_store.KEEP * speed)

@@ -18,7 +18,7 @@ from service.channels.routing.route import RoutableChannel, elsewhere
 from service.channels.routing.route_store import list_lanes
 from service.dispatch.failover import failover_store
 from service.dispatch.failover.failover_store import StoppedChannel
-from service.storage.locks import lock_failover, lock_run
+from service.storage.locks import lock_run, try_lock_failover
 from service.storage.postgres import COLLISIONS, Pool, transaction
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ async def _shift_slice(
 ) -> dict[int, int] | None:
     """Move what waits of one slice; None: another scheduler is at it."""
     async with transaction(pool) as conn:
-        if not await lock_failover(conn, stopped.channel_id):
+        if not await try_lock_failover(conn, stopped.channel_id):
             return None
         await lock_run(conn, run_id)
         went = await failover_store.move_queued(conn, stopped, run_id, slice_no, ways)

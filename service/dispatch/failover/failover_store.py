@@ -104,7 +104,7 @@ async def move_queued(
 
     Nothing moves if the run is not running any more, or the channel works again. A text that is on
     its second lane stays: that one was chosen since the first said whose number it is not.
-    `lock_failover` and `lock_run` first.
+    `try_lock_failover` and `lock_run` first.
     """
     rows = await sql.fetch(
         conn,

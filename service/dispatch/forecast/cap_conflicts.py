@@ -17,7 +17,6 @@ from uuid import UUID
 from service.accounts.people.model import User
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
-from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.audience.audience_source import Whom, by_rule
@@ -26,6 +25,7 @@ from service.campaigns.audience.preview import read_rule
 from service.campaigns.audience.reach import exclusion_terms
 from service.campaigns.core.model import Campaign
 from service.campaigns.core.store import get_campaign
+from service.clock import day_in_china
 from service.dispatch.forecast import cap_conflicts_store
 from service.dispatch.forecast.cap_losses import TENS, Group, group_of
 from service.dispatch.forecast.cap_places import SPANS, Had, full_until

@@ -20,7 +20,6 @@ from uuid import UUID
 
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
-from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.audience.audience_source import Whom, by_rule
@@ -35,6 +34,7 @@ from service.campaigns.core import store as campaign_store
 from service.campaigns.core.model import ENDED, Campaign
 from service.campaigns.core.texts import next_in_turn
 from service.campaigns.plans import planning, sequence_store
+from service.clock import day_in_china
 from service.dispatch.forecast import fire_forecast_store
 from service.dispatch.forecast.cap_losses import (
     TENS,

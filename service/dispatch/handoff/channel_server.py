@@ -38,7 +38,7 @@ from service.logs import log_context
 from service.messages.lint import lint_store
 from service.queue import Job
 from service.runtime import Runtime
-from service.storage.postgres import UNREACHABLE, Connection, Pool, open_pool, transaction
+from service.storage.postgres import BY_KEY, UNREACHABLE, Connection, Pool, open_pool, transaction
 
 log = logging.getLogger(__name__)
 
@@ -271,7 +271,8 @@ class ChannelServer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the channels table until `stop`, then drain and release everything."""
-        async with open_pool(self._runtime.settings.database_url, size=POOL_SIZE) as pool:
+        url = self._runtime.settings.database_url
+        async with open_pool(url, size=POOL_SIZE, session=BY_KEY) as pool:
             self.lease_pool = pool
             await self._serve(stop)
 

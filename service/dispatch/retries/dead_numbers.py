@@ -11,7 +11,7 @@ import logging
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from service.audience.rosters.rosters import day_in_china
+from service.clock import day_in_china
 from service.dispatch.retries import dead_numbers_store as store
 from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Reason

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import parse_qsl, urlencode
 
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x1f\x7f]*)")
@@ -21,15 +20,6 @@ Values = Mapping[str, str]
 
 class TemplateError(ValueError):
     """A template that cannot be read; the text says what to change."""
-
-
-class BodyTemplate(Protocol):
-    """A body to be filled in."""
-
-    media_type: str
-
-    def render(self, values: Values) -> bytes:
-        """The body with its placeholders filled in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,8 @@ async def test_every_channel_is_explained(api: Api) -> None:
                 "id": everybody,
                 "name": "全网",
                 "eligible": True,
-                "reason": "It takes all networks, rank 100: 移动 comes before it, as a lane of the "
-                "carrier's own.",
+                "reason": "It takes all networks, rank 100: 移动 comes before it, as a channel of "
+                "the carrier's own.",
             },
             {
                 "id": off,

@@ -14,8 +14,9 @@ import pytest
 
 from service.audience.areas.area_store import read_area_tree
 from service.audience.imports import merging, staging_store
-from service.audience.imports.importing import ContactReading, Rules, read_contacts
+from service.audience.imports.importing import ContactReading, read_contacts
 from service.audience.imports.model import ImportRequest, ListedRow, ReportTable, RowResult
+from service.audience.imports.rows import Rules
 from service.audience.imports.staging import TABLE_SHIFT
 from service.audience.imports.store import get_import, insert_import
 from service.audience.numbers.number import to_e164

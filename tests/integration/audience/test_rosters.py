@@ -11,9 +11,10 @@ from service.audience.imports import store
 from service.audience.imports.model import Import, ImportRequest
 from service.audience.numbers.number import to_e164
 from service.audience.rosters.roster_store import list_rosters
-from service.audience.rosters.rosters import Member, ask_undo, day_in_china, put_members, run_undo
+from service.audience.rosters.rosters import Member, ask_undo, put_members, run_undo
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_sql import compile_rule
+from service.clock import day_in_china
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid, NotFound
 from service.storage import sql

@@ -26,7 +26,7 @@ from service.dispatch.handoff import lease_store, record_store, sweep_store
 from service.dispatch.handoff import store as dispatch
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.record_store import HandoffResult
-from service.storage.locks import lock_fold
+from service.storage.locks import try_lock_fold
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import claim_one
@@ -724,7 +724,7 @@ async def test_a_channel_has_one_folder_at_a_time(stage: SetUp) -> None:
     await on.answered(1, b"a")
     await on.receive(b"a")
     async with transaction(on.pool) as conn:
-        assert await lock_fold(conn, on.channel.id)
+        assert await try_lock_fold(conn, on.channel.id)
         assert await on.fold() == 0
         assert await on.waiting() == 1
     assert await on.fold() == 1

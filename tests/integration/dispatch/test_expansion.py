@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.audience.rosters.rosters import day_in_china
 from service.campaigns.audience.preview import preview_rule
+from service.clock import day_in_china
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
 from service.reports.progress import run_report

@@ -15,7 +15,6 @@ from uuid import UUID
 
 from service.accounts.keys.key import Mode
 from service.audience.areas.area_store import load_areas
-from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment import canonical, parse
 from service.audience.vocabulary.ages import BANDS
 from service.audience.vocabulary.choices import CARRIERS
@@ -30,6 +29,7 @@ from service.campaigns.core import run_store
 from service.campaigns.core.model import Campaign, Content, Plan
 from service.campaigns.plans import planning
 from service.campaigns.runs.firing import fire_due
+from service.clock import day_in_china
 from service.crypto import Keyring
 from service.dispatch.direct import direct_send
 from service.dispatch.direct.direct_send import DirectSender, DirectText, Named
@@ -433,7 +433,7 @@ async def test_who_is_left_out_is_decided_once(pool: Pool, keyring: Keyring, now
         assert made.target == sum(why is None for why, _ in ledger.values())
         seen.update(why for why, _ in ledger.values())
     if WORLDS >= 100:
-        assert set(seen) >= REASONS, REASONS - set(seen)
+        assert set(+seen) >= REASONS, REASONS - set(+seen)
 
 
 REASONS: set[str | None] = {

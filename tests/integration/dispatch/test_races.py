@@ -76,7 +76,7 @@ LONG = TEXT * 3
 
 @pytest.mark.races
 async def test_after_a_pause_has_answered_nothing_is_marked(stage: SetUp) -> None:
-    """A thousand pauses at random moments, against four connections that mark without end."""
+    """Pauses at random moments, against four connections that mark without end."""
     on = await stage(8, connections=4)
     leases = [await on.must_lease(slot) for slot in range(4)]
     # One slice for all four: this is about the run's lock, not about slices.

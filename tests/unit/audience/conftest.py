@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from service.audience.areas.area import AreaTree, packaged_areas
-from service.audience.imports.importing import Rules, read_contacts
+from service.audience.imports.importing import read_contacts
 from service.audience.imports.model import ReportTable, RowResult
 from service.audience.imports.report import Repeats
+from service.audience.imports.rows import Rules
 from service.audience.numbers.prefix import packaged_prefixes
 
 Rows = list[RowResult]

@@ -3,7 +3,7 @@
 import pytest
 
 from service.audience.areas.area import Area, AreaPlace, AreaTree
-from service.audience.imports.importing import Rules
+from service.audience.imports.rows import Rules
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from service.audience.areas.area import AreaPlace
-from service.audience.imports.importing import Rules, read_contacts
+from service.audience.imports.importing import read_contacts
 from service.audience.imports.model import ListedRow, Rejected, Skipped
 from service.audience.imports.report import LISTED_SPELLINGS, Repeats, Spellings
+from service.audience.imports.rows import Rules
 from service.audience.numbers.prefix import Prefix, Prefixes
 from service.errors import Invalid
 

@@ -4,16 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.audience.numbers.number import (
-    REASONS,
-    is_synthetic,
-    mask,
-    parse_phone,
-    read_cell,
-    shape,
-    to_e164,
-)
-from service.audience.numbers.prefix import packaged_prefixes, read_prefixes
+from service.audience.numbers.number import REASONS, mask, parse_phone, read_cell, shape, to_e164
+from service.audience.numbers.prefix import is_synthetic, packaged_prefixes, read_prefixes
 from service.errors import Invalid
 
 

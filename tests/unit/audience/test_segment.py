@@ -17,7 +17,6 @@ from service.audience.segments.segment import (
     Not,
     Or,
     Rule,
-    SegmentError,
     canonical,
     depth,
     parse,
@@ -30,6 +29,7 @@ from service.audience.segments.segment_words import (
     GENDER_WORDS,
     ROLE_WORDS,
     Kind,
+    SegmentError,
     fold,
 )
 from service.audience.vocabulary.ages import BANDS

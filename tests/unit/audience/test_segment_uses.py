@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.audience.areas.area import AreaTree, packaged_areas
-from service.audience.segments.segment import MAX_COMPARISONS, SegmentError, canonical, parse
+from service.audience.segments.segment import MAX_COMPARISONS, canonical, parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_explain import explain
 from service.audience.segments.segment_uses import (
@@ -17,7 +17,7 @@ from service.audience.segments.segment_uses import (
     refers_to,
     write_out,
 )
-from service.audience.segments.segment_words import FIELDS, Kind
+from service.audience.segments.segment_words import FIELDS, Kind, SegmentError
 
 AREAS = RuleAreas(AreaTree(packaged_areas()))
 

@@ -216,8 +216,8 @@ def test_every_lane_is_explained_and_the_best_one_named() -> None:
         "not held.",
         9: "It serves china_mobile, rank 100: lane-2 comes before it by rank, as the more "
         "dedicated, or as the older.",
-        5: "It takes all networks, rank 100: lane-2 comes before it, as a lane of the carrier's "
-        "own.",
+        5: "It takes all networks, rank 100: lane-2 comes before it, as a channel of the "
+        "carrier's own.",
         6: "The channel takes only numbers of china_unicom.",
     }
     assert [verdict.eligible for verdict in verdicts] == [True] * 5 + [False]
