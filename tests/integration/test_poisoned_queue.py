@@ -22,7 +22,7 @@ from service.logs import Seldom
 from service.queue import Job, open_queue, queue_name
 from service.runtime import Runtime
 from service.settings import Settings
-from service.storage.postgres import Pool
+from service.storage.postgres import Connection, Pool
 from workers import channel, context, scheduler, supervise
 from workers.context import WorkerKind, make_worker
 
@@ -188,8 +188,19 @@ async def test_acts_have_their_turns_whatever_stands_in_the_way_in_valkey(
     await turns
 
 
-@pytest.mark.slow
-async def test_acts_that_have_had_their_turn_are_not_done_again(runtime: Runtime) -> None:
+async def test_acts_that_have_had_their_turn_are_not_done_again(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    real = sweep_store.last_turns
+
+    async def looked(conn: Connection) -> dict[str, tuple[float, float]]:
+        nonlocal looks
+        looks += 1
+        return await real(conn)
+
+    monkeypatch.setattr(sweep_store, "last_turns", looked)
+    monkeypatch.setattr(scheduler, "LOOK_SECONDS", 0.02)
     assert {scheduler._apart(job) for job in scheduler.CRONS} == {1.0, 5.0, 60.0, 3_600.0}
     async with runtime.pool.acquire() as conn:
         for cron in scheduler.CRONS:
@@ -197,7 +208,10 @@ async def test_acts_that_have_had_their_turn_are_not_done_again(runtime: Runtime
         before = await conn.fetch("SELECT act, ended_at FROM turns ORDER BY act")
     stop = asyncio.Event()
     turns = asyncio.create_task(scheduler.keep_turns(runtime, stop))
-    await asyncio.sleep(2 * scheduler.LOOK_SECONDS + 0.5)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while looks < 3:
+            assert not turns.done()
+            await asyncio.sleep(0.01)
     stop.set()
     await turns
     assert await runtime.pool.fetch("SELECT act, ended_at FROM turns ORDER BY act") == before

@@ -81,14 +81,12 @@ def test_a_program_that_was_excused_is_a_skip(folder: Path) -> None:
     assert (status, "3 passed, 1 skipped" in output) == (0, True), output
 
 
-@pytest.mark.slow
 def test_a_name_that_excuses_nothing_is_refused(folder: Path) -> None:
     status, output = ran(folder, USES_ALL, without="tsark")
     assert status != 0
     assert "tsark; there are tshark, kannel, npm-smpp, npm-segments" in output
 
 
-@pytest.mark.slow
 def test_any_other_skip_fails_the_run(folder: Path) -> None:
     status, output = ran(folder, SKIPS, installed=True)
     assert status == 1

@@ -197,7 +197,6 @@ async def test_a_real_channel_is_never_called_on_simulated_time(api: Api) -> Non
         assert (await asked)["ok"] is True
 
 
-@pytest.mark.slow
 async def test_a_channel_is_tested_once_at_a_time(api: Api) -> None:
     async with carrier() as scripted, carrier() as another:
         path, other = await set_up(api, scripted.port), await set_up(api, another.port)
