@@ -31,7 +31,7 @@ async def drain_channel(ctx: dict[str, Any], channel_id: str) -> None:
 
 
 async def hear(server: ChannelServer, redis_url: str, stop: asyncio.Event) -> None:
-    """Wake the connections of channels that other processes were rung for."""
+    """Wake the connections of channels whose job another process received."""
     async for channel_id in heard_wakes(redis_url, stop):
         server.wakeups.wake(channel_id)
 

@@ -1,8 +1,9 @@
 """The rule of exclusion in SQL: which people of a text's audience are left out, and why.
 
 The ledger (`dispatch.expansion`), a direct send, the preview of a campaign or a segment, the count
-at a submission and the forecast all use it. So the number in a preview is the number that is sent.
-A person who is left out has one reason, the first of these that applies:
+at a submission and the forecast all use it. Where all is known, as in the preview of a campaign,
+the number that it shows is the number that is sent. A person who is left out has one reason, the
+first of these that applies:
 
 1. the department may send this to nobody: `class_not_allowed`, `signature_of_another`
 2. a run that follows another one no longer has the person: `erased`, `not_kept`, `no_longer_listed`

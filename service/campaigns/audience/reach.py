@@ -33,7 +33,7 @@ async def count_ledger(
 ) -> AudienceCounts:
     """How many people a campaign with this rule will have in the ledger of its next fire, and how
     many it will leave out for which reason, if nothing else is sent meanwhile. A campaign of which
-    no fire is planned fires now.
+    no fire is planned fires now; of a plan for newcomers, all whom its rule means are counted.
 
     Raises:
         SegmentError: the rule cannot be read, or names an unknown area or segment.

@@ -92,7 +92,7 @@ MOVES: dict[Act, tuple[frozenset[State], frozenset[State]]] = {
     Act.PAUSE: (frozenset({State.SCHEDULED, State.RUNNING}), frozenset({State.PAUSED})),
     Act.RESUME: (frozenset({State.PAUSED}), frozenset({State.SCHEDULED, State.RUNNING})),
     Act.FINISH: (frozenset({State.RUNNING}), frozenset({State.DONE})),
-    # A text of it takes a second lane, so that there is something to pause or cancel again.
+    # A text of it takes a second channel, so that there is something to pause or cancel again.
     Act.REOPEN: (frozenset({State.DONE}), frozenset({State.RUNNING})),
     Act.CANCEL: (_OPEN, frozenset({State.CANCELLED})),
 }

@@ -133,6 +133,7 @@ async def _too_late(conn: Connection, campaign: Campaign, step: Step, now: datet
         await hold(conn, campaign, by)
     elif campaign.plan.schedule.late == "skip":
         await sequence_store.record(conn, step, "skipped", why, None, now)
+        await fire_store.clear_silent(conn, campaign.id, now)
         await finish_if_over(conn, campaign, By(None, why, now))
     else:
         return False

@@ -13,7 +13,7 @@ from service.ledger.states import MessageState, RunState, moving
 from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
-EXPANDED = moving(RunState.RUNNING, RunState.PAUSED, RunState.CANCELLED)
+EXPANDED = moving(RunState.RUNNING, RunState.PAUSED, RunState.CANCELLED, only=[RunState.EXPANDING])
 """What becomes of a run once its ledger is whole."""
 
 FEWEST_ROWS = 50
@@ -21,8 +21,6 @@ FEWEST_ROWS = 50
 
 WORK_MEMORY = "128MB"
 """What the one statement of an expansion may use at each step before it writes to disk."""
-
-"""As slices have it."""
 
 
 async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | None:

@@ -103,7 +103,7 @@ async def move_queued(
     """Move what is queued in a slice, by its carrier; returns how many went to each channel.
 
     Nothing moves if the run is not running any more, or the channel works again. A text that is on
-    its second lane stays: that one was chosen since the first said whose number it is not.
+    its second channel stays: that one was chosen since the first said whose number it is not.
     `try_lock_failover` and `lock_run` first.
     """
     rows = await sql.fetch(

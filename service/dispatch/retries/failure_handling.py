@@ -4,9 +4,9 @@ The answer to a submit or a final receipt makes a text fail first, as any other;
 transaction, it goes back into the queue if its reason and its run allow that. So target = Σ states
 at any moment, and whoever dies in between leaves all as it was.
 
-At most three hand-offs of a text follow from failures: the first, one on a second lane (`reroute`),
-one for a passing reason (`retry`); the two do not depend on each other. Whoever records failures
-calls `prepare` before the statement that records them and `follow` after it.
+At most three hand-offs of a text follow from failures: the first, one on a second channel
+(`reroute`), one for a passing reason (`retry`); the two do not depend on each other. Whoever
+records failures calls `prepare` before the statement that records them and `follow` after it.
 """
 
 import logging

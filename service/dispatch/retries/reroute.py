@@ -58,12 +58,12 @@ async def reroute(conn: Connection, keys: Sequence[MessageKey], now: datetime) -
         return []
     channels = await reroute_store.move_strays(conn, ways)
     runs = sorted({run_id for (run_id, _), _ in ways})
-    await reopen_campaigns(conn, runs, "a text takes a second lane", now)
+    await reopen_campaigns(conn, runs, "a text takes a second channel", now)
     log.info("routed again", extra={"messages": len(ways), "channels": channels})
     return channels
 
 
 async def learn(conn: Connection, keys: Sequence[MessageKey], now: datetime) -> None:
-    """Remember what those of these messages prove that their second lane has delivered."""
+    """Remember what those of these messages prove that their second channel has delivered."""
     if keys:
         await reroute_store.learn_carriers(conn, keys, now)

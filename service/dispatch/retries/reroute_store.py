@@ -1,4 +1,4 @@
-"""The SQL of a second lane: which texts may take one, the move there, and what it proves."""
+"""The SQL of a second channel: which texts may take one, the move there, and what it proves."""
 
 import uuid
 from collections.abc import Collection, Sequence
@@ -55,7 +55,7 @@ async def lock_runs(conn: Connection, runs: Collection[uuid.UUID]) -> None:
 
 
 async def find_strays(conn: Connection, keys: Sequence[MessageKey], now: datetime) -> list[Record]:
-    """Those of these messages that may take a second lane: run_id, no, channel_id, the carrier
+    """Those of these messages that may take a second channel: run_id, no, channel_id, the carrier
     `known` by an override, the channels `chosen` for the run.
 
     They failed since the number is of another network, for the first time; no part of them has
@@ -77,7 +77,7 @@ async def find_strays(conn: Connection, keys: Sequence[MessageKey], now: datetim
           AND r.state IN {listed(UNCANCELLED_RUNS)} AND c.state IS DISTINCT FROM 'cancelled'
           AND (r.valid_until IS NULL OR r.valid_until > :now)
           AND {uncorrected("r")}
-          AND NOT (r.campaign_id IS NOT NULL AND EXISTS (
+          AND NOT (r.kind <> 'reply' AND EXISTS (
             SELECT FROM departments d WHERE d.id = r.department_id AND d.kind = 'carrier'))
           AND NOT EXISTS (
             SELECT FROM parts p
@@ -138,8 +138,8 @@ async def move_strays(conn: Connection, ways: Sequence[tuple[MessageKey, int]]) 
 
 
 async def learn_carriers(conn: Connection, keys: Sequence[MessageKey], now: datetime) -> None:
-    """Note the carrier of the numbers that a second lane has reached, if the lane proves it: one
-    that takes the numbers of a single carrier and no others.
+    """Note the carrier of the numbers that a second channel has reached, if the channel proves it:
+    one that takes the numbers of a single carrier and no others.
 
     What a delivery proves is newer than whatever was known before, and takes its place.
     """

@@ -207,9 +207,24 @@ async def _expired_with_that_reason(on: Lanes) -> None:
     await on.fold(MOBILE)
 
 
+async def _a_carriers_own_base(on: Lanes) -> None:
+    await on.pool.execute("UPDATE departments SET kind = 'carrier', carrier = 'china_mobile'")
+    await on.ported(MOBILE, 1)
+
+
+async def _a_direct_send_of_a_carrier(on: Lanes) -> None:
+    await on.pool.execute(
+        "UPDATE runs SET campaign_id = NULL, rule = NULL, kind = 'direct',"
+        " sent_by = (SELECT id FROM users LIMIT 1)"
+    )
+    await _a_carriers_own_base(on)
+
+
 @pytest.mark.parametrize(
     "happening",
     [
+        _a_carriers_own_base,
+        _a_direct_send_of_a_carrier,
         _an_empty_number,
         _no_other_lane,
         _not_among_the_chosen,
