@@ -21,10 +21,15 @@ class ClockSettings(BaseSettings):
     )
 
     clock_start: datetime | None = Field(
-        None, description="Simulated time: what the clock showed at clock_anchor. Demos only."
+        default=None,
+        description="Simulated time: what the clock showed at clock_anchor. Demos only.",
     )
-    clock_anchor: float = Field(0.0, description="Simulated time: real seconds since the epoch.")
-    clock_speed: float = Field(1.0, gt=0, description="Simulated time: times as fast as real.")
+    clock_anchor: float = Field(
+        default=0.0, description="Simulated time: real seconds since the epoch."
+    )
+    clock_speed: float = Field(
+        default=1.0, gt=0, description="Simulated time: times as fast as real."
+    )
 
     @property
     def clock(self) -> Clock:
@@ -37,7 +42,7 @@ class Settings(ClockSettings):
 
     database_url: str = Field(description="PostgreSQL 18, the store of record (postgresql://…).")
     database_owner_url: str | None = Field(
-        None,
+        default=None,
         description="The same database as the role that owns its tables, for `tocsin migrate` "
         "alone: no other process is to have it.",
     )
@@ -46,160 +51,196 @@ class Settings(ClockSettings):
         description="The master key: 64 hexadecimal digits, mode 0600, outside the data folder."
     )
     witness_file: Path | None = Field(
-        None,
+        default=None,
         description="A file outside the data folder that remembers how far the database was, so "
         "that one restored with its data folder is noticed; Redis remembers it, too.",
     )
     alive_folder: Path | None = Field(
-        None, description="Folder in which workers show that they live, for deploy/health.py."
+        default=None,
+        description="Folder in which workers show that they live, for deploy/health.py.",
     )
-    api_host: str = Field("127.0.0.1", description="Address the API listens on.")
-    api_port: int = Field(8080, ge=0, le=65535, description="Port the API listens on; 0: any free.")
+    api_host: str = Field(default="127.0.0.1", description="Address the API listens on.")
+    api_port: int = Field(
+        default=8080, ge=0, le=65535, description="Port the API listens on; 0: any free."
+    )
     trusted_proxies: str = Field(
-        "",
+        default="",
         description="Networks of our own proxies, e.g. 10.0.0.0/8: believed about who is asking.",
     )
     key_requests: int = Field(
-        6_000, ge=1, description="Requests a minute of one key or person, unless it has its own."
+        default=6_000,
+        ge=1,
+        description="Requests a minute of one key or person, unless it has its own.",
     )
     lookups_an_hour: int = Field(
-        60,
+        default=60,
         ge=1,
         description="Different numbers that one person may look up in an hour, over all keys.",
     )
     department_requests: int = Field(
-        30_000, ge=1, description="Requests a minute of a department, unless it has its own."
+        default=30_000,
+        ge=1,
+        description="Requests a minute of a department, unless it has its own.",
     )
-    pool_size: int = Field(8, ge=2, le=100, description="PostgreSQL connections per process.")
+    pool_size: int = Field(
+        default=8, ge=2, le=100, description="PostgreSQL connections per process."
+    )
     worker_niceness: int = Field(
-        10,
+        default=10,
         ge=0,
         le=19,
         description="How far workers stand back for the API and the database where they share a "
         "machine: who waits for an answer goes first.",
     )
     connections_per_process: int = Field(
-        0, ge=0, description="Carrier connections one channel process holds at most; 0: no limit."
+        default=0,
+        ge=0,
+        description="Carrier connections one channel process holds at most; 0: no limit.",
     )
     import_max_bytes: int = Field(
-        128 * 1024 * 1024, ge=1, description="Largest contact file that is taken, in octets."
+        default=128 * 1024 * 1024,
+        ge=1,
+        description="Largest contact file that is taken, in octets.",
     )
     timezone: str = Field(
-        CHINA.key,
+        default=CHINA.key,
         description="The county's time zone: instants are written with its offset from UTC.",
     )
     drift_share: float = Field(
-        0.2,
+        default=0.2,
         gt=0,
         description="A campaign waits for a new approval if its rule means this share more or "
         "fewer people at the fire than when it was approved.",
     )
     exchanged_share: float = Field(
-        0.1,
+        default=0.1,
         gt=0,
         description="A fire waits for a person who may approve if a larger share of its people "
         "were not in the target that was approved.",
     )
     safety_failed_share: float = Field(
-        0.5, gt=0, le=1, description="A run is paused when so large a share of its texts failed,"
+        default=0.5,
+        gt=0,
+        le=1,
+        description="A run is paused when so large a share of its texts failed,",
     )
     safety_filtered_share: float = Field(
-        0.01, gt=0, le=1, description="… or was refused for the content,"
+        default=0.01, gt=0, le=1, description="… or was refused for the content,"
     )
     safety_opted_out_share: float = Field(
-        0.02, gt=0, le=1, description="… or so many of its readers opted out,"
+        default=0.02, gt=0, le=1, description="… or so many of its readers opted out,"
     )
     safety_silence_minutes: float = Field(
-        60.0, gt=0, description="… or no receipt at all came for so long."
+        default=60.0, gt=0, description="… or no receipt at all came for so long."
     )
     safety_least: int = Field(
-        500, ge=1, description="How many texts must be known of before a share means anything."
+        default=500,
+        ge=1,
+        description="How many texts must be known of before a share means anything.",
     )
     stray_opt_outs_share: float = Field(
-        0.01,
+        default=0.01,
         ge=0,
         description="Opt-outs over a channel of people who had no text over it wait for a person "
         "once so large a share of all people in the lists sent them in 24 hours,",
     )
     stray_opt_outs_an_hour: int = Field(
-        50, ge=0, description="… and more than so many people in an hour."
+        default=50, ge=0, description="… and more than so many people in an hour."
     )
     suppressions_a_day: int = Field(
-        50,
+        default=50,
         ge=0,
         description="How many numbers a department's persons put on the lists of protected, dead "
         "or complaining numbers in 24 hours without a second person of the county,",
     )
     suppressions_share: float = Field(
-        0.01,
+        default=0.01,
         ge=0,
         description="… and in 30 days, as a share of all people in the lists (never less than the "
         "number a day).",
     )
     replies_an_hour: int = Field(
-        1_000,
+        default=1_000,
         ge=1,
         description="How many confirmations and other replies to people's texts one channel takes "
         "in an hour; those beyond wait, for 24 hours at most.",
     )
     test_send_above: int = Field(
-        50_000,
+        default=50_000,
         ge=0,
         description="Above so many people, an approver must have had the text on the own phone.",
     )
     keep_numbers_days: int = Field(
-        183, ge=180, le=1096, description="How long a sent text keeps its number (record duty)."
+        default=183,
+        ge=180,
+        le=1096,
+        description="How long a sent text keeps its number (record duty).",
     )
     keep_rejects_days: int = Field(
-        90, ge=1, le=1096, description="How long the rejected rows of an import are kept."
+        default=90, ge=1, le=1096, description="How long the rejected rows of an import are kept."
     )
     keep_expired_lists_days: int = Field(
-        30,
+        default=30,
         ge=0,
         le=1096,
         description="How long a list is kept after its last day, and an entry that left.",
     )
     keep_guests_days: int = Field(
-        366, ge=1, le=1096, description="How long a guest of trial keys is kept, unless named anew."
+        default=366,
+        ge=1,
+        le=1096,
+        description="How long a guest of trial keys is kept, unless named anew.",
     )
     keep_logins_days: int = Field(
-        183, ge=180, le=1096, description="How long a session is kept after its end (six months)."
+        default=183,
+        ge=180,
+        le=1096,
+        description="How long a session is kept after its end (six months).",
     )
     keep_records_days: int = Field(
-        1096, ge=1096, description="How long audit entries and erasures are kept (three years)."
+        default=1096,
+        ge=1096,
+        description="How long audit entries and erasures are kept (three years).",
     )
     retention_share: float = Field(
-        0.05,
+        default=0.05,
         ge=0,
         le=1,
         description="After the clock has jumped, a larger share of a table is deleted for its age "
         "only once a county's administrator has agreed.",
     )
     lane_fault_share: float = Field(
-        0.5, gt=0, le=1, description="A channel is shut while this share of its submits goes wrong."
+        default=0.5,
+        gt=0,
+        le=1,
+        description="A channel is shut while this share of its submits goes wrong.",
     )
     lane_slow_seconds: float = Field(
-        10.0, gt=0, description="… or half of its answers take longer, and another can take over."
+        default=10.0,
+        gt=0,
+        description="… or half of its answers take longer, and another can take over.",
     )
     lane_silence_minutes: float = Field(
-        10.0, gt=0, le=50, description="… or no receipt comes, and another can take over."
+        default=10.0, gt=0, le=50, description="… or no receipt comes, and another can take over."
     )
-    lane_down_minutes: float = Field(3.0, gt=0, description="… or it gets no connection.")
+    lane_down_minutes: float = Field(default=3.0, gt=0, description="… or it gets no connection.")
     lane_rest_seconds: float = Field(
-        30.0, gt=0, description="How long it is shut before it is tried; doubled each time."
+        default=30.0, gt=0, description="How long it is shut before it is tried; doubled each time."
     )
     lane_shift: bool = Field(
-        True, description="Whether what waits for such a channel goes to another that may take it."
+        default=True,
+        description="Whether what waits for such a channel goes to another that may take it.",
     )
     webhook_networks: str = Field(
-        "", description="Private networks that webhooks may be in, e.g. 10.1.0.0/16,fd00::/8."
+        default="",
+        description="Private networks that webhooks may be in, e.g. 10.1.0.0/16,fd00::/8.",
     )
     carrier_networks: str = Field(
-        "",
+        default="",
         description="Networks that channels may connect to, e.g. china_mobile=192.0.2.0/24 "
         "simulated=127.0.0.0/8; of a carrier that is not named: all but a few.",
     )
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
     @property
     def proxies(self) -> tuple[str, ...]:
@@ -261,7 +302,7 @@ def _listed(text: str) -> list[str]:
 
 def clock_of_environment() -> Clock:
     """The clock of the environment, for a process that needs nothing else of it."""
-    return ClockSettings().clock  # type: ignore[call-arg]  # pydantic-settings fills them in
+    return ClockSettings().clock
 
 
 def read_settings() -> Settings:

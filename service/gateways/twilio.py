@@ -15,21 +15,21 @@ from urllib.parse import parse_qsl, urlencode
 from aiohttp import encode_basic_auth
 from multidict import MultiDict
 from pydantic import Field, SecretStr, model_validator
-from twilio.base import values  # type: ignore[import-untyped]
-from twilio.base.exceptions import (  # type: ignore[import-untyped]
+from twilio.base import values
+from twilio.base.exceptions import (
     TwilioException,
     TwilioRestException,
     TwilioServiceException,
 )
-from twilio.http import AsyncHttpClient  # type: ignore[import-untyped]
-from twilio.http.response import Response  # type: ignore[import-untyped]
-from twilio.request_validator import (  # type: ignore[import-untyped]
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
+from twilio.request_validator import (
     SIGNATURE_HEADER,
     SIGNATURE_SETTINGS_HEADER,
     RequestValidator,
     get_signature_algorithm,
 )
-from twilio.rest import Client  # type: ignore[import-untyped]
+from twilio.rest import Client
 
 from service.channels.contract.gateway import (
     Callback,

@@ -218,7 +218,7 @@ class _Acquired(_Acquire):
                 raise Busy from error
             raise
         proxy.allow(self._seconds)
-        return proxy  # type: ignore[no-any-return]
+        return proxy  # type: ignore[no-any-return]  # the driver's stubs leave it open
 
     async def __aexit__(self, *exc: object) -> None:
         """Give the connection back, unless it is half-dead."""

@@ -21,7 +21,9 @@ from service.campaigns.calendar.schedule import (
     DEFAULT_TIMEZONE,
     DEFAULT_VALIDITY_MINUTES,
     MOST_DATES,
+    LatePolicy,
     Schedule,
+    ScheduleKind,
 )
 from service.campaigns.core import fire_store
 from service.campaigns.core.fire_store import FireRecord
@@ -42,7 +44,7 @@ SHOWN = 5
 class ScheduleBody(Body):
     """When the campaign fires, and what limits its texts afterwards."""
 
-    kind: Literal["now", "once", "recurring", "joining"] = "now"
+    kind: ScheduleKind = "now"
     start_at: Instant | None = Field(
         default=None,
         description="For once: the instant. For recurring: from when on; its time of day is that"
@@ -88,7 +90,7 @@ class ScheduleBody(Body):
         description="To the limit of the class rather than what is allowed to it; takes an"
         " administrator of the county.",
     )
-    late: Literal["run", "hold", "skip"] = Field(
+    late: LatePolicy = Field(
         default="run", description="What to do if it can only fire more than 15 minutes late."
     )
     hold_following: bool = Field(

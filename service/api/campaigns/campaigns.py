@@ -32,6 +32,7 @@ from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out, Page
 from service.campaigns.approval import approval
 from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.schedule import LatePolicy
 from service.campaigns.core import fire_store, store
 from service.campaigns.core.model import Campaign, Plan, State
 from service.campaigns.core.plan_warnings import notes_of, passed_notes
@@ -102,7 +103,7 @@ class ApprovalBody(ReasonBody):
     """Why, and which doubts of lint were read."""
 
     acknowledged: Acknowledged = Field(default=[])
-    missed: Literal["run", "hold", "skip"] | None = Field(
+    missed: LatePolicy | None = Field(
         default=None,
         description="What becomes of its fire if that is more than 15 minutes late by now. Needed"
         " if it is and the plan says `late: hold`.",

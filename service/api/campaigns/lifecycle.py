@@ -13,6 +13,7 @@ from pydantic import Field
 from service.api.campaigns.campaigns import CampaignDetail, ReasonBody, detail_out
 from service.api.http.call import Call
 from service.api.http.schema import Instant
+from service.campaigns.calendar.schedule import LatePolicy
 from service.campaigns.core import fire_store
 from service.campaigns.core.model import Campaign
 from service.campaigns.plans import lifecycle, planning
@@ -23,7 +24,7 @@ from service.queue import Job
 class ResumeBody(ReasonBody):
     """Why, and what becomes of fires that were missed."""
 
-    missed: Literal["run", "hold", "skip"] | None = Field(
+    missed: LatePolicy | None = Field(
         default=None,
         description="What becomes of fires that are more than 15 minutes late by now: `run` sends"
         " the last one now, in place of all; `hold` lets it wait for a release; `skip` leaves them"

@@ -19,6 +19,11 @@ DEFAULT_HOURS = (("08:00", "20:00"),)
 DEFAULT_TIMEZONE = CHINA.key
 DEFAULT_VALIDITY_MINUTES = 48 * 60
 MOST_DATES = 366
+ScheduleKind = Literal["now", "once", "recurring", "joining"]
+LatePolicy = Literal["run", "hold", "skip"]
+"""What becomes of a fire that is late: it is sent all the same, waits for a person, or is left out.
+"""
+
 LATE = timedelta(minutes=15)
 """A fire that comes later than this follows the plan's `late` policy."""
 
@@ -58,11 +63,11 @@ class Schedule:
     hold_following: a fire that is held holds those after it, too.
     """
 
-    kind: Literal["now", "once", "recurring", "joining"] = "now"
+    kind: ScheduleKind = "now"
     start_at: datetime | None = None
     timezone: str = DEFAULT_TIMEZONE
     send_hours: tuple[tuple[str, str], ...] = DEFAULT_HOURS
-    late: Literal["run", "hold", "skip"] = "run"
+    late: LatePolicy = "run"
     validity_minutes: int = DEFAULT_VALIDITY_MINUTES
     rrule: str | None = None
     until: datetime | None = None

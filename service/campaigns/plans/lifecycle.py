@@ -12,12 +12,12 @@ from service.accounts.people.model import By, Right, User
 from service.accounts.people.second_person import need_second_person
 from service.campaigns.audience.target_store import list_changers
 from service.campaigns.calendar.fires import Why
+from service.campaigns.calendar.schedule import LatePolicy
 from service.campaigns.core import fire_store, run_store, store
 from service.campaigns.core.fire_store import FireRecord
 from service.campaigns.core.model import Act, Campaign, State, check_move
 from service.campaigns.plans import sequence_store
 from service.campaigns.plans.missed import (
-    Choice,
     decide_late,
     find_held,
     release_fire,
@@ -47,7 +47,7 @@ async def pause(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Cam
 
 
 async def resume(
-    conn: Connection, actor: User, campaign_id: UUID, by: By, missed: Choice | None = None
+    conn: Connection, actor: User, campaign_id: UUID, by: By, missed: LatePolicy | None = None
 ) -> Campaign:
     """Go on where it was paused; one that had not fired yet waits for its time again.
 
@@ -98,7 +98,7 @@ async def release(
     actor: User,
     campaign_id: UUID,
     by: By,
-    missed: Choice | None = None,
+    missed: LatePolicy | None = None,
     planned_at: datetime | None = None,
 ) -> Campaign:
     """Let a campaign on hold fire now, or a fire of it that is held while the campaign goes on.

@@ -9,7 +9,6 @@ import itertools
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
 from uuid import UUID
 
 from service.accounts.people.model import By
@@ -27,7 +26,7 @@ from service.campaigns.calendar.fires import (
     turn,
 )
 from service.campaigns.calendar.hours import County, HourTerms
-from service.campaigns.calendar.schedule import LATE
+from service.campaigns.calendar.schedule import LATE, LatePolicy
 from service.campaigns.core import fire_store, store
 from service.campaigns.core.fire_store import FireRecord
 from service.campaigns.core.model import Campaign, Content
@@ -38,8 +37,6 @@ from service.campaigns.stops.hold import TOO_LATE, hold, hold_fire
 from service.clock import CHINA
 from service.errors import Conflict
 from service.storage.postgres import Connection, Pool, transaction
-
-Choice = Literal["run", "hold", "skip"]
 
 _MOVED_AT_MOST = timedelta(days=62)
 """How far the calendar moves a fire from its planned instant."""
@@ -88,7 +85,9 @@ async def turn_of(
     return turn(candidates(schedule, content.terms, county, since, after), now)
 
 
-async def decide_late(conn: Connection, campaign: Campaign, choice: Choice | None, by: By) -> None:
+async def decide_late(
+    conn: Connection, campaign: Campaign, choice: LatePolicy | None, by: By
+) -> None:
     """Decide of the fires that a campaign, locked, has missed and that are late by now. Without a
     choice they follow the plan; a fire that is still in time goes by itself, and stands for those
     before it unless the choice is to hold or skip these.
@@ -111,7 +110,7 @@ async def decide_late(conn: Connection, campaign: Campaign, choice: Choice | Non
 
 
 async def _decide_before(
-    conn: Connection, campaign: Campaign, what: Turn, choice: Choice | None, by: By
+    conn: Connection, campaign: Campaign, what: Turn, choice: LatePolicy | None, by: By
 ) -> None:
     """Decide of the late fires before one that is due and still in time."""
     late = [fire for fire in what.passed if not fire.skipped and by.at - fire.at > LATE]
@@ -127,7 +126,7 @@ async def _decide_before(
 
 
 async def _decide_late_steps(
-    conn: Connection, campaign: Campaign, choice: Choice | None, by: By
+    conn: Connection, campaign: Campaign, choice: LatePolicy | None, by: By
 ) -> None:
     """Decide of the steps of sequences that are late. Held, they hold the campaign: those after
     them keep their distance from them.
@@ -147,7 +146,7 @@ async def _decide_late_steps(
 
 
 async def release_steps(
-    conn: Connection, campaign: Campaign, choice: Choice | None, by: By
+    conn: Connection, campaign: Campaign, choice: LatePolicy | None, by: By
 ) -> None:
     """Let the steps of a campaign that was held go that are late, or leave them out."""
     if choice != "skip":
@@ -157,7 +156,7 @@ async def release_steps(
         await sequence_store.record(conn, step, "skipped", by.reason, None, by.at)
 
 
-def _chosen(campaign: Campaign, late: Sequence[Fire], choice: Choice | None) -> Choice:
+def _chosen(campaign: Campaign, late: Sequence[Fire], choice: LatePolicy | None) -> LatePolicy:
     policy = campaign.plan.schedule.late
     if choice is None and policy == "hold":
         raise MissedFires(late)
@@ -174,7 +173,9 @@ def _late(what: Turn) -> list[Fire]:
     return [fire for fire in [*what.passed, what.fire] if fire is not None and not fire.skipped]
 
 
-async def _decide(conn: Connection, campaign: Campaign, what: Turn, choice: Choice, by: By) -> None:
+async def _decide(
+    conn: Connection, campaign: Campaign, what: Turn, choice: LatePolicy, by: By
+) -> None:
     """Do with the late fires as was chosen, and wait for the fire after them."""
     if what.fire is None:
         raise ValueError("no fire is late")
@@ -204,7 +205,7 @@ async def release_fire(
     conn: Connection,
     campaign: Campaign,
     held: Sequence[FireRecord],
-    choice: Choice | None,
+    choice: LatePolicy | None,
     by: By,
 ) -> None:
     """Let a fire that is held go, or leave it out; the campaign, locked, goes on beside it.
@@ -251,7 +252,7 @@ def _waiting(held: FireRecord) -> Fire:
 
 
 async def _let_go(
-    conn: Connection, campaign: Campaign, held: FireRecord, choice: Choice | None, by: By
+    conn: Connection, campaign: Campaign, held: FireRecord, choice: LatePolicy | None, by: By
 ) -> None:
     fire = _waiting(held)
     if choice == "skip":
@@ -266,7 +267,7 @@ async def release_whole(
     campaign: Campaign,
     held: Sequence[FireRecord],
     planned_at: datetime | None,
-    choice: Choice | None,
+    choice: LatePolicy | None,
     by: By,
 ) -> None:
     """Let a campaign go on that was held as a whole and is scheduled again: what it was held for

@@ -107,7 +107,7 @@ def read_options(octets: bytes) -> Options:
             known.setdefault(_TEXTS[tag][0], read_text(value))
         else:
             unknown.append((tag, value))
-    return Options(**known, unknown=tuple(unknown))  # type: ignore[arg-type]
+    return Options(**known, unknown=tuple(unknown))  # type: ignore[arg-type]  # each field by its tag's table
 
 
 def _write(options: Options, tag: int) -> bytes:

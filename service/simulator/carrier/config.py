@@ -14,6 +14,8 @@ FaultShare = float
 
 Port = int | None
 
+Profile = Literal["carrier", "roster", "stale"]
+
 
 class ListenerConfig(BaseModel):
     """Where an SP listens for the connections that an SGIP carrier opens."""
@@ -123,7 +125,7 @@ class SimulatorConfig(BaseModel):
     lane: str = Field(
         default="china_mobile", description="Name of the way; a phone's fate differs by it"
     )
-    profile: Literal["carrier", "roster", "stale"] = Field(
+    profile: Profile = Field(
         default="roster",
         description="How good the numbers are: a carrier's own, a kept list, an old one",
     )

@@ -7,16 +7,15 @@ import pytest
 from service.accounts.people.model import By, Role, User
 from service.campaigns.approval import approval
 from service.campaigns.calendar.fires import Why
-from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.calendar.schedule import LatePolicy, Schedule
 from service.campaigns.core import fire_store
 from service.campaigns.core.fire_store import FireRecord
 from service.campaigns.core.model import Campaign, State
 from service.campaigns.plans import lifecycle, planning
-from service.campaigns.plans.missed import Choice
 from service.campaigns.runs.firing import DriftLimits, fire_due
 from service.crypto import Keyring
 from service.errors import Forbidden
-from service.storage.postgres import Pool, transaction
+from service.storage.postgres import Connection, Pool, transaction
 from tests.factories import Team, make_contact, make_draft, make_scheduled, make_team, make_user
 
 DAY = timedelta(days=1)
@@ -38,9 +37,9 @@ class World:
                 await self._add(conn, n)
             self.campaign = await make_scheduled(conn, self.team, now=self.now, schedule=schedule)
 
-    async def _add(self, conn: object, number: int) -> None:
+    async def _add(self, conn: Connection, number: int) -> None:
         await make_contact(
-            conn,  # type: ignore[arg-type]
+            conn,
             self.keyring,
             self.team.department_id,
             number,
@@ -67,7 +66,7 @@ class World:
         async with transaction(self.pool) as conn:
             return (await planning.load(conn, self.campaign.id, None)).state
 
-    async def release(self, user: User, at: datetime, choice: Choice | None = None) -> None:
+    async def release(self, user: User, at: datetime, choice: LatePolicy | None = None) -> None:
         async with transaction(self.pool) as conn:
             by = By(user.id, "looked at", at)
             await lifecycle.release(conn, user, self.campaign.id, by, choice)
@@ -84,8 +83,8 @@ def world(pool: Pool, keyring: Keyring, now: datetime) -> World:
     return World(pool, keyring, now)
 
 
-def _daily(now: datetime, **more: object) -> Schedule:
-    return Schedule("recurring", now + DAY, rrule="FREQ=DAILY", **more)  # type: ignore[arg-type]
+def _daily(now: datetime) -> Schedule:
+    return Schedule("recurring", now + DAY, rrule="FREQ=DAILY")
 
 
 @pytest.mark.parametrize(
