@@ -72,6 +72,11 @@ MAY_ARRIVE = frozenset(
 )
 """The text has arrived, or may still arrive by a hand-off that has begun."""
 
+PART_MAY_HAVE_ARRIVED = frozenset({MessageState.DELIVERED, MessageState.UNKNOWN})
+"""The receipt of a part says that it arrived, or that its outcome cannot be found out. A text with
+such a part is not sent again: the person could get the part twice.
+"""
+
 
 MOVES: Mapping[MessageState, frozenset[MessageState]] = {
     MessageState.QUEUED: frozenset(

@@ -1,8 +1,9 @@
 """Who of a ledger got its text, or may have, and whom it missed for certain: conditions in SQL.
 
 May have got it: whatever left and has no certain failure; what is still to leave; and whoever has
-a part of it or a receipt that contradicts the failure, laid aside or not. Missed is who has nothing
-but certain failures, at every hand-off of the text in the run and in what was sent again of it.
+or may have a part of it, or a receipt that contradicts the failure, laid aside or not. Missed is
+who has nothing but certain failures, at every hand-off of the text in the run and in what was sent
+again of it.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,7 +16,13 @@ from service.campaigns.core.model import State
 from service.campaigns.core.run_store import OPEN
 from service.ledger.fragments import SUPPRESS, end
 from service.ledger.reasons import Reason
-from service.ledger.states import FAILED, MAY_ARRIVE, MessageState, listed
+from service.ledger.states import (
+    FAILED,
+    MAY_ARRIVE,
+    PART_MAY_HAVE_ARRIVED,
+    MessageState,
+    listed,
+)
 from service.storage import sql
 from service.storage.postgres import Connection, affected
 from service.storage.sql import Condition
@@ -33,7 +40,7 @@ def _may_have(m: str, run: str) -> str:
               AND a.state NOT IN {listed(FAILED)})
         OR EXISTS (
             SELECT FROM parts p WHERE p.run_id = {m}.run_id AND p.no = {m}.no
-              AND (p.state = 'delivered' OR EXISTS (
+              AND (p.state IN {listed(PART_MAY_HAVE_ARRIVED)} OR EXISTS (
                 SELECT FROM receipts_unmatched u
                 WHERE u.channel_id = p.channel_id AND u.ref = p.ref AND u.why = 'conflict'
                   AND u.state = 'delivered'

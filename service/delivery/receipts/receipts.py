@@ -37,7 +37,7 @@ SETTLE_AFTER = timedelta(seconds=2)
 any other submit to that phone is committed."""
 
 _NOT_REACHED = FAILED | {MessageState.SUPPRESSED}
-_FAILED = RESULTS - {MessageState.DELIVERED}
+_NOT_DELIVERED = RESULTS - {MessageState.DELIVERED}
 
 
 async def fold_receipts(
@@ -103,7 +103,9 @@ async def _fold(
     changes, conflicts = _decide(single)
     if long:
         conflicts += _contradicting(long)
-        changes += _over_parts(await store.mark_parts(conn, [(row, row["state"]) for row in long]))
+        uncertain = {_key(row) for row in long if row["message_state"] == "uncertain"}
+        parts = await store.mark_parts(conn, [(row, row["state"]) for row in long])
+        changes += _over_parts(parts, uncertain)
     channels: list[int] = []
     if changes:
         arrived = {_key(row) for row in final if row["state"] == "delivered"}
@@ -122,13 +124,13 @@ async def _fold(
 
 
 def _runs_against_failures(rows: Iterable[Record]) -> set[uuid.UUID]:
-    """The runs with a text that arrived, whole or in part, after the ledger had it as failed or
-    suppressed: another run may be sending it again.
+    """The runs with a text that arrived or may have, whole or in part, after the ledger had it as
+    failed or suppressed: another run may be sending it again.
     """
     return {
         row["run_id"]
         for row in rows
-        if row["state"] == "delivered" and row["message_state"] in _NOT_REACHED
+        if row["message_state"] in _NOT_REACHED and superseded_receipts.may_have_arrived(row)
     }
 
 
@@ -145,7 +147,7 @@ async def _apply(
     delivered. If such a message fails, it is not queued again.
     """
     failures = [
-        Failure(c.run_id, c.no, c.state, c.reason)
+        Failure(c.run_id, c.no, c.state, c.reason, c.certain)
         for c in changes
         if c.state in FAILED and _key(c) not in arrived
     ]
@@ -204,18 +206,18 @@ def _against_the_last(
     """Receipts that were not requested and say that a part failed, although the last part's receipt
     has made the text `delivered`.
     """
-    missed = {_key(change) for change in changes if change.state in _FAILED} - moved
+    missed = {_key(change) for change in changes if change.state in _NOT_DELIVERED} - moved
     return [
         row
         for row in rows
         if _key(row) in missed
         and row["message_state"] == "delivered"
-        and row["state"] in _FAILED
+        and row["state"] in _NOT_DELIVERED
         and row["part_state"] is None
     ]
 
 
-def _change(row: Record) -> ReceiptChange:
+def _change(row: Record, *, certain: bool = True) -> ReceiptChange:
     return ReceiptChange(
         row["run_id"],
         row["no"],
@@ -224,24 +226,37 @@ def _change(row: Record) -> ReceiptChange:
         row["code"],
         row["attempt"],
         row["first_channel_id"] is not None,
+        certain,
     )
 
 
-def _over_parts(rows: Iterable[Record]) -> list[ReceiptChange]:
+def _over_parts(
+    rows: Iterable[Record], uncertain: Container[tuple[uuid.UUID, int]]
+) -> list[ReceiptChange]:
     """The changes that the states of their parts make to long texts.
 
-    A text takes the state of its first part that is failed or `unknown`. It is delivered when all
-    parts are, or, where only the last part's receipt is requested, when the last part is.
+    A text of which a part failed has failed, whatever is known of the other parts: it did not
+    arrive whole. It takes the state of the first part that failed, in the order of the parts. Else
+    it is `unknown` if a part is. It is delivered when all parts are, or, where only the last part's
+    receipt is requested, when the last part is. So the order in which receipts come does not
+    matter, since `unknown` yields to every other state.
+
+    uncertain: the texts of which a part may have left without an answer.
     """
     messages: dict[tuple[uuid.UUID, int], list[Record]] = defaultdict(list)
     for row in rows:
         messages[_key(row)].append(row)
     changes = []
-    for parts in messages.values():
-        failed = next((part for part in parts if part["state"] in _FAILED), None)
+    for key, of_text in messages.items():
+        parts = sorted(of_text, key=lambda part: part["part"])
+        failed = [part for part in parts if part["state"] in FAILED]
+        unknown = [part for part in parts if part["state"] == "unknown"]
         delivered = {part["ref"] for part in parts if part["state"] == "delivered"}
-        if failed is not None:
-            changes.append(_change(failed))
+        if failed:
+            whole = len({part["part"] for part in failed}) == parts[0]["part_count"]
+            changes.append(_change(failed[0], certain=whole or key not in uncertain))
+        elif unknown:
+            changes.append(_change(unknown[0]))
         elif len(delivered) == parts[0]["part_count"] or any(map(_stands_for_all, parts)):
             changes.append(_change(next(part for part in parts if part["state"] == "delivered")))
     return changes

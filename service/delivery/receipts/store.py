@@ -32,7 +32,7 @@ class ReceiptChange:
     """What receipts make of one message.
 
     attempt: the hand-off that they report on; None: the present one, whichever it is.
-    second: whether the message had been given to a second channel.
+    second: whether the message had been given to a second channel. certain: as of a `Failure`.
     """
 
     run_id: uuid.UUID
@@ -42,6 +42,7 @@ class ReceiptChange:
     code: str | None
     attempt: int | None = None
     second: bool = False
+    certain: bool = True
 
 
 async def insert_receipts(

@@ -1,9 +1,10 @@
 """Receipts of a hand-off that another one of the same text has followed, or is to follow.
 
 One that says `delivered` while the text still waits takes it back: nobody gets it twice. So does
-one that says it of a part of a long text, the rest of which is then missing for good. Once the text
-is on its way again such a receipt is kept as a conflict, and noted, should the text come back
-unsent. One that says that the hand-off failed changes nothing; it is kept if it says something new.
+one that says `delivered` or `unknown` of a part of a long text, the rest of which is then missing
+for good. Once the text is on its way again a receipt `delivered` is kept as a conflict, and noted,
+should the text come back unsent; an `unknown` is only noted. One that says that the hand-off failed
+changes nothing; it is kept if it says something new.
 """
 
 import logging
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.dispatch.retries import retry_store
+from service.ledger.states import PART_MAY_HAVE_ARRIVED
 from service.storage.postgres import Connection, Record
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,14 @@ def is_late(row: Record) -> bool:
     return later or row["message_state"] == "queued"
 
 
+def may_have_arrived(row: Record) -> bool:
+    """Whether a receipt says that its text, or a part of a long one, arrived or may have; the row
+    is one of `store.take_receipts`.
+    """
+    long: bool = row["part_count"] != 1
+    return row["state"] == "delivered" or (long and row["state"] in PART_MAY_HAVE_ARRIVED)
+
+
 async def fold(conn: Connection, rows: Sequence[Record], now: datetime) -> list[Record]:
     """Fold late receipts, all of them final; returns those that are to be kept as conflicts.
 
@@ -36,7 +46,7 @@ async def fold(conn: Connection, rows: Sequence[Record], now: datetime) -> list[
     """
     codes = await retry_store.codes_of(conn, {_attempt(row) for row in rows})
     await retry_store.note_late(conn, rows)
-    arrived = {(row["run_id"], row["no"]) for row in rows if row["state"] == "delivered"}
+    arrived = {(row["run_id"], row["no"]) for row in rows if may_have_arrived(row)}
     back = await retry_store.withdraw(conn, arrived, now) if arrived else set()
     if back:
         log.info("arrived after all, not tried again", extra={"messages": len(back)})

@@ -30,12 +30,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a submit's answer or receipts make of one text: one of the ledger's FAILED."""
+    """What a submit's answer or receipts make of one text: one of the ledger's FAILED.
+
+    certain: whether no part of it may have left without an answer. If one may have, nothing
+    follows, since the person could get that part twice.
+    """
 
     run_id: uuid.UUID
     no: int
     state: str
     reason: str | None
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,9 @@ async def prepare(conn: Connection, failures: Iterable[Failure], now: datetime) 
     """
     strays, passing, dead = [], [], []
     for failure in failures:
-        if reroute.is_stray(failure.state, failure.reason):
+        if failure.certain and reroute.is_stray(failure.state, failure.reason):
             strays.append((failure.run_id, failure.no))
-        elif retry.is_passing(failure.state, failure.reason):
+        elif failure.certain and retry.is_passing(failure.state, failure.reason):
             passing.append(failure)
         elif failure.reason == Reason.EMPTY_NUMBER:
             dead.append((failure.run_id, failure.no))

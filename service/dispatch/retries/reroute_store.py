@@ -8,7 +8,13 @@ from service.campaigns.audience.follow_up_store import uncorrected
 from service.ledger.fragments import QUEUED_AGAIN, reopen_runs, slices_of
 from service.ledger.message_id import MessageKey, message_id_sql
 from service.ledger.reasons import Reason
-from service.ledger.states import UNCANCELLED_RUNS, MessageState, listed, moving
+from service.ledger.states import (
+    PART_MAY_HAVE_ARRIVED,
+    UNCANCELLED_RUNS,
+    MessageState,
+    listed,
+    moving,
+)
 from service.storage import sql
 from service.storage.locks import lock_put_back, share_runs
 from service.storage.postgres import Connection, Record
@@ -58,9 +64,10 @@ async def find_strays(conn: Connection, keys: Sequence[MessageKey], now: datetim
     """Those of these messages that may take a second channel: run_id, no, channel_id, the carrier
     `known` by an override, the channels `chosen` for the run.
 
-    They failed since the number is of another network, for the first time; no part of them has
-    arrived at any attempt; their run is not cancelled nor corrected, and its validity not over; and
-    they are not of a carrier's subscriber base, which goes to its own network alone (see `route`).
+    They failed since the number is of another network, for the first time; no part of them has or
+    may have arrived at any attempt; their run is not cancelled nor corrected, and its validity not
+    over; and they are not of a carrier's subscriber base, which goes to its own network alone (see
+    `route`).
     """
     return await sql.fetch(
         conn,
@@ -81,7 +88,8 @@ async def find_strays(conn: Connection, keys: Sequence[MessageKey], now: datetim
             SELECT FROM departments d WHERE d.id = r.department_id AND d.kind = 'carrier'))
           AND NOT EXISTS (
             SELECT FROM parts p
-            WHERE p.run_id = m.run_id AND p.no = m.no AND p.state = 'delivered' OFFSET 0)
+            WHERE p.run_id = m.run_id AND p.no = m.no
+              AND p.state IN {listed(PART_MAY_HAVE_ARRIVED)} OFFSET 0)
         """,  # noqa: S608  # an alias
         run_ids=[run_id for run_id, _ in keys],
         nos=[no for _, no in keys],

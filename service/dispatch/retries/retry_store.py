@@ -18,6 +18,7 @@ from service.ledger.states import (
     FAILED,
     FREE_SLICE,
     IDLE_SLICE,
+    PART_MAY_HAVE_ARRIVED,
     RESULTS,
     UNCANCELLED_RUNS,
     MessageState,
@@ -59,9 +60,9 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[MessageK
     """Put failed texts back into their queue, each until its instant; returns those that went.
 
     A text goes if it failed as is said, was never tried again for a passing reason before, no part
-    of it has arrived at any attempt, its run is not corrected, and neither that nor its campaign is
-    cancelled. A run that was taken for finished is open again, and paused if its campaign is.
-    `reroute.lock` first.
+    of it has or may have arrived at any attempt, its run is not corrected, and neither that nor its
+    campaign is cancelled. A run that was taken for finished is open again, and paused if its
+    campaign is. `reroute.lock` first.
     """
     ordered = sorted(texts, key=lambda text: (text.run_id, text.no))
     rows = await sql.fetch(
@@ -85,7 +86,8 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[MessageK
                 WHERE x.run_id = a.run_id AND x.no = a.no AND x.next_at IS NOT NULL OFFSET 0)
               AND NOT EXISTS (
                 SELECT FROM parts p
-                WHERE p.run_id = a.run_id AND p.no = a.no AND p.state = 'delivered' OFFSET 0)
+                WHERE p.run_id = a.run_id AND p.no = a.no
+                  AND p.state IN {listed(PART_MAY_HAVE_ARRIVED)} OFFSET 0)
         ), moved AS (
             UPDATE messages m SET
                 {QUEUED_AGAIN}
@@ -121,8 +123,10 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[MessageK
 async def note_late(conn: Connection, rows: Sequence[Record]) -> None:
     """Note on their parts what late receipts say, those of hand-offs that another one followed.
 
-    Here `delivered` goes before whatever was said first: what has arrived must not leave again.
+    Here `delivered` goes before whatever was said first: what has arrived must not leave again. An
+    `unknown` for a text of one part is not noted, since its hand-off has a state already.
     """
+    rows = [row for row in rows if row["state"] != "unknown" or row["part_count"] != 1]
     await sql.execute(
         conn,
         """
@@ -152,10 +156,11 @@ async def note_late(conn: Connection, rows: Sequence[Record]) -> None:
 async def withdraw(
     conn: Connection, keys: Collection[MessageKey], now: datetime
 ) -> set[MessageKey]:
-    """Take texts out of the queue of which an earlier hand-off has arrived; returns them.
+    """Take texts out of the queue of which an earlier hand-off has arrived, or a part of it has or
+    may have; returns them.
 
-    A text of which all parts arrived is `delivered`, by that hand-off. If only some parts arrived,
-    the text gets the state in which that hand-off ended, or `unknown` if that was `uncertain`.
+    A text of which all parts arrived is `delivered`, by that hand-off. Otherwise the text gets the
+    state in which that hand-off ended, or `unknown` if that was `uncertain`.
     """
     ordered = sorted(set(keys))
     rows = await sql.fetch(
@@ -169,10 +174,14 @@ async def withdraw(
                 SELECT run_id, no, state, part_count FROM messages
                 WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
             CROSS JOIN LATERAL (
-                SELECT p.attempt, count(DISTINCT p.part) AS parts, max(p.code) AS code,
-                       max(p.part) FILTER (WHERE c.receipts = 'last') AS last
+                SELECT p.attempt,
+                       count(DISTINCT p.part) FILTER (WHERE p.state = 'delivered') AS parts,
+                       max(p.code) FILTER (WHERE p.state = 'delivered') AS code,
+                       max(p.part) FILTER (
+                           WHERE c.receipts = 'last' AND p.state = 'delivered') AS last
                 FROM parts p JOIN channels c ON c.id = p.channel_id
-                WHERE p.run_id = m.run_id AND p.no = m.no AND p.state = 'delivered'
+                WHERE p.run_id = m.run_id AND p.no = m.no
+                  AND p.state IN {listed(PART_MAY_HAVE_ARRIVED)}
                 GROUP BY p.attempt) p
             LEFT JOIN attempts a
               ON a.run_id = m.run_id AND a.no = m.no AND a.attempt = p.attempt
