@@ -165,10 +165,13 @@ async def make_scheduled(
     *,
     now: datetime,
     schedule: Schedule | None = None,
+    text: str = TEXT,
     further: Sequence[tuple[str, int | None]] = (),
 ) -> Campaign:
     """A campaign that the team's operator submitted and its approver approved."""
-    draft = await make_draft(conn, team.operator, now=now, schedule=schedule, further=further)
+    draft = await make_draft(
+        conn, team.operator, now=now, schedule=schedule, text=text, further=further
+    )
     await approval.submit(conn, team.operator, draft.id, now)
     return await approval.approve(conn, team.approver, draft.id, "", now)
 

@@ -4,6 +4,7 @@ The same statement decides as when the ledger is written (`exclusion_store`), so
 will be.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from service.accounts.keys.key import Mode
@@ -50,7 +51,8 @@ async def next_ledger(
     """
     plan = campaign.plan
     at = max(campaign.next_fire_at or plan.schedule.start_at or now, now)
-    text = await _text_in_turn(conn, campaign)
+    texts = [campaign.text, *(more.text for more in campaign.further)]
+    text = await text_in_turn(conn, campaign, texts)
     hours, county = plan.schedule.terms(campaign.message_class, rule), await load_county(conn)
     ends = validity_end(plan.schedule, hours, county, at)
     caps = CapTerms(
@@ -63,11 +65,10 @@ async def next_ledger(
     return terms, await _whom(conn, campaign, rule, terms)
 
 
-async def _text_in_turn(conn: Connection, campaign: Campaign) -> str:
-    """The text that the next fire sends."""
-    if not campaign.further or campaign.plan.is_sequence:
-        return campaign.text
-    texts = [campaign.text, *(more.text for more in campaign.further)]
+async def text_in_turn(conn: Connection, campaign: Campaign, texts: Sequence[str]) -> str:
+    """The text, of all texts of a campaign in their order, that its next fire sends."""
+    if len(texts) == 1 or campaign.plan.is_sequence:
+        return texts[0]
     return texts[next_in_turn(await run_store.last_text(conn, campaign.id), len(texts)) - 1]
 
 
@@ -88,15 +89,19 @@ async def exclusion_terms(
         message_class=campaign.message_class,
         at=at,
         routes=ways.routes,
-        needs=_needs(text),
+        needs=facts_needed(text),
         trial=campaign.key_mode == Mode.TRIAL,
         barred=await barred(conn, whose, sender.permits, campaign.message_class, text),
         caps=caps,
     )
 
 
-def _needs(text: str) -> set[ContactFact]:
-    return {CONTACT_VARIABLES[name] for name in variables(text) if name in CONTACT_VARIABLES}
+def facts_needed(text: str) -> set[ContactFact]:
+    """Which facts of a contact the variables of a text use. A village lies in a town, so whoever
+    needs the one needs the other.
+    """
+    facts = {CONTACT_VARIABLES[name] for name in variables(text) if name in CONTACT_VARIABLES}
+    return facts | {"town"} if "village" in facts else facts
 
 
 async def people_meant(
@@ -104,7 +109,8 @@ async def people_meant(
 ) -> tuple[ExclusionTerms, Whom]:
     """Whom an approval of this content is for: those whom nothing leaves out that lies in
     themselves. Channels, caps and what the department may send change by the day and are asked by
-    each fire; an approval that was bound to them would be taken back whenever they change.
+    each fire; an approval that was bound to them would be taken back whenever they change. Where
+    texts take turns, nobody is left out for lack of a fact that only some of the texts need.
 
     Raises:
         SegmentError: the rule names an unknown area.
@@ -114,10 +120,16 @@ async def people_meant(
         message_class=content.message_class,
         at=now,
         routes=None,
-        needs=_needs(content.text),
+        needs=_needed_by_all(content),
         trial=campaign.key_mode == Mode.TRIAL,
     )
     return terms, await _whom(conn, campaign, content.rule, terms)
+
+
+def _needed_by_all(content: Content) -> set[ContactFact]:
+    if content.plan.is_sequence:  # its fire sends the first text, and only its people get the rest
+        return facts_needed(content.text)
+    return set.intersection(*(facts_needed(words.text) for words in content.texts))
 
 
 async def _whom(conn: Connection, campaign: Campaign, rule: str, terms: ExclusionTerms) -> Whom:

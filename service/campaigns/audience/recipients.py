@@ -4,6 +4,7 @@ In place of a rule a correction has `received = "<run>"`, as a segment would say
 and how many they are is read from the ledger, where whoever may have got the run counts as well.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from service.audience.segments.segment_uses import WrittenOut, write_out
 from service.campaigns.audience import target_store
 from service.campaigns.audience.exclusion_store import count_people
 from service.campaigns.audience.preview import read_rule
-from service.campaigns.audience.reach import people_meant
+from service.campaigns.audience.reach import facts_needed, people_meant, text_in_turn
 from service.campaigns.audience.target_store import AudienceChange
 from service.campaigns.core.model import Campaign, Content, Plan
 from service.storage.postgres import Connection
@@ -89,9 +90,13 @@ async def compare_people(
     share: float,
     now: datetime,
 ) -> AudienceChange:
-    """How many of the people of a fire are others than those of the approval; see `compare`."""
+    """How many of those who get the text of a fire are others than those of the approval; see
+    `compare`.
+    """
     terms, whom = await people_meant(conn, campaign, content, now)
-    return await target_store.compare(conn, campaign.id, terms, whom, planned_at, share)
+    text = await text_in_turn(conn, campaign, [words.text for words in content.texts])
+    of_text = replace(terms, needs=facts_needed(text))
+    return await target_store.compare(conn, campaign.id, terms, of_text, whom, planned_at, share)
 
 
 def correction_problems(plan: Plan) -> dict[str, str]:

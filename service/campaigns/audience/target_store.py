@@ -66,23 +66,30 @@ async def compare(
     conn: Connection,
     campaign_id: UUID,
     terms: ExclusionTerms,
+    of_text: ExclusionTerms,
     whom: Whom,
     planned_at: datetime,
     share: float,
 ) -> AudienceChange:
-    """How many of those people whom the terms of a fire leave out for nothing were not in the
-    approved target, in one statement; needs a transaction.
+    """How many of those people whom the text of a fire is for were not in the approved target, in
+    one statement; needs a transaction.
 
-    If they are more than `share` of all, and more than one, the digest of the fire's people is kept
-    with it. Where no target was kept at the approval, the people of this fire become those of the
-    approval.
+    terms: what decides whom the plan is for, whichever of its texts it sends; of_text: whom of
+    them the text of this fire is for. They differ in what they need.
+
+    If the others are more than `share` of all whom the text is for, and more than one, the digest
+    of the plan's people is kept with the fire. Where no target was kept at the approval, the plan's
+    people of this fire become those of the approval.
     """
+    plans = f"SELECT {_PERSON} AS person {_meant(terms, whom)}"
+    if terms.needs == of_text.needs:
+        plans = "SELECT person FROM due"
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
     row = one(
         await sql.fetchrow(
             conn,
             f"""
-            WITH due AS MATERIALIZED (SELECT {_PERSON} AS person {_meant(terms, whom)}),
+            WITH due AS MATERIALIZED (SELECT {_PERSON} AS person {_meant(of_text, whom)}),
             approved AS (
                 SELECT people FROM campaign_targets
                 WHERE campaign_id = :campaign_id::uuid AND planned_at IS NULL
@@ -94,7 +101,8 @@ async def compare(
             ), kept AS (
                 INSERT INTO campaign_targets (campaign_id, planned_at, people, taken_at)
                 SELECT :campaign_id::uuid, CASE WHEN is_known THEN :planned_at::timestamptz END,
-                       coalesce((SELECT array_agg(person) FROM due), '{{}}'), :at::timestamptz
+                       coalesce((SELECT array_agg(person) FROM ({plans}) p), '{{}}'),
+                       :at::timestamptz
                 FROM counted WHERE NOT is_known OR others > greatest(:share::float8 * people, {ONE})
                 ON CONFLICT (campaign_id, planned_at) DO UPDATE
                     SET people = excluded.people, taken_at = excluded.taken_at

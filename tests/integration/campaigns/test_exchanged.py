@@ -16,9 +16,18 @@ from service.campaigns.runs.firing import DriftLimits, fire_due
 from service.crypto import Keyring
 from service.errors import Forbidden
 from service.storage.postgres import Connection, Pool, transaction
-from tests.factories import Team, make_contact, make_draft, make_scheduled, make_team, make_user
+from tests.factories import (
+    TEXT,
+    Team,
+    make_contact,
+    make_draft,
+    make_scheduled,
+    make_team,
+    make_user,
+)
 
 DAY = timedelta(days=1)
+GREETING = TEXT.replace("】", "】{姓名}您好，", 1)
 pytestmark = pytest.mark.attack
 
 
@@ -30,30 +39,38 @@ class World:
         self.team: Team
         self.campaign: Campaign
 
-    async def plan(self, people: int, schedule: Schedule) -> None:
+    async def plan(self, people: int, schedule: Schedule, *texts: str) -> None:
         async with transaction(self.pool) as conn:
             self.team = await make_team(conn, now=self.now)
             for n in range(people):
                 await self._add(conn, n)
-            self.campaign = await make_scheduled(conn, self.team, now=self.now, schedule=schedule)
+            self.campaign = await make_scheduled(
+                conn,
+                self.team,
+                now=self.now,
+                schedule=schedule,
+                text=texts[0] if texts else TEXT,
+                further=[(text, None) for text in texts[1:]],
+            )
 
-    async def _add(self, conn: Connection, number: int) -> None:
+    async def _add(self, conn: Connection, number: int, **columns: object) -> None:
         await make_contact(
             conn,
             self.keyring,
             self.team.department_id,
             number,
             now=self.now,
+            **columns,
         )
 
-    async def exchange(self, leave: range, join: range) -> None:
+    async def exchange(self, leave: range, join: range, **columns: object) -> None:
         """Take some people out of the lists, and put others in."""
         async with transaction(self.pool) as conn:
             for n in leave:
                 gone = self.keyring.phone_index(f"+861979{n:07d}")
                 await conn.execute("DELETE FROM contacts WHERE phone_hash = $1", gone)
             for n in join:
-                await self._add(conn, n)
+                await self._add(conn, n, **columns)
 
     async def fire(self, at: datetime) -> int:
         return len(await fire_due(self.pool, at))
@@ -65,6 +82,13 @@ class World:
     async def state(self) -> State:
         async with transaction(self.pool) as conn:
             return (await planning.load(conn, self.campaign.id, None)).state
+
+    async def fire_for_good(self, at: datetime) -> int:
+        """Fire, with the run handed off at once, so that the next fire may come."""
+        fired = await self.fire(at)
+        async with transaction(self.pool) as conn:
+            await conn.execute("UPDATE runs SET state = 'sent'")
+        return fired
 
     async def release(self, user: User, at: datetime, choice: LatePolicy | None = None) -> None:
         async with transaction(self.pool) as conn:
@@ -202,6 +226,39 @@ async def test_a_list_that_is_exchanged_bit_by_bit_is_held_all_the_same(
         await world.exchange(range(day - 1, day), range(99 + day, 100 + day))
         outcomes.append(await world.fire(now + day * DAY))
     assert outcomes == [1, 1, 0, 0]
+
+
+async def test_texts_in_turn_are_compared_by_the_people_of_each_text(
+    world: World, now: datetime
+) -> None:
+    """The first text greets by name, the second does not, so it goes to more people."""
+    await world.plan(20, _daily(now), GREETING, TEXT)
+    assert await world.fire_for_good(now + DAY) == 1
+    await world.exchange(range(0), range(100, 103), name_cipher=None)
+    assert await world.fire_for_good(now + 2 * DAY) == 0
+    held = (await world.fires())[-1]
+    assert (held.outcome, held.code, held.others, held.people) == ("held", Why.EXCHANGED, 3, 23)
+    await world.release(world.team.approver, now + 2 * DAY)
+    assert await world.fire_for_good(now + 2 * DAY) == 1
+    assert await world.fire_for_good(now + 3 * DAY) == 1, "the first text, to those with a name"
+    assert await world.fire_for_good(now + 4 * DAY) == 1, "the second, to all 23"
+    await world.exchange(range(3), range(103, 106))
+    assert await world.fire_for_good(now + 5 * DAY) == 0
+    held = (await world.fires())[-1]
+    assert (held.others, held.people) == (3, 20)
+    await world.release(world.team.approver, now + 5 * DAY)
+    assert await world.fire_for_good(now + 5 * DAY) == 1
+    assert await world.fire_for_good(now + 6 * DAY) == 1, "those without a name are nobody new"
+
+
+async def test_those_whom_a_later_text_alone_suits_count_in_the_number(
+    world: World, now: datetime
+) -> None:
+    await world.plan(20, _daily(now), GREETING, TEXT)
+    await world.exchange(range(0), range(100, 105), name_cipher=None)
+    assert await world.fire(now + DAY) == 0
+    assert await world.state() is State.PENDING_APPROVAL
+    assert world.campaign.baseline == 20
 
 
 async def test_a_new_approval_is_for_the_people_of_that_day(world: World, now: datetime) -> None:
