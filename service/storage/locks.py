@@ -25,11 +25,10 @@ A mark takes 6, 7, 9 and 10, all shared. A transaction that must wait until no m
 takes one of them alone. A transaction that finishes slices takes 7 shared and 8 alone; one that
 puts messages back takes the rows of 5, then 7 and 8 shared.
 
-Two transactions depart from this order. The one that records results takes 10 shared before 5, 7
-and 8; a transaction that has 10 alone waits for none of those. The one that gives unsent messages
-back takes 6 shared after 5, 7 and 8. It may deadlock with a transaction that has 6 alone and
-changes direct runs (lifting a stop, a restored database); PostgreSQL then aborts one of the two,
-and that one is run again.
+Some transactions depart from this order. The two that record results and give unsent messages back
+take 10 shared before 5, 7 and 8; a transaction that has 10 alone waits for none of those. Lifting a
+stop and holding a restored database take the rows of direct runs after 6 alone; so whoever has such
+a row never asks for 6. Messages are given back without it: nothing leaves by that.
 
 These locks are taken with no other lock of this module except those of 1: areas, segments,
 extensions, signatures, the county's settings, the lint policy, look-ups, names of departments. The

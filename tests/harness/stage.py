@@ -27,6 +27,8 @@ from service.dispatch.handoff.sender import Sender
 from service.dispatch.handoff.slice_store import HeldSlice
 from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits.pace import RateLimit, TokenGrant
+from service.dispatch.retries import reroute
+from service.storage.locks import share_connection
 from service.storage.postgres import Connection, Pool, Record, transaction
 from tests.harness.ledger import (
     Scene,
@@ -110,7 +112,8 @@ class Stage:
         """As `lease`, or as somebody who holds nothing any more."""
         lease = lease or Lease(self.channel.id, 0, -1, uuid.uuid4())
         async with transaction(self.pool) as conn:
-            await store.lock_for_mark(conn, lease, self.run)
+            await share_connection(conn, lease.channel_id, lease.slot)
+            await reroute.lock(conn, [self.run])
             await record_store.give_back(conn, lease, (self.run, slice_no), rows, self.now)
 
     async def result(

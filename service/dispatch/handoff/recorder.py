@@ -18,7 +18,7 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.compose import Message, Work
 from service.dispatch.failover.health import LaneBook
-from service.dispatch.handoff import record_store, slice_store, store
+from service.dispatch.handoff import record_store, slice_store
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.record_store import HandoffResult
 from service.dispatch.limits.in_flight import PermitCounter
@@ -161,10 +161,10 @@ class Recorder:
     async def _give_back(self, messages: list[Message], now: datetime) -> None:
         runs = sorted({message.work.run_id for message in messages})
         async with transaction(self._shared.pool) as conn:
+            await share_connection(conn, self._lease.channel_id, self._lease.slot)
             await reroute.lock(conn, runs)
             for work in dict.fromkeys(message.work for message in messages):
                 rows = [(m.no, m.attempt) for m in messages if m.work is work]
-                await store.lock_for_mark(conn, self._lease, work.run_id)
                 await record_store.give_back(conn, self._lease, work.key, rows, now)
                 again = [(work.run_id, no) for no, attempt in rows if attempt != 1]
                 if again:  # an earlier hand-off may have arrived meanwhile

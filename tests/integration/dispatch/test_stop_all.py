@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from service.accounts.people.model import Role
-from service.campaigns.stops import stop_all
+from service.campaigns.stops import stop_all, stop_store
+from service.channels.contract.gateway import SubmitResult
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.direct import direct
@@ -18,11 +20,12 @@ from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import sweep_store
 from service.simulator.carrier.journal import submits
+from service.storage import locks
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_user
 from tests.harness.ledger import ALWAYS, add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.rounds import RACE_ROUNDS
-from tests.harness.stage import SetUp, Stage, claim_one, mark
+from tests.harness.stage import Scripted, SetUp, Stage, claim_one, mark, until, working
 from tests.integration.dispatch.conftest import eventually
 
 PEOPLE = 3_000
@@ -86,6 +89,31 @@ async def test_nothing_of_three_running_campaigns_is_marked_after_the_answer(
             return await marks() > before + 100
 
         await eventually(goes_on)
+
+
+async def test_a_text_comes_back_while_a_stop_is_lifted(stage: SetUp) -> None:
+    """Whoever lifts a stop locks the marks out, and then changes the direct runs. A text of such a
+    run that comes back unsent meanwhile needs the run's row too, and must not wait for the marks.
+    """
+    on = await stage(1)
+    await on.cancel()
+    run = await _direct_run(on)
+    sent = Stage(on.pool, on.keyring, on.scene, on.channel, run, on.now)
+    gateway = Scripted(lambda _: None)
+    async with working(sent, gateway) as at_work:
+        await until(lambda: _is_in(sent, "submitting", gateway))
+        async with transaction(on.pool) as lifting:
+            await locks.lock_marks_out(lifting)
+            gateway.silent[0].set_result(SubmitResult(Outcome.NOT_SENT))
+            await until(lambda: _is_in(sent, "queued", gateway))
+            await stop_store.set_direct_runs(lifting, "running", "paused", on.now)
+        assert await on.pool.fetchval("SELECT state FROM runs WHERE id = $1", sent.run) == "paused"
+        await at_work.end()
+    assert await sent.states() == {"queued": 1}
+
+
+async def _is_in(on: Stage, state: str, gateway: Scripted) -> bool:
+    return len(gateway.silent) == 1 and await on.state(1) == state
 
 
 @pytest.mark.races
