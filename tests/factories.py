@@ -21,6 +21,8 @@ from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.core.model import Campaign, Plan
 from service.campaigns.core.texts import MoreText
 from service.campaigns.plans import planning
+from service.channels.config.store import parse_settings
+from service.channels.contract.model import ChannelSettings
 from service.crypto import Keyring
 from service.messages.lint.lint import lint
 from service.messages.store import NewVersion, Template, TemplateInfo, template_insert
@@ -186,4 +188,30 @@ def suppression(reason: str, **more: Any) -> NewSuppression:
             "expires_at": None,
             **more,
         }
+    )
+
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "cmpp": {"account": "901234", "secret": "x"},
+    "sgip": {"login_name": "n", "login_password": "p", "node_number": 1, "corp_id": "12345"},
+    "smgp": {"account": "30551234", "secret": "x"},
+    "smpp": {"system_id": "n", "password": "p"},
+}
+
+
+def channel_settings(
+    kind: str, number: str, more_config: dict[str, Any] | None = None, **more: Any
+) -> ChannelSettings:
+    """A channel of any kind with this number, as an administrator would set it up."""
+    if kind == "twilio":
+        own = {"account_sid": "AC" + "0" * 32, "auth_token": "t", "sender": number}
+    elif kind == "http":
+        body = '{"from": "{sender}", "to": "{recipient}", "text": "{text}"}'
+        own = {"url": "http://127.0.0.1/", "body": body, "sender": number}
+    else:
+        setting = "sender" if kind == "smpp" else "access_number"
+        own = {"host": "127.0.0.1"} | CONFIGS[kind] | {setting: number}
+    config = parse_settings(kind, own | (more_config or {}))
+    return ChannelSettings(
+        name="移动", kind=kind, simulated=True, carriers=("china_mobile",), config=config, **more
     )

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.harness.live import Live, eventually
+from tests.harness.live import Live, eventually, write_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
@@ -78,17 +78,6 @@ async def call_everything(live: Live) -> list[tuple[int, str]]:
     return answers
 
 
-async def write_in(live: Live, phone: str) -> None:
-    """A text comes in from a handset, with a number in its words."""
-    message = {"phone": f"+86{phone}", "to": "1065720001234", "text": f"我是{NAME} {phone} 退订"}
-    body = {"account": "901234", "protocol": "cmpp", "messages": [message]}
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{live.summary['simulator']}/mo", json=body) as answer,
-    ):
-        assert answer.status == 202, await answer.text()
-
-
 def found_in(log: Path) -> set[str]:
     text = log.read_text("utf-8", errors="replace")
     numbers = {match[0] for match in MOBILE.finditer(text)}
@@ -100,7 +89,7 @@ def found_in(log: Path) -> set[str]:
 async def test_no_log_of_a_whole_system_has_a_number(live: Live) -> None:
     await live.people(FILE.encode())
     sent = await live.launch("carrier = telecom")
-    await write_in(live, PHONES[3])
+    await write_in(live, PHONES[3], NAME)
     answers = await call_everything(live)
     statuses = [status for status, _ in answers]
     assert [WRONG[n] for n, status in enumerate(statuses[: len(WRONG)]) if status < 400] == []

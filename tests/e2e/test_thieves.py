@@ -21,8 +21,7 @@ from redis.asyncio import Redis
 
 from service.api.webhooks.webhooks import Told
 from service.local.embedded import postgres_binaries
-from tests.e2e.test_no_number_in_any_log import write_in
-from tests.harness.live import Live, eventually
+from tests.harness.live import Live, eventually, write_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live"), pytest.mark.attack]
 
@@ -113,7 +112,7 @@ async def work(live: Live, loot: Loot) -> None:
         sent = await live.launch('roster = "不可见"', TEXT)
         loot.campaign = sent.campaign
         await sent.under_way(1)
-        await write_in(live, PHONES[3])
+        await write_in(live, PHONES[3], NAME)
         await admin.post("/guests", {"phones": [f"+86{PHONES[0]}"]})
         seen = {"phone": PHONES[1], "reason": f"{NAME} {PHONES[1]}"}
         await admin.post("/privacy/lookup", seen)

@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from service.local.demo.client import DemoClient
 from service.storage.postgres import UNREACHABLE, connect
 from tests.harness.ledger import lift_caps
@@ -218,3 +220,14 @@ async def eventually(
     async with asyncio.timeout(seconds):
         while not await check():
             await asyncio.sleep(every)
+
+
+async def write_in(live: Live, phone: str, name: str) -> None:
+    """A text comes in from a handset, with a name and a number in its words."""
+    message = {"phone": f"+86{phone}", "to": "1065720001234", "text": f"我是{name} {phone} 退订"}
+    body = {"account": "901234", "protocol": "cmpp", "messages": [message]}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{live.summary['simulator']}/mo", json=body) as answer,
+    ):
+        assert answer.status == 202, await answer.text()

@@ -22,10 +22,10 @@ from service.storage.postgres import transaction
 from tests.factories import TEXT, make_draft, make_scheduled, make_token, make_user, phone
 from tests.harness.asker import Known
 from tests.harness.channels import real, secrets
+from tests.harness.logins import last_code
 from tests.harness.signatures import register_signature
 from tests.harness.words import FILES, PASSWORD, USUAL
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_test_send import last_code
 
 ADMIN = ("county", "admin")
 WEAKER = {"levels": {"R02": "warn", "R07": "warn"}, "reason": "r"}

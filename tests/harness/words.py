@@ -7,14 +7,17 @@ from typing import Any
 from service.api.examples import EXAMPLES
 from service.api.routes import OPS
 from tests.factories import RULE, TEXT
+from tests.harness.bodies import BODIES
 from tests.harness.channels import BODY as CHANNEL
 from tests.harness.channels import CODE
-from tests.integration.api.test_holidays import NOTICE
-from tests.integration.api.test_robustness import BODIES
 
 PHONES = ["19790000001", "+86 197 9000 0002", "19790000003"]
 PASSWORD = "correct horse battery"
 COUNTY = "341825000000"
+NOTICE = """国务院办公厅关于2027年部分节假日安排的通知　国办发明电〔2026〕9号
+一、元旦：1月1日（周五）至3日（周日）放假，共3天。
+二、春节：2月5日（农历除夕、周五）至12日（农历正月初七、周五）放假调休，共8天。1月31日（周日）、2月20日（周六）上班。
+"""
 _numbers = itertools.count(1)
 
 

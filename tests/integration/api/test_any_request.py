@@ -27,6 +27,7 @@ from service.dispatch.expansion.expand import expand_run
 from service.runtime import Runtime
 from service.storage.postgres import transaction
 from tests.harness.asker import Asker, Known, Tally, World
+from tests.harness.campaigns import weekly_campaign
 from tests.harness.channels import BODY as CHANNEL
 from tests.harness.keys import second_admin
 from tests.harness.prepared import (
@@ -41,7 +42,6 @@ from tests.harness.prepared import (
 from tests.harness.things import make_things
 from tests.harness.words import COUNTY, usual_bodies
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_campaign_report import sent
 
 BUDGET = 330
 CASES = int(os.environ.get("TOCSIN_API_CASES", BUDGET))
@@ -71,7 +71,7 @@ async def runtime(runtime: Runtime) -> Runtime:
 
 async def _known(api: Api, proposer: str) -> Known:
     """Several of each kind, by the parameter of an address, with the others of the same address."""
-    campaign, runs = await sent(api, weeks=2)
+    campaign, runs = await weekly_campaign(api, weeks=2)
     api.clock.at += timedelta(hours=2)  # into the hours of service texts
     known: Known = {}
     for department in ("school", "county"):

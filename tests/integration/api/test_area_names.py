@@ -10,8 +10,8 @@ from service.audience.areas.area_store import load_areas
 from service.audience.imports.loading import run_import
 from service.storage.postgres import transaction
 from tests.factories import make_contact
+from tests.harness.uploads import upload
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_audience import _form
 
 ADMIN, OPERATOR = ("county", "admin"), ("county", "operator")
 TOWN, VILLAGE = "341825100000", "341825100001"
@@ -79,7 +79,7 @@ async def test_the_towns_of_an_import_have_names(api: Api) -> None:
     async with transaction(api.runtime.pool) as conn:
         await load_areas(conn)
     file = "手机号,乡镇\n19790000001,旌阳镇\n19790000002,不知道\n".encode()
-    taken = await api.post("/imports", OPERATOR, data=_form(file))
+    taken = await api.post("/imports", OPERATOR, data=upload(file))
     assert taken.status == 202, taken.body
     reading = await api.get(f"/imports/{taken.json['id']}", OPERATOR)
     assert reading.json["area_names"] == {}

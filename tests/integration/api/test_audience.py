@@ -16,18 +16,10 @@ from service.queue import Job
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone
 from tests.harness.instants import instant
+from tests.harness.uploads import FILE, upload
 from tests.integration.api.conftest import Api
 
 OPERATOR, SCHOOL = ("county", "operator"), ("school", "operator")
-FILE = "手机号,姓名,身份\n19790000001,王小明,财务人员\n=1+2,李四,财务人员\n".encode()
-
-
-def _form(content: bytes = FILE, **fields: str) -> FormData:
-    form = FormData(quote_fields=False)  # names in UTF-8, as browsers send them
-    form.add_field("file", content, filename="名单.csv", content_type="text/csv")
-    for name, value in {"roster": "财务人员", **fields}.items():
-        form.add_field(name, value)
-    return form
 
 
 async def test_a_file_is_taken_read_and_reported(api: Api, monkeypatch: Any) -> None:
@@ -38,7 +30,7 @@ async def test_a_file_is_taken_read_and_reported(api: Api, monkeypatch: Any) -> 
 
     monkeypatch.setattr("service.queue.Queue.enqueue", enqueue)
     taken = await api.post(
-        "/imports", OPERATOR, data=_form(basis="contract_hr", expires_on="2027-12-31")
+        "/imports", OPERATOR, data=upload(basis="contract_hr", expires_on="2027-12-31")
     )
     assert (taken.status, taken.json["state"]) == (202, "reading")
     import_id = taken.json["id"]
@@ -122,19 +114,19 @@ async def test_fields_may_come_before_or_after_the_file(api: Api) -> None:
 
 async def test_wrong_uploads_are_refused_and_leave_nothing(api: Api) -> None:
     no_file = FormData({"roster": "r"}, default_to_multipart=True)
-    twice = _form()
+    twice = upload()
     twice.add_field("roster", "again")
     boundary = {"Content-Type": "multipart/form-data; boundary=x"}
     cases: list[tuple[int, dict[str, Any]]] = [
         (422, {"data": no_file}),
         (422, {"data": twice}),
-        (422, {"data": _form(basis="because")}),
-        (422, {"data": _form(colour="red")}),
-        (422, {"data": _form(columns="[")}),
-        (422, {"data": _form(expires_on="2020-01-01")}),
-        (422, {"data": _form(roster="")}),
-        (413, {"data": _form(b"x" * 300_001)}),
-        (413, {"data": _form(encoding="x" * 70_000)}),
+        (422, {"data": upload(basis="because")}),
+        (422, {"data": upload(colour="red")}),
+        (422, {"data": upload(columns="[")}),
+        (422, {"data": upload(expires_on="2020-01-01")}),
+        (422, {"data": upload(roster="")}),
+        (413, {"data": upload(b"x" * 300_001)}),
+        (413, {"data": upload(encoding="x" * 70_000)}),
         (400, {"data": b"rubbish", "headers": boundary}),
         (400, {"data": b"--x\r\n\r\nhalf", "headers": boundary}),
         (400, {"data": b"", "headers": {"Content-Type": "multipart/form-data"}}),
@@ -147,7 +139,7 @@ async def test_wrong_uploads_are_refused_and_leave_nothing(api: Api) -> None:
 
 
 async def test_a_file_of_exactly_the_limit_is_taken(api: Api) -> None:
-    assert (await api.post("/imports", OPERATOR, data=_form(b"x" * 300_000))).status == 202
+    assert (await api.post("/imports", OPERATOR, data=upload(b"x" * 300_000))).status == 202
 
 
 async def test_areas_are_paged_and_can_be_narrowed(api: Api) -> None:

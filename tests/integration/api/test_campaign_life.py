@@ -11,7 +11,8 @@ from service.campaigns.runs.firing import fire_due
 from service.dispatch.expansion.expand import expand_run
 from service.queue import Job
 from service.storage.postgres import transaction
-from tests.factories import RULE, TEXT, make_contact, make_draft, phone
+from tests.factories import TEXT, make_contact, make_draft, phone
+from tests.harness.campaigns import act_on, planned
 from tests.harness.instants import instant
 from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
@@ -20,39 +21,16 @@ OPERATOR, APPROVER = ("county", "operator"), ("county", "approver")
 ADMIN = ("county", "admin")
 
 
-async def _planned(api: Api, **changes: Any) -> str:
-    template = await api.post("/templates", OPERATOR, {"name": "反诈", "text": TEXT})
-    assert template.status == 201, template.body
-    segment = await api.post("/segments", OPERATOR, {"name": "全体", "rule": RULE})
-    assert segment.status == 201, segment.body
-    body = {
-        "name": "反诈宣传",
-        "template_id": template.json["id"],
-        "segment_id": segment.json["id"],
-        **changes,
-    }
-    made = await api.post("/campaigns", OPERATOR, body)
-    assert made.status == 201, made.body
-    assert made.json["state"] == "draft"
-    return str(made.json["id"])
-
-
-async def _act(api: Api, who: tuple[str, str], campaign: str, act: str, body: Any = None) -> Any:
-    answer = await api.post(f"/campaigns/{campaign}/{act}", who, body)
-    assert answer.status == 200, answer.body
-    return answer.json
-
-
 async def test_a_campaign_is_planned_approved_fired_paused_resumed_and_cancelled(api: Api) -> None:
     async with transaction(api.runtime.pool) as conn:
         for n in range(3):
             await make_contact(
                 conn, api.runtime.keyring, api.teams["county"].department_id, n, now=api.clock.at
             )
-    campaign = await _planned(api)
-    submitted = await _act(api, OPERATOR, campaign, "submit")
+    campaign = await planned(api)
+    submitted = await act_on(api, OPERATOR, campaign, "submit")
     assert (submitted["state"], submitted["baseline"]) == ("pending_approval", 3)
-    approved = await _act(api, APPROVER, campaign, "approve")
+    approved = await act_on(api, APPROVER, campaign, "approve")
     assert approved["state"] == "scheduled"
     assert approved["next_fire_at"] is not None
 
@@ -63,9 +41,9 @@ async def test_a_campaign_is_planned_approved_fired_paused_resumed_and_cancelled
     run = (await api.get(f"/runs/{runs[0]}", OPERATOR)).json
     assert (run["state"], run["class"], run["target"]) == ("expanding", "public_interest", None)
 
-    assert (await _act(api, OPERATOR, campaign, "pause"))["state"] == "paused"
-    assert (await _act(api, APPROVER, campaign, "resume"))["state"] == "running"
-    ended = await _act(api, OPERATOR, campaign, "cancel", {"reason": "发错了"})
+    assert (await act_on(api, OPERATOR, campaign, "pause"))["state"] == "paused"
+    assert (await act_on(api, APPROVER, campaign, "resume"))["state"] == "running"
+    ended = await act_on(api, OPERATOR, campaign, "cancel", {"reason": "发错了"})
     assert ended["state"] == "cancelled"
     run = (await api.get(f"/runs/{runs[0]}", OPERATOR)).json
     assert run["state"] == "cancelled"
@@ -83,9 +61,9 @@ async def test_a_campaign_is_planned_approved_fired_paused_resumed_and_cancelled
 
 
 async def test_report_and_messages_of_a_run(api: Api) -> None:
-    campaign = await _planned(api)
-    await _act(api, OPERATOR, campaign, "submit")
-    await _act(api, APPROVER, campaign, "approve")
+    campaign = await planned(api)
+    await act_on(api, OPERATOR, campaign, "submit")
+    await act_on(api, APPROVER, campaign, "approve")
     (run,) = await fire_due(api.runtime.pool, api.clock.at)
     keyring = api.runtime.keyring
     async with transaction(api.runtime.pool) as conn:
@@ -118,45 +96,45 @@ async def test_report_and_messages_of_a_run(api: Api) -> None:
     assert rest.json["next_cursor"] is None
     delivered = (await api.get(f"/runs/{run}/messages?state=delivered", OPERATOR)).json
     assert [item["no"] for item in delivered["items"]] == [1]
-    await _act(api, OPERATOR, campaign, "cancel")
+    await act_on(api, OPERATOR, campaign, "cancel")
     report = (await api.get(f"/runs/{run}/report", OPERATOR)).json
     assert report["states"] == {"delivered": 1, "cancelled": 2}
     assert report["by_reason"] == {"campaign_cancelled": 2}
 
 
 async def test_no_one_approves_their_own(api: Api) -> None:
-    campaign = await _planned(api)
+    campaign = await planned(api)
     admin = ("county", "admin")
     await api.patch(f"/campaigns/{campaign}", admin, {"name": "改了"})
-    await _act(api, OPERATOR, campaign, "submit")
+    await act_on(api, OPERATOR, campaign, "submit")
     refused = await api.post(f"/campaigns/{campaign}/approve", admin)
     assert refused.status == 403
     assert refused.json["type"] == "/problems/second_person_needed"
     assert "you edited it last" in refused.json["detail"]
-    await _act(api, APPROVER, campaign, "approve")
+    await act_on(api, APPROVER, campaign, "approve")
 
 
 @pytest.mark.attack
 async def test_a_new_text_after_submission_cannot_be_approved(api: Api) -> None:
-    campaign = await _planned(api)
-    submitted = await _act(api, OPERATOR, campaign, "submit")
+    campaign = await planned(api)
+    submitted = await act_on(api, OPERATOR, campaign, "submit")
     path = f"/templates/{submitted['template_id']}/versions"
     assert (await api.post(path, OPERATOR, {"text": TEXT + "谢谢。"})).status == 201
     refused = await api.post(f"/campaigns/{campaign}/approve", APPROVER)
     assert refused.status == 409
     assert refused.json["type"] == "/problems/changed_since_submission"
-    assert (await _act(api, APPROVER, campaign, "return", {"reason": "新文本"}))["state"] == (
+    assert (await act_on(api, APPROVER, campaign, "return", {"reason": "新文本"}))["state"] == (
         "returned"
     )
-    again = await _act(api, OPERATOR, campaign, "submit")
+    again = await act_on(api, OPERATOR, campaign, "submit")
     assert again["text"] == TEXT + "谢谢。"
     assert again["content_hash"] != submitted["content_hash"]
-    await _act(api, APPROVER, campaign, "approve")
+    await act_on(api, APPROVER, campaign, "approve")
 
 
 async def test_an_edited_rule_after_submission_cannot_be_approved(api: Api) -> None:
-    campaign = await _planned(api)
-    segment = (await _act(api, OPERATOR, campaign, "submit"))["segment_id"]
+    campaign = await planned(api)
+    segment = (await act_on(api, OPERATOR, campaign, "submit"))["segment_id"]
     spelled = {"rule": "运营商 属于 (移动, 联通, 电信, 广电)"}  # the same rule in other words
     assert (await api.patch(f"/segments/{segment}", OPERATOR, spelled)).status == 200
     other = {"rule": "运营商 = 移动"}
@@ -164,15 +142,15 @@ async def test_an_edited_rule_after_submission_cannot_be_approved(api: Api) -> N
     refused = await api.post(f"/campaigns/{campaign}/approve", APPROVER)
     assert refused.json["type"] == "/problems/changed_since_submission"
     await api.patch(f"/segments/{segment}", OPERATOR, spelled)
-    await _act(api, APPROVER, campaign, "approve")
+    await act_on(api, APPROVER, campaign, "approve")
 
 
 @pytest.mark.attack
 async def test_an_edit_voids_the_approval(api: Api) -> None:
     once = {"kind": "once", "start_at": "2027-01-20T10:00:00+08:00"}
-    campaign = await _planned(api, schedule=once)
-    await _act(api, OPERATOR, campaign, "submit")
-    await _act(api, APPROVER, campaign, "approve")
+    campaign = await planned(api, schedule=once)
+    await act_on(api, OPERATOR, campaign, "submit")
+    await act_on(api, APPROVER, campaign, "approve")
     edited = await api.patch(f"/campaigns/{campaign}", OPERATOR, {"priority": "urgent"})
     assert edited.status == 200
     assert edited.json["state"] == "draft"
@@ -183,8 +161,8 @@ async def test_an_edit_voids_the_approval(api: Api) -> None:
 
 
 async def test_a_pending_approval_expires(api: Api) -> None:
-    campaign = await _planned(api)
-    submitted = await _act(api, OPERATOR, campaign, "submit")
+    campaign = await planned(api)
+    submitted = await act_on(api, OPERATOR, campaign, "submit")
     assert submitted["pending_until"] == instant("2027-01-19T01:30:00Z")
     api.clock.at = api.clock.at.replace(day=19, hour=2)
     refused = await api.post(f"/campaigns/{campaign}/approve", APPROVER)
@@ -202,7 +180,7 @@ async def test_a_blocked_text_is_kept_but_cannot_be_submitted(api: Api) -> None:
     )
     assert bad.status == 201
     assert {finding["level"] for finding in bad.json["lint"]} >= {"block"}
-    campaign = await _planned(api)
+    campaign = await planned(api)
     changed = await api.patch(f"/campaigns/{campaign}", OPERATOR, {"template_id": bad.json["id"]})
     assert changed.status == 200
     refused = await api.post(f"/campaigns/{campaign}/submit", OPERATOR)
@@ -217,7 +195,7 @@ async def test_a_text_whose_variables_nothing_fills_is_refused_when_it_is_planne
     text = "【旌德县公安局】{社区}：{周期}本周发案{起数}起，请注意。"
     unfillable = (await api.post("/templates", OPERATOR, {"name": "周报", "text": text})).json
     assert unfillable["fills"] == {"社区": "village", "周期": None, "起数": None}
-    campaign = await _planned(api)
+    campaign = await planned(api)
     before = (await api.get(f"/campaigns/{campaign}", OPERATOR)).json
     body = {name: before[name] for name in ("name", "segment_id")}
     turns = {
@@ -259,7 +237,7 @@ async def test_the_library_says_what_each_text_wants(api: Api) -> None:
 
 
 async def test_a_recurrence_that_is_not_supported_is_refused_by_its_name(api: Api) -> None:
-    campaign = await _planned(api)
+    campaign = await planned(api)
     body = {
         "schedule": {
             "kind": "recurring",
@@ -273,7 +251,7 @@ async def test_a_recurrence_that_is_not_supported_is_refused_by_its_name(api: Ap
 
 
 async def test_a_recurring_campaign_shows_its_next_five_fires(api: Api) -> None:
-    campaign = await _planned(api)
+    campaign = await planned(api)
     plan = {
         "kind": "recurring",
         "start_at": "2027-01-15T09:00:00+08:00",
@@ -336,7 +314,7 @@ async def test_a_schedule_can_be_tried(
 
 @pytest.mark.attack
 async def test_only_an_administrator_of_the_county_goes_beyond_its_hours(api: Api) -> None:
-    campaign = await _planned(api)
+    campaign = await planned(api)
     late = {"kind": "now", "send_hours": [["08:00", "21:30"]], "beyond_hours": True}
     url = f"/campaigns/{campaign}"
     refused = await api.patch(url, OPERATOR, {"schedule": late})
@@ -350,7 +328,7 @@ async def test_only_an_administrator_of_the_county_goes_beyond_its_hours(api: Ap
 
 
 async def test_hours_that_have_none_in_common_with_the_countys_are_refused(api: Api) -> None:
-    campaign = await _planned(api)
+    campaign = await planned(api)
     night = {"schedule": {"kind": "now", "send_hours": [["21:00", "23:00"]]}}
     refused = await api.patch(f"/campaigns/{campaign}", OPERATOR, night)
     assert refused.status == 422
@@ -361,7 +339,7 @@ async def test_a_plan_with_things_that_are_not_there_is_refused_whole(api: Api) 
     other = await api.post(
         "/segments", ("school", "operator"), {"name": "家长", "rule": "身份 = 家长"}
     )
-    campaign = await _planned(api)
+    campaign = await planned(api)
     body = {
         "template_id": "00000000-0000-0000-0000-000000000000",
         "segment_id": other.json["id"],  # of another department
@@ -380,7 +358,7 @@ async def test_the_preview_counts_and_renders(api: Api) -> None:
             conn, api.runtime.keyring, department, 2, now=api.clock.at, carrier="china_unicom"
         )
         await add_channel(conn, api.runtime.keyring, 1, api.clock.at)
-    campaign = await _planned(api)
+    campaign = await planned(api)
     preview = (await api.get(f"/campaigns/{campaign}/preview", OPERATOR)).json
     assert preview["target"] == 2
     assert preview["by_carrier"] == {"china_mobile": 1, "china_unicom": 1}
@@ -397,9 +375,9 @@ async def test_resuming_wakes_the_channels(api: Api, monkeypatch: Any) -> None:
         rung.append((job, ids))
 
     monkeypatch.setattr("service.queue.Queue.enqueue", enqueue)
-    campaign = await _planned(api)
-    await _act(api, OPERATOR, campaign, "submit")
-    await _act(api, APPROVER, campaign, "approve")
+    campaign = await planned(api)
+    await act_on(api, OPERATOR, campaign, "submit")
+    await act_on(api, APPROVER, campaign, "approve")
     (run,) = await fire_due(api.runtime.pool, api.clock.at)
     async with transaction(api.runtime.pool) as conn:
         channel = await conn.fetchval(
@@ -418,9 +396,9 @@ async def test_resuming_wakes_the_channels(api: Api, monkeypatch: Any) -> None:
             run,
             channel,
         )
-    await _act(api, OPERATOR, campaign, "pause")
+    await act_on(api, OPERATOR, campaign, "pause")
     assert rung == []
-    await _act(api, OPERATOR, campaign, "resume")
+    await act_on(api, OPERATOR, campaign, "resume")
     assert rung == [(Job.DRAIN_CHANNEL, (channel,))]
 
 
@@ -430,7 +408,7 @@ async def test_several_texts_are_planned_shown_and_changed(api: Api) -> None:
         for n in range(2)
     ]
     more = [{"template_id": made[n]["id"], "after_days": days} for n, days in ((0, 7), (1, 21))]
-    campaign = await _planned(api, more_texts=more)
+    campaign = await planned(api, more_texts=more)
     shown = (await api.get(f"/campaigns/{campaign}", OPERATOR)).json
     assert [(t["template_id"], t["after_days"], t["text"]) for t in shown["more_texts"]] == [
         (made[n]["id"], days, f"{TEXT}{n}") for n, days in ((0, 7), (1, 21))
@@ -455,9 +433,9 @@ async def test_a_run_is_corrected_by_a_campaign_of_its_own(api: Api) -> None:
             await make_contact(
                 conn, keyring, api.teams["county"].department_id, n, now=api.clock.at
             )
-    campaign = await _planned(api)
-    await _act(api, OPERATOR, campaign, "submit")
-    await _act(api, APPROVER, campaign, "approve")
+    campaign = await planned(api)
+    await act_on(api, OPERATOR, campaign, "submit")
+    await act_on(api, APPROVER, campaign, "approve")
     (run,) = await fire_due(pool, api.clock.at)
     await expand_run(pool, run, api.clock.at)
     right = await api.post("/templates", OPERATOR, {"name": "更正", "text": f"{TEXT}更正。"})
@@ -479,8 +457,8 @@ async def test_a_run_is_corrected_by_a_campaign_of_its_own(api: Api) -> None:
     assert (await api.post(path, ("school", "operator"), body)).status == 404
     shown = (await api.get(f"/campaigns/{draft['id']}/preview", OPERATOR)).json
     assert (shown["target"], shown["by_carrier"]) == (2, {"china_mobile": 2})
-    await _act(api, OPERATOR, draft["id"], "submit")
-    await _act(api, APPROVER, draft["id"], "approve")
+    await act_on(api, OPERATOR, draft["id"], "submit")
+    await act_on(api, APPROVER, draft["id"], "approve")
     (correction,) = await fire_due(pool, api.clock.at)
     await expand_run(pool, correction, api.clock.at)
     report = (await api.get(f"/runs/{correction}/report", OPERATOR)).json
@@ -500,11 +478,11 @@ async def test_what_was_missed_is_counted_and_sent_again_and_who_joined_is_toppe
         await add_channel(conn, keyring, 1, api.clock.at)
         for n in range(3):
             await make_contact(conn, keyring, whose, n, now=api.clock.at)
-    campaign = await _planned(api)
+    campaign = await planned(api)
     before = (await api.get(f"/campaigns/{campaign}/top-up", OPERATOR)).json
     assert (before["people"], "not fired" in before["why"]) == (None, True)
-    await _act(api, OPERATOR, campaign, "submit")
-    await _act(api, APPROVER, campaign, "approve")
+    await act_on(api, OPERATOR, campaign, "submit")
+    await act_on(api, APPROVER, campaign, "approve")
     (run,) = await fire_due(pool, api.clock.at)
     await expand_run(pool, run, api.clock.at)
     async with transaction(pool) as conn:

@@ -8,61 +8,22 @@ from uuid import UUID
 
 import pytest
 
-from service.audience.suppressions.suppression_store import insert_suppressions
 from service.campaigns.audience.content_checks import frozen_content
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.core import run_store
 from service.campaigns.core.run_store import Follow
 from service.campaigns.plans import planning
 from service.campaigns.runs.firing import fire_due
-from service.dispatch.expansion.expand import expand_run
 from service.ledger.states import MessageState
 from service.storage.postgres import transaction
-from tests.factories import make_contact, make_scheduled, phone, suppression
-from tests.harness.ledger import add_channel, lift_caps
+from tests.factories import make_scheduled
+from tests.harness.campaigns import weekly_campaign
+from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
 
 VIEWER = ("school", "viewer")
 WEEK = timedelta(weeks=1)
 MOBILE, UNICOM = "china_mobile", "china_unicom"
-SECOND = "【旌德县反诈中心】自称客服要退款、让你共享屏幕的，都是诈骗，请拨打96110。"
-
-
-async def sent(api: Api, weeks: int = 3) -> tuple[UUID, list[UUID]]:
-    """A weekly plan of the school with two texts in turn to six people of two carriers, of whom one
-    has opted out; and its runs. The first is on Monday, 25 January, while it
-    is Sunday in UTC.
-    """
-    pool, team = api.runtime.pool, api.teams["school"]
-    start = datetime.fromisoformat("2027-01-25T07:30:00+08:00")
-    async with transaction(pool) as conn:
-        await lift_caps(conn)
-        await add_channel(conn, api.runtime.keyring, 1, api.clock.at)
-        for n in range(6):
-            await make_contact(
-                conn,
-                api.runtime.keyring,
-                team.department_id,
-                n,
-                now=api.clock.at,
-                carrier=UNICOM if n < 2 else MOBILE,
-            )
-        out = api.runtime.keyring.phone_index(phone(5))
-        await insert_suppressions(conn, [out], suppression("opted_out"), api.clock.at)
-        plan = Schedule("recurring", start, rrule=f"FREQ=WEEKLY;COUNT={weeks}")
-        campaign = await make_scheduled(
-            conn, team, now=api.clock.at, schedule=plan, further=[(SECOND, None)]
-        )
-        await conn.execute(
-            "UPDATE templates SET topic = 'T01' WHERE id = $1", campaign.plan.template_id
-        )
-    runs = []
-    for week in range(weeks):
-        api.clock.at = start + week * WEEK
-        (run,) = await fire_due(pool, api.clock.at)
-        runs.append(run)
-        await expand_run(pool, run, api.clock.at)
-    return campaign.id, runs
 
 
 async def _report(api: Api, campaign: UUID, query: str = "") -> Any:
@@ -72,7 +33,7 @@ async def _report(api: Api, campaign: UUID, query: str = "") -> Any:
 
 
 async def test_each_week_and_carrier_has_a_row_that_adds_up(api: Api) -> None:
-    campaign, runs = await sent(api, 2)
+    campaign, runs = await weekly_campaign(api, 2)
     pool = api.runtime.pool
     async with transaction(pool) as conn:
         await conn.execute(
@@ -114,7 +75,7 @@ async def test_each_week_and_carrier_has_a_row_that_adds_up(api: Api) -> None:
 
 
 async def test_what_was_sent_again_has_a_row_of_its_own(api: Api) -> None:
-    campaign, (run,) = await sent(api, 1)
+    campaign, (run,) = await weekly_campaign(api, 1)
     now = api.clock.at + WEEK
     async with transaction(api.runtime.pool) as conn:
         found = await planning.load(conn, campaign, None)
@@ -138,7 +99,7 @@ async def test_what_was_sent_again_has_a_row_of_its_own(api: Api) -> None:
 
 
 async def test_every_state_is_counted_once(api: Api) -> None:
-    campaign, (run,) = await sent(api, 1)
+    campaign, (run,) = await weekly_campaign(api, 1)
     people = await api.runtime.pool.fetchval("SELECT count(*) FROM messages")
     for state in MessageState:
         await api.runtime.pool.execute(
@@ -152,7 +113,7 @@ async def test_every_state_is_counted_once(api: Api) -> None:
 
 
 async def test_it_may_be_asked_for_some_weeks(api: Api) -> None:
-    campaign, _ = await sent(api)
+    campaign, _ = await weekly_campaign(api)
     for query, weeks, complete in (
         ("", ["2027-01-25", "2027-02-01", "2027-02-08"], True),
         ("?from=2027-02-02&to=2027-02-07", ["2027-02-01"], False),
@@ -174,7 +135,7 @@ async def test_it_may_be_asked_for_some_weeks(api: Api) -> None:
 
 
 async def test_a_drill_is_counted_apart(api: Api) -> None:
-    campaign, (first, _) = await sent(api, 2)
+    campaign, (first, _) = await weekly_campaign(api, 2)
     for mode in ("test", "drill"):
         await api.runtime.pool.execute("UPDATE runs SET mode = $2 WHERE id = $1", first, mode)
         real = await _report(api, campaign, "?from=2027-01-25")
@@ -185,7 +146,7 @@ async def test_a_drill_is_counted_apart(api: Api) -> None:
 
 
 async def test_the_file_has_the_same_rows(api: Api) -> None:
-    campaign, _ = await sent(api, 2)
+    campaign, _ = await weekly_campaign(api, 2)
     rows = (await _report(api, campaign))["weeks"]
     answer = await api.get(f"/campaigns/{campaign}/report/export", VIEWER)
     assert answer.headers["Content-Type"].startswith("text/csv")
@@ -242,7 +203,7 @@ async def test_it_lists_what_was_in_force_during_the_life_of_its_campaign(api: A
 
 @pytest.mark.parametrize("path", ["report", "report/export"])
 async def test_it_is_for_those_who_may_see_the_counts(api: Api, path: str) -> None:
-    campaign, _ = await sent(api, 1)
+    campaign, _ = await weekly_campaign(api, 1)
     at = f"/campaigns/{campaign}/{path}"
     assert (await api.get(at, ("county", "inspector"))).status == 200
     assert (await api.get(at, ("county", "viewer"))).status == 404

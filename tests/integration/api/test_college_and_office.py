@@ -6,8 +6,8 @@ from service.audience.areas.area_store import load_areas
 from service.audience.imports.loading import run_import
 from service.audience.rosters.rosters import run_undo
 from service.storage.postgres import transaction
+from tests.harness.uploads import upload
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_audience import _form
 
 OPERATOR = ("county", "operator")
 FILE = """姓名,性别,手机号码,学院,科室,年级,班级,身份,标签,区域
@@ -28,7 +28,7 @@ async def _preview(api: Api, rule: str) -> int:
 async def test_a_file_says_college_office_and_tags(api: Api) -> None:
     async with transaction(api.runtime.pool) as conn:
         await load_areas(conn)
-    taken = await api.post("/imports", OPERATOR, data=_form(FILE.encode(), roster="联系人"))
+    taken = await api.post("/imports", OPERATOR, data=upload(FILE.encode(), roster="联系人"))
     async with transaction(api.runtime.pool) as conn:
         assert await run_import(conn, api.runtime.keyring, taken.json["id"], api.clock.at)
     report = (await api.get(f"/imports/{taken.json['id']}", OPERATOR)).json["report"]
@@ -69,7 +69,7 @@ async def test_a_file_says_college_office_and_tags(api: Api) -> None:
 
 
 async def test_tags_of_a_list_come_and_go_with_it_and_own_ones_stay(api: Api) -> None:
-    taken = await api.post("/imports", OPERATOR, data=_form(FILE.encode(), roster="联系人"))
+    taken = await api.post("/imports", OPERATOR, data=upload(FILE.encode(), roster="联系人"))
     async with transaction(api.runtime.pool) as conn:
         assert await run_import(conn, api.runtime.keyring, taken.json["id"], api.clock.at)
     body = {"phone": "19790000001", "roster": "手工", "roles": ["teacher"], "tags": ["手工"]}

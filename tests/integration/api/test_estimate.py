@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.storage.postgres import transaction
+from tests.harness.campaigns import planned
 from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_campaign_life import OPERATOR, _planned
+
+OPERATOR = ("county", "operator")
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 RATE = 1 / 1.02  # of a channel of 1 TPS, which keeps a little below it
@@ -64,7 +66,7 @@ async def test_the_finish_counts_hours_and_quiet_days(
     api: Api, schedule: dict[str, Any], sends_from: str, seconds: int, days: int, in_time: bool
 ) -> None:
     await _people(api, 3_000)
-    campaign = await _planned(api, schedule=schedule)
+    campaign = await planned(api, schedule=schedule)
     shown = (await api.get(f"/campaigns/{campaign}/preview", OPERATOR)).json["estimate"]
     assert datetime.fromisoformat(shown["sends_from"]) == _at(sends_from)
     (lane,) = shown["lanes"]
@@ -77,6 +79,6 @@ async def test_the_finish_counts_hours_and_quiet_days(
 
 
 async def test_without_a_lane_nothing_is_foretold(api: Api) -> None:
-    campaign = await _planned(api)
+    campaign = await planned(api)
     shown = (await api.get(f"/campaigns/{campaign}/preview", OPERATOR)).json["estimate"]
     assert (shown["lanes"], shown["finishes_at"], shown["in_time"]) == ([], None, None)

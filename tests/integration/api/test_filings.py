@@ -4,8 +4,10 @@ from typing import Any
 
 from tests.harness.channels import BODY as CHANNEL
 from tests.harness.channels import channel, confirmed
+from tests.harness.lint_rules import GOOD, campaign_with
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_lint_rules import ADMIN, APPROVER, GOOD, OPERATOR, draft
+
+ADMIN, OPERATOR, APPROVER = ("county", "admin"), ("county", "operator"), ("county", "approver")
 
 
 async def real_channel(api: Api) -> int:
@@ -28,7 +30,7 @@ async def submit(api: Api, campaign: str) -> Answer:
 
 async def test_a_real_channel_takes_what_is_filed_with_its_numbers(api: Api) -> None:
     real = await real_channel(api)
-    campaign, template = await draft(api, GOOD)
+    campaign, template = await campaign_with(api, GOOD)
     for state, fields in ((None, {}), ("submitted", {}), ("filed", {"contacts": ["110"]})):
         if state:
             assert (await file(api, template, real, state, **fields)).status == 200
@@ -50,7 +52,7 @@ async def test_a_real_channel_takes_what_is_filed_with_its_numbers(api: Api) -> 
 async def test_only_the_ways_that_a_plan_may_take_count(api: Api) -> None:
     await real_channel(api)
     simulated = await channel(api, "模拟", "china_mobile")
-    campaign, template = await draft(api, GOOD)
+    campaign, template = await campaign_with(api, GOOD)
     assert (await submit(api, campaign)).status == 409
     await api.patch(f"/campaigns/{campaign}", OPERATOR, {"channels": [simulated]})
     assert (await submit(api, campaign)).status == 200
@@ -64,7 +66,7 @@ async def test_only_the_ways_that_a_plan_may_take_count(api: Api) -> None:
 
 async def test_a_channel_may_be_told_to_ask_for_nothing(api: Api) -> None:
     real = await real_channel(api)
-    campaign, _ = await draft(api, GOOD)
+    campaign, _ = await campaign_with(api, GOOD)
     path = f"/channels/{real}/filing"
     assert (await api.call("PUT", path, ADMIN, json={"required": None})).json == {"required": True}
     assert (await submit(api, campaign)).status == 409
@@ -74,7 +76,7 @@ async def test_a_channel_may_be_told_to_ask_for_nothing(api: Api) -> None:
 
 async def test_an_edit_needs_a_filing_of_its_own(api: Api) -> None:
     real = await real_channel(api)
-    campaign, template = await draft(api, GOOD)
+    campaign, template = await campaign_with(api, GOOD)
     await file(api, template, real, "filed", contacts=["96110"])
     await api.post(f"/templates/{template}/versions", OPERATOR, {"text": GOOD + "转告家人。"})
     assert (await submit(api, campaign)).status == 409

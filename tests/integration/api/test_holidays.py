@@ -4,16 +4,13 @@ from typing import Any
 
 import pytest
 
+from tests.harness.campaigns import act_on, planned
 from tests.harness.instants import instant
+from tests.harness.words import NOTICE
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_campaign_life import _act, _planned
 
 ADMIN, OPERATOR = ("county", "admin"), ("county", "operator")
 APPROVER, SCHOOL = ("county", "approver"), ("school", "admin")
-NOTICE = """国务院办公厅关于2027年部分节假日安排的通知　国办发明电〔2026〕9号
-一、元旦：1月1日（周五）至3日（周日）放假，共3天。
-二、春节：2月5日（农历除夕、周五）至12日（农历正月初七、周五）放假调休，共8天。1月31日（周日）、2月20日（周六）上班。
-"""
 
 
 async def _put(api: Api, path: str, body: dict[str, Any], who: tuple[str, str] = ADMIN) -> Any:
@@ -46,9 +43,9 @@ async def test_a_notice_makes_a_year_official_and_moves_what_is_to_come(api: Api
         "rrule": "FREQ=DAILY",
         "days": "workdays",
     }
-    campaign = await _planned(api, schedule=plan)
-    await _act(api, OPERATOR, campaign, "submit")
-    approved = await _act(api, APPROVER, campaign, "approve")
+    campaign = await planned(api, schedule=plan)
+    await act_on(api, OPERATOR, campaign, "submit")
+    approved = await act_on(api, APPROVER, campaign, "approve")
     assert approved["next_fire_at"].startswith("2027-02-09")
     assert (await api.post("/holidays/notice", SCHOOL, {"text": NOTICE})).status == 403
     imported = await api.post("/holidays/notice", ADMIN, {"text": NOTICE})
@@ -141,9 +138,9 @@ async def test_days_around_a_festival_are_answered_with_dates_that_a_campaign_ta
     assert "quiet day (春节初一)" in answer["fires"][1]["note"]
     assert (answer["official"], answer["official_until"]) == (False, "2026-12-31")
     assert "No notice of 2027 is known" in answer["warning"]
-    campaign = await _planned(api, schedule=answer["schedule"])
-    await _act(api, OPERATOR, campaign, "submit")
-    approved = await _act(api, APPROVER, campaign, "approve")
+    campaign = await planned(api, schedule=answer["schedule"])
+    await act_on(api, OPERATOR, campaign, "submit")
+    approved = await act_on(api, APPROVER, campaign, "approve")
     assert approved["next_fire_at"] == instant("2027-01-17T02:00:00Z")
     assert approved["schedule"]["dates"] == answer["schedule"]["dates"]
     # Once the notice is known, the same question has an official answer.

@@ -18,10 +18,10 @@ from service.api.routes import OPS, PREFIX
 from service.logs import JSONFormatter
 from service.storage.postgres import transaction
 from tests.factories import make_draft
+from tests.harness.bodies import BODIES
+from tests.harness.logins import PASSWORD, log_in, person
 from tests.harness.things import make_things
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_login import PASSWORD, log_in, person
-from tests.integration.api.test_robustness import BODIES
 
 ADMIN, OPERATOR, SCHOOL = ("county", "admin"), ("county", "operator"), ("school", "operator")
 JSON = {"Content-Type": "application/json"}

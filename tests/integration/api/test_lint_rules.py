@@ -12,45 +12,18 @@ from service.storage.postgres import CheckViolation, Connection
 from tests.factories import make_team, make_template
 from tests.harness.channels import channel
 from tests.harness.keys import active_key, second_admin
+from tests.harness.lint_rules import GOOD, RULES, campaign_with, confirm, put_rules, rules_of
 from tests.harness.signatures import register_signature
-from tests.integration.api.conftest import Answer, Api
+from tests.integration.api.conftest import Api
 
 ADMIN, OPERATOR, APPROVER = ("county", "admin"), ("county", "operator"), ("county", "approver")
 DOUBTFUL = "【旌德县反诈中心】公安不会打电话给群众，凡自称公安的来电，请拨110核实。"
-GOOD = "【旌德县反诈中心】刷单都是骗局，不垫资、不转账，疑问拨96110。"
-
-
-RULES = "/lint/rules"
-
-
-async def put(api: Api, who: tuple[str, str] = ADMIN, **changes: Any) -> Answer:
-    return await api.call("PUT", RULES, who, json={"reason": "试行", **changes})
-
-
-async def confirm(api: Api, who: Any, shown: Answer, path: str = RULES) -> Answer:
-    """Confirm what an answer says to wait."""
-    return await api.post(f"{path}/proposals/{shown.json['waiting']['id']}/confirm", who)
-
-
-async def draft(api: Api, text: str, who: str = "county") -> tuple[str, str]:
-    """A campaign of a department with a text; its id and the template's."""
-    operator = (who, "operator")
-    body = {"name": text[-9:], "class": "public_interest", "text": text}
-    template = (await api.post("/templates", operator, body)).json["id"]
-    segment = (await api.post("/segments", operator, {"name": "s", "rule": "性别 = 女"})).json["id"]
-    plan = {"name": "n", "template_id": template, "segment_id": segment}
-    return (await api.post("/campaigns", operator, plan)).json["id"], template
-
-
-async def rules_of(api: Api, text: str, who: tuple[str, str] = OPERATOR) -> dict[str, str]:
-    found = (await api.post("/templates/lint", who, {"text": text})).json["lint"]
-    return {finding["rule"]: finding["level"] for finding in found}
 
 
 async def test_what_is_stricter_holds_at_once_and_the_rest_by_two_persons(api: Api) -> None:
     text = "【旌德县反诈中心】锦鲤提醒：疑问拨9999。"
     assert set(await rules_of(api, text)) == {"R03", "R14"}
-    asked = await put(
+    asked = await put_rules(
         api,
         levels={"R14": "review", "R18": "review"},
         hotlines=["110", "9999"],
@@ -73,7 +46,7 @@ async def test_what_is_stricter_holds_at_once_and_the_rest_by_two_persons(api: A
     assert set(await rules_of(api, text)) == {"R19"}
     assert "R03" in await rules_of(api, GOOD)
     assert (await api.get(RULES, ("school", "viewer"))).json == changed.json
-    back = await put(api)
+    back = await put_rules(api)
     assert back.json["waiting"]["weakens"], "the word of the never list goes"
     assert (await rules_of(api, text))["R03"] == "block"
     history = (await api.get("/lint/rules/history", OPERATOR)).json["items"]
@@ -101,7 +74,7 @@ async def test_what_is_stricter_holds_at_once_and_the_rest_by_two_persons(api: A
 )
 async def test_one_administrator_weakens_no_rule(api: Api, changes: dict[str, Any]) -> None:
     before = (await api.get(RULES, ADMIN)).json
-    asked = await put(api, **changes)
+    asked = await put_rules(api, **changes)
     assert (asked.status, asked.json["waiting"]["state"]) == (200, "pending")
     shown = (await api.get(RULES, ADMIN)).json
     stricter = {"hotlines"} & {*changes}
@@ -121,8 +94,8 @@ async def test_one_administrator_weakens_no_rule(api: Api, changes: dict[str, An
 @pytest.mark.attack
 async def test_a_later_change_takes_the_place_of_one_that_waits(api: Api) -> None:
     """Nobody confirms what would undo it."""
-    waits = await put(api, levels={"R02": "warn", "R07": "warn"})
-    await put(api, levels={"R02": "warn", "R14": "block"})
+    waits = await put_rules(api, levels={"R02": "warn", "R07": "warn"})
+    await put_rules(api, levels={"R02": "warn", "R14": "block"})
     other = await second_admin(api)
     refused = await confirm(api, other, waits)
     assert (refused.status, refused.json["type"]) == (409, "/problems/wrong_state")
@@ -132,7 +105,7 @@ async def test_a_later_change_takes_the_place_of_one_that_waits(api: Api) -> Non
 
 @pytest.mark.attack
 async def test_the_database_wants_two_persons_for_a_change_too(api: Api) -> None:
-    await put(api, levels={"R02": "warn", "R07": "warn"})
+    await put_rules(api, levels={"R02": "warn", "R07": "warn"})
     pool = api.runtime.pool
     with pytest.raises(CheckViolation, match="lint_proposals_two_persons"):
         await pool.execute(
@@ -161,14 +134,14 @@ async def test_the_database_wants_two_persons_for_a_change_too(api: Api) -> None
     ],
 )
 async def test_nonsense_is_refused(api: Api, changes: dict[str, Any], field: str) -> None:
-    refused = await put(api, **changes)
+    refused = await put_rules(api, **changes)
     assert refused.status == 422
     assert any(name.startswith(field) for name in refused.json["fields"])
 
 
 async def test_only_the_county_changes_them(api: Api) -> None:
-    assert (await put(api, ("school", "admin"))).status == 403
-    assert (await put(api, OPERATOR)).status == 403
+    assert (await put_rules(api, ("school", "admin"))).status == 403
+    assert (await put_rules(api, OPERATOR)).status == 403
 
 
 @pytest.mark.attack
@@ -204,11 +177,11 @@ async def test_a_department_writes_its_own_number_once_two_persons_registered_it
 
 
 async def test_a_signature_is_registered_or_nobody_signs_with_it(api: Api) -> None:
-    await put(api)  # R02 as it is shipped
+    await put_rules(api)  # R02 as it is shipped
     school = api.teams["school"].department_id
     text = "【旌德中学】家长会改期，请向班主任核实。"
     assert (await rules_of(api, text, ("school", "operator")))["R02"] == "block"
-    campaign, _ = await draft(api, text, "school")
+    campaign, _ = await campaign_with(api, text, "school")
     refused = await api.post(f"/campaigns/{campaign}/submit", ("school", "operator"))
     assert {f["rule"] for f in refused.json["findings"]} == {"R02"}
     await register_signature(api, school, "旌德中学")
@@ -219,7 +192,7 @@ async def test_a_signature_is_registered_or_nobody_signs_with_it(api: Api) -> No
 
 
 async def test_a_doubt_needs_the_approvers_word_and_is_kept(api: Api, conn: Connection) -> None:
-    campaign, _ = await draft(api, DOUBTFUL)
+    campaign, _ = await campaign_with(api, DOUBTFUL)
     path = f"/campaigns/{campaign}"
     assert (await api.post(f"{path}/submit", OPERATOR)).status == 200
     refused = await api.post(f"{path}/approve", APPROVER, {"reason": "好"})
@@ -237,10 +210,10 @@ async def test_a_doubt_needs_the_approvers_word_and_is_kept(api: Api, conn: Conn
 
 async def test_the_verdict_is_part_of_what_is_approved(api: Api) -> None:
     """Rules that have grown stricter meanwhile void a submission, as an edit would."""
-    campaign, _ = await draft(api, DOUBTFUL)
+    campaign, _ = await campaign_with(api, DOUBTFUL)
     path = f"/campaigns/{campaign}"
     await api.post(f"{path}/submit", OPERATOR)
-    await put(api, levels={"R21": "block", "R02": "warn"})
+    await put_rules(api, levels={"R21": "block", "R02": "warn"})
     refused = await api.post(f"{path}/approve", APPROVER, {"acknowledged": ["R21"]})
     assert refused.json["type"] == "/problems/changed_since_submission"
     await api.post(f"{path}/return", APPROVER, {"reason": "改"})
@@ -249,7 +222,7 @@ async def test_the_verdict_is_part_of_what_is_approved(api: Api) -> None:
 
 
 async def test_what_was_sent_before_is_named_and_voids_no_submission(api: Api) -> None:
-    first, _ = await draft(api, GOOD)
+    first, _ = await campaign_with(api, GOOD)
     await api.post(f"/campaigns/{first}/submit", OPERATOR)
     async with api.runtime.pool.acquire() as conn:
         await conn.execute(
@@ -270,7 +243,7 @@ async def test_what_was_sent_before_is_named_and_voids_no_submission(api: Api) -
 @pytest.mark.attack
 async def test_a_direct_send_takes_a_text_that_somebody_else_approved(api: Api) -> None:
     await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
-    _, template = await draft(api, GOOD)
+    _, template = await campaign_with(api, GOOD)
     send = {"to": ["19790000001"], "template_id": template}
     refused = await api.post("/messages", OPERATOR, send)
     assert (refused.status, refused.json["type"]) == (
@@ -300,7 +273,7 @@ async def test_words_of_ones_own_are_held_to_the_shipped_levels(api: Api) -> Non
     await register_signature(api, api.teams["county"].department_id, "旌德县反诈中心")
     token = (await active_key(api, role="admin", scopes=["send:text"]))["token"]
     weak = {f"R{number:02}": "warn" for number in range(1, 26)}
-    asked = await put(api, levels=weak, never_words={"*": ["锦鲤"]})
+    asked = await put_rules(api, levels=weak, never_words={"*": ["锦鲤"]})
     assert (await confirm(api, await second_admin(api), asked)).status == 200
     for words in ("请把验证码发给民警", "明天请速到银行汇款", "祝您做锦鲤", "国家级的好消息"):
         assert "block" not in (await rules_of(api, OWN.format(words))).values() or "锦鲤" in words
@@ -314,7 +287,7 @@ async def test_words_of_ones_own_are_held_to_the_shipped_levels(api: Api) -> Non
 @pytest.mark.attack
 async def test_never_words_hold_for_the_values_of_a_direct_send(api: Api) -> None:
     await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
-    assert (await put(api, levels={"R02": "warn"}, never_words=NEVER)).json["waiting"] is None
+    assert (await put_rules(api, levels={"R02": "warn"}, never_words=NEVER)).json["waiting"] is None
     body = {
         "name": "t",
         "class": "service",
@@ -345,7 +318,7 @@ async def test_neither_author_nor_blocked_nor_doubtful_text_is_approved(api: Api
     own = (await api.post("/templates", ADMIN, body)).json["id"]
     refused = await api.post(f"/templates/{own}/approve", ADMIN, {"version": 1})
     assert refused.json["type"] == "/problems/second_person_needed"
-    _, blocked = await draft(api, GOOD + "详见t.cn。")
+    _, blocked = await campaign_with(api, GOOD + "详见t.cn。")
     refused = await api.post(f"/templates/{blocked}/approve", APPROVER, {"version": 1})
     assert refused.json["type"] == "/problems/text_blocked"
     body = {"name": "疑", "class": "service", "text": DOUBTFUL}

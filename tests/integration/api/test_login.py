@@ -6,7 +6,6 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -20,34 +19,10 @@ from service.cli import main
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_token, make_user
 from tests.harness.keys import active_key, second_admin
+from tests.harness.logins import PASSWORD, given_password, log_in, person
 from tests.integration.api.conftest import Answer, Api
 
 ADMIN = ("county", "admin")
-PASSWORD = "correct horse battery"
-
-
-async def log_in(api: Api, login: str, password: str, code: str | None = None) -> Answer:
-    body = {"login": login, "password": password} | ({"code": code} if code else {})
-    return await api.post("/login", None, body)
-
-
-async def given_password(api: Api, user_id: UUID) -> str:
-    """A password for once, on which two administrators agreed."""
-    given = await api.post(f"/users/{user_id}/password", ADMIN)
-    if given.json["state"] == "pending":
-        path = f"/users/{user_id}/password/confirm"
-        assert (await api.post(path, await second_admin(api))).status == 204
-    return str(given.json["password"])
-
-
-async def person(api: Api, role: str = "operator") -> str:
-    """A user who has chosen a password; returns the login."""
-    user = getattr(api.teams["county"], role)
-    given = await given_password(api, user.id)
-    token = (await log_in(api, user.login, given)).json["token"]
-    body = {"current": given, "new": PASSWORD}
-    assert (await api.post("/me/password", token, body)).status == 204
-    return str(user.login)
 
 
 def kind(answer: Answer) -> tuple[int, str]:

@@ -18,9 +18,10 @@ from service.messages.lint import verdict
 from service.messages.lint.lint import Finding, lint
 from tests.factories import phone
 from tests.harness.channels import channel
-from tests.integration.api import test_messages
+from tests.harness.direct_texts import GREETING, send, template
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_templates import OPERATOR
+
+OPERATOR = ("county", "operator")
 
 pytestmark = pytest.mark.attack
 
@@ -148,11 +149,11 @@ async def test_others_are_served_while_the_values_of_a_direct_send_are_looked_at
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
-    chosen = await test_messages.template(api, test_messages.GREETING)
+    chosen = await template(api, GREETING)
     stuck = Stuck()
     monkeypatch.setattr(direct_values, "lint", stuck.lint)
     to = [{"phone": phone(1), "variables": {"姓名": "家长"}}]
-    sending = asyncio.create_task(test_messages.send(api, to, template_id=chosen))
+    sending = asyncio.create_task(send(api, to, template_id=chosen))
     async with asyncio.timeout(PATIENCE):
         while not stuck.begun.is_set():
             await asyncio.sleep(0.01)
@@ -165,10 +166,10 @@ async def test_the_values_of_a_direct_send_are_looked_at_for_a_while_only(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
-    chosen = await test_messages.template(api, test_messages.GREETING)
+    chosen = await template(api, GREETING)
     monkeypatch.setattr(direct_send, "LINT_SECONDS", -1.0)
     to = [{"phone": phone(1), "variables": {"姓名": "家长"}}]
-    answer = await test_messages.send(api, to, template_id=chosen)
+    answer = await send(api, to, template_id=chosen)
     assert answer.status == 422
     assert answer.json["type"].endswith("/takes_too_long")
     assert "at once" in answer.json["fields"]["to"]
@@ -177,7 +178,7 @@ async def test_the_values_of_a_direct_send_are_looked_at_for_a_while_only(
 
 async def test_a_busy_machine_refuses_no_values(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
-    chosen = await test_messages.template(api, test_messages.GREETING)
+    chosen = await template(api, GREETING)
 
     def interrupted(*arguments: Any, **options: Any) -> list[Finding]:
         time.sleep(0.2)  # the processor is somebody else's
@@ -186,5 +187,5 @@ async def test_a_busy_machine_refuses_no_values(api: Api, monkeypatch: pytest.Mo
     monkeypatch.setattr(direct_values, "lint", interrupted)
     monkeypatch.setattr(direct_send, "LINT_SECONDS", 1.0)
     to = [{"phone": phone(n), "variables": {"姓名": f"第{n}位"}} for n in range(1, 9)]
-    answer = await test_messages.send(api, to, template_id=chosen)
+    answer = await send(api, to, template_id=chosen)
     assert (answer.status, answer.json["accepted"]) == (202, 8)

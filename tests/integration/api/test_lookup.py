@@ -2,12 +2,21 @@
 
 from datetime import timedelta
 
-from tests.factories import phone
-from tests.integration.api.conftest import Api
-from tests.integration.api.test_messages import ADMIN, OPERATOR, STRANGER, WORDS, lane, send
+import pytest
 
-__all__ = ["lane"]
+from tests.factories import phone
+from tests.harness.channels import channel
+from tests.harness.direct_texts import WORDS, send
+from tests.integration.api.conftest import Api
+
+ADMIN, OPERATOR, STRANGER = ("school", "admin"), ("school", "operator"), ("county", "operator")
+
 NUMBER = {"phone": "197 9000 0001"}
+
+
+@pytest.fixture
+async def lane(api: Api) -> int:
+    return await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
 
 
 async def test_a_clerk_asks_by_the_number_and_reads_why(api: Api, lane: int) -> None:

@@ -16,37 +16,19 @@ from service.dispatch.fair_queue import Flow
 from service.dispatch.handoff.slice_store import queued_rows
 from tests.factories import phone
 from tests.harness.channels import channel
+from tests.harness.direct_texts import GREETING, WORDS, send, template
 from tests.harness.keys import active_key
 from tests.harness.signatures import register_signature
-from tests.integration.api.conftest import Answer, Api
+from tests.integration.api.conftest import Api
 
 OPERATOR = ("school", "operator")
 ADMIN = ("school", "admin")
 STRANGER = ("county", "operator")
-WORDS = "【旌德县教体局】家长会改在周五下午三点，地点不变。"
-GREETING = "【旌德县教体局】{姓名}您好，家长会改在周五下午三点。"
 
 
 @pytest.fixture
 async def lane(api: Api) -> int:
     return await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
-
-
-async def template(api: Api, text: str = WORDS, **fields: Any) -> str:
-    body = {"name": f"t{id(fields)}", "class": "service", "text": text, **fields}
-    made = await api.post("/templates", OPERATOR, body)
-    assert made.status == 201, made.body
-    if fields.get("class") == "warning":
-        return str(made.json["id"])
-    approve = f"/templates/{made.json['id']}/approve"
-    approved = await api.post(approve, ("school", "approver"), {"version": 1})
-    assert approved.status == 200, approved.body
-    return str(made.json["id"])
-
-
-async def send(api: Api, to: list[Any], **fields: Any) -> Answer:
-    fields = fields or {"template_id": await template(api)}
-    return await api.post("/messages", OPERATOR, {"to": to, **fields})
 
 
 async def test_each_recipient_is_in_the_ledger_or_refused_by_name(api: Api, lane: int) -> None:

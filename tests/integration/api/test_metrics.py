@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.system import metrics
 from service.channels.contract.gateway import Receipt
@@ -13,31 +12,15 @@ from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import sweep_store
 from service.storage.postgres import transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
+from tests.harness.metrics import figures
 from tests.integration.api.conftest import Api
 
 VIEWER = ("school", "viewer")
-LABELS = {"channel", "why", "priority", "state", "act", "version", "kind"}
-
-Figures = dict[tuple[str, ...], float]
 
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "READ_SECONDS", 0.0)
-
-
-async def figures(api: Api) -> Figures:
-    """Each of our figures under its name and its labels' values."""
-    answer = await api.get("//metrics", VIEWER)
-    assert answer.status == 200
-    assert answer.headers["Content-Type"].startswith("text/plain; version=")
-    found: Figures = {}
-    for family in text_string_to_metric_families(answer.body.decode()):
-        for sample in family.samples:
-            if sample.name.startswith("tocsin_"):
-                assert set(sample.labels) <= LABELS
-                found[sample.name, *sample.labels.values()] = sample.value
-    return found
 
 
 async def test_it_takes_a_key(api: Api) -> None:

@@ -11,20 +11,13 @@ from service.messages.policy import SHIPPED
 from tests.factories import make_contact, phone
 from tests.harness.channels import channel
 from tests.harness.keys import second_admin
+from tests.harness.lint_rules import GOOD, RULES, campaign_with, confirm, put_rules, rules_of
 from tests.harness.signatures import register_signature
+from tests.harness.work import daily_campaign, tick, work_of
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_lint_rules import (
-    ADMIN,
-    APPROVER,
-    GOOD,
-    OPERATOR,
-    RULES,
-    confirm,
-    draft,
-    put,
-    rules_of,
-)
-from tests.integration.api.test_work import SCHOOL, _daily, _tick, _work
+
+ADMIN, OPERATOR, APPROVER = ("county", "admin"), ("county", "operator"), ("county", "approver")
+SCHOOL = ("school", "operator")
 
 OWN_WORDS = SHIPPED.as_json()["never_words"]
 MOMENT = timedelta(minutes=1)
@@ -33,7 +26,7 @@ MOMENT = timedelta(minutes=1)
 async def forbid(api: Api, *words: str, who: Any = ADMIN) -> Answer:
     """Ask for these never-words beside those that are shipped, and for nothing else."""
     wanted = {**OWN_WORDS, "china_unicom": list(words)}
-    return await put(api, who, levels={"R02": "warn"}, never_words=wanted)
+    return await put_rules(api, who, levels={"R02": "warn"}, never_words=wanted)
 
 
 async def forbidden(api: Api) -> list[str]:
@@ -57,7 +50,7 @@ async def test_no_never_word_is_so_short_that_it_stands_everywhere(api: Api, wor
 async def test_a_never_word_that_holds_texts_back_takes_two_persons(api: Api) -> None:
     """In an approved text, a registered signature, a place, a text that the program ships."""
     text = "【旌德县反诈中心】本周六在橘子洲头放映防骗电影，疑问拨96110。"
-    _, template = await draft(api, text)
+    _, template = await campaign_with(api, text)
     path = f"/templates/{template}/approve"
     assert (await api.post(path, APPROVER, {"version": 1})).status == 200
     school = api.teams["school"].department_id
@@ -91,7 +84,7 @@ async def test_a_campaign_with_a_new_never_word_is_held_by_name(api: Api) -> Non
     department = api.teams["school"].department_id
     async with api.runtime.pool.acquire() as conn, conn.transaction():
         await make_contact(conn, api.runtime.keyring, department, 1, now=api.clock.at)
-    campaign = await _daily(api)
+    campaign = await daily_campaign(api)
     text = await api.runtime.pool.fetchval(
         "SELECT v.text FROM campaigns c JOIN template_versions v ON v.id = c.template_version_id"
         " WHERE c.id::text = $1",
@@ -103,8 +96,8 @@ async def test_a_campaign_with_a_new_never_word_is_held_by_name(api: Api) -> Non
     assert (held["word"], held["campaigns"]) == (word, 1)
     assert (await confirm(api, await second_admin(api), asked)).status == 200
     at = api.clock.at + timedelta(hours=1)
-    await _tick(api, at)
-    (item,) = (await _work(api))["holds"]["items"]
+    await tick(api, at)
+    (item,) = (await work_of(api))["holds"]["items"]
     assert (item["id"], item["code"]) == (campaign, "never_word")
     assert item["plain"] == {
         "zh": "正文含现在的禁用词。",
@@ -116,20 +109,20 @@ async def test_a_campaign_with_a_new_never_word_is_held_by_name(api: Api) -> Non
     noted = await api.runtime.pool.fetchval("SELECT note FROM campaign_fires")
     assert word in noted
     assert (await api.post(f"/campaigns/{campaign}/release", SCHOOL, {})).status == 200
-    await _tick(api, at + MOMENT)
-    assert (await _work(api))["holds"]["items"][0]["code"] == "never_word"
+    await tick(api, at + MOMENT)
+    assert (await work_of(api))["holds"]["items"][0]["code"] == "never_word"
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM runs") == 0
     gone = await forbid(api)
     assert (await confirm(api, await second_admin(api), gone)).status == 200
     assert (await api.post(f"/campaigns/{campaign}/release", SCHOOL, {})).status == 200
-    await _tick(api, at + 2 * MOMENT)
+    await tick(api, at + 2 * MOMENT)
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM runs") == 1
 
 
 @pytest.mark.attack
 async def test_an_approved_text_with_a_new_never_word_is_sent_to_nobody(api: Api) -> None:
     await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
-    _, template = await draft(api, GOOD)
+    _, template = await campaign_with(api, GOOD)
     path = f"/templates/{template}/approve"
     assert (await api.post(path, APPROVER, {"version": 1})).status == 200
     send = {"to": [phone(1).removeprefix("+86")], "template_id": template}
@@ -173,6 +166,6 @@ async def test_nobody_undoes_alone_what_two_persons_decided_or_what_is_old(api: 
     api.clock.at = begin + WAITS + MOMENT
     asked = await forbid(api, "刷单", who=await second_admin(api))
     assert asked.json["waiting"]["weakens"] == ["never_words.china_unicom.锦鲤卡"]
-    shipped = await put(api, levels={"R02": "warn"}, never_words={"*": []})
+    shipped = await put_rules(api, levels={"R02": "warn"}, never_words={"*": []})
     assert "never_words.*.宗教" in shipped.json["waiting"]["weakens"]
     assert (await api.get(RULES, ADMIN)).json["never_words"]["*"] == OWN_WORDS["*"]

@@ -17,8 +17,8 @@ from service.audience.vocabulary.fields import (
     PersonField,
 )
 from service.storage.postgres import transaction
+from tests.harness.uploads import upload
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_audience import _form
 
 OPERATOR = ("county", "operator")
 DAY = "2027-06-30"
@@ -37,7 +37,7 @@ async def texts(api: Api) -> Api:
     second = ["李四", "19790000002", *[""] * len(TEXT_FIELDS)]
     lines = [["姓名", "手机号", *HEADERS], first, second]
     file = "\n".join(map(",".join, lines)).encode()
-    taken = await api.post("/imports", OPERATOR, data=_form(file, roster="名单"))
+    taken = await api.post("/imports", OPERATOR, data=upload(file, roster="名单"))
     async with transaction(api.runtime.pool) as conn:
         assert await run_import(conn, api.runtime.keyring, taken.json["id"], api.clock.at)
     report = (await api.get(f"/imports/{taken.json['id']}", OPERATOR)).json["report"]

@@ -8,8 +8,8 @@ from service.channels.routing.route_store import set_override
 from service.crypto import Keyring
 from tests.factories import phone
 from tests.harness.channels import channel
+from tests.harness.direct_texts import send
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_messages import send
 
 ADMIN, VIEWER = ("county", "admin"), ("county", "viewer")
 TABLE = "号段,运营商,省份,城市\n1979000,联通,安徽,宣城\n1979001,联通,,\n1440000,移动,,\n"

@@ -10,9 +10,9 @@ from yarl import URL
 from service.api.http.op import Op
 from service.api.routes import OPS, PREFIX
 from service.storage.postgres import transaction
-from tests.factories import TEXT, make_draft, make_scheduled
+from tests.factories import make_draft, make_scheduled
+from tests.harness.bodies import BODIES
 from tests.harness.channels import BODY as CHANNEL
-from tests.harness.channels import CODE, SETTLED
 from tests.integration.api.conftest import Api
 
 ADMIN = ("county", "admin")
@@ -46,133 +46,6 @@ ODD: list[Any] = [
     {"": ""},
     {"a": {"b": []}},
 ]
-SENDER = {
-    "tenant": "局",
-    "tenant_type": "police",
-    "signatures": ["局"],
-    "landlines": ["0563-0600110"],
-    "links_enabled": True,
-}
-BODIES: dict[str, dict[str, Any]] = {
-    "/uncertain/decide": {
-        "ids": [f"{NOBODY}.1"],
-        "run_id": NOBODY,
-        "channel_id": 1,
-        "decision": "unknown",
-        "reason": "r",
-    },
-    "/uncertain/policies": {"class": "service", "allowed": True, "reason": "r"},
-    "/receipts/unmatched/dismiss": {"ids": [1], "reason": "r"},
-    "/routes/explain": {"phone": "19790000001", "channels": [1]},
-    "/routes/overrides/lookup": {"phone": "19790000001"},
-    "/routes/overrides": {"phone": "19790000001", "carrier": "china_unicom"},
-    "/departments": {"name": "n", "kind": "school", "signature": "s", "weight": 20},
-    "/departments/{department_id}": {
-        "weight": 20,
-        "name": "n",
-        "kind": "county",
-        "parent_id": None,
-        "area_code": None,
-        "carrier": None,
-        "leader": "l",
-        "classes": ["service"],
-        "channels": [],
-        "daily_quota": 5,
-        "requests_per_minute": None,
-    },
-    "/departments/{department_id}/signatures": {"signature": "某某局"},
-    "/departments/{department_id}/extensions": {"extension": "96110"},
-    "/guests": {"phones": ["19790000001"], "note": "n"},
-    "/users": {
-        "login": "l",
-        "name": "n",
-        "roles": ["viewer"],
-        "rights": ["plan"],
-        "department_id": None,
-    },
-    "/users/{user_id}": {"name": "n", "roles": ["viewer"], "rights": [], "disabled": False},
-    "/login": {"login": "l", "password": "p", "code": "123456"},
-    "/me/password": {"current": "p", "new": "q"},
-    "/me/totp": {"password": "p"},
-    "/me/totp/confirm": {"code": "123456"},
-    "/keys": {
-        "user_id": NOBODY,
-        "name": "n",
-        "expires_at": "2030-01-01T00:00:00Z",
-        "mode": "live",
-        "scopes": ["read"],
-        "area_codes": ["341825000000"],
-        "rosters": ["r"],
-        "networks": ["10.0.0.0/8"],
-        "requests_per_minute": 60,
-    },
-    "/keys/{key_id}/rotate": {"overlap_hours": 1},
-    "/suppressions": {
-        "phone": "19790000001",
-        "phones": [],
-        "reason": "opted_out",
-        "note": "",
-        "expires_at": None,
-    },
-    "/rosters/{name}/members": {
-        "members": [{"phone": "19790000001", "name": "n", "roles": ["finance"], "age": 30}],
-        "basis": "duty",
-        "expires_on": None,
-    },
-    "/segments": {"name": "n", "rule": "性别 = 女"},
-    "/segments/preview": {"rule": "性别 = 女"},
-    "/segments/{segment_id}": {"name": "n", "rule": "性别 = 女"},
-    "/templates": {"name": "n", "class": "service", "topic": "", "language": "zh", "text": TEXT},
-    "/templates/lint": {"text": TEXT, "class": "service", "values": {}, "context": SENDER},
-    "/templates/{template_id}/versions": {"text": TEXT},
-    "/templates/{template_id}/approve": {"version": 1, "acknowledged": ["R21"]},
-    "/templates/{template_id}/filings": {
-        "channel_id": 1,
-        "version": 1,
-        "state": "filed",
-        "reference": "",
-        "contacts": ["96110"],
-        "links": [],
-        "note": "",
-    },
-    "/channels/{channel_id}/filing": {"required": True},
-    "/lint/rules": {
-        "levels": {"R14": "review"},
-        "hotlines": ["110"],
-        "protected_names": ["公安"],
-        "link_hosts": ["a.gov.cn"],
-        "never_words": {"*": ["xx"]},
-        "reason": "r",
-    },
-    "/departments/{department_id}/sender": {"landlines": ["12345"], "links": True, "reason": "r"},
-    "/campaigns": {
-        "name": "n",
-        "template_id": NOBODY,
-        "segment_id": NOBODY,
-        "channels": "auto",
-        "priority": "bulk",
-        "schedule": {},
-        "max_tps": 5,
-    },
-    "/campaigns/{campaign_id}": {
-        "name": "n",
-        "channels": "auto",
-        "priority": "bulk",
-        "schedule": {},
-        "max_tps": 5,
-    },
-    "/inbound/{inbound_id}/done": {"note": "n", "opt_out": False},
-    "/channels": {**CHANNEL, **SETTLED},
-    "/channels/{channel_id}": {
-        "name": "n",
-        "carriers": ["china_mobile"],
-        "config": {},
-        "tps": 1,
-        "held_until": None,
-        **SETTLED,
-    },
-    "/channels/codes": {**CODE, "reason": "other", "note": "n"},
-}
 SCHEDULE = {
     "kind": "once",
     "start_at": "2027-02-01T00:00:00Z",

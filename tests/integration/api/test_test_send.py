@@ -1,6 +1,5 @@
 """A text to the approver's own phone, which a release to very many people needs."""
 
-import json
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from service.errors import Conflict
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft, phone
 from tests.harness.ledger import add_channel
+from tests.harness.logins import last_code
 from tests.integration.api.conftest import Answer, Api
 
 OPERATOR, APPROVER = ("county", "operator"), ("county", "approver")
@@ -34,18 +34,6 @@ async def _submitted(
 
 async def _say(api: Api, number: str = MINE, who: tuple[str, str] = APPROVER) -> Answer:
     return await api.call("PUT", "/account/phone", who, json={"phone": number})
-
-
-async def last_code(api: Api) -> str:
-    """The last code that was sent, as its phone would show it."""
-    cipher = await api.runtime.pool.fetchval(
-        """
-        SELECT m.variables_cipher FROM messages m JOIN runs r ON r.id = m.run_id
-        WHERE r.kind = 'reply' ORDER BY r.id DESC LIMIT 1
-        """
-    )
-    (code,) = json.loads(api.runtime.keyring.decrypt("variables", cipher)).values()
-    return str(code)
 
 
 async def _give(api: Api, code: str, who: tuple[str, str] = APPROVER) -> Answer:

@@ -15,9 +15,9 @@ from service.delivery.receipts.inbox import Inbox
 from service.gateways.cmpp import CMPPGateway
 from service.protocols.cmpp.pdu import Deliver, DeliverResp, encode
 from tests.harness.ledger import add_channel
+from tests.harness.metrics import figures
 from tests.harness.session import PATIENCE_SECONDS, Peer, carrier
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_metrics import figures
 from tests.unit.gateways.test_cmpp_gateway import settings
 
 ADMIN, OPERATOR, VIEWER = ("county", "admin"), ("county", "operator"), ("county", "viewer")

@@ -7,11 +7,13 @@ import pytest
 
 from service.dispatch.handoff.lease import Lease
 from tests.factories import phone
+from tests.harness.channels import channel
+from tests.harness.direct_texts import send
 from tests.harness.sick import seen, serve_lane, tell
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_messages import OPERATOR, lane, send
 
-__all__ = ["lane"]
+OPERATOR = ("school", "operator")
+
 COUNTY = ("county", "operator")
 
 
@@ -35,6 +37,11 @@ class Text:
         (item,) = found.json["items"]
         assert item["plain"] == shown.json["plain"]
         return shown.json["plain"]["zh"], shown.json["plain"]["en"]
+
+
+@pytest.fixture
+async def lane(api: Api) -> int:
+    return await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
 
 
 @pytest.fixture

@@ -12,44 +12,24 @@ from service.accounts.bootstrap import FirstAdministrator, bootstrap
 from service.accounts.people.model import By, Right, Role
 from service.api.system import metrics
 from service.audience.areas.area_store import load_areas
-from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.plans import lifecycle
-from service.campaigns.plans.missed import record_missed
 from service.campaigns.runs import firing
 from service.campaigns.runs.firing import fire_due
 from service.dispatch.failover import health_store
 from service.dispatch.failover.circuit_breaker import Breaker, ChannelFigures
 from service.dispatch.failover.health import ChannelCounts
 from service.storage.postgres import transaction
-from tests.factories import make_contact, make_scheduled, make_token, make_user, phone
+from tests.factories import make_contact, make_token, make_user, phone
 from tests.harness.channels import BODY as CHANNEL
 from tests.harness.channels import real
 from tests.harness.keys import key_made_by, other, second_admin
 from tests.harness.ledger import add_channel
+from tests.harness.work import daily_campaign, tick, work_of
 from tests.integration.api.conftest import Api
 
 ADMIN, COUNTY, SCHOOL = ("county", "admin"), ("county", "operator"), ("school", "operator")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOTHING = ChannelFigures(ChannelCounts(), 0, timedelta(0), 0, None, 0, 0, None, covered=False)
-
-
-async def _daily(api: Api, department: str = "school", **more: Any) -> str:
-    schedule = Schedule("recurring", api.clock.at + HOUR, rrule="FREQ=DAILY", **more)
-    async with transaction(api.runtime.pool) as conn:
-        team = api.teams[department]
-        return str((await make_scheduled(conn, team, now=api.clock.at, schedule=schedule)).id)
-
-
-async def _work(api: Api, who: tuple[str, str] | str = SCHOOL) -> dict[str, Any]:
-    answer = await api.get("/work", who)
-    assert answer.status == 200, answer.body
-    return {kind["kind"]: kind for kind in answer.json["items"]}
-
-
-async def _tick(api: Api, at: datetime) -> None:
-    api.clock.at = at
-    await fire_due(api.runtime.pool, at)
-    await record_missed(api.runtime.pool, at)
 
 
 async def _shut(api: Api, kind: str) -> int:
@@ -66,7 +46,7 @@ async def _shut(api: Api, kind: str) -> int:
 async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "READ_SECONDS", 0.0)
     begin = api.clock.at
-    work = await _work(api)
+    work = await work_of(api)
     assert list(work) == [
         "stops",
         "shut_channels",
@@ -77,16 +57,16 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "missed_fires",
     ]
     assert [kind["count"] for kind in work.values()] == [0] * 7
-    held, paused = await _daily(api, late="hold"), await _daily(api)
-    whole = await _daily(api, late="hold", hold_following=True)
+    held, paused = await daily_campaign(api, late="hold"), await daily_campaign(api)
+    whole = await daily_campaign(api, late="hold", hold_following=True)
     team = api.teams["school"]
     async with transaction(api.runtime.pool) as conn:
         by = By(team.operator.id, "r", begin)
         await lifecycle.pause(conn, team.operator, (await _id(conn, paused)), by)
     channel = await _shut(api, "opened")
-    await _tick(api, begin + 2 * HOUR)
+    await tick(api, begin + 2 * HOUR)
     await api.post("/stop-all", COUNTY, {"reason": "wrong hotline"})
-    work = await _work(api)
+    work = await work_of(api)
     assert {name: kind["count"] for name, kind in work.items()} == {
         "stops": 1,
         "shut_channels": 1,
@@ -107,9 +87,9 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
     assert (missed["id"], missed["code"]) == (paused, "paused")
     assert datetime.fromisoformat(missed["planned_at"]) == begin + HOUR
     assert datetime.fromisoformat(work["missed_fires"]["oldest"]) == begin + 2 * HOUR
-    others = await _work(api, COUNTY)
+    others = await work_of(api, COUNTY)
     assert [kind["count"] for kind in others.values()] == [1, 1] + [0] * 6, "their own is theirs"
-    inspected = await _work(api, ("county", "inspector"))
+    inspected = await work_of(api, ("county", "inspector"))
     assert set(inspected) == {"not_firing", "holds", "missed_fires"}
     assert inspected["holds"]["count"] == 2
     figures = await _figures(api)
@@ -137,58 +117,58 @@ async def test_what_goes_on_waits_no_more_and_stays_counted(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics, "READ_SECONDS", 0.0)
-    path = f"/campaigns/{await _daily(api, late='hold')}"
+    path = f"/campaigns/{await daily_campaign(api, late='hold')}"
     await api.post(f"{path}/pause", SCHOOL, {})
-    await _tick(api, api.clock.at + 2 * HOUR)
-    assert (await _work(api))["missed_fires"]["count"] == 1
+    await tick(api, api.clock.at + 2 * HOUR)
+    assert (await work_of(api))["missed_fires"]["count"] == 1
     await api.post(f"{path}/resume", SCHOOL, {"missed": "hold"})
-    work = await _work(api)
+    work = await work_of(api)
     assert (work["missed_fires"]["count"], work["holds"]["count"]) == (0, 1)
     await api.post(f"{path}/release", SCHOOL, {"missed": "skip"})
-    assert all(kind["count"] == 0 for kind in (await _work(api)).values())
+    assert all(kind["count"] == 0 for kind in (await work_of(api)).values())
     figures = await _figures(api)
     for kind in ("campaign.paused", "campaign.resumed", "fire.missed", "fire.held", "fire.skipped"):
         assert figures["tocsin_interruptions_total", kind] == 1, kind
 
 
 async def test_lifting_the_stop_lists_what_it_has_held(api: Api) -> None:
-    mine, other = await _daily(api, "county"), await _daily(api)
+    mine, other = await daily_campaign(api, "county"), await daily_campaign(api)
     await api.post("/stop-all", COUNTY, {"reason": "r"})
-    await _tick(api, api.clock.at + HOUR)
+    await tick(api, api.clock.at + HOUR)
     lifted = await api.post("/stop-all/lift", COUNTY, {"reason": "seen"})
     assert [(item["id"], item["code"]) for item in lifted.json["held"]] == [(mine, "stopped")]
     assert len(await fire_due(api.runtime.pool, api.clock.at + DAY)) == 2, "later fires go on"
-    assert (await _work(api))["holds"]["items"][0]["id"] == other
+    assert (await work_of(api))["holds"]["items"][0]["id"] == other
 
 
 async def test_a_campaign_that_cannot_fire_is_an_alarm(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await _daily(api)
+    await daily_campaign(api)
 
     async def fail(*_: object) -> None:
         raise RuntimeError("trouble")
 
     real = firing._fire
     monkeypatch.setattr(firing, "_fire", fail)
-    await _tick(api, api.clock.at + HOUR)
-    (item,) = (await _work(api))["not_firing"]["items"]
+    await tick(api, api.clock.at + HOUR)
+    (item,) = (await work_of(api))["not_firing"]["items"]
     assert (item["code"], item["plain"]["zh"]) == ("trouble", "系统出错，未能发出。")
     monkeypatch.setattr(firing, "_fire", real)
-    await _tick(api, api.clock.at + timedelta(minutes=1))
-    assert (await _work(api))["not_firing"]["count"] == 0
+    await tick(api, api.clock.at + timedelta(minutes=1))
+    assert (await work_of(api))["not_firing"]["count"] == 0
 
 
 async def test_a_plan_without_a_next_fire_is_an_alarm_until_it_ends(api: Api) -> None:
-    await _daily(api)
-    last = await _daily(api)
+    await daily_campaign(api)
+    last = await daily_campaign(api)
     await api.runtime.pool.execute("UPDATE campaigns SET next_fire_at = NULL")
     await api.runtime.pool.execute(
         "UPDATE campaigns SET period_end = $1 WHERE id::text = $2", api.clock.at, last
     )
-    await _tick(api, api.clock.at + timedelta(minutes=1))
-    await _tick(api, api.clock.at + timedelta(minutes=1))
-    (item,) = (await _work(api))["not_firing"]["items"]
+    await tick(api, api.clock.at + timedelta(minutes=1))
+    await tick(api, api.clock.at + timedelta(minutes=1))
+    (item,) = (await work_of(api))["not_firing"]["items"]
     assert item["code"] == "no_next_fire"
     assert item["id"] != last, "nothing of that one is to come"
     told = await api.runtime.pool.fetchval(
@@ -204,7 +184,7 @@ async def test_an_exchanged_list_says_how_many_are_others(api: Api) -> None:
     async with transaction(api.runtime.pool) as conn:
         for n in range(20):
             await make_contact(conn, api.runtime.keyring, school.department_id, n, now=api.clock.at)
-    campaign = await _daily(api)
+    campaign = await daily_campaign(api)
     async with transaction(api.runtime.pool) as conn:
         for n in range(5):
             gone = api.runtime.keyring.phone_index(phone(n))
@@ -212,8 +192,8 @@ async def test_an_exchanged_list_says_how_many_are_others(api: Api) -> None:
             await make_contact(
                 conn, api.runtime.keyring, school.department_id, 100 + n, now=api.clock.at
             )
-    await _tick(api, api.clock.at + HOUR)
-    (item,) = (await _work(api))["holds"]["items"]
+    await tick(api, api.clock.at + HOUR)
+    (item,) = (await work_of(api))["holds"]["items"]
     assert (item["id"], item["code"], item["others"], item["people"]) == (
         campaign,
         "exchanged",
@@ -236,13 +216,13 @@ async def test_an_exchanged_list_says_how_many_are_others(api: Api) -> None:
     assert refused.status == 403, refused.body
     released = await api.post(f"/campaigns/{campaign}/release", ("school", "approver"), {})
     assert released.status == 200, released.body
-    assert "holds" not in {k for k, v in (await _work(api)).items() if v["count"]}
+    assert "holds" not in {k for k, v in (await work_of(api)).items() if v["count"]}
 
 
 @pytest.mark.attack
 async def test_every_administrator_sees_for_a_month_what_the_machine_gave_to_one(api: Api) -> None:
     """Whoever runs it could act as those users; nobody else is asked."""
-    assert (await _work(api, ADMIN))["machine_access"]["count"] == 0
+    assert (await work_of(api, ADMIN))["machine_access"]["count"] == 0
     people = (FirstAdministrator("wang", "王主任"), FirstAdministrator("chen", "陈科长"))
     team, now = api.teams["county"], api.clock.at
     async with transaction(api.runtime.pool) as conn:
@@ -251,7 +231,7 @@ async def test_every_administrator_sees_for_a_month_what_the_machine_gave_to_one
             act = AuditAct("give_password", now + HOUR, "cli", None, None, "users", str(user.id))
             await insert_entry(conn, api.runtime.keyring, act)
     for who in (ADMIN, tokens["admin"]):
-        found = (await _work(api, who))["machine_access"]
+        found = (await work_of(api, who))["machine_access"]
         assert {(item["name"], item["code"]) for item in found["items"]} == {
             ("wang: made again: 只剩一人", "bootstrap_again"),
             ("chen: made again: 只剩一人", "bootstrap_again"),
@@ -259,12 +239,12 @@ async def test_every_administrator_sees_for_a_month_what_the_machine_gave_to_one
         }
         for item in found["items"]:
             assert item["plain"]["zh"].startswith("有人在服务器上")
-    assert "machine_access" not in await _work(api, COUNTY)
-    assert (await _work(api, ("school", "admin")))["machine_access"]["count"] == 0
+    assert "machine_access" not in await work_of(api, COUNTY)
+    assert (await work_of(api, ("school", "admin")))["machine_access"]["count"] == 0
     api.clock.at = now + 30 * DAY
-    assert (await _work(api, ADMIN))["machine_access"]["count"] == 1
+    assert (await work_of(api, ADMIN))["machine_access"]["count"] == 1
     api.clock.at += HOUR
-    assert (await _work(api, ADMIN))["machine_access"]["count"] == 0
+    assert (await work_of(api, ADMIN))["machine_access"]["count"] == 0
 
 
 @pytest.mark.attack
@@ -279,7 +259,7 @@ async def test_who_could_confirm_a_channel_or_a_right_sees_that_it_waits(api: Ap
     puppet = await key_made_by(api, ADMIN, (await other(api, Role.ADMIN)).id)
     second = await second_admin(api)
     for who, channels, rights in ((ADMIN, 0, 0), (puppet, 0, 0), (second, 2, 1)):
-        work = await _work(api, who)
+        work = await work_of(api, who)
         counts = work["channel_changes"]["count"], work["grants"]["count"]
         assert counts == (channels, rights), who
     items = {item["id"]: item for item in work["channel_changes"]["items"]}
@@ -295,16 +275,16 @@ async def test_who_could_confirm_a_channel_or_a_right_sees_that_it_waits(api: Ap
         some = {Right.ACCOUNTS, Right.READ, Right.REPORTS}
         lesser = await make_user(conn, now=api.clock.at, department_id=department, rights=some)
         token = await make_token(conn, api.runtime.keyring, lesser, api.clock.at)
-    less = await _work(api, token)
+    less = await work_of(api, token)
     assert ("channel_changes" in less, less["grants"]["count"]) == (False, 0)
-    assert (await _work(api, ("school", "admin")))["grants"]["count"] == 0
-    assert not {"channel_changes", "grants"} & set(await _work(api, COUNTY))
+    assert (await work_of(api, ("school", "admin")))["grants"]["count"] == 0
+    assert not {"channel_changes", "grants"} & set(await work_of(api, COUNTY))
     for id_, item in items.items():
         path = f"/channels/{id_}/changes/{item['proposal_id']}/confirm"
         assert (await api.post(path, second)).status == 200
     path = f"/users/{grant['id']}/grants/{grant['proposal_id']}/confirm"
     assert (await api.post(path, second)).status == 200
-    done = await _work(api, second)
+    done = await work_of(api, second)
     assert (done["channel_changes"]["count"], done["grants"]["count"]) == (0, 0)
 
 
@@ -314,7 +294,7 @@ LATER = ("deputies", "direct_limits", "lint_proposals", "signatures", "area_rena
 
 async def _waiting(api: Api, who: Any) -> dict[str, list[str]]:
     """What waits for a second person, by kind, as the codes of its items; kinds that are shown."""
-    work = await _work(api, who)
+    work = await work_of(api, who)
     kinds = [name for name in LATER if name in work]
     return {name: sorted(item["code"] for item in work[name]["items"]) for name in kinds}
 
@@ -354,7 +334,7 @@ async def test_who_could_confirm_a_deputy_a_limit_or_a_name_sees_that_it_waits(a
     assert await _waiting(api, COUNTY) == {"area_renames": ["area_name"]}
     elsewhere = await _waiting(api, ("school", "admin"))
     assert {kind for kind, items in elsewhere.items() if items} == set()
-    work = await _work(api, second)
+    work = await work_of(api, second)
     (renamed,) = work["area_renames"]["items"]
     assert (renamed["id"], renamed["name"]) == ("341825100000", "旌阳镇 → 旌阳新镇")
     found = {item["proposal_id"] for kind in LATER for item in work[kind]["items"]}
@@ -392,7 +372,7 @@ async def test_who_gets_a_right_is_not_asked_for_it_and_it_waits_a_week(api: Api
     third = await second_admin(api)
     changed = await api.patch(f"/users/{own}", ADMIN, {"roles": ["inspector"]})
     assert changed.json["proposed"] is not None
-    assert (await _work(api, second))["grants"]["count"] == 0
-    assert (await _work(api, third))["grants"]["count"] == 1
+    assert (await work_of(api, second))["grants"]["count"] == 0
+    assert (await work_of(api, third))["grants"]["count"] == 1
     api.clock.at += timedelta(days=7)
-    assert (await _work(api, third))["grants"]["count"] == 0
+    assert (await work_of(api, third))["grants"]["count"] == 0

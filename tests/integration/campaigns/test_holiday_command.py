@@ -7,7 +7,7 @@ from pathlib import Path
 
 from service.campaigns.calendar.county_store import load_county
 from service.storage.postgres import Connection, connect
-from tests.integration.api.test_holidays import NOTICE
+from tests.harness.words import NOTICE
 
 
 async def _tocsin(database_url: str, key_file: Path, *arguments: str) -> tuple[int, str, str]:

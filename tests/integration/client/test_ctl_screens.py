@@ -14,12 +14,10 @@ from service.audience.imports.loading import run_import
 from service.storage.postgres import transaction
 from tests.factories import TEXT, phone
 from tests.harness.channels import channel
+from tests.harness.inbound import Sent, send_to_four, write
 from tests.harness.instants import instant
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_inbound import Sent, sent, write
 from tests.integration.client.conftest import Shell, one
-
-__all__ = ["sent"]  # a fixture
 
 RULE = "carrier in (mobile, unicom, telecom, broadnet)"
 DIRTY = """序号,手机号,姓名,身份,乡镇,身份证号,标签
@@ -29,6 +27,11 @@ DIRTY = """序号,手机号,姓名,身份,乡镇,身份证号,标签
 4,19790000001,王小明,财务,旌阳镇,1,重点
 合计,,,,,,
 """
+
+
+@pytest.fixture
+async def sent(api: Api) -> Sent:
+    return await send_to_four(api)
 
 
 async def _import(api: Api, shell: Shell, file: Path, *words: str) -> str:

@@ -6,10 +6,7 @@ import pytest
 
 from service.delivery.receipts import receipts, store
 from tests.harness.owner import as_owner
-from tests.integration.delivery import test_receipts
-from tests.integration.delivery.test_receipts import SetUp
-
-stage = test_receipts.stage
+from tests.harness.receipts import SetUp
 
 
 async def test_no_batch_reads_over_what_the_last_one_took(

@@ -9,18 +9,17 @@ from service.delivery.receipts import id_forms, id_forms_store
 from service.delivery.receipts.store import RECEIPT_WAIT, expire_parked
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import phone
-from tests.integration.delivery.test_receipts import SetUp, Stage
-from tests.integration.delivery.test_receipts import stage as stage
+from tests.harness.receipts import HandedOff, SetUp
 
 LATER = timedelta(minutes=2)
 
 
-async def of_smpp(on: Stage) -> None:
+async def of_smpp(on: HandedOff) -> None:
     """Let the channel be of a kind that knows forms; its settings are not read here."""
     await on.pool.execute("UPDATE channels SET kind = 'smpp'")
 
 
-async def correct(on: Stage, was: str = "same", form: str = "hex_decimal") -> None:
+async def correct(on: HandedOff, was: str = "same", form: str = "hex_decimal") -> None:
     await of_smpp(on)
     async with transaction(on.pool) as conn:
         await id_forms_store.note_change(conn, on.channel.id, was, form, RECEIPT_WAIT, on.now)
@@ -30,13 +29,13 @@ async def missed(pool: Pool) -> int:
     return await pool.fetchval("SELECT coalesce(max(in_a_row), 0) FROM receipt_misses") or 0
 
 
-async def hint(on: Stage) -> id_forms.Hint | None:
+async def hint(on: HandedOff) -> id_forms.Hint | None:
     async with on.pool.acquire() as conn:
         channel = await get_channel(conn, on.keyring, on.channel.id)
         return await id_forms.hint(conn, channel)
 
 
-async def submitted(on: Stage, *refs: bytes) -> None:
+async def submitted(on: HandedOff, *refs: bytes) -> None:
     """Texts that the carrier took, the first of them number 1."""
     await on.mark(*range(1, len(refs) + 1))
     for no, ref in enumerate(refs, start=1):

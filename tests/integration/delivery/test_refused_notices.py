@@ -22,10 +22,10 @@ from service.dispatch.expansion.expand import expand_run
 from service.reports.audience_store import count_audience
 from service.storage import sql
 from service.storage.postgres import Connection, Pool, transaction
+from tests.harness.crowd import add_plan, look
 from tests.harness.handset import hand_off, set_up
 from tests.harness.ledger import TEXT, add_contacts, phone
 from tests.harness.replies import LATER, Answering
-from tests.integration.dispatch.test_cap_conflicts import add_plan, look
 
 NUMBER = "1065720001234"  # of the channel in tests.harness.ledger
 SIGNATURE = "【旌德县公安局】"

@@ -9,20 +9,17 @@ import pytest
 from service.delivery.receipts import settle_store
 from service.delivery.receipts.settle_store import CLAIMED, settle_runs
 from service.dispatch.handoff import sweep_store
-from tests.integration.delivery import test_receipts
-from tests.integration.delivery.test_receipts import DAYS_3, SECOND, SetUp
-from tests.integration.delivery.test_receipts import Stage as On
+from tests.harness.receipts import DAYS_3, SECOND, HandedOff, SetUp
 
-stage = test_receipts.stage
 MINUTE = timedelta(minutes=1)
 
 
-async def settle(on: On, at: datetime) -> None:
+async def settle(on: HandedOff, at: datetime) -> None:
     async with on.pool.acquire() as conn:
         await settle_runs(conn, at)
 
 
-async def sent(stage: SetUp) -> On:
+async def sent(stage: SetUp) -> HandedOff:
     """A run of four whose texts are all submitted, and that is handed off."""
     on = await stage(4)
     await on.mark(1, 2, 3, 4)
@@ -32,12 +29,12 @@ async def sent(stage: SetUp) -> On:
     return on
 
 
-async def next_look(on: On) -> datetime | None:
+async def next_look(on: HandedOff) -> datetime | None:
     at: datetime | None = await on.pool.fetchval("SELECT settle_at FROM runs")
     return at
 
 
-async def settled_at(on: On) -> datetime | None:
+async def settled_at(on: HandedOff) -> datetime | None:
     at: datetime | None = await on.pool.fetchval("SELECT settled_at FROM runs")
     return at
 

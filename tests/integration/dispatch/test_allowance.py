@@ -12,8 +12,8 @@ from service.channels.contract.gateway import Submission, SubmitResult
 from service.dispatch.limits.pace import RateLimit, TokenGrant
 from service.storage.postgres import transaction
 from tests.harness.ledger import TEXT
+from tests.harness.shares import another, whose
 from tests.harness.stage import Accept, Free, Scripted, SetUp, Stage, until, working
-from tests.integration.dispatch.test_shares import another, whose
 
 MIDNIGHT = datetime(2027, 1, 12, 16, tzinfo=UTC)  # in Beijing
 LONG = TEXT + "先做小任务返小钱、再让垫付大单的，都是刷单诈骗。" * 2  # two parts

@@ -2,73 +2,18 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from service.accounts.people.model import Role, User
-from service.campaigns.core.store import get_campaign
 from service.crypto import Keyring
-from service.dispatch.forecast.cap_conflicts import Clashes, find_clashes
+from service.dispatch.forecast.cap_conflicts import Clashes
 from service.dispatch.handoff import store
 from service.dispatch.handoff.store import MarkRequest
-from service.storage.postgres import Connection, Pool, transaction
-from tests.harness.crowd import departments, launch, received
-from tests.harness.ledger import TEXT, Scene, add_contacts, phone
+from service.storage.postgres import Pool, transaction
+from tests.harness.crowd import add_plan, departments, launch, look, received
+from tests.harness.ledger import TEXT, add_contacts, phone
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-
-RULE = "carrier = mobile"
-
-
-async def add_plan(
-    conn: Connection, scene: Scene, at: datetime, *, text: str, state: str = "scheduled"
-) -> UUID:
-    """An approved campaign to everybody that is to fire at an instant."""
-    version = await conn.fetchval(
-        "INSERT INTO template_versions (template_id, no, text, lint, edited_by, created_at) "
-        "SELECT template_id, (SELECT max(no) + 1 FROM template_versions), $2, '[]', edited_by, $3 "
-        "FROM template_versions WHERE id = $1 RETURNING id",
-        scene.template_version,
-        text,
-        at,
-    )
-    made: UUID = await conn.fetchval(
-        """
-        INSERT INTO campaigns (department_id, name, template_version_id, segment_id, priority,
-            schedule, state, created_by, created_at, edited_by, frozen_rule, text_edited_by,
-            rule_edited_by, submitted_by, submitted_at, content_hash, approved_by, approved_at,
-            approved_hash, next_fire_at)
-        SELECT $1, 'c', $2, $3, 'normal', schedule, $8, $4, $6, $4, $7, $4, $4, $4, $6, 'h', $5, $6,
-            'h', $6
-        FROM (SELECT $9::jsonb AS schedule) s
-        RETURNING id
-        """,
-        scene.department,
-        version,
-        scene.segment,
-        scene.operator,
-        scene.approver,
-        at,
-        RULE,
-        state,
-        {
-            "kind": "once",
-            "start_at": at.isoformat(),
-            "timezone": "Asia/Shanghai",
-            "send_hours": [["08:00", "20:00"]],
-            "late": "run",
-            "validity_minutes": 60,
-        },
-    )
-    return made
-
-
-async def look(conn: Connection, scene: Scene, plan: UUID, now: datetime) -> Clashes:
-    actor = User(scene.operator, scene.department, "police", "", "", frozenset({Role.OPERATOR}))
-    campaign = await get_campaign(conn, plan, None)
-    assert campaign is not None
-    return await find_clashes(conn, actor, campaign, RULE, now)
 
 
 def shown(found: Clashes) -> Any:

@@ -37,10 +37,10 @@ from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, states
+from tests.harness.runs import fortunate
 from tests.harness.sick import SECOND, breaker, events, open_breaker, watching
 from tests.harness.stage import Free, Scripted, SetUp, until, working
 from tests.integration.dispatch.conftest import CalmFaults, eventually
-from tests.integration.dispatch.test_faults import fortunate
 
 WINDOW, CONNECTIONS, TPS = 16, 2, 200
 LIMITS = BreakerLimits(

@@ -25,10 +25,10 @@ from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff.channel_server import ChannelServer
 from service.local.embedded import free_port
 from service.simulator.carrier.config import Account, Faults, ListenerConfig, SimulatorConfig
-from service.simulator.carrier.outcomes import fates
 from service.simulator.run import running
 from service.storage.postgres import Connection, Pool, transaction
-from tests.harness.ledger import add_contacts, add_run, make_scene, phone, states
+from tests.harness.ledger import add_contacts, add_run, make_scene, states
+from tests.harness.runs import fortunate
 from tests.integration.dispatch.conftest import CalmFaults, eventually
 
 PEOPLE = 30
@@ -112,15 +112,6 @@ OF_KIND = {
     for kind in ("cmpp", "smgp")
 }
 """Where a fault shows otherwise on channels of a kind: these gateways must know the secret."""
-
-
-def fortunate(count: int) -> list[str]:
-    """Numbers that every text reaches, without the carrier finding any too fast."""
-    judge = fates("carrier", 341825, "china_mobile")
-    found = (phone(n) for n in range(10_000))
-    verdicts = ((number, judge(number)) for number in found)
-    chosen = (number for number, v in verdicts if v.stat == "DELIVRD" and not v.throttled)
-    return [next(chosen) for _ in range(count)]
 
 
 async def add_lane(

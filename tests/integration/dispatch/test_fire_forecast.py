@@ -14,9 +14,8 @@ from service.dispatch.forecast.fire_forecast import MOST_PLANS, Outlook, foretel
 from service.dispatch.limits.caps import CapLimits
 from service.ledger.caps import repeat_ends, spans_end
 from service.storage.postgres import Connection, Pool, transaction
-from tests.harness.crowd import departments, launch, received
+from tests.harness.crowd import RULE, add_plan, departments, launch, received
 from tests.harness.ledger import TEXT, Scene, add_contacts, phone
-from tests.integration.dispatch.test_cap_conflicts import RULE, add_plan
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -21,33 +21,11 @@ from service.dispatch.fair_queue import Charge, Flow
 from service.dispatch.handoff.slice_store import HeldSlice
 from service.dispatch.limits.pace import Pace
 from service.storage.postgres import Pool, transaction
+from tests.harness.direct_runs import direct_run
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
+from tests.harness.shares import FAR, another, whose
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, claim_one, done, until, working
 from tests.integration.dispatch.conftest import eventually
-from tests.integration.dispatch.test_direct_cancel import direct_run
-
-FAR = 100_000  # the numbers of one department lie this far from those of the next
-
-
-async def another(on: Stage, number: int, people: int, weight: int = 10, **run: Any) -> Stage:
-    """A run of another department on the stage's channel, to people of its own."""
-    async with on.pool.acquire() as conn:
-        scene = await make_scene(conn, on.now)
-        await conn.execute(
-            "UPDATE departments SET weight = $2 WHERE id = $1", scene.department, weight
-        )
-        phones = [phone(number * FAR + n) for n in range(people)]
-        await add_contacts(conn, on.keyring, scene, phones, on.now)
-        made = await add_run(conn, scene, on.now, **run)
-    assert await expand_run(on.pool, made, on.now) is not None
-    return Stage(on.pool, on.keyring, scene, on.channel, made, on.now)
-
-
-def whose(gateway: Scripted, first: int = 0, last: int | None = None) -> Counter[int]:
-    """How many of the texts went to the people of which department, in the order of writing."""
-    return Counter(
-        (int(number[3:]) - 19790000000) // FAR for number, _ in gateway.written[first:last]
-    )
 
 
 async def wrote(gateway: Scripted, count: int, seconds: float = 20) -> None:

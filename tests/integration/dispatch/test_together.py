@@ -13,10 +13,10 @@ from service.dispatch.handoff import slice_store, store
 from service.dispatch.handoff.slice_store import Ended, HeldSlice
 from service.dispatch.handoff.store import MarkRequest
 from service.storage.postgres import BY_KEY, Connection, Pool, Record, open_pool, transaction
+from tests.harness.direct_runs import cancel, direct_run, run_state
 from tests.harness.ledger import phone
 from tests.harness.owner import as_owner
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, until, working
-from tests.integration.dispatch.test_direct_cancel import cancel, direct_run, run_state
 
 FIRST = 1_000
 

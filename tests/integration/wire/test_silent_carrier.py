@@ -21,7 +21,7 @@ from service.simulator.run import running
 from tests.harness.certificates import make
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.silent import SilentProxy, silent_proxy
-from tests.integration.wire.test_traps import ACCOUNT, SECRET, SETTINGS, Counted, submissions
+from tests.harness.stream_gateways import ACCOUNT, SECRET, SETTINGS, Counted, submissions
 
 NOTICED_SECONDS = 30.0
 """The longest that a silence may stay unnoticed (I4)."""

@@ -1,38 +1,11 @@
 """How long an extension may be behind a channel's number, and what was written to."""
 
-from typing import Any
-
 import pytest
 
 from service.channels.config.extension import Extension, behind, check_room, fitting, room
-from service.channels.config.store import parse_settings
 from service.channels.contract.model import ChannelSettings
 from service.errors import Invalid
-
-COMMON = {"host": "127.0.0.1"}
-CONFIGS: dict[str, dict[str, Any]] = {
-    "cmpp": {"account": "901234", "secret": "x"},
-    "sgip": {"login_name": "n", "login_password": "p", "node_number": 1, "corp_id": "12345"},
-    "smgp": {"account": "30551234", "secret": "x"},
-    "smpp": {"system_id": "n", "password": "p"},
-}
-
-
-def channel(
-    kind: str, number: str, more_config: dict[str, Any] | None = None, **more: Any
-) -> ChannelSettings:
-    if kind == "twilio":
-        own = {"account_sid": "AC" + "0" * 32, "auth_token": "t", "sender": number}
-    elif kind == "http":
-        body = '{"from": "{sender}", "to": "{recipient}", "text": "{text}"}'
-        own = {"url": "http://127.0.0.1/", "body": body, "sender": number}
-    else:
-        setting = "sender" if kind == "smpp" else "access_number"
-        own = COMMON | CONFIGS[kind] | {setting: number}
-    config = parse_settings(kind, own | (more_config or {}))
-    return ChannelSettings(
-        name="移动", kind=kind, simulated=True, carriers=("china_mobile",), config=config, **more
-    )
+from tests.factories import channel_settings
 
 
 @pytest.mark.parametrize(
@@ -53,7 +26,7 @@ def channel(
     ],
 )
 def test_how_many_digits_have_room(kind: str, number: str, digits: int | None) -> None:
-    way = channel(kind, number)
+    way = channel_settings(kind, number)
     assert room(way) == digits
     longest = "9" * (digits or 0)
     assert fitting(way, longest) == longest
@@ -74,18 +47,18 @@ def test_how_many_digits_have_room(kind: str, number: str, digits: int | None) -
     ],
 )
 def test_what_stands_behind_the_channels_number(number: str, recipient: str, digits: str) -> None:
-    assert behind(channel("smpp", number), recipient) == digits
+    assert behind(channel_settings("smpp", number), recipient) == digits
 
 
 @pytest.mark.parametrize(
     ("way", "only", "refused"),
     [
-        (channel("cmpp", "1" * 17), None, True),
-        (channel("cmpp", "1" * 17), [7], True),
-        (channel("cmpp", "1" * 17), [8], False),
-        (channel("cmpp", "1" * 17, enabled=False), None, False),
-        (channel("cmpp", "1" * 16), None, False),
-        (channel("smpp", "TOCSIN"), None, False),
+        (channel_settings("cmpp", "1" * 17), None, True),
+        (channel_settings("cmpp", "1" * 17), [7], True),
+        (channel_settings("cmpp", "1" * 17), [8], False),
+        (channel_settings("cmpp", "1" * 17, enabled=False), None, False),
+        (channel_settings("cmpp", "1" * 16), None, False),
+        (channel_settings("smpp", "TOCSIN"), None, False),
     ],
 )
 def test_what_has_no_room_is_refused_where_it_would_be_used(

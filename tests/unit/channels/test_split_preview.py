@@ -8,7 +8,7 @@ import pytest
 from service.channels.contract.model import Channel
 from service.channels.trial.split_preview import Cutter
 from service.clock import Clock
-from tests.unit.channels.test_extension import channel as settings
+from tests.factories import channel_settings as settings
 
 SIGNED = "【旌德县公安局】"  # 8 characters
 CHINESE_70, CHINESE_71 = SIGNED + "字" * 62, SIGNED + "字" * 63
