@@ -21,6 +21,9 @@ LISTS = ("hotlines", "protected_names", "link_hosts")
 
 ANY_CARRIER = "*"
 
+FEWEST_SHOWN, MOST_SHOWN = 3, 20
+"""Between which numbers a county sets the smallest count that may be shown (`small_count`)."""
+
 _DATA = files("service.messages") / "data"
 
 
@@ -40,7 +43,8 @@ class Policy:
     """A county's levels and lists.
 
     levels: of the rules whose level is not their own.
-    never_words: by carrier; those under `*` hold for all.
+    never_words: by carrier; those under `*` hold for all. small_count: a count of people or cases
+    below it is not shown where it could point at one of them.
     """
 
     levels: Mapping[str, Level]
@@ -48,6 +52,7 @@ class Policy:
     protected_names: frozenset[str]
     link_hosts: frozenset[str]
     never_words: Mapping[str, tuple[str, ...]]
+    small_count: int
 
     def level(self, number: str, own: Level) -> Level:
         """The level of a finding: the county's, if the rule gave it its usual one."""
@@ -63,6 +68,7 @@ class Policy:
             "levels": dict(sorted(self.levels.items())),
             **{name: sorted(getattr(self, name)) for name in LISTS},
             "never_words": {key: list(words) for key, words in sorted(self.never_words.items())},
+            "small_count": self.small_count,
         }
 
 
@@ -114,10 +120,12 @@ def policy_from(changes: Mapping[str, Any]) -> Policy:
     _check_levels(merged["levels"])
     _check_hotlines(merged["hotlines"])
     _check_hosts(merged["link_hosts"])
+    _check_small_count(merged["small_count"])
     return Policy(
         levels=dict(merged["levels"]),
         never_words={key: tuple(words) for key, words in merged["never_words"].items()},
         **{name: frozenset(merged[name]) for name in LISTS},
+        small_count=merged["small_count"],
     )
 
 
@@ -136,6 +144,12 @@ def _check_hotlines(hotlines: list[str]) -> None:
         if not (number.isascii() and number.isdecimal() and 3 <= len(number) <= 6):
             problem = "a hotline has 3 to 6 digits; other numbers are registered by department"
             raise Invalid(problem, fields={f"hotlines.{place}": problem})
+
+
+def _check_small_count(count: int) -> None:
+    if not FEWEST_SHOWN <= count <= MOST_SHOWN:
+        problem = f"the smallest count that is shown is from {FEWEST_SHOWN} to {MOST_SHOWN}"
+        raise Invalid(problem, fields={"small_count": problem})
 
 
 _OPEN_TO_ALL = frozenset({"gov.cn", "com.cn", "net.cn", "org.cn", "edu.cn", "ac.cn", "co.uk"})
@@ -175,6 +189,7 @@ def tightened(in_force: Policy, wanted: Policy) -> Policy:
         link_hosts=in_force.link_hosts & wanted.link_hosts,
         protected_names=in_force.protected_names | wanted.protected_names,
         never_words=_joined(in_force.never_words, wanted.never_words),
+        small_count=max(in_force.small_count, wanted.small_count),
     )
 
 
@@ -192,6 +207,7 @@ def loosened(in_force: Policy, before: Policy) -> Policy:
             carrier: tuple(word for word in words if word in before.never_words.get(carrier, ()))
             for carrier, words in in_force.never_words.items()
         },
+        small_count=min(in_force.small_count, before.small_count),
     )
 
 
@@ -218,7 +234,7 @@ def weakened(in_force: Policy, wanted: Policy) -> list[str]:
     for carrier, words in sorted(in_force.never_words.items()):
         kept = wanted.never_words.get(carrier, ())
         found += [f"never_words.{carrier}.{word}" for word in words if word not in kept]
-    return found
+    return found + ["small_count"] * (wanted.small_count < in_force.small_count)
 
 
 def changes_to(policy: Policy) -> dict[str, Any]:
@@ -253,4 +269,9 @@ def for_unread_words(policy: Policy) -> Policy:
     levels = {
         number: stricter(level, RULE_INFO[number].level) for number, level in policy.levels.items()
     }
-    return replace(policy, levels=levels, never_words=with_shipped_words(policy.never_words))
+    return replace(
+        policy,
+        levels=levels,
+        never_words=with_shipped_words(policy.never_words),
+        small_count=max(policy.small_count, SHIPPED.small_count),
+    )

@@ -12,7 +12,7 @@ from service.accounts.departments.department_store import get_department
 from service.accounts.manage import need_the_county
 from service.accounts.people.proposals import ProposalState, state_of
 from service.api.http.call import Call
-from service.api.http.schema import Body, Instant, Line, Out, QueryString
+from service.api.http.schema import Body, Instant, Int, Line, Out, QueryString
 from service.audience.vocabulary.choices import Carrier
 from service.errors import Invalid
 from service.messages.lint import lint_changes, lint_store
@@ -72,6 +72,7 @@ class LintPolicyOut(Out):
     protected_names: list[str]
     link_hosts: list[str]
     never_words: dict[str, list[str]]
+    small_count: int = Field(description="Counts below it are not shown to others.")
     waiting: ProposalOut | None
 
 
@@ -85,6 +86,10 @@ class LintPolicyBody(Body):
         default=None, description="Domains that departments with links enabled may link to."
     )
     never_words: dict[AnyCarrier, WordList] | None = None
+    small_count: Int | None = Field(
+        default=None,
+        description="The smallest count of people or cases that others may see, 3 to 20.",
+    )
     reason: Line
 
     def changes(self) -> dict[str, Any]:
@@ -240,6 +245,7 @@ def _policy_out(policy: Policy, waiting: ProposalOut | None) -> LintPolicyOut:
         protected_names=lists["protected_names"],
         link_hosts=lists["link_hosts"],
         never_words=lists["never_words"],
+        small_count=policy.small_count,
         waiting=waiting,
     )
 

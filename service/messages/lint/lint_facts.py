@@ -12,9 +12,6 @@ from service.messages.lint.draft import Draft, Hit, TextSentence, closed
 from service.messages.lint.stance import described, excused
 from service.messages.policy import ANY_CARRIER, Level
 
-SMALLEST_SHOWN = 3
-"""Fewer cases than this in a village point to people: k-anonymity with k = 3."""
-
 _ADVERTISING = re.compile(
     "套餐(?!资费)|(?<![验投出])资费(?!问题|疑问|查询|争议|纠纷|看不|说明|透明|公示|投诉)|首月|促销|特价|折扣|打折|会员价|充值送|流量包|预存话费|新品|抢购|秒杀|"
     "办理[^,]{0,8}?(?:套餐|业务|宽带|5g|号卡|会员|分期)|"
@@ -56,9 +53,11 @@ _CHEATED = re.compile("被骗|受骗|骗走|骗取|损失|上当|转走")
 _VILLAGE_PLACE = re.compile(
     "村(?!干部|民警|委会?请)|社区(?!民警|干部|网格)|居委会|村民组|小区|[0-9]+(?:号楼|栋|幢|单元)"
 )
-_CASES = re.compile("(?<![0-9.])(?P<count>[0-9]{1,4}|[一二两三])(?:起|例|名|人|户)")
+_CASES = re.compile(
+    "(?<![0-9.])(?P<count>[0-9]{1,4}|[一二两三四五六七八九十]{1,3})(?:起|例|名|人|户)"
+)
 _PLACE = re.compile("(?P<village>村|社区|居委会)|镇|乡|全县|全市|县|市|街道")
-_SMALL_COUNTS = {"一": 1, "二": 2, "两": 2, "三": 3}
+_HAN_DIGITS = {han: value for value, han in enumerate("一二三四五六七八九", 1)} | {"两": 2}
 _FALSE = (
     (
         re.compile(
@@ -216,7 +215,7 @@ def never_words(draft: Draft) -> Iterator[Hit]:
 
 
 def case_facts(draft: Draft) -> Iterator[Hit]:
-    """R20: no victim can be recognised; fewer than three cases a village are not shown."""
+    """R20: no victim can be recognised; a small count of cases in a village is not shown."""
     for sentence in draft.sentences:
         victim = _VICTIM.search(sentence.text)
         if victim and _CHEATED.search(sentence.text):
@@ -229,32 +228,36 @@ def case_facts(draft: Draft) -> Iterator[Hit]:
                 "a victim ({}) may be recognised; leave out the name and the place",
             )
         if draft.message_class != NOTICE:
-            yield from _small_counts(sentence)
+            yield from _small_counts(sentence, draft.policy.small_count)
 
 
 _CHEATED_OF = re.compile("骗|案|损失")
 
 
-def _small_counts(sentence: TextSentence) -> Iterator[Hit]:
+def _small_counts(sentence: TextSentence, least: int) -> Iterator[Hit]:
     if not _CHEATED_OF.search(sentence.text):
         return
     places = list(_PLACE.finditer(sentence.text))
     ends = [place.end() for place in places]
     for match in _CASES.finditer(sentence.text):
-        count = _SMALL_COUNTS.get(match["count"]) or int(match["count"].translate(_NO_HAN) or 0)
+        count = _number(match["count"])
         before = bisect_right(ends, match.start())
-        if 0 < count < SMALLEST_SHOWN and before and places[before - 1]["village"]:
+        if 0 < count < least and before and places[before - 1]["village"]:
             yield _said(
                 sentence,
                 match,
                 "block",
-                f"村级不足 {SMALLEST_SHOWN} 起（“{{}}”），请写“个别”或写到乡镇一级",
-                f"fewer than {SMALLEST_SHOWN} in a village ({{}}); write 个别, or give the "
-                f"town's count",
+                f"村级不足 {least} 起（“{{}}”），请写“个别”或写到乡镇一级",
+                f"fewer than {least} in a village ({{}}); write 个别, or give the town's count",
             )
 
 
-_NO_HAN = {ord(han): None for han in _SMALL_COUNTS}
+def _number(written: str) -> int:
+    """A number up to 99 in Han digits, or in others."""
+    if written.isdecimal():
+        return int(written)
+    tens, ten, ones = written.rpartition("十")
+    return (_HAN_DIGITS.get(tens, 1) * 10 if ten else 0) + _HAN_DIGITS.get(ones, 0)
 
 
 def facts(draft: Draft) -> Iterator[Hit]:

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from service.errors import Invalid
 from service.messages.lint.lint import RULES, Finding, lint
-from service.messages.policy import RULE_INFO, SHIPPED, TextSender, policy_from
+from service.messages.policy import (
+    RULE_INFO,
+    SHIPPED,
+    TextSender,
+    changes_to,
+    loosened,
+    policy_from,
+    tightened,
+    weakened,
+)
 from service.messages.template import SAMPLE_VALUES, Starter, load_library
 
 DATA = json.loads(
@@ -436,3 +445,25 @@ def processor_seconds(most: float) -> Iterator[None]:
 def test_a_long_text_of_the_same_words_is_soon_judged(part: str) -> None:
     with processor_seconds(10):  # about 0.02 s in fact
         lint(SIGNED + part * (2000 // len(part)), {})
+
+
+@pytest.mark.parametrize(
+    ("small_count", "written", "stops"),
+    [(3, "2起", True), (3, "3起", False), (5, "4起", True), (5, "四起", True), (5, "5起", False),
+     (20, "十九起", True), (20, "二十起", False)],
+)  # fmt: skip
+def test_a_villages_count_below_the_countys_least_is_not_shown(
+    small_count: int, written: str, *, stops: bool
+) -> None:
+    policy = policy_from({"small_count": small_count})
+    text = f"{SIGNED}霍家桥村上周发生刷单诈骗案{written}，疑问拨96110。"
+    assert ("R20" in rules_of(lint(text, sender=POLICE, policy=policy))) is stops
+
+
+def test_fewer_shown_is_stricter_and_more_takes_a_second_person() -> None:
+    less, more = policy_from({"small_count": 3}), policy_from({"small_count": 10})
+    assert weakened(more, less) == ["small_count"]
+    assert weakened(less, more) == []
+    assert tightened(less, more).small_count == 10
+    assert loosened(less, more).small_count == 3
+    assert changes_to(more) == {"levels": {}, "small_count": 10}
