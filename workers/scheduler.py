@@ -24,7 +24,7 @@ from service.accounts.audit.sealing import seal_committed
 from service.api.http.store import delete_old_answers
 from service.audience.imports.store import waiting_imports, waiting_undos
 from service.campaigns.plans import missed
-from service.campaigns.plans.lifecycle import expire_pending, finish_campaigns
+from service.campaigns.plans.lifecycle import expire_pending, finish_campaigns, finish_joint_plans
 from service.campaigns.runs.firing import DriftLimits, fire_due
 from service.campaigns.stops import restored
 from service.campaigns.stops.guard import guard_runs
@@ -101,6 +101,7 @@ async def fire(ctx: dict[str, Any]) -> None:
         await runtime.queue.enqueue(Job.EXPAND_RUN, run_id)
     async with transaction(runtime.pool) as conn:
         await finish_campaigns(conn, await sweep_store.close_finished_runs(conn, now), now)
+    await finish_joint_plans(runtime.pool, now)
     async with transaction(runtime.pool) as conn:
         await sweep_store.close_direct_runs(conn, now)
 

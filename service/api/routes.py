@@ -42,6 +42,7 @@ from service.api.campaigns import (
     campaign_report,
     campaigns,
     follow_ups,
+    legs,
     lifecycle,
     milestones,
 )
@@ -247,6 +248,12 @@ _OPS = (
     Op("GET",    CAMPAIGN + "/top-up", follow_ups.get_top_up, R.READ, seconds=LONG, heavy=True),
     Op("POST",   CAMPAIGN + "/top-up", follow_ups.top_up, R.CONTROL, 202, seconds=LONG),
     Op("GET",    CAMPAIGN + "/steps", schedules.list_steps, R.REPORTS),
+    Op("GET",    CAMPAIGN + "/legs", legs.list_plan_legs, R.REPORTS),
+    Op("GET",    "/legs", legs.list_legs, R.REPORTS),
+    Op("GET",    "/legs/{leg_id}", legs.get_leg, R.REPORTS),
+    Op("POST",   "/legs/{leg_id}/take", legs.take_leg, R.CONTROL, errors=(404,), seconds=LONG),
+    Op("POST",   "/legs/{leg_id}/return", legs.return_leg, R.CONTROL),
+    Op("POST",   "/legs/{leg_id}/ask", legs.ask_again, R.SUBMIT),
     Op("POST",   "/schedules/preview", schedules.preview_schedule, R.READ, changes=False,
        heavy=True),
 

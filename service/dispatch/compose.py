@@ -58,6 +58,7 @@ class Work:
 
     flow, weight: whose it is and how much it counts when turns are taken.
     extension: the digits that its texts leave from, behind the channel's number.
+    joint: whether it is of a leg of a joint plan, whose people may be in other legs, too.
     few: whether it is one of a direct run's, with few rows; such are marked and finished together.
     has_allowance: whether the department has a quota of its own.
     had: the parts of it that were marked, beside those of other runs of its flow.
@@ -77,6 +78,7 @@ class Work:
     rows: deque[Record]
     extension: str = ""
     has_allowance: bool = False
+    joint: bool = False
     few: bool = False
     broken: list[tuple[int, Reason]] = field(default_factory=list)
     outstanding: int = 0
@@ -116,6 +118,7 @@ def work_from(claimed: Record, rows: list[Record], extension: str) -> Work:
         rows=deque(rows),
         extension=extension,
         has_allowance=claimed["has_allowance"],
+        joint=claimed["joint"],
         few=claimed["few"],
     )
 

@@ -196,6 +196,11 @@ class Reason(StrEnum):
     )
 
     # Stopped: who has a row, and whose text has not left.
+    OTHER_LEG = (  # of the same joint plan; nobody is told which
+        "other_leg", "已由他方发送", "同一联合任务已由其他单位的名单发送",
+        "another leg of the joint plan has sent it to the person",
+        Place.EXPANSION | Place.HANDOFF
+    )
     VALIDITY_OVER = (
         "validity_over", "有效期已过", "有效期已过", "its validity was over", Place.HANDOFF
     )

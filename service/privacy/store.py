@@ -160,7 +160,8 @@ async def list_messages(conn: Connection, phone_hash: bytes, scope: UUID | None)
         conn,
         """
         SELECT r.id AS run_id, m.no, r.department_id, d.name AS department, r.campaign_id,
-               r.class, r.text, m.state::text, m.reason, m.marked_at, m.submitted_at, m.final_at
+               r.class, r.text, m.state::text,
+               shown_reason(m.reason) AS reason, m.marked_at, m.submitted_at, m.final_at
         FROM texts_to(:phone_hash, '-infinity') m
         CROSS JOIN LATERAL (
             SELECT id, department_id, campaign_id, class, text FROM runs

@@ -21,11 +21,11 @@ async def next_uncounted(conn: Connection, before: datetime) -> Record | None:
         """
         SELECT c.id, c.department_id, t.class, coalesce(c.frozen_rule, s.rule) AS rule
         FROM campaigns c
-        JOIN segments s ON s.id = c.segment_id
+        LEFT JOIN segments s ON s.id = c.segment_id
         JOIN template_versions v ON v.id = c.template_version_id
         JOIN templates t ON t.id = v.template_id
         LEFT JOIN audience_estimates e ON e.campaign_id = c.id
-        WHERE c.state <> ALL (:states)
+        WHERE c.state <> ALL (:states) AND (c.segment_id IS NOT NULL OR c.leg_of IS NOT NULL)
           AND (e.rule IS DISTINCT FROM coalesce(c.frozen_rule, s.rule) OR e.counted_at < :before)
         ORDER BY e.counted_at NULLS FIRST, c.id LIMIT 1
         """,

@@ -53,7 +53,8 @@ class CalendarFire:
     it: `skipped`, `held`, `missed`; then code says why (`fires.Why`), and outcome which.
 
     audience: whom it means, as counted; target: how many it had once it fired. terms: None once it
-    has fired. lanes: messages by channel.
+    has fired. lanes: messages by channel. joint: of a joint plan, whose people are those of its
+    legs, which have fires of their own.
     """
 
     key: FireKey
@@ -77,6 +78,7 @@ class CalendarFire:
     lanes: Mapping[int, int] = field(default_factory=dict)
     outcome: str | None = None
     code: str = ""
+    joint: bool = False
 
     @property
     def day(self) -> date:
@@ -191,6 +193,8 @@ def _rule(campaign: Campaign, rules: Mapping[UUID, str]) -> str:
     """The rule of a plan that nobody has submitted; a correction's stands for its run."""
     if campaign.plan.corrects is not None:
         return rule_of(campaign.plan.corrects)
+    if campaign.plan.is_joint:
+        return ""
     return rules[campaign.plan.segment_id] if campaign.plan.segment_id else ""
 
 
@@ -208,6 +212,9 @@ async def _ahead(
     audiences = await audience_store.saved_audiences(conn, [c.id for c in plans])
     lanes = await list_lanes(conn, now)
     senders = {whose: await sender_of(conn, whose) for whose in {c.department_id for c in plans}}
+    for joint in (c for c in plans if c.plan.is_joint):
+        legs = [audiences[c.id] for c in plans if c.plan.leg_of == joint.id and c.id in audiences]
+        audiences[joint.id] = PlanAudience(sum(leg.target for leg in legs), {}, ())
     last_texts = await calendar_store.last_texts(conn, [c.id for c in plans if _takes_turns(c)])
     entries: list[CalendarFire] = []
     for campaign in plans:
@@ -297,6 +304,7 @@ def _planned(
         max_tps=campaign.plan.max_tps,
         audience=audience,
         lanes={} if fire.skipped else messages,
+        joint=campaign.plan.is_joint,
     )
 
 

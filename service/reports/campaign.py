@@ -102,7 +102,7 @@ async def campaign_report(
     fires, interruptions = await _not_sent(conn, campaign_id, weeks)
     return {
         "fires": Counter(fire.outcome for fire in fires),
-        "not_sent": [fire for fire in fires if fire.outcome != "fired"],
+        "not_sent": [fire for fire in fires if fire.outcome not in {"fired", "shared"}],
         "interruptions": interruptions,
         "campaign_id": campaign_id,
         "mode": mode,

@@ -9,7 +9,9 @@ from service.storage.postgres import Connection, Record
 
 
 class WeekSpan(NamedTuple):
-    """Which runs of a campaign: of one mode, from one Monday up to another, in China's days."""
+    """Which runs of a campaign, and of the legs of a joint plan: of one mode, from one Monday up to
+    another, in China's days.
+    """
 
     campaign_id: UUID
     mode: str
@@ -17,19 +19,25 @@ class WeekSpan(NamedTuple):
     end: date
 
 
-_RUNS = """
+RUNS = """
     WITH span AS MATERIALIZED (
-        SELECT r.id, date_trunc('week', r.fire_at AT TIME ZONE 'Asia/Shanghai')::date AS week,
+        SELECT r.id, r.campaign_id,
+               date_trunc('week', r.fire_at AT TIME ZONE 'Asia/Shanghai')::date AS week,
                r.relation, r.text_no, r.state, r.started_at, r.finished_at,
                coalesce(nullif((
                    SELECT t.topic FROM template_versions v JOIN templates t ON t.id = v.template_id
-                   WHERE t.department_id = r.department_id AND v.text = r.text
+                   WHERE t.department_id = coalesce(p.department_id, r.department_id)
+                     AND v.text = r.text
                    ORDER BY v.id LIMIT 1), ''), 'none') AS topic
-        FROM runs r
-        WHERE r.campaign_id = :campaign_id AND r.mode = :mode
+        FROM runs r JOIN campaigns c ON c.id = r.campaign_id
+        LEFT JOIN campaigns p ON p.id = c.leg_of
+        WHERE r.campaign_id = ANY (ARRAY(
+                SELECT id FROM campaigns WHERE id = :campaign_id OR leg_of = :campaign_id))
+          AND r.mode = :mode
           AND r.fire_at >= :first::date::timestamp AT TIME ZONE 'Asia/Shanghai'
           AND r.fire_at < :end::date::timestamp AT TIME ZONE 'Asia/Shanghai')
 """
+"""The runs of a `WeekSpan`, with the campaign that each is of."""
 
 
 async def weeks_of(conn: Connection, campaign_id: UUID, mode: str) -> tuple[date, date] | None:
@@ -41,7 +49,9 @@ async def weeks_of(conn: Connection, campaign_id: UUID, mode: str) -> tuple[date
         """
         SELECT date_trunc('week', min(at) AT TIME ZONE 'Asia/Shanghai')::date AS first,
                date_trunc('week', max(at) AT TIME ZONE 'Asia/Shanghai')::date AS last
-        FROM (SELECT fire_at AS at FROM runs WHERE campaign_id = :campaign_id AND mode = :mode
+        FROM (SELECT fire_at AS at FROM runs
+              WHERE mode = :mode AND campaign_id = ANY (ARRAY(
+                SELECT id FROM campaigns WHERE id = :campaign_id OR leg_of = :campaign_id))
               UNION ALL
               SELECT planned_at FROM campaign_fires
               WHERE campaign_id = :campaign_id AND outcome <> 'fired') fires
@@ -57,7 +67,7 @@ async def list_weeks(conn: Connection, span: WeekSpan) -> list[Record]:
     return await sql.fetch(
         conn,
         f"""
-        {_RUNS}
+        {RUNS}
         SELECT week, relation, count(*) AS runs,
                array_agg(DISTINCT text_no ORDER BY text_no) AS texts,
                min(started_at) AS started_at,
@@ -73,7 +83,7 @@ async def count_messages(conn: Connection, span: WeekSpan) -> list[Record]:
     return await sql.fetch(
         conn,
         f"""
-        {_RUNS}
+        {RUNS}
         SELECT s.week, s.relation, s.topic, m.carrier, m.channel_id, m.state::text,
                count(*) AS messages,
                coalesce(sum(m.part_count) FILTER (WHERE m.submitted_at IS NOT NULL), 0) AS parts
@@ -89,7 +99,7 @@ async def count_earlier_parts(conn: Connection, span: WeekSpan) -> list[Record]:
     return await sql.fetch(
         conn,
         f"""
-        {_RUNS}
+        {RUNS}
         SELECT s.week, s.relation, s.topic, m.carrier, a.channel_id,
                coalesce(sum(a.part_count), 0) AS parts
         FROM span s JOIN attempts a ON a.run_id = s.id AND a.submitted_at IS NOT NULL
@@ -110,7 +120,7 @@ async def count_exclusions(conn: Connection, span: WeekSpan) -> list[Record]:
     return await sql.fetch(
         conn,
         f"""
-        {_RUNS}
+        {RUNS}
         SELECT s.week, s.relation, s.topic, coalesce(e.carrier, 'none') AS carrier, e.reason,
                count(*) AS people
         FROM span s JOIN exclusions e ON e.run_id = s.id

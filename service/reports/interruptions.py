@@ -25,6 +25,17 @@ KINDS: Mapping[str, Sentence] = {
     "fire.missed": Sentence("这一次错过了", "This fire was missed"),
     "fire.skipped": Sentence("这一次不发", "This fire was skipped"),
     "fire.late": Sentence("这一次迟发", "This fire came late"),
+    "fire.leg_left_out": Sentence("这一次缺一方", "This fire of a joint plan went without a leg"),
+    "leg.asked": Sentence("联合任务请求发送", "A joint plan asks for a leg"),
+    "leg.withdrawn": Sentence("联合任务修改，暂不请求", "A joint plan changes, and asks no more"),
+    "leg.taken": Sentence("联合任务的一方已接受", "A leg of a joint plan was taken"),
+    "leg.returned": Sentence("联合任务的一方已退回", "A leg of a joint plan was returned"),
+    "leg.left_out": Sentence(
+        "联合任务结束，一方始终未接受", "A joint plan is over, and nobody took this leg"
+    ),
+    "leg.cancelled": Sentence(
+        "联合任务终止，不再请求", "A joint plan was cancelled, and asks for this leg no more"
+    ),
     "channel.shut": Sentence("通道中断", "A channel was shut"),
     "channel.recovered": Sentence("通道恢复", "A channel works again"),
 }
@@ -64,6 +75,8 @@ WHYS: Mapping[str, Sentence] = {
         "一次或一天内录入的禁发号码很多，须县级另一位管理员认定",
         "many numbers were entered; another administrator of the county lets them count",
     ),
+    "leg_asked": Sentence("该单位尚未接受", "its department had not taken it"),
+    "leg_returned": Sentence("该单位已退回", "its department had returned it"),
     "no_next_fire": Sentence(
         "没有下一次发送时间", "it waits for no fire, although one should come"
     ),
@@ -139,6 +152,7 @@ _OUTCOMES: Mapping[str, Sentence] = {
     "skipped": KINDS["fire.skipped"],
     "held": KINDS["fire.held"],
     "missed": KINDS["fire.missed"],
+    "shared": Sentence("由各方分别发送", "Its legs sent it"),
 }
 
 _RELEASED = Sentence("经人放行后已发送", "It took place after a person released it")

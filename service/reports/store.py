@@ -100,7 +100,8 @@ async def walk_ledger(conn: Connection, run_id: uuid.UUID) -> AsyncIterator[Reco
     cursor = sql.cursor(
         conn,
         """
-        SELECT no, encode(phone_hash, 'hex') AS phone_hash, state::text, reason, code, carrier,
+        SELECT no, encode(phone_hash, 'hex') AS phone_hash, state::text,
+               shown_reason(reason) AS reason, code, carrier,
                area_code, channel_id, attempt, part_count, marked_at, submitted_at, final_at
         FROM messages WHERE run_id = :run_id ORDER BY no
         """,
@@ -112,7 +113,8 @@ async def walk_ledger(conn: Connection, run_id: uuid.UUID) -> AsyncIterator[Reco
 
 
 _MESSAGES = """
-    SELECT run_id, no, phone_cipher, state::text, reason, code, carrier, area_code, attempt,
+    SELECT run_id, no, phone_cipher, state::text, shown_reason(reason) AS reason, code, carrier,
+           area_code, attempt,
            part_count, marked_at, submitted_at, final_at
     FROM messages
 """
@@ -180,7 +182,7 @@ async def list_sent_to(
         conn,
         """
         SELECT r.id AS run_id, r.campaign_id, r.class, r.text, r.created_at, m.no,
-               m.state, m.reason, m.submitted_at, m.final_at
+               m.state, shown_reason(m.reason) AS reason, m.submitted_at, m.final_at
         FROM (
             SELECT run_id, no, state::text, reason, submitted_at, final_at
             FROM texts_to(:phone_hash, :since)

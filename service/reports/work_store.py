@@ -4,6 +4,8 @@ A kind is a row of `KINDS`: its name, its words, the right that it takes, and a 
 are things that wait. Each may read `asked`: scope, the department whose things are seen (NULL:
 all), now, and of who asks (NULL: it counts for anybody): `seat`, the user and whom they stand in
 for, and the roles and rights that they could grant. A new kind is a new row.
+
+One module: it is one table of kinds, each with its statement.
 """
 
 from collections.abc import Sequence
@@ -102,6 +104,20 @@ _MISSED = """
     WHERE s.outcome IS NULL AND s.missed_at IS NOT NULL
       AND (asked.scope IS NULL OR c.department_id = asked.scope)
       AND c.state IN ('paused', 'held', 'pending_approval', 'returned', 'draft')
+"""
+
+_LEG = """
+    SELECT l.id::text, c.name, l.department_id, c.next_fire_at AS planned_at, (
+               SELECT max(m.at) FROM campaign_leg_moves m WHERE m.leg_id = l.id) AS since,
+           'leg_' || l.state AS code
+    FROM asked, campaign_legs l JOIN campaigns c ON c.id = l.campaign_id
+"""
+_LEGS = f"""
+    {_LEG} WHERE l.state = 'asked' AND (asked.scope IS NULL OR l.department_id = asked.scope)
+"""
+_RETURNED_LEGS = f"""
+    {_LEG} WHERE l.state = 'returned' AND c.state IN ('scheduled', 'running')
+      AND (asked.scope IS NULL OR c.department_id = asked.scope)
 """
 
 _CHANNELS = """
@@ -279,6 +295,18 @@ KINDS = (
     ),
     WorkKind(
         "missed_fires", Sentence("错过的发送", "Fires that were missed"), Right.REPORTS, _MISSED
+    ),
+    WorkKind(
+        "asked_legs",
+        Sentence("待接受的联合任务", "Legs of joint plans that nobody has taken"),
+        Right.REPORTS,
+        _LEGS,
+    ),
+    WorkKind(
+        "returned_legs",
+        Sentence("被退回的联合任务", "Legs of joint plans that were returned"),
+        Right.REPORTS,
+        _RETURNED_LEGS,
     ),
     WorkKind(
         "retention",

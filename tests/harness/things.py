@@ -95,6 +95,24 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
             department,
             api.clock.at,
         )
+        joint = await conn.fetchval(
+            """
+            INSERT INTO campaigns (department_id, name, template_version_id, joint, priority,
+                                   schedule, state, created_by, created_at, edited_by)
+            SELECT department_id, '样例联合任务', template_version_id, true, priority, schedule,
+                   'draft', created_by, created_at, edited_by
+            FROM campaigns WHERE id = $1 RETURNING id
+            """,
+            draft.id,
+        )
+        leg = await conn.fetchval(
+            """
+            INSERT INTO campaign_legs (campaign_id, department_id, state)
+            VALUES ($1, $2, 'asked') RETURNING id
+            """,
+            joint,
+            team.department_id,
+        )
         guest = await conn.fetchval(
             """
             INSERT INTO guests (department_id, phone_hash, phone_cipher, created_by, created_at)
@@ -154,6 +172,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "inbound_id": str(text),
         "hold_id": str(hold),
         "entry_id": str(entry),
+        "leg_id": str(leg),
         "key_id": str(key),
         "deputy_id": str(deputy),
         "guest_id": str(guest),

@@ -355,7 +355,7 @@ class FireRecord(TypedDict):
     """What became of a fire; `held`: it waits for a release, `missed`: nothing was decided yet."""
 
     planned_at: str
-    outcome: Literal["fired", "skipped", "held", "missed"]
+    outcome: Literal["fired", "skipped", "held", "missed", "shared"]
     code: str
     plain: Plain
     run_id: str | None
@@ -735,6 +735,13 @@ EventType = Literal[
     "fire.missed",
     "fire.skipped",
     "fire.late",
+    "fire.leg_left_out",
+    "leg.asked",
+    "leg.withdrawn",
+    "leg.taken",
+    "leg.returned",
+    "leg.left_out",
+    "leg.cancelled",
     "channel.shut",
     "channel.recovered",
 ]

@@ -103,6 +103,19 @@ async def lock_names(conn: Connection) -> list[str]:
     return [row["name"] for row in await conn.fetch("SELECT name FROM departments")]
 
 
+async def department_names(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """What departments are called, by id.
+
+    Raises:
+        NotFound: there is none of one of these ids.
+    """
+    rows = await sql.fetch(conn, "SELECT id, name FROM departments WHERE id = ANY (:ids)", ids=ids)
+    names = {row["id"]: row["name"] for row in rows}
+    if missing := [str(one) for one in ids if one not in names]:
+        raise NotFound(f"there is no department {', '.join(missing)}")
+    return names
+
+
 async def find_department(conn: Connection, name: str) -> Department | None:
     """The department of this name."""
     row = await sql.fetchrow(conn, "SELECT * FROM departments WHERE name = :name", name=name)

@@ -157,7 +157,7 @@ class FireRecordOut(Out):
     """What became of a fire."""
 
     planned_at: Instant
-    outcome: Literal["fired", "skipped", "held", "missed"] = Field(
+    outcome: Literal["fired", "skipped", "held", "missed", "shared"] = Field(
         description="held: it waits for a person's release. missed: its time passed while its"
         " campaign was paused, held or not approved."
     )

@@ -334,7 +334,7 @@ def _day(
     own = [entry for entry in entries if call.user.sees(entry.department_id)]
     others = [entry for entry in entries if not call.user.sees(entry.department_id)]
     lanes: list[LaneDay] = lane_days(calendar, entries)
-    people = sum(_people(entry) or 0 for entry in others)
+    people = sum(_people(entry) or 0 for entry in others if not entry.joint)
     return CalendarDayOut(
         date=day,
         kind=known.kind.value,
@@ -342,7 +342,7 @@ def _day(
         official=known.official,
         quiet=[quiet.name for quiet in calendar.county.holidays.quiet_on(day)],
         fires=len(own),
-        people=sum(_people(entry) or 0 for entry in own),
+        people=sum(_people(entry) or 0 for entry in own if not entry.joint),
         other_fires=len(others),
         other_people=people - people % TENS,
         lanes=[LaneDayOut.model_validate(lane) for lane in lanes],

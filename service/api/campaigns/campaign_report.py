@@ -1,6 +1,7 @@
 """What a campaign amounts to, week by week and carrier by carrier, on the screen and as a file."""
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,10 +12,15 @@ from service.api.calendar.schedules import FireRecordOut, record_out
 from service.api.http.call import Call, Download
 from service.api.http.schema import Instant, Out, QueryString, SpanDay
 from service.api.sending.runs import Relation
+from service.campaigns.core import leg_store
+from service.campaigns.core.legs import LegState
 from service.campaigns.plans import planning
 from service.errors import NotFound
 from service.ledger.states import MessageState
+from service.messages.lint.lint_store import policy_get
 from service.reports.campaign import MOST_WEEKS, campaign_report, monday, report_csv
+from service.reports.campaign_store import WeekSpan
+from service.reports.joint.figures import LegFigures, leg_figures
 
 RunMode = Literal["real", "drill"]
 
@@ -82,6 +88,33 @@ class LaneWeekOut(Out):
     parts: int
 
 
+class TownFiguresOut(Out):
+    """People of one town in a leg."""
+
+    area: str = Field(description='The code of the town; "none": not known.')
+    people: int
+    ends: dict[str, int] | None = Field(
+        description="reached, failed, unknown, stopped, open; null: too few of one to be shown."
+    )
+
+
+class LegFiguresOut(CampaignFiguresOut):
+    """What one department of a joint plan sent."""
+
+    leg_id: UUID
+    department_id: UUID
+    department: str
+    carrier: str | None
+    state: LegState
+    sent_for_others: int = Field(
+        description="People of other legs whom this one has sent it to; theirs are `other_leg`."
+    )
+    towns: list[TownFiguresOut]
+    rest_towns: int | None = Field(description="How many further towns are shown as one sum.")
+    rest_people: int | None
+    towns_hidden: bool = Field(description="No town can be shown.")
+
+
 class CampaignReportOut(Out):
     """What a campaign amounts to; a text that is sent again counts again, in a row of its own."""
 
@@ -108,6 +141,10 @@ class CampaignReportOut(Out):
     by_topic: dict[str, CampaignFiguresOut] = Field(
         description='By the topic of the text; "none": it has none.'
     )
+    legs: list[LegFiguresOut] = Field(
+        description="Of a joint plan: what each of its departments sent. Towns are shown as far as"
+        " no small count can be found out; the county's `small_count` says how small."
+    )
     weeks: list[CarrierWeekOut]
     lanes: list[LaneWeekOut] = Field(
         description="To hold against what the carriers say. A number that was ported takes another"
@@ -125,6 +162,7 @@ async def get_campaign_report(
     report = await _report(call, campaign_id, query)
     report["not_sent"] = [record_out(fire) for fire in report["not_sent"]]
     report["interruptions"] = [interruption_out(found) for found in report["interruptions"]]
+    report["legs"] = [_leg(found) for found in await _legs(call, report)]
     return CampaignReportOut.model_validate(report)
 
 
@@ -138,7 +176,46 @@ async def export_campaign_report(call: Call, campaign_id: UUID, query: WeeksQuer
 
 async def _report(call: Call, campaign_id: UUID, query: WeeksQuery) -> dict[str, Any]:
     campaign = await planning.load(call.conn, campaign_id, None)
-    if not call.user.sees_counts(campaign.department_id):
+    if not (
+        call.user.sees_counts(campaign.department_id)
+        or (campaign.plan.is_joint and await _has_a_leg(call, campaign_id))
+    ):
         raise NotFound(f"there is no campaign {campaign_id}")
     mode = query.mode or ("drill" if campaign.plan.drill else "real")
     return await campaign_report(call.conn, campaign_id, mode, query.first, query.last)
+
+
+async def _has_a_leg(call: Call, campaign_id: UUID) -> bool:
+    """Whether the caller's department was asked for a leg: each sees the counts of all."""
+    legs = await leg_store.list_legs(call.conn, campaign_id)
+    own = call.user.department_id
+    return any(leg.department_id == own and leg.state is not LegState.PLANNED for leg in legs)
+
+
+async def _legs(call: Call, report: Mapping[str, Any]) -> list[LegFigures]:
+    legs = await leg_store.list_legs(call.conn, report["campaign_id"])
+    if not legs or report["first_week"] is None:
+        return []
+    end = report["last_week"] + timedelta(weeks=1)
+    span = WeekSpan(report["campaign_id"], report["mode"], report["first_week"], end)
+    small = (await policy_get(call.conn)).small_count
+    return await leg_figures(call.conn, legs, span, small)
+
+
+def _leg(found: LegFigures) -> LegFiguresOut:
+    leg = found.leg
+    return LegFiguresOut.model_validate(
+        {
+            **found.figures.as_json(),
+            "leg_id": leg.id,
+            "department_id": leg.department_id,
+            "department": leg.department,
+            "carrier": leg.carrier,
+            "state": leg.state,
+            "sent_for_others": found.sent_for_others,
+            "towns": found.towns,
+            "rest_towns": found.rest_towns,
+            "rest_people": found.rest_people,
+            "towns_hidden": found.towns_hidden,
+        }
+    )

@@ -19,6 +19,7 @@ from service.api.calendar.schedules import (
     repeats,
 )
 from service.api.campaigns.forecasts import ForecastOut, keep_forecast, told_at_submission
+from service.api.campaigns.legs import LegAskOut, Legs
 from service.api.campaigns.safety_forms import (
     MoreTexts,
     PeriodBody,
@@ -54,7 +55,8 @@ class CampaignBody(Body):
 
     name: Line
     template_id: UUID
-    segment_id: UUID
+    segment_id: UUID | None = None
+    legs: Legs | None = Field(default=None, description="A joint plan, in place of a segment.")
     channels: Channels = "auto"
     priority: Priority = "normal"
     schedule: ScheduleBody = ScheduleBody()
@@ -76,6 +78,7 @@ class CampaignPatch(Body):
     name: Line | None = None
     template_id: UUID | None = None
     segment_id: UUID | None = None
+    legs: Legs | None = None
     channels: Channels | None = None
     priority: Priority | None = None
     schedule: ScheduleBody | None = None
@@ -141,6 +144,8 @@ class CampaignOut(Out):
     template_version_id: UUID
     segment_id: UUID | None = Field(description="Null: a correction goes to those who got a run.")
     corrects: UUID | None = Field(description="The run that it corrects.")
+    legs: list[LegAskOut] = Field(description="What a joint plan asks of whom; else empty.")
+    leg_of: UUID | None = Field(description="The joint plan whose leg it is.")
     channels: Literal["auto"] | list[int]
     priority: str
     schedule: ScheduleOut
@@ -242,6 +247,7 @@ async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
         drill=body.drill,
         safety=body.safety.safety(),
         more_texts=tuple(text.text() for text in body.more_texts),
+        legs=tuple(leg.ask() for leg in body.legs or ()),
     )
     made = await planning.create(call.conn, call.user, plan, call.now, call.mode)
     return await detail_out(call, made)
@@ -267,6 +273,8 @@ async def edit_campaign(call: Call, campaign_id: UUID, body: CampaignPatch) -> C
         changes["safety"] = body.safety.safety()
     if body.more_texts is not None:
         changes["more_texts"] = tuple(text.text() for text in body.more_texts)
+    if body.legs is not None:
+        changes["legs"] = tuple(leg.ask() for leg in body.legs)
     if (period := changes.pop("period", None)) is not None:
         changes |= {"period_start": period.start, "period_end": period.end}
     edited = await planning.edit(

@@ -51,7 +51,7 @@ _TOLD = {
     "edit_area": "name level parent population",
     "edit_segment": "name rule",
     "edit_campaign": "name template_id template_version_id segment_id channels priority schedule"
-    " max_tps over_cap period drill safety more_texts class state",
+    " max_tps over_cap period drill safety more_texts legs class state",
     "edit_channel": "name kind carriers tps window connections enabled destinations on_net_only"
     " operated_by rank signature signature_counts receipts send_validity daily_quota"
     " monthly_quota maintenance extension_digits",

@@ -39,6 +39,13 @@ Told = Literal[
     "fire.missed",
     "fire.skipped",
     "fire.late",
+    "fire.leg_left_out",
+    "leg.asked",
+    "leg.withdrawn",
+    "leg.taken",
+    "leg.returned",
+    "leg.left_out",
+    "leg.cancelled",
     "channel.shut",
     "channel.recovered",
 ]

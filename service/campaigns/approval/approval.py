@@ -25,10 +25,11 @@ from service.campaigns.audience.content_checks import (
     judged_for_submission,
 )
 from service.campaigns.audience.newcomer_store import watch
-from service.campaigns.audience.recipients import count_meant, keep_people, written_rule
+from service.campaigns.audience.recipients import count_target, keep_people, written_rule
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.fires import Why, next_fire, opens
-from service.campaigns.core import fire_store, run_store, store
+from service.campaigns.core import fire_store, leg_store, run_store, store
+from service.campaigns.core.legs import LegState
 from service.campaigns.core.model import (
     PENDING,
     Act,
@@ -105,7 +106,7 @@ async def _submission(
         submitted_by=actor.id,
         submitted_at=now,
         pending_until=now + PENDING,
-        baseline=await _count(conn, campaign, content, now),
+        baseline=await count_target(conn, campaign, content, now),
         rule_editors=sorted(rule.editors | {ruled_by}),
         text_editors=sorted({template.edited_by for template in templates}),
         findings=findings,
@@ -143,22 +144,33 @@ async def approve(
     check_move(Act.APPROVE, campaign.state)
     content = await _approvable(conn, actor, campaign, keyring, now, test_above)
     await _answer_for_doubts(conn, actor, campaign, acknowledged, now)
-    for_whom = f" (for {actor.deputy_for})" if actor.deputy_for else ""
-    by = By(actor.id, (reason or "approved") + for_whom, now)
+    by = By(actor.id, (reason or "approved") + _for_whom(actor), now)
     await store.record_approval(conn, campaign_id, actor.id, actor.deputy_for, content.hash, now)
     if content.message_class == WARNING and campaign.approved_by is None:
         await store.move(conn, campaign_id, Act.APPROVE, State.PENDING_APPROVAL, by)
         return await load(conn, campaign_id, None)
-    await _wait_for_first_fire(conn, campaign, content, now)
+    await wait_for_first_fire(conn, campaign, content, now)
     await store.move(conn, campaign_id, Act.APPROVE, State.SCHEDULED, by)
+    await _ask_legs(conn, campaign, by)
     return await load(conn, campaign_id, None)
 
 
-async def _wait_for_first_fire(
+def _for_whom(actor: User) -> str:
+    return f" (for {actor.deputy_for})" if actor.deputy_for else ""
+
+
+async def _ask_legs(conn: Connection, campaign: Campaign, by: By) -> None:
+    """Ask each department for its leg of a joint plan."""
+    for leg in await leg_store.list_legs(conn, campaign.id) if campaign.plan.is_joint else ():
+        await leg_store.move_leg(conn, leg, LegState.ASKED, by)
+
+
+async def wait_for_first_fire(
     conn: Connection, campaign: Campaign, content: Content, now: datetime
 ) -> None:
     """Whoever has a role by now is nobody new to a plan for newcomers; and a sequence that has
-    begun begins no second time. Who is in the target by now are those whom it is for.
+    begun begins no second time. Who is in the target by now are those whom it is for. A leg has the
+    fires of its plan, those before it was taken among them.
     """
     await keep_people(conn, campaign, content, now)
     await watch(conn, campaign.id, content.plan.schedule.roles, now)
@@ -166,7 +178,8 @@ async def _wait_for_first_fire(
     if await has_fired_for_good(conn, campaign):
         return
     schedule = content.plan.schedule
-    begin = opens(schedule, now, content.plan.period_start)
+    since = campaign.approved_at if content.plan.leg_of is not None else now
+    begin = opens(schedule, since or now, content.plan.period_start)
     fire = next_fire(schedule, content.terms, await load_county(conn), begin)
     await store.set_next_fire(conn, campaign.id, fire.at if fire else begin)
 
@@ -204,29 +217,6 @@ async def _approvable(
     if test_above is not None and (campaign.baseline or 0) > test_above:
         await _check_tested(conn, actor, campaign, content)
     return content
-
-
-async def reopen_if_drifted(
-    conn: Connection, campaign: Campaign, content: Content, share: float, now: datetime
-) -> bool:
-    """Take back the approval of a campaign that is due and whose rule now means another number of
-    people than was approved, by more than `share` of it; returns whether it did.
-    """
-    count = await _count(conn, campaign, content, now)
-    if campaign.baseline is None or abs(count - campaign.baseline) <= share * campaign.baseline:
-        return False
-    if campaign.plan.corrects is not None and count <= campaign.baseline:
-        return False  # by receipts; whoever was told something wrong is to hear of it at once
-    why = f"the rule now means {count} people, {campaign.baseline} when it was approved"
-    await store.move(
-        conn, campaign.id, Act.DRIFT, State.PENDING_APPROVAL, By(None, why, now, Why.DRIFTED)
-    )
-    await store.reopen_approval(conn, campaign.id, count, now + PENDING)
-    return True
-
-
-async def _count(conn: Connection, campaign: Campaign, content: Content, now: datetime) -> int:
-    return (await count_meant(conn, campaign, content, now)).target
 
 
 async def send_back(

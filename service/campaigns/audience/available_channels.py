@@ -19,11 +19,13 @@ from service.storage.postgres import Connection
 
 class SendingDepartment(NamedTuple):
     """A department as far as routing needs it. base: the carrier whose subscriber base its people
-    are; None: they are on lists like any other.
+    are; None: they are on lists like any other. author_id: whose words it sends: its own, or those
+    of the department whose joint plan it has taken a leg of.
     """
 
     permits: DepartmentPermits
     base: str | None
+    author_id: UUID
 
 
 class Ways(NamedTuple):
@@ -36,11 +38,19 @@ class Ways(NamedTuple):
     routes: list[Route]
 
 
-async def sender_of(conn: Connection, department_id: UUID) -> SendingDepartment:
-    """What a department may use now, and whose subscribers its people are."""
-    return SendingDepartment(
-        await get_permits(conn, department_id), await subscriber_base(conn, department_id)
-    )
+async def sender_of(
+    conn: Connection, department_id: UUID, plan_of: UUID | None = None
+) -> SendingDepartment:
+    """What a department may use now, and whose subscribers its people are.
+
+    plan_of: the department of the joint plan whose leg is sent; what classes it may send is asked
+    of that one, and which channels, of its own.
+    """
+    permits = await get_permits(conn, department_id)
+    if plan_of is not None:
+        permits = replace(permits, classes=(await get_permits(conn, plan_of)).classes)
+    base = await subscriber_base(conn, department_id)
+    return SendingDepartment(permits, base, plan_of or department_id)
 
 
 def ways_of(
@@ -73,13 +83,13 @@ def drill_routes(lanes: Iterable[RoutableChannel], chosen: list[int] | None) -> 
 
 
 async def barred(
-    conn: Connection, department_id: UUID, permits: DepartmentPermits, message_class: str, text: str
+    conn: Connection, sender: SendingDepartment, message_class: str, text: str
 ) -> Reason | None:
     """Why a department may send this text to nobody any more; None: it may."""
-    if message_class not in permits.classes:
+    if message_class not in sender.permits.classes:
         return Reason.CLASS_NOT_ALLOWED
     try:
-        await check_signature(conn, department_id, head(text))
+        await check_signature(conn, sender.author_id, head(text))
     except SignatureLent:
         return Reason.SIGNATURE_OF_ANOTHER
     return None

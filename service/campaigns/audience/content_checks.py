@@ -92,7 +92,9 @@ async def _judge_all(
 ) -> list[list[Finding]]:
     whose, kind = campaign.department_id, content.message_class
     texts = [words.text for words in content.texts]
-    audience = await audience_of(conn, keyring, whose, rule, (texts, kind), now)
+    audience = None
+    if not campaign.plan.is_joint:  # each leg is judged for its own people when it is taken
+        audience = await audience_of(conn, keyring, whose, rule, (texts, kind), now)
     since = now if remember else None
     found = [
         await judge(conn, whose, text, kind, audience=audience, remember_at=since) for text in texts
@@ -108,6 +110,8 @@ async def check_carriers_take(conn: Connection, campaign: Campaign, content: Con
     Raises:
         NotFiled: names the channels and what is missing there.
     """
+    if content.plan.is_joint:  # each leg has channels of its own
+        return
     wanted = content.plan.channels
     channels = list(wanted) if wanted is not None else None
     for words in content.texts:

@@ -15,7 +15,8 @@ first of these that applies:
 8. no channel takes the number: `no_route`; `synthetic_range` and `not_synthetic` where only one of
    the other kind would (invariant I12)
 9. the text has a variable for which the contact has no value: `no_name`, `no_area`
-10. the caps leave no room, and the text may not wait, has no end of validity, or is over before
+10. another leg of its joint plan has sent it to the person: `other_leg`
+11. the caps leave no room, and the text may not wait, has no end of validity, or is over before
     there is room: `same_text`, `capped`
 
 The caller says in `ExclusionTerms` what is known of the text and its channels. What is not known
@@ -40,6 +41,7 @@ from service.audience.suppressions.suppression_store import stops
 from service.campaigns.audience.audience_source import Whom
 from service.channels.routing.route import Route
 from service.ledger.caps import CURRENT, repeat_ends, spans_end
+from service.ledger.joint_places import has_place_elsewhere
 from service.ledger.reasons import Reason
 from service.messages.template import ContactFact
 from service.storage import sql
@@ -60,7 +62,7 @@ AFTER_STOPS = (
 )
 """Those after it, in order, but for the caps."""
 
-LEFT_OUT = "coalesce(early, stop, late, cap)"
+LEFT_OUT = "coalesce(early, stop, late, leg, cap)"
 """SQL: the reason of a row of `excluded`; null: the person is in the target."""
 
 
@@ -127,7 +129,7 @@ class ExclusionTerms:
     routes: the channel for each carrier's numbers; None: the channels are not known. needs: the
     contact's facts that the text's variables use. at: the instant at which a suppression must be in
     force. trial: whether it goes to guests only. barred: a reason that leaves everybody out; None:
-    there is none. caps: None: the caps are not checked.
+    there is none. caps: None: the caps are not checked. joint_fire: of a leg whose plan fires.
     """
 
     department_id: UUID
@@ -138,6 +140,7 @@ class ExclusionTerms:
     trial: bool = False
     barred: Reason | None = None
     caps: CapTerms | None = None
+    joint_fire: UUID | None = None
 
     @property
     def values(self) -> dict[str, Any]:
@@ -148,6 +151,8 @@ class ExclusionTerms:
             "at": self.at,
             "barred": self.barred,
         }
+        if self.joint_fire is not None:
+            values["joint_fire"] = self.joint_fire
         if self.routes is not None:
             values |= {
                 "carriers": [route.carrier for route in self.routes],
@@ -166,8 +171,8 @@ class ExclusionTerms:
 
 def excluded(terms: ExclusionTerms, whom: Whom) -> str:
     """SQL: everybody of these with the channel, and why somebody is left out: `early`, else `stop`
-    (a suppression, which holds until `stop_until`), else `late`, else `cap`. Its parameters are the
-    `values` of both.
+    (a suppression, which holds until `stop_until`), else `late`, else `leg`, else `cap`. Its
+    parameters are the `values` of both.
     """
     early: dict[str, str] = {
         BARRED: ":barred::text",
@@ -206,7 +211,7 @@ def excluded(terms: ExclusionTerms, whom: Whom) -> str:
         )
         SELECT c.*, {channel} AS channel_id, {first_reason(BEFORE_STOPS, early)} AS early,
             s.reason AS stop, s.until AS stop_until, {first_reason(AFTER_STOPS, late)} AS late,
-            {cap} AS cap
+            {_leg(terms)} AS leg, {cap} AS cap
         FROM ({whom.sql}) c
         CROSS JOIN home d
         {guests}
@@ -217,6 +222,13 @@ def excluded(terms: ExclusionTerms, whom: Whom) -> str:
         {room}
         WHERE c.matches IS NOT FALSE OR c.ended
     """  # noqa: S608  # constants and placeholders
+
+
+def _leg(terms: ExclusionTerms) -> str:
+    if terms.joint_fire is None:
+        return "NULL::text"
+    elsewhere = has_place_elsewhere(":joint_fire", "c.phone_hash", ":department_id::uuid")
+    return f"CASE WHEN {elsewhere} THEN '{Reason.OTHER_LEG}' END"
 
 
 _WAYS = """

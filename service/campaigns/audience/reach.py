@@ -22,6 +22,7 @@ from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.schedule import validity_end
 from service.campaigns.core import run_store
 from service.campaigns.core.model import Campaign, Content
+from service.campaigns.core.store import department_of
 from service.campaigns.core.texts import next_in_turn
 from service.channels.routing.route_store import list_lanes
 from service.clock import day_in_china
@@ -81,7 +82,7 @@ async def exclusion_terms(
 ) -> ExclusionTerms:
     """What decides at an instant who of those that a campaign means does not get a text of it."""
     whose = campaign.department_id
-    sender = await sender_of(conn, whose)
+    sender = await sender_of(conn, whose, await department_of(conn, campaign.plan.leg_of))
     plan = campaign.plan
     ways = ways_of(sender, await list_lanes(conn, at), plan.channels, drill=plan.drill)
     return ExclusionTerms(
@@ -91,7 +92,7 @@ async def exclusion_terms(
         routes=ways.routes,
         needs=facts_needed(text),
         trial=campaign.key_mode == Mode.TRIAL,
-        barred=await barred(conn, whose, sender.permits, campaign.message_class, text),
+        barred=await barred(conn, sender, campaign.message_class, text),
         caps=caps,
     )
 

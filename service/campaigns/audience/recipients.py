@@ -1,13 +1,15 @@
 """Whom a campaign means: those of its segment's rule, or for a correction those who got a run.
 
 In place of a rule a correction has `received = "<run>"`, as a segment would say it; but who that is
-and how many they are is read from the ledger, where whoever may have got the run counts as well.
+and how many they are is read from the ledger, where whoever may have got the run counts as well. A
+joint plan has the people of all the departments that it asks, each leg those of its own.
 """
 
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from service.accounts.departments.department_store import department_names
 from service.audience.segments import segment_store
 from service.audience.segments.segment import canonical, parse
 from service.audience.segments.segment_store import AudienceCounts
@@ -17,6 +19,8 @@ from service.campaigns.audience.exclusion_store import count_people
 from service.campaigns.audience.preview import read_rule
 from service.campaigns.audience.reach import facts_needed, people_meant, text_in_turn
 from service.campaigns.audience.target_store import AudienceChange
+from service.campaigns.core.leg_store import list_legs
+from service.campaigns.core.legs import Leg, joint_rule, leg_rule
 from service.campaigns.core.model import Campaign, Content, Plan
 from service.storage.postgres import Connection
 
@@ -34,12 +38,19 @@ async def rule_text(conn: Connection, plan: Plan, scope: UUID | None) -> str:
     """
     if plan.corrects is not None:
         return rule_of(plan.corrects)
+    if plan.is_joint:
+        return await _joint_rule(conn, plan)
     return (await segment_store.get_segment(conn, _segment(plan), scope)).rule
+
+
+async def _joint_rule(conn: Connection, plan: Plan) -> str:
+    names = await department_names(conn, [leg.department_id for leg in plan.legs])
+    return joint_rule([(names[leg.department_id], leg.areas) for leg in plan.legs])
 
 
 def _segment(plan: Plan) -> UUID:
     if plan.segment_id is None:
-        raise ValueError("a campaign that corrects no run has a segment")
+        raise ValueError("a campaign that is no correction and no joint plan has a segment")
     return plan.segment_id
 
 
@@ -47,6 +58,9 @@ async def written_rule(conn: Connection, campaign: Campaign) -> tuple[WrittenOut
     """The rule as it stands now, the segments that it uses written out, and its last editor."""
     if campaign.plan.corrects is not None:
         return write_out(parse(rule_of(campaign.plan.corrects)), ()), campaign.edited_by
+    if campaign.plan.is_joint:
+        joint = await _joint_rule(conn, campaign.plan)
+        return write_out(parse(joint, max_characters=len(joint)), ()), campaign.edited_by
     segment = await segment_store.get_segment(conn, _segment(campaign.plan), None)
     rule = await read_rule(
         conn, segment.department_id, segment.rule, name=segment.name, segment_id=segment.id
@@ -66,11 +80,42 @@ async def count_meant(
     return await count_people(conn, *await people_meant(conn, campaign, content, now))
 
 
+def as_leg(campaign: Campaign, content: Content, leg: Leg) -> tuple[Campaign, Content]:
+    """A joint plan and what it sends, as they are for one of its legs."""
+    plan = replace(campaign.plan, legs=(), leg_of=campaign.id)
+    rule = leg_rule(leg.department, leg.areas)
+    own = replace(campaign, department_id=leg.department_id, plan=plan, frozen_rule=rule)
+    return own, replace(content, rule=rule, plan=plan)
+
+
+async def count_target(
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
+) -> int:
+    """How many people an approval of this content is of, in all legs of a joint plan; raises as
+    `count_meant`.
+    """
+    if campaign.plan.is_joint:
+        legs = await count_legs(conn, campaign, content, now)
+        return sum(counts.target for counts in legs.values())
+    return (await count_meant(conn, campaign, content, now)).target
+
+
+async def count_legs(
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
+) -> dict[UUID, AudienceCounts]:
+    """Of how many people each leg of a joint plan is, by its id; raises as `count_meant`."""
+    return {
+        leg.id: await count_meant(conn, *as_leg(campaign, content, leg), now)
+        for leg in await list_legs(conn, campaign.id)
+    }
+
+
 def keeps_people(plan: Plan) -> bool:
     """Whether a plan's people are compared with those of its approval. Those of a correction stand
-    in a ledger, and a plan for newcomers is for others each time.
+    in a ledger, a plan for newcomers is for others each time, and those of a joint plan are its
+    legs'.
     """
-    return plan.corrects is None and plan.schedule.kind != "joining"
+    return plan.corrects is None and plan.schedule.kind != "joining" and not plan.is_joint
 
 
 async def keep_people(

@@ -95,6 +95,21 @@ async def insert_fired(
         raise ValueError(f"the fire of {fire.planned_at} was dealt with before")
 
 
+async def insert_shared(conn: Connection, campaign_id: UUID, fire: Fire, now: datetime) -> None:
+    """Record a fire of a joint plan, which takes place in its legs."""
+    await sql.execute(
+        conn,
+        """
+        INSERT INTO campaign_fires AS f (campaign_id, planned_at, outcome, note, code, at)
+        VALUES (:campaign_id, :planned_at, 'shared', :note, :code, :now)
+        ON CONFLICT (campaign_id, planned_at) DO UPDATE
+            SET outcome = 'shared', note = excluded.note, code = excluded.code, at = excluded.at
+        WHERE f.outcome IN ('missed', 'held')
+        """,
+        **_row(campaign_id, fire, now),
+    )
+
+
 async def insert_held(
     conn: Connection,
     campaign_id: UUID,

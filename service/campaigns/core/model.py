@@ -14,6 +14,7 @@ from uuid import UUID
 
 from service.campaigns.calendar.hours import HourTerms
 from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core.legs import LegAsk
 from service.campaigns.core.safety import UNSET, Safety
 from service.campaigns.core.texts import BoundText, Further, LintVerdict, MoreText, is_sequence
 from service.errors import Conflict
@@ -121,7 +122,9 @@ class Plan:
         waits for its turn while its validity allows; `stop`; a correction: `send`.
     period_start, period_end: outside of them nothing is fired or handed off. drill: everything is
     real but the channel and the numbers. more_texts: those after the first, see `texts`.
-    corrects: the run whose people it goes to, in place of those of a segment.
+    corrects: the run whose people it goes to, in place of those of a segment. legs: what a joint
+        plan asks of each department, in place of an audience; leg_of: the joint plan whose leg it
+        is.
     """
 
     name: str
@@ -138,6 +141,13 @@ class Plan:
     safety: Safety = UNSET
     more_texts: tuple[MoreText, ...] = ()
     corrects: UUID | None = None
+    legs: tuple[LegAsk, ...] = ()
+    leg_of: UUID | None = None
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether its legs send it, and it makes no run itself."""
+        return bool(self.legs)
 
     @property
     def is_sequence(self) -> bool:
@@ -267,6 +277,12 @@ class Content:
             bound["safety"] = self.plan.safety.as_json()
         if self.plan.corrects is not None:
             bound["corrects"] = str(self.plan.corrects)
+        if self.plan.legs:
+            bound["legs"] = sorted(
+                [str(leg.department_id), sorted(leg.areas)] for leg in self.plan.legs
+            )
+        if self.plan.leg_of is not None:
+            bound["leg_of"] = str(self.plan.leg_of)
         if self.further:
             bound["further"] = [
                 words._asdict() | {"template_version_id": str(words.template_version_id)}

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from service.campaigns.core.legs import fire_of_plan, fire_of_step
 from service.campaigns.core.model import Campaign, Content, Run
 from service.ledger.fragments import CANCEL, end
 from service.ledger.states import OPEN_RUNS, MessageState, RunState, moving
@@ -19,10 +20,13 @@ SLICES_AT_ONCE = 10
 
 
 class Follow(NamedTuple):
-    """Which run another follows, and how; None: it is a fire."""
+    """Which run another follows, and how; None: it is a fire, and planned_at the instant that its
+    plan gave it.
+    """
 
     run_id: UUID | None
     relation: str | None
+    planned_at: datetime | None = None
 
 
 NO_FOLLOW = Follow(None, None)
@@ -50,7 +54,7 @@ async def insert_run(
                           channels, send_hours, timezone, valid_until, max_tps, created_at,
                           audience, beyond_hours, on_quiet_days, baseline, key_mode,
                           over_cap, safety, newcomers, text_no, follows, relation,
-                          mode, content, release)
+                          mode, content, release, joint_fire)
         SELECT id, department_id, :fire_at, 'expanding', priority, :message_class, :text, :rule,
                channels, :send_hours, :timezone, least(:valid_until, period_end), max_tps, :now,
                    :audience, :beyond, :on_quiet_days, baseline,
@@ -63,7 +67,8 @@ async def insert_run(
                    'approved_for', approved_for, 'second_approved_by', second_approved_by,
                    'second_approved_at', second_approved_at,
                    'second_approved_for', second_approved_for,
-                   'approved_sha256', encode(approved_hash, 'hex'))
+                   'approved_sha256', encode(approved_hash, 'hex')),
+               :joint_fire
         FROM campaigns WHERE id = :campaign_id
         ON CONFLICT DO NOTHING
         RETURNING id
@@ -85,8 +90,27 @@ async def insert_run(
         follows=follow.run_id,
         relation=follow.relation,
         content=content.canonical.decode(),
+        joint_fire=await _joint_fire(conn, campaign, text_no, follow),
     )
     return run_id
+
+
+async def _joint_fire(
+    conn: Connection,
+    campaign: Campaign,
+    text_no: int,
+    follow: Follow,
+) -> UUID | None:
+    """What a run of a leg has in common with those of the other legs; None: it is of no leg."""
+    if campaign.plan.leg_of is None:
+        return None
+    if follow.run_id is None:
+        at = follow.planned_at
+        return fire_of_plan(campaign.plan.leg_of, at) if at is not None else None
+    fire: UUID | None = await sql.fetchval(
+        conn, "SELECT joint_fire FROM runs WHERE id = :run_id", run_id=follow.run_id
+    )
+    return fire_of_step(fire, text_no) if fire and follow.relation == "step" else fire
 
 
 async def last_fire(conn: Connection, campaign_id: UUID) -> Run | None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from service.accounts.people.model import By
 from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core.legs import LegAsk
 from service.campaigns.core.model import (
     ENDED,
     MOVES,
@@ -34,7 +35,10 @@ _CAMPAIGN = """
                SELECT jsonb_agg(jsonb_build_array(
                           o.template_id, o.id, o.text, x.after_days, x.verdict) ORDER BY x.no)
                FROM campaign_texts x JOIN template_versions o ON o.id = x.template_version_id
-               WHERE x.campaign_id = c.id), '[]') AS further
+               WHERE x.campaign_id = c.id), '[]') AS further,
+           coalesce((
+               SELECT jsonb_agg(jsonb_build_array(l.department_id, l.areas) ORDER BY l.id)
+               FROM campaign_legs l WHERE l.campaign_id = c.id AND c.joint), '[]') AS legs
     FROM campaigns c
     JOIN template_versions v ON v.id = c.template_version_id
     JOIN templates t ON t.id = v.template_id
@@ -72,12 +76,11 @@ async def insert_campaign(
         """
         INSERT INTO campaigns (department_id, name, template_version_id, segment_id, channels,
                                priority, schedule, max_tps, over_cap, period_start, period_end,
-                               drill, safety, corrects, state, created_by, edited_by, created_at,
-                               key_mode, cloned_from)
+                               drill, safety, corrects, joint, leg_of, state, created_by, edited_by,
+                               created_at, key_mode, cloned_from)
         SELECT :department_id, :name, v.id, :segment_id, :channels, :priority, :schedule, :max_tps,
-            :over_cap, :period_start, :period_end, :drill, :safety, :corrects, 'draft', :user_id,
-                :user_id,
-               :now, :key_mode, :cloned_from
+            :over_cap, :period_start, :period_end, :drill, :safety, :corrects, :joint, :leg_of,
+               'draft', :user_id, :user_id, :now, :key_mode, :cloned_from
         FROM template_versions v WHERE v.template_id = :template_id ORDER BY v.no DESC LIMIT 1
         RETURNING id
         """,
@@ -89,6 +92,7 @@ async def insert_campaign(
         cloned_from=cloned_from,
     )
     await _set_texts(conn, campaign_id, plan)
+    await _set_legs(conn, campaign_id, plan)
     return campaign_id
 
 
@@ -102,7 +106,8 @@ async def update_plan(conn: Connection, campaign_id: UUID, plan: Plan, user_id: 
             schedule = :schedule, max_tps = :max_tps,
             over_cap = :over_cap, period_start = :period_start, period_end = :period_end,
                 drill = :drill, safety = :safety,
-            corrects = :corrects, edited_by = :user_id, template_version_id = (
+            corrects = :corrects, joint = :joint, leg_of = :leg_of, edited_by = :user_id,
+            template_version_id = (
                 SELECT id FROM template_versions WHERE template_id = :template_id ORDER BY no DESC
                 LIMIT 1)
         WHERE c.id = :campaign_id
@@ -112,6 +117,7 @@ async def update_plan(conn: Connection, campaign_id: UUID, plan: Plan, user_id: 
         user_id=user_id,
     )
     await _set_texts(conn, campaign_id, plan)
+    await _set_legs(conn, campaign_id, plan)
 
 
 async def _set_texts(conn: Connection, campaign_id: UUID, plan: Plan) -> None:
@@ -135,6 +141,40 @@ async def _set_texts(conn: Connection, campaign_id: UUID, plan: Plan) -> None:
     )
 
 
+async def _set_legs(conn: Connection, campaign_id: UUID, plan: Plan) -> None:
+    """Keep what a joint plan asks of whom. A leg that is asked no more goes, with its record; one
+    that was asked before stays, and is planned anew.
+    """
+    if not plan.is_joint:
+        return
+    await sql.execute(
+        conn,
+        """
+        DELETE FROM campaign_legs
+        WHERE campaign_id = :campaign_id AND department_id <> ALL (:departments::uuid[])
+        """,
+        campaign_id=campaign_id,
+        departments=[leg.department_id for leg in plan.legs],
+    )
+    await sql.executemany(
+        conn,
+        """
+        INSERT INTO campaign_legs (campaign_id, department_id, areas)
+        VALUES (:campaign_id, :department_id, :areas)
+        ON CONFLICT (campaign_id, department_id) DO UPDATE
+            SET areas = excluded.areas, state = 'planned'
+        """,
+        [
+            {
+                "campaign_id": campaign_id,
+                "department_id": leg.department_id,
+                "areas": list(leg.areas),
+            }
+            for leg in plan.legs
+        ],
+    )
+
+
 def _columns(plan: Plan) -> dict[str, Any]:
     return {
         "name": plan.name,
@@ -150,6 +190,8 @@ def _columns(plan: Plan) -> dict[str, Any]:
         "drill": plan.drill,
         "safety": plan.safety.as_json(),
         "corrects": plan.corrects,
+        "joint": plan.is_joint,
+        "leg_of": plan.leg_of,
     }
 
 
@@ -333,6 +375,36 @@ async def record_approval(
     )
 
 
+async def copy_approvals(
+    conn: Connection, campaign_id: UUID, plan_id: UUID, content_hash: bytes
+) -> None:
+    """Store for a leg who approved its joint plan, and when."""
+    await sql.execute(
+        conn,
+        """
+        UPDATE campaigns c SET approved_hash = :content_hash,
+            approved_by = p.approved_by, approved_for = p.approved_for,
+            approved_at = p.approved_at, second_approved_by = p.second_approved_by,
+            second_approved_for = p.second_approved_for,
+            second_approved_at = p.second_approved_at
+        FROM campaigns p WHERE c.id = :campaign_id AND p.id = :plan_id
+        """,
+        campaign_id=campaign_id,
+        plan_id=plan_id,
+        content_hash=content_hash,
+    )
+
+
+async def set_baseline(conn: Connection, campaign_id: UUID, people: int) -> None:
+    """How many people were agreed to."""
+    await sql.execute(
+        conn,
+        "UPDATE campaigns SET baseline = :people WHERE id = :campaign_id",
+        campaign_id=campaign_id,
+        people=people,
+    )
+
+
 async def reopen_approval(
     conn: Connection, campaign_id: UUID, baseline: int, pending_until: datetime
 ) -> None:
@@ -359,6 +431,18 @@ async def department_kind(conn: Connection, department_id: UUID) -> str:
         conn, "SELECT kind FROM departments WHERE id = :department_id", department_id=department_id
     )
     return kind
+
+
+async def department_of(conn: Connection, campaign_id: UUID | None) -> UUID | None:
+    """Whose campaign one is; None of None."""
+    if campaign_id is None:
+        return None
+    found: UUID | None = await sql.fetchval(
+        conn,
+        "SELECT department_id FROM campaigns WHERE id = :campaign_id",
+        campaign_id=campaign_id,
+    )
+    return found
 
 
 async def texts_tested(
@@ -482,7 +566,9 @@ def _campaign(row: Record) -> Campaign:
         safety=Safety.from_json(row["safety"]),
         more_texts=tuple(MoreText(text.template_id, text.after_days) for text in further),
         corrects=row["corrects"],
+        legs=tuple(LegAsk(UUID(leg[0]), tuple(leg[1])) for leg in row["legs"]),
+        leg_of=row["leg_of"],
     )
-    replaced = {field.name for field in fields(Plan)} | {"expected_at", "silent_since"}
+    replaced = {field.name for field in fields(Plan)} | {"expected_at", "silent_since", "joint"}
     kept = {name: value for name, value in row.items() if name not in replaced}
     return Campaign(plan=plan, **kept | {"state": State(row["state"]), "further": further})

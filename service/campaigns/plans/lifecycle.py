@@ -5,7 +5,7 @@ that was not marked before goes out (invariant I7).
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.accounts.people.model import By, Right, User
@@ -13,10 +13,12 @@ from service.accounts.people.second_person import need_second_person
 from service.campaigns.audience.target_store import list_changers
 from service.campaigns.calendar.fires import Why
 from service.campaigns.calendar.schedule import LatePolicy
-from service.campaigns.core import fire_store, run_store, store
+from service.campaigns.core import fire_store, leg_store, run_store, store
 from service.campaigns.core.fire_store import FireRecord
-from service.campaigns.core.model import Act, Campaign, State, check_move
+from service.campaigns.core.legs import LEG_MOVES, Leg, LegState
+from service.campaigns.core.model import MOVES, Act, Campaign, State, check_move
 from service.campaigns.plans import sequence_store
+from service.campaigns.plans.drift import agree_to_drift
 from service.campaigns.plans.missed import (
     decide_late,
     find_held,
@@ -28,22 +30,45 @@ from service.campaigns.plans.planning import load
 from service.campaigns.plans.sequence import has_fired_for_good
 from service.campaigns.stops import guard_store
 from service.campaigns.stops.stop_all import refuse_while_stopped
+from service.errors import Conflict
 from service.storage.postgres import Connection, Pool, transaction
+
+WAIT_FOR_LEGS = timedelta(days=31)
+"""How long after the last fire of a plan without an end a leg may still be taken."""
 
 
 async def pause(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Campaign:
-    """Stop handing off until somebody resumes.
+    """Stop handing off until somebody resumes; of a joint plan, in all its legs. A leg that its own
+    department has paused waits for this department, also when the whole plan goes on.
 
     Raises:
         NotFound: there is none of this id in the actor's scope.
         WrongState: it is neither scheduled nor running.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    if (leg := await _own_leg(conn, campaign)) is not None:
+        await leg_store.set_paused(conn, leg, by)
+        if campaign.state is State.PAUSED and leg.paused_by is None:
+            return campaign  # the whole plan is paused; its resume must not let this leg go on
     check_move(Act.PAUSE, campaign.state)
+    await _pause(conn, campaign_id, by)
+    for own in await leg_store.own_campaigns(conn, campaign_id) if campaign.plan.is_joint else ():
+        if (await load(conn, own, None, lock=True)).state in MOVES[Act.PAUSE][0]:
+            await _pause(conn, own, by)
+    return await load(conn, campaign_id, None)
+
+
+async def _pause(conn: Connection, campaign_id: UUID, by: By) -> None:
     runs = await run_store.lock_open_runs(conn, campaign_id)
     await run_store.set_runs(conn, runs, ["running"], "paused", by.at)
     await store.move(conn, campaign_id, Act.PAUSE, State.PAUSED, by)
-    return await load(conn, campaign_id, None)
+
+
+async def _own_leg(conn: Connection, campaign: Campaign) -> Leg | None:
+    """The leg that a campaign is; None: it is none."""
+    if campaign.plan.leg_of is None:
+        return None
+    return await leg_store.leg_of_campaign(conn, campaign.id)
 
 
 async def resume(
@@ -61,18 +86,46 @@ async def resume(
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.RESUME, campaign.state)
-    runs = await run_store.lock_open_runs(conn, campaign_id)
-    await guard_store.trust_runs(conn, runs, by.at)
-    await run_store.set_runs(conn, runs, ["paused"], "running", by.at)
-    to = State.RUNNING if runs or campaign.next_fire_at is None else State.SCHEDULED
-    await store.move(conn, campaign_id, Act.RESUME, to, by)
-    await decide_late(conn, campaign, missed, by)
-    await finish_campaigns(conn, [campaign_id], by.at)
+    if (leg := await _own_leg(conn, campaign)) is not None:
+        plan = await load(conn, leg.campaign_id, None)
+        if plan.state is State.PAUSED:
+            raise Conflict(
+                "the whole joint plan is paused: your leg goes on when its department resumes it",
+                code="plan_is_paused",
+            )
+        await leg_store.set_paused(conn, leg, None)
+    await _resume(conn, campaign, missed, by)
+    if campaign.plan.is_joint:
+        await _resume_legs(conn, campaign, missed, by)
+    else:
+        await finish_campaigns(conn, [campaign_id], by.at)
     return await load(conn, campaign_id, None)
 
 
+async def _resume(conn: Connection, campaign: Campaign, missed: LatePolicy | None, by: By) -> None:
+    runs = await run_store.lock_open_runs(conn, campaign.id)
+    await guard_store.trust_runs(conn, runs, by.at)
+    await run_store.set_runs(conn, runs, ["paused"], "running", by.at)
+    to = State.RUNNING if runs or campaign.next_fire_at is None else State.SCHEDULED
+    await store.move(conn, campaign.id, Act.RESUME, to, by)
+    if not campaign.plan.is_joint:
+        await decide_late(conn, campaign, missed, by)
+
+
+async def _resume_legs(
+    conn: Connection, campaign: Campaign, missed: LatePolicy | None, by: By
+) -> None:
+    """Let the legs of a joint plan go on that no one of their own side has paused."""
+    legs = {leg.own_campaign_id: leg for leg in await leg_store.list_legs(conn, campaign.id)}
+    for own_id in await leg_store.own_campaigns(conn, campaign.id):
+        own = await load(conn, own_id, None, lock=True)
+        if own.state is State.PAUSED and legs[own_id].paused_by is None:
+            await _resume(conn, own, missed, by)
+            await finish_campaigns(conn, [own_id], by.at)
+
+
 async def cancel(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Campaign:
-    """End it: what is still queued is cancelled, what has left has left.
+    """End it, and all legs of a joint plan: what is queued is cancelled, what has left has left.
 
     Nothing is marked any more once this has answered. Of a large run, some rows are still `queued`
     then, and are cancelled by the sweep.
@@ -83,6 +136,18 @@ async def cancel(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Ca
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.CANCEL, campaign.state)
+    await _cancel(conn, campaign_id, by)
+    if campaign.plan.is_joint:
+        for own in await leg_store.own_campaigns(conn, campaign_id):
+            await load(conn, own, None, lock=True)
+            await _cancel(conn, own, by)
+        for leg in await leg_store.list_legs(conn, campaign_id):
+            if leg.state in LEG_MOVES[LegState.CANCELLED]:
+                await leg_store.move_leg(conn, leg, LegState.CANCELLED, by)
+    return await load(conn, campaign_id, None)
+
+
+async def _cancel(conn: Connection, campaign_id: UUID, by: By) -> None:
     runs = await run_store.lock_open_runs(conn, campaign_id)
     await run_store.set_runs(conn, runs, run_store.OPEN, "cancelled", by.at)
     await run_store.cancel_messages(conn, runs, by.at)
@@ -90,7 +155,6 @@ async def cancel(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Ca
     await fire_store.skip_held(conn, campaign_id, Why.PERSON, "cancelled", by.at)
     await sequence_store.skip_open(conn, campaign_id, "cancelled", by.at)
     await store.move(conn, campaign_id, Act.CANCEL, State.CANCELLED, by)
-    return await load(conn, campaign_id, None)
 
 
 async def release(
@@ -121,7 +185,7 @@ async def release(
     await refuse_while_stopped(conn)
     named = held if planned_at is None else [find_held(held, planned_at)]
     if missed != "skip":
-        await _check_may_accept(conn, actor, campaign, named, by.at)
+        await _accept(conn, actor, campaign, named, by.at)
     if campaign.state is State.HELD:
         only_steps = await has_fired_for_good(conn, campaign)
         await release_steps(conn, campaign, missed, by)
@@ -135,12 +199,15 @@ async def release(
     return await load(conn, campaign_id, None)
 
 
-async def _check_may_accept(
+async def _accept(
     conn: Connection, actor: User, campaign: Campaign, held: Sequence[FireRecord], now: datetime
 ) -> None:
-    """Refuse to let a fire go whose people are others than those of the approval, unless the actor
-    may approve, and had a hand neither in the campaign nor in its lists since.
+    """Accept the people of a fire for what it was held for. Refuse to let one go whose people are
+    others than those of the approval, unless the actor may approve, and had a hand neither in the
+    campaign nor in its lists since.
     """
+    if any(fire.code == Why.DRIFTED for fire in held):
+        await agree_to_drift(conn, campaign, now)
     if all(fire.code != Why.EXCHANGED for fire in held):
         return
     actor.need(Right.APPROVE)
@@ -166,6 +233,39 @@ async def finish_campaigns(
         ):
             done.append(campaign_id)
     return done
+
+
+async def finish_joint_plans(pool: Pool, now: datetime) -> list[UUID]:
+    """Joint plans of which no fire is to come and no leg sends any more are done; returns them.
+
+    A leg that nobody has taken waits to the end of the plan's period, or for `WAIT_FOR_LEGS` after
+    the last fire; one whose plan skips late fires does not wait.
+    """
+    async with pool.acquire() as conn:
+        over = await leg_store.plans_that_fire_no_more(conn)
+    done = []
+    for plan_id in over:
+        async with transaction(pool) as conn:
+            if await _finish_joint_plan(conn, plan_id, now):
+                done.append(plan_id)
+    return done
+
+
+async def _finish_joint_plan(conn: Connection, plan_id: UUID, now: datetime) -> bool:
+    campaign = await load(conn, plan_id, None, lock=True)
+    if plan_id not in await leg_store.plans_that_fire_no_more(conn):
+        return False
+    last = await fire_store.last_planned(conn, plan_id)
+    ends = campaign.plan.period_end or (last or now) + WAIT_FOR_LEGS
+    legs = await leg_store.list_legs(conn, plan_id)
+    waiting = [leg for leg in legs if leg.state in LEG_MOVES[LegState.LEFT_OUT]]
+    if waiting and campaign.plan.schedule.late != "skip" and now < ends:
+        return False
+    by = By(None, "the plan is over", now)
+    for leg in waiting:
+        await leg_store.move_leg(conn, leg, LegState.LEFT_OUT, by)
+    act = Act.FINISH if campaign.state is State.RUNNING else Act.SKIP
+    return await store.move(conn, plan_id, act, State.DONE, by)
 
 
 async def reopen_campaigns(

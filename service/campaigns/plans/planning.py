@@ -5,16 +5,19 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from service.accounts.departments.department import COUNTY, POLICE
 from service.accounts.departments.department_store import get_permits
 from service.accounts.keys.key import Mode
 from service.accounts.people.model import By, User
+from service.audience.areas.area_store import read_area_tree
 from service.campaigns.audience.recipients import correction_problems, rule_text
 from service.campaigns.calendar import schedule
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.fires import Fire, Why, next_look, opens, upcoming
 from service.campaigns.calendar.hours import HORIZON, County, HourTerms
 from service.campaigns.calendar.schedule import Schedule
-from service.campaigns.core import fire_store, store
+from service.campaigns.core import fire_store, leg_store, store
+from service.campaigns.core.legs import LEG_MOVES, LegState
 from service.campaigns.core.model import ENDED, Act, Campaign, Plan, State, check_move
 from service.campaigns.core.texts import step_instants, text_problems
 from service.campaigns.plans import sequence_store
@@ -24,6 +27,9 @@ from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.messages.store import Template, template_get
 from service.messages.template import unfilled_problem
 from service.storage.postgres import Connection
+
+JOINT_KINDS = frozenset({COUNTY, POLICE})
+"""The kinds of department that may ask others to send a text of theirs."""
 
 MOST_DRAFTS = 500
 """Drafts of one department, those that were returned to it included."""
@@ -138,6 +144,7 @@ async def edit(
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.EDIT, campaign.state)
+    await _check_editable(conn, campaign)
     plan = change(campaign.plan)
     await _check_plan(conn, actor, campaign.department_id, plan, now, campaign.plan)
     if campaign.state is not State.DRAFT:
@@ -145,8 +152,34 @@ async def edit(
         await store.move(conn, campaign_id, Act.EDIT, State.DRAFT, by)
         await fire_store.skip_held(conn, campaign_id, by.code, by.reason, now)
         await store.void_submission(conn, campaign_id)
+        await _withdraw_legs(conn, campaign, by)
     await store.update_plan(conn, campaign_id, plan, actor.id)
     return await load(conn, campaign_id, None)
+
+
+async def _check_editable(conn: Connection, campaign: Campaign) -> None:
+    """Refuse to change what another side has agreed to; raises Conflict."""
+    if campaign.plan.leg_of is not None:
+        raise Conflict(
+            "this is your leg of a joint plan, whose words and times are the plan's: pause or"
+            " cancel it, or ask whoever planned it for a change",
+            code="leg_of_a_joint_plan",
+        )
+    if await leg_store.own_campaigns(conn, campaign.id):
+        raise Conflict(
+            "legs of this joint plan have been taken as it is: cancel it, clone it, and change the"
+            " copy",
+            code="legs_were_taken",
+        )
+
+
+async def _withdraw_legs(conn: Connection, campaign: Campaign, by: By) -> None:
+    """Nobody is asked any more for a leg of a plan that changes; the departments are told."""
+    if not campaign.plan.is_joint:
+        return
+    for leg in await leg_store.list_legs(conn, campaign.id):
+        if leg.state in LEG_MOVES[LegState.PLANNED]:
+            await leg_store.move_leg(conn, leg, LegState.PLANNED, by)
 
 
 async def _check_plan(
@@ -168,10 +201,11 @@ async def _check_plan(
         fields |= await _text_problems(conn, department_id, plan, template)
         fields |= permits.problems(template.info.message_class, plan.channels)
     try:
-        rule = await rule_text(conn, plan, department_id)
+        rule = await _rule(conn, plan, department_id)
     except NotFound as error:
-        fields["segment_id"] = error.message
+        fields["legs" if plan.is_joint else "segment_id"] = error.message
     fields |= correction_problems(plan)
+    fields |= await _leg_problems(conn, department_id, plan)
     missing = set(plan.channels or ()) - await existing_channels(conn)
     if missing:
         fields["channels"] = f"there is no channel {', '.join(map(str, sorted(missing)))}"
@@ -210,6 +244,44 @@ async def _text_problems(
             elif (unfilled := unfilled_problem(found.text)) is not None:
                 problems[field] = unfilled
     return problems
+
+
+async def _rule(conn: Connection, plan: Plan, department_id: UUID) -> str:
+    if not plan.is_joint and plan.segment_id is None and plan.corrects is None:
+        problem = "say whom it is for: a segment, or the legs of a joint plan"
+        raise Invalid(problem, fields={"segment_id": problem})
+    return await rule_text(conn, plan, department_id)
+
+
+async def _leg_problems(conn: Connection, department_id: UUID, plan: Plan) -> dict[str, str]:
+    """What is wrong with the legs of a joint plan, by field."""
+    if not plan.is_joint:
+        return {}
+    fields = {}
+    if (kind := await store.department_kind(conn, department_id)) not in JOINT_KINDS:
+        fields["legs"] = (
+            f"a joint plan is the county's or the police's, and a {kind} is neither: plan for the"
+            " people of the own lists"
+        )
+    if plan.segment_id is not None:
+        fields["segment_id"] = "a joint plan has legs in place of a segment: leave it out"
+    if len({leg.department_id for leg in plan.legs}) < len(plan.legs):
+        fields["legs"] = "each department has one leg; name all its areas there"
+    if any(leg.department_id == department_id for leg in plan.legs):
+        fields["legs"] = (
+            "a leg is another department's, whose own people take it: plan a campaign for your own"
+        )
+    if plan.schedule.kind == "joining":
+        fields["schedule.kind"] = "a joint plan fires once or again and again, not for newcomers"
+    if plan.channels is not None:
+        fields["channels"] = (
+            "each leg goes over the channels of its own department: leave it at auto"
+        )
+    known = (await read_area_tree(conn)).areas
+    for number, leg in enumerate(plan.legs):
+        if unknown := [code for code in leg.areas if code not in known]:
+            fields[f"legs.{number}.areas"] = f"there is no area {', '.join(unknown)}"
+    return fields
 
 
 def _check_right_to_go_beyond(actor: User, new: Schedule, before: Schedule | None) -> None:

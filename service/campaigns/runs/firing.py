@@ -14,17 +14,18 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import By
-from service.campaigns.approval.approval import reopen_if_drifted
 from service.campaigns.audience.content_checks import frozen_content
 from service.campaigns.audience.recipients import compare_people, keeps_people
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.fires import Fire, Turn, Why, calendar_instant
 from service.campaigns.calendar.hours import County
 from service.campaigns.calendar.schedule import LATE, validity_end
-from service.campaigns.core import fire_store, run_store, store
+from service.campaigns.core import fire_store, leg_store, run_store, store
+from service.campaigns.core.legs import LegState
 from service.campaigns.core.model import Act, Campaign, Content, State
-from service.campaigns.core.run_store import NO_FOLLOW, Follow
+from service.campaigns.core.run_store import Follow
 from service.campaigns.core.texts import next_in_turn
+from service.campaigns.plans.drift import drift_of, reopen_if_drifted
 from service.campaigns.plans.missed import turn_of
 from service.campaigns.plans.sequence import (
     finish_if_over,
@@ -118,6 +119,9 @@ async def _fire_one_released(
     if (why := await obstacle(conn, campaign, content, now)) is not None:
         await hold_fire(conn, campaign, fire, what, why, now)
         return None
+    if campaign.plan.is_joint:
+        await _share(conn, campaign, fire, now)
+        return None
     if await _has_other_people(conn, campaign, content, fire, what, limits, now):
         return None
     return await _make_run(conn, campaign, content, county, fire, now, now)
@@ -156,6 +160,10 @@ async def _fire_planned(
     if why is not None:
         await hold_fire(conn, campaign, what.fire, what, why, now)
         return None
+    if campaign.plan.is_joint:
+        await _share(conn, campaign, what.fire, now)
+        await _wait_for(conn, campaign.id, what.following)
+        return None
     # A release sets `next_fire_at`; the fire is late only by the time that has passed since.
     fire, fire_at = what.fire, max(what.fire.at, campaign.next_fire_at or now)
     if now - fire_at > LATE:
@@ -167,6 +175,16 @@ async def _fire_planned(
     run_id = await _make_run(conn, campaign, content, county, fire, fire_at, now)
     await _wait_for(conn, campaign.id, what.following)
     return run_id
+
+
+async def _share(conn: Connection, campaign: Campaign, fire: Fire, now: datetime) -> None:
+    """A fire of a joint plan takes place in its legs; record those that nobody has taken."""
+    legs = await leg_store.list_legs(conn, campaign.id)
+    missing = [leg for leg in legs if leg.state in {LegState.ASKED, LegState.RETURNED}]
+    await leg_store.note_left_out(conn, missing, fire.planned_at, now)
+    note = f"left out: {', '.join(leg.department for leg in missing)}" if missing else fire.note
+    await fire_store.insert_shared(conn, campaign.id, fire._replace(note=note), now)
+    await store.move(conn, campaign.id, Act.FIRE, State.RUNNING, By(None, "its legs fire", now))
 
 
 async def _has_other_people(
@@ -182,7 +200,10 @@ async def _has_other_people(
     their number differs, the campaign needs a new approval; if too many of them were not in the
     approved target, the fire is held.
     """
-    if await reopen_if_drifted(conn, campaign, content, limits.drift, now):
+    if campaign.plan.leg_of is not None:
+        if await _leg_has_drifted(conn, campaign, content, fire, what, limits.drift, now):
+            return True
+    elif await reopen_if_drifted(conn, campaign, content, limits.drift, now):
         await _skip_drifted(conn, campaign, fire, now)
         return True
     if not keeps_people(campaign.plan):
@@ -199,6 +220,25 @@ async def _has_other_people(
     return True
 
 
+async def _leg_has_drifted(
+    conn: Connection,
+    campaign: Campaign,
+    content: Content,
+    fire: Fire,
+    what: Turn,
+    share: float,
+    now: datetime,
+) -> bool:
+    """Hold the fire of a leg whose rule means another number of people than when it was taken: the
+    approval is the plan's, so somebody of the leg's department decides.
+    """
+    drifted = await drift_of(conn, campaign, content, share, now)
+    if drifted is None:
+        return False
+    await hold_fire(conn, campaign, fire, what, Obstacle(Why.DRIFTED, drifted.sentence), now)
+    return True
+
+
 async def _make_run(
     conn: Connection,
     campaign: Campaign,
@@ -211,7 +251,8 @@ async def _make_run(
     """Make the run of a fire, and plan its later texts; None: there is a run of this instant."""
     valid_until = validity_end(campaign.plan.schedule, content.terms, county, now)
     corrects = campaign.plan.corrects
-    follow = Follow(corrects, "correction") if corrects is not None else NO_FOLLOW
+    relation = "correction" if corrects is not None else None
+    follow = Follow(corrects, relation, fire.planned_at)
     run_id = await run_store.insert_run(
         conn,
         campaign,
@@ -225,6 +266,8 @@ async def _make_run(
     if run_id is not None:
         await fire_store.insert_fired(conn, campaign.id, fire, run_id, now)
         await plan_steps(conn, campaign, content, run_id, fire_at)
+        if campaign.plan.leg_of is not None:
+            await leg_store.note_made_up(conn, campaign.id, fire.planned_at, now)
     note = f"fired; {fire.note}" if fire.note else "fired"
     await store.move(conn, campaign.id, Act.FIRE, State.RUNNING, By(None, note, now))
     return run_id

@@ -24,7 +24,7 @@ from service.delivery.uncertain.statement import (
 )
 from service.delivery.uncertain.uncertain import hold
 from service.delivery.uncertain.uncertain_store import Settled, StatementFile, UncertainFilter
-from service.dispatch.limits import caps_store
+from service.dispatch.limits import caps_store, joint_store
 from service.errors import NotFound
 from service.ledger.reasons import Reason
 from service.storage.postgres import Connection
@@ -157,6 +157,8 @@ async def _settle(
     file = StatementFile(statement.channel_id, statement.sha256, counts)
     report.decision_id = await doubts.insert_decision(conn, Reason.STATEMENT, by, file)
     await doubts.settle(conn, report.decision_id, list(found.values()), by.at)
-    await caps_store.give_back(conn, [(f.run_id, f.no) for f in found.values()])
+    keys = [(f.run_id, f.no) for f in found.values()]
+    await caps_store.give_back(conn, keys)
+    await joint_store.give_back(conn, keys)
     report.settled.update(settled.state for settled in found.values())
     log.info("statement read", extra={"channel": statement.channel_id, **counts})

@@ -23,7 +23,7 @@ from service.delivery.receipts import store
 from service.delivery.receipts.receipts import SETTLE_AFTER, pair
 from service.delivery.uncertain import uncertain_store as doubts
 from service.delivery.uncertain.uncertain_store import Settled, UncertainFilter
-from service.dispatch.limits import caps_store
+from service.dispatch.limits import caps_store, joint_store
 from service.dispatch.retries import reroute
 from service.errors import Conflict
 from service.ledger.message_class import CLASSES
@@ -123,7 +123,9 @@ async def decide(
     if found:
         verdict.decision_id = await doubts.insert_decision(conn, decision.value, by)
         verdict.decided = await doubts.settle(conn, verdict.decision_id, found, by.at)
-        await caps_store.give_back(conn, [(f.run_id, f.no) for f in found])
+        keys = [(f.run_id, f.no) for f in found]
+        await caps_store.give_back(conn, keys)
+        await joint_store.give_back(conn, keys)
         queued = {(f.run_id, f.no) for f in found if f.state == "queued"}
         verdict.channels = {row["channel_id"] for row in rows if _key(row) in queued}
     log.info("doubts decided", extra={"decision": decision.value, "messages": verdict.decided})

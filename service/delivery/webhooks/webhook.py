@@ -80,6 +80,13 @@ class WebhookEvent(StrEnum):
     FIRE_MISSED = "fire.missed"
     FIRE_SKIPPED = "fire.skipped"
     FIRE_LATE = "fire.late"
+    FIRE_LEG_LEFT_OUT = "fire.leg_left_out"
+    LEG_ASKED = "leg.asked"
+    LEG_WITHDRAWN = "leg.withdrawn"
+    LEG_TAKEN = "leg.taken"
+    LEG_RETURNED = "leg.returned"
+    LEG_LEFT_OUT = "leg.left_out"
+    LEG_CANCELLED = "leg.cancelled"
     CHANNEL_SHUT = "channel.shut"
     CHANNEL_RECOVERED = "channel.recovered"
 

@@ -142,7 +142,7 @@ async def _terms(
     conn: Connection, run: Record, needs: Collection[ContactFact], now: datetime
 ) -> tuple[ExclusionTerms, list[int] | None]:
     """What decides who of those that a run looks at is left out, and the channels it may use."""
-    sender = await sender_of(conn, run["department_id"])
+    sender = await sender_of(conn, run["department_id"], run["plan_of"])
     lanes = await list_lanes(conn, now)
     ways = ways_of(sender, lanes, run["channels"], drill=run["mode"] == "drill")
     whose, message_class = run["department_id"], run["class"]
@@ -154,7 +154,8 @@ async def _terms(
         needs=needs,
         at=now,
         trial=run["key_mode"] == Mode.TRIAL,
-        barred=await barred(conn, whose, sender.permits, message_class, run["text"]),
+        barred=await barred(conn, sender, message_class, run["text"]),
+        joint_fire=run["joint_fire"],
         caps=CapTerms(run["text"], run["over_cap"], run["valid_until"], leaves_at),
     )
     return terms, ways.channels

@@ -39,8 +39,9 @@ async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | No
     return await sql.fetchrow(
         conn,
         """
-        SELECT r.*, c.state AS campaign_state
+        SELECT r.*, c.state AS campaign_state, p.department_id AS plan_of
         FROM runs r JOIN campaigns c ON c.id = r.campaign_id
+        LEFT JOIN campaigns p ON p.id = c.leg_of
         WHERE r.id = :run_id AND r.state = 'expanding'
         FOR UPDATE OF r
         """,

@@ -16,6 +16,7 @@ from service.campaigns.audience.available_channels import sender_of, ways_of
 from service.campaigns.audience.preview import sample_text
 from service.campaigns.calendar.hours import County, HourTerms
 from service.campaigns.core.model import Campaign
+from service.campaigns.core.store import department_of
 from service.channels.contract.model import Channel
 from service.channels.routing.route_store import list_lanes
 from service.clock import CHINA
@@ -98,7 +99,9 @@ class Estimator:
     async def _by_channel(
         self, conn: Connection, campaign: Campaign, by_carrier: Mapping[str, int]
     ) -> Counter[int]:
-        sender, plan = await sender_of(conn, campaign.department_id), campaign.plan
+        plan = campaign.plan
+        whose = await department_of(conn, plan.leg_of)
+        sender = await sender_of(conn, campaign.department_id, whose)
         lanes = await list_lanes(conn, self.now)
         found = ways_of(sender, lanes, plan.channels, drill=plan.drill).routes
         # A real lane stands behind the simulated one of its carrier, and so in its place.

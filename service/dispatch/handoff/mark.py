@@ -43,7 +43,8 @@ async def mark(
         within, hold = await quota.within(conn, channel, leaving, now)
         within, ended = await allowance.within(conn, works[0], within, now)
         asked = [*map(_asked, within), *_stopped(open_now, batch, now)]
-        moved = await store.mark(conn, held.lease, asked, now) if asked else []
+        joint = any(work.joint for work in works)
+        moved = await store.mark(conn, held.lease, asked, now, joint=joint) if asked else []
         for work in open_now:
             await _settle(shared, conn, held.lease, work, asked, moved, now)
         leaves = [row for row in moved if row["state"] == "submitting"]

@@ -9,7 +9,7 @@
 -- What is permitted of each slice: its run is running, it and the connection are the caller's,
 -- and neither everything, the channel nor its circuit breaker stands in the way.
 WITH permit AS MATERIALIZED (
-    SELECT w.at, r.id AS run_id, r.class, r.confirms, r.department_id, r.created_at,
+    SELECT w.at, r.id AS run_id, r.class, r.confirms, r.department_id, r.created_at, r.joint_fire,
            hashtextextended(r.text, 0) AS text,
            cap.id IS NOT NULL AS counted, cap.per_day, cap.per_week, cap.per_month,
            cap.same_text
@@ -38,6 +38,7 @@ WITH permit AS MATERIALIZED (
 -- was erased after the run was made, or by a suppression.
 ), candidate AS MATERIALIZED (
     SELECT m.row, a.no, a.part_count, m.phone_hash, p.run_id, p.class, p.text, p.counted,
+        p.joint_fire, p.department_id,
         COALESCE(a.stop, (
             SELECT 'erased' FROM erasures e
             WHERE e.phone_hash = m.phone_hash AND e.erased_at >= p.created_at
@@ -47,7 +48,7 @@ WITH permit AS MATERIALIZED (
             WHERE o.phone_hash = m.phone_hash
               AND o.reason IS DISTINCT FROM p.confirms
               AND $STOPS
-            ORDER BY o.reason LIMIT 1)) AS stop
+            ORDER BY o.reason LIMIT 1)$IN_OTHER_LEG) AS stop
     FROM asked a JOIN permit p ON p.at = a.slice, LATERAL (
         -- Row by row: statistics know nothing of a run that was written a moment ago, and a join
         -- may be planned as one pass over the whole of it for every batch.
@@ -69,7 +70,7 @@ WITH permit AS MATERIALIZED (
         AND v.phone_hash NOT IN (SELECT phone_hash FROM reserved) AS capped
     FROM verdict v
 
-), moved AS (
+$SEATED), moved AS (
     UPDATE messages m SET
         state = CASE WHEN v.stop IS NULL THEN 'submitting'
             WHEN v.stop = 'erased' THEN 'cancelled' ELSE 'suppressed' END::message_state,
@@ -78,7 +79,7 @@ WITH permit AS MATERIALIZED (
         attempt = m.attempt + CASE WHEN v.stop IS NULL THEN 1 ELSE 0 END,
         marked_at = CASE WHEN v.stop IS NULL THEN :now::timestamptz END,
         final_at = CASE WHEN v.stop IS NOT NULL THEN :now::timestamptz END
-    FROM placed v
+    FROM $PLACED v
     WHERE m.ctid = v.row AND m.state IN $EARLIER AND NOT v.capped
     RETURNING m.run_id, m.no, m.attempt, m.state::text
 )

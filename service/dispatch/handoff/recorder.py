@@ -21,6 +21,7 @@ from service.dispatch.failover.health import LaneBook
 from service.dispatch.handoff import record_store, slice_store
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.record_store import HandoffResult
+from service.dispatch.limits import joint_store
 from service.dispatch.limits.in_flight import PermitCounter
 from service.dispatch.limits.pace import Pace
 from service.dispatch.retries import reroute, retry_store
@@ -150,6 +151,7 @@ class Recorder:
             # Whoever makes these uncertain holds the connection alone.
             await share_connection(conn, self._lease.channel_id, self._lease.slot)
             woken = await record_store.record_results(conn, self._lease.channel_id, results, now)
+            await _leave_to_other_legs(conn, messages)
         del self._settled[: len(messages)]
         self._release(messages)
         refs = [ref for message in messages for _, ref in message.refs]
@@ -166,6 +168,7 @@ class Recorder:
             for work in dict.fromkeys(message.work for message in messages):
                 rows = [(m.no, m.attempt) for m in messages if m.work is work]
                 await record_store.give_back(conn, self._lease, work.key, rows, now)
+                await _leave_to_other_legs(conn, [m for m in messages if m.work is work])
                 again = [(work.run_id, no) for no, attempt in rows if attempt != 1]
                 if again:  # an earlier hand-off may have arrived meanwhile
                     await retry_store.withdraw(conn, again, now)
@@ -177,6 +180,12 @@ class Recorder:
         for message in messages:
             message.work.outstanding -= 1
         self._permits.give(len(messages))
+
+
+async def _leave_to_other_legs(conn: Connection, messages: Sequence[Message]) -> None:
+    """Texts of joint plans that provably never left keep no other leg from their people."""
+    keys = [(m.work.run_id, m.no) for m in messages if m.work.joint]
+    await joint_store.give_back(conn, keys)
 
 
 def result_of(message: Message) -> HandoffResult:

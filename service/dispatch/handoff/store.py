@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from service.audience.suppressions.suppression_store import stops
 from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.limits import joint_store
 from service.dispatch.limits.caps_store import RESERVED
 from service.ledger.caps import CURRENT
 from service.ledger.reasons import Reason
@@ -39,20 +40,44 @@ class MarkRequest(NamedTuple):
     stop: Reason | None = None
 
 
+_STOPS = stops("o", "p.class", "p.department_id", ":now")
 _MARK = sql.load(
     __file__,
     "mark.sql",
     CURRENT_CAP=CURRENT,
-    STOPS=stops("o", "p.class", "p.department_id", ":now"),
+    STOPS=_STOPS,
     RESERVED=RESERVED,
     EARLIER=MARK.earlier,
+    IN_OTHER_LEG="",
+    SEATED="",
+    PLACED="placed",
 )
+_MARK_LEGS = sql.load(
+    __file__,
+    "mark.sql",
+    CURRENT_CAP=CURRENT,
+    STOPS=_STOPS,
+    RESERVED=RESERVED,
+    EARLIER=MARK.earlier,
+    IN_OTHER_LEG=joint_store.IN_OTHER_LEG,
+    SEATED=joint_store.SEATED,
+    PLACED=joint_store.PLACED,
+)
+"""The same for runs of a joint plan; other marks pay nothing for it."""
 
 
 async def mark(
-    conn: Connection, lease: Lease, asked: Sequence[MarkRequest], now: datetime
+    conn: Connection,
+    lease: Lease,
+    asked: Sequence[MarkRequest],
+    now: datetime,
+    *,
+    joint: bool = False,
 ) -> list[Record]:
     """Mark messages as leaving, or stop them for good; no two of them have the same phone.
+
+    joint: some are of legs of joint plans; whoever has had the text of such a fire by another leg,
+    or may have, is stopped.
 
     A suppression stops texts of its classes, of one department or of all, but no confirmation of
     itself; the erasure of a person stops all older runs. A place under the person's cap is taken
@@ -67,7 +92,7 @@ async def mark(
     slice_at = {key: index for index, key in enumerate(slices, start=1)}
     return await sql.fetch(
         conn,
-        _MARK,
+        _MARK_LEGS if joint else _MARK,
         channel_id=lease.channel_id,
         slot=lease.slot,
         epoch=lease.epoch,

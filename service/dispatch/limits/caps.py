@@ -21,7 +21,7 @@ from uuid import UUID
 from service.accounts.people.model import By
 from service.campaigns.calendar.hours import County
 from service.dispatch.compose import Work
-from service.dispatch.limits import caps_store
+from service.dispatch.limits import caps_store, joint_store
 from service.dispatch.limits.caps_store import CappedText
 from service.dispatch.retries.retry import RetryTerms
 from service.errors import Invalid
@@ -140,9 +140,9 @@ async def settle(
         free_at = max((at for at in (spans, same) if at is not None), default=now)
         waits = row["over_cap"] == "defer"
         terms = RetryTerms(work.hours, county, work.valid_until if waits else None)
-        until = leaves_at(free_at, terms, now)
+        until = None if row["other_leg"] else leaves_at(free_at, terms, now)
         reason = Reason.SAME_TEXT if free_at == same else Reason.CAPPED
-        held.append(CappedText(row["no"], reason, until))
+        held.append(CappedText(row["no"], Reason.OTHER_LEG if row["other_leg"] else reason, until))
     await caps_store.hold(conn, work.run_id, held, now)
     waiting = sum(text.until is not None for text in held)
     log.info("caps", extra={"deferred": waiting, "stopped": len(held) - waiting})
@@ -155,3 +155,4 @@ FORGET_AFTER = timedelta(days=31)
 async def forget(conn: Connection, now: datetime) -> None:
     """Delete what no cap asks for any more."""
     await caps_store.delete_old(conn, now - FORGET_AFTER)
+    await joint_store.delete_old(conn, now - FORGET_AFTER)

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from service.accounts.people.model import By
 from service.ledger.caps import CURRENT, repeat_ends, spans_end
+from service.ledger.joint_places import has_place_elsewhere
 from service.ledger.message_id import MessageKey
 from service.ledger.states import MessageState, listed, moving
 from service.storage import sql
@@ -80,8 +81,9 @@ one. Whoever comes second waits for the first one's commit and judges by what it
 
 
 async def capped_texts(conn: Connection, run_id: object, nos: Sequence[int]) -> list[Record]:
-    """Queued texts of a run that a cap has stopped: no, over_cap, and when there is room by the
-    spans (`free_at`) and for the same text again (`text_free_at`).
+    """Queued texts of a run that a cap has stopped: no, over_cap, when there is room by the spans
+    (`free_at`) and for the same text again (`text_free_at`), and whether it was another leg of its
+    joint plan that sent it to the person (`other_leg`).
     """
     at, texts = _at_others("r.id")
     text = "hashtextextended(r.text, 0)"
@@ -89,7 +91,8 @@ async def capped_texts(conn: Connection, run_id: object, nos: Sequence[int]) -> 
         conn,
         f"""
         SELECT m.no, r.over_cap, {spans_end(at)} AS free_at,
-               {repeat_ends(at, texts, text)} AS text_free_at
+               {repeat_ends(at, texts, text)} AS text_free_at,
+               {has_place_elsewhere("r.joint_fire", "m.phone_hash", "r.department_id")} AS other_leg
         FROM runs r
         JOIN LATERAL ({CURRENT}) cap ON true
         CROSS JOIN unnest(:nos::int[]) AS a(no), LATERAL (

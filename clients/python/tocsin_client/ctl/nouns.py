@@ -367,6 +367,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ),
     ("stop-all", ("the switch that stops everything", "全部停发"), _stop_all),
     ("campaigns", ("broadcasts", "群发任务"), _campaigns),
+    ("legs", ("legs of joint plans", "联合任务中本单位的部分"), _alone),
     ("runs", ("fires of a campaign, and direct sends", "发送批次与报告"), _runs),
     ("messages", ("one text: did it arrive?", "单条短信：是否送达"), _messages),
     ("uncertain", ("texts that may have left", "去向不明的短信"), _uncertain),

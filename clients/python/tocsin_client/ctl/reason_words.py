@@ -38,6 +38,7 @@ REASON_WORDS = {
     "signature_of_another": "签名属他部门",
     "capped": "达上限",
     "same_text": "近期收过同文",
+    "other_leg": "已由他方发送",
     "validity_over": "有效期已过",
     "arrived": "首次已送达",
     "cannot_be_composed": "内容无法生成",

@@ -1,0 +1,96 @@
+"""A joint plan in figures, leg by leg and town by town, as whoever does not own the people sees it.
+
+The states of a leg are exact: they are what its carrier's own journal says. Towns are shown as far
+as no count below the county's `small_count` can be found out (`small_counts`).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from service.campaigns.core.legs import Leg
+from service.reports.campaign import ENDS, CampaignFigures
+from service.reports.campaign_store import WeekSpan
+from service.reports.joint import figures_store as store
+from service.reports.joint.small_counts import Published, publish
+from service.storage.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class TownFigures:
+    """One town of a leg. ends: how its texts ended; None: too few of some end to be shown."""
+
+    area: str
+    people: int
+    ends: Mapping[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class LegFigures:
+    """A leg's figures. sent_for_others: people of other legs whom this one has sent it to.
+
+    towns: those that are shown; rest_towns, rest_people: what the others add up to. towns_hidden:
+    none can be shown.
+    """
+
+    leg: Leg
+    figures: CampaignFigures
+    sent_for_others: int
+    towns: list[TownFigures] = field(default_factory=list)
+    rest_towns: int | None = None
+    rest_people: int | None = None
+    towns_hidden: bool = False
+
+
+async def leg_figures(
+    conn: Connection, legs: list[Leg], span: WeekSpan, small: int
+) -> list[LegFigures]:
+    """What each leg of a joint plan amounts to in these weeks.
+
+    small: the smallest count that may be shown of people who are somebody else's.
+    """
+    figures: dict[UUID, CampaignFigures] = defaultdict(CampaignFigures)
+    for row in await store.count_legs(conn, span):
+        figures[row["leg"]].states[row["state"]] += row["messages"]
+        figures[row["leg"]].parts += row["parts"]
+    for row in await store.count_left_out(conn, span):
+        figures[row["leg"]].excluded[row["reason"]] += row["people"]
+    towns: dict[UUID, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for row in await store.count_towns(conn, span):
+        towns[row["leg"]][row["town"]][row["state"]] += row["messages"]
+    instead = {row["leg"]: row["people"] for row in await store.count_sent_for_others(conn, span)}
+    return [
+        _of(leg, figures[leg.own_campaign_id], instead.get(leg.own_campaign_id, 0),
+            towns[leg.own_campaign_id], small)
+        if leg.own_campaign_id is not None
+        else LegFigures(leg, CampaignFigures(), 0)
+        for leg in legs
+    ]  # fmt: skip
+
+
+def _of(
+    leg: Leg,
+    figures: CampaignFigures,
+    sent_for_others: int,
+    towns: Mapping[str, Counter[str]],
+    small: int,
+) -> LegFigures:
+    people = {town: states.total() for town, states in towns.items()}
+    found = publish(people, small)
+    return LegFigures(
+        leg,
+        figures,
+        sent_for_others,
+        [_town(town, towns[town], small) for town in sorted(found.shown)],
+        found.rest_parts,
+        found.rest,
+        found.hidden,
+    )
+
+
+def _town(town: str, states: Counter[str], small: int) -> TownFigures:
+    ends = {name: sum(states[state.value] for state in of) for name, of in ENDS.items()}
+    found: Published = publish(ends, small)
+    whole = not found.hidden and found.rest is None
+    return TownFigures(town, states.total(), dict(found.shown) if whole else None)

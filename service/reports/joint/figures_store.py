@@ -1,0 +1,70 @@
+"""The SQL of a joint plan's figures: its legs' ledgers, counted in the database."""
+
+from service.ledger.reasons import Reason
+from service.reports.campaign_store import RUNS, WeekSpan
+from service.storage import sql
+from service.storage.postgres import Connection, Record
+
+
+async def count_legs(conn: Connection, span: WeekSpan) -> list[Record]:
+    """Messages and submitted parts by leg (its own campaign) and state."""
+    return await sql.fetch(
+        conn,
+        f"""
+        {RUNS}
+        SELECT s.campaign_id AS leg, m.state::text, count(*) AS messages,
+               coalesce(sum(m.part_count) FILTER (WHERE m.submitted_at IS NOT NULL), 0) AS parts
+        FROM span s JOIN messages m ON m.run_id = s.id
+        GROUP BY s.campaign_id, m.state
+        """,  # noqa: S608  # constants
+        **span._asdict(),
+    )
+
+
+async def count_left_out(conn: Connection, span: WeekSpan) -> list[Record]:
+    """People left out at expansion by leg and reason."""
+    return await sql.fetch(
+        conn,
+        f"""
+        {RUNS}
+        SELECT s.campaign_id AS leg, e.reason, count(*) AS people
+        FROM span s JOIN exclusions e ON e.run_id = s.id GROUP BY s.campaign_id, e.reason
+        """,  # noqa: S608  # constants
+        **span._asdict(),
+    )
+
+
+async def count_towns(conn: Connection, span: WeekSpan) -> list[Record]:
+    """Messages by leg, town (`none`: not known) and state."""
+    return await sql.fetch(
+        conn,
+        f"""
+        {RUNS}
+        SELECT s.campaign_id AS leg, coalesce(left(m.area_code, 9) || '000', 'none') AS town,
+               m.state::text, count(*) AS messages
+        FROM span s JOIN messages m ON m.run_id = s.id
+        GROUP BY s.campaign_id, left(m.area_code, 9), m.state
+        """,  # noqa: S608  # constants
+        **span._asdict(),
+    )
+
+
+async def count_sent_for_others(conn: Connection, span: WeekSpan) -> list[Record]:
+    """People of other legs to whom a leg has sent the text in their place, by that leg; of fires
+    that are older than the places are kept, none.
+    """
+    return await sql.fetch(
+        conn,
+        f"""
+        {RUNS}, stopped AS (
+            SELECT r.joint_fire, m.phone_hash FROM span s JOIN runs r ON r.id = s.id
+            JOIN messages m ON m.run_id = s.id AND m.reason = '{Reason.OTHER_LEG}'
+            UNION ALL
+            SELECT r.joint_fire, e.phone_hash FROM span s JOIN runs r ON r.id = s.id
+            JOIN exclusions e ON e.run_id = s.id AND e.reason = '{Reason.OTHER_LEG}')
+        SELECT o.campaign_id AS leg, count(*) AS people
+        FROM stopped p JOIN joint_places j ON j.fire = p.joint_fire AND j.phone_hash = p.phone_hash
+        JOIN runs o ON o.id = j.run_id GROUP BY o.campaign_id
+        """,  # noqa: S608  # constants
+        **span._asdict(),
+    )

@@ -1,0 +1,198 @@
+"""A joint plan over HTTP, as the county and each carrier see it."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from service.crypto import Keyring
+from service.storage.postgres import Pool, transaction
+from tests.factories import make_contact, make_token
+from tests.harness.joint import CARRIERS, MOBILE, TELECOM, UNICOM, JointCounty, make_joint_county
+from tests.integration.api.conftest import Api
+
+OPERATOR, APPROVER = ("county", "operator"), ("county", "approver")
+
+
+@pytest.fixture
+async def county(api: Api, pool: Pool, keyring: Keyring) -> JointCounty:
+    """The county's office as the author; tokens of each carrier's two people are in the API's."""
+    now = api.clock.now()
+    county = await make_joint_county(pool, keyring, now, api.teams["county"])
+    async with transaction(pool) as conn:
+        for carrier, side in county.sides.items():
+            for role in ("operator", "approver"):
+                token = await make_token(conn, keyring, getattr(side, role), now)
+                api.tokens[carrier, role] = token
+    for number, carrier in enumerate(CARRIERS):
+        await county.give(carrier, range(number * 10, number * 10 + 3))
+    return county
+
+
+def plan(county: JointCounty, template: str, **more: Any) -> dict[str, Any]:
+    start = (county.now + timedelta(hours=1)).isoformat()
+    legs = [{"department_id": str(side.department_id)} for side in county.sides.values()]
+    return {
+        "name": "全县宣传",
+        "template_id": template,
+        "schedule": {"kind": "once", "start_at": start},
+        "legs": legs,
+        **more,
+    }
+
+
+async def a_template(api: Api) -> str:
+    body = {
+        "name": "安全账户",
+        "class": "public_interest",
+        "text": "【旌德县反诈中心】凡是要求转账到安全账户的都是诈骗，请勿相信，有疑问请拨打96110。",
+    }
+    made = await api.post("/templates", OPERATOR, body)
+    assert made.status == 201, made.json
+    return str(made.json["id"])
+
+
+async def approved(api: Api, county: JointCounty, **more: Any) -> dict[str, Any]:
+    made = await api.post("/campaigns", OPERATOR, plan(county, await a_template(api), **more))
+    assert made.status == 201, made.json
+    at = f"/campaigns/{made.json['id']}"
+    assert (await api.post(f"{at}/submit", OPERATOR)).status == 200
+    answer = await api.post(f"{at}/approve", APPROVER, {})
+    assert answer.status == 200, answer.json
+    found: dict[str, Any] = answer.json
+    return found
+
+
+async def leg_of(api: Api, carrier: str) -> dict[str, Any]:
+    (leg,) = (await api.get("/legs", (carrier, "operator"))).json["items"]
+    found: dict[str, Any] = leg
+    return found
+
+
+async def test_from_the_plan_to_three_campaigns(api: Api, county: JointCounty) -> None:
+    made = await approved(api, county)
+    assert (made["state"], made["baseline"], made["segment_id"]) == ("scheduled", 9, None)
+    assert len(made["legs"]) == 3
+    for carrier in CARRIERS:
+        who = (carrier, "operator")
+        waits = {kind["kind"]: kind for kind in (await api.get("/work", who)).json["items"]}
+        assert waits["asked_legs"]["count"] == 1
+        leg = await leg_of(api, carrier)
+        shown = (await api.get(f"/legs/{leg['id']}", who)).json
+        assert shown["plan"]["texts"] == [made["text"]]
+        assert (await api.get(f"/campaigns/{made['id']}", who)).status == 404
+        taken = await api.post(f"/legs/{leg['id']}/take", who, {})
+        assert taken.status == 200, taken.json
+        own = (await api.get(f"/campaigns/{taken.json['own_campaign_id']}", who)).json
+        assert (own["state"], own["leg_of"], own["baseline"]) == ("scheduled", made["id"], 3)
+        edit = await api.patch(f"/campaigns/{own['id']}", who, {"name": "x"})
+        assert (edit.status, edit.json["type"]) == (409, "/problems/leg_of_a_joint_plan")
+    legs = (await api.get(f"/campaigns/{made['id']}/legs", OPERATOR)).json
+    assert {leg["own_state"] for leg in legs["items"]} == {"scheduled"}
+
+
+@pytest.mark.attack
+async def test_no_side_sees_or_moves_the_people_of_another(api: Api, county: JointCounty) -> None:
+    made = await approved(api, county)
+    owns = {}
+    for carrier in CARRIERS:
+        leg = await leg_of(api, carrier)
+        who = (carrier, "operator")
+        owns[carrier] = (await api.post(f"/legs/{leg['id']}/take", who, {})).json["own_campaign_id"]
+    county.now += timedelta(hours=1)
+    await county.pass_time()
+    for carrier, own in owns.items():
+        (run,) = await county.pool.fetch("SELECT id FROM runs WHERE campaign_id = $1", own)
+        for other in {*CARRIERS} - {carrier}:
+            who = (other, "operator")
+            for path in (
+                f"/campaigns/{own}",
+                f"/runs/{run['id']}/messages",
+                f"/runs/{run['id']}/report",
+                f"/campaigns/{own}/report",
+            ):
+                assert (await api.get(path, who)).status == 404
+            for act in ("pause", "cancel"):
+                assert (await api.post(f"/campaigns/{own}/{act}", who, {})).status == 404
+            legs = (await api.get(f"/campaigns/{made['id']}/legs", who)).json
+            assert len(legs["items"]) == 3  # that there are three is no secret
+    outsider = await api.get(f"/campaigns/{made['id']}/legs", ("school", "operator"))
+    assert outsider.status == 404
+
+
+async def test_a_leg_is_answered_by_its_own_people_alone(api: Api, county: JointCounty) -> None:
+    await approved(api, county)
+    leg = await leg_of(api, MOBILE)
+    answer = await api.post(f"/legs/{leg['id']}/take", OPERATOR, {})
+    assert (answer.status, answer.json["type"]) == (403, "/problems/not_your_leg")
+    assert (await api.post(f"/legs/{leg['id']}/take", (UNICOM, "operator"), {})).status == 404
+    back = await api.post(f"/legs/{leg['id']}/return", (MOBILE, "approver"), {"reason": "割接"})
+    assert (back.status, back.json["state"]) == (200, "returned")
+    waits = {kind["kind"]: kind for kind in (await api.get("/work", OPERATOR)).json["items"]}
+    assert waits["returned_legs"]["count"] == 1
+    again = await api.post(f"/legs/{leg['id']}/ask", OPERATOR, {"reason": "已改期"})
+    assert again.json["state"] == "asked"
+
+
+async def test_bad_plans_say_what_is_wrong(api: Api, county: JointCounty) -> None:
+    template = await a_template(api)
+    side = str(county.sides[MOBILE].department_id)
+    own = str(api.teams["county"].department_id)
+    nobody = "00000000-0000-0000-0000-000000000000"
+    for more, field in (
+        ({"legs": None}, "segment_id"),
+        ({"legs": [{"department_id": nobody}]}, "legs"),
+        ({"legs": [{"department_id": own}]}, "legs"),
+        ({"legs": [{"department_id": side}] * 2}, "legs"),
+        ({"legs": [{"department_id": side, "areas": ["1"]}]}, "legs.0.areas"),
+        ({"legs": []}, "legs"),
+        ({"segment_id": nobody}, "segment_id"),
+        ({"channels": [1]}, "channels"),
+    ):
+        answer = await api.post("/campaigns", OPERATOR, plan(county, template, **more))
+        assert answer.status == 422, (more, answer.json)
+        assert field in answer.json["fields"], (more, answer.json)
+
+
+async def test_one_report_of_all_legs(api: Api, county: JointCounty, keyring: Keyring) -> None:
+    async with transaction(county.pool) as conn:
+        await make_contact(
+            conn, keyring, county.sides[TELECOM].department_id, 0, now=county.now, carrier=TELECOM
+        )
+    made = await approved(api, county)
+    for carrier in CARRIERS:
+        leg = await leg_of(api, carrier)
+        assert (await api.post(f"/legs/{leg['id']}/take", (carrier, "operator"), {})).status == 200
+    county.now += timedelta(hours=1)
+    await county.pass_time()
+    county.plan = await county.loaded(UUID(made["id"]))
+    for carrier in CARRIERS:
+        await county.hand_off(carrier)
+    report = (await api.get(f"/campaigns/{made['id']}/report", OPERATOR)).json
+    assert report["total"]["target"] == 10
+    assert report["total"]["states"] == {"submitting": 9, "suppressed": 1}
+    assert report["fires"] == {"shared": 1}
+    assert {c: f["target"] for c, f in report["by_carrier"].items()} == {
+        MOBILE: 3,
+        UNICOM: 3,
+        TELECOM: 4,
+    }
+    legs = {leg["carrier"]: leg for leg in report["legs"]}
+    assert legs[TELECOM]["states"] == {"submitting": 3, "suppressed": 1}
+    assert legs[MOBILE]["sent_for_others"] == 1
+    assert sum(leg["target"] for leg in legs.values()) == 10
+    assert all(leg["towns_hidden"] for leg in legs.values())  # fewer than five people
+    beside = await api.get(f"/campaigns/{made['id']}/report", (UNICOM, "operator"))
+    assert beside.json["legs"] == report["legs"]
+    school = await api.get(f"/campaigns/{made['id']}/report", ("school", "operator"))
+    assert school.status == 404
+    for row in await messages_of(api, county, TELECOM):
+        assert row["reason"] in {None, "same_text"}  # not that the person is on another list
+
+
+async def messages_of(api: Api, county: JointCounty, carrier: str) -> list[dict[str, Any]]:
+    run = await county.run_of(carrier)
+    answer = await api.get(f"/runs/{run}/messages", (carrier, "operator"))
+    found: list[dict[str, Any]] = answer.json["items"]
+    return found

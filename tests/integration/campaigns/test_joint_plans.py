@@ -1,0 +1,429 @@
+"""Joint plans: one text of the police, each carrier's own leg, and nobody twice."""
+
+import asyncio
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from service.accounts.people.model import By, User
+from service.audience.areas.area_store import load_areas
+from service.campaigns.approval import legs
+from service.campaigns.approval.legs import Narrower
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core import fire_store, leg_store
+from service.campaigns.core.legs import LegState
+from service.campaigns.core.model import State
+from service.campaigns.plans import lifecycle, planning
+from service.campaigns.plans.missed import MissedFires
+from service.crypto import Keyring
+from service.errors import Conflict, Forbidden, Invalid, NotFound
+from service.storage.postgres import CheckViolation, Pool, transaction
+from tests.factories import make_contact, make_team
+from tests.harness.joint import CARRIERS, MOBILE, UNICOM, JointCounty, make_joint_county
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture
+async def county(pool: Pool, keyring: Keyring, now: datetime) -> JointCounty:
+    return await make_joint_county(pool, keyring, now)
+
+
+def in_an_hour(county: JointCounty, late: str = "run") -> Schedule:
+    return Schedule("once", county.now + HOUR, late=late)  # type: ignore[arg-type]
+
+
+def weekly(county: JointCounty, late: str = "run") -> Schedule:
+    return Schedule(
+        "recurring",
+        county.now + HOUR,
+        rrule="FREQ=WEEKLY;COUNT=6",
+        late=late,  # type: ignore[arg-type]
+    )
+
+
+async def test_each_leg_that_was_taken_fires_to_its_own_people(county: JointCounty) -> None:
+    for number, carrier in enumerate(CARRIERS):
+        await county.give(carrier, range(number * 10, number * 10 + 3))
+    plan = await county.approve(in_an_hour(county))
+    assert plan.state is State.SCHEDULED
+    assert plan.baseline == 9
+    for carrier in CARRIERS:
+        assert (await county.leg(carrier)).state is LegState.ASKED
+        await county.take(carrier)
+        own = await county.own(carrier)
+        assert (own.state, own.baseline) == (State.SCHEDULED, 3)
+        assert (own.approved_by, own.submitted_by) == (plan.approved_by, plan.submitted_by)
+        assert own.department_id == county.sides[carrier].department_id
+    assert len(await county.pass_time(HOUR)) == 3
+    for carrier in CARRIERS:
+        assert await county.hand_off(carrier) == {"submitting": 3}
+    async with county.pool.acquire() as conn:
+        (fire,) = await fire_store.list_fires(conn, plan.id, None, 10)
+    assert (fire.outcome, fire.run_id) == ("shared", None)
+
+
+async def test_the_plan_is_done_when_its_last_leg_is(county: JointCounty) -> None:
+    await county.give(MOBILE, [1])
+    await county.approve(in_an_hour(county, "skip"), asks={MOBILE: (), UNICOM: ()})
+    await county.take(MOBILE)
+    await county.pass_time(HOUR)
+    assert (await county.loaded()).state is State.RUNNING
+    await county.hand_off(MOBILE)
+    await county.arrive()
+    await county.finish()
+    assert (await county.own(MOBILE)).state is State.DONE
+    assert (await county.loaded()).state is State.DONE
+    assert (await county.leg(UNICOM)).state is LegState.LEFT_OUT
+
+
+async def test_a_leg_nobody_took_is_left_out_by_name_and_made_up_for(county: JointCounty) -> None:
+    await county.give(MOBILE, [1])
+    await county.give(UNICOM, [2])
+    plan = await county.approve(in_an_hour(county), asks={MOBILE: (), UNICOM: ()})
+    await county.take(MOBILE)
+    assert len(await county.pass_time(HOUR)) == 1
+    async with county.pool.acquire() as conn:
+        (out,) = await leg_store.list_left_out(conn, plan.id)
+        (fire,) = await fire_store.list_fires(conn, plan.id, None, 10)
+    leg = await county.leg(UNICOM)
+    assert (out.leg_id, out.state, out.made_up_at) == (leg.id, "asked", None)
+    assert leg.department in fire.note
+    assert "fire.leg_left_out" in await county.told(county.team.department_id)
+    assert "fire.leg_left_out" in await county.told(leg.department_id)
+    county.now += HOUR
+    await county.take(UNICOM)
+    assert len(await county.pass_time()) == 1
+    assert await county.hand_off(UNICOM) == {"submitting": 1}
+    async with county.pool.acquire() as conn:
+        (out,) = await leg_store.list_left_out(conn, plan.id)
+    assert out.made_up_at == county.now
+
+
+async def test_a_plan_that_holds_late_fires_asks_whoever_takes_a_leg_late(
+    county: JointCounty,
+) -> None:
+    await county.give(UNICOM, [2])
+    await county.approve(in_an_hour(county, "hold"), asks={UNICOM: ()})
+    await county.pass_time(2 * HOUR)
+    with pytest.raises(MissedFires):
+        await county.take(UNICOM)
+    assert (await county.leg(UNICOM)).state is LegState.ASKED  # nothing half done
+    await county.take(UNICOM, missed="run")
+    assert len(await county.pass_time()) == 1
+
+
+async def test_of_several_fires_missed_by_a_leg_only_the_last_is_sent(county: JointCounty) -> None:
+    await county.give(MOBILE, [1])
+    await county.approve(weekly(county), asks={MOBILE: ()})
+    await county.pass_time(HOUR)
+    await county.pass_time(7 * DAY)
+    await county.pass_time(DAY)
+    await county.take(MOBILE)
+    assert len(await county.pass_time()) == 1
+    async with county.pool.acquire() as conn:
+        fires = await fire_store.list_fires(conn, (await county.own(MOBILE)).id, None, 10)
+    assert [fire.outcome for fire in fires] == ["fired", "skipped"]
+    assert len(await county.pass_time(6 * DAY)) == 1  # and from then on each week
+
+
+async def test_whose_people_are_in_two_legs_get_it_once(county: JointCounty) -> None:
+    await county.give(MOBILE, [1, 2, 3])
+    await county.give(UNICOM, [2, 3, 4])
+    await county.approve(in_an_hour(county), asks={MOBILE: (), UNICOM: ()})
+    await county.take(MOBILE)
+    await county.take(UNICOM)
+    await county.pass_time(HOUR)
+    assert await county.hand_off(MOBILE) == {"submitting": 3}
+    assert await county.hand_off(UNICOM) == {"submitting": 1, "suppressed:other_leg": 2}
+
+
+@pytest.mark.races
+async def test_two_legs_that_mark_one_person_at_once_send_one_text(county: JointCounty) -> None:
+    await county.pool.execute("DELETE FROM frequency_caps")  # no cap stands between them
+    await county.give(MOBILE, range(20))
+    await county.give(UNICOM, range(10, 30))
+    await county.approve(in_an_hour(county), asks={MOBILE: (), UNICOM: ()})
+    await county.take(MOBILE)
+    await county.take(UNICOM)
+    await county.pass_time(HOUR)
+    runs = {carrier: await county.run_of(carrier) for carrier in (MOBILE, UNICOM)}
+    leases = {carrier: await county.lease(carrier, run) for carrier, run in runs.items()}
+
+    async def mark(carrier: str) -> None:
+        async with transaction(county.pool) as conn:
+            await county.mark(conn, leases[carrier], runs[carrier])
+
+    await asyncio.gather(mark(MOBILE), mark(UNICOM))
+    found = [await county.states(run) for run in runs.values()]
+    assert sum(states.get("submitting", 0) for states in found) == 30
+    assert sum(states.get("suppressed:other_leg", 0) for states in found) == 10
+
+
+async def test_a_ledger_leaves_out_by_name_whom_another_leg_has_had(county: JointCounty) -> None:
+    await county.give(MOBILE, [1])
+    await county.give(UNICOM, [1, 2])
+    await county.approve(in_an_hour(county), asks={MOBILE: (), UNICOM: ()})
+    await county.take(MOBILE)
+    await county.pass_time(HOUR)
+    assert await county.hand_off(MOBILE) == {"submitting": 1}
+    county.now += HOUR
+    await county.take(UNICOM)
+    await county.pass_time()
+    assert await county.hand_off(UNICOM) == {"submitting": 1}
+    rows = await county.pool.fetch("SELECT reason FROM exclusions")
+    assert [row["reason"] for row in rows] == ["other_leg"]
+
+
+async def test_a_list_of_a_department_and_a_base_send_once(county: JointCounty) -> None:
+    async with transaction(county.pool) as conn:
+        union = await make_team(conn, now=county.now)
+        await make_contact(conn, county.keyring, union.department_id, 1, now=county.now)
+    side = county.sides[MOBILE]
+    county.sides["union"] = type(side)(
+        union.department_id, union.operator, union.approver, side.channel
+    )
+    await county.give(MOBILE, [1, 2])
+    await county.approve(in_an_hour(county), asks={"union": (), MOBILE: ()})
+    await county.take("union")
+    await county.take(MOBILE)
+    await county.pass_time(HOUR)
+    assert await county.hand_off("union") == {"submitting": 1}
+    assert await county.hand_off(MOBILE) == {"submitting": 1, "suppressed:other_leg": 1}
+
+
+async def test_a_text_that_never_left_leaves_its_person_to_another_leg(county: JointCounty) -> None:
+    from service.dispatch.limits import joint_store
+
+    await county.give(MOBILE, [1])
+    await county.give(UNICOM, [1])
+    await county.approve(in_an_hour(county), asks={MOBILE: (), UNICOM: ()})
+    await county.take(MOBILE)
+    await county.take(UNICOM)
+    await county.pass_time(HOUR)
+    assert await county.hand_off(MOBILE) == {"submitting": 1}
+    run = await county.run_of(MOBILE)
+    await county.pool.execute("UPDATE messages SET state = 'queued' WHERE run_id = $1", run)
+    await county.pool.execute("DELETE FROM recent_texts")
+    async with transaction(county.pool) as conn:
+        await joint_store.give_back(conn, [(run, 1)])
+    assert await county.hand_off(UNICOM) == {"submitting": 1}
+    assert await county.hand_off(MOBILE, run) == {"suppressed:other_leg": 1}
+
+
+async def test_a_county_pauses_all_and_a_carrier_its_own(county: JointCounty) -> None:
+    for number, carrier in enumerate((MOBILE, UNICOM)):
+        await county.give(carrier, [number])
+    plan = await county.approve(in_an_hour(county), asks={MOBILE: (), UNICOM: ()})
+    for carrier in (MOBILE, UNICOM):
+        await county.take(carrier)
+    mobile = county.sides[MOBILE].operator
+
+    async def act(what: str, user: User, campaign_id: UUID) -> None:
+        async with transaction(county.pool) as conn:
+            await getattr(lifecycle, what)(conn, user, campaign_id, county.by(user))
+
+    async def stand() -> list[str]:
+        owns = [await county.own(carrier) for carrier in (MOBILE, UNICOM)]
+        return [(await county.loaded()).state.value, *(own.state.value for own in owns)]
+
+    own = await county.own(MOBILE)
+    await act("pause", mobile, own.id)
+    assert await stand() == ["scheduled", "paused", "scheduled"]
+    assert "campaign.paused" in await county.told(county.team.department_id)
+    await act("pause", county.team.operator, plan.id)
+    assert await stand() == ["paused"] * 3
+    assert "campaign.paused" in await county.told(county.sides[UNICOM].department_id)
+    with pytest.raises(Conflict, match="whole joint plan"):
+        await act("resume", mobile, own.id)
+    await act("resume", county.team.operator, plan.id)
+    assert await stand() == ["scheduled", "paused", "scheduled"]
+    await act("resume", mobile, own.id)
+    assert await stand() == ["scheduled"] * 3
+    await act("cancel", mobile, own.id)
+    assert await stand() == ["scheduled", "cancelled", "scheduled"]
+    await act("cancel", county.team.operator, plan.id)
+    assert await stand() == ["cancelled"] * 3
+
+
+async def test_a_carrier_may_pause_its_leg_while_all_is_paused(county: JointCounty) -> None:
+    await county.give(MOBILE, [1])
+    plan = await county.approve(in_an_hour(county), asks={MOBILE: ()})
+    await county.take(MOBILE)
+    own, side = await county.own(MOBILE), county.sides[MOBILE]
+    for user, campaign_id in ((county.team.operator, plan.id), (side.operator, own.id)):
+        async with transaction(county.pool) as conn:
+            await lifecycle.pause(conn, user, campaign_id, county.by(user))
+    async with transaction(county.pool) as conn:
+        await lifecycle.resume(conn, county.team.operator, plan.id, county.by(county.team.operator))
+    assert (await county.own(MOBILE)).state is State.PAUSED
+
+
+@pytest.mark.attack
+async def test_nobody_of_one_side_acts_for_the_other(county: JointCounty) -> None:
+    await county.give(MOBILE, [1])
+    await county.approve(in_an_hour(county), asks={MOBILE: (), UNICOM: ()})
+    leg = await county.leg(MOBILE)
+    for user in (county.team.operator, county.team.approver, county.team.admin):
+        async with transaction(county.pool) as conn:
+            with pytest.raises(Forbidden):
+                await legs.take(conn, user, leg.id, Narrower(), county.by(user))
+            with pytest.raises(Forbidden):
+                await legs.give_back(conn, user, leg.id, county.by(user, "no"))
+    other = county.sides[UNICOM].operator
+    async with transaction(county.pool) as conn:
+        with pytest.raises(NotFound):
+            await legs.take(conn, other, leg.id, Narrower(), county.by(other))
+
+
+@pytest.mark.attack
+async def test_who_planned_it_takes_no_leg_even_as_a_user_of_the_carrier(
+    county: JointCounty,
+) -> None:
+    """The database says so, whatever the code above decides."""
+    await county.give(MOBILE, [1])
+    await county.approve(in_an_hour(county), asks={MOBILE: ()})
+    leg, side = await county.leg(MOBILE), county.sides[MOBILE]
+    await county.pool.execute(
+        "UPDATE users SET department_id = $2 WHERE id = $1",
+        county.team.operator.id,
+        side.department_id,
+    )
+    for taken_by in (county.team.operator.id, county.team.approver.id):
+        with pytest.raises(CheckViolation):
+            await county.pool.execute(
+                "UPDATE campaign_legs SET taken_by = $2, taken_at = $3 WHERE id = $1",
+                leg.id,
+                taken_by,
+                county.now,
+            )
+
+
+@pytest.mark.attack
+async def test_no_leg_sends_that_was_not_taken(county: JointCounty) -> None:
+    await county.give(MOBILE, [1])
+    await county.approve(in_an_hour(county), asks={MOBILE: ()})
+    await county.take(MOBILE)
+    own = await county.own(MOBILE)
+    await county.pool.execute("UPDATE campaigns SET state = 'paused' WHERE id = $1", own.id)
+    async with transaction(county.pool) as conn:
+        await conn.execute(
+            "UPDATE campaign_legs SET state = 'returned', taken_by = NULL, taken_at = NULL,"
+            " own_campaign_id = NULL"
+        )
+        with pytest.raises(CheckViolation):
+            async with conn.transaction():
+                await conn.execute("UPDATE campaigns SET state = 'running' WHERE id = $1", own.id)
+
+
+async def test_a_leg_is_returned_with_a_reason_and_asked_again(county: JointCounty) -> None:
+    await county.give(MOBILE, [1])
+    plan = await county.approve(in_an_hour(county), asks={MOBILE: ()})
+    leg, side, office = await county.leg(MOBILE), county.sides[MOBILE], county.team.operator
+    async with transaction(county.pool) as conn:
+        await legs.give_back(conn, side.operator, leg.id, county.by(side.operator, "网络割接"))
+    assert (await county.leg(MOBILE)).state is LegState.RETURNED
+    assert "leg.returned" in await county.told(county.team.department_id)
+    with pytest.raises(Conflict):
+        await county.take(MOBILE)
+    async with transaction(county.pool) as conn:
+        await legs.ask_again(conn, office, leg.id, None, county.by(office, "请改期"))
+    await county.take(MOBILE)
+    async with county.pool.acquire() as conn:
+        moves = await leg_store.list_leg_moves(conn, plan.id)
+    assert [move.to_state for move in moves] == ["asked", "returned", "asked", "taken"]
+    assert moves[1].reason == "网络割接"
+
+
+async def test_a_leg_is_narrowed_and_never_widened(county: JointCounty) -> None:
+    town, other = "341825100000", "341825101000"
+    async with transaction(county.pool) as conn:
+        await load_areas(conn)
+    await county.give(MOBILE, [1], area_code=town)
+    await county.give(MOBILE, [2], area_code=other)
+    await county.give(MOBILE, [3])
+    await county.approve(in_an_hour(county), asks={MOBILE: (town, other)})
+    for wrong in (
+        Narrower(areas=("341825102000",)),
+        Narrower(areas=("999999999999",)),
+        Narrower(areas=()),
+        Narrower(send_hours=(("07:00", "09:00"),)),
+    ):
+        with pytest.raises(Invalid):
+            await county.take(MOBILE, wrong)
+    await county.take(MOBILE, Narrower(areas=(town,), send_hours=(("09:00", "18:00"),), max_tps=50))
+    own = await county.own(MOBILE)
+    assert (own.baseline, own.plan.max_tps) == (1, 50)
+    assert own.plan.schedule.send_hours == (("09:00", "18:00"),)
+    await county.pass_time(HOUR)
+    assert await county.hand_off(MOBILE) == {"submitting": 1}
+
+
+async def test_the_words_of_a_leg_are_the_plans(county: JointCounty) -> None:
+    await county.give(MOBILE, [1])
+    plan = await county.approve(in_an_hour(county), asks={MOBILE: ()})
+    await county.take(MOBILE)
+    own, side = await county.own(MOBILE), county.sides[MOBILE]
+    async with transaction(county.pool) as conn:
+        with pytest.raises(Conflict, match="leg of a joint plan"):
+            await planning.edit(conn, side.operator, own.id, lambda p: p, county.now)
+        with pytest.raises(Conflict, match="have been taken"):
+            await planning.edit(conn, county.team.operator, plan.id, lambda p: p, county.now)
+
+
+async def test_a_plan_that_changes_asks_nobody_any_more(county: JointCounty) -> None:
+    await county.give(MOBILE, [1])
+    plan = await county.approve(in_an_hour(county), asks={MOBILE: ()})
+    async with transaction(county.pool) as conn:
+        await planning.edit(conn, county.team.operator, plan.id, lambda p: p, county.now)
+    assert (await county.leg(MOBILE)).state is LegState.PLANNED
+    told = await county.told(county.sides[MOBILE].department_id)
+    assert told == ["leg.asked", "leg.withdrawn"]
+
+
+async def test_a_leg_whose_base_has_changed_waits_for_its_own_department(
+    county: JointCounty,
+) -> None:
+    await county.give(MOBILE, range(10))
+    await county.approve(in_an_hour(county), asks={MOBILE: ()})
+    await county.take(MOBILE)
+    await county.give(MOBILE, range(100, 105))
+    assert await county.pass_time(HOUR) == []
+    own = await county.own(MOBILE)
+    assert own.state is State.HELD
+    assert own.approved_by is not None
+    side = county.sides[MOBILE]
+    async with transaction(county.pool) as conn:
+        by = By(side.operator.id, "the base has grown", county.now)
+        await lifecycle.release(conn, side.operator, own.id, by)
+    assert len(await county.pass_time()) == 1
+    assert await county.hand_off(MOBILE) == {"submitting": 15}
+
+
+async def test_steps_of_a_sequence_go_to_each_leg_once(county: JointCounty) -> None:
+    await county.pool.execute("DELETE FROM frequency_caps")
+    await county.give(MOBILE, [1, 2])
+    await county.give(UNICOM, [2, 3])
+    second = "【旌德县反诈中心】接到自称客服的退款电话，请先挂断，再拨96110核实。"
+    await county.approve(in_an_hour(county), asks={MOBILE: (), UNICOM: ()}, further=[(second, 1)])
+    await county.take(MOBILE)
+    await county.take(UNICOM)
+    await county.pass_time(HOUR)
+    await county.hand_off(MOBILE)
+    await county.hand_off(UNICOM)
+    await county.arrive()
+    assert len(await county.pass_time(DAY)) == 2
+    assert await county.hand_off(UNICOM) == {"submitting": 2}
+    assert await county.hand_off(MOBILE) == {"submitting": 1, "suppressed:other_leg": 1}
+
+
+async def test_only_the_county_and_the_police_plan_for_others(
+    county: JointCounty, keyring: Keyring
+) -> None:
+    async with transaction(county.pool) as conn:
+        school = await make_team(conn, now=county.now, kind="school")
+    county.team = school
+    with pytest.raises(Invalid) as refused:
+        await county.draft(in_an_hour(county))
+    assert "legs" in refused.value.fields
