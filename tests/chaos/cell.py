@@ -12,6 +12,8 @@ from tests.chaos.account import Account
 from tests.chaos.book import Entry
 from tests.chaos.faults import EXPANDING, PLANNED, Fault
 from tests.chaos.system import Breach, Campaign, System, until
+from tests.harness.pauses import repeatedly
+from tests.harness.waiting import turns
 
 RECOVERY_SECONDS = 30.0
 LOOK_SECONDS = 0.1
@@ -49,18 +51,22 @@ class Watch:
 
     async def run(self) -> None:
         """Look until cancelled; a database that is away is waited for."""
-        while True:
+
+        async def connected() -> None:
             with contextlib.suppress(*UNREACHABLE):
                 await self._look()
-            await asyncio.sleep(LOOK_SECONDS)
+
+        await repeatedly(connected, LOOK_SECONDS)
 
     async def _look(self) -> None:
         conn = await connect(self._url)
+
+        async def look() -> None:
+            found = await conn.fetchval("SELECT count(*) FROM uncertain", timeout=5)
+            self.most = max(self.most, found)
+
         try:
-            while True:
-                found = await conn.fetchval("SELECT count(*) FROM uncertain", timeout=5)
-                self.most = max(self.most, found)
-                await asyncio.sleep(LOOK_SECONDS)
+            await repeatedly(look, LOOK_SECONDS)
         finally:
             conn.terminate()
 
@@ -120,7 +126,7 @@ async def _strike(system: System, fault: Fault, campaign: Campaign) -> tuple[flo
         struck = time.time()
         striking = asyncio.ensure_future(fault.strike(system))
         if moment == PLANNED:
-            await asyncio.sleep(0)
+            await turns()
             await system.approve(campaign)
             approved = True
         over = await striking

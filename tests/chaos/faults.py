@@ -1,6 +1,5 @@
 """What is done to a running system: each fault by its name, and when in a broadcast it strikes."""
 
-import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,6 +8,7 @@ from functools import partial
 
 from tests.chaos.system import System
 from tests.chaos.wires import BACK, LANES, POSTGRESQL, REDIS, WiredSystem
+from tests.harness.pauses import delay
 from tests.harness.silent import Direction, SilentProxy
 
 STOPPED_SECONDS = 10.0
@@ -47,7 +47,7 @@ async def _stop(name: str, system: System) -> float:
     """Freeze a process with all its children, and let it go on."""
     system.signal(name, signal.SIGSTOP)
     try:
-        await asyncio.sleep(STOPPED_SECONDS)
+        await delay(STOPPED_SECONDS)
     finally:
         system.signal(name, signal.SIGCONT)
     return time.time()
@@ -57,7 +57,7 @@ async def _kill_what_waits(system: System) -> float:
     """Freeze PostgreSQL, and kill the channel processes that hold what they cannot store."""
     system.signal("postgres", signal.SIGSTOP)
     try:
-        await asyncio.sleep(WAITING_SECONDS)
+        await delay(WAITING_SECONDS)
         for name in ("channel-0", "channel-1"):
             system.signal(name, signal.SIGKILL)
     finally:
@@ -78,7 +78,7 @@ async def _disconnect(system: System) -> float:
 async def _swallow(system: System) -> float:
     await system.carrier("PATCH", "/faults", {"swallow_responses": SWALLOW_SHARE})
     try:
-        await asyncio.sleep(SWALLOW_SECONDS)
+        await delay(SWALLOW_SECONDS)
     finally:
         await system.carrier("DELETE", "/faults")
     return time.time()
@@ -93,7 +93,7 @@ async def _silence(
     assert isinstance(system, WiredSystem)
     system.wires.act(names, lambda proxy: proxy.fall_silent(direction))
     try:
-        await asyncio.sleep(seconds)
+        await delay(seconds)
     finally:
         again = SilentProxy.forward_new if for_ever else SilentProxy.forward
         system.wires.act(names, again)

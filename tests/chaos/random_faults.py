@@ -26,6 +26,7 @@ from tests.chaos.faults import FAULTS
 from tests.chaos.system import Breach, Campaign, System, until
 from tests.chaos.writers import Writers
 from tests.harness.busiest import busiest_second
+from tests.harness.pauses import delay, random_moment
 
 IN_HAND = 2
 """Campaigns that are on their way at once."""
@@ -66,7 +67,7 @@ class Storm:
         while not self.over:
             running = [c for c in self.campaigns if not await self._nearly_done(c)]
             if len(running) >= IN_HAND:
-                await asyncio.sleep(1)
+                await delay(1)
                 continue
             priority = random.choice(("urgent", "normal", "normal", "bulk"))
             campaign = await self.system.plan(priority)
@@ -83,7 +84,7 @@ class Storm:
         """One fault after another, now and then two at once."""
         random = Random(f"{self.seed}:strike")
         while not self.over:
-            await asyncio.sleep(random.uniform(1, 12))
+            await random_moment(12, random, least=1)
             faults = random.sample(FAULTS, k=random.choice((1, 1, 1, 2)))
             self.faults += len(faults)
             self.say(" and ".join(fault.name for fault in faults))
@@ -93,7 +94,7 @@ class Storm:
         """Pause a campaign that runs, see that nothing more of it is marked, and resume it."""
         random = Random(f"{self.seed}:pause")
         while not self.over:
-            await asyncio.sleep(random.uniform(5, 15))
+            await random_moment(15, random, least=5)
             if not self.campaigns:
                 continue
             campaign = random.choice(self.campaigns[-IN_HAND:])
@@ -103,7 +104,7 @@ class Storm:
                 continue
             answered = self.system.clock.now()
             self.pauses += 1
-            await asyncio.sleep(random.uniform(0.5, 4))
+            await random_moment(4, random, least=0.5)
             marked = await self.system.value(
                 "SELECT count(*) FROM messages m JOIN runs r ON r.id = m.run_id "
                 "WHERE r.campaign_id = $1 AND m.marked_at > $2",
@@ -120,17 +121,19 @@ class Storm:
         """Let everything be handed off and every receipt come in; settle what is in doubt."""
         self.say("time is up; everything goes on undisturbed")
         await until(self.system.is_whole, 120, "every connection works again")
-        await asyncio.sleep(QUIET_SECONDS)
-        deadline = time.monotonic() + END_SECONDS
-        while time.monotonic() < deadline:
-            accounts = [(c, await self.system.account(c)) for c in self.campaigns]
-            unsettled = [(c, a) for c, a in accounts if a.in_doubt]
-            for _, account in unsettled:
-                await self.system.settle_doubts(account)
-            if not unsettled and not any(_moving(a) for _, a in accounts):
-                return
-            await asyncio.sleep(3)
-        self.breaches.append(f"not everything was settled {END_SECONDS:.0f} s after the last fault")
+        await delay(QUIET_SECONDS)
+        try:
+            await until(self._all_settled, END_SECONDS, "everything is settled", every=3)
+        except Breach as breach:
+            self.breaches.append(str(breach))
+
+    async def _all_settled(self) -> bool:
+        """Settle what is in doubt; whether there was nothing, and nothing moves any more."""
+        accounts = [await self.system.account(campaign) for campaign in self.campaigns]
+        unsettled = [account for account in accounts if account.in_doubt]
+        for account in unsettled:
+            await self.system.settle_doubts(account)
+        return not unsettled and not any(_moving(account) for account in accounts)
 
     async def reckon(self) -> None:
         """Hold every person of every campaign against the carrier's book."""

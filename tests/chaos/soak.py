@@ -24,6 +24,7 @@ from tests.chaos.account import is_repeated
 from tests.chaos.book import Entry
 from tests.chaos.gauges import PROCESSES, TABLES, Reading, Tally, read
 from tests.chaos.system import Campaign, System, until
+from tests.harness.pauses import delay
 
 PEOPLE_SECONDS = 60
 AHEAD_SECONDS = 20
@@ -138,7 +139,7 @@ async def _watch(system: System, seconds: float, every: float) -> list[Reading]:
     count = tally.read()
     readings: list[Reading] = []
     while (now := time.monotonic()) - began < seconds:
-        await asyncio.sleep(max(0.0, last + every - now))
+        await delay(max(0.0, last + every - now))
         reading = await read(system, every)
         before, at = count, time.monotonic()
         count = tally.read()

@@ -7,8 +7,9 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from service.delivery.uncertain.uncertain_store import UncertainFilter
 from service.storage.postgres import UNREACHABLE, Record, connect
 from tests.chaos.account import Account, Row, account_for
 from tests.chaos.book import Book
+from tests.harness import waiting
 from tests.harness.live import EVERYBODY, MORNING, Live
 
 CARRIERS = (("中国移动", "cmpp"), ("中国联通", "sgip"), ("中国电信", "smgp"))
@@ -31,6 +33,8 @@ TEXT = "【旌德县公安局】凡是让你先垫钱再返利的都是诈骗，
 ANSWER_SECONDS = 20.0
 STANDSTILL_SECONDS = 120.0
 """Longer than the minute in which an answer may come."""
+AWAY_SECONDS = 300.0
+"""Longer than any fault keeps a server away."""
 EMPTY_ANSWER = 204
 
 
@@ -38,27 +42,8 @@ class Breach(AssertionError):
     """The system did what it must never do, or did not do what it must."""
 
 
-async def until(
-    check: Callable[[], Awaitable[bool]],
-    seconds: float,
-    what: str,
-    *,
-    every: float = 0.2,
-    progress: Callable[[], object] | None = None,
-) -> None:
-    """Wait until something is true, looking at it every so many seconds. With `progress` the time
-    counts from its last change: a slow machine may take long, but nothing may stand still.
-
-    Raises:
-        Breach: it did not become so in time.
-    """
-    since, seen = time.monotonic(), progress and progress()
-    while not await check():
-        if progress is not None and (now := progress()) != seen:
-            since, seen = time.monotonic(), now
-        if time.monotonic() > since + seconds:
-            raise Breach(f"{what}: not within {seconds:.0f} s")
-        await asyncio.sleep(every)
+until = partial(waiting.until, every=0.2, raising=Breach)
+"""The wait of all tests; what does not come in time is a breach."""
 
 
 def roster(people: int) -> bytes:
@@ -158,16 +143,16 @@ class System:
     async def call(self, who: str, method: str, path: str, body: object = None) -> dict[str, Any]:
         """Ask whichever API answers, as a client behind a proxy does; a POST takes effect once."""
         key = str(uuid.uuid4())
-        deadline = time.monotonic() + 60
-        while True:
+
+        async def asked() -> tuple[dict[str, Any]] | None:
             for url in self.live.summary["urls"]:
                 with contextlib.suppress(ClientError, TimeoutError, OSError):
                     answer = await self._ask(url, who, method, path, body, key)
                     if answer is not None:
-                        return answer
-            if time.monotonic() > deadline:
-                raise Breach(f"no API answers {method} {path}")
-            await asyncio.sleep(0.2)
+                        return (answer,)
+            return None
+
+        return (await until(asked, 60, f"an API answers {method} {path}"))[0]  # type: ignore[no-any-return]
 
     async def _ask(
         self, url: str, who: str, method: str, path: str, body: object, key: str
@@ -224,26 +209,31 @@ class System:
     async def carrier(self, method: str, path: str, body: object = None) -> None:
         """Order the simulated carrier about; waits while it is away."""
         url = self.live.summary["simulator"] + path
-        while True:
+
+        async def asked() -> bool:
             with contextlib.suppress(ClientError, TimeoutError, OSError):
                 async with (
                     ClientSession(timeout=ClientTimeout(5)) as session,
                     session.request(method, url, json=body) as answer,
                 ):
                     assert answer.status == 200, await answer.text()
-                    return
-            await asyncio.sleep(0.1)
+                    return True
+            return False
+
+        await until(asked, AWAY_SECONDS, f"the carrier answers {method} {path}")
 
     async def flush_redis(self) -> None:
         """Empty Redis; waits while it is away."""
-        while True:
+
+        async def emptied() -> bool:
+            url = self.live.summary["redis_url"]
             with contextlib.suppress(RedisError, OSError):
-                async with Redis.from_url(
-                    self.live.summary["redis_url"], socket_timeout=5
-                ) as redis:
+                async with Redis.from_url(url, socket_timeout=5) as redis:
                     await redis.flushall()
-                    return
-            await asyncio.sleep(0.1)
+                    return True
+            return False
+
+        await until(emptied, AWAY_SECONDS, "Redis is emptied")
 
     # ---- signals
 
@@ -259,15 +249,18 @@ class System:
 
     async def rows(self, sql: str, *arguments: object) -> list[Record]:
         """What the database says; waits while it is away."""
-        while True:
+
+        async def asked() -> tuple[list[Record]] | None:
             with contextlib.suppress(*UNREACHABLE):
                 async with asyncio.timeout(ANSWER_SECONDS):
                     conn = await connect(self.live.summary["database_url"])
                     try:
-                        return await conn.fetch(sql, *arguments)
+                        return (await conn.fetch(sql, *arguments),)
                     finally:
                         conn.terminate()
-            await asyncio.sleep(0.1)
+            return None
+
+        return (await until(asked, AWAY_SECONDS, "the database answers"))[0]  # type: ignore[no-any-return]
 
     async def value(self, sql: str, *arguments: object) -> Any:
         """One value of the database; waits while it is away."""

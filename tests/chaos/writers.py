@@ -1,6 +1,5 @@
 """Channel processes that note what they write, kept alive as `tocsin up` keeps its own."""
 
-import asyncio
 import contextlib
 import os
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from service.parent import VARIABLE
 from tests.chaos.system import CARRIERS, System
+from tests.harness.pauses import repeatedly
 
 PAUSE_SECONDS = 0.5
 STOP_SECONDS = 40.0
@@ -27,11 +27,13 @@ class Writers:
 
     async def run(self) -> None:
         """Start what is not running, until cancelled."""
-        while True:
+
+        async def start() -> None:
             for number, process in enumerate(self._processes):
                 if process is None or process.poll() is not None:
                     self._start(number)
-            await asyncio.sleep(PAUSE_SECONDS)
+
+        await repeatedly(start, PAUSE_SECONDS)
 
     def _start(self, number: int) -> None:
         folder = self._system.live.folder

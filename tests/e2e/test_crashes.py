@@ -11,7 +11,9 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.e2e.conftest import IN_DOUBT
-from tests.harness.live import Launched, Live, eventually
+from tests.harness.live import Launched, Live
+from tests.harness.pauses import repeatedly
+from tests.harness.waiting import until
 
 pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.crash]
 
@@ -21,20 +23,22 @@ RECOVERY_SECONDS = 30.0
 async def most_in_doubt(live: Live, stop: asyncio.Event) -> int:
     """The most uncertain hand-offs seen at any moment until `stop`."""
     most = 0
-    while not stop.is_set():
+
+    async def look() -> None:
+        nonlocal most
         most = max(most, await live.query("SELECT count(*) FROM uncertain"))
-        await asyncio.sleep(0.05)
+
+    await repeatedly(look, 0.05, stop)
     return most
 
 
 async def goes_on(live: Live, since: float) -> float:
     """Wait until the carrier takes something new; returns the seconds that took."""
-    await asyncio.sleep(0.5)
 
     async def new_submit() -> bool:
         return bool(live.journal(since + 0.5))
 
-    await eventually(new_submit, RECOVERY_SECONDS)
+    await until(new_submit, RECOVERY_SECONDS)
     return live.journal(since + 0.5)[0]["at"] - since
 
 
@@ -49,7 +53,7 @@ async def adds_up(live: Live, sent: Launched, bound: int) -> None:
     async def receipts_in() -> bool:
         return await sent.count("submitted", "uncertain") <= target * 0.01 + bound
 
-    await eventually(receipts_in, 60)
+    await until(receipts_in, 60)
     doubt = await sent.count("uncertain")
     assert doubt <= bound
     assert target - len(taken) <= doubt, "somebody was lost"
@@ -134,6 +138,6 @@ async def test_a_frozen_channel_process_is_fenced_out(live: Live) -> None:
     async def taken_over() -> bool:
         return await live.query("SELECT bool_and(owner IS NULL) FROM connections")
 
-    await eventually(taken_over, RECOVERY_SECONDS)
+    await until(taken_over, RECOVERY_SECONDS)
     live.kill("channel-0", signal.SIGCONT)
     await adds_up(live, sent, IN_DOUBT)

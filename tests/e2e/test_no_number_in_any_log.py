@@ -4,15 +4,16 @@ Not even masked: a masked number is one that somebody logged, and the mask is th
 The logs are those of all processes but the simulator, which is the carrier's.
 """
 
-import asyncio
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.harness.live import Live, eventually, write_in
+from tests.harness.live import Live, write_in
+from tests.harness.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
@@ -97,9 +98,16 @@ async def test_no_log_of_a_whole_system_has_a_number(live: Live) -> None:
     bodies = [text for _, text in answers]
     assert not [text for text in bodies if any(phone in text for phone in PHONES)]
     await sent.under_way(0.1)
-    for name in ("channel-0", "work", "api", "scheduler"):
+    killed = {name: live.pid(name) for name in ("channel-0", "work", "api", "scheduler")}
+    for name in killed:
         live.kill(name)
-    await asyncio.sleep(1)
+
+    def all_new() -> bool:
+        with suppress(ValueError):  # one is being written
+            return all(live.pid(name) != pid for name, pid in killed.items())
+        return False
+
+    await until(all_new)
 
     async def is_back() -> bool:
         try:
@@ -109,7 +117,7 @@ async def test_no_log_of_a_whole_system_has_a_number(live: Live) -> None:
             return False
         return True
 
-    await eventually(is_back, 30)
+    await until(is_back, 30)
     await sent.handed_off()
     logs = [*live.folder.rglob("*.log"), live.folder.parent / f"{live.folder.name}.up.log"]
     ours = [log for log in logs if log.name != "simulator.log"]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.busiest import busiest_second
-from tests.harness.live import MORNING, Live, eventually
+from tests.harness.live import MORNING, Live
+from tests.harness.waiting import until
 
 pytestmark = [
     pytest.mark.slow,
@@ -65,7 +66,7 @@ async def test_two_processes_together_never_exceed_the_tps(live: Live, tmp_path:
         async def both_up() -> bool:
             return await live.query("SELECT count(*) FROM connections WHERE state = 'up'") == 2
 
-        await eventually(both_up, 30)
+        await until(both_up, 30)
         sent = await live.launch()
         await sent.handed_off()
     finally:

@@ -3,7 +3,6 @@
 A system of its own, whose clock is fast: a reply waits a minute for its companions.
 """
 
-import asyncio
 import contextlib
 import random
 import time
@@ -14,7 +13,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.harness.live import MORNING, Live, eventually
+from tests.harness.live import MORNING, Live
+from tests.harness.pauses import random_moment
+from tests.harness.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
@@ -66,11 +67,11 @@ async def test_opt_outs_are_confirmed_once_whatever_is_killed(quick: Live) -> No
     began = time.time()
 
     await write(live, phones[:30], "R")
-    await asyncio.sleep(dice.uniform(0.0, 0.5))
+    await random_moment(0.5, dice)
     for _ in range(4):
         with contextlib.suppress(ProcessLookupError):  # not yet started again
             live.kill(dice.choice(PROCESSES))
-        await asyncio.sleep(dice.uniform(0.5, 2.0))
+        await random_moment(2.0, dice, least=0.5)
     await write(live, phones, "退订")  # the first half again, in another word
 
     async def all_settled() -> bool:
@@ -82,7 +83,7 @@ async def test_opt_outs_are_confirmed_once_whatever_is_killed(quick: Live) -> No
         )
         return bool(settled == PEOPLE and open_rows == 0)
 
-    await eventually(all_settled, 90)
+    await until(all_settled, 90)
     taken = Counter(entry["phone"] for entry in live.journal(began))
     doubt = await live.query("SELECT count(*) FROM messages WHERE state = 'uncertain'")
     assert doubt <= IN_DOUBT

@@ -21,7 +21,9 @@ from redis.asyncio import Redis
 
 from service.api.webhooks.webhooks import Told
 from service.local.embedded import postgres_binaries
-from tests.harness.live import Live, eventually, write_in
+from tests.harness.live import Live, write_in
+from tests.harness.pauses import repeatedly
+from tests.harness.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live"), pytest.mark.attack]
 
@@ -87,9 +89,10 @@ async def everything_in(redis: Redis) -> str:
 
 
 async def watch(redis: Redis, loot: Loot) -> None:
-    while True:
+    async def look() -> None:
         loot.valkey += await everything_in(redis)
-        await asyncio.sleep(0.2)
+
+    await repeatedly(look, 0.2)
 
 
 async def work(live: Live, loot: Loot) -> None:
@@ -107,7 +110,7 @@ async def work(live: Live, loot: Loot) -> None:
         async def is_read() -> bool:
             return (await admin.get(f"/imports/{made['id']}"))["state"] == "done"
 
-        await eventually(is_read, 60)
+        await until(is_read, 60)
         await live.lift_caps()
         sent = await live.launch('roster = "不可见"', TEXT)
         loot.campaign = sent.campaign
@@ -124,7 +127,7 @@ async def work(live: Live, loot: Loot) -> None:
             bodies = "".join(loot.calls)
             return all(f'"{what}"' in bodies for what in ("message.final", "inbound.received"))
 
-        await eventually(told, 60)
+        await until(told, 60)
 
 
 async def steal(live: Live, loot: Loot, folder: Path) -> None:

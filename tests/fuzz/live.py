@@ -29,6 +29,7 @@ from service.protocols.smpp import pdu as smpp
 from service.simulator.run import running
 from tests.fuzz.mutate import broken_inside
 from tests.fuzz.targets import SETTINGS, carrier_config
+from tests.harness.waiting import turns
 
 FRAMES = 16
 """Frames written at once."""
@@ -226,7 +227,7 @@ class Received(End):
         stream = b"".join(self.frames)
         cut = self._random.randint(0, len(stream))
         self.writer.write(stream[:cut])
-        await asyncio.sleep(0)
+        await turns()
         self.writer.write(stream[cut:])
         await self._hear(expected)
         if self.lost.is_set():

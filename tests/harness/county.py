@@ -25,6 +25,7 @@ from service.simulator.carrier.config import Account, Faults, ListenerConfig, Si
 from service.simulator.carrier.replies import Replies, Reply, originate
 from service.simulator.run import Simulator, running
 from tests.harness.moved_clock import MovedClock
+from tests.harness.waiting import until
 from workers import channel, delivery, expand, scheduler
 from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
@@ -118,10 +119,14 @@ class County:
 
     async def drain(self, seconds: float = 60.0) -> None:
         """Wait until all that may leave now has left, and all receipts that come are folded."""
-        async with asyncio.timeout(seconds):
-            while not await self._is_quiet():
-                await self.act(scheduler.sweep)
-                await asyncio.sleep(0.05)
+
+        async def quiet() -> bool:
+            if await self._is_quiet():
+                return True
+            await self.act(scheduler.sweep)
+            return False
+
+        await until(quiet, seconds, "all has left")
         await self.act(scheduler.guard, scheduler.fire, scheduler.stop, scheduler.guard)
 
     async def _is_quiet(self) -> bool:

@@ -1,6 +1,5 @@
 """A whole system in processes of its own, and what may be done to it."""
 
-import asyncio
 import contextlib
 import json
 import os
@@ -10,7 +9,6 @@ import sys
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import aiohttp
 from service.local.demo.client import DemoClient
 from service.storage.postgres import UNREACHABLE, connect
 from tests.harness.ledger import lift_caps
+from tests.harness.waiting import until
 
 MORNING = "2027-01-12T09:30+08:00"
 EVERYBODY = "carrier in (mobile, unicom, telecom, broadnet)"
@@ -95,21 +94,23 @@ class Live:
 
     async def query(self, sql: str, *arguments: object) -> Any:
         """One value from the database; waits while it is away."""
-        while True:
-            try:
+
+        async def asked() -> tuple[Any] | None:
+            with contextlib.suppress(*UNREACHABLE):
                 conn = await connect(self.summary["database_url"])
                 try:
-                    return await conn.fetchval(sql, *arguments)
+                    return (await conn.fetchval(sql, *arguments),)
                 finally:
                     await conn.close()
-            except UNREACHABLE:
-                await asyncio.sleep(0.05)
+            return None
+
+        return (await until(asked, 300, "an answer of the database"))[0]
 
     async def people(self, content: bytes) -> None:
         """Import a file of people."""
         async with self.client("operator") as operator:
             made = await operator.upload("/imports", content, {"roster": "r", "basis": "duty"})
-            await eventually(lambda: _done(operator, made["id"]), 60)
+            await until(lambda: _done(operator, made["id"]), 60)
         await self.lift_caps()
 
     async def lift_caps(self) -> None:
@@ -185,7 +186,7 @@ class Launched:
             waiting = await self.count("queued", "submitting")
             return target > 0 and waiting <= target * (1 - share)
 
-        await eventually(reached, 60)
+        await until(reached, 60)
 
     async def handed_off(self, seconds: float = 90) -> None:
         async def nothing_left() -> bool:
@@ -193,7 +194,7 @@ class Launched:
                 return False
             return await self.count("queued", "submitting") == 0
 
-        await eventually(nothing_left, seconds)
+        await until(nothing_left, seconds)
 
     def submits(self) -> Counter[str]:
         """How often the carrier took a text for each number since this campaign began."""
@@ -211,15 +212,6 @@ class Launched:
             return len(rows)
         finally:
             await conn.close()
-
-
-async def eventually(
-    check: Callable[[], Awaitable[bool]], seconds: float, every: float = 0.1
-) -> None:
-    """Wait until something is true, or fail."""
-    async with asyncio.timeout(seconds):
-        while not await check():
-            await asyncio.sleep(every)
 
 
 async def write_in(live: Live, phone: str, name: str) -> None:

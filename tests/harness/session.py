@@ -8,6 +8,7 @@ from service.protocols.cmpp.digest import authenticator_ismg
 from service.protocols.cmpp.packet import PDU
 from service.protocols.cmpp.pdu import Connect, ConnectResp, decode, encode
 from service.protocols.cmpp.version import V30
+from tests.harness.waiting import turns
 
 SECRET = "1qaz2wsx"
 """The shared secret of the tests' account."""
@@ -84,4 +85,4 @@ async def carrier() -> AsyncIterator[Carrier]:
         server.close()
         for writer in peers:
             writer.transport.abort()
-        await asyncio.sleep(0)
+        await turns()

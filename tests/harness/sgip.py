@@ -13,6 +13,7 @@ from service.protocols.sgip.packet import PDU
 from service.protocols.sgip.pdu import Bind, BindResp, decode, encode
 from service.protocols.sgip.sequence import SequenceNumber
 from tests.harness.session import PATIENCE_SECONDS, Peer, carrier
+from tests.harness.waiting import turns
 
 CLOCK = Clock(datetime(2026, 8, 9, 2, 30, 45, tzinfo=UTC), anchor=0.0, speed=0.0)
 NODE = 3037112345
@@ -123,4 +124,4 @@ async def dialled(port: int, address: str = "127.0.0.1") -> AsyncIterator[SMG]:
         yield SMG(Peer(reader, writer))
     finally:
         writer.transport.abort()
-        await asyncio.sleep(0)
+        await turns()

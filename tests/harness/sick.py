@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from service.dispatch.handoff import lease_store
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.limits.pace import Pace
 from service.storage.postgres import COLLISIONS, Pool, transaction
+from tests.harness.pauses import repeatedly
 
 SECOND = timedelta(seconds=1)
 
@@ -91,15 +92,11 @@ async def watching(
     """Schedulers that judge and shift all the time."""
 
     async def watch() -> None:
-        while True:
-            try:
-                await judge(pool, Pace(redis), limits, clock.now())
-                await shift_waiting(pool, clock.now())
-            except COLLISIONS:
-                pass
-            await asyncio.sleep(0.1)
+        with suppress(*COLLISIONS):
+            await judge(pool, Pace(redis), limits, clock.now())
+            await shift_waiting(pool, clock.now())
 
-    tasks = [asyncio.create_task(watch()) for _ in range(schedulers)]
+    tasks = [asyncio.create_task(repeatedly(watch, 0.1)) for _ in range(schedulers)]
     try:
         yield
         for task in tasks:

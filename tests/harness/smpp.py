@@ -9,6 +9,7 @@ from service.protocols.smpp.packet import PDU, RESPONSE
 from service.protocols.smpp.pdu import Bind, BindTransceiverResp, decode, encode
 from service.protocols.smpp.tlv import TLV, Tag
 from tests.harness.session import PATIENCE_SECONDS
+from tests.harness.waiting import turns
 
 VERSION_TLV = (TLV(Tag.SC_INTERFACE_VERSION, 0x34),)
 
@@ -85,4 +86,4 @@ async def smsc(tls: ssl.SSLContext | None = None) -> AsyncIterator[SMSC]:
         server.close()
         for writer in writers:
             writer.transport.abort()
-        await asyncio.sleep(0)
+        await turns()

@@ -35,6 +35,7 @@ from tests.harness.ledger import (
     add_run,
     states,
 )
+from tests.harness.waiting import turns, until
 
 Accept = SubmitResult(Outcome.ACCEPTED)
 TooFast = SubmitResult(Outcome.THROTTLED, code="8")
@@ -255,12 +256,24 @@ class Scripted(Gateway):
         self.lost.set()
         for future in self.silent:
             _settle(future, SubmitResult(Outcome.UNANSWERED))
-        await asyncio.sleep(0)
+        await turns()
 
 
 def _settle(future: "asyncio.Future[SubmitResult]", answer: SubmitResult) -> None:
     if not future.done():
         future.set_result(answer)
+
+
+class _Counted(Sender):
+    """A Sender that counts its steps: each looks for work, and does some if there is any."""
+
+    steps = 0
+
+    async def _step(self) -> bool:
+        try:
+            return await super()._step()
+        finally:
+            self.steps += 1
 
 
 @dataclass
@@ -271,8 +284,23 @@ class Working:
     clock: Times
     held: HeldLease
     book: LaneBook
+    sender: _Counted
+    wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     task: "asyncio.Task[None] | None" = None
+
+    async def looks(self, count: int = 3) -> None:
+        """Have it look for work so often: had it anything to do, it would have begun by then, and
+        the writer, whose turns come in between, with what it marked.
+        """
+        enough = self.sender.steps + count + 1  # a step may be under way
+
+        def looked() -> bool:
+            self.wakeup.set()
+            return self.sender.steps >= enough
+
+        await until(looked, what=f"{count} looks for work")
+        await turns(10)
 
     async def end(self, seconds: float = 10.0) -> None:
         """Stop it; it must end by itself."""
@@ -286,7 +314,7 @@ async def nothing(_conn: Connection, _channel: int, _refs: Sequence[bytes]) -> N
     return None
 
 
-async def _wake(_channel: int) -> None:
+async def wakes_nobody(_channel: int) -> None:
     return None
 
 
@@ -311,12 +339,12 @@ async def working(
         {},
         nothing,  # type: ignore[arg-type]
         codes or {},
-        _wake,
+        wakes_nobody,
         LaneBook(),
     )
-    sender = Sender(shared, stage.channel, held, gateway)
-    at_work = Working(gateway, clock, held, shared.book)
-    at_work.task = asyncio.create_task(sender.run(at_work.stop, asyncio.Event()))
+    sender = _Counted(shared, stage.channel, held, gateway)
+    at_work = Working(gateway, clock, held, shared.book, sender)
+    at_work.task = asyncio.create_task(sender.run(at_work.stop, at_work.wakeup))
     keeper = asyncio.create_task(held.keep(stage.pool))
     try:
         yield at_work
@@ -326,18 +354,15 @@ async def working(
 
 
 async def kill(task: "asyncio.Task[None]") -> None:
-    while not task.done():
+    """Cancel it until it has ended: it may have caught the first one in what ends it."""
+
+    def ended() -> bool:
         task.cancel()
-        await asyncio.sleep(0.01)
+        return task.done()
+
+    await until(ended, what="the end of a cancelled task")
     with suppress(asyncio.CancelledError, Exception):
         await task
-
-
-async def until(check: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
-    """Wait until something is true, or fail; long enough for a machine that is busy."""
-    async with asyncio.timeout(seconds):
-        while not await check():
-            await asyncio.sleep(0.005)
 
 
 async def done(stage: Stage) -> bool:
@@ -345,10 +370,14 @@ async def done(stage: Stage) -> bool:
 
 
 class Wire:
-    """The pool as a Sender sees it, whose connections a test makes fail."""
+    """The pool as a Sender sees it, whose connections a test makes fail.
+
+    refused: how often somebody met with `broken`.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self.refused = 0
         self.broken: Exception | None = None
         self.lose_commit_after: str | None = None
         self.fail_at: str | None = None
@@ -357,6 +386,7 @@ class Wire:
     @asynccontextmanager
     async def acquire(self, **options: Any) -> AsyncIterator[Any]:
         if self.broken is not None:
+            self.refused += 1
             raise self.broken
         async with self._pool.acquire(**options) as conn:
             watched = _Watched(conn, self)
@@ -385,6 +415,7 @@ class _Watched:
         if wire.fail_at and wire.fail_at in query:
             wire.broken, wire.fail_at = ConnectionResetError("the network is cut"), None
         if wire.broken is not None:
+            wire.refused += 1
             raise wire.broken
         if wire.lose_commit_after and wire.lose_commit_after in query:
             wire.lose_commit_after = None

@@ -1,6 +1,5 @@
 """What is left of a number that somebody logs all the same."""
 
-import asyncio
 import json
 import logging
 import random
@@ -18,6 +17,7 @@ from service.logs import (
     masked,
     seldom,
 )
+from tests.harness.waiting import turns
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +75,7 @@ class TestSeldom:
 
     async def _minute(self, clock: list[float]) -> None:
         clock[0] += SELDOM_SECONDS
-        for _ in range(3):
-            await asyncio.sleep(0)
+        await turns(3)
 
     async def test_a_burst_is_a_line_at_once_and_one_with_its_count(
         self, clock: list[float], caplog: pytest.LogCaptureFixture

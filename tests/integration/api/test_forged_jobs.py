@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from service.queue import QUEUES, Job, queue_name
-from tests.harness.live import eventually
 from tests.harness.things import digests, make_things
+from tests.harness.waiting import until
 from tests.integration.api.conftest import Api
 from workers import delivery, expand, imports, webhooks
 from workers.context import WorkerKind, make_worker
@@ -63,6 +63,6 @@ async def test_a_forged_job_does_only_what_postgresql_says_is_due(
         return not waiting and not imports._under_way
 
     async with working(api, kind):
-        await eventually(all_are_done, 60)
+        await until(all_are_done, 60)
     assert asked
     assert await digests(api) == before

@@ -21,7 +21,7 @@ from service.ledger.states import MOVES, MessageState
 from service.storage.postgres import COLLISIONS, UNREACHABLE, transaction
 from tests.harness.doubt import Doubts, doubtful
 from tests.harness.owner import as_owner
-from tests.harness.stage import until
+from tests.harness.waiting import until
 
 Begin = Callable[..., Awaitable[Doubts]]
 

@@ -15,7 +15,8 @@ from service.dispatch.handoff import store as dispatch
 from service.errors import Conflict
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.handset import Handsets, hand_off, set_up
-from tests.harness.stage import mark, until
+from tests.harness.stage import mark
+from tests.harness.waiting import until
 
 STEPS = [
     "new_arrivals",

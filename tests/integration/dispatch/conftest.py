@@ -15,6 +15,7 @@ from service.crypto import Keyring
 from service.delivery.receipts.inbox import Inbox
 from service.delivery.receipts.receipts import fold_receipts, recheck
 from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import slice_store
 from service.dispatch.handoff.channel_server import ChannelServer
 from service.runtime import Runtime
 from service.settings import Settings
@@ -24,6 +25,7 @@ from service.storage.postgres import Pool
 from tests.conftest import NOW
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import SetUp, Stage
+from tests.harness.waiting import Calls, counted
 
 CalmFaults = Faults(duplicate_receipts=0, early_receipts=0, unknown_receipts=0)
 
@@ -85,11 +87,11 @@ async def serve(
         yield start
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
-    """Wait until something is true, or fail."""
-    async with asyncio.timeout(seconds):
-        while not await check():
-            await asyncio.sleep(0.02)
+@pytest.fixture
+def claims(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """The looks of all connections for slices: whoever has nothing to do looks all the time."""
+    monkeypatch.setattr("service.dispatch.handoff.sender.IDLE_SECONDS", 0.02)
+    return counted(monkeypatch, slice_store, "claim_slices")
 
 
 @pytest.fixture

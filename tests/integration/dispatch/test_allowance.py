@@ -13,7 +13,8 @@ from service.dispatch.limits.pace import RateLimit, TokenGrant
 from service.storage.postgres import transaction
 from tests.harness.ledger import TEXT
 from tests.harness.shares import another, whose
-from tests.harness.stage import Accept, Free, Scripted, SetUp, Stage, until, working
+from tests.harness.stage import Accept, Free, Scripted, SetUp, Stage, working
+from tests.harness.waiting import until
 
 MIDNIGHT = datetime(2027, 1, 12, 16, tzinfo=UTC)  # in Beijing
 LONG = TEXT + "先做小任务返小钱、再让垫付大单的，都是刷单诈骗。" * 2  # two parts

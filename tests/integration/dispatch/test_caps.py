@@ -24,7 +24,9 @@ from service.errors import Invalid
 from service.storage.postgres import Pool, open_pool, transaction
 from tests.harness.crowd import departments, launch, received
 from tests.harness.ledger import TEXT, phone
-from tests.harness.stage import Accept, Scripted, Stage, claim_one, mark, until, working
+from tests.harness.pauses import random_moment
+from tests.harness.stage import Accept, Scripted, Stage, claim_one, mark, working
+from tests.harness.waiting import until
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -464,7 +466,7 @@ class Month:
         for start in range(0, len(nos), 5):
             async with transaction(on.pool) as conn:
                 lot = await mark(conn, lease, on.run, nos[start : start + 5], slice_no, at)
-                await asyncio.sleep(self.rng.random() * 0.004)
+                await random_moment(0.004, self.rng)
             for no, attempt in lot.items():
                 await self.answer(on, no, attempt, whose[no], text)
         await on.take_over()  # killed: what is still marked is in doubt, and a person settles it

@@ -163,13 +163,14 @@ async def test_the_eased_pace_is_kept_and_climbs(redis: Any) -> None:
     pace, limit = Pace(redis), channel_limit(1, 1000)
     await pace.take([limit], 1)
     assert await pace.ease(limit) == SLOWEST
-    grant = await pace.take([limit], 1000)
-    await asyncio.sleep(0.5)
-    grant = await pace.take([limit], 1000)
-    assert grant.count <= 1000 * SLOWEST * 0.5 * 1.5
+    await redis.hset(limit.key, "tat", int((await redis.time())[0] - 1) * 1_000_000)
+    grant = await pace.take([limit], 1000, least=limit.burst)
+    assert grant.count == limit.burst
+    assert grant.wait == pytest.approx(limit.burst * limit.interval / 1e6 / SLOWEST, rel=0.01)
     await redis.hset(limit.key, "slowed", int((await redis.time())[0] - 1_000) * 1_000_000)
-    await asyncio.sleep(0.3)  # a burst at the slowest pace has its time yet
-    assert (await pace.take([limit], 1000)).count >= 20
+    await redis.hset(limit.key, "tat", int((await redis.time())[0] - 1) * 1_000_000)
+    grant = await pace.take([limit], 1000, least=limit.burst)
+    assert grant.wait == pytest.approx(limit.burst * limit.interval / 1e6, rel=0.01)
     assert await pace.ease(limit) == SLOWEST, "however far it had climbed"
 
 

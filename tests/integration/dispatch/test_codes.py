@@ -16,7 +16,8 @@ from service.delivery.receipts import store
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import add_channel, phone, states
 from tests.harness.runs import handed_off, ready
-from tests.integration.dispatch.conftest import CalmFaults, eventually
+from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import CalmFaults
 
 
 def receipt(code: str) -> Receipt:
@@ -86,7 +87,7 @@ async def test_a_receipts_meaning_reaches_the_ledger(
         async def mostly_unknown() -> bool:
             return (await states(conn, run)).get("unknown", 0) > 30
 
-        await eventually(mostly_unknown)
+        await until(mostly_unknown)
         assert "delivered" not in await states(conn, run)
         codes = await conn.fetch("SELECT DISTINCT code FROM messages WHERE state = 'unknown'")
         assert "DELIVRD" in {row["code"] for row in codes}  # as it came
@@ -103,7 +104,7 @@ async def test_an_answers_meaning_decides_the_hand_off(
         async with transaction(pool) as told:
             await put_code(told, code, clock.now())
         await serve()
-        await eventually(lambda: handed_off(conn, run))
+        await until(lambda: handed_off(conn, run))
         assert await states(conn, run) == {"rejected": 5}
         reasons = await conn.fetch("SELECT DISTINCT reason, code FROM messages")
         assert [tuple(row) for row in reasons] == [("frequency_limit", "8")]

@@ -14,6 +14,7 @@ from service.dispatch.handoff.slice_store import Ended, HeldSlice
 from service.dispatch.retries.reroute_store import lock_runs
 from service.storage.postgres import transaction
 from tests.harness.direct_runs import cancel, direct_run, run_state
+from tests.harness.pauses import delay, random_moment
 from tests.harness.rounds import RACE_ROUNDS
 from tests.harness.stage import (
     Accept,
@@ -23,9 +24,9 @@ from tests.harness.stage import (
     claim_one,
     done,
     mark,
-    until,
     working,
 )
+from tests.harness.waiting import everybody_tried_again, until, until_blocked
 
 SENT_BACK = "cancelled_by_sender"
 
@@ -112,7 +113,7 @@ async def test_after_a_cancel_has_answered_nothing_is_marked(
     count = direct_store.count_states
 
     async def slow_count(*args: Any) -> dict[str, int]:
-        await asyncio.sleep(random.uniform(0, 0.01))  # a cancel takes a moment to commit
+        await random_moment(0.01)  # a cancel takes a moment to commit
         return await count(*args)
 
     monkeypatch.setattr(direct_store, "count_states", slow_count)
@@ -122,23 +123,28 @@ async def test_after_a_cancel_has_answered_nothing_is_marked(
         on = await direct_run(base, 8)
         slice_no = await on.claim(lease)
         assert slice_no is not None
-        over = asyncio.Event()
+        over, tries = asyncio.Event(), dict.fromkeys(range(1, 5), 0)
 
         async def keep_marking(
-            first: int, on: Stage = on, no: int = slice_no, over: asyncio.Event = over
+            first: int,
+            on: Stage = on,
+            no: int = slice_no,
+            over: asyncio.Event = over,
+            tries: dict[int, int] = tries,
         ) -> None:
             while not over.is_set():
                 async with transaction(on.pool) as conn:
                     moved = await mark(conn, lease, on.run, [first, first + 4], no, on.now)
-                    await asyncio.sleep(random.uniform(0, 0.002))
+                    await random_moment(0.002)
                 await on.give_back(list(moved.items()), lease, no)
-                await asyncio.sleep(0.001)
+                tries[first] += 1
+                await delay(0.001)
 
         markers = [asyncio.create_task(keep_marking(first)) for first in range(1, 5)]
-        await asyncio.sleep(random.uniform(0, 0.02))
+        await random_moment(0.02)
         answer = await cancel(on)
         before = await on.marks()
-        await asyncio.sleep(random.uniform(0, 0.01))
+        await everybody_tried_again(tries)
         assert await on.marks() == before
         over.set()
         await asyncio.gather(*markers)
@@ -154,8 +160,7 @@ async def test_a_cancel_and_what_moves_a_text_wait_for_each_other(sent: Stage) -
     async with transaction(sent.pool) as conn:
         await lock_runs(conn, [sent.run])
         cancelling = asyncio.create_task(cancel(sent))
-        await asyncio.sleep(0.05)
-        assert not cancelling.done()
+        await until_blocked(sent.pool, cancelling)
     assert (await cancelling).cancelled == 6
 
 
@@ -169,7 +174,7 @@ async def test_a_sender_at_work_loses_nobody_when_its_run_is_cancelled(
 
     async def slow_mark(*args: Any) -> Any:
         moved = await whole(*args)
-        await asyncio.sleep(random.uniform(0, 0.003))
+        await random_moment(0.003)
         return moved
 
     monkeypatch.setattr(store, "mark", slow_mark)

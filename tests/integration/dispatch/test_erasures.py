@@ -1,7 +1,6 @@
 """After an erasure has answered, nothing more is marked for that number (as for an opt-out, I7)."""
 
 import asyncio
-import random
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,7 +12,9 @@ from service.privacy.erase import Erased, erase
 from service.storage.postgres import Connection, transaction
 from tests.harness.ledger import add_run, phone
 from tests.harness.owner import as_owner
+from tests.harness.pauses import random_moment
 from tests.harness.stage import SetUp, Stage, mark
+from tests.harness.waiting import everybody_tried_again, until_blocked
 
 
 async def erase_first(on: Stage, kind: str = "police") -> Erased:
@@ -38,20 +39,21 @@ async def test_after_an_erasure_has_answered_its_phone_is_not_marked(stage: SetU
     lease = await on.must_lease()
     await on.claim(lease)
     for _ in range(20):
-        over = asyncio.Event()
+        over, tries = asyncio.Event(), {1: 0}
 
-        async def keep_marking(over: asyncio.Event = over) -> None:
+        async def keep_marking(over: asyncio.Event = over, tries: dict[int, int] = tries) -> None:
             while not over.is_set():
                 async with transaction(on.pool) as conn:
                     moved = await mark(conn, lease, on.run, [1], 1, on.now)
-                    await asyncio.sleep(random.uniform(0, 0.002))
+                    await random_moment(0.002)
                 await on.give_back(list(moved.items()))
+                tries[1] += 1
 
         marker = asyncio.create_task(keep_marking())
-        await asyncio.sleep(random.uniform(0, 0.006))
+        await random_moment(0.006)
         await erase_first(on)
         before = await on.marks()
-        await asyncio.sleep(random.uniform(0, 0.004))
+        await everybody_tried_again(tries)
         assert await on.marks() == before
         over.set()
         await marker
@@ -77,8 +79,7 @@ async def test_while_an_erasure_is_about_to_answer_nothing_comes_back_and_leaves
     async with transaction(on.pool) as conn:
         await erase_in(conn, on)
         sender = asyncio.create_task(again())
-        await asyncio.sleep(0.3)
-        assert not sender.done()
+        await until_blocked(on.pool, sender)
     assert await asyncio.wait_for(sender, 10) == {}
     assert await on.states() == {"cancelled": 1}
 

@@ -19,7 +19,7 @@ from service.storage.postgres import Connection, Pool
 from tests.harness.ledger import states
 from tests.harness.moved_clock import MovedClock
 from tests.harness.runs import handed_off, ready
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.waiting import until
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 PEOPLE, TPS = 500, 200
@@ -86,17 +86,17 @@ async def test_nothing_is_written_after_the_end_and_the_rest_goes_out_at_the_nex
         _, run = await ready(pool, conn, keyring, clock, port, PEOPLE, tps=TPS)  # type: ignore[arg-type]
         clock.move(_at(evening) - timedelta(seconds=1))
         await serve()
-        await eventually(lambda: _stopped(conn, run))
+        await until(lambda: _stopped(conn, run))
         first = len(written)
         assert 0 < first < PEOPLE
         assert max(written) < _at(end)
         assert max(at for at, _ in _seen(tmp_path / "journal", clock)) < _at(end) + timedelta(
             seconds=1
         )
-        until = await conn.fetchval("SELECT min(not_before) FROM slices WHERE done_at IS NULL")
-        assert until == _at(opening)
+        opens = await conn.fetchval("SELECT min(not_before) FROM slices WHERE done_at IS NULL")
+        assert opens == _at(opening)
         clock.move(_at(opening) - timedelta(seconds=1))
-        await eventually(lambda: handed_off(conn, run), 30)
+        await until(lambda: handed_off(conn, run), 30)
     assert min(written[first:]) >= _at(opening)
     seen = _seen(tmp_path / "journal", clock)
     assert set(Counter(phone for _, phone in seen).values()) == {1}
@@ -114,11 +114,11 @@ async def test_a_day_that_becomes_quiet_stops_what_is_on_its_way(
         async def begun() -> bool:
             return (await states(conn, run)).get("queued", 0) < 1_900
 
-        await eventually(begun)
+        await until(begun)
         today = date(2027, 1, 12)
         body = CalendarChanges(quiet=(Quiet("哀悼日", today, today),)).as_json()
         await county_store.insert_version(conn, "calendar", body, "r", None, clock.now())
-        await eventually(lambda: _stopped(conn, run))
+        await until(lambda: _stopped(conn, run))
         assert (await states(conn, run))["queued"] > 0
-        until = await conn.fetchval("SELECT min(not_before) FROM slices WHERE done_at IS NULL")
-        assert until == _at("2027-01-13T08:00")
+        opens = await conn.fetchval("SELECT min(not_before) FROM slices WHERE done_at IS NULL")
+        assert opens == _at("2027-01-13T08:00")

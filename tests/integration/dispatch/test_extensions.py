@@ -27,8 +27,8 @@ from service.simulator.carrier.replies import Replies, originate
 from service.simulator.run import Simulator
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import ALWAYS, Scene, make_scene, phone
-from tests.harness.stage import Scripted, SetUp, Stage, claim_one, done, until, working
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.stage import Scripted, SetUp, Stage, claim_one, done, working
+from tests.harness.waiting import until
 
 SECRET = "1qaz2wsx"
 NUMBERS = {
@@ -135,7 +135,7 @@ async def test_over_every_carriers_protocol(
             runs[digits] = await send(pool, keyring, clock, scenes[digits], channels)
             for channel in channels:
                 server.wakeups.wake(channel.id)
-            await eventually(lambda: _all_taken(pool))
+            await until(lambda: _all_taken(pool))
         carrier.smsc.journal.flush()
         lines = map(json.loads, (tmp_path / "journal").read_text().splitlines())
         left = {(e["protocol"], e["sender"]) for e in lines if e["event"] == "submit"}
@@ -151,7 +151,7 @@ async def test_over_every_carriers_protocol(
         async def all_there() -> bool:
             return bool(await pool.fetchval("SELECT count(*) = 12 FROM inbound"))
 
-        await eventually(all_there)
+        await until(all_there)
     await read_inbound(pool, keyring, clock.now())
     texts = await pool.fetch("SELECT * FROM inbound_texts")
     assert {

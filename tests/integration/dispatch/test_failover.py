@@ -37,10 +37,12 @@ from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, states
+from tests.harness.pauses import delay
 from tests.harness.runs import fortunate
 from tests.harness.sick import SECOND, breaker, events, open_breaker, watching
-from tests.harness.stage import Free, Scripted, SetUp, until, working
-from tests.integration.dispatch.conftest import CalmFaults, eventually
+from tests.harness.stage import Free, Scripted, SetUp, working
+from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import CalmFaults
 
 WINDOW, CONNECTIONS, TPS = 16, 2, 200
 LIMITS = BreakerLimits(
@@ -120,7 +122,7 @@ class Town:
         async def far_enough() -> bool:
             return self.first.taken() >= self.people * share
 
-        await eventually(far_enough, 30)
+        await until(far_enough, 30)
 
     async def settled(self) -> bool:
         """Whether everybody has a final state; receipts are folded meanwhile."""
@@ -129,10 +131,13 @@ class Town:
                 later = self.clock.now() + timedelta(seconds=10)
                 await sweep_parked(conn, carrier.channel.id, later)
             await fold_receipts(self.pool, carrier.channel.id, self.clock.now())
-        await asyncio.sleep(0.1)
         now = await self.states()
         in_doubt = now.pop("uncertain", 0)
         return in_doubt <= self.doubt and not {"queued", "submitting", "submitted"} & now.keys()
+
+    async def nothing_on_its_way(self) -> bool:
+        """Whether all that was handed off has its answer, or is in doubt for want of one."""
+        return "submitting" not in await self.states()
 
     async def moved(self) -> bool:
         """Whether the other carrier has taken what is well over a third of all."""
@@ -143,7 +148,7 @@ class Town:
             row = await breaker(self.pool, carrier.channel.id)
             return row is not None and row["state"] == state
 
-        await eventually(so, 30)
+        await until(so, 30)
 
     async def another_run(self) -> "Town":
         async with self.pool.acquire() as conn:
@@ -261,9 +266,9 @@ async def test_the_rest_goes_out_over_the_other_channel(
         await here.breaker_is(here.first, "open")
         row = await breaker(here.pool, here.first.channel.id)
         assert not cause or row["cause"] == cause
-        await eventually(here.moved, 30)
+        await until(here.moved, 30)
         await here.first.heals()
-        await eventually(here.settled, 60)
+        await until(here.settled, 60)
         await here.breaker_is(here.first, "closed")
     # Nobody twice, nobody lost: whom a carrier refused for good has that state, and no text.
     final = await here.states()
@@ -296,14 +301,14 @@ async def test_with_no_other_channel_they_wait_and_the_trial_finds_the_way_back(
             kinds = [kind for kind, _ in await events(here.pool, here.first.channel.id)]
             return "waiting" in kinds
 
-        await eventually(waits, 10)
+        await until(waits, 10)
         broken = here.first.taken()
-        await asyncio.sleep(0.7)  # longer than any answer: what was on its way is in doubt by now
+        await until(here.nothing_on_its_way)
         assert here.first.taken() - broken <= 2 * WINDOW * CONNECTIONS
         assert (await here.states())["queued"] > 0
         await here.first.heals()
         await here.breaker_is(here.first, "closed")
-        await eventually(here.settled, 60)
+        await until(here.settled, 60)
     assert await here.states() == {"delivered": here.people}
     assert set(here.took().values()) == {1}
     tried, closed = await here.at("probing", here.first), await here.at("closed", here.first)
@@ -322,7 +327,7 @@ async def test_while_it_is_tried_one_message_at_a_time_leaves(
         await here.under_way(0.2)
         await here.first.breaks(swallow_responses=1.0)
         await here.breaker_is(here.first, "open")
-        await asyncio.sleep(0.7)
+        await until(here.nothing_on_its_way)
         before = here.first.taken()
         for _ in range(2):
             await here.breaker_is(here.first, "half_open")
@@ -330,7 +335,7 @@ async def test_while_it_is_tried_one_message_at_a_time_leaves(
         kinds = [kind for kind, _ in await events(here.pool, here.first.channel.id)]
         assert here.first.taken() - before <= kinds.count("probing") * 2 * CONNECTIONS
         await here.first.heals()
-        await eventually(here.settled, 60)
+        await until(here.settled, 60)
     assert set(here.took().values()) == {1}
     assert await here.states() == {"delivered": here.people}
 
@@ -349,14 +354,10 @@ async def test_the_channel_that_works_again_takes_the_next_run_slowly_at_first(
         before = here.first.taken()
         again = await here.another_run()
         began = asyncio.get_running_loop().time()
-        counts = []
-        for _ in range(3):
-            await asyncio.sleep(1.0)
-            counts.append(here.first.taken() - before)
+        await until(lambda: here.first.taken() - before > 20, what="it takes the next run")
         took = asyncio.get_running_loop().time() - began
-        assert counts[-1] > 20, "it takes the next run"
-        assert counts[-1] <= TPS * 0.2 * took, "at a fraction of its pace"
-        await eventually(again.settled, 90)
+        assert here.first.taken() - before <= TPS * 0.2 * took, "at a fraction of its pace"
+        await until(again.settled, 90)
     assert await here.states() == await again.states() == {"delivered": here.people}
     assert set(here.took().values()) == {2}, "a text of each run"
     last = here.second.submits()[-1]["at"]
@@ -374,15 +375,15 @@ async def test_a_channel_that_comes_and_goes_does_not_drag_them_to_and_fro(
         async def flap() -> None:
             while True:
                 await here.first.breaks(swallow_responses=1.0)
-                await asyncio.sleep(0.8)
+                await delay(0.8)
                 await here.first.heals()
-                await asyncio.sleep(0.4)
+                await delay(0.4)
 
         flapping = asyncio.create_task(flap())
-        await eventually(here.settled, 60)
+        await until(here.settled, 60)
         for _ in range(2):  # one run after the other, so that there always is something to send
             here = await here.another_run()
-            await eventually(here.settled, 60)
+            await until(here.settled, 60)
         flapping.cancel()
         await asyncio.gather(flapping, return_exceptions=True)
         await here.first.heals()
@@ -412,7 +413,7 @@ class Awaited(Free):
     async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:  # noqa: ARG002
         self.asked += 1
         if self.asked > 1:
-            await asyncio.sleep(0.1)
+            await delay(0.1)
         return TokenGrant(min(want, 4), 0.0, time.monotonic())
 
 

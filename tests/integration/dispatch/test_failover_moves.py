@@ -26,8 +26,9 @@ from service.storage.postgres import COLLISIONS, Connection, Pool, transaction
 from tests.harness.lanes import MOBILE, TELECOM, UNICOM, Lanes, alter, lay_out, ref
 from tests.harness.ledger import add_run
 from tests.harness.owner import as_owner
+from tests.harness.pauses import delay, random_moment
 from tests.harness.sick import SECOND, breaker, events, open_breaker
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.waiting import until
 
 SetUp = Callable[..., Awaitable[Lanes]]
 
@@ -450,7 +451,7 @@ async def _waits_for_a_lock(pool: Pool) -> None:
         )
         return count > 0
 
-    await eventually(waiting)
+    await until(waiting)
 
 
 async def test_two_schedulers_at_once_move_each_text_once(stage: SetUp) -> None:
@@ -481,7 +482,7 @@ class Everybody:
         while not self.over.is_set():
             claimed = await again(lambda: on.claim(lease))
             if claimed is None:
-                await asyncio.sleep(0.005)
+                await delay(0.005)
                 continue
             slice_no, rows = claimed
             for at in range(0, len(rows), 3):
@@ -502,21 +503,21 @@ class Everybody:
                     conn, lease, (on.run, slice_no), [(no, row["attempt"])], on.now
                 )
             return
-        await asyncio.sleep(self.rng.random() * 0.01)
+        await random_moment(0.01, self.rng)
         self.took[no] += 1
         await again(partial(on.submitted, carrier, no, ref(carrier, no)))
 
     async def repeatedly(self, act: Callable[[], Awaitable[Any]]) -> None:
         while not self.over.is_set():
             await again(act)
-            await asyncio.sleep(self.rng.random() * 0.02)
+            await random_moment(0.02, self.rng)
 
     async def come_and_go(self) -> None:
         broken = self.rng.choice([MOBILE, UNICOM])
         for carrier in (MOBILE, UNICOM):
             state = "open" if carrier == broken else "closed"
             await open_breaker(self.on.pool, self.on.id(carrier), self.on.now, state=state)
-        await asyncio.sleep(0.05)
+        await delay(0.05)
 
     async def work(self) -> None:
         on = self.on
@@ -531,7 +532,7 @@ class Everybody:
             return not {"queued", "submitting"} & (await on.states()).keys()
 
         try:
-            await eventually(quiet, 60)
+            await until(quiet, 60)
         finally:
             self.over.set()
             await asyncio.gather(*working)

@@ -4,7 +4,6 @@ A run to thirty people, over a real socket, against a simulated carrier that mis
 behaves again where the row says so. Nobody is lost and nobody gets two texts, whatever happened.
 """
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -29,7 +28,8 @@ from service.simulator.run import running
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import add_contacts, add_run, make_scene, states
 from tests.harness.runs import fortunate
-from tests.integration.dispatch.conftest import CalmFaults, eventually
+from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import CalmFaults
 
 PEOPLE = 30
 WINDOW = 4
@@ -172,7 +172,8 @@ async def test_after_a_fault(
         await expand_run(pool, run, clock.now())
         await serve()
         if row.heals:
-            await asyncio.sleep(TIMEOUT * 2)
+            noted = "SELECT count(*) FROM connections WHERE channel_id = $1 AND note <> ''"
+            await until(lambda: conn.fetchval(noted, channel))
             assert row.meanwhile(await states(conn, run))
             carrier.smsc.set_faults(CalmFaults)
 
@@ -195,9 +196,9 @@ async def test_after_a_fault(
             )
 
         try:
-            await eventually(ended, 30)
-        except TimeoutError:
-            raise AssertionError(await states(conn, run)) from None
+            await until(ended, 30)
+        except AssertionError as late:
+            raise AssertionError(f"{late}: {await states(conn, run)}") from None
         hold = await get_hold(conn, channel, clock.now())
         assert row.held in (hold.why if hold else "")
         unmatched = await conn.fetchval("SELECT count(*) FROM receipts_unmatched")
@@ -265,5 +266,5 @@ async def test_what_twilio_took_without_an_answer_is_found_in_its_list(
             await fold_receipts(pool, channel.id, clock.now())
             return await states(conn, run) == {"delivered": 3}
 
-        await eventually(settled, 30)
+        await until(settled, 30)
     assert set(texts_at_the_carrier(journal).values()) == {1}

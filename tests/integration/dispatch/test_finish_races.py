@@ -15,8 +15,10 @@ from service.dispatch.retries import reroute, retry_store
 from service.dispatch.retries.retry_store import Again
 from service.storage.postgres import COLLISIONS, Connection, transaction
 from tests.harness.ledger import states
+from tests.harness.pauses import delay
 from tests.harness.rounds import RACE_ROUNDS
 from tests.harness.stage import SetUp, Stage
+from tests.harness.waiting import until
 
 ROWS = 50
 """Of a slice: the fewest that an expansion cuts."""
@@ -107,9 +109,7 @@ async def somebody_waits(on: Stage, seconds: float = 20) -> None:
         SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     """
-    async with asyncio.timeout(seconds):
-        while not await on.pool.fetchval(sql):
-            await asyncio.sleep(0.01)
+    await until(lambda: on.pool.fetchval(sql), seconds, "an advisory lock is waited for")
 
 
 async def test_a_slice_is_not_finished_while_a_text_is_put_back_to_be_tried_again(
@@ -178,7 +178,7 @@ async def test_whatever_meets_a_finish_nothing_stays_queued_in_a_slice_that_is_d
 
 
 async def later(act: Callable[[], Awaitable[Any]], seconds: float) -> None:
-    await asyncio.sleep(seconds)
+    await delay(seconds)
     while True:
         try:
             await act()

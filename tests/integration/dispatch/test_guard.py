@@ -1,6 +1,5 @@
 """Canaries and runs that pause themselves: against a carrier with old lists, and on the ledger."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,7 +22,7 @@ from service.dispatch.expansion.expand import expand_run
 from service.storage.postgres import Pool, transaction
 from tests.factories import Team, make_draft, make_team
 from tests.harness.ledger import add_channel, phone, states
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.waiting import Calls, until
 
 LIMITS = SafetyLimits(0.2, 0.05, 0.02, timedelta(minutes=60), least=100)
 
@@ -96,12 +95,18 @@ async def _watch_until(on: Fired, clock: Clock, check: Callable[[], Awaitable[bo
         await guard_runs(on.pool, LIMITS, clock.now())
         return await check()
 
-    await eventually(look)
+    await until(look)
 
 
 @pytest.mark.parametrize(("profile", "passes"), [("stale", False), ("carrier", True)])
 async def test_a_canary_on_an_old_list_stops_the_rest_and_on_a_good_one_lets_it_follow(
-    fire: Fire, clock: Clock, simulate: Any, serve: Any, profile: str, passes: bool
+    fire: Fire,
+    clock: Clock,
+    simulate: Any,
+    serve: Any,
+    claims: Calls,
+    profile: str,
+    passes: bool,
 ) -> None:
     async with simulate(profile=profile) as simulator:
         safety = Safety(canary_first=150, canary_wait_minutes=1)
@@ -111,8 +116,8 @@ async def test_a_canary_on_an_old_list_stops_the_rest_and_on_a_good_one_lets_it_
         async def canary_left() -> bool:
             return await on.marked() >= 150
 
-        await eventually(canary_left)
-        await asyncio.sleep(0.5)
+        await until(canary_left)
+        await claims.more(5)
         assert await on.marked() == 150, "nobody else goes before the canary is judged"
         # Nobody waits a minute here for the receipts that never come.
         await on.pool.execute(
@@ -140,11 +145,11 @@ async def test_a_canary_on_an_old_list_stops_the_rest_and_on_a_good_one_lets_it_
         async def the_rest_left() -> bool:
             return await on.marked() == 600
 
-        await eventually(the_rest_left)
+        await until(the_rest_left)
 
 
 async def test_a_run_on_an_old_list_pauses_itself_on_its_way(
-    fire: Fire, clock: Clock, simulate: Any, serve: Any
+    fire: Fire, clock: Clock, simulate: Any, serve: Any, claims: Calls
 ) -> None:
     async with simulate(profile="stale") as simulator:
         port = simulator.ports["cmpp"]
@@ -158,7 +163,7 @@ async def test_a_run_on_an_old_list_pauses_itself_on_its_way(
         assert "texts failed" in await on.reason()
         left = await on.marked()
         assert 100 <= left < 2_500
-        await asyncio.sleep(0.5)
+        await claims.more(5)
         assert await on.marked() == left
 
 

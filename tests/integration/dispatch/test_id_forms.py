@@ -21,7 +21,7 @@ from service.simulator.carrier.outcomes import fates
 from service.storage.postgres import Pool, transaction
 from tests.conftest import NOW
 from tests.harness.ledger import add_contacts, add_run, make_scene, phone, states
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.waiting import until
 
 PEOPLE = 40
 TEXT = "警钟"
@@ -116,7 +116,7 @@ async def test_decimal_receipts_for_hexadecimal_answers(
         async def all_are_parked() -> bool:
             return await parked(pool) == PEOPLE * parts
 
-        await eventually(all_are_parked)
+        await until(all_are_parked)
         found = await hint(pool, channel)
         assert found is not None
         assert (found.setting, found.form, found.fitting) == ("id_form", "same", "hex_decimal")
@@ -133,6 +133,6 @@ async def test_decimal_receipts_for_hexadecimal_answers(
             async with pool.acquire() as conn:
                 return await states(conn, run) == {"delivered": PEOPLE}
 
-        await eventually(all_have_arrived)
+        await until(all_have_arrived)
         assert await parked(pool) == 0
         assert await hint(pool, channel) is None

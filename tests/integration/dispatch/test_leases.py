@@ -1,7 +1,6 @@
 """A lease is renewed whatever else waits for a connection to the database."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -17,7 +16,7 @@ from service.storage.postgres import Pool, open_pool
 from tests.conftest import NOW
 from tests.harness.ledger import add_channel
 from tests.harness.stage import SetUp, kill
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.waiting import until
 
 TTL = timedelta(seconds=1.5)
 
@@ -29,6 +28,9 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.2)
     monkeypatch.setattr(lease, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(lease, "MARGIN_SECONDS", 0.2)
+
+
+EXPIRES = "SELECT max(expires_at) FROM connections"
 
 
 async def _held(pool: Pool) -> bool:
@@ -49,14 +51,17 @@ async def test_a_pool_without_a_free_connection_lets_no_lease_run_out(
         async with pool.acquire() as conn:
             await add_channel(conn, keyring, simulator.ports["cmpp"], NOW)
         await serve()
-        await eventually(lambda: _held(watching))
+        await until(lambda: _held(watching))
         async with AsyncExitStack() as stack:
             for _ in range(pool.get_max_size()):
                 await stack.enter_async_context(pool.acquire())
-            end = time.monotonic() + 2 * TTL.total_seconds()
-            while time.monotonic() < end:
+            lasts = await watching.fetchval(EXPIRES) + 2 * TTL
+
+            async def renewed_twice() -> bool:
                 assert await _held(watching)
-                await asyncio.sleep(0.05)
+                return bool(await watching.fetchval(EXPIRES) >= lasts)
+
+            await until(renewed_twice)
         assert await watching.fetchval("SELECT max(epoch) FROM connections") == 1
 
 
@@ -85,7 +90,7 @@ async def test_what_could_not_be_noted_of_a_link_is_written_by_the_next_renewal(
         async def up() -> bool:
             return await pool.fetchval("SELECT count(*) FROM connections WHERE state = 'up'") == 1
 
-        await eventually(up)
+        await until(up)
         assert lost == ["up"]
 
 
@@ -106,7 +111,12 @@ async def test_a_renewal_that_hangs_is_tried_again_over_another_connection(
     async with open_pool(database_url, size=1) as pool:
         keeping = asyncio.create_task(held.keep(pool))
         try:
-            await asyncio.sleep(2 * TTL.total_seconds())
+            lasts = await on.pool.fetchval(EXPIRES) + TTL
+
+            async def renewed() -> bool:
+                return bool(await on.pool.fetchval(EXPIRES) >= lasts)
+
+            await until(renewed)
             assert hung
             assert held.valid
         finally:

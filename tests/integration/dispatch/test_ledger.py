@@ -9,6 +9,7 @@ from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
 from service.storage.postgres import Pool, UniqueViolation, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone, states
+from tests.harness.waiting import until_blocked
 
 
 async def expanded(pool: Pool, keyring: Keyring, clock: Clock, people: int):
@@ -52,8 +53,7 @@ async def test_a_ledger_that_is_being_written_is_left_to_whoever_writes_it(
     async with transaction(pool) as conn:
         await conn.execute("LOCK TABLE exclusions IN ACCESS EXCLUSIVE MODE")
         writing = asyncio.create_task(expand_run(pool, run, clock.now()))
-        while not await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-            await asyncio.sleep(0.01)
+        await until_blocked(pool, writing)
         async with asyncio.timeout(5):
             assert await expand_run(pool, run, clock.now()) is None
     made = await writing

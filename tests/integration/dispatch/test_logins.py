@@ -24,7 +24,8 @@ from service.storage.postgres import Pool, transaction
 from tests.conftest import NOW
 from tests.harness.ledger import add_channel
 from tests.harness.sick import serve_lane
-from tests.integration.dispatch.conftest import CalmFaults, eventually
+from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import CalmFaults
 
 CLOSED = Ending("closed", "closed by the other side", 0.1)
 HOUR = 3_600.0
@@ -185,7 +186,7 @@ async def test_many_links_of_two_processes_share_one_patience(
         for tried in range(1, 6):
             before = await failures(pool, channel)
             await let_it_come(pool, channel)
-            await eventually(has_failed)
+            await until(has_failed)
             assert logged_in(carrier) == tried
 
         async def all_are_kept() -> bool:
@@ -193,7 +194,7 @@ async def test_many_links_of_two_processes_share_one_patience(
                 links = (await get_health(conn, channel.id)).connections
             return sum(link.losses for link in links) == 5
 
-        await eventually(all_are_kept)
+        await until(all_are_kept)
         assert logged_in(carrier) == 5
         async with pool.acquire() as conn:
             health = await get_health(conn, channel.id)
@@ -224,12 +225,12 @@ async def test_a_link_that_has_worked_is_made_anew_at_once(
         async def is_back() -> bool:
             return logged_in(carrier) == 2 and await is_up()
 
-        await eventually(is_up)
+        await until(is_up)
         monkeypatch.setattr(logins, "MOST_SECONDS", HOUR)
         for _ in range(20):
             await fail(pool, channel, turn=True)
         carrier.smsc.disconnect()
-        await eventually(is_back)
+        await until(is_back)
         async with pool.acquire() as conn:
             (link,) = (await get_health(conn, channel.id)).connections
         assert (link.lost_how, link.losses) == ("lost", 1)
@@ -262,7 +263,7 @@ async def test_a_link_that_works_lets_the_others_in(
                 return (await get_health(conn, channel.id)).up == count
 
         await let_it_come(pool, channel)
-        await eventually(lambda: up(1))
+        await until(lambda: up(1))
         assert logged_in(carrier) == 1
         works = True
-        await eventually(lambda: up(3))
+        await until(lambda: up(3))

@@ -15,7 +15,8 @@ from service.channels.contract.outcome import Outcome
 from service.dispatch.limits.pace import Pace
 from service.ledger.reasons import Reason
 from tests.harness.ledger import TEXT
-from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, until, working
+from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, working
+from tests.harness.waiting import until
 
 LONG = TEXT * 3
 
@@ -83,8 +84,9 @@ async def test_lots_keep_within_the_pace(stage: SetUp, redis: Redis) -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.SUSPENDED, Outcome.DAILY_LIMIT])
 async def test_an_account_that_may_not_send_loses_nobody_and_holds_the_channel(
-    stage: SetUp, outcome: Outcome
+    stage: SetUp, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("service.dispatch.handoff.sender.IDLE_SECONDS", 0.02)
     on = await stage(20, window=4)
     allowed = 6
 
@@ -94,13 +96,13 @@ async def test_an_account_that_may_not_send_loses_nobody_and_holds_the_channel(
         return Accept if allowed >= 0 else SubmitResult(outcome, code="75", reason="account")
 
     gateway = Scripted(answer)
-    async with working(on, gateway):
+    async with working(on, gateway) as sender:
         await until(lambda: _held(on))
         await until(lambda: _nothing_leaving(on))
         tried = len(gateway.written)
         assert tried <= 6 + 4
         assert await on.states() == {"submitted": 6, "queued": 14}
-        await asyncio.sleep(1.0)
+        await sender.looks()
         assert len(gateway.written) == tried
         async with on.pool.acquire() as conn:
             allowed = 100

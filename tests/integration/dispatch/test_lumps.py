@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 
 from service.dispatch.handoff import record_store, recorder, store
 from service.dispatch.limits.pace import Pace, RateLimit, TokenGrant
-from tests.harness.stage import Accept, Scripted, SetUp, done, until, working
+from tests.harness.stage import Accept, Scripted, SetUp, done, working
+from tests.harness.waiting import until
 
 TPS, WINDOW, PEOPLE = 1_000, 64, 600
 

@@ -23,7 +23,7 @@ from service.queue import Job, open_queue, queue_name
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import Pool
-from tests.harness.live import eventually
+from tests.harness.waiting import until
 from workers import expand, scheduler
 from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
@@ -97,7 +97,7 @@ async def test_the_schedulers_acts_go_on_when_the_clock_is_set_back(
         for moved in (timedelta(), -HOURS, -2 * HOURS, HOURS, timedelta()):
             machine.ahead = moved
             since = await runtime.pool.fetchval("SELECT clock_timestamp()")
-            await eventually(all_at_work, SECONDS)
+            await until(all_at_work, SECONDS)
             assert await runtime.redis.exists("tocsin:health:scheduler")
 
 
@@ -108,10 +108,10 @@ async def test_a_worker_says_that_it_lives_when_the_clock_is_set_back(
         return bool(await runtime.redis.exists("tocsin:health:expand"))
 
     async with working(runtime, expand.KIND):
-        await eventually(lives, SECONDS)
+        await until(lives, SECONDS)
         machine.ahead = -HOURS
         await runtime.redis.delete("tocsin:health:expand")
-        await eventually(lives, SECONDS)
+        await until(lives, SECONDS)
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -134,12 +134,12 @@ async def test_jobs_that_were_asked_for_before_run_at_once(
         machine.ahead = -HOURS
     async with working(runtime, kind):
         if not restarted:
-            await eventually(lambda: _exists(runtime, "tocsin:health:expand"), SECONDS)
+            await until(lambda: _exists(runtime, "tocsin:health:expand"), SECONDS)
             await runtime.queue.arq.enqueue_job(
                 "expand_run", run, _queue_name=queue_name("expand"), _defer_by=HOURS
             )
             machine.ahead = -HOURS
-        await eventually(ran, SECONDS)
+        await until(ran, SECONDS)
 
 
 async def _exists(runtime: Runtime, key: str) -> bool:
@@ -156,10 +156,10 @@ async def test_a_clock_set_forward_makes_up_for_nothing(
 
     each_second = cron(act, second=set(range(60)), keep_result=0)
     async with working(runtime, WorkerKind("expand", [], [each_second])):
-        await eventually(lambda: _more(turns, 0), SECONDS)
+        await until(lambda: _more(turns, 0), SECONDS)
         machine.ahead = HOURS
         before = len(turns)
-        await eventually(lambda: _more(turns, before + 3), SECONDS)
+        await until(lambda: _more(turns, before + 3), SECONDS)
         for job_id in await runtime.redis.zrange(queue_name("expand"), 0, -1):
             assert int(job_id.rsplit(b":")[-1]) / 1000 > machine.time() - 60
     moved = [instant for instant in turns[before:] if instant > time() + 3600]

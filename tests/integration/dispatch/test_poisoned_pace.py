@@ -12,6 +12,8 @@ from redis.asyncio import Redis
 from service.dispatch.limits import pace as module
 from service.dispatch.limits.pace import ABSURD, MAX_AGE, TOO_MUCH, OwnCount, Pace, channel_limit
 from service.errors import Unavailable
+from tests.harness.pauses import delay, repeatedly
+from tests.harness.waiting import until
 
 pytestmark = pytest.mark.attack
 
@@ -50,7 +52,7 @@ async def granted_within(pace: Pace, seconds: float) -> int:
     until, granted = time.monotonic() + seconds, 0
     while time.monotonic() < until:
         granted += (await pace.take([LIMIT], 50)).count
-        await asyncio.sleep(0.001)
+        await delay(0.001)
     return granted
 
 
@@ -64,9 +66,11 @@ async def test_an_absurd_value_is_as_if_it_were_missing_and_is_said(
     first = await pace.take([LIMIT], 50)
     assert first.count <= LIMIT.burst
     assert first.wait <= 10 * LIMIT.burst * LIMIT.interval / 1_000_000 + 0.001, "not an hour"
-    async with asyncio.timeout(10):
-        while not (await pace.take([LIMIT], 50)).count:
-            await asyncio.sleep(0.01)
+
+    async def granted() -> int:
+        return (await pace.take([LIMIT], 50)).count
+
+    await until(granted, 10)
     assert ABSURD in caplog.messages
     await pace.slow(LIMIT, 0.01)
     await pace.ease(LIMIT)
@@ -75,12 +79,7 @@ async def test_an_absurd_value_is_as_if_it_were_missing_and_is_said(
 
 @asynccontextmanager
 async def written_again_and_again(poison: Poison, redis: Redis) -> AsyncIterator[None]:
-    async def write() -> None:
-        while True:
-            await poison(redis)
-            await asyncio.sleep(0)
-
-    writing = asyncio.create_task(write())
+    writing = asyncio.create_task(repeatedly(lambda: poison(redis), 0))
     try:
         yield
     finally:

@@ -17,7 +17,8 @@ from service.dispatch.limits import quota_store
 from service.dispatch.limits.pace import RateLimit, TokenGrant
 from service.storage.postgres import transaction
 from tests.harness.ledger import TEXT
-from tests.harness.stage import Accept, Free, Scripted, SetUp, Stage, done, until, working
+from tests.harness.stage import Accept, Free, Scripted, SetUp, Stage, done, working
+from tests.harness.waiting import until, until_blocked
 
 MIDNIGHT = datetime(2027, 1, 12, 16, tzinfo=UTC)  # in Beijing
 LONG = TEXT + "先做小任务返小钱、再让垫付大单的，都是刷单诈骗。" * 2  # two parts
@@ -56,7 +57,7 @@ async def test_two_connections_together_stay_within_the_days_quota(stage: SetUp)
         working(on, gateways[1], lease=await on.must_lease(1)) as peer,
     ):
         await until(held(on), 10)
-        await asyncio.sleep(0.3)
+        await asyncio.gather(sender.looks(), peer.looks())
         assert sum(len(gateway.written) for gateway in gateways) == 101
         assert await used(on) == (101, 101)
         assert await hold_of(on) == Hold(
@@ -219,7 +220,7 @@ async def test_nothing_is_claimed_or_written_while_the_channel_rests(stage: SetU
     on.channel = replace(on.channel, maintenance=(("09:00", "10:00"),))
     gateway = Scripted(lambda _: Accept)
     async with working(on, gateway) as sender:
-        await asyncio.sleep(0.5)
+        await sender.looks()
         assert gateway.written == []
         assert not await on.pool.fetchval("SELECT count(*) FROM slices WHERE touched")
         sender.clock.at = on.now + timedelta(minutes=31)
@@ -270,20 +271,22 @@ async def test_what_is_given_back_while_others_count_is_counted_too(stage: SetUp
         async with transaction(on.pool) as conn:
             await quota_store.free_parts(conn, on.channel.id, on.now)
             await quota_store.use(conn, on.channel.id, 10, on.now)
+            used_up.set()
             await go.wait()
 
     async def give_back() -> None:
         async with transaction(on.pool) as conn:
             await quota_store.give_back(conn, on.channel.id, unsent)
 
-    go = asyncio.Event()
+    go, used_up = asyncio.Event(), asyncio.Event()
     go.set()
     await reserve_and_wait(go)
     go.clear()
+    used_up.clear()
     reserving = asyncio.create_task(reserve_and_wait(go))
-    await asyncio.sleep(0.1)
+    await until(used_up.is_set)
     giving = [asyncio.create_task(give_back()) for _ in range(5)]
-    await asyncio.sleep(0.3)
+    await until_blocked(on.pool, *giving)
     go.set()
     await asyncio.gather(reserving, *giving)
     assert await used(on) == (15, 15)

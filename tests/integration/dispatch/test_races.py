@@ -49,6 +49,7 @@ from tests.harness.ledger import (
     add_run,
     phone,
 )
+from tests.harness.pauses import delay, random_moment
 from tests.harness.rounds import RACE_ROUNDS
 from tests.harness.stage import (
     Accept,
@@ -62,8 +63,16 @@ from tests.harness.stage import (
     kill,
     mark,
     nothing,
-    until,
+    wakes_nobody,
     working,
+)
+from tests.harness.waiting import (
+    BLOCKED,
+    counted,
+    everybody_tried_again,
+    turns,
+    until,
+    until_blocked,
 )
 
 NIGHT = datetime(2027, 1, 12, 19, 0, tzinfo=UTC)  # 03:00 in Shanghai
@@ -82,27 +91,28 @@ async def test_after_a_pause_has_answered_nothing_is_marked(stage: SetUp) -> Non
     # One slice for all four: this is about the run's lock, not about slices.
     await on.claim(leases[0])
     over = asyncio.Event()
-    marked = Counter[str]()
+    marked, tries = Counter[str](), dict.fromkeys(range(1, 5), 0)
 
     async def keep_marking(no: int) -> None:
         while not over.is_set():
             async with transaction(on.pool) as conn:
                 moved = await mark(conn, leases[0], on.run, [no, no + 4], 1, on.now)
-                await asyncio.sleep(random.uniform(0, 0.002))
+                await random_moment(0.002)
             marked["moved" if moved else "refused"] += 1
+            tries[no] += 1
             if moved:
                 await on.give_back(list(moved.items()))
             else:
-                await asyncio.sleep(0.001)
+                await delay(0.001)
 
     markers = [asyncio.create_task(keep_marking(no)) for no in range(1, 5)]
     try:
         for _ in range(RACE_ROUNDS):
             await on.renew(leases[0])
-            await asyncio.sleep(random.uniform(0, 0.003))
+            await random_moment(0.003)
             await on.pause()
             before = await on.marks()
-            await asyncio.sleep(random.uniform(0, 0.004))
+            await everybody_tried_again(tries)
             assert await on.marks() == before
             await on.resume()
     finally:
@@ -121,7 +131,7 @@ async def test_fifty_pauses_of_a_working_sender_repeat_nobody(
 
     async def slow_mark(*args: Any) -> Any:
         moved = await whole(*args)
-        await asyncio.sleep(random.uniform(0, 0.003))
+        await random_moment(0.003)
         return moved
 
     monkeypatch.setattr(store, "mark", slow_mark)
@@ -129,10 +139,10 @@ async def test_fifty_pauses_of_a_working_sender_repeat_nobody(
     gateway.delay = lambda: random.uniform(0, 0.004)
     async with working(on, gateway) as sender:
         for _ in range(50):
-            await asyncio.sleep(random.uniform(0, 0.03))
+            await random_moment(0.03)
             await on.pause()
             before = await on.marks()
-            await asyncio.sleep(random.uniform(0, 0.006))
+            await sender.looks()
             assert await on.marks() == before
             await on.resume()
         await until(lambda: done(on), 60)
@@ -155,17 +165,18 @@ async def test_after_an_opt_out_has_answered_its_phone_is_not_marked(
     hashed = on.keyring.phone_index(phone(0))
     for _ in range(RACE_ROUNDS):
         await on.renew(lease)
-        over = asyncio.Event()
+        over, tries = asyncio.Event(), {1: 0}
 
-        async def keep_marking(over: asyncio.Event = over) -> None:
+        async def keep_marking(over: asyncio.Event = over, tries: dict[int, int] = tries) -> None:
             while not over.is_set():
                 async with transaction(on.pool) as conn:
                     moved = await mark(conn, lease, on.run, [1], 1, on.now)
-                    await asyncio.sleep(random.uniform(0, 0.002))
+                    await random_moment(0.002)
                 await on.give_back(list(moved.items()))
+                tries[1] += 1
 
         marker = asyncio.create_task(keep_marking())
-        await asyncio.sleep(random.uniform(0, 0.006))
+        await random_moment(0.006)
         async with transaction(on.pool) as conn:
             await lock_suppressions(conn)
             await conn.execute(
@@ -177,7 +188,7 @@ async def test_after_an_opt_out_has_answered_its_phone_is_not_marked(
                 whose,
             )
         before = await on.marks()
-        await asyncio.sleep(random.uniform(0, 0.004))
+        await everybody_tried_again(tries)
         assert await on.marks() == before
         over.set()
         await marker
@@ -204,8 +215,7 @@ async def test_a_list_waits_for_the_mark_in_flight_and_none_follows_it(
     async with transaction(on.pool) as conn:
         assert await mark(conn, lease, on.run, [1], 1, on.now) == {1: 1}
         entering = asyncio.create_task(enter())
-        await asyncio.sleep(0.1)
-        assert not entering.done()
+        await until_blocked(on.pool, entering)
     await entering
     refused = message_class != "warning"  # nobody can opt out of these
     assert await on.mark(lease, [2]) == ({} if refused else {2: 1})
@@ -219,8 +229,7 @@ async def test_a_mark_that_waited_for_a_pause_finds_it(stage: SetUp) -> None:
     async with transaction(on.pool) as conn:
         runs = await run_store.lock_open_runs(conn, await on.campaign(conn))
         waiting = asyncio.create_task(on.mark(lease, [1]))
-        await asyncio.sleep(0.1)
-        assert not waiting.done()
+        await until_blocked(on.pool, waiting)
         await run_store.set_runs(conn, runs, ["running"], "paused", on.now)
     assert await waiting == {}
     assert await on.states() == {"queued": 4}
@@ -233,8 +242,7 @@ async def test_a_pause_waits_for_a_mark_that_is_not_committed(stage: SetUp) -> N
     async with transaction(on.pool) as conn:
         await mark(conn, lease, on.run, [1], 1, on.now)
         pausing = asyncio.create_task(on.pause())
-        await asyncio.sleep(0.1)
-        assert not pausing.done()
+        await until_blocked(on.pool, pausing)
     await pausing
     assert await on.marks() == 1
 
@@ -314,8 +322,7 @@ async def test_a_takeover_waits_for_a_mark_and_finds_it(stage: SetUp) -> None:
         await mark(conn, lease, on.run, [1], 1, on.now)
         await on.expire()
         taking = asyncio.create_task(on.must_lease())
-        await asyncio.sleep(0.1)
-        assert not taking.done()
+        await until_blocked(on.pool, taking)
     await taking
     assert await on.state(1) == "uncertain"
 
@@ -328,8 +335,7 @@ async def test_a_mark_that_waited_for_a_takeover_moves_nothing(stage: SetUp) -> 
     async with transaction(on.pool) as conn:
         taken = await lease_store.claim_connection(conn, on.channel.id, 0, uuid.uuid4(), on.now)
         waiting = [asyncio.create_task(on.mark(lease, [1])), asyncio.create_task(on.claim(lease))]
-        await asyncio.sleep(0.1)
-        assert not any(task.done() for task in waiting)
+        await until_blocked(on.pool, *waiting)
     assert taken is not None
     assert await waiting[0] == {}
     assert await waiting[1] is None
@@ -465,22 +471,22 @@ async def test_past_its_lease_a_holder_writes_nothing(stage: SetUp) -> None:
     on = await stage(8, window=4)
     gateway = Scripted(lambda _: Accept)
 
+    frozen = asyncio.Event()
+
     class Freezing(Free):
         async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:
             sender.held._deadline = 0.0
+            frozen.set()
             return await super().take(limits, want, least)
 
     async with working(on, gateway, pace=Freezing()) as sender:
-        await until(lambda: _some_marks(on))
-        await asyncio.sleep(0.1)
+        await until(frozen.is_set)  # with marks
+        await turns(50)
         sender.held.fenced.set()
         await sender.end()
+    assert await on.marks() > 0
     assert gateway.written == []
     assert await on.states() == {"queued": 8}
-
-
-async def _some_marks(on: Stage) -> bool:
-    return await on.marks() > 0
 
 
 # ---- the bound of what a crash leaves in doubt (I3)
@@ -498,7 +504,7 @@ async def test_a_silent_carrier_holds_no_more_than_the_window(stage: SetUp, text
         return Accept if answered <= 12 * parts else None
 
     gateway = Scripted(answer)
-    async with working(on, gateway):
+    async with working(on, gateway) as sender:
 
         async def stuck() -> bool:
             now = await on.states()
@@ -506,7 +512,7 @@ async def test_a_silent_carrier_holds_no_more_than_the_window(stage: SetUp, text
             return now.get("submitted") == 12 and len(gateway.silent) == 5
 
         await until(stuck, 10)
-        await asyncio.sleep(0.1)
+        await sender.looks()
         marked = (await on.states())["submitting"]
         assert len(gateway.silent) == 5
         assert 5 >= marked >= 5 // parts
@@ -656,10 +662,13 @@ async def test_a_run_is_sent_only_when_no_slice_is_open(stage: SetUp) -> None:
 # ---- what reviews found: each of these is how it ought to be
 
 
-async def test_an_unsure_mark_is_not_given_back_after_a_takeover(stage: SetUp) -> None:
+async def test_an_unsure_mark_is_not_given_back_after_a_takeover(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A holder's mark fails with its connection and PostgreSQL stays out of its reach; the next
     holder marks and writes the same message; then the old one comes back and undoes "its" mark.
     """
+    given_back = counted(monkeypatch, record_store, "give_back")
     on = await stage(1)
     old = await on.must_lease()
     wire = Wire(on.pool)
@@ -670,7 +679,7 @@ async def test_an_unsure_mark_is_not_given_back_after_a_takeover(stage: SetUp) -
         assert await on.claim(new) == 1
         assert await on.mark(new, [1]) == {1: 1}  # and writes it
         wire.broken = None
-        await asyncio.sleep(1.5)
+        await given_back.reach(1)
         assert await on.state(1) == "submitting"
         await on.record(await on.result(1, 1, ref=b"a"))
         assert await on.state(1) == "submitted"
@@ -694,7 +703,7 @@ async def test_what_is_given_back_during_a_cancel_does_not_stay_queued(stage: Se
         await store.lock_for_mark(conn, lease, on.run)
         await record_store.give_back(conn, lease, (on.run, 1), [(1, 1)], on.now)
         cancelling = asyncio.create_task(on.cancel())
-        await asyncio.sleep(0.2)
+        await until_blocked(on.pool, cancelling)
         await giving.commit()
         await cancelling
     assert await on.states() == {"cancelled": 1}
@@ -794,7 +803,7 @@ async def test_a_database_that_dies_while_tokens_are_awaited_loses_nobody(stage:
     gateway = Scripted(lambda _: Accept)
     async with working(on, gateway, pace=Dry(), pool=wire):
         await asyncio.wait_for(died.wait(), 5)
-        await asyncio.sleep(1.0)
+        await until(lambda: wire.refused >= 3)
         wire.broken = None
         await until(lambda: done(on))
 
@@ -823,11 +832,16 @@ async def test_what_waited_for_the_database_does_not_leave_at_night(stage: SetUp
     async with working(on, gateway, pool=wire) as sender:
         await until(lambda: _wrote(gateway, 4))
         wire.broken = ConnectionResetError("PostgreSQL is away")  # before the answers are in
-        await asyncio.sleep(0.7)
+        await until(lambda: wire.refused >= 3)
         sender.clock.at = NIGHT
         wire.broken = None
-        await asyncio.sleep(1.5)
+        await until(lambda: _nothing_leaving(on))
+        await sender.looks()
         assert len(gateway.written) <= 4
+
+
+async def _nothing_leaving(on: Stage) -> bool:
+    return "submitting" not in await on.states()
 
 
 async def _wrote(gateway: Scripted, count: int) -> bool:
@@ -842,9 +856,9 @@ async def test_what_was_too_fast_is_not_written_again_at_night(stage: SetUp) -> 
     async with working(on, gateway) as sender:
         await until(lambda: _wrote(gateway, 6))
         sender.clock.at = NIGHT
-        await asyncio.sleep(0.05)
         at_night = len(gateway.written)
-        await asyncio.sleep(2.0)
+        await until(lambda: _nothing_leaving(on))
+        await sender.looks()
         assert len(gateway.written) == at_night
 
 
@@ -856,7 +870,7 @@ async def test_a_full_disk_of_the_database_stops_nothing_for_good(stage: SetUp) 
     async with working(on, gateway, pool=wire):
         await until(lambda: _wrote(gateway, 4))
         wire.broken = asyncpg.DiskFullError("could not extend file")
-        await asyncio.sleep(0.5)
+        await until(lambda: wire.refused >= 3)
         wire.broken = None
         await until(lambda: done(on))
 
@@ -870,12 +884,11 @@ async def test_a_lease_is_kept_after_an_error_of_any_kind(
     wire = Wire(on.pool)
     wire.broken = asyncpg.QueryCanceledError("canceling statement due to user request")
     keeper = asyncio.create_task(held.keep(wire))  # type: ignore[arg-type]
-    await asyncio.sleep(0.1)
+    await until(lambda: wire.refused >= 3)
     wire.broken = None
     held._deadline = 0.0
-    await asyncio.sleep(0.2)
     try:
-        assert held.valid
+        await until(lambda: held.valid)
     finally:
         await kill(keeper)
 
@@ -888,9 +901,7 @@ async def test_a_sender_that_is_killed_while_it_winds_down_leaves_no_task(stage:
     async with working(on, Scripted(lambda _: None), pool=wire) as sender:
         await until(lambda: _wrote(sender.gateway, 10))
         wire.broken = ConnectionResetError("the database went away")
-    await asyncio.sleep(0.1)
-    left = asyncio.all_tasks() - before
-    assert not left, left
+    await until(lambda: not asyncio.all_tasks() - before, what="the end of all its tasks")
 
 
 async def test_a_message_that_cannot_be_composed_stops_nobody_else(stage: SetUp) -> None:
@@ -971,9 +982,10 @@ async def test_a_short_pause_costs_no_half_minute(
 
     monkeypatch.setattr(store, "lock_for_mark", lock_after_a_pause)
     wire.after = ("WITH permit AS", on.resume)
-    async with working(on, Scripted(lambda _: Accept), pool=wire):
+    async with working(on, Scripted(lambda _: Accept), pool=wire) as sender:
         await asyncio.wait_for(paused.wait(), 5)
-        await asyncio.sleep(0.2)
+        await until(lambda: _has_met(wire))
+        await sender.looks()
         assert await on.pool.fetchval("SELECT not_before FROM slices") is None
 
 
@@ -1032,7 +1044,7 @@ async def test_a_cancel_and_an_expansion_do_not_lock_each_other_out(
     async with transaction(on.pool) as conn:
         await conn.execute("SELECT FROM campaigns WHERE id = $1 FOR UPDATE", campaign)
         expanding = asyncio.create_task(expand_run(on.pool, run, on.now))
-        await asyncio.sleep(0.2)
+        await until_blocked(on.pool, expanding)
         runs = await run_store.lock_open_runs(conn, campaign)
         await run_store.set_runs(conn, runs, run_store.OPEN, "cancelled", on.now)
     assert await expanding is None
@@ -1050,11 +1062,14 @@ async def test_a_pause_and_the_end_of_a_run_do_not_lock_each_other_out(stage: Se
                 conn, await sweep_store.close_finished_runs(conn, on.now), on.now
             )
 
+    async def at_its_lock_or_over() -> bool:
+        return closing.done() or await on.pool.fetchval(BLOCKED)
+
     async with transaction(on.pool) as conn:
         await conn.execute("SELECT FROM campaigns WHERE id = $1 FOR UPDATE", campaign)
         runs = await run_store.lock_open_runs(conn, campaign)
         closing = asyncio.create_task(close())
-        await asyncio.sleep(0.2)
+        await until(at_its_lock_or_over)
         pausing = asyncio.create_task(run_store.set_runs(conn, runs, ["running"], "paused", on.now))
         outcome = await asyncio.gather(closing, pausing, return_exceptions=True)
         assert not [error for error in outcome if isinstance(error, COLLISIONS)]
@@ -1104,7 +1119,7 @@ async def test_a_slice_is_not_finished_while_something_is_given_back_to_it(stage
         await store.lock_for_mark(conn, old, on.run)
         await record_store.give_back(conn, old, (on.run, 1), [(1, 1)], on.now)
         finishing = asyncio.create_task(finish())
-        await asyncio.sleep(0.2)
+        await until_blocked(on.pool, finishing)
     await finishing
     assert await on.state(1) == "queued"
     assert await on.claim(new) == 1
@@ -1130,7 +1145,7 @@ async def test_a_run_is_not_closed_while_something_is_given_back_to_it(stage: Se
         await store.lock_for_mark(conn, old, on.run)
         await record_store.give_back(conn, old, (on.run, 1), [(1, 1)], on.now)
         closing = asyncio.create_task(close())
-        await asyncio.sleep(0.2)
+        await until_blocked(on.pool, closing)
     await closing
     assert await on.state(1) == "queued"
     assert await on.pool.fetchval("SELECT state FROM runs") == "running"
@@ -1153,7 +1168,8 @@ async def test_what_waits_for_tokens_does_not_leave_at_night(stage: SetUp) -> No
         await asyncio.wait_for(asked.wait(), 5)
         sender.clock.at = NIGHT
         night.set()
-        await asyncio.sleep(0.5)
+        await until(lambda: _nothing_leaving(on))
+        await sender.looks()
         assert gateway.written == []
         await sender.end()
     assert await on.states() == {"queued": 4}
@@ -1167,8 +1183,11 @@ async def test_a_slow_run_does_not_slow_another_on_its_connection(
     async with working(slow, gateway, pace=Pace(redis)):
         await until(lambda: _wrote(gateway, 1))
         fast = await slow.another_run()
-        await asyncio.sleep(5.0)  # at 200 a second it would be done by now
-        assert (await fast.states()).get("submitted", 0) >= 80
+        await until(lambda: _mostly_handed_off(fast), 40)  # at one a second it would take longer
+
+
+async def _mostly_handed_off(on: Stage) -> bool:
+    return (await on.states()).get("submitted", 0) >= 80
 
 
 async def test_an_urgent_run_overtakes_many_slow_ones(stage: SetUp, redis: Redis) -> None:
@@ -1190,12 +1209,12 @@ async def test_an_urgent_run_overtakes_many_slow_ones(stage: SetUp, redis: Redis
 async def test_what_was_too_fast_is_not_written_again_after_a_pause(stage: SetUp) -> None:
     on = await stage(6, window=4)
     gateway = Scripted(lambda _: TooFast)
-    async with working(on, gateway):
+    async with working(on, gateway) as sender:
         await until(lambda: _wrote(gateway, 5))
         await on.pause()
-        await asyncio.sleep(1.2)  # the longest pause of the throttle
+        await until(lambda: _nothing_leaving(on))
         paused_at = len(gateway.written)
-        await asyncio.sleep(2.5)
+        await sender.looks()
         assert len(gateway.written) == paused_at
 
 
@@ -1220,7 +1239,8 @@ async def test_what_a_gateway_refuses_to_write_is_not_in_doubt(stage: SetUp) -> 
         raise ValueError("the value is not ASCII")
 
     async with working(on, Scripted(refuse)) as sender:
-        await asyncio.sleep(0.5)
+        await until(lambda: sender.gateway.submissions)
+        await sender.looks()
         sender.stop.set()
     assert "uncertain" not in await on.states()
 
@@ -1237,15 +1257,13 @@ async def test_a_channel_that_cannot_be_read_ends_no_service(
     )
     settings = Settings(database_url=database_url, redis_url="unused", key_file=Path("unused"))
     runtime = Runtime(settings, Clock(), on.keyring, on.pool, redis, None)  # type: ignore[arg-type]
-    inbox = Inbox(on.pool, on.keyring, Clock(), lambda _: asyncio.sleep(0))
+    inbox = Inbox(on.pool, on.keyring, Clock(), wakes_nobody)
     stop = asyncio.Event()
     serving = asyncio.create_task(ChannelServer(runtime, inbox.deliver_for, nothing).run(stop))
     try:
-        await asyncio.wait({serving}, timeout=1)
+        owner = "SELECT owner FROM connections WHERE channel_id = $1"
+        await until(lambda: serving.done() or on.pool.fetchval(owner, on.channel.id))
         assert not serving.done()
-        assert await on.pool.fetchval(
-            "SELECT owner FROM connections WHERE channel_id = $1", on.channel.id
-        )
     finally:
         stop.set()
         await asyncio.gather(serving, return_exceptions=True)

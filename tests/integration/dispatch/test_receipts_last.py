@@ -24,8 +24,8 @@ from service.dispatch.handoff.record_store import HandoffResult
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import TEXT, states
 from tests.harness.runs import LONG, handed_off, ready
-from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, until, working
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, working
+from tests.harness.waiting import until
 
 PARTS = 3
 LATER = SETTLE_AFTER + timedelta(seconds=1)
@@ -288,12 +288,12 @@ async def test_a_carrier_that_reports_the_last_part_alone_settles_everybody(
         )
         await conn.execute("UPDATE channels SET receipts = 'last' WHERE id = $1", channel.id)
         await serve()
-        await eventually(lambda: handed_off(conn, run))
+        await until(lambda: handed_off(conn, run))
 
         async def mostly_delivered() -> bool:
             return (await states(conn, run)).get("delivered", 0) > 80
 
-        await eventually(mostly_delivered)
+        await until(mostly_delivered)
         reported = await conn.fetch("SELECT DISTINCT part FROM parts WHERE state IS NOT NULL")
         assert [row["part"] for row in reported] == [2]
         assert await conn.fetchval("SELECT count(*) FROM receipts_unmatched") == 0

@@ -21,7 +21,7 @@ from service.simulator.carrier.replies import Replies, originate
 from service.simulator.run import Simulator
 from service.storage.postgres import Pool
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.waiting import until
 
 ACCESS = "1065720001234"
 PEOPLE = 6
@@ -54,7 +54,7 @@ async def broadcast(
     assert made is not None
     for channel_id in made.channels:
         server.wakeups.wake(channel_id)
-    await eventually(lambda: _idle(pool))
+    await until(lambda: _idle(pool))
     taken: int = await pool.fetchval("SELECT sum(attempt) FROM messages WHERE run_id = $1", run)
     return taken, made.excluded
 
@@ -76,7 +76,7 @@ async def arrived(pool: Pool, count: int) -> None:
         found: int = await pool.fetchval("SELECT count(*) FROM inbound")
         return found >= count
 
-    await eventually(all_there)
+    await until(all_there)
 
 
 def got(carrier: Simulator, tmp_path: Path, person: int) -> int:
@@ -94,7 +94,7 @@ async def answer(
     woken = await asyncio.gather(*[send_replies(pool, keyring, at) for _ in range(workers)])
     for channel_id in set().union(*woken):
         server.wakeups.wake(channel_id)
-    await eventually(lambda: _idle(pool))
+    await until(lambda: _idle(pool))
 
 
 async def test_an_opt_out_is_confirmed_once_and_stops_publicity_but_no_warning(
@@ -145,9 +145,9 @@ async def test_a_text_rings_for_its_reader_once_it_is_stored_and_a_receipt_does_
             await deliver(
                 Receipt(bytes([n]), phone(1), ReceiptState.DELIVERED, "DELIVRD", "", None)
             )
-            await eventually(lambda n=n: times(n + 1))
+            await until(lambda n=n: times(n + 1))
         await deliver(Inbound(phone(1), ACCESS, "R"))
-        await eventually(lambda: times(3))
+        await until(lambda: times(3))
     finally:
         storing.cancel()
         await asyncio.gather(storing, return_exceptions=True)

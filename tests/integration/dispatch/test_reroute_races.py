@@ -31,7 +31,9 @@ from service.simulator.run import running
 from service.storage.postgres import COLLISIONS, Pool, transaction
 from tests.harness.lanes import MOBILE, NP, TELECOM, UNICOM, Lanes, alter, lay_out, ref
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone, states
-from tests.integration.dispatch.conftest import CalmFaults, eventually
+from tests.harness.pauses import delay, random_moment
+from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import CalmFaults
 
 SetUp = Callable[..., Awaitable[Lanes]]
 
@@ -229,7 +231,7 @@ async def _waits_for_a_lock(pool: Pool) -> None:
         )
         return count > 0
 
-    await eventually(waiting)
+    await until(waiting)
 
 
 @dataclass
@@ -271,7 +273,7 @@ class Everybody:
                 await lease_store.renew_connection(conn, lease)
             claimed = await on.claim(lease)
             if claimed is None:
-                await asyncio.sleep(0.005)
+                await delay(0.005)
                 continue
             slice_no, rows = claimed
             self.rng.shuffle(rows)
@@ -283,14 +285,14 @@ class Everybody:
     async def repeatedly(self, act: Callable[[], Awaitable[Any]]) -> None:
         while not self.over.is_set():
             await again(act)
-            await asyncio.sleep(self.rng.random() * 0.02)
+            await random_moment(0.02, self.rng)
 
     async def interrupt(self) -> None:
         with suppress(WrongState):  # everything is handed off, for now at least
             await self.on.act(lifecycle.pause)
-            await asyncio.sleep(0.01)
+            await delay(0.01)
             await self.on.act(lifecycle.resume)
-        await asyncio.sleep(0.1)
+        await delay(0.1)
 
     async def quiet(self) -> bool:
         waiting = await self.on.pool.fetchval("SELECT count(*) FROM receipt_inbox")
@@ -305,7 +307,7 @@ class Everybody:
         ]
         working = [asyncio.create_task(task) for task in tasks]
         try:
-            await eventually(self.quiet, 60)
+            await until(self.quiet, 60)
         finally:
             self.over.set()
             await asyncio.gather(*working)
@@ -379,7 +381,7 @@ async def test_two_carriers_over_tcp_reach_a_ported_number_once_each(
         async def all_delivered() -> bool:
             return await states(conn, run) == {"delivered": people}
 
-        await eventually(all_delivered, 60)
+        await until(all_delivered, 60)
         codes = await conn.fetch("SELECT DISTINCT first_code FROM messages")
         learnt = await conn.fetchval(
             "SELECT count(*) FROM carrier_overrides WHERE carrier = $1 AND source = 'learned'",

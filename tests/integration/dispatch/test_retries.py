@@ -21,8 +21,8 @@ from service.reports import progress
 from service.storage.postgres import Pool, transaction
 from tests.harness.lanes import MOBILE, NP, UNICOM, Lanes, lay_out, ref
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
-from tests.harness.stage import Accept, Scripted, Stage, until, working
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.stage import Accept, Scripted, Stage, working
+from tests.harness.waiting import until
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -544,7 +544,7 @@ async def test_nothing_turns_in_circles_while_a_text_waits(
         await until(lambda: is_in(on, "submitted"))
         ref = await pool.fetchval("SELECT ref FROM parts")
         await received(on, ref, "undelivered", "memory_full")
-        await asyncio.sleep(1)
+        await sender.looks(20)
         assert (await on.state(1), let_go) == ("queued", 1)
         sender.clock.at += HOUR / 2
         await until(lambda: is_in(on, "submitted"))
@@ -717,7 +717,7 @@ async def _waits_for_a_lock(pool: Pool) -> None:
         )
         return count > 0
 
-    await eventually(waiting)
+    await until(waiting)
 
 
 # ---- what is shown

@@ -31,7 +31,8 @@ from service.simulator.carrier.outcomes import PROFILES
 from service.storage.postgres import COLLISIONS, Pool, transaction
 from tests.harness.lanes import MOBILE, UNICOM, Lanes, lay_out
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone, states
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.pauses import delay, random_moment
+from tests.harness.waiting import until
 
 PEOPLE = 120
 
@@ -81,7 +82,7 @@ class Everybody:
             await self.receipt(lane, ref, "delivered", "DELIVRD", "")
 
     async def arrived(self, lane: str, ref: bytes) -> None:
-        await asyncio.sleep(self.rng.random() * 2)
+        await random_moment(2, self.rng)
         await self.receipt(lane, ref, "delivered", "DELIVRD", "")
 
     async def connection(self, lane: str, slot: int) -> None:
@@ -92,7 +93,7 @@ class Everybody:
                 await lease_store.renew_connection(conn, lease)
             claimed = await on.claim(lease)
             if claimed is None:
-                await asyncio.sleep(0.005)
+                await delay(0.005)
                 continue
             self.claims += 1
             slice_no, rows = claimed
@@ -107,18 +108,18 @@ class Everybody:
     async def repeatedly(self, act: Callable[[], Awaitable[Any]]) -> None:
         while not self.over.is_set():
             await again(act)
-            await asyncio.sleep(self.rng.random() * 0.02)
+            await random_moment(0.02, self.rng)
 
     async def tick(self) -> None:
         self.on.now += timedelta(minutes=1)
-        await asyncio.sleep(0.01)
+        await delay(0.01)
 
     async def interrupt(self) -> None:
         for act in (lifecycle.pause, lifecycle.resume):
             with suppress(WrongState):  # everything is handed off, for now at least
                 await again(partial(self.on.act, act))
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)
+            await delay(0.01)
+        await delay(0.1)
 
     async def quiet(self) -> bool:
         waiting = await self.on.pool.fetchval("SELECT count(*) FROM receipt_inbox")
@@ -134,7 +135,7 @@ class Everybody:
         ]
         working = [asyncio.create_task(task) for task in tasks]
         try:
-            await eventually(self.quiet, 90)
+            await until(self.quiet, 90)
         finally:
             self.over.set()
             await asyncio.gather(*working, *self.later)
@@ -212,7 +213,7 @@ async def test_over_tcp_a_text_is_submitted_twice_only_where_the_first_time_pass
             assert sum(found.values()) == people
             return set(found) == {"delivered", "undelivered", "expired"}
 
-        await eventually(ended, 90)
+        await until(ended, 90)
         rows = await conn.fetch("SELECT phone_cipher, attempt, reason FROM messages")
         retried = await conn.fetchval("SELECT count(*) FROM attempts WHERE next_at IS NOT NULL")
         open_slices = await conn.fetchval("SELECT count(*) FROM slices WHERE done_at IS NULL")

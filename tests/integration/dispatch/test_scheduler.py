@@ -20,7 +20,9 @@ from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import Pool, open_pool, transaction
 from tests.harness.ledger import add_run
+from tests.harness.pauses import delay
 from tests.harness.stage import SetUp
+from tests.harness.waiting import until, until_blocked
 from workers import expand, scheduler
 from workers.__main__ import _own_runtime
 from workers.context import make_worker
@@ -75,8 +77,7 @@ async def test_while_one_act_is_slow_the_dead_are_recovered(
     monkeypatch.setattr(scheduler, "settle_runs", settle_runs)
     ctx: dict[str, Any] = {"runtime": runtime}
     settling = asyncio.create_task(scheduler.settle(ctx))
-    while not turns:
-        await asyncio.sleep(0.01)
+    await until(lambda: turns)
     await asyncio.wait_for(scheduler.settle(ctx), 5)  # misses its turn
     assert turns == [1]
     await asyncio.wait_for(scheduler.recover(ctx), 5)
@@ -137,14 +138,14 @@ async def _expanded_late(pool: Pool, runtime: Runtime, run: UUID) -> None:
     async with transaction(pool) as conn:
         await conn.execute("LOCK TABLE exclusions IN ACCESS EXCLUSIVE MODE")
         await runtime.queue.enqueue(Job.EXPAND_RUN, run)
-        async with asyncio.timeout(10):
-            while not await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                await asyncio.sleep(0.01)
-        await asyncio.sleep(1.5)
+        await until_blocked(pool)
+        await delay(1.5)  # longer than any other job may last
+
+    async def is_running() -> bool:
+        return bool(await pool.fetchval("SELECT state FROM runs WHERE id = $1", run) == "running")
+
     try:
-        async with asyncio.timeout(10):
-            while await pool.fetchval("SELECT state FROM runs WHERE id = $1", run) != "running":
-                await asyncio.sleep(0.05)
+        await until(is_running)
     finally:
         stop.set()
         await working

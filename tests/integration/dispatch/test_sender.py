@@ -1,6 +1,5 @@
 """The hand-off on a real PostgreSQL, a real Valkey and a carrier over TCP."""
 
-import asyncio
 import json
 from collections import Counter
 from datetime import timedelta
@@ -13,7 +12,8 @@ from service.simulator.carrier.config import Faults
 from service.storage.postgres import Pool
 from tests.harness.ledger import phone, states
 from tests.harness.runs import LONG, handed_off, ready
-from tests.integration.dispatch.conftest import CalmFaults, eventually
+from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import CalmFaults
 
 
 def submits(tmp_path: Path) -> Counter[str]:
@@ -33,7 +33,7 @@ async def test_a_run_reaches_everybody_once(
     async with simulate() as carrier, pool.acquire() as conn:
         _, run = await ready(pool, conn, keyring, clock, carrier.ports["cmpp"], 2_500)
         await serve()
-        await eventually(lambda: handed_off(conn, run))
+        await until(lambda: handed_off(conn, run))
         assert set(submits(tmp_path).values()) == {1}
         assert len(submits(tmp_path)) == 2_500
         assert sum((await states(conn, run)).values()) == 2_500
@@ -41,7 +41,7 @@ async def test_a_run_reaches_everybody_once(
         async def sent() -> bool:
             return await conn.fetchval("SELECT count(*) FROM slices WHERE done_at IS NULL") == 0
 
-        await eventually(sent)
+        await until(sent)
 
 
 async def test_every_part_of_a_long_text_counts(
@@ -52,7 +52,7 @@ async def test_every_part_of_a_long_text_counts(
             pool, conn, keyring, clock, carrier.ports["cmpp"], 300, text=LONG, window=3
         )
         await serve()
-        await eventually(lambda: handed_off(conn, run))
+        await until(lambda: handed_off(conn, run))
         counts = await conn.fetch("SELECT DISTINCT part_count FROM messages WHERE part_count > 0")
         assert [row["part_count"] for row in counts] == [2]
         accepted = submits(tmp_path)
@@ -61,7 +61,7 @@ async def test_every_part_of_a_long_text_counts(
         async def mostly_delivered() -> bool:
             return (await states(conn, run)).get("delivered", 0) > 250
 
-        await eventually(mostly_delivered)
+        await until(mostly_delivered)
 
 
 async def test_a_lost_link_leaves_at_most_a_window_in_doubt_and_receipts_settle_it(
@@ -81,9 +81,9 @@ async def test_a_lost_link_leaves_at_most_a_window_in_doubt_and_receipts_settle_
                     return False
                 return found["queued"] == 1_000 - len(submits(tmp_path))
 
-            await eventually(stuck)
+            await until(stuck)
         async with simulate(cmpp_port=port, max_delay_seconds=0.0):
-            await eventually(lambda: handed_off(conn, run))
+            await until(lambda: handed_off(conn, run))
             in_doubt = await conn.fetchval(
                 "SELECT count(*) FROM messages WHERE reason = 'no_answer'"
             )
@@ -95,7 +95,7 @@ async def test_a_lost_link_leaves_at_most_a_window_in_doubt_and_receipts_settle_
                 await fold_receipts(pool, channel.id, clock.now())
                 return "uncertain" not in await states(conn, run)
 
-            await eventually(settled_by_receipts)
+            await until(settled_by_receipts)
         assert set(submits(tmp_path).values()) == {1}
         assert len(submits(tmp_path)) == 1_000
         assert sum((await states(conn, run)).values()) == 1_000
@@ -113,7 +113,7 @@ async def test_a_suppression_after_expansion_stops_the_hand_off(
             clock.now(),
         )
         await serve()
-        await eventually(lambda: handed_off(conn, run))
+        await until(lambda: handed_off(conn, run))
         stopped = await conn.fetch(
             "SELECT reason FROM messages WHERE run_id = $1 AND state = 'suppressed'", run
         )
@@ -131,12 +131,11 @@ async def test_outside_the_send_hours_nothing_leaves(
         await serve()
 
         async def put_off() -> bool:
-            until = await conn.fetchval("SELECT not_before FROM slices")
-            return until is not None
+            return await conn.fetchval("SELECT not_before FROM slices") is not None
 
-        await eventually(put_off)
-        until = await conn.fetchval("SELECT not_before FROM slices")
-        assert until.isoformat() == "2027-01-12T11:00:00+00:00"
+        await until(put_off)
+        not_before = await conn.fetchval("SELECT not_before FROM slices")
+        assert not_before.isoformat() == "2027-01-12T11:00:00+00:00"
         assert await states(conn, run) == {"queued": 5}
         assert not submits(tmp_path)
 
@@ -149,7 +148,7 @@ async def test_past_its_validity_a_text_is_stopped(
             pool, conn, keyring, clock, carrier.ports["cmpp"], 5, valid_until=clock.now()
         )
         await serve()
-        await eventually(lambda: handed_off(conn, run))
+        await until(lambda: handed_off(conn, run))
         assert await states(conn, run) == {"suppressed": 5}
         assert not submits(tmp_path)
 
@@ -171,10 +170,13 @@ async def test_a_phone_in_doubt_takes_no_other_text_on_that_channel(
         async def four() -> bool:
             return (await states(conn, run)).get("queued", 0) == 1
 
-        await eventually(four)
-        await asyncio.sleep(0.3)
+        await until(four)
+
+        async def put_off() -> bool:
+            return await conn.fetchval("SELECT not_before FROM slices") is not None
+
+        await until(put_off)
         assert len(submits(tmp_path)) == 4
-        assert await conn.fetchval("SELECT not_before FROM slices") is not None
 
 
 async def test_too_fast_is_no_failure(
@@ -183,6 +185,6 @@ async def test_too_fast_is_no_failure(
     async with simulate(tps=50) as carrier, pool.acquire() as conn:
         _, run = await ready(pool, conn, keyring, clock, carrier.ports["cmpp"], 120, tps=200)
         await serve()
-        await eventually(lambda: handed_off(conn, run))
+        await until(lambda: handed_off(conn, run))
         assert set(submits(tmp_path).values()) == {1}
         assert len(submits(tmp_path)) == 120

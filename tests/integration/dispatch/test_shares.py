@@ -24,8 +24,8 @@ from service.storage.postgres import Pool, transaction
 from tests.harness.direct_runs import direct_run
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.shares import FAR, another, whose
-from tests.harness.stage import Accept, Scripted, SetUp, Stage, claim_one, done, until, working
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.stage import Accept, Scripted, SetUp, Stage, claim_one, done, working
+from tests.harness.waiting import counted, until
 
 
 async def wrote(gateway: Scripted, count: int, seconds: float = 20) -> None:
@@ -51,7 +51,10 @@ async def test_departments_share_a_channel_by_weight(stage: SetUp) -> None:
     assert whose(gateway, 0, 600)[1] == pytest.approx(450, abs=30)
 
 
-async def test_a_weight_that_changes_counts_from_then_on(stage: SetUp) -> None:
+async def test_a_weight_that_changes_counts_from_then_on(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standings = counted(monkeypatch, fair_queue_store, "standings")
     on = await stage(900, window=8)
     await another(on, 1, 900, weight=10)
     gateway = slow()
@@ -60,7 +63,7 @@ async def test_a_weight_that_changes_counts_from_then_on(stage: SetUp) -> None:
         await on.pool.execute(
             "UPDATE departments SET weight = 90 WHERE id <> $1", on.scene.department
         )
-        await asyncio.sleep(0.6)
+        await standings.more()
         since = len(gateway.written)
         await wrote(gateway, since + 400)
     assert whose(gateway, since, since + 400)[1] >= 320
@@ -172,12 +175,15 @@ async def test_a_share_holds_over_two_connections(stage: SetUp) -> None:
 
 
 @pytest.mark.slow
-async def test_after_a_restart_a_newcomer_does_not_take_all(stage: SetUp) -> None:
+async def test_after_a_restart_a_newcomer_does_not_take_all(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standings = counted(monkeypatch, fair_queue_store, "standings")
     on = await stage(3_000, window=8)
     first = slow()
     async with working(on, first) as sender:
         await wrote(first, 800)
-        await asyncio.sleep(0.5)
+        await standings.more()
         await sender.end()
     await another(on, 1, 900)
     second = slow()
@@ -358,10 +364,10 @@ async def test_an_urgent_send_overtakes_a_running_campaign_at_the_carrier(
         async def under_way() -> bool:
             return len(journal(tmp_path)) >= tps / 2
 
-        await eventually(under_way, 60)
+        await until(under_way, 60)
         urgent = await another(on, 1, 100, priority="urgent")
         before = len(journal(tmp_path))
-        await eventually(lambda: done(urgent), 60)
+        await until(lambda: done(urgent), 60)
     order = [(int(number[-11:]) - 19790000000) // FAR for number in journal(tmp_path)]
     first = order.index(1)
     assert first - before <= tps + window * connections

@@ -10,7 +10,7 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.storage.postgres import Pool
 from tests.harness.runs import handed_off, ready
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.waiting import until
 
 SIGNATURE = "【旌德县公安局】"
 SHORT = "先做小任务返小钱的都是刷单诈骗。"
@@ -62,7 +62,7 @@ async def test_the_signature_is_written_as_the_channel_says(
             counts,
         )
         await serve()
-        await eventually(lambda: handed_off(conn, run))
+        await until(lambda: handed_off(conn, run))
         assert list(written(tmp_path).values()) == [parts] * 3
         counted = await conn.fetch("SELECT DISTINCT part_count FROM messages")
         assert [row["part_count"] for row in counted] == [len(parts)]

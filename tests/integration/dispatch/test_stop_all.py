@@ -1,7 +1,6 @@
 """Stop-all (I7): once it has answered, nothing is marked, of no campaign and no direct run."""
 
 import asyncio
-import random
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -24,9 +23,10 @@ from service.storage import locks
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_user
 from tests.harness.ledger import ALWAYS, add_channel, add_contacts, add_run, make_scene, phone
+from tests.harness.pauses import delay, random_moment
 from tests.harness.rounds import RACE_ROUNDS
-from tests.harness.stage import Scripted, SetUp, Stage, claim_one, mark, until, working
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.stage import Scripted, SetUp, Stage, claim_one, mark, working
+from tests.harness.waiting import Calls, everybody_tried_again, until
 
 PEOPLE = 3_000
 
@@ -43,6 +43,7 @@ async def test_nothing_of_three_running_campaigns_is_marked_after_the_answer(
     tmp_path: Path,
     simulate: Callable[..., Any],
     serve: Callable[..., Any],
+    claims: Calls,
 ) -> None:
     """By the ledger's marks, and by what the carrier wrote down."""
     async with simulate() as simulator, pool.acquire() as conn:
@@ -69,15 +70,14 @@ async def test_nothing_of_three_running_campaigns_is_marked_after_the_answer(
         async def all_run() -> bool:
             return min([await marks(run) for run in runs]) > 50
 
-        await eventually(all_run)
+        await until(all_run)
         await _stop(pool, person, clock.now())
         answered, before = clock.now(), await marks()
-        await asyncio.sleep(1.0)
+        await claims.more(5)
         assert 150 < before < 3 * PEOPLE
         assert await marks() == before
         latest = await pool.fetchval("SELECT max(marked_at) FROM messages")
         assert latest <= answered
-        await asyncio.sleep(0.3)
         seen = len(list(submits(tmp_path / "journal")))
         assert seen <= before
         assert await pool.fetchval("SELECT count(*) FROM runs WHERE state = 'running'") == 3
@@ -88,7 +88,7 @@ async def test_nothing_of_three_running_campaigns_is_marked_after_the_answer(
         async def goes_on() -> bool:
             return await marks() > before + 100
 
-        await eventually(goes_on)
+        await until(goes_on)
 
 
 async def test_a_text_comes_back_while_a_stop_is_lifted(stage: SetUp) -> None:
@@ -125,25 +125,27 @@ async def test_after_the_answer_nothing_is_marked_at_random_moments(stage: SetUp
     lease = await on.must_lease()
     await on.claim(lease)
     over, moved_at_all = asyncio.Event(), 0
+    tries = dict.fromkeys(range(1, 5), 0)
 
     async def keep_marking(no: int) -> None:
         nonlocal moved_at_all
         while not over.is_set():
             async with transaction(on.pool) as conn:
                 moved = await mark(conn, lease, on.run, [no, no + 4], 1, on.now)
-                await asyncio.sleep(random.uniform(0, 0.002))
+                await random_moment(0.002)
             moved_at_all += len(moved)
             await on.give_back(list(moved.items()))
-            await asyncio.sleep(0.001)
+            tries[no] += 1
+            await delay(0.001)
 
     markers = [asyncio.create_task(keep_marking(no)) for no in range(1, 5)]
     try:
         for _ in range(RACE_ROUNDS):
             await on.renew(lease)
-            await asyncio.sleep(random.uniform(0, 0.003))
+            await random_moment(0.003)
             await _stop(on.pool, person, on.now)
             before = await on.marks()
-            await asyncio.sleep(random.uniform(0, 0.004))
+            await everybody_tried_again(tries)
             assert await on.marks() == before
             async with transaction(on.pool) as conn:
                 await stop_all.lift(conn, person, "r", direct_runs="cancel", now=on.now)

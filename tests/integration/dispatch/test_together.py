@@ -16,7 +16,8 @@ from service.storage.postgres import BY_KEY, Connection, Pool, Record, open_pool
 from tests.harness.direct_runs import cancel, direct_run, run_state
 from tests.harness.ledger import phone
 from tests.harness.owner import as_owner
-from tests.harness.stage import Accept, Scripted, SetUp, Stage, until, working
+from tests.harness.stage import Accept, Scripted, SetUp, Stage, working
+from tests.harness.waiting import until
 
 FIRST = 1_000
 

@@ -23,7 +23,7 @@ from service.dispatch.value_check import ValueRefused
 from service.reports.store import count_messages
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import ALWAYS, make_scene, phone
-from tests.integration.dispatch.conftest import eventually
+from tests.harness.waiting import until
 
 TEXT = "【某局】{姓名}您好，{村}近日多发刷单诈骗，请转告家人。"
 OFFICES = ("值班室0563-0600111", "值班室0563-0600112")
@@ -142,7 +142,7 @@ async def test_a_value_that_may_not_stand_in_a_text_stops_it_by_name(
                 )
             )
 
-        await eventually(all_left)
+        await until(all_left)
         carrier.smsc.journal.flush()
     rows = await pool.fetch("SELECT * FROM messages ORDER BY no")
     stopped = [row for row in rows if row["reason"] == REFUSED]

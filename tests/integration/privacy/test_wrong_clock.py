@@ -25,7 +25,7 @@ from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_user, phone
-from tests.harness.live import eventually
+from tests.harness.waiting import until
 from workers import scheduler
 from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
@@ -76,9 +76,9 @@ class County:
 
     async def last(self, span: timedelta) -> None:
         """Let time go on as it does, a turn at least each hour."""
-        until = self.clock.at + span
-        while self.clock.at < until:
-            self.clock.at = min(until, self.clock.at + STEP)
+        end = self.clock.at + span
+        while self.clock.at < end:
+            self.clock.at = min(end, self.clock.at + STEP)
             await self.turn()
 
 
@@ -129,12 +129,12 @@ async def test_a_clock_that_jumps_by_years_deletes_nothing_and_says_so(
     before = county.clock.at
     async with retaining(county):
         county.clock.at = before + YEARS
-        await eventually(held, 30)
+        await until(held, 30)
         assert await county.guests() == GUESTS
         assert await county.waits() == ["clock_jumped"]
         assert "nothing is deleted for its age" in caplog.text
         county.clock.at = before + timedelta(minutes=3)
-        await eventually(released, 30)
+        await until(released, 30)
     assert await county.waits() == []
     assert (await county.stand()).watch == Watch(county.clock.at)
     assert await county.guests() == GUESTS

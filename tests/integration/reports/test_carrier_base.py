@@ -22,7 +22,7 @@ from service.storage.postgres import transaction
 from tests.factories import make_team, make_token
 from tests.harness.county import CALM, County, working
 from tests.harness.moved_clock import MovedClock
-from tests.harness.stage import until
+from tests.harness.waiting import until
 from tests.integration.api.conftest import Api
 
 TEXT = "【旌德县反诈中心】先做小任务返小钱、再让垫付大单的，都是刷单诈骗。拿不准拨96110。"

@@ -29,7 +29,7 @@ from service.runtime import Runtime
 from tests.harness.county import County, at_work
 from tests.harness.moved_clock import MovedClock
 from tests.harness.office import ADMIN, OPERATOR, PROFILE, Plan
-from tests.harness.stage import until
+from tests.harness.waiting import until
 from tests.integration.api.conftest import Api
 from workers import scheduler
 

@@ -28,7 +28,7 @@ from tests.harness.office import (
     Plan,
     phone,
 )
-from tests.harness.stage import until
+from tests.harness.waiting import until
 from tests.integration.api.conftest import Api
 from workers import scheduler
 

@@ -1,7 +1,7 @@
 """A raw CMPP client of a simulated carrier, and a place where its callbacks arrive."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,7 @@ from service.protocols.cmpp.pdu import (
 from service.simulator.run import Simulator
 from tests.harness.session import PATIENCE_SECONDS, Peer
 from tests.harness.simulated import ACCOUNT, SECRET
+from tests.harness.waiting import turns
 
 QUIET_SECONDS = 0.3
 """How long nothing must come where nothing may: far longer than an answer takes."""
@@ -95,7 +96,7 @@ async def dialled(carrier: Simulator) -> AsyncIterator[Client]:
     reader, writer = await asyncio.open_connection("127.0.0.1", carrier.ports["cmpp"])
     yield Client(reader, writer)
     writer.transport.abort()
-    await asyncio.sleep(0)
+    await turns()
 
 
 @asynccontextmanager
@@ -148,10 +149,3 @@ async def admin(carrier: Simulator) -> AsyncIterator[ClientSession]:
     """A client of the admin API."""
     async with ClientSession(f"http://127.0.0.1:{carrier.ports['admin']}") as client:
         yield client
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not holds():
-            await asyncio.sleep(0.01)

@@ -14,8 +14,8 @@ from aiohttp import ClientSession
 from service.cli import main
 from service.local.embedded import free_port
 from service.simulator.run import Simulator
-from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.simulated import ACCOUNT, SECRET
+from tests.harness.waiting import until
 from tests.integration.simulator.raw import logged_in
 
 
@@ -28,10 +28,13 @@ async def started(*flags: str) -> AsyncIterator[str]:
     )
     admin = f"http://127.0.0.1:{port}"
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS), ClientSession(admin) as client:
-            while not await answers(client):
+        async with ClientSession(admin) as client:
+
+            async def is_up() -> bool:
                 assert process.returncode is None
-                await asyncio.sleep(0.05)
+                return await answers(client)
+
+            await until(is_up)
         yield admin
         process.terminate()
         assert await process.wait() == 0

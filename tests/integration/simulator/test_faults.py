@@ -20,7 +20,8 @@ from service.simulator.carrier.journal import submits
 from service.simulator.run import Simulator, running
 from service.simulator.wire.server import GARBAGE
 from tests.harness.simulated import ACCOUNT, SECRET, simulator
-from tests.integration.simulator.raw import Client, dialled, eventually, logged_in
+from tests.harness.waiting import until
+from tests.integration.simulator.raw import Client, dialled, logged_in
 
 PHONE = "19790000001"
 CALM = {"duplicate_receipts": 0.0, "early_receipts": 0.0, "unknown_receipts": 0.0}
@@ -62,11 +63,11 @@ async def test_a_shorter_delay_lets_no_answer_overtake_another() -> None:
     async with running(calm()) as carrier, logged_in(carrier) as client:
         let(carrier, answer_delay_seconds=0.4)
         client.submit(2, PHONE)
-        await eventually(lambda: accepted(carrier) == 1)
+        await until(lambda: accepted(carrier) == 1)
         for sequence, delay in ((3, 0.01), (4, 0.0)):
             let(carrier, answer_delay_seconds=delay)
             client.submit(sequence, PHONE)
-            await eventually(lambda: accepted(carrier) == sequence - 1)  # noqa: B023  # at once
+            await until(lambda: accepted(carrier) == sequence - 1)  # noqa: B023  # at once
         assert [(await client.answer())[0] for _ in range(3)] == [2, 3, 4]
 
 

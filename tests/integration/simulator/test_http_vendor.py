@@ -14,7 +14,8 @@ from aiohttp import ClientSession
 from service.simulator.carrier.config import Account, Faults
 from service.simulator.run import Simulator, running
 from tests.harness.simulated import simulator
-from tests.integration.simulator.raw import QUIET_SECONDS, admin, callbacks, eventually
+from tests.harness.waiting import until
+from tests.integration.simulator.raw import QUIET_SECONDS, admin, callbacks
 
 SECRET = "s3cret"
 PHONE = "+8619790000001"
@@ -128,4 +129,4 @@ async def test_a_callback_to_nobody_is_settled_at_once() -> None:
     async with reached() as (carrier, client):
         await post(client)
         tally = carrier.smsc.subscribers["http", "county"].tally
-        await eventually(lambda: tally.receipts_acknowledged == 1)
+        await until(lambda: tally.receipts_acknowledged == 1)

@@ -15,7 +15,8 @@ from service.simulator.carrier.config import Account, Faults
 from service.simulator.carrier.outcomes import fates
 from service.simulator.run import Simulator, running
 from tests.harness.simulated import simulator
-from tests.integration.simulator.raw import QUIET_SECONDS, admin, callbacks, eventually
+from tests.harness.waiting import until
+from tests.integration.simulator.raw import QUIET_SECONDS, admin, callbacks
 
 SID = "AC" + "0" * 32
 TOKEN = "token"
@@ -85,14 +86,16 @@ async def test_a_failure_is_reported_with_twilios_code() -> None:
 
 
 async def test_a_callback_that_is_not_taken_comes_again() -> None:
-    async with callbacks() as taken, reached(response_timeout_seconds=0.1) as (_, client):
+    async with callbacks() as taken, reached(response_timeout_seconds=0.1) as (carrier, client):
         taken.status = 503
         await post(client, StatusCallback=taken.url)
         first = await taken.next()
         taken.status = 204
         second = await taken.next()
         assert first[1] == second[1]
-        await asyncio.sleep(QUIET_SECONDS)
+        there = carrier.smsc.subscribers["twilio", SID]
+        await until(lambda: there.tally.receipts_acknowledged == 1)
+        assert len(there.receipts) == 0, "it would come again"
         assert taken.arrived.empty()
 
 
@@ -189,7 +192,7 @@ async def test_requests_that_wait_are_cut_on_demand() -> None:
         let(carrier, answer_delay_seconds=30)
         waiting = asyncio.create_task(post(client))
         tally = carrier.smsc.subscribers["twilio", SID].tally
-        await eventually(lambda: tally.accepted == 1)
+        await until(lambda: tally.accepted == 1)
         async with steering.post("/disconnect") as answer:
             assert answer.status == 200
         with pytest.raises(ClientError):
@@ -260,4 +263,4 @@ async def test_a_receipt_that_nobody_takes_is_owed_across_a_restart(tmp_path: An
 
 async def settled(carrier: Simulator) -> None:
     tally = carrier.smsc.subscribers["twilio", SID].tally
-    await eventually(lambda: tally.receipts_acknowledged == 1)
+    await until(lambda: tally.receipts_acknowledged == 1)

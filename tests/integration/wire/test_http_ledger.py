@@ -31,7 +31,8 @@ from service.settings import Settings
 from service.storage.postgres import Pool
 from service.web import ENTRY, RUNTIME
 from tests.harness.ledger import add_contacts, add_run, make_scene, phone, states
-from tests.integration.dispatch.conftest import clock, eventually, serve  # noqa: F401  # fixtures
+from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import clock, serve  # noqa: F401  # fixtures
 from tests.integration.wire.http_provider import Seen, provider
 
 SECRET = "k3y-of-callbacks"
@@ -111,7 +112,7 @@ async def test_everybody_ends_in_one_state_and_a_receipt_settles_what_had_no_ans
             counts = await states(conn, run)
             return not counts.get("queued") and not counts.get("submitting")
 
-        await eventually(handed_off)
+        await until(handed_off)
         tenth = PEOPLE // 10
         assert await states(conn, run) == {
             "submitted": PEOPLE - 2 * tenth,

@@ -12,6 +12,8 @@ from aiohttp.test_utils import TestServer
 from tocsin_client import Conflict, Patience, Refused, Tocsin, TocsinError, Unavailable
 from tocsin_client import link as links
 
+from tests.harness.waiting import turns
+
 QUICK = Patience(attempts=4, total=30, first=0.001, longest=0.002, timeout=0.5)
 
 Reply = Callable[[web.Request], web.StreamResponse]
@@ -31,7 +33,7 @@ class Script:
         if reply is None:
             assert request.transport is not None
             request.transport.abort()
-            await asyncio.sleep(0)
+            await turns()
             return web.Response()
         return reply(request)
 

@@ -43,6 +43,7 @@ from service.protocols.cmpp.report import Report
 from service.protocols.cmpp.version import V20
 from tests.harness.session import PATIENCE_SECONDS, Peer, carrier
 from tests.harness.vectors import load
+from tests.harness.waiting import turns
 
 VECTORS = {vector["id"]: vector for vector in load("cmpp", "cmpp20") + load("cmpp", "cmpp30")}
 CLOCK = Clock(datetime(2026, 8, 9, 2, 30, 45, tzinfo=UTC), anchor=0.0, speed=0.0)
@@ -581,7 +582,7 @@ async def test_a_link_lost_before_storing_acknowledges_nothing_and_raises_nothin
         peer.writer.transport.abort()
         await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
         store.futures[0].set_result(None)
-        await asyncio.sleep(0)
+        await turns()
 
 
 @pytest.mark.parametrize(
@@ -673,7 +674,7 @@ async def test_closing_waits_for_open_answers_and_stores_then_logs_out() -> None
         peer.write(1, report())
         await store.next()
         closing = asyncio.create_task(gateway.close(drain_seconds=PATIENCE_SECONDS))
-        await asyncio.sleep(0)
+        await turns()
         peer.write(sequence, SubmitResp(5, 0))
         assert (await answer(future)).outcome is Outcome.ACCEPTED
         store.futures[0].set_result(None)

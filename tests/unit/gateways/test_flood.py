@@ -1,7 +1,7 @@
 """A carrier that ignores its window: no more of what it sends is taken than may wait."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from service.protocols.cmpp.pdu import SubmitResp
 from service.protocols.session import PAUSED, Session
 from tests.harness import sgip
 from tests.harness.session import PATIENCE_SECONDS
+from tests.harness.waiting import counted, turns, until
 from tests.unit.gateways import (
     test_cmpp_gateway,
     test_sgip_listener,
@@ -54,9 +55,7 @@ class Flooded:
                 future.set_result(None)
 
     async def until_taken(self, count: int) -> None:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while self.taken < count:
-                await asyncio.sleep(0.001)
+        await until(lambda: self.taken >= count, every=0.001)
 
 
 @asynccontextmanager
@@ -99,13 +98,47 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.protocols.session.MOST_UNSTORED", MOST)
 
 
+Later = Callable[[float], Awaitable[None]]
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    """Moves the clock of the links' event loop on, and lets them look at it twice."""
+    ahead = 0.0
+    real = asyncio.get_running_loop
+    ticks = counted(monkeypatch, Session, "_tick")
+
+    class Ahead:
+        """The loop, with its clock set forward."""
+
+        def time(self) -> float:
+            return real().time() + ahead
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real(), name)
+
+    async def move(seconds: float) -> None:
+        nonlocal ahead
+        ahead += seconds
+        await ticks.more(2)
+
+    init = Session.__init__
+
+    def set_forward(self: Session, *arguments: Any) -> None:
+        init(self, *arguments)
+        self.loop = Ahead()  # type: ignore[assignment]
+
+    monkeypatch.setattr(Session, "__init__", set_forward)
+    return move
+
+
 @pytest.mark.attack
 @pytest.mark.parametrize("opened", LINKS)
 async def test_no_more_is_taken_than_may_wait_and_nothing_is_lost(opened: Open) -> None:
     async with opened() as on:
         on.flood()
         await on.until_taken(MOST)
-        await asyncio.sleep(0.2)
+        await turns(200)
         assert on.taken == MOST  # not one more, however much lies in the socket
         done = 0
         while done < FLOOD:
@@ -135,7 +168,7 @@ async def test_a_carrier_that_keeps_its_window_is_always_read(opened: Open) -> N
     async with opened() as on:
         on.flood(MOST - 1)
         await on.until_taken(MOST - 1)
-        await asyncio.sleep(0.05)
+        await turns(200)
         transport = on.link._transport
         assert transport is not None
         assert transport.is_reading()
@@ -153,7 +186,7 @@ async def test_what_could_not_be_stored_makes_room_too(opened: Open) -> None:
         on.store_all()
 
 
-async def test_an_answer_that_lies_behind_the_flood_is_no_doubt() -> None:
+async def test_an_answer_that_lies_behind_the_flood_is_no_doubt(later: Later) -> None:
     """It is there, only not read: the time in which we did not read counts for no deadline."""
     async with test_cmpp_gateway.opened(response_timeout_seconds=0.3, heartbeat_seconds=0.1) as (
         gateway,
@@ -166,7 +199,7 @@ async def test_an_answer_that_lies_behind_the_flood_is_no_doubt() -> None:
         on.flood(2 * MOST)
         peer.write(sequence, SubmitResp(7, 0))
         await on.until_taken(MOST)
-        await asyncio.sleep(1.0)  # three times the longest wait for an answer
+        await later(1.0)  # three times the longest wait for an answer
         assert not answer.done()
         assert not gateway.lost.is_set()
         on.store_all()
@@ -175,27 +208,29 @@ async def test_an_answer_that_lies_behind_the_flood_is_no_doubt() -> None:
         assert (await test_cmpp_gateway.answer(answer)).outcome is Outcome.ACCEPTED
 
 
-async def test_once_it_is_read_again_an_answer_has_its_whole_time() -> None:
+async def test_once_it_is_read_again_an_answer_has_its_whole_time(later: Later) -> None:
     async with test_cmpp_gateway.opened(response_timeout_seconds=1.0) as (gateway, peer, store):
         on = Flooded(gateway.link, peer, store, test_cmpp_gateway.report(), int)
         (answer,) = gateway.submit(test_cmpp_gateway.submissions(gateway))
         sequence, _ = await peer.read()
         on.flood(MOST)
         await on.until_taken(MOST)
-        await asyncio.sleep(1.5)
+        await later(1.5)
         on.store_all()
-        await asyncio.sleep(0.5)
+        await later(0.5)
         peer.write(sequence, SubmitResp(7, 0))
         assert (await test_cmpp_gateway.answer(answer)).outcome is Outcome.ACCEPTED
 
 
-async def test_once_it_is_read_again_an_answer_that_does_not_come_is_given_up() -> None:
+async def test_once_it_is_read_again_an_answer_that_does_not_come_is_given_up(
+    later: Later,
+) -> None:
     async with test_cmpp_gateway.opened(response_timeout_seconds=0.3) as (gateway, peer, store):
         on = Flooded(gateway.link, peer, store, test_cmpp_gateway.report(), int)
         (answer,) = gateway.submit(test_cmpp_gateway.submissions(gateway))
         on.flood(MOST)
         await on.until_taken(MOST)
-        await asyncio.sleep(0.5)
+        await later(0.5)
         assert not answer.done()
         on.store_all()
         assert (await test_cmpp_gateway.answer(answer)).outcome is Outcome.UNANSWERED
@@ -209,5 +244,5 @@ async def test_a_link_that_is_not_read_can_still_be_closed(opened: Open) -> None
         on.link.close("the channel is no longer served")
         await asyncio.wait_for(on.link.lost.wait(), PATIENCE_SECONDS)
         on.store_all()
-        await asyncio.sleep(0.05)
+        await turns(200)
         assert on.taken == MOST

@@ -1,6 +1,5 @@
 """Strangers at an SGIP channel's listener: whoever connects, waits, and guesses passwords."""
 
-import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
@@ -17,8 +16,8 @@ from service.protocols.sgip.waiting_peers import (
     Waiting,
     origin_of,
 )
-from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.sgip import SMG, Store, dialled, number
+from tests.harness.waiting import until
 from tests.unit.gateways.test_sgip_listener import LOGIN, is_sent_away, listening
 
 pytestmark = pytest.mark.attack
@@ -30,9 +29,7 @@ MANY = 60
 
 
 async def until_there_are(listener: Listener, count: int) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while len(listener.links) != count:
-            await asyncio.sleep(0)
+    await until(lambda: len(listener.links) == count)
 
 
 async def log_in(smg: SMG, bind: Bind = LOGIN) -> BindResp:

@@ -25,6 +25,7 @@ from service.protocols.smgp.pdu import ActiveTest as SMGPActiveTest
 from service.protocols.smgp.pdu import SubmitResp as SMGPSubmitResp
 from service.protocols.smpp.pdu import EnquireLink, SubmitSMResp
 from service.protocols.window import MOST_STRANGE
+from tests.harness.pauses import delay
 from tests.harness.session import PATIENCE_SECONDS
 from tests.unit.gateways import test_cmpp_gateway, test_flood
 from tests.unit.gateways.test_flood import Flooded, Open
@@ -182,7 +183,7 @@ async def _keep_asking(on: Flooded, packet: Any, at_once: int, pause: float) -> 
         for _ in range(at_once):
             n += 1
             on.peer.write(on.number(n), packet)
-        await asyncio.sleep(pause)
+        await delay(pause)
 
 
 @pytest.mark.usefixtures("_stores_all")

@@ -55,6 +55,7 @@ from tests.harness.sgip import (
     soon,
 )
 from tests.harness.vectors import load
+from tests.harness.waiting import turns
 
 VECTORS = {vector["id"]: vector for vector in load("sgip", "sgip12")}
 SPLITS = [case for case in load("cmpp", "split")["cases"] if case["coding"] == "UCS2"]
@@ -648,7 +649,7 @@ async def test_closing_waits_for_open_answers_and_stores_then_logs_out() -> None
         smg.write(number(1), report())
         await store.next()
         closing = asyncio.create_task(gateway.close(drain_seconds=PATIENCE_SECONDS))
-        await asyncio.sleep(0)
+        await turns()
         smg.write(sequence, SubmitResp(0))
         assert (await answer(future)).outcome is Outcome.ACCEPTED
         store.futures[0].set_result(None)

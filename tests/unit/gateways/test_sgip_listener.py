@@ -47,6 +47,7 @@ from tests.harness.sgip import (
     soon,
 )
 from tests.harness.vectors import load
+from tests.harness.waiting import turns, until
 
 VECTORS = {vector["id"]: vector for vector in load("sgip", "sgip12")}
 SUBMIT_SEQUENCE = number(2, node=NODE)
@@ -207,9 +208,7 @@ async def test_a_gateway_that_has_moved_is_let_in_once_its_address_is_looked_up_
         asked.clear()
         assert not listener.admits("127.0.0.3")
         await asyncio.wait_for(asked.wait(), PATIENCE_SECONDS)
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not listener.door.admits("127.0.0.3"):
-                await asyncio.sleep(0)
+        await until(lambda: listener.door.admits("127.0.0.3"))
         assert not listener.door.admits("127.0.0.2")
 
 
@@ -255,9 +254,7 @@ async def test_the_carrier_may_have_as_many_connections_as_the_channel_allows() 
 async def test_whoever_does_not_log_in_is_sent_away() -> None:
     async with listening(Store()) as listener, dialled(listener.port) as smg:
         smg.writer.write(b"\x00")
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not listener.links:
-                await asyncio.sleep(0)
+        await until(lambda: listener.links)
         link = link_of(listener)
         link.on_tick(link.loop.time() + 14)
         assert link.is_open
@@ -336,7 +333,7 @@ async def test_a_connection_lost_before_storing_acknowledges_nothing_and_raises_
         smg.cut()
         await soon(link.lost.wait())
         store.futures[0].set_result(None)
-        await asyncio.sleep(0)
+        await turns()
         assert not listener.links
 
 
@@ -417,7 +414,7 @@ async def test_ending_acknowledges_what_gets_stored_and_closes_the_connections()
         smg.write(number(2), TEXT)
         await store.next()
         ending = asyncio.create_task(listener.__aexit__(None, None, None))
-        await asyncio.sleep(0)
+        await turns()
         with pytest.raises(OSError, match="refused|failed"):
             await asyncio.open_connection("127.0.0.1", listener_port(smg))
         store.futures[0].set_result(None)

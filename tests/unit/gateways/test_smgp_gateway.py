@@ -38,6 +38,7 @@ from service.protocols.smgp.tlv import NO_OPTIONS, Options
 from tests.harness.session import PATIENCE_SECONDS, carrier
 from tests.harness.smgp import SMGPPeer, peer_of
 from tests.harness.vectors import load
+from tests.harness.waiting import turns
 
 VECTORS = {vector["id"]: vector for vector in load("smgp", "smgp30")}
 SPLITS = load("smgp", "split")["cases"]
@@ -485,7 +486,7 @@ async def test_closing_waits_for_open_answers_and_stores_then_logs_out() -> None
         peer.write(1, report())
         await store.next()
         closing = asyncio.create_task(gateway.close(drain_seconds=PATIENCE_SECONDS))
-        await asyncio.sleep(0)
+        await turns()
         peer.write(sequence, SubmitResp(ID, 0))
         assert (await answer(future)).outcome is Outcome.ACCEPTED
         store.futures[0].set_result(None)

@@ -49,6 +49,7 @@ from service.protocols.stream import NOT_STORED, UNREAD
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.smpp import Peer, smsc
 from tests.harness.vectors import load
+from tests.harness.waiting import turns
 
 VECTORS = {vector["id"]: vector for vector in load("smpp", "smpp34")}
 CLOCK = Clock(datetime(2026, 8, 9, 2, 30, 45, tzinfo=UTC), anchor=0.0, speed=0.0)
@@ -645,7 +646,7 @@ async def test_closing_waits_for_open_answers_and_stores_then_logs_out() -> None
         peer.write(1, report())
         await store.next()
         closing = asyncio.create_task(gateway.close(drain_seconds=PATIENCE_SECONDS))
-        await asyncio.sleep(0)
+        await turns()
         peer.write(sequence, SubmitSMResp("5"))
         assert (await answer(future)).outcome is Outcome.ACCEPTED
         store.futures[0].set_result(None)

@@ -7,6 +7,7 @@ import pytest
 from service.protocols.frame import Malformed
 from tests.fuzz.fuzz import BATCH, Fuzz, Tally
 from tests.fuzz.targets import PROTOCOLS
+from tests.harness.waiting import turns
 
 BATCHES = 4
 
@@ -18,7 +19,7 @@ async def fuzzed(protocol: str, seed: int = 7, decoder: object = None) -> Fuzz:
         target._decoders = [decoder]  # type: ignore[list-item]
     for _ in range(BATCHES):
         target.batch()
-        await asyncio.sleep(0)
+        await turns()
     return target
 
 

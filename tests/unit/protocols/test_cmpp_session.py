@@ -29,6 +29,7 @@ from service.protocols.cmpp.version import BY_NAME, V20, V21, V30, Version
 from service.protocols.session import Timing, connect
 from tests.harness.session import PATIENCE_SECONDS, Carrier, Peer, carrier
 from tests.harness.vectors import load
+from tests.harness.waiting import turns
 
 VECTORS = {vector["id"]: vector for vector in load("cmpp", "cmpp20") + load("cmpp", "cmpp30")}
 LOGIN_ANSWERS = {"CMPP_CONNECT_RESP"}
@@ -317,7 +318,7 @@ async def test_octets_in_any_pieces_are_read() -> None:
         for octet in bytes.fromhex(VECTORS["cmpp30-deliver-mo-ucs2"]["hex"]):
             peer.writer.write(bytes((octet,)))
             await peer.writer.drain()
-            await asyncio.sleep(0)
+            await turns()
         sequence, _ = await asyncio.wait_for(delivered.get(), PATIENCE_SECONDS)
         assert sequence == 101
 

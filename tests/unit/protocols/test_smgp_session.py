@@ -26,6 +26,7 @@ from service.protocols.smgp.session import SMGPClient
 from tests.harness.session import PATIENCE_SECONDS, carrier
 from tests.harness.smgp import SMGPPeer, peer_of
 from tests.harness.vectors import load
+from tests.harness.waiting import turns
 
 VECTORS = {vector["id"]: vector for vector in load("smgp", "smgp30")}
 LOGIN_ANSWERS = {"SMGP_LOGIN_RESP"}
@@ -246,7 +247,7 @@ async def test_octets_in_any_pieces_are_read() -> None:
         for octet in bytes.fromhex(VECTORS["smgp-deliver-mo-ucs2"]["hex"]):
             peer.writer.write(bytes((octet,)))
             await peer.writer.drain()
-            await asyncio.sleep(0)
+            await turns()
         sequence, _ = await asyncio.wait_for(delivered.get(), PATIENCE_SECONDS)
         assert sequence == 101
 

@@ -33,6 +33,7 @@ from service.protocols.smpp.session import SMPPClient
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.smpp import Peer, smsc
 from tests.harness.vectors import load
+from tests.harness.waiting import turns
 
 VECTORS = {vector["id"]: vector for vector in load("smpp", "smpp34")}
 LOGIN_ANSWERS = {"bind_transceiver_resp"}
@@ -310,7 +311,7 @@ async def test_octets_in_any_pieces_are_read() -> None:
         for octet in bytes.fromhex(VECTORS["smpp-deliver-mo"]["hex"]):
             peer.writer.write(bytes((octet,)))
             await peer.writer.drain()
-            await asyncio.sleep(0)
+            await turns()
         sequence, _ = await asyncio.wait_for(delivered.get(), PATIENCE_SECONDS)
         assert sequence == 100
 

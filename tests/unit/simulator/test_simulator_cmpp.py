@@ -28,6 +28,7 @@ from service.protocols.number import to_national
 from service.simulator.carrier.outcomes import fates
 from service.simulator.run import Simulator, running
 from service.simulator.wire import server
+from tests.harness.pauses import elapse
 from tests.harness.session import PATIENCE_SECONDS, Peer
 from tests.harness.simulated import (
     ACCOUNT,
@@ -41,6 +42,7 @@ from tests.harness.simulated import (
     simulator,
 )
 from tests.harness.vectors import load
+from tests.harness.waiting import turns
 
 VECTORS = {vector["id"]: vector for vector in load("cmpp", "cmpp30")}
 
@@ -51,7 +53,7 @@ async def dialled(carrier: Simulator) -> AsyncIterator[Peer]:
     reader, writer = await asyncio.open_connection("127.0.0.1", carrier.ports["cmpp"])
     yield Peer(reader, writer)
     writer.transport.abort()
-    await asyncio.sleep(0)
+    await turns()
 
 
 @asynccontextmanager
@@ -130,7 +132,7 @@ async def test_more_than_the_rate_is_answered_with_8_and_accepted_later() -> Non
         results = await send(link, phones(150))
         assert Counter(result.code for result in results) == {"0": 102, "8": 48}
         assert {r.outcome for r in results if r.code == "8"} == {Outcome.THROTTLED}
-        await asyncio.sleep(1.05)  # the sliding second itself
+        await elapse(1.05)  # the sliding second itself
         assert {r.code for r in await send(link, phones(100))} == {"0"}
 
 

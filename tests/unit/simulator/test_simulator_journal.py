@@ -14,6 +14,7 @@ from service.simulator.carrier.journal import Accepted, Journal
 from service.simulator.run import running
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.simulated import Inbox, connected, phones, reached, send, simulator
+from tests.harness.waiting import until
 
 PROGRAM = """
 import asyncio, sys
@@ -249,7 +250,9 @@ async def test_receipts_go_on_in_the_protocol_of_their_submit(tmp_path: Path) ->
     journal.accepted(part(2))
     journal.close()
     inbox = Inbox()
-    async with reached(simulator(journal=tmp_path / "journal"), inbox):
+    config = simulator(journal=tmp_path / "journal", smpp_port=0)
+    async with reached(config, inbox) as (carrier, _):
         await inbox.wait_for(1)
-        await asyncio.sleep(0.1)  # as long as another would take many times over
+        other = carrier.smsc.subscribers["smpp", "901234"].receipts
+        await until(lambda: other._ready, what="its time has come, and it waits for a link")
     assert [found.ref for found in inbox.receipts] == [(2).to_bytes(8, "big")]

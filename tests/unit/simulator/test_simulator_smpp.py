@@ -11,6 +11,7 @@ from service.protocols.smpp.report import RECEIPT, parse_report
 from service.simulator.run import running
 from tests.harness.smpp import Peer
 from tests.harness.smpp_simulated import ACCOUNT, PASSWORD, SENDER, config
+from tests.harness.waiting import turns
 
 RECEIPTS = 12
 FORMS = 6
@@ -31,7 +32,7 @@ async def receipts(**settings: Any) -> list[DeliverSM]:
             if isinstance(pdu, DeliverSM):
                 found.append(pdu)
         writer.transport.abort()
-        await asyncio.sleep(0)
+        await turns()
     return found
 
 
