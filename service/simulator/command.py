@@ -17,7 +17,8 @@ from service.errors import Invalid, Misconfigured, Unavailable
 from service.protocols.number import to_e164
 from service.settings import clock_of_environment
 from service.simulator.carrier.audit import audit, received
-from service.simulator.carrier.config import PROTOCOLS, SimulatorConfig
+from service.simulator.carrier.config import SimulatorConfig
+from service.simulator.carrier.protocols import PROTOCOLS
 from service.simulator.run import running
 
 ADMIN_SECONDS = 60.0

@@ -5,10 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-DAY_SECONDS = 86_400.0
+from service.simulator.carrier.protocols import PROTOCOLS
 
-PROTOCOLS = ("cmpp", "sgip", "smgp", "smpp", "twilio", "http")
-"""What a simulated carrier can speak; each is a module of this folder."""
+DAY_SECONDS = 86_400.0
 
 FaultShare = float
 

@@ -6,15 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.coding.parts import Coding, Part, split
 from service.errors import Conflict, Invalid
+from service.simulator.carrier.protocols import PROTOCOLS
 from service.simulator.carrier.receipts import MOPart
 from service.simulator.carrier.smsc import SMSC
 from service.simulator.carrier.subscriber import Subscriber
-
-WHOLE_TEXTS = frozenset({"twilio", "http"})
-"""What joins the parts itself before it calls."""
-
-_MOST_DIGITS = {"smpp": 20}
-"""How long the number written to may be where 21 digits are too many."""
 
 _references = count(1)
 
@@ -52,7 +47,7 @@ def originate(smsc: SMSC, replies: Replies) -> int:
         Conflict: interleaving needs a second connection.
     """
     subscriber = _subscriber(smsc, replies)
-    most = _MOST_DIGITS.get(subscriber.protocol, 21)
+    most = PROTOCOLS[subscriber.protocol].number_characters
     if any(len(reply.to) > most for reply in replies.messages):
         raise Invalid(
             f"{subscriber.protocol} has room for {most} characters of the number written to",
@@ -88,7 +83,7 @@ def _subscriber(smsc: SMSC, replies: Replies) -> Subscriber:
 
 def _parts(subscriber: Subscriber, reply: Reply) -> list[MOPart]:
     reference = next(_references) & 0xFF
-    if subscriber.protocol in WHOLE_TEXTS:
+    if PROTOCOLS[subscriber.protocol].whole_texts:
         body = reply.text.encode("utf-16-be", "replace")
         return [MOPart(reply.phone, reply.to, Part(1, 1, Coding.UCS2, body), reference)]
     return [MOPart(reply.phone, reply.to, part, reference) for part in split(reply.text)]

@@ -35,9 +35,6 @@ LOGIN = "simulated login"
 OK = 0
 """The status of success in all the protocols."""
 
-_MOST_STATUS = {"smgp": 0xFFFF_FFFF, "smpp": 0xFFFF_FFFF}
-"""The highest status that the answer to a login has room for; 255 in the others and CMPP 2.0."""
-
 LOGIN_SECONDS = 10.0
 """A connection on which nobody has logged in is closed after that."""
 
@@ -114,6 +111,9 @@ class Submits(Served):
 
     refusals: ClassVar[Mapping[SubmitRefusal, int]]
     """What the protocol answers to a submit that is refused."""
+
+    highest_status: ClassVar[int] = 0xFF
+    """The highest status that the answer to a login has room for."""
 
     def __init__(self, frames: Frames, timing: Timing) -> None:
         super().__init__(frames, timing)
@@ -199,7 +199,7 @@ class Submits(Served):
     ) -> int:
         fault = self.smsc.faults.login_status
         if fault is not None:
-            return min(fault, _MOST_STATUS.get(self.protocol, 0xFF))
+            return min(fault, self.highest_status)
         if subscriber is None:
             return self.login_statuses[LoginRefusal.UNKNOWN_ACCOUNT]
         if not knows(subscriber):

@@ -90,6 +90,7 @@ class SMGPServer(SMGPSession, Server):
     """One connection of an SP, from the carrier's side."""
 
     protocol = "smgp"
+    highest_status = 0xFFFF_FFFF
     login_statuses: ClassVar = {
         LoginRefusal.UNKNOWN_ACCOUNT: STATUS_AUTHENTICATION_FAILED,
         LoginRefusal.WRONG_SECRET: STATUS_AUTHENTICATION_FAILED,

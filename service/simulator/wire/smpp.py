@@ -135,6 +135,7 @@ class SMPPServer(SMPPSession, Server):
     """One connection of an ESME, from the SMSC's side."""
 
     protocol = "smpp"
+    highest_status = 0xFFFF_FFFF
     login_statuses: ClassVar = {
         LoginRefusal.UNKNOWN_ACCOUNT: ESME_RINVSYSID,
         LoginRefusal.WRONG_SECRET: ESME_RINVPASWD,

@@ -3,11 +3,12 @@ import time
 import pytest
 
 from service.simulator.carrier.ids import Ids, Numbers
+from service.simulator.carrier.protocols import PROTOCOLS
 
 OCTETS = {"cmpp": 8, "sgip": 12, "smgp": 10, "twilio": 34}
 
 
-@pytest.mark.parametrize("protocol", ["cmpp", "sgip", "smgp", "smpp", "twilio", "http"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_ids_of_all_protocols_differ_and_have_their_length(protocol: str) -> None:
     numbers = Numbers(0xFFF0)
     ids = Ids(protocol, 79101, numbers)
