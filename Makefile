@@ -78,7 +78,7 @@ corpus: venv ## what lint stops of the scams, and what of the honest texts, by r
 
 FUZZ_SECONDS ?= 600
 fuzz: venv ## ten minutes a protocol of broken packets, for decoders and live sessions (long)
-	$(BIN)/python -m tests.fuzz.fuzz --seconds $(FUZZ_SECONDS) cmpp sgip smgp smpp
+	$(BIN)/python -m tests.fuzz.fuzz --seconds $(FUZZ_SECONDS)
 
 MODEL_EXAMPLES ?= 2000
 model: venv ## random acts of random people on campaigns, beside an oracle (long)

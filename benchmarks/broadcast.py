@@ -25,6 +25,7 @@ from benchmarks.postgres import Database, seconds_by_kind, statement_lines
 from benchmarks.process import peak_megabytes, processor_seconds, resident_megabytes
 from benchmarks.sampling import environment, lines, read_samples, sampling
 from service.storage.postgres import OwnConnection, connect
+from tests.harness.links import LINKS
 from tests.harness.live import EVERYBODY, MORNING, Launched, Live
 
 OURS = ("channel-0", "work", "scheduler", "api", "valkey", "postgres")
@@ -254,7 +255,7 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=default.window)
     parser.add_argument("--tps", type=int, help="of the channel; default: none")
     parser.add_argument("--destinations", type=int, default=default.destinations)
-    parser.add_argument("--protocol", choices=["cmpp", "sgip", "smgp", "smpp"], default="cmpp")
+    parser.add_argument("--protocol", choices=LINKS, default="cmpp")
     parser.add_argument("--delay", type=float, default=default.delay)
     parser.add_argument("--receipts-window", type=int, default=default.receipts_window)
     parser.add_argument("--profile", action="store_true")

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,8 @@ from aiohttp import ClientSession
 from benchmarks.process import processor_seconds
 from service.local.embedded import free_port
 from service.simulator.carrier.outcomes import fates
+from tests.harness.links import account_of
+from tests.harness.simulated import ACCOUNT, SECRET
 
 TEXT = (
     "【旌德县公安局】凡是自称公检法要求把钱转到安全账户的，都是诈骗。"
@@ -32,21 +34,7 @@ FIRST = 19790000001
 ROUND = 10_000
 """A number that ends in so many zeros is taken for one that a spreadsheet has cut."""
 START_SECONDS = 20.0
-ACCOUNT, SECRET, SENDER = "901234", "benchmk", "1065720001234"
-CHANNELS: Mapping[str, Mapping[str, Any]] = {
-    "cmpp": {"account": ACCOUNT, "secret": SECRET, "access_number": SENDER},
-    "smgp": {"account": ACCOUNT, "secret": SECRET, "access_number": SENDER},
-    "smpp": {"system_id": ACCOUNT, "password": SECRET, "sender": SENDER},
-    "sgip": {
-        "login_name": ACCOUNT,
-        "login_password": SECRET,
-        "node_number": 3_055_112_345,
-        "corp_id": "12345",
-        "access_number": SENDER,
-        "listen_host": "127.0.0.1",
-    },
-}
-"""What a channel of each protocol must know, besides host and port."""
+SENDER = "1065720001234"
 
 
 def numbers(count: int) -> list[int]:
@@ -101,10 +89,10 @@ class Carrier:
 
     def channel(self) -> dict[str, Any]:
         """The config of a channel to it."""
-        config = {"host": "127.0.0.1", "port": self.port, **CHANNELS[self.protocol]}
+        where: dict[str, Any] = {"host": "127.0.0.1", "port": self.port}
         if self.protocol == "sgip":
-            config["listen_port"] = self._ports["listener"]
-        return config
+            where |= {"listen_host": "127.0.0.1", "listen_port": self._ports["listener"]}
+        return account_of(self.protocol, number=SENDER, **where)
 
     async def accepted_and_acknowledged(self) -> tuple[int, int]:
         """How many submits it has taken and how many of its receipts were acknowledged."""

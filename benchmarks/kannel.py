@@ -21,11 +21,12 @@ from urllib.parse import quote
 import uvloop
 from aiohttp import ClientSession
 
-from benchmarks.carrier import ACCOUNT, SECRET, SENDER, TEXT, Carrier, numbers
+from benchmarks.carrier import SENDER, TEXT, Carrier, numbers
 from benchmarks.figures import CARRIER, CLIENT, Figures, percentiles
 from benchmarks.process import peak_megabytes, processor_seconds
 from interop.install import KANNEL, environment, obtain
 from service.local.embedded import free_port
+from tests.harness.simulated import ACCOUNT, SECRET
 
 CONNECTIONS = 64
 """Requests to Kannel that are under way at a time."""

@@ -26,18 +26,14 @@ from service.clock import Clock
 from service.protocols.stream import StreamGateway
 from service.simulator.carrier.config import Account, SimulatorConfig
 from service.simulator.run import running
+from tests.harness.links import BEATING, account_of
+from tests.harness.simulated import ACCOUNT, SECRET
 
 WINDOWS = (16, 64, 256)
 SUBMITS = 60_000
 QUIET_SECONDS = 1.0
 """After so long without a receipt no more will come: the carrier delays none by as much."""
-ACCOUNT, SECRET = "901234", "benchmark"
 TEXT = "【旌德公安】凡是要求转账到安全账户的都是诈骗，请立即挂断并拨打96110核实。"
-SETTINGS: dict[str, dict[str, Any]] = {
-    "cmpp": {"account": ACCOUNT, "secret": SECRET, "access_number": "1069"},
-    "smgp": {"account": ACCOUNT, "secret": SECRET, "access_number": "1069"},
-    "smpp": {"system_id": ACCOUNT, "password": SECRET, "sender": "1069"},
-}
 
 
 def carrier(pipe: Connection, journal: Path) -> None:
@@ -45,14 +41,13 @@ def carrier(pipe: Connection, journal: Path) -> None:
 
     async def run() -> None:
         account = Account(account=ACCOUNT, secret=SecretStr(SECRET))
-        config = SimulatorConfig(
-            accounts=(account,),
-            cmpp_port=0,
-            smgp_port=0,
-            smpp_port=0,
-            max_delay_seconds=QUIET_SECONDS / 2,
-            journal=journal,
-        )
+        values = {
+            "accounts": (account,),
+            "max_delay_seconds": QUIET_SECONDS / 2,
+            "journal": journal,
+            **{f"{kind}_port": 0 for kind in BEATING},
+        }
+        config = SimulatorConfig.model_validate(values)
         async with running(config) as simulator:
             pipe.send(dict(simulator.ports))
             await asyncio.Event().wait()
@@ -104,7 +99,7 @@ async def measure(kind: str, port: int, pid: int, window: int, submits: int) -> 
         receipts, last = receipts + 1, time.perf_counter()
         return stored
 
-    settings = {"host": "127.0.0.1", "port": port, **SETTINGS[kind]}
+    settings = account_of(kind, host="127.0.0.1", port=port)
     config = load()[kind].config_model.model_validate(settings)
     gateway = factory(kind)(config, deliver, Clock())
     assert isinstance(gateway, StreamGateway)
@@ -136,7 +131,7 @@ def main() -> None:
             ports = ours.recv()
             heads = f"{'submits/s':>10} {'receipts':>9} {'gateway µs':>11} {'carrier µs':>11}"
             print(f"{'':>6} {'window':>6} {heads}")
-            for kind in SETTINGS:
+            for kind in BEATING:
                 for window in WINDOWS:
                     run = measure(kind, ports[kind], process.pid, window, submits)
                     found = uvloop.run(run)

@@ -27,6 +27,7 @@ from service.crypto import Keyring
 from service.messages.lint.lint import lint
 from service.messages.store import NewVersion, Template, TemplateInfo, template_insert
 from service.storage.postgres import Connection
+from tests.harness.links import account_of
 
 TEXT = "【旌德县反诈中心】凡是要求转账到安全账户的都是诈骗，请勿相信，有疑问请拨打96110。"
 RULE = "carrier in (mobile, unicom, telecom, broadnet)"
@@ -191,14 +192,6 @@ def suppression(reason: str, **more: Any) -> NewSuppression:
     )
 
 
-CONFIGS: dict[str, dict[str, Any]] = {
-    "cmpp": {"account": "901234", "secret": "x"},
-    "sgip": {"login_name": "n", "login_password": "p", "node_number": 1, "corp_id": "12345"},
-    "smgp": {"account": "30551234", "secret": "x"},
-    "smpp": {"system_id": "n", "password": "p"},
-}
-
-
 def channel_settings(
     kind: str, number: str, more_config: dict[str, Any] | None = None, **more: Any
 ) -> ChannelSettings:
@@ -209,8 +202,7 @@ def channel_settings(
         body = '{"from": "{sender}", "to": "{recipient}", "text": "{text}"}'
         own = {"url": "http://127.0.0.1/", "body": body, "sender": number}
     else:
-        setting = "sender" if kind == "smpp" else "access_number"
-        own = {"host": "127.0.0.1"} | CONFIGS[kind] | {setting: number}
+        own = account_of(kind, number=number, host="127.0.0.1")
     config = parse_settings(kind, own | (more_config or {}))
     return ChannelSettings(
         name="移动", kind=kind, simulated=True, carriers=("china_mobile",), config=config, **more

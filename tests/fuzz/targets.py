@@ -20,29 +20,28 @@ from service.simulator.wire.cmpp import CMPPServer
 from service.simulator.wire.sgip import SGIPServer
 from service.simulator.wire.smgp import SMGPServer
 from service.simulator.wire.smpp import SMPPServer
+from tests.harness.links import LINKS, VERIFYING, account_of
 from tests.harness.vectors import FOLDER
 
-PROTOCOLS = ("cmpp", "sgip", "smgp", "smpp")
+PROTOCOLS = tuple(sorted({registry.load()[kind].protocol.lower() for kind in LINKS}))
+"""Those of all links; a kind that speaks another one's protocol adds none."""
 
 # What decodes a protocol in more than one way.
 _VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     "cmpp": ({"version": V20}, {"version": V30}),
 }
 
-_WHERE = {"host": "127.0.0.1", "port": 1}
-_ACCOUNT = {"account": "901234", "secret": "1qaz2wsx", "access_number": "106900001234"}
 _UNVERIFIED = {"verify_gateway": False, "unverified_because": "it is made up"}
+_VERSIONS: dict[str, tuple[dict[str, Any], ...]] = {
+    "cmpp": ({"version": "2.0"}, {"version": "3.0"})
+}
 SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
-    "cmpp": tuple(
-        _WHERE | _ACCOUNT | _UNVERIFIED | {"version": version} for version in ("2.0", "3.0")
-    ),
-    "smgp": (_WHERE | _ACCOUNT | _UNVERIFIED,),
-    "sgip": (
-        _WHERE
-        | {"login_name": "901234", "login_password": "1qaz2wsx", "access_number": "106550001234"}
-        | {"node_number": 3010012345, "corp_id": "12345"},
-    ),
-    "smpp": (_WHERE | {"system_id": "901234", "password": "1qaz2wsx", "sender": "106900001234"},),
+    kind: tuple(
+        account_of(kind, host="127.0.0.1", port=1, **version)
+        | (_UNVERIFIED if kind in VERIFYING else {})
+        for version in _VERSIONS.get(kind, ({},))
+    )
+    for kind in LINKS
 }
 
 # The accounts of the recorded logins.

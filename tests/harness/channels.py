@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.harness.keys import ADMIN, second_admin
+from tests.harness.links import LINKS, account_of
 from tests.integration.api.conftest import Api
 
 SECRET = "s3cr3t-of-the-carrier"
@@ -35,31 +36,16 @@ CODE = {"kind": "cmpp", "applies_to": "receipt", "code": "MK:0099", "outcome": "
 
 HTTP_BODY = '{"to": "{recipient}", "text": "{text}", "id": "{message_id}", "key": "{secret}"}'
 
+_REAL: dict[str, Any] = {"secret": "s3cr3t-1", "host": "192.0.2.1"}
 CONFIGS: dict[str, dict[str, Any]] = {
-    "cmpp": {
-        "host": "192.0.2.1",
-        "account": "901234",
-        "secret": "s3cr3t-1",
-        "access_number": "10690000",
-    },
-    "sgip": {
-        "host": "192.0.2.1",
-        "login_name": "12345",
-        "login_password": "s3cr3t-1",
-        "node_number": 3055112345,
-        "corp_id": "12345",
-        "access_number": "10655123",
-        "listen_port": 8801,
-        "listen_password": "s3cr3t-2",
-        "listen_addresses": ["192.0.2.0/28"],
-    },
-    "smgp": {
-        "host": "192.0.2.1",
-        "account": "12345678",
-        "secret": "s3cr3t-1",
-        "access_number": "10690000",
-    },
-    "smpp": {"host": "192.0.2.1", "system_id": "x", "password": "s3cr3t-1", "sender": "NOTICE"},
+    **{kind: account_of(kind, **_REAL) for kind in LINKS},
+    "sgip": account_of(
+        "sgip",
+        **_REAL,
+        listen_port=8801,
+        listen_password="s3cr3t-2",
+        listen_addresses=["192.0.2.0/28"],
+    ),
     "http": {
         "url": "https://sms.example.com/send",
         "body": HTTP_BODY,

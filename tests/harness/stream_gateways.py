@@ -13,22 +13,9 @@ from service.clock import Clock
 from service.protocols.stream import StreamGateway
 from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
+from tests.harness.links import account_of
 from tests.harness.session import PATIENCE_SECONDS
-
-ACCOUNT, SECRET, SENDER = "901234", "benchmk", "1069000012"
-
-SETTINGS: dict[str, dict[str, Any]] = {
-    "cmpp": {"account": ACCOUNT, "secret": SECRET, "access_number": SENDER},
-    "smgp": {"account": ACCOUNT, "secret": SECRET, "access_number": SENDER},
-    "smpp": {"system_id": ACCOUNT, "password": SECRET, "sender": SENDER},
-    "sgip": {
-        "login_name": ACCOUNT,
-        "login_password": SECRET,
-        "node_number": 3_055_112_345,
-        "corp_id": "12345",
-        "access_number": SENDER,
-    },
-}
+from tests.harness.simulated import ACCOUNT, SECRET
 
 
 class Counted:
@@ -56,7 +43,7 @@ async def reached(
         **{"cmpp_port": None, f"{kind}_port": 0},  # type: ignore[arg-type]
     )
     async with running(config) as carrier:
-        settings = {"host": "127.0.0.1", "port": carrier.ports[kind], **SETTINGS[kind]}
+        settings = account_of(kind, host="127.0.0.1", port=carrier.ports[kind])
         model = load()[kind].config_model.model_validate(settings)
         gateway = factory(kind)(model, inbox.deliver, Clock())
         assert isinstance(gateway, StreamGateway)

@@ -27,6 +27,7 @@ from service.simulator.run import Simulator, running
 from service.storage.postgres import transaction
 from tests.harness.channels import confirmed
 from tests.harness.instants import instant
+from tests.harness.links import LINKS, account_of
 from tests.harness.session import carrier
 from tests.harness.sick import serve_lane
 from tests.harness.simulated import ACCOUNT, SECRET, simulator
@@ -252,28 +253,16 @@ async def test_without_redis_nobody_is_called(api: Api) -> None:
 
 
 PASSWORD = "1qaz2wsx"
-ACCOUNTS: dict[str, dict[str, Any]] = {
-    "cmpp": {"account": "901234", "secret": PASSWORD, "access_number": "10690000"},
-    "sgip": {
-        "login_name": "901234",
-        "login_password": PASSWORD,
-        "node_number": 3055112345,
-        "corp_id": "12345",
-        "access_number": "10690000",
-    },
-    "smgp": {"account": "901234", "secret": PASSWORD, "access_number": "10690000"},
-    "smpp": {"system_id": "901234", "password": PASSWORD, "sender": "10690000"},
-}
 
 
-@pytest.mark.parametrize("kind", sorted(ACCOUNTS))
+@pytest.mark.parametrize("kind", LINKS)
 @pytest.mark.parametrize("right", [True, False], ids=["right", "wrong"])
 async def test_each_kind_of_link_is_tried_with_its_own_login(
     api: Api, kind: str, right: bool
 ) -> None:
-    ports = {f"{name}_port": 0 if name == kind else None for name in ACCOUNTS}
-    account = Account(account="901234", secret=SecretStr(PASSWORD))
-    config = {**ACCOUNTS[kind], "host": "127.0.0.1"}
+    ports = {f"{name}_port": 0 if name == kind else None for name in LINKS}
+    account = Account(account=ACCOUNT, secret=SecretStr(PASSWORD))
+    config = account_of(kind, secret=PASSWORD, host="127.0.0.1")
     if not right:
         (secret,) = (name for name, value in config.items() if value == PASSWORD)
         config[secret] = "otherpwd"

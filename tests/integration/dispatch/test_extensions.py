@@ -27,17 +27,10 @@ from service.simulator.carrier.replies import Replies, originate
 from service.simulator.run import Simulator
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import ALWAYS, Scene, make_scene, phone
+from tests.harness.links import LINKS, NUMBER, account_of
+from tests.harness.simulated import ACCOUNT, SECRET
 from tests.harness.stage import Scripted, SetUp, Stage, claim_one, done, working
 from tests.harness.waiting import until
-
-SECRET = "1qaz2wsx"
-NUMBERS = {
-    "cmpp": "1065720001234",
-    "sgip": "10655123",
-    "smgp": "106590001234",
-    "smpp": "10690001234",
-}
-NAMES = {"cmpp": "901234", "sgip": "county", "smgp": "30551234", "smpp": "smppclient1"}
 
 Simulate = Callable[..., Any]
 Serve = Callable[..., Awaitable[ChannelServer]]
@@ -46,20 +39,10 @@ Serve = Callable[..., Awaitable[ChannelServer]]
 async def way(
     pool: Pool, keyring: Keyring, clock: Clock, carrier: Simulator, kind: str, listen: int
 ) -> Channel:
-    own: dict[str, Any] = {"account": NAMES[kind], "secret": SECRET, "access_number": NUMBERS[kind]}
-    if kind == "smpp":
-        own = {"system_id": NAMES[kind], "password": SECRET, "sender": NUMBERS[kind]}
+    where = {"host": "127.0.0.1", "port": carrier.ports[kind]}
     if kind == "sgip":
-        own = {
-            "login_name": NAMES[kind],
-            "login_password": SECRET,
-            "node_number": 3_055_112_345,
-            "corp_id": "12345",
-            "access_number": NUMBERS[kind],
-            "listen_host": "127.0.0.1",
-            "listen_port": listen,
-        }
-    config = parse_settings(kind, {"host": "127.0.0.1", "port": carrier.ports[kind], **own})
+        where |= {"listen_host": "127.0.0.1", "listen_port": listen}
+    config = parse_settings(kind, account_of(kind, **where))
     settings = ChannelSettings(
         name=kind, kind=kind, simulated=True, carriers=CARRIERS, config=config
     )
@@ -111,18 +94,11 @@ async def test_over_every_carriers_protocol(
     person answers all three.
     """
     listen = free_port()
-    listener = ListenerConfig(port=listen, login=NAMES["sgip"], password=SecretStr(SECRET))
-    accounts = tuple(
-        Account(
-            account=name,
-            secret=SecretStr(SECRET),
-            listener=listener if kind == "sgip" else None,
-        )
-        for kind, name in NAMES.items()
-    )
-    ports = {f"{kind}_port": 0 for kind in NAMES}
-    async with simulate(accounts=accounts, **ports) as carrier:
-        channels = [await way(pool, keyring, clock, carrier, kind, listen) for kind in NAMES]
+    listener = ListenerConfig(port=listen, login=ACCOUNT, password=SecretStr(SECRET))
+    account = Account(account=ACCOUNT, secret=SecretStr(SECRET), listener=listener)
+    ports = {f"{kind}_port": 0 for kind in LINKS}
+    async with simulate(accounts=(account,), **ports) as carrier:
+        channels = [await way(pool, keyring, clock, carrier, kind, listen) for kind in LINKS]
         server = await serve()
         scenes: dict[str, Scene] = {}
         runs: dict[str, uuid.UUID] = {}
@@ -139,17 +115,16 @@ async def test_over_every_carriers_protocol(
         carrier.smsc.journal.flush()
         lines = map(json.loads, (tmp_path / "journal").read_text().splitlines())
         left = {(e["protocol"], e["sender"]) for e in lines if e["event"] == "submit"}
-        assert left == {(kind, NUMBERS[kind] + digits) for kind in NAMES for digits in runs}
-        for n, kind in enumerate(NAMES):
+        assert left == {(kind, NUMBER + digits) for kind in LINKS for digits in runs}
+        for n, kind in enumerate(LINKS):
             asked = [
-                {"phone": phone(n), "to": NUMBERS[kind] + digits, "text": f"致{digits}"}
-                for digits in runs
+                {"phone": phone(n), "to": NUMBER + digits, "text": f"致{digits}"} for digits in runs
             ]
-            order = {"account": NAMES[kind], "protocol": kind, "messages": asked}
+            order = {"account": ACCOUNT, "protocol": kind, "messages": asked}
             originate(carrier.smsc, Replies.model_validate(order))
 
         async def all_there() -> bool:
-            return bool(await pool.fetchval("SELECT count(*) = 12 FROM inbound"))
+            return bool(await pool.fetchval("SELECT count(*) = $1 FROM inbound", 3 * len(LINKS)))
 
         await until(all_there)
     await read_inbound(pool, keyring, clock.now())
@@ -165,7 +140,7 @@ async def test_over_every_carriers_protocol(
         for row in texts
     } == {
         (kind, f"致{digits}", digits or None, runs[digits], scenes[digits].department)
-        for kind in NAMES
+        for kind in LINKS
         for digits in runs
     }
 

@@ -27,40 +27,22 @@ from service.simulator.carrier.config import Account, Faults, ListenerConfig, Si
 from service.simulator.run import running
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import add_contacts, add_run, make_scene, states
+from tests.harness.links import LINKS, VERIFYING, account_of
 from tests.harness.runs import fortunate
+from tests.harness.simulated import ACCOUNT, SECRET
 from tests.harness.waiting import until
 from tests.integration.dispatch.conftest import CalmFaults
 
 PEOPLE = 30
 WINDOW = 4
-SECRET = "1qaz2wsx"
-ACCOUNT = "901234"
 TIMEOUT = 0.6
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "cmpp": {
-        "account": ACCOUNT,
-        "secret": SECRET,
-        "access_number": "1065720001234",
-        "daily_limit_codes": [77],
-    },
-    "sgip": {
-        "login_name": ACCOUNT,
-        "login_password": SECRET,
-        "node_number": 3_055_112_345,
-        "corp_id": "12345",
-        "access_number": "10655123",
-        "listen_host": "127.0.0.1",
-    },
-    "smgp": {"account": ACCOUNT, "secret": SECRET, "access_number": "106590001234"},
-    "smpp": {
-        "system_id": ACCOUNT,
-        "password": SECRET,
-        "sender": "106900001234",
-        "daily_limit_codes": [0x400],
-        "suspended_codes": [0x401],
-    },
+MORE: dict[str, dict[str, Any]] = {
+    "cmpp": {"daily_limit_codes": [77]},
+    "sgip": {"listen_host": "127.0.0.1"},
+    "smpp": {"daily_limit_codes": [0x400], "suspended_codes": [0x401]},
 }
+"""What the simulated carrier of a kind needs besides an account."""
 
 
 @dataclass
@@ -109,7 +91,7 @@ FAULTS = {
 
 OF_KIND = {
     (kind, "wrong digest"): Row({"wrong_digest": True}, meanwhile=nothing_left, heals=True)
-    for kind in ("cmpp", "smgp")
+    for kind in VERIFYING
 }
 """Where a fault shows otherwise on channels of a kind: these gateways must know the secret."""
 
@@ -122,7 +104,7 @@ async def add_lane(
         kind=kind,
         simulated=True,
         carriers=CARRIERS,
-        config=parse_settings(kind, SETTINGS[kind] | settings),
+        config=parse_settings(kind, account_of(kind, **MORE.get(kind, {})) | settings),
         window=WINDOW,
     )
     return (await insert_channel(conn, keyring, channel, clock.now())).id
@@ -130,7 +112,7 @@ async def add_lane(
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(
-    "kind", ["cmpp", *(pytest.param(k, marks=pytest.mark.slow) for k in SETTINGS if k != "cmpp")]
+    "kind", ["cmpp", *(pytest.param(k, marks=pytest.mark.slow) for k in LINKS if k != "cmpp")]
 )
 async def test_after_a_fault(
     kind: str,

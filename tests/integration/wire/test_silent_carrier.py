@@ -19,24 +19,25 @@ from service.protocols.stream import OPEN_SECONDS, StreamGateway
 from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import running
 from tests.harness.certificates import make
+from tests.harness.links import BEATING, LINKS, account_of
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.silent import SilentProxy, silent_proxy
-from tests.harness.stream_gateways import ACCOUNT, SECRET, SETTINGS, Counted, submissions
+from tests.harness.simulated import ACCOUNT, SECRET
+from tests.harness.stream_gateways import Counted, submissions
 
 NOTICED_SECONDS = 30.0
 """The longest that a silence may stay unnoticed (I4)."""
 
 SILENCE = 0.6
 QUICK = {"silence_seconds": SILENCE, "response_timeout_seconds": PATIENCE_SECONDS}
-BEATS = {**QUICK, "heartbeat_seconds": 0.2}
-KINDS = {"cmpp": BEATS, "smgp": BEATS, "smpp": BEATS, "sgip": QUICK}
-"""The kinds that keep a link, with timers that a test can wait for."""
+"""Timers that a test can wait for."""
 
 SILENT = "no sign of life from the other side"
 
 
 def gateway(kind: str, port: int, **others: Any) -> Gateway:
-    settings = {"host": "127.0.0.1", "port": port, **SETTINGS[kind], **KINDS[kind], **others}
+    timers = QUICK | ({"heartbeat_seconds": 0.2} if kind in BEATING else {})
+    settings = account_of(kind, host="127.0.0.1", port=port, **timers) | others
     model = load()[kind].config_model.model_validate(settings)
     return factory(kind)(model, Counted().deliver, Clock())
 
@@ -74,7 +75,7 @@ async def gone(link: StreamGateway[Any]) -> str:
     return str(link.link.reason)
 
 
-@pytest.mark.parametrize("kind", ["cmpp", "smgp", "smpp"])
+@pytest.mark.parametrize("kind", BEATING)
 async def test_a_link_with_nothing_to_send_notices(kind: str) -> None:
     async with behind_a_proxy(kind) as (proxy, link):
         await link.open()
@@ -83,7 +84,7 @@ async def test_a_link_with_nothing_to_send_notices(kind: str) -> None:
 
 
 @pytest.mark.attack
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LINKS)
 async def test_a_link_whose_submits_are_not_answered_notices(kind: str) -> None:
     """Long before the submits themselves are given up; and they are in doubt, not unsent."""
     async with behind_a_proxy(kind) as (proxy, link):
@@ -94,7 +95,7 @@ async def test_a_link_whose_submits_are_not_answered_notices(kind: str) -> None:
         assert await gone(link) == SILENT
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LINKS)
 async def test_a_link_that_cannot_write_any_more_notices(kind: str) -> None:
     async with behind_a_proxy(kind) as (proxy, link):
         await link.open()
@@ -109,7 +110,7 @@ async def test_a_link_that_cannot_write_any_more_notices(kind: str) -> None:
 
 
 @pytest.mark.attack
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LINKS)
 async def test_a_login_that_meets_silence_is_given_up(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +147,7 @@ async def test_a_link_under_tls_notices_and_closing_it_waits_for_nobody(tmp_path
         assert await gone(link) == SILENT
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LINKS)
 async def test_a_slow_carrier_with_a_window_of_one_is_not_taken_for_a_dead_one(kind: str) -> None:
     """Each answer takes longer than the longest silence; heartbeats are answered meanwhile.
 
@@ -161,7 +162,7 @@ async def test_a_slow_carrier_with_a_window_of_one_is_not_taken_for_a_dead_one(k
         assert not link.lost.is_set()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LINKS)
 async def test_no_heartbeat_goes_before_the_login(kind: str) -> None:
     """A carrier that takes its time for the login must not be asked anything before."""
     read: list[int] = []
@@ -182,10 +183,10 @@ async def test_no_heartbeat_goes_before_the_login(kind: str) -> None:
         await asyncio.gather(opening, return_exceptions=True)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LINKS)
 def test_the_settings_as_they_come_notice_in_time(kind: str) -> None:
     """Idle or busy; each of the two looks at the time comes up to a tick late."""
-    settings = load()[kind].config_model.model_validate({"host": "h", **SETTINGS[kind]})
+    settings = load()[kind].config_model.model_validate(account_of(kind, host="h"))
     timing = Timing(
         getattr(settings, "heartbeat_seconds", math.inf),
         settings.response_timeout_seconds,  # type: ignore[attr-defined]

@@ -13,14 +13,15 @@ from service.channels.contract.outcome import Outcome
 from service.channels.links import logins
 from service.settings import Settings
 from service.simulator.wire.server import Served
+from tests.harness.links import BEATING, LINKS
 from tests.harness.session import PATIENCE_SECONDS
-from tests.harness.stream_gateways import SETTINGS, Counted, reached, submissions
+from tests.harness.stream_gateways import Counted, reached, submissions
 
 LOOPS = {"asyncio": asyncio.run, "uvloop": uvloop.run}
 WINDOW = 4
 
 
-@pytest.mark.parametrize("kind", SETTINGS)
+@pytest.mark.parametrize("kind", LINKS)
 async def test_a_simulated_carrier_may_accept_the_login_and_close(kind: str) -> None:
     async with reached(kind, Counted(), close_after_login_seconds=0.02) as (_, gateway):
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -36,7 +37,7 @@ def sends_at_once(session: Any) -> bool:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("kind", SETTINGS)
+@pytest.mark.parametrize("kind", LINKS)
 def test_both_ends_of_a_link_send_at_once(kind: str, loop: str) -> None:
     """With a small window, Nagle's wait and delayed acknowledgements make some 40 ms a window."""
 
@@ -49,7 +50,7 @@ def test_both_ends_of_a_link_send_at_once(kind: str, loop: str) -> None:
     assert run(ends()) == [True, True]
 
 
-@pytest.mark.parametrize("kind", ["cmpp", "smgp", "smpp"])
+@pytest.mark.parametrize("kind", BEATING)
 async def test_nothing_is_logged_a_message(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     default = Settings.model_fields["log_level"].default
     inbox = Counted()

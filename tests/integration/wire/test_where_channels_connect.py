@@ -14,18 +14,18 @@ from service.channels.contract.address_check import AllowedAddresses, going
 from service.channels.contract.gateway import Unreachable
 from service.channels.contract.model import Channel
 from service.channels.contract.networks import GROUPS, reach_of, read_networks
-from service.channels.contract.registry import factory
+from service.channels.contract.registry import factory, load
 from service.channels.trial.trial import try_channel
 from service.clock import Clock
 from service.errors import Misconfigured
 from service.local.embedded import Postgres, Valkey
 from service.settings import Settings
 from tests.harness.channels import CONFIGS
+from tests.harness.links import LINKS
 
 pytestmark = pytest.mark.attack
 
-STREAMS = ("cmpp", "sgip", "smgp", "smpp")
-KINDS = (*STREAMS, "http", "twilio")
+KINDS = sorted(load())
 NEVER = ["169.254.169.254", "0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1"]
 NEVER_6 = ["fe80::1", "::", "ff02::1", "::ffff:169.254.169.254", "2002:a9fe:a9fe::1"]
 
@@ -53,7 +53,7 @@ async def listening() -> AsyncIterator[Port]:
 
 def leading_to(kind: str, host: str, port: int, *, simulated: bool = True) -> Channel:
     config: dict[str, Any] = dict(CONFIGS[kind])
-    if kind in STREAMS:
+    if kind in LINKS:
         config |= {"host": host, "port": port}
     else:
         shown = f"[{host}]" if ":" in host else host
