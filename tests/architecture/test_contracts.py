@@ -25,6 +25,15 @@ def test_the_import_contracts_hold() -> None:
     assert int(kept[1]) == len(contracts())
 
 
+def test_no_protocol_may_know_another() -> None:
+    """The contract lists them by name: their folder has modules that they share, too."""
+    (listed,) = (
+        c["modules"] for c in contracts() if c["name"] == "protocols do not know one another"
+    )
+    folders = [path.parent.name for path in (ROOT / "service/protocols").glob("*/__init__.py")]
+    assert listed == [f"service.protocols.{name}" for name in sorted(folders)]
+
+
 def test_the_page_on_architecture_quotes_the_layers() -> None:
     (layers,) = (c["layers"] for c in contracts() if c.get("containers") == ["service"])
     assert isinstance(layers, list)

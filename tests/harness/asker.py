@@ -33,8 +33,9 @@ from schemathesis.specs.openapi.checks import (
     use_after_free,
 )
 
-from tests.harness.words import FILES, QUERIES, WORDS, new_area_name, new_name
+from tests.harness.words import FILES, WORDS, new_area_name, new_name, usual_queries
 
+QUERIES = usual_queries()
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

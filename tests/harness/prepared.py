@@ -14,7 +14,9 @@ from service.accounts.login.credentials import code_at, hash_password, new_secre
 from service.accounts.login.login import PREFIX, SECRET
 from service.accounts.people import phone_store
 from service.accounts.people.model import Role, User
+from service.api.routes import OPS
 from service.campaigns.approval import approval
+from service.campaigns.core.model import MOVES
 from service.messages.signature import head
 from service.privacy import clock_watch_store
 from service.privacy.clock_watch import Watch
@@ -31,13 +33,18 @@ ADMIN = ("county", "admin")
 WEAKER = {"levels": {"R02": "warn", "R07": "warn"}, "reason": "r"}
 """Rules of lint that a second administrator must confirm."""
 
+_STATES = ("draft", "pending_approval", "scheduled", "paused", "held")
+_NAMES = {op.name for op in OPS}
 ACTS = {
-    "draft": ["edit_campaign", "submit_campaign", "add_milestone"],
-    "pending_approval": ["approve_campaign", "return_campaign", "reject_campaign", "test_campaign"],
-    "scheduled": ["pause_campaign", "cancel_campaign"],
-    "paused": ["resume_campaign"],
-    "held": ["release_campaign"],
+    "add_milestone": "draft",
+    "test_campaign": "pending_approval",
+    **{
+        f"{act}_campaign": next(state for state in _STATES if state in before)
+        for act, (before, _) in MOVES.items()
+        if f"{act}_campaign" in _NAMES
+    },
 }
+"""The operations on a campaign that need it in a state, each with the first that will do."""
 
 
 async def prepare_campaigns(api: Api) -> Known:
@@ -45,8 +52,8 @@ async def prepare_campaigns(api: Api) -> Known:
     found: Known = {}
     team, now = api.teams["county"], api.clock.at
     async with transaction(api.runtime.pool) as conn:
-        for state, acts in ACTS.items():
-            for act in acts * 3:
+        for act, state in ACTS.items():
+            for _ in range(3):
                 if state in {"draft", "pending_approval"}:
                     made = await make_draft(conn, team.operator, now=now)
                 else:

@@ -51,6 +51,8 @@ WORDS: Mapping[str, Callable[[], Any] | list[Any]] = {
     "callback_url": ["https://sms.example.gov.cn/tocsin"],
     "events": [["run.finished"], ["message.final"]],
     "day": ["2027-01-11"],
+    "from": ["2027-01-11"],
+    "to": ["2027-01-31"],
     "due_on": ["2027-02-20"],
     "expires_on": ["2027-12-31"],
     "evidence_on": ["2027-01-01"],
@@ -143,12 +145,22 @@ FILES = {
 }
 
 
-QUERIES: dict[str, dict[str, Any]] = {
+_QUERIES: dict[str, dict[str, Any]] = {
     "delete_code": {name: CODE[name] for name in ("kind", "applies_to", "code")},
     "get_report_of_erasures": {"since": "2027-01-01", "until": "2027-01-31"},
-    "get_reconciliation": {"day": "2027-01-11"},
 }
-"""Without which there is no answer."""
+"""Where the names of what is needed do not say what it may be."""
+
+
+def usual_queries() -> dict[str, dict[str, Any]]:
+    """By operation: what a query needs, so that there is an answer."""
+    found = {}
+    for op in OPS:
+        fields = op.query.model_fields.items() if op.query is not None else ()
+        needed = [field.alias or name for name, field in fields if field.is_required()]
+        words = {name: WORDS.get(name) for name in needed}
+        found[op.name] = {name: some[0] for name, some in words.items() if isinstance(some, list)}
+    return found | _QUERIES
 
 
 def usual_bodies() -> dict[str, dict[str, Any]]:
