@@ -29,7 +29,7 @@ TEXT = (
 )
 """60 characters: one part in UCS-2."""
 
-PROFILE, SEED, LANE = "carrier", 341825, "china_mobile"
+PROFILE, SEED, NETWORK_NAME = "carrier", 341825, "china_mobile"
 FIRST = 19790000001
 ROUND = 10_000
 """A number that ends in so many zeros is taken for one that a spreadsheet has cut."""
@@ -42,7 +42,7 @@ def numbers(count: int) -> list[int]:
 
     None is a round one, which an import would refuse.
     """
-    judge = fates(PROFILE, SEED, LANE)
+    judge = fates(PROFILE, SEED, NETWORK_NAME)
     found: list[int] = []
     number = FIRST
     while len(found) < count:
@@ -146,7 +146,7 @@ class Carrier:
             "accounts": [account],
             "profile": PROFILE,
             "seed": SEED,
-            "lane": LANE,
+            "lane": NETWORK_NAME,
             "max_delay_seconds": self.delay,
             "deliver_window": self.receipts_window,
             "journal": str(self.journal),

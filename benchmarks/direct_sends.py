@@ -7,7 +7,7 @@ API, and the simulated carrier over TCP. A campaign to so many people leaves at 
 it comes POST /messages with one recipient, `--rate` a second at instants fixed in advance, each
 with a key of its own for idempotency, over keep-alive connections, through one key of the API whose
 department has a raised limit. Then POST /messages with 1,000 recipients, twenty times one after
-another, without the campaign and beside it; each is called back at once, so that the lane stays
+another, without the campaign and beside it; each is called back at once, so that the channel stays
 the campaign's.
 
 In the same seconds, ten times a second each, run what the delays are to be held against: GET

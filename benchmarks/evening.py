@@ -73,7 +73,7 @@ def _at(instant: datetime) -> str:
 
 async def run(people: int, speed: float, before: timedelta, folder: Path) -> None:
     """Take the campaign through the evening and the morning."""
-    arguments = ("--speed", str(speed), "--tps", str(int(TPS * speed)), "--lanes", "cmpp")
+    arguments = ("--speed", str(speed), "--tps", str(int(TPS * speed)), "--protocols", "cmpp")
     arguments += ("--window", "256", "--max-delay", "0.5")
     early = Live(folder, *arguments, "--clock", "2027-01-12T09:30+08:00")
     early.start()

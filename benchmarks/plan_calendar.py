@@ -1,8 +1,8 @@
 """How long the calendar of all plans takes: `python -m benchmarks.plan_calendar [plans]`.
 
-Plans of ten departments, each to a tenth of 100,000 people over three lanes: half of them weekly,
-a quarter on each working day, the rest once. All audiences are counted first. Times are of the
-whole request over HTTP, the median of five.
+Plans of ten departments, each to a tenth of 100,000 people over three channels: half of them
+weekly, a quarter on each working day, the rest once. All audiences are counted first. Times are of
+the whole request over HTTP, the median of five.
 """
 
 import argparse

@@ -1,8 +1,9 @@
 """An urgent send behind a huge one: how long until it is on the wire.
 
-Run as `python -m benchmarks.urgent [PEOPLE] [TPS]`. One lane over CMPP; a bulk campaign to PEOPLE
-is under way when an urgent one to a window's worth of them is approved. Printed is, from the moment
-when the urgent ledger was written, until its first and its last text had the carrier's answer.
+Run as `python -m benchmarks.urgent [PEOPLE] [TPS]`. One channel over CMPP; a bulk campaign to
+PEOPLE is under way when an urgent one to a window's worth of them is approved. Printed is, from the
+moment when the urgent ledger was written, until its first and its last text had the carrier's
+answer.
 """
 
 import argparse
@@ -105,7 +106,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tocsin-urgent-") as folder:
         live = Live(
             Path(folder) / "data",
-            *("--clock", MORNING, "--tps", str(tps), "--window", str(WINDOW), "--lanes", "cmpp"),
+            *(
+                "--clock",
+                MORNING,
+                "--tps",
+                str(tps),
+                "--window",
+                str(WINDOW),
+                "--protocols",
+                "cmpp",
+            ),
             *("--profile", "carrier", "--max-delay", "1"),
         )
         live.start()

@@ -1,16 +1,33 @@
 """Every setting, typed, defaulted and described; read once from TOCSIN_* environment variables."""
 
+import os
+from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from service.clock import CHINA, Clock
 from service.errors import Misconfigured
 from service.logs import level_named
+
+EARLIER_NAMES: Mapping[str, str] = {
+    "channel_fault_share": "TOCSIN_LANE_FAULT_SHARE",
+    "channel_slow_seconds": "TOCSIN_LANE_SLOW_SECONDS",
+    "channel_silence_minutes": "TOCSIN_LANE_SILENCE_MINUTES",
+    "channel_down_minutes": "TOCSIN_LANE_DOWN_MINUTES",
+    "channel_rest_seconds": "TOCSIN_LANE_REST_SECONDS",
+    "failover": "TOCSIN_LANE_SHIFT",
+}
+"""The variables that these settings had before; they are read for one release more."""
 
 
 class ClockSettings(BaseSettings):
@@ -209,25 +226,27 @@ class Settings(ClockSettings):
         description="After the clock has jumped, a larger share of a table is deleted for its age "
         "only once a county's administrator has agreed.",
     )
-    lane_fault_share: float = Field(
+    channel_fault_share: float = Field(
         default=0.5,
         gt=0,
         le=1,
         description="A channel is shut while this share of its submits goes wrong.",
     )
-    lane_slow_seconds: float = Field(
+    channel_slow_seconds: float = Field(
         default=10.0,
         gt=0,
         description="… or half of its answers take longer, and another can take over.",
     )
-    lane_silence_minutes: float = Field(
+    channel_silence_minutes: float = Field(
         default=10.0, gt=0, le=50, description="… or no receipt comes, and another can take over."
     )
-    lane_down_minutes: float = Field(default=3.0, gt=0, description="… or it gets no connection.")
-    lane_rest_seconds: float = Field(
+    channel_down_minutes: float = Field(
+        default=3.0, gt=0, description="… or it gets no connection."
+    )
+    channel_rest_seconds: float = Field(
         default=30.0, gt=0, description="How long it is shut before it is tried; doubled each time."
     )
-    lane_shift: bool = Field(
+    failover: bool = Field(
         default=True,
         description="Whether what waits for such a channel goes to another that may take it.",
     )
@@ -241,6 +260,19 @@ class Settings(ClockSettings):
         "simulated=127.0.0.0/8; of a carrier that is not named: all but a few.",
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, and after it the variables by their earlier names."""
+        earlier = InitSettingsSource(settings_cls, init_kwargs=_set_by_earlier_names())
+        return init_settings, env_settings, dotenv_settings, file_secret_settings, earlier
 
     @property
     def proxies(self) -> tuple[str, ...]:
@@ -300,6 +332,15 @@ def _listed(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
+def _set_by_earlier_names() -> dict[str, str]:
+    """The settings whose variable is set only by its earlier name."""
+    return {
+        name: os.environ[earlier]
+        for name, earlier in EARLIER_NAMES.items()
+        if os.environ.get(earlier) and not os.environ.get(f"TOCSIN_{name.upper()}")
+    }
+
+
 def clock_of_environment() -> Clock:
     """The clock of the environment, for a process that needs nothing else of it."""
     return ClockSettings().clock
@@ -314,13 +355,15 @@ def read_settings() -> Settings:
     try:
         return Settings()  # type: ignore[call-arg]  # pydantic-settings fills them in
     except ValidationError as error:
+        earlier = _set_by_earlier_names()
         lines = ["settings of the environment are missing or wrong / 环境变量缺失或有误:"]
         for item in error.errors():
             name = str(item["loc"][0])
             field = Settings.model_fields.get(name)
             about = f" ({field.description})" if field else ""
             why = "is needed / 必须设置" if item["type"] == "missing" else item["msg"]
-            lines.append(f"TOCSIN_{name.upper()}: {why.removeprefix('Value error, ')}{about}")
+            variable = EARLIER_NAMES[name] if name in earlier else f"TOCSIN_{name.upper()}"
+            lines.append(f"{variable}: {why.removeprefix('Value error, ')}{about}")
         raise Misconfigured("\n  ".join(lines)) from error
 
 

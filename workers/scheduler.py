@@ -183,7 +183,7 @@ async def watch(ctx: dict[str, Any]) -> None:
     now, speed = runtime.clock.now(), runtime.clock.speed
     pace = Pace(runtime.redis)
     await judge(runtime.pool, pace, limits_of(runtime.settings), now, speed=speed)
-    if not runtime.settings.lane_shift:
+    if not runtime.settings.failover:
         return
     for channel_id in await shift_waiting(runtime.pool, now, speed=speed):
         await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)

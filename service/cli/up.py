@@ -19,7 +19,11 @@ def add_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speed", type=float, default=1.0, help="simulated time: times as fast")
     parser.add_argument("--channels", choices=["none", "simulated"], default="simulated")
     parser.add_argument(
-        "--lanes", default="cmpp,sgip,smgp", type=_lanes, help="simulated ones, by protocol"
+        *("--protocols", "--lanes"),  # the second is the earlier name, for one release more
+        default="cmpp,sgip,smgp",
+        dest="protocols",
+        type=_protocols,
+        help="of the simulated channels",
     )
     parser.add_argument("--profile", choices=["carrier", "roster", "stale"], default="roster")
     parser.add_argument("--tps", type=int, default=500, help="parts per second; 0: no limit")
@@ -33,11 +37,11 @@ def add_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--response-delay", type=float, default=0.0, help="of each submit's answer")
 
 
-def _lanes(text: str) -> tuple[str, ...]:
+def _protocols(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     if unknown := sorted({*names} - {*CARRIERS_OF}):
         raise argparse.ArgumentTypeError(
-            f"there is no lane {', '.join(unknown)}; the lanes are {', '.join(CARRIERS_OF)}"
+            f"no simulated channel speaks {', '.join(unknown)}; they speak {', '.join(CARRIERS_OF)}"
         )
     return names
 

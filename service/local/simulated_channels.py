@@ -1,9 +1,9 @@
-"""The simulated lanes of `tocsin up`: one carrier that speaks three protocols, a channel to each.
+"""The simulated channels of `tocsin up`: a carrier that speaks three protocols, a channel to each.
 
 China Mobile and Broadnet, whose subscribers are in its network, go over CMPP, Unicom over SGIP,
-Telecom over SMGP; the carriers of a lane that is left out go over the first one. Each lane is the
-gateway of its first carrier, whose subscriber base goes over it. Ports and secrets are drawn once
-and kept in the data folder, so that a second start finds the same carrier.
+Telecom over SMGP; the carriers of a channel that is left out go over the first one. Each channel is
+the gateway of its first carrier, whose subscriber base goes over it. Ports and secrets are drawn
+once and kept in the data folder, so that a second start finds the same carrier.
 """
 
 import json
@@ -30,15 +30,15 @@ CARRIERS_OF = {
     "sgip": ("china_unicom",),
     "smgp": ("china_telecom",),
 }
-"""The lanes by their protocol, which is the channel's name too, and whose numbers each takes."""
+"""The channels by their protocol, which is their name too, and whose numbers each takes."""
 
 ACCOUNTS = {"cmpp": "901234", "sgip": "county", "smgp": "30551234"}
 HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Lanes:
-    """The lanes that are wanted, and the ports and the secret they have."""
+class SimulatedChannels:
+    """The channels that are wanted, and the ports and the secret they have."""
 
     names: tuple[str, ...]
     ports: Mapping[str, int]
@@ -50,8 +50,8 @@ class Lanes:
         return f"http://{HOST}:{self.ports['admin']}"
 
     def carriers(self, name: str) -> tuple[str, ...]:
-        """Whose numbers a lane takes."""
-        left_out = [c for lane, own in CARRIERS_OF.items() if lane not in self.names for c in own]
+        """Whose numbers a channel takes."""
+        left_out = [c for name, own in CARRIERS_OF.items() if name not in self.names for c in own]
         return CARRIERS_OF[name] + (tuple(left_out) if name == self.names[0] else ())
 
     def simulator(self, folder: Path) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Lanes:
         }
 
     def settings(self, name: str) -> dict[str, Any]:
-        """The settings of a lane's channel."""
+        """The settings of a channel."""
         common = {"host": HOST, "port": self.ports[name]}
         match name:
             case "sgip":
@@ -99,8 +99,8 @@ class Lanes:
         }
 
 
-def open_lanes(folder: Path, names: Sequence[str]) -> Lanes:
-    """The lanes of a data folder; what it does not know yet is drawn and kept."""
+def open_simulated_channels(folder: Path, names: Sequence[str]) -> SimulatedChannels:
+    """The simulated channels of a data folder; what it does not know yet is drawn and kept."""
     path = folder / "simulator.lanes.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     ports: dict[str, int] = known.get("ports", {})
@@ -111,36 +111,36 @@ def open_lanes(folder: Path, names: Sequence[str]) -> Lanes:
                 ports[name] = port
     secret = known.get("secret") or secrets.token_hex(7)
     write_private(path, json.dumps({"ports": ports, "secret": secret}))
-    return Lanes(tuple(name for name in CARRIERS_OF if name in names), ports, secret)
+    return SimulatedChannels(tuple(name for name in CARRIERS_OF if name in names), ports, secret)
 
 
 async def set_channels(
     conn: Connection,
     keyring: Keyring,
-    lanes: Lanes,
+    simulated: SimulatedChannels,
     clock: Clock,
     *,
     tps: int | None,
     window: int,
     connections: int,
 ) -> None:
-    """Make the lanes' channels, or bring them up to date; a lane left out is disabled."""
+    """Make these channels, or bring them up to date; one that is left out is disabled."""
     known = {channel.name: channel for channel in await list_channels(conn, keyring)}
     for name, own in CARRIERS_OF.items():
         channel = known.get(name)
-        if name not in lanes.names and channel is None:
+        if name not in simulated.names and channel is None:
             continue
         settings = ChannelSettings(
             name=name,
             kind=name,
             simulated=True,
-            carriers=lanes.carriers(name) if name in lanes.names else own,
+            carriers=simulated.carriers(name) if name in simulated.names else own,
             operated_by=own[0],
-            config=parse_settings(name, lanes.settings(name)),
+            config=parse_settings(name, simulated.settings(name)),
             tps=tps,
             window=window,
             connections=connections,
-            enabled=name in lanes.names,
+            enabled=name in simulated.names,
         )
         if channel is None:
             await insert_channel(conn, keyring, settings, clock.now())

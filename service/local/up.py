@@ -32,7 +32,12 @@ from service.crypto import Keyring, create_key_file, read_key_file
 from service.errors import Misconfigured
 from service.local.embedded import Postgres, Valkey, free_port, prepare_folder, write_private
 from service.local.first_people import make_people
-from service.local.simulated_channels import CARRIERS_OF, Lanes, open_lanes, set_channels
+from service.local.simulated_channels import (
+    CARRIERS_OF,
+    SimulatedChannels,
+    open_simulated_channels,
+    set_channels,
+)
 from service.parent import VARIABLE
 from service.runtime import compare_keys, stored_checks
 from service.servers import find_faults, refuse, taken
@@ -56,8 +61,8 @@ ADMINISTRATORS = (
 class UpOptions:
     """What `tocsin up` can be told.
 
-    port: of the API; 0: any free one. lanes: the simulated ones, by protocol. tps, window,
-    connections: of each lane; parts a second that the carrier allows, None: any number.
+    port: of the API; 0: any free one. protocols: of the simulated channels. tps, window,
+    connections: of each channel; parts a second that the carrier allows, None: any number.
     *_processes: how many of a kind; the APIs after the first have any free port each, as they
     would behind a proxy, which passes over one that hangs. max_delay: the longest a simulated
     receipt takes, in real seconds.
@@ -68,7 +73,7 @@ class UpOptions:
     clock_start: datetime | None = None
     speed: float = 1.0
     channels: Literal["none", "simulated"] = "simulated"
-    lanes: tuple[str, ...] = tuple(CARRIERS_OF)
+    protocols: tuple[str, ...] = tuple(CARRIERS_OF)
     profile: str = "roster"
     tps: int | None = 500
     window: int = 64
@@ -131,7 +136,7 @@ class System:
             **_clock_environment(clock),
         }
         if self.options.channel_processes > 1:
-            connections = self.options.connections * len(self.options.lanes)
+            connections = self.options.connections * len(self.options.protocols)
             share = -(-connections // self.options.channel_processes)
             self.environment["TOCSIN_CONNECTIONS_PER_PROCESS"] = str(share)
         channels = self._start_simulator(database_url, keyring, clock)
@@ -242,8 +247,8 @@ class System:
     ) -> dict[str, dict[str, Any]]:
         if self.options.channels == "none":
             return {}
-        lanes = open_lanes(self.folder, self.options.lanes)
-        config = lanes.simulator(self.folder) | {
+        simulated = open_simulated_channels(self.folder, self.options.protocols)
+        config = simulated.simulator(self.folder) | {
             "profile": self.options.profile,
             "tps": self.options.tps,
             "response_delay_seconds": self.options.response_delay,
@@ -254,12 +259,12 @@ class System:
         config_path = self.folder / "simulator.json"
         write_private(config_path, json.dumps(config))
         self._add("simulator", "-m", "service", "simulate", "--config", str(config_path))
-        asyncio.run(self._set_channels(database_url, keyring, clock, lanes))
-        self.summary["simulator"] = lanes.admin_url
-        return {name: {"kind": name, "port": lanes.ports[name]} for name in lanes.names}
+        asyncio.run(self._set_channels(database_url, keyring, clock, simulated))
+        self.summary["simulator"] = simulated.admin_url
+        return {name: {"kind": name, "port": simulated.ports[name]} for name in simulated.names}
 
     async def _set_channels(
-        self, database_url: str, keyring: Keyring, clock: Clock, lanes: Lanes
+        self, database_url: str, keyring: Keyring, clock: Clock, simulated: SimulatedChannels
     ) -> None:
         options = self.options
         conn = await connect(database_url)
@@ -268,7 +273,7 @@ class System:
                 await set_channels(
                     conn,
                     keyring,
-                    lanes,
+                    simulated,
                     clock,
                     tps=options.tps,
                     window=options.window,

@@ -1,4 +1,4 @@
-"""The calendar of all plans: every fire of a span of days, its audience, lanes and finish.
+"""The calendar of all plans: every fire of a span of days, its audience, channels and finish.
 
 What has fired is read as it was recorded; what is to come follows from the plans as they stand, so
 nothing is stored and a moved holiday moves it at once. Audiences are those that were counted in the
@@ -26,7 +26,7 @@ from service.campaigns.core.model import Campaign, State
 from service.campaigns.core.texts import next_in_turn
 from service.channels.contract.model import Channel
 from service.channels.routing.route import Route
-from service.channels.routing.route_store import list_lanes
+from service.channels.routing.route_store import list_routable_channels
 from service.clock import CHINA
 from service.dispatch.forecast.channel_queue import Count, rate_of
 from service.reports import audience_store, calendar_store
@@ -53,7 +53,7 @@ class CalendarFire:
     it: `skipped`, `held`, `missed`; then code says why (`fires.Why`), and outcome which.
 
     audience: whom it means, as counted; target: how many it had once it fired. terms: None once it
-    has fired. lanes: messages by channel. joint: of a joint plan, whose people are those of its
+    has fired. by_channel: messages by channel. joint: of a joint plan, whose people are those of its
     legs, which have fires of their own.
     """
 
@@ -75,7 +75,7 @@ class CalendarFire:
     terms: HourTerms | None = None
     max_tps: int | None = None
     audience: PlanAudience | None = None
-    lanes: Mapping[int, int] = field(default_factory=dict)
+    by_channel: Mapping[int, int] = field(default_factory=dict)
     outcome: str | None = None
     code: str = ""
     joint: bool = False
@@ -98,7 +98,7 @@ class CalendarFire:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """All fires of a span of days, in order, and what their lanes can do.
+    """All fires of a span of days, in order, and what their channels can do.
 
     channels: those that can be read. rates: parts a second, where known. counters: how many parts
     each channel makes of a text.
@@ -118,7 +118,7 @@ class Calendar:
         """The parts that a fire has for a channel."""
         if channel_id not in self.counters:
             return 0
-        return entry.lanes.get(channel_id, 0) * self.counters[channel_id](entry.text)
+        return entry.by_channel.get(channel_id, 0) * self.counters[channel_id](entry.text)
 
     def by_day(self) -> dict[date, list[CalendarFire]]:
         """The fires that take place, by the day on which they begin."""
@@ -160,13 +160,13 @@ async def read_calendar(
 
 async def _past(conn: Connection, first: date, last: date) -> list[CalendarFire]:
     rows = await calendar_store.past_fires(conn, None, begin(first), begin(last + _DAY))
-    lanes: dict[UUID, dict[int, int]] = {}
+    by_run: dict[UUID, dict[int, int]] = {}
     for row in await calendar_store.run_channels(conn, [r["run_id"] for r in rows if r["run_id"]]):
-        lanes.setdefault(row["run_id"], {})[row["channel_id"]] = row["messages"]
-    return [_fired(row, lanes.get(row["run_id"], {})) for row in rows]
+        by_run.setdefault(row["run_id"], {})[row["channel_id"]] = row["messages"]
+    return [_fired(row, by_run.get(row["run_id"], {})) for row in rows]
 
 
-def _fired(row: Record, lanes: Mapping[int, int]) -> CalendarFire:
+def _fired(row: Record, by_channel: Mapping[int, int]) -> CalendarFire:
     return CalendarFire(
         FireKey(row["at"], row["campaign_id"]),
         row["name"],
@@ -183,7 +183,7 @@ def _fired(row: Record, lanes: Mapping[int, int]) -> CalendarFire:
         row["target"],
         row["started_at"],
         row["finished_at"],
-        lanes=lanes,
+        by_channel=by_channel,
         outcome=row["outcome"],
         code=row["code"],
     )
@@ -210,7 +210,7 @@ async def _ahead(
         conn, {c.plan.segment_id for c in plans if c.frozen_rule is None and c.plan.segment_id}
     )
     audiences = await audience_store.saved_audiences(conn, [c.id for c in plans])
-    lanes = await list_lanes(conn, now)
+    channels = await list_routable_channels(conn, now)
     senders = {whose: await sender_of(conn, whose) for whose in {c.department_id for c in plans}}
     for joint in (c for c in plans if c.plan.is_joint):
         legs = [audiences[c.id] for c in plans if c.plan.leg_of == joint.id and c.id in audiences]
@@ -222,7 +222,7 @@ async def _ahead(
         terms = campaign.plan.schedule.terms(campaign.message_class, rule)
         audience = audiences.get(campaign.id)
         sender, plan = senders[campaign.department_id], campaign.plan
-        ways = ways_of(sender, lanes, plan.channels, drill=plan.drill)
+        ways = ways_of(sender, channels, plan.channels, drill=plan.drill)
         messages = _by_channel(ways.routes, audience)
         entries += [
             _planned(campaign, terms, county, fire, text, audience, messages)
@@ -303,13 +303,13 @@ def _planned(
         terms=terms,
         max_tps=campaign.plan.max_tps,
         audience=audience,
-        lanes={} if fire.skipped else messages,
+        by_channel={} if fire.skipped else messages,
         joint=campaign.plan.is_joint,
     )
 
 
 def _by_channel(routes: Sequence[Route], audience: PlanAudience | None) -> Mapping[int, int]:
-    """How many of an audience each channel would have; a real lane before a simulated one."""
+    """How many of an audience each channel would have; a real one comes before a simulated one."""
     if audience is None:
         return {}
     found = sorted(routes, key=lambda route: not route.simulated)

@@ -98,7 +98,7 @@ async def campaign_report(
     if weeks is not None:
         span = WeekSpan(campaign_id, mode, weeks[0], weeks[1] + _WEEK)
         rows = await _rows(conn, span, totals)
-    names = await store.channel_names(conn) if totals.lanes else {}
+    names = await store.channel_names(conn) if totals.by_week_and_channel else {}
     fires, interruptions = await _not_sent(conn, campaign_id, weeks)
     return {
         "fires": Counter(fire.outcome for fire in fires),
@@ -116,8 +116,13 @@ async def campaign_report(
         "by_topic": _as_json(totals.by_topic),
         "weeks": rows,
         "lanes": [
-            {"week": week, "channel_id": lane, "channel": names.get(lane), "parts": parts}
-            for (week, lane), parts in sorted(totals.lanes.items())
+            {
+                "week": week,
+                "channel_id": channel_id,
+                "channel": names.get(channel_id),
+                "parts": parts,
+            }
+            for (week, channel_id), parts in sorted(totals.by_week_and_channel.items())
         ],
     }
 
@@ -143,7 +148,7 @@ class _Totals:
         self.by_carrier: dict[str, CampaignFigures] = defaultdict(CampaignFigures)
         self.by_topic: dict[str, CampaignFigures] = defaultdict(CampaignFigures)
         self.rows: dict[FigureKey, CampaignFigures] = defaultdict(CampaignFigures)
-        self.lanes: Counter[tuple[date, int]] = Counter()
+        self.by_week_and_channel: Counter[tuple[date, int]] = Counter()
 
     def of(self, cell: Record) -> Iterable[CampaignFigures]:
         """Whatever a cell counts in."""
@@ -152,11 +157,11 @@ class _Totals:
         return self.all, carrier, topic, self.rows[key]
 
     def add_parts(self, cell: Record) -> None:
-        """Count parts where they count, and for the lane that took them."""
+        """Count parts where they count, and for the channel that took them."""
         for figures in self.of(cell):
             figures.parts += cell["parts"]
         if cell["parts"]:
-            self.lanes[cell["week"], cell["channel_id"]] += cell["parts"]
+            self.by_week_and_channel[cell["week"], cell["channel_id"]] += cell["parts"]
 
 
 async def _rows(conn: Connection, span: WeekSpan, totals: _Totals) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""What meets what in the calendar: the same people, the same hour of a lane, a lane's day too full.
+"""What meets what in the calendar: the same people, the same hour of a channel, a channel that is
+too full.
 
 People meet where two plans of a class, for each class has caps of its own, begin on the same day.
 What another department plans is counted and not named, and people only in tens: fewer than ten
@@ -14,7 +15,7 @@ from service.campaigns.calendar.hours import intersect, minutes_of
 from service.clock import CHINA
 from service.dispatch.fair_queue import Flow
 from service.dispatch.forecast.cap_losses import TENS
-from service.dispatch.forecast.channel_queue import lane_of, load_of
+from service.dispatch.forecast.channel_queue import forecast_channel_of, load_of
 from service.dispatch.forecast.forecast import Load, forecast
 from service.dispatch.handoff import queue_store
 from service.dispatch.limits import quota_store
@@ -46,7 +47,7 @@ class OtherDepartments:
 
 
 @dataclass(frozen=True, slots=True)
-class LaneDay:
+class ChannelWorkload:
     """What a channel has to do on a day. capacity: parts it can hand off while the hours of that
     day's plans are open, None if its rate is not known.
     """
@@ -74,7 +75,7 @@ def meetings(
         people = None
         if other.message_class == entry.message_class and entry.audience and other.audience:
             people = entry.audience.shared(other.audience)
-        hours = tuple(sorted(entry.lanes.keys() & other.lanes.keys()))
+        hours = tuple(sorted(entry.by_channel.keys() & other.by_channel.keys()))
         hours = hours if _hour(entry) == _hour(other) else ()
         if actor.sees(other.department_id):
             if people or hours:
@@ -90,14 +91,14 @@ def _hour(entry: CalendarFire) -> datetime | None:
     return begins.replace(minute=0, second=0, microsecond=0) if begins else None
 
 
-def lane_days(calendar: Calendar, entries: Sequence[CalendarFire]) -> list[LaneDay]:
+def channel_workloads(calendar: Calendar, entries: Sequence[CalendarFire]) -> list[ChannelWorkload]:
     """What each channel has to do of the fires of one day."""
     days = []
-    for channel_id in sorted({channel_id for entry in entries for channel_id in entry.lanes}):
+    for channel_id in sorted({channel_id for entry in entries for channel_id in entry.by_channel}):
         channel = calendar.channels.get(channel_id)
         if channel is None:
             continue
-        on_it = [entry for entry in entries if channel_id in entry.lanes]
+        on_it = [entry for entry in entries if channel_id in entry.by_channel]
         rate = calendar.rates.get(channel_id)
         capacity = None
         if rate is not None:
@@ -105,10 +106,10 @@ def lane_days(calendar: Calendar, entries: Sequence[CalendarFire]) -> list[LaneD
             if channel.daily_quota is not None:
                 capacity = min(capacity, channel.daily_quota)
         days.append(
-            LaneDay(
+            ChannelWorkload(
                 channel_id,
                 channel.name,
-                sum(entry.lanes[channel_id] for entry in on_it),
+                sum(entry.by_channel[channel_id] for entry in on_it),
                 sum(calendar.parts(entry, channel_id) for entry in on_it),
                 capacity,
             )
@@ -137,7 +138,7 @@ async def finishes(
     that day and, today, what waits already; None: not foreseeable.
     """
     ends: dict[FireKey, list[datetime | None]] = {}
-    for channel_id in sorted({channel_id for entry in entries for channel_id in entry.lanes}):
+    for channel_id in sorted({channel_id for entry in entries for channel_id in entry.by_channel}):
         rate, channel = calendar.rates.get(channel_id), calendar.channels.get(channel_id)
         waiting: dict[FireKey, list[Load]] = {}
         used = (0, 0)
@@ -148,12 +149,14 @@ async def finishes(
             waiting = await _waiting(conn, calendar, channel_id, entries)
         loads = {key: list(found) for key, found in waiting.items()}
         for entry in entries:
-            if entry.to_come and channel_id in entry.lanes:
+            if entry.to_come and channel_id in entry.by_channel:
                 loads[entry.key] = [_load(calendar, entry, channel_id)]
         every = [load for found in loads.values() for load in found]
         begin = min((load.not_before or calendar.now for load in every), default=calendar.now)
         begin = max(begin, calendar.now)
-        waits = forecast(lane_of(channel, rate, None, used), every, begin) if rate else {}
+        waits = (
+            forecast(forecast_channel_of(channel, rate, None, used), every, begin) if rate else {}
+        )
         for key, found in loads.items():
             parts = [waits.get(load) for load in found]
             known = [begin + wait for wait in parts if wait is not None]

@@ -102,6 +102,7 @@ async def try_lock_failover(conn: Connection, channel_id: int) -> bool:
 
 async def try_lock_breakers(conn: Connection) -> bool:
     """Become the one scheduler that judges channels; False if somebody is."""
+    # An earlier word for channels: processes of an earlier version take the same key.
     return await _tried(conn, "hashtextextended('lanes', 0)")
 
 

@@ -26,7 +26,7 @@ class Outcome:
     most_in_doubt: the worst moment. by_statement: doubts that only the carrier's statement could
     settle. never_left: those it never had, which were sent at last. next: from the fault's end to
     the next text that the carrier took; None: there was none left to take. silence: the longest
-    that any lane with work waited for its next one. whole: until every connection worked again.
+    that any channel with work waited for its next one. whole: until every connection worked again.
     """
 
     fault: str

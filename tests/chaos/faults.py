@@ -144,8 +144,10 @@ SILENT_FAULTS = [
     *_silent("Redis", REDIS),
     *(
         fault
-        for lane in LANES
-        for fault in _silent(f"carrier, {lane}", lane, *([BACK] if lane == "sgip" else []))
+        for protocol in PROTOCOLS
+        for fault in _silent(
+            f"carrier, {protocol}", protocol, *([BACK] if protocol == "sgip" else [])
+        )
     ),
 ]
 """Peers that fall silent, and say nothing of it. These need proxies: a system of their own."""

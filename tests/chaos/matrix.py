@@ -68,7 +68,7 @@ def main() -> int:
     """Run the matrix; 0 if nothing was breached."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=20_000, help="people in each broadcast")
-    parser.add_argument("--tps", type=int, default=450, help="of each of the three lanes")
+    parser.add_argument("--tps", type=int, default=450, help="of each of the three channels")
     parser.add_argument("--only", action="append", default=[], help="part of a row's name")
     parser.add_argument("--seed", type=int, help="shuffle the rows")
     parser.add_argument("--list", action="store_true", help="print the rows' names")

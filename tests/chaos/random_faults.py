@@ -5,8 +5,8 @@ Run: python -m tests.chaos.random_faults [--minutes 15] [--seed N] [--messages 6
 The system is that of the matrix; its channel processes note what they write. The seed draws the
 faults, the moments and the campaigns, and is printed; the moments that things then take are the
 machine's. At the end everything is settled and each person is accounted for: nobody lost, nobody
-twice, no lane above its TPS in any second by the writers' own clocks, nothing marked after a pause
-had answered. The exit status is 1 if anything was breached.
+twice, no channel above its TPS in any second by the writers' own clocks, nothing marked after a
+pause had answered. The exit status is 1 if anything was breached.
 """
 
 import argparse
@@ -153,14 +153,14 @@ class Storm:
             await check_report(self.system, campaign, self.breaches)
 
     def check_pace(self, written: dict[str, list[float]]) -> None:
-        """No lane above its TPS in any second (I5)."""
-        for lane, instants in sorted(written.items()):
+        """No channel above its TPS in any second (I5)."""
+        for protocol, instants in sorted(written.items()):
             busiest = busiest_second(instants)
             self.say(
-                f"{lane}: {len(instants)} parts, busiest second {busiest} of {self.system.tps}"
+                f"{protocol}: {len(instants)} parts, busiest second {busiest} of {self.system.tps}"
             )
             if busiest > self.system.tps:
-                self.breaches.append(f"{lane}: {busiest} parts in a second, above its TPS")
+                self.breaches.append(f"{protocol}: {busiest} parts in a second, above its TPS")
 
 
 def _moving(account: Account) -> bool:
@@ -211,7 +211,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1_000_000))
     parser.add_argument("--messages", type=int, default=6_000, help="people in each broadcast")
-    parser.add_argument("--tps", type=int, default=200, help="of each of the three lanes")
+    parser.add_argument("--tps", type=int, default=200, help="of each of the three channels")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="tocsin-chaos-") as folder:

@@ -1,4 +1,4 @@
-"""A channel process that notes the instant of each part it writes, by lane and its own clock.
+"""A channel process that notes the instant of each part it writes, by protocol and its own clock.
 
 Run as `python -m tests.chaos.recording FILE`, with the environment of a worker. All processes of
 one machine share that clock, so their notes can be laid side by side.
@@ -17,23 +17,23 @@ from service.gateways.sgip import SGIPGateway
 from service.gateways.smgp import SMGPGateway
 from workers.__main__ import main
 
-LANES = {"cmpp": CMPPGateway, "sgip": SGIPGateway, "smgp": SMGPGateway}
+GATEWAYS = {"cmpp": CMPPGateway, "sgip": SGIPGateway, "smgp": SMGPGateway}
 
 
 def record(path: str) -> None:
     """Write a line for each part into a file."""
     file = Path(path).open("a", buffering=1)  # noqa: SIM115  # open for the process's life
-    for lane, gateway in LANES.items():
-        _record(lane, gateway, file)
+    for protocol, gateway in GATEWAYS.items():
+        _record(protocol, gateway, file)
 
 
-def _record(lane: str, gateway: Any, file: Any) -> None:
+def _record(protocol: str, gateway: Any, file: Any) -> None:
     write = gateway.submit
 
     def submit(self: Any, batch: Sequence[Submission]) -> "list[asyncio.Future[SubmitResult]]":
         futures: list[asyncio.Future[SubmitResult]] = write(self, batch)
         parts = sum(len(submission.recipients) for submission in batch)
-        file.write(f"{lane} {time.monotonic()}\n" * parts)
+        file.write(f"{protocol} {time.monotonic()}\n" * parts)
         return futures
 
     gateway.submit = submit

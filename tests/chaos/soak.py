@@ -2,7 +2,7 @@
 
 Run: python -m tests.chaos.soak [--minutes 20] [--rate 2000] [--every 30]
 
-One lane with a TPS a little above the rate, for the pace keeps three hundredths below a TPS and
+One channel with a TPS a little above the rate, for the pace keeps three hundredths below a TPS and
 throws away what a busy machine did not use in time; two of each process; broadcasts to a minute's
 worth of people one after the other without a gap. A line every 30 s. The first fifth warms up and
 is left aside; of the rest the second half is held against the first, as `not_flat` says. At the end
@@ -32,7 +32,7 @@ AHEAD_SECONDS = 20
 
 WARM_UP = 0.2
 HEADROOM = 1.05
-"""The lane's TPS over the rate that must be kept."""
+"""The channel's TPS over the rate that must be kept."""
 
 MORE_MEMORY, MORE_MEGABYTES = 1.10, 10.0
 MORE_DELAY, MORE_SECONDS = 1.25, 0.1
@@ -98,7 +98,7 @@ async def run_soak(folder: Path, minutes: float, rate: int, every: float) -> lis
     """Run it, printing each reading; what was not as it should be."""
     people = rate * PEOPLE_SECONDS
     tps = int(rate * HEADROOM)
-    system = System(folder, people, tps=tps, window=64, lanes=("cmpp",), max_delay=1.0)
+    system = System(folder, people, tps=tps, window=64, protocols=("cmpp",), max_delay=1.0)
     try:
         await system.start()
         await system.ready()

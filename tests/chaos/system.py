@@ -78,20 +78,20 @@ class System:
         window: int = 32,
         connections: int = 2,
         channel_processes: int = 2,
-        lanes: Sequence[str] = tuple(lane for _, lane in CARRIERS),
+        protocols: Sequence[str] = tuple(protocol for _, protocol in CARRIERS),
         max_delay: float = 3.0,
         more: Sequence[str] = (),
     ) -> None:
         self.people = [f"+86{19790000001 + n}" for n in range(people)]
         self.tps = tps
-        self.connections = len(lanes) * connections
+        self.connections = len(protocols) * connections
         self.bound = self.connections * window
         self.live = Live(
             folder,
             *("--clock", MORNING, "--tps", str(tps), "--window", str(window)),
             *("--connections", str(connections), "--max-delay", str(max_delay)),
             *("--response-delay", str(connections * window / 2 / tps)),
-            *("--lanes", ",".join(lanes), "--profile", "carrier"),
+            *("--protocols", ",".join(protocols), "--profile", "carrier"),
             *("--api-processes", "2", "--scheduler-processes", "2", "--work-processes", "2"),
             *("--channel-processes", str(channel_processes)),
             *more,

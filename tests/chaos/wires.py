@@ -14,7 +14,7 @@ from tests.chaos.system import System, until
 from tests.harness.silent import SilentProxy, silent_proxy
 
 POSTGRESQL, REDIS = "PostgreSQL", "Redis"
-LANES = ("cmpp", "sgip", "smgp")
+PROTOCOLS = ("cmpp", "sgip", "smgp")
 BACK = "sgip, carrier's own connection"
 
 
@@ -56,7 +56,8 @@ class Wires:
 
 
 class WiredSystem(System):
-    """A system with a proxy before PostgreSQL, before Redis, and before each lane of the carrier.
+    """A system with a proxy before PostgreSQL, before Redis, and before each channel of the
+    carrier.
 
     `tocsin up` is given the addresses of the servers, which are ours here; what looks at the
     database from outside goes past the proxy.
@@ -87,9 +88,9 @@ class WiredSystem(System):
         await super().start()
         self.live.summary |= {"database_url": postgres.url, "redis_url": valkey.url}
         for channel in (await self.call("admin", "GET", "/channels"))["items"]:
-            await self._wire_lane(channel["id"])
+            await self._wire_channel(channel["id"])
 
-    async def _wire_lane(self, channel_id: int) -> None:
+    async def _wire_channel(self, channel_id: int) -> None:
         """Let a channel reach the carrier, and the carrier the channel, through proxies."""
         channel = await self.call("admin", "GET", f"/channels/{channel_id}")
         config = dict(channel["config"])

@@ -71,12 +71,12 @@ class Writers:
             process.wait()
 
     def written(self) -> dict[str, list[float]]:
-        """The instants of all parts that were written, by lane."""
+        """The instants of all parts that were written, by protocol."""
         found: dict[str, list[float]] = defaultdict(list)
         for notes in self._notes:
             if notes.exists():
                 for line in notes.read_text().splitlines():
-                    lane, instant = line.split()
-                    found[lane].append(float(instant))
-        assert set(found) <= {lane for _, lane in CARRIERS}
+                    protocol, instant = line.split()
+                    found[protocol].append(float(instant))
+        assert set(found) <= {protocol for _, protocol in CARRIERS}
         return found

@@ -11,9 +11,9 @@ from tests.harness.live import MORNING, Live
 
 TPS = 700
 WINDOW = 64
-LANES = 3
+CHANNELS = 3
 STANDS_BACK = 1
-IN_DOUBT = LANES * WINDOW
+IN_DOUBT = CHANNELS * WINDOW
 """The most that a crash may leave in doubt: a window on each connection."""
 
 

@@ -1,4 +1,4 @@
-"""Kill -9 in the middle of a run to 18,700 people on three lanes: nobody lost, nobody twice.
+"""Kill -9 in the middle of a run to 18,700 people on three channels: nobody lost, nobody twice.
 
 Invariants I1 to I4.
 """

@@ -92,7 +92,7 @@ async def to_upload(environment: dict[str, str], tokens: dict[str, str]) -> Ask:
 
 
 async def to_send(environment: dict[str, str], tokens: dict[str, str]) -> Ask:
-    await made(environment, tokens["admin"], "channels", CHANNEL | {"name": "lane"})
+    await made(environment, tokens["admin"], "channels", CHANNEL | {"name": "cmpp"})
     words = {"name": "t", "class": "service", "text": "【旌德县反诈中心】会议改在周五。"}
     template = await made(environment, tokens["operator"], "templates", words)
     path = f"templates/{template['id']}/approve"

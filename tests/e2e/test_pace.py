@@ -27,7 +27,7 @@ PEOPLE = 4_000
 def live(tmp_path: Path) -> Iterator[Live]:
     system = Live(
         tmp_path / "data",
-        *("--lanes", "cmpp", "--clock", MORNING, "--tps", str(TPS), "--connections", "2"),
+        *("--protocols", "cmpp", "--clock", MORNING, "--tps", str(TPS), "--connections", "2"),
         *("--channel-processes", "0", "--profile", "carrier", "--max-delay", "1"),
     )
     system.start()

@@ -44,7 +44,7 @@ def quick(tmp_path: Path) -> Iterator[Live]:
 
 
 async def write(live: Live, phones: list[str], text: str) -> None:
-    """These people write to the mobile lane."""
+    """These people write to the mobile channel."""
     messages = [{"phone": phone, "to": ACCESS, "text": text} for phone in phones]
     body = {"account": "901234", "protocol": "cmpp", "messages": messages}
     async with (

@@ -31,7 +31,7 @@ from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
 
 SECRET = "1qaz2wsx"
-LANES = {"cmpp": "china_mobile", "sgip": "china_unicom", "smgp": "china_telecom"}
+CARRIER_OF = {"cmpp": "china_mobile", "sgip": "china_unicom", "smgp": "china_telecom"}
 """Each carrier's protocol, and whose numbers go over it."""
 ACCOUNTS = {"cmpp": "901234", "sgip": "county", "smgp": "30551234"}
 ACCESS = {"cmpp": "1065720001234", "sgip": "10655123", "smgp": "106590001234"}
@@ -42,7 +42,7 @@ class Taken(NamedTuple):
     """A part that a carrier has taken; digest: equal for equal words."""
 
     at: datetime
-    lane: str
+    channel: str
     phone: str
     digest: str
 
@@ -75,7 +75,7 @@ class Carrier:
             "name": self.protocol,
             "kind": self.protocol,
             "simulated": True,
-            "carriers": [LANES[self.protocol]],
+            "carriers": [CARRIER_OF[self.protocol]],
             "config": config | {"access_number": ACCESS[self.protocol]},
         }
 
@@ -165,7 +165,7 @@ def _settings(protocol: str, listener: int, journal: Path, profile: str) -> Simu
     return SimulatorConfig(
         accounts=(account,),
         journal=journal,
-        lane=LANES[protocol],
+        lane=CARRIER_OF[protocol],
         profile=profile,  # type: ignore[arg-type]
         max_delay_seconds=0.02,
         faults=CALM,
@@ -183,7 +183,7 @@ async def at_work(
     """Three carriers and the workers for as long as the block runs."""
     async with AsyncExitStack() as stack:
         carriers = {}
-        for protocol in LANES:
+        for protocol in CARRIER_OF:
             listener, journal = free_port(), folder / f"{protocol}.journal"
             started = running(_settings(protocol, listener, journal, profile))
             simulator = await stack.enter_async_context(started)

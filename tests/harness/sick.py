@@ -30,7 +30,7 @@ def seen(seconds: float = 0.1, **numbers: int) -> ChannelCounts:
     return counts
 
 
-async def serve_lane(
+async def serve_channel(
     pool: Pool, channel_id: int, now: datetime, *, slot: int = 0, up: bool = True
 ) -> Lease:
     """Somebody who holds a connection of a channel."""

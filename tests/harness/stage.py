@@ -17,7 +17,7 @@ from service.channels.contract.outcome import Outcome
 from service.coding.parts import Part, split
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
-from service.dispatch.failover.health import LaneBook
+from service.dispatch.failover.health import ChannelHealth
 from service.dispatch.handoff import lease_store, record_store, slice_store, store
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.lease_store import Lease
@@ -283,7 +283,7 @@ class Working:
     gateway: Scripted
     clock: Times
     held: HeldLease
-    book: LaneBook
+    book: ChannelHealth
     sender: _Counted
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -340,7 +340,7 @@ async def working(
         nothing,  # type: ignore[arg-type]
         codes or {},
         wakes_nobody,
-        LaneBook(),
+        ChannelHealth(),
     )
     sender = _Counted(shared, stage.channel, held, gateway)
     at_work = Working(gateway, clock, held, shared.book, sender)

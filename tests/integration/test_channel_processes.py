@@ -119,7 +119,7 @@ async def test_a_process_that_one_carrier_has_stopped_stops_no_other_carriers_ch
             assert (tmp_path / "alive.channel:china_mobile,china_broadnet").exists()
 
 
-class Lane:
+class BareChannel:
     """As much of a channel as says whose gateway it leads to."""
 
     def __init__(self, kind: str, *carriers: str, operated_by: str | None = None) -> None:
@@ -130,21 +130,21 @@ BOTH = ("china_unicom", "china_telecom")
 
 
 @pytest.mark.parametrize(
-    ("lane", "group"),
+    ("bare", "group"),
     [
-        (Lane("cmpp", "china_mobile"), "china_mobile"),
+        (BareChannel("cmpp", "china_mobile"), "china_mobile"),
         (
-            Lane("smpp", "china_unicom", "china_telecom", operated_by="china_telecom"),
+            BareChannel("smpp", "china_unicom", "china_telecom", operated_by="china_telecom"),
             "china_telecom",
         ),
-        (Lane("cmpp", "china_mobile", "china_unicom"), "others"),
-        (Lane("http", "china_mobile"), "others"),
+        (BareChannel("cmpp", "china_mobile", "china_unicom"), "others"),
+        (BareChannel("http", "china_mobile"), "others"),
     ],
 )
-def test_every_channel_is_served_by_just_one_group(lane: Any, group: str) -> None:
+def test_every_channel_is_served_by_just_one_group(bare: Any, group: str) -> None:
     kinds = {name: kind_of(f"channel:{name}") for name in GROUPS}
-    assert [name for name, kind in kinds.items() if serves(kind, lane)] == [group]
-    assert serves(kind_of("channel"), lane)
+    assert [name for name, kind in kinds.items() if serves(kind, bare)] == [group]
+    assert serves(kind_of("channel"), bare)
 
 
 @pytest.mark.parametrize(

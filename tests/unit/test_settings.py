@@ -3,7 +3,7 @@
 import pytest
 
 from service.errors import Misconfigured
-from service.settings import read_settings
+from service.settings import EARLIER_NAMES, read_settings
 
 NEEDED = {"DATABASE_URL": "postgresql://", "REDIS_URL": "redis://", "KEY_FILE": "key"}
 
@@ -75,3 +75,31 @@ def test_a_wrong_value_is_not_called_a_missing_one(monkeypatch: pytest.MonkeyPat
 def test_the_log_level_may_be_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOCSIN_LOG_LEVEL", "debug")
     assert read_settings().log_level == "DEBUG"
+
+
+@pytest.mark.parametrize(("name", "earlier"), EARLIER_NAMES.items())
+def test_a_variable_is_read_by_its_earlier_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, earlier: str
+) -> None:
+    default = getattr(read_settings(), name)
+    value = "false" if default is True else str(default / 2)
+    monkeypatch.setenv(earlier, value)
+    assert str(getattr(read_settings(), name)).lower() == value
+
+
+@pytest.mark.parametrize(("name", "earlier"), EARLIER_NAMES.items())
+def test_the_present_name_goes_before_the_earlier_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, earlier: str
+) -> None:
+    default = str(getattr(read_settings(), name))
+    monkeypatch.setenv(earlier, "no value of any setting")
+    monkeypatch.setenv(f"TOCSIN_{name.upper()}", default)
+    assert str(getattr(read_settings(), name)) == default
+
+
+def test_a_wrong_value_is_named_by_the_variable_that_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOCSIN_LANE_FAULT_SHARE", "2")
+    with pytest.raises(Misconfigured, match="TOCSIN_LANE_FAULT_SHARE: "):
+        read_settings()

@@ -28,7 +28,7 @@ from service.reports.calendar import (
 )
 from service.reports.interruption_store import list_interruptions
 from service.reports.interruptions import explain_fire
-from service.reports.overlaps import LaneDay, finishes, lane_days, meetings
+from service.reports.overlaps import channel_workloads, finishes, meetings
 
 DEFAULT_DAYS = 31
 MAX_FIRES = 100
@@ -306,7 +306,7 @@ def _fire(
             else None,
             "people": _people(entry),
             "finishes_at": entry.finished_at or finishes_at,
-            "lanes": lane_days(calendar, [entry]),
+            "lanes": channel_workloads(calendar, [entry]),
             "overlaps": [
                 OverlapOut(
                     campaign_id=meeting.other.key.campaign_id,
@@ -333,7 +333,6 @@ def _day(
     known = calendar.county.holidays.day(day)
     own = [entry for entry in entries if call.user.sees(entry.department_id)]
     others = [entry for entry in entries if not call.user.sees(entry.department_id)]
-    lanes: list[LaneDay] = lane_days(calendar, entries)
     people = sum(_people(entry) or 0 for entry in others if not entry.joint)
     return CalendarDayOut(
         date=day,
@@ -345,7 +344,7 @@ def _day(
         people=sum(_people(entry) or 0 for entry in own if not entry.joint),
         other_fires=len(others),
         other_people=people - people % TENS,
-        lanes=[LaneDayOut.model_validate(lane) for lane in lanes],
+        lanes=[LaneDayOut.model_validate(load) for load in channel_workloads(calendar, entries)],
         milestones=milestones,
         interruptions=interruptions,
     )

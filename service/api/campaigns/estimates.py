@@ -53,8 +53,8 @@ async def estimate_out(
     found = await estimator.of(call.conn, campaign, terms, by_carrier, ahead[-1].at)
     valid_until = validity_end(campaign.plan.schedule, terms, county, found.fires_at)
     return EstimateOut(
-        **{name: getattr(found, name) for name in found.__slots__ if name != "lanes"},
+        **{name: getattr(found, name) for name in found.__slots__ if name != "channels"},
         valid_until=valid_until,
         in_time=found.finishes_at <= valid_until if found.finishes_at else None,
-        lanes=[LaneEstimateOut.model_validate(lane) for lane in found.lanes],
+        lanes=[LaneEstimateOut.model_validate(share) for share in found.channels],
     )

@@ -122,15 +122,15 @@ async def explain_route(call: Call, body: ExplainBody) -> ExplainOut:
     phone = parse_phone(body.phone)
     phone_hash = call.runtime.keyring.phone_index(phone)
     await note_lookup(call, phone_hash, "路由查询 / the way of a number")
-    lanes = await route_store.list_lanes(call.conn, call.now)
+    channels = await route_store.list_routable_channels(call.conn, call.now)
     chosen = None if body.channels == "auto" else set(body.channels)
-    _check(chosen, lanes)
+    _check(chosen, channels)
     override = await route_store.get_override(call.conn, phone_hash)
     by_list = await route_store.contact_carrier(call.conn, call.user.department_id, phone_hash)
     by_digits = (await current_prefixes(call.conn)).carrier_of(phone)
     carrier = override.carrier if override else by_list or by_digits
     base = await subscriber_base(call.conn, call.user.department_id)
-    verdicts, first = explain(lanes, RoutedNumber(carrier, is_synthetic(phone)), chosen, base)
+    verdicts, first = explain(channels, RoutedNumber(carrier, is_synthetic(phone)), chosen, base)
     return ExplainOut(
         phone=mask(phone),
         synthetic=is_synthetic(phone),
@@ -140,15 +140,15 @@ async def explain_route(call: Call, body: ExplainBody) -> ExplainOut:
         override=OverrideOut.model_validate(override) if override else None,
         carrier=carrier,
         channels=[
-            LaneOut(id=v.lane.id, name=v.lane.name, eligible=v.eligible, reason=v.reason)
+            LaneOut(id=v.channel.id, name=v.channel.name, eligible=v.eligible, reason=v.reason)
             for v in verdicts
         ],
         chosen=first.id if first else None,
     )
 
 
-def _check(chosen: set[int] | None, lanes: list[RoutableChannel]) -> None:
-    unknown = sorted((chosen or set()) - {lane.id for lane in lanes})
+def _check(chosen: set[int] | None, channels: list[RoutableChannel]) -> None:
+    unknown = sorted((chosen or set()) - {channel.id for channel in channels})
     if unknown:
         problem = f"there is no channel {unknown[0]}; GET /channels lists them"
         raise Invalid(f"channels: {problem}", fields={"channels": problem})

@@ -55,7 +55,7 @@ async def sender_of(
 
 def ways_of(
     sender: SendingDepartment,
-    lanes: Collection[RoutableChannel],
+    channels: Collection[RoutableChannel],
     chosen: Sequence[int] | None,
     *,
     drill: bool = False,
@@ -66,17 +66,17 @@ def ways_of(
     """
     allowed = sender.permits.channels_of(chosen)
     if drill:
-        return Ways(allowed, drill_routes(lanes, allowed))
-    found = routes(lanes, allowed, base=sender.base)
+        return Ways(allowed, drill_routes(channels, allowed))
+    found = routes(channels, allowed, base=sender.base)
     if sender.base is not None:
-        own = [lane.id for lane in lanes if lane.operator == sender.base]
-        allowed = [channel for channel in own if allowed is None or channel in allowed]
+        own = [channel.id for channel in channels if channel.operator == sender.base]
+        allowed = [id_ for id_ in own if allowed is None or id_ in allowed]
     return Ways(allowed, found)
 
 
-def drill_routes(lanes: Iterable[RoutableChannel], chosen: list[int] | None) -> list[Route]:
+def drill_routes(channels: Iterable[RoutableChannel], chosen: list[int] | None) -> list[Route]:
     """The simulated channel for each carrier's numbers, whether they are anybody's or not."""
-    simulated = routes([lane for lane in lanes if lane.simulated], chosen)
+    simulated = routes([channel for channel in channels if channel.simulated], chosen)
     return [
         replace(route, simulated=synthetic) for route in simulated for synthetic in (False, True)
     ]

@@ -19,7 +19,7 @@ from service.campaigns.audience.available_channels import sender_of, ways_of
 from service.campaigns.audience.exclusion_store import AFTER_STOPS, CapTerms, ExclusionTerms
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.schedule import Schedule, validity_end
-from service.channels.routing.route_store import list_lanes
+from service.channels.routing.route_store import list_routable_channels
 from service.clock import day_in_china
 from service.crypto import Keyring
 from service.ledger.message_class import PUBLICITY
@@ -87,13 +87,13 @@ async def _terms(
 ) -> ExclusionTerms:
     """What is known of a text to those whom a rule means, before there is a campaign."""
     sender = await sender_of(conn, department_id)
-    lanes = await list_lanes(conn, now)
+    channels = await list_routable_channels(conn, now)
     terms = ExclusionTerms(
         department_id=department_id,
         message_class=message_class or PUBLICITY,
         at=now,
         # Where no channel is set up yet, nobody can tell which there will be.
-        routes=ways_of(sender, lanes, None).routes if lanes else None,
+        routes=ways_of(sender, channels, None).routes if channels else None,
         trial=trial,
     )
     if message_class is None:

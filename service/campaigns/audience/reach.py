@@ -24,7 +24,7 @@ from service.campaigns.core import run_store
 from service.campaigns.core.model import Campaign, Content
 from service.campaigns.core.store import department_of
 from service.campaigns.core.texts import next_in_turn
-from service.channels.routing.route_store import list_lanes
+from service.channels.routing.route_store import list_routable_channels
 from service.clock import day_in_china
 from service.messages.template import CONTACT_VARIABLES, ContactFact, variables
 from service.storage.postgres import Connection
@@ -84,7 +84,7 @@ async def exclusion_terms(
     whose = campaign.department_id
     sender = await sender_of(conn, whose, await department_of(conn, campaign.plan.leg_of))
     plan = campaign.plan
-    ways = ways_of(sender, await list_lanes(conn, at), plan.channels, drill=plan.drill)
+    ways = ways_of(sender, await list_routable_channels(conn, at), plan.channels, drill=plan.drill)
     return ExclusionTerms(
         department_id=whose,
         message_class=campaign.message_class,

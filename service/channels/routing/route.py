@@ -39,7 +39,7 @@ class RoutableChannel:
     operator: str | None = None
 
     def serves(self, carrier: str | None) -> bool:
-        """Whether a carrier's subscribers are this lane's own."""
+        """Whether this channel is for this carrier's subscribers."""
         return carrier in self.carriers
 
 
@@ -62,9 +62,9 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RouteVerdict:
-    """What is said of one lane for one number; the reason is a sentence."""
+    """What is said of one channel for one number; the reason is a sentence."""
 
-    lane: RoutableChannel
+    channel: RoutableChannel
     eligible: bool
     reason: str
 
@@ -76,7 +76,7 @@ _OTHER_NUMBERS = {
 
 
 def routes(
-    lanes: Iterable[RoutableChannel],
+    channels: Iterable[RoutableChannel],
     chosen: Collection[int] | None,
     only: Collection[str] | None = None,
     *,
@@ -86,60 +86,63 @@ def routes(
 
     `chosen`: the campaign's own list of channels; None leaves the choice open. `only`: the carriers
     that are asked for; None: all. `base`: the carrier whose subscriber base the people are; None:
-    nobody's. A carrier that no lane takes has no route: its people are excluded, with that reason.
+    nobody's. A carrier that no channel takes has no route: its people are excluded, with that
+    reason.
     """
-    known = list(lanes)
-    carriers = {*CARRIERS, *(carrier for lane in known for carrier in lane.carriers)}
+    known = list(channels)
+    carriers = {*CARRIERS, *(carrier for channel in known for carrier in channel.carriers)}
     if only is not None:
         carriers.intersection_update(only)
     found = []
     for carrier, synthetic in product(sorted(carriers), (False, True)):
-        lane = best(known, RoutedNumber(carrier, synthetic), chosen, base)
-        if lane is not None:
-            found.append(Route(carrier, lane.id, synthetic))
+        channel = best_channel(known, RoutedNumber(carrier, synthetic), chosen, base)
+        if channel is not None:
+            found.append(Route(carrier, channel.id, synthetic))
     return found
 
 
-def best(
-    lanes: Iterable[RoutableChannel],
+def best_channel(
+    channels: Iterable[RoutableChannel],
     number: RoutedNumber,
     chosen: Collection[int] | None,
     base: str | None = None,
 ) -> RoutableChannel | None:
-    """The lane that a number takes; None: there is none for it."""
-    able = [lane for lane in lanes if obstacle(lane, number, chosen, base) is None]
+    """The channel that a number takes; None: there is none for it."""
+    able = [channel for channel in channels if obstacle(channel, number, chosen, base) is None]
 
-    def order(lane: RoutableChannel) -> tuple[bool | int, ...]:
-        return lane.open, *_order(lane, not lane.serves(number.carrier))
+    def order(channel: RoutableChannel) -> tuple[bool | int, ...]:
+        return channel.open, *_order(channel, not channel.serves(number.carrier))
 
     return min(able, key=order, default=None)
 
 
 def obstacle(
-    lane: RoutableChannel,
+    channel: RoutableChannel,
     number: RoutedNumber,
     chosen: Collection[int] | None,
     base: str | None = None,
 ) -> str | None:
-    """Why a lane cannot take a number, as a sentence; None: it can."""
-    if not lane.enabled:
+    """Why a channel cannot take a number, as a sentence; None: it can."""
+    if not channel.enabled:
         return "The channel is switched off."
-    if chosen is not None and lane.id not in chosen:
+    if chosen is not None and channel.id not in chosen:
         return "The channel is not among those that were chosen."
-    if lane.simulated != number.synthetic:
-        return _OTHER_NUMBERS[lane.simulated]
+    if channel.simulated != number.synthetic:
+        return _OTHER_NUMBERS[channel.simulated]
     if number.carrier is None:
         return "No carrier is known for the number."
-    if lane.on_net_only and not lane.serves(number.carrier):
-        return f"The channel takes only numbers of {' and '.join(lane.carriers)}."
-    return _not_for_base(lane, number.carrier, base) if base is not None else None
+    if channel.on_net_only and not channel.serves(number.carrier):
+        return f"The channel takes only numbers of {' and '.join(channel.carriers)}."
+    return _not_for_base(channel, number.carrier, base) if base is not None else None
 
 
-def _not_for_base(lane: RoutableChannel, carrier: str, base: str) -> str | None:
+def _not_for_base(channel: RoutableChannel, carrier: str, base: str) -> str | None:
     if carrier != base:
         return f"A subscriber base of {base} goes to its own network, and this is {carrier}'s."
-    if lane.operator != base:
-        whose = f"it is one of {lane.operator}" if lane.operator else "it is none, or nobody said"
+    if channel.operator != base:
+        whose = (
+            f"it is one of {channel.operator}" if channel.operator else "it is none, or nobody said"
+        )
         return (
             f"A subscriber base of {base} goes over this carrier's own gateways alone, which"
             f" `operated_by` of a channel says: {whose}."
@@ -148,64 +151,72 @@ def _not_for_base(lane: RoutableChannel, carrier: str, base: str) -> str | None:
 
 
 def explain(
-    lanes: Iterable[RoutableChannel],
+    channels: Iterable[RoutableChannel],
     number: RoutedNumber,
     chosen: Collection[int] | None,
     base: str | None = None,
 ) -> tuple[list[RouteVerdict], RoutableChannel | None]:
-    """What is said of each lane for a number, in the order given, and the lane it takes."""
-    known = list(lanes)
-    first = best(known, number, chosen, base)
+    """What is said of each channel for a number, in the order given, and the channel it takes."""
+    known = list(channels)
+    first = best_channel(known, number, chosen, base)
     verdicts = []
-    for lane in known:
-        why_not = obstacle(lane, number, chosen, base)
-        reason = why_not or _merit(lane, number.carrier, first)
-        verdicts.append(RouteVerdict(lane, why_not is None, reason))
+    for channel in known:
+        why_not = obstacle(channel, number, chosen, base)
+        reason = why_not or _ranking_reason(channel, number.carrier, first)
+        verdicts.append(RouteVerdict(channel, why_not is None, reason))
     return verdicts, first
 
 
-def _merit(lane: RoutableChannel, carrier: str | None, first: RoutableChannel | None) -> str:
-    """What speaks for a lane that could take the number, and why another may come before it."""
-    merit = f"It serves {carrier}" if lane.serves(carrier) else "It takes all networks"
-    merit += f", rank {lane.rank}" + (", and is held for now" if lane.held else "")
-    merit += ", and was found not to work for now" if lane.open else ""
-    if first is None or first.id == lane.id:
-        return f"{merit}: it comes first."
-    if lane.open and not first.open:
-        return f"{merit}: {first.name} comes before it, which works."
-    if first.serves(carrier) and not lane.serves(carrier):
-        return f"{merit}: {first.name} comes before it, as a channel of the carrier's own."
-    if lane.held and not first.held:
-        return f"{merit}: {first.name} comes before it, which is not held."
-    return f"{merit}: {first.name} comes before it by rank, as the more dedicated, or as the older."
+def _ranking_reason(
+    channel: RoutableChannel, carrier: str | None, first: RoutableChannel | None
+) -> str:
+    """Why a channel that can take the number comes first, or why another one comes before it."""
+    reason = f"It serves {carrier}" if channel.serves(carrier) else "It takes all networks"
+    reason += f", rank {channel.rank}" + (", and is held for now" if channel.held else "")
+    reason += ", and was found not to work for now" if channel.open else ""
+    if first is None or first.id == channel.id:
+        return f"{reason}: it comes first."
+    if channel.open and not first.open:
+        return f"{reason}: {first.name} comes before it, which works."
+    if first.serves(carrier) and not channel.serves(carrier):
+        return f"{reason}: {first.name} comes before it, as a channel of the carrier's own."
+    if channel.held and not first.held:
+        return f"{reason}: {first.name} comes before it, which is not held."
+    return (
+        f"{reason}: {first.name} comes before it by rank, as the more dedicated, or as the older."
+    )
 
 
-def elsewhere(
-    lanes: Iterable[RoutableChannel],
-    lane: RoutableChannel,
+def failover_channels(
+    channels: Iterable[RoutableChannel],
+    channel: RoutableChannel,
     carriers: Iterable[str],
     chosen: Collection[int] | None,
 ) -> dict[str, int]:
-    """For each of these carriers the lane that its numbers take while `lane` does not work.
+    """For each of these carriers the channel that its numbers take while `channel` does not work.
 
-    Only lanes that work and are not held; a carrier without one is missing: its texts wait.
+    Only channels that work and are not held; a carrier without one is missing: its texts wait.
     """
-    working = [other for other in lanes if other.id != lane.id and not (other.open or other.held)]
-    ways = {c: best(working, RoutedNumber(c, lane.simulated), chosen) for c in carriers}
-    return {carrier: way.id for carrier, way in ways.items() if way is not None}
+    working = [
+        other for other in channels if other.id != channel.id and not (other.open or other.held)
+    ]
+    found = {c: best_channel(working, RoutedNumber(c, channel.simulated), chosen) for c in carriers}
+    return {carrier: other.id for carrier, other in found.items() if other is not None}
 
 
-def covers(other: RoutableChannel, lane: RoutableChannel) -> bool:
-    """Whether another lane, as it is now, could take all numbers that this one takes."""
-    if other.id == lane.id or other.open or other.held or not other.enabled:
+def covers(other: RoutableChannel, channel: RoutableChannel) -> bool:
+    """Whether another channel, as it is now, could take all numbers that this one takes."""
+    if other.id == channel.id or other.open or other.held or not other.enabled:
         return False
-    if other.simulated != lane.simulated:
+    if other.simulated != channel.simulated:
         return False
-    return not other.on_net_only or (lane.on_net_only and set(lane.carriers) <= set(other.carriers))
+    return not other.on_net_only or (
+        channel.on_net_only and set(channel.carriers) <= set(other.carriers)
+    )
 
 
-def second(
-    lanes: Iterable[RoutableChannel],
+def second_channel(
+    channels: Iterable[RoutableChannel],
     first_id: int,
     known: str | None,
     chosen: Collection[int] | None,
@@ -216,31 +227,31 @@ def second(
     not one of them; then those that take all networks; then those of carriers that the first
     channel does not serve, since one of these may be right. None: there is no other channel.
     """
-    table = {lane.id: lane for lane in lanes}
+    table = {channel.id: channel for channel in channels}
     first = table.get(first_id)
     if first is None:
         return None
     places = [
-        (place, lane)
-        for lane in table.values()
-        if lane.id != first.id
-        and lane.enabled
-        and lane.simulated == first.simulated
-        and (chosen is None or lane.id in chosen)
-        and (place := _place(lane, first, known)) is not None
+        (place, channel)
+        for channel in table.values()
+        if channel.id != first.id
+        and channel.enabled
+        and channel.simulated == first.simulated
+        and (chosen is None or channel.id in chosen)
+        and (place := _place(channel, first, known)) is not None
     ]
     return min(places, key=lambda found: _order(found[1], found[0]), default=(0, None))[1]
 
 
-def _place(lane: RoutableChannel, first: RoutableChannel, known: str | None) -> int | None:
-    """How promising a lane is after `first`, 0 the most; None: it would say the same."""
-    if lane.serves(known) and not first.serves(known):
+def _place(channel: RoutableChannel, first: RoutableChannel, known: str | None) -> int | None:
+    """How promising a channel is after `first`, 0 the most; None: it would say the same."""
+    if channel.serves(known) and not first.serves(known):
         return 0
-    if not lane.on_net_only:
+    if not channel.on_net_only:
         return 1
-    return 2 if set(lane.carriers) - set(first.carriers) else None
+    return 2 if set(channel.carriers) - set(first.carriers) else None
 
 
-def _order(lane: RoutableChannel, place: int) -> tuple[int, bool, bool, int, int, int]:
-    """Lanes in the order of choice: lower rank, then dedicated to fewer carriers, then older."""
-    return place, lane.open, lane.held, lane.rank, len(lane.carriers), lane.id
+def _order(channel: RoutableChannel, place: int) -> tuple[int, bool, bool, int, int, int]:
+    """Channels in the order of choice: lower rank, then dedicated to fewer carriers, then older."""
+    return place, channel.open, channel.held, channel.rank, len(channel.carriers), channel.id

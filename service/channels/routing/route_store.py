@@ -1,4 +1,4 @@
-"""The SQL of routing: the lanes, and what is known of single numbers against their prefix."""
+"""The SQL of routing: the channels, and what is known of single numbers against their prefix."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,8 +27,8 @@ class Override:
     set_at: datetime
 
 
-def lanes(now: str) -> str:
-    """SQL: a record for `lane_from` of each channel, by id, as it is at an instant."""
+def channels_sql(now: str) -> str:
+    """SQL: a record for `channel_from` of each channel, by id, as it is at an instant."""
     return f"""
         SELECT (id, name, simulated, carriers, enabled, on_net_only, rank,
                 coalesce(held_until > {now}, false), coalesce(b.state <> 'closed', false),
@@ -38,17 +38,17 @@ def lanes(now: str) -> str:
     """  # noqa: S608  # a placeholder
 
 
-def lane_from(record: Sequence[Any]) -> RoutableChannel:
+def channel_from(record: Sequence[Any]) -> RoutableChannel:
     """A channel as far as routing needs it; its configuration need not be readable."""
     *known, kind, operated_by = record
-    lane = RoutableChannel(*known)
-    operator = operator_of(kind, lane.carriers, operated_by)
-    return replace(lane, carriers=tuple(lane.carriers), operator=operator)
+    channel = RoutableChannel(*known)
+    operator = operator_of(kind, channel.carriers, operated_by)
+    return replace(channel, carriers=tuple(channel.carriers), operator=operator)
 
 
-async def list_lanes(conn: Connection, now: datetime) -> list[RoutableChannel]:
+async def list_routable_channels(conn: Connection, now: datetime) -> list[RoutableChannel]:
     """All channels as far as routing needs them, by id."""
-    return [lane_from(row[0]) for row in await sql.fetch(conn, lanes(":now"), now=now)]
+    return [channel_from(row[0]) for row in await sql.fetch(conn, channels_sql(":now"), now=now)]
 
 
 async def get_override(conn: Connection, phone_hash: bytes) -> Override | None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from service.accounts.departments.department import DepartmentPermits
 from service.campaigns.audience.exclusion_store import BEFORE_STOPS, first_reason, outside_area
 from service.channels.routing.route import RoutableChannel
-from service.channels.routing.route_store import lane_from, lanes
+from service.channels.routing.route_store import channel_from, channels_sql
 from service.ledger.reasons import Reason
 from service.storage import sql
 from service.storage.postgres import Connection, one
@@ -20,8 +20,8 @@ class DirectTerms(NamedTuple):
     limit: people in 24 hours, of each sender. used: by this one. base: the carrier whose
     subscribers the department's people are. lent: whether the text's signature
     is registered to another department. block_table: the one of number blocks that is in force.
-    lanes: all channels, by id. overrides: by the hash of a phone, the carrier that is known against
-    its prefix.
+    channels: all channels, by id. overrides: by the hash of a phone, the carrier that is known
+    against its prefix.
     """
 
     limit: int
@@ -31,7 +31,7 @@ class DirectTerms(NamedTuple):
     base: str | None
     lent: bool
     block_table: UUID | None
-    lanes: Sequence[RoutableChannel]
+    channels: Sequence[RoutableChannel]
     overrides: Mapping[bytes, str]
 
 
@@ -60,7 +60,8 @@ async def read_terms(
                            WHERE signature = :signature
                              AND department_id <> :department_id) AS lent,
                    (SELECT id FROM block_tables) AS block_table,
-                   direct_used(:sender_id, :since) AS used, ARRAY({lanes(":now")}) AS lanes,
+                   direct_used(:sender_id, :since) AS used,
+                   ARRAY({channels_sql(":now")}) AS all_channels,
                    ARRAY(SELECT (phone_hash, carrier) FROM carrier_overrides
                          WHERE phone_hash = ANY ((SELECT :phones::bytea[])::bytea[])) AS overrides
             FROM departments WHERE id = :department_id
@@ -81,7 +82,7 @@ async def read_terms(
         row["base"],
         row["lent"],
         row["block_table"],
-        [lane_from(lane) for lane in row["lanes"]],
+        [channel_from(channel) for channel in row["all_channels"]],
         dict(row["overrides"]),
     )
 

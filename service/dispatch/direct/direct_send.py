@@ -351,7 +351,7 @@ def _routed(
     by_prefix = {h: prefixes.carrier_of(person.phone) or "" for h, person in people.items()}
     carriers = {**by_prefix, **terms.overrides}
     allowed = terms.permits.channels_of(None)
-    found = routes(terms.lanes, allowed, set(carriers.values()), base=terms.base)
+    found = routes(terms.channels, allowed, set(carriers.values()), base=terms.base)
     ways = {(route.carrier, route.simulated): route.channel_id for route in found}
 
     def routed(phone_hash: bytes, person: _Person) -> Recipient:

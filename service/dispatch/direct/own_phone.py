@@ -23,7 +23,7 @@ from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import HourTerms
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.channels.routing.route import routes
-from service.channels.routing.route_store import list_lanes
+from service.channels.routing.route_store import list_routable_channels
 from service.clock import CHINA
 from service.crypto import Keyring
 from service.dispatch.direct import direct
@@ -169,7 +169,7 @@ async def _recipient(
     carrier = (await current_prefixes(conn)).carrier_of(phone) or ""
     synthetic = is_synthetic(phone)
     allowed = (await get_permits(conn, actor.department_id)).channels_of(None)
-    ways = routes(await list_lanes(conn, now), allowed)
+    ways = routes(await list_routable_channels(conn, now), allowed)
     return Recipient(
         keyring.phone_index(phone),
         keyring.encrypt("phone", phone),

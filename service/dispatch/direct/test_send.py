@@ -20,7 +20,7 @@ from service.campaigns.audience.preview import sample_text
 from service.campaigns.core.model import Campaign, State
 from service.campaigns.plans.planning import load
 from service.channels.routing.route import routes
-from service.channels.routing.route_store import list_lanes
+from service.channels.routing.route_store import list_routable_channels
 from service.crypto import Keyring
 from service.dispatch.direct import direct_store, test_send_store
 from service.dispatch.direct.direct import Started
@@ -102,7 +102,7 @@ async def _recipient(
 ) -> Recipient:
     carrier = (await current_prefixes(conn)).carrier_of(phone) or ""
     synthetic = is_synthetic(phone)
-    for route in routes(await list_lanes(conn, now), campaign.plan.channels):
+    for route in routes(await list_routable_channels(conn, now), campaign.plan.channels):
         if route.carrier == carrier and route.simulated == synthetic:
             return Recipient(
                 keyring.phone_index(phone),

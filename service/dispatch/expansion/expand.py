@@ -30,7 +30,7 @@ from service.campaigns.audience.newcomer_store import newcomers, note_met
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import HourTerms
 from service.campaigns.core.safety import Safety
-from service.channels.routing.route_store import list_lanes
+from service.channels.routing.route_store import list_routable_channels
 from service.clock import day_in_china
 from service.crypto import Keyring
 from service.dispatch.expansion import expand_store
@@ -143,8 +143,8 @@ async def _terms(
 ) -> tuple[ExclusionTerms, list[int] | None]:
     """What decides who of those that a run looks at is left out, and the channels it may use."""
     sender = await sender_of(conn, run["department_id"], run["plan_of"])
-    lanes = await list_lanes(conn, now)
-    ways = ways_of(sender, lanes, run["channels"], drill=run["mode"] == "drill")
+    channels = await list_routable_channels(conn, now)
+    available = available_routes(sender, channels, run["channels"], drill=run["mode"] == "drill")
     whose, message_class = run["department_id"], run["class"]
     leaves_at = (await load_county(conn)).next_opening(now, HourTerms.of_run(run))
     terms = ExclusionTerms(

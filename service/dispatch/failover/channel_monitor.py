@@ -1,4 +1,4 @@
-"""Judging the lanes: what was reported, the breakers, and what the change of one brings with it.
+"""Judging the channels: what was reported, the breakers, and what the change of one brings with it.
 
 Every scheduler looks each few seconds; one of them at a time judges, in one transaction, so that
 several make one decision. Shifting what waits (`failover`) comes after it, by itself.
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from service.channels.contract.maintenance import maintenance_end
 from service.channels.routing.route import RoutableChannel, covers
-from service.channels.routing.route_store import list_lanes
+from service.channels.routing.route_store import list_routable_channels
 from service.dispatch.failover import health_store
 from service.dispatch.failover.circuit_breaker import (
     Breaker,
@@ -31,23 +31,23 @@ from service.storage.postgres import Connection, Pool, Record, transaction
 log = logging.getLogger(__name__)
 
 GAP = timedelta(seconds=30)
-"""Nobody has judged for so long: what happened meanwhile says nothing of the lanes."""
+"""Nobody has judged for so long: what happened meanwhile says nothing of the channels."""
 
 
 def limits_of(settings: Settings) -> BreakerLimits:
     """The limits of a deployment."""
     return BreakerLimits(
-        share=settings.lane_fault_share,
-        slow=settings.lane_slow_seconds,
-        silence=timedelta(minutes=settings.lane_silence_minutes),
-        down=timedelta(minutes=settings.lane_down_minutes),
-        rest=timedelta(seconds=settings.lane_rest_seconds),
+        share=settings.channel_fault_share,
+        slow=settings.channel_slow_seconds,
+        silence=timedelta(minutes=settings.channel_silence_minutes),
+        down=timedelta(minutes=settings.channel_down_minutes),
+        rest=timedelta(seconds=settings.channel_rest_seconds),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A channel on the bench: its row, its breaker as it was, and its figures."""
+    """A channel that is judged: its row, its breaker as it was, and its figures."""
 
     row: Record
     breaker: Breaker
@@ -77,33 +77,37 @@ async def _judge(
 ) -> list[tuple[int, int | None]]:
     """Move the breakers; returns the channels that are closed again, with their TPS."""
     hours = await health_store.maintenance_hours(conn)
-    resting = [channel for channel, own in hours.items() if maintenance_end(now, own) is not None]
-    rows = await health_store.lanes_to_judge(conn, resting, now, gap)
+    resting = [id_ for id_, own in hours.items() if maintenance_end(now, own) is not None]
+    rows = await health_store.channels_to_judge(conn, resting, now, gap)
     reports = await health_store.recent_reports(conn, now - limits.window)
-    lanes = {lane.id: lane for lane in await list_lanes(conn, now)}
-    bench = [_on_the_bench(row, reports.get(row["id"], []), now) for row in rows]
+    channels = {channel.id: channel for channel in await list_routable_channels(conn, now)}
+    judged = [_judged(row, reports.get(row["id"], []), now) for row in rows]
     well = [
-        lanes[one.row["id"]]
-        for one in bench
-        if one.figures.up and one.breaker.state == "closed" and not _ails(one.figures, limits)
+        channels[one.row["id"]]
+        for one in judged
+        if one.figures.up
+        and one.breaker.state == "closed"
+        and not _has_trouble(one.figures, limits)
     ]
     closed = []
-    for one in bench:
+    for one in judged:
         if not one.row["enabled"]:
             continue
-        lane = lanes[one.row["id"]]
-        figures = _with_cover(one.figures, lane, well)
+        channel = channels[one.row["id"]]
+        figures = _with_cover(one.figures, channel, well)
         breaker, change = step(one.breaker, figures, limits, now)
         if breaker != one.breaker:
-            await health_store.write_breaker(conn, lane.id, breaker)
+            await health_store.write_breaker(conn, channel.id, breaker)
         if change is None:
             continue
-        await health_store.write_event(conn, lane.id, change.kind, change.why, figures, now)
+        await health_store.write_event(conn, channel.id, change.kind, change.why, figures, now)
         await health_store.look_again(conn)
         level = logging.ERROR if change.kind == "opened" else logging.INFO
-        log.log(level, "lane %s", change.kind, extra={"channel": lane.name, "why": change.why})
+        log.log(
+            level, "channel %s", change.kind, extra={"channel": channel.name, "why": change.why}
+        )
         if change.kind == "closed":
-            closed.append((lane.id, one.row["tps"]))
+            closed.append((channel.id, one.row["tps"]))
     return closed
 
 
@@ -111,17 +115,17 @@ async def look_at(
     conn: Connection, channel_id: int, limits: BreakerLimits, now: datetime
 ) -> tuple[Breaker | None, ChannelFigures]:
     """A channel's breaker and its figures, to be shown; None: nobody has judged it yet."""
-    row = await health_store.lane_to_show(conn, channel_id)
+    row = await health_store.channel_to_show(conn, channel_id)
     if row is None:
         return None, ChannelFigures(
             ChannelCounts(), 0, timedelta(0), 0, None, 0, 0, None, covered=False
         )
     reports = await health_store.recent_reports(conn, now - limits.window, channel_id)
-    judged = _on_the_bench(row, reports.get(channel_id, []), now)
-    return judged.breaker, judged.figures
+    found = _judged(row, reports.get(channel_id, []), now)
+    return found.breaker, found.figures
 
 
-def _on_the_bench(row: Record, reports: Sequence[HealthReport], now: datetime) -> _Judged:
+def _judged(row: Record, reports: Sequence[HealthReport], now: datetime) -> _Judged:
     """What is known of a channel; whether another covers it is not."""
     breaker = Breaker(
         row["state"], row["changed_at"], row["cause"], row["why"], row["trips"], row["climbing"]
@@ -144,15 +148,15 @@ def _on_the_bench(row: Record, reports: Sequence[HealthReport], now: datetime) -
     return _Judged(row, breaker, figures)
 
 
-def _ails(figures: ChannelFigures, limits: BreakerLimits) -> bool:
+def _has_trouble(figures: ChannelFigures, limits: BreakerLimits) -> bool:
     """Whether a channel is no help to others: it has trouble of its own, opened or not."""
     return trouble(replace(figures, covered=True), limits) is not None
 
 
 def _with_cover(
-    figures: ChannelFigures, lane: RoutableChannel, well: Sequence[RoutableChannel]
+    figures: ChannelFigures, channel: RoutableChannel, well: Sequence[RoutableChannel]
 ) -> ChannelFigures:
-    return replace(figures, covered=any(covers(other, lane) for other in well))
+    return replace(figures, covered=any(covers(other, channel) for other in well))
 
 
 async def _ease(pace: Pace, channel_id: int, tps: int) -> None:

@@ -2,9 +2,9 @@
 
 Slice by slice, each in a transaction of its own, so that a large run holds up nobody. The other
 channel is the one that the route would choose for the number's carrier now, among those that work:
-of the same kind (simulated or real), the campaign's own choice, the carrier's own lane or one that
-takes all networks. Where there is none the texts wait, and that is recorded. What has moved stays
-where it is when the first channel works again.
+of the same kind (simulated or real), the campaign's own choice, the carrier's own channel or one
+that takes all networks. Where there is none the texts wait, and that is recorded. What has moved
+stays where it is when the first channel works again.
 """
 
 import logging
@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from service.audience.vocabulary.choices import CARRIERS
-from service.channels.routing.route import RoutableChannel, elsewhere
-from service.channels.routing.route_store import list_lanes
+from service.channels.routing.route import RoutableChannel, failover_channels
+from service.channels.routing.route_store import list_routable_channels
 from service.dispatch.failover import failover_store
 from service.dispatch.failover.failover_store import StoppedChannel
 from service.storage.locks import lock_run, try_lock_failover
@@ -43,11 +43,11 @@ async def shift_waiting(
     """
     until = time.monotonic() + seconds
     async with pool.acquire() as conn:
-        stopped = await failover_store.stopped_lanes(conn, now, OFF_GRACE * speed)
-        lanes = await list_lanes(conn, now) if stopped else []
+        stopped = await failover_store.stopped_channels(conn, now, OFF_GRACE * speed)
+        channels = await list_routable_channels(conn, now) if stopped else []
     woken: set[int] = set()
     for one in stopped:
-        whole = await _shift_from(pool, one, lanes, now, until, woken)
+        whole = await _shift_from(pool, one, channels, now, until, woken)
         if whole:
             async with pool.acquire() as conn:
                 again = now + LOOK_AGAIN * speed
@@ -58,22 +58,22 @@ async def shift_waiting(
 async def _shift_from(
     pool: Pool,
     stopped: StoppedChannel,
-    lanes: Sequence[RoutableChannel],
+    channels: Sequence[RoutableChannel],
     now: datetime,
     until: float,
     woken: set[int],
 ) -> bool:
     """Move what waits on one channel; whether all of it was looked at."""
-    lane = next((lane for lane in lanes if lane.id == stopped.channel_id), None)
-    if lane is None:
+    channel = next((channel for channel in channels if channel.id == stopped.channel_id), None)
+    if channel is None:
         return False
-    carriers = {*CARRIERS, *(carrier for other in lanes for carrier in other.carriers)}
+    carriers = {*CARRIERS, *(carrier for other in channels for carrier in other.carriers)}
     async with pool.acquire() as conn:
         runs = await failover_store.waiting_runs(conn, stopped.channel_id)
         noted = await failover_store.noted_waiting(conn, stopped)
     for run in runs:
         run_id = run["run_id"]
-        ways = elsewhere(lanes, lane, carriers, run["chosen"])
+        ways = failover_channels(channels, channel, carriers, run["chosen"])
         if ways and not await _shift_run(pool, stopped, run_id, ways, now, until, woken):
             return False
         if run_id not in noted:
@@ -82,7 +82,7 @@ async def _shift_from(
             if waiting:
                 log.warning(
                     "no other channel may take what waits",
-                    extra={"channel": lane.name, "run_id": str(run_id), "messages": waiting},
+                    extra={"channel": channel.name, "run_id": str(run_id), "messages": waiting},
                 )
     return True
 

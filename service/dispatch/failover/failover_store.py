@@ -25,7 +25,9 @@ class StoppedChannel:
     why: str
 
 
-async def stopped_lanes(conn: Connection, now: datetime, grace: timedelta) -> list[StoppedChannel]:
+async def stopped_channels(
+    conn: Connection, now: datetime, grace: timedelta
+) -> list[StoppedChannel]:
     """The channels whose waiting texts are to be looked at now: their breaker is open, or they
     have been switched off for longer than `grace`.
     """

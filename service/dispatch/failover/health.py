@@ -26,7 +26,7 @@ from service.ledger.reasons import Reason
 BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
 """Seconds that an answer took at most, by place in `times`; one more place for the rest."""
 
-LANES_OWN = frozenset({Reason.NETWORK, Reason.ACCOUNT, Reason.OTHER, Reason.NONE})
+CHANNEL_FAULTS = frozenset({Reason.NETWORK, Reason.ACCOUNT, Reason.OTHER, Reason.NONE})
 """Reasons of a refusal that are the channel's fault, or may be."""
 
 PROBING = 1
@@ -78,7 +78,7 @@ class ChannelCounts:
             self.accepted += 1
             self.in_a_row = 0
         elif outcome is _REJECTED:
-            if result.reason in LANES_OWN:
+            if result.reason in CHANNEL_FAULTS:
                 self.failed += 1
                 self.in_a_row += 1
             else:
@@ -173,12 +173,12 @@ class BreakerStanding:
         return max(PROBING, round(size * min(1.0, SLOWEST + CLIMB * int(climbed))))
 
 
-class LaneBook:
-    """What a process counts of its channels, and what it was told of them."""
+class ChannelHealth:
+    """What a process has counted of its channels, and what the schedulers have decided of them."""
 
     def __init__(self) -> None:
         self._seen: dict[int, ChannelCounts] = {}
-        self._told: dict[int, ChannelCounts] = {}
+        self._written: dict[int, ChannelCounts] = {}
         self._standings: Mapping[int, BreakerStanding] = {}
         self._tried_at: dict[int, float] = {}
 
@@ -202,23 +202,23 @@ class LaneBook:
 
         return deliver_for
 
-    def news(self) -> dict[int, ChannelCounts]:
-        """What was counted since it was last told, of channels where there was anything."""
-        news = {}
+    def unwritten(self) -> dict[int, ChannelCounts]:
+        """The counts that are not written down yet, of the channels that have any."""
+        counts = {}
         for channel_id, seen in self._seen.items():
             fresh = seen.copy()
-            fresh.add(self._told.get(channel_id, ChannelCounts()), -1)
+            fresh.add(self._written.get(channel_id, ChannelCounts()), -1)
             if any(getattr(fresh, name) for name in _NUMBERS):
-                news[channel_id] = fresh
-        return news
+                counts[channel_id] = fresh
+        return counts
 
-    def tell(self, news: Mapping[int, ChannelCounts]) -> None:
-        """Note that these news are written down."""
-        for channel_id, fresh in news.items():
-            self._told.setdefault(channel_id, ChannelCounts()).add(fresh)
+    def mark_written(self, counts: Mapping[int, ChannelCounts]) -> None:
+        """Note that these counts are written down."""
+        for channel_id, fresh in counts.items():
+            self._written.setdefault(channel_id, ChannelCounts()).add(fresh)
 
-    def learn(self, standings: Mapping[int, BreakerStanding]) -> None:
-        """Take over what the schedulers have decided."""
+    def take_standings(self, standings: Mapping[int, BreakerStanding]) -> None:
+        """Take over what the schedulers have decided of the channels."""
         self._standings = standings
 
     def is_open(self, channel_id: int) -> bool:

@@ -1,4 +1,4 @@
-"""The SQL of lane health: what processes report, the breakers, and the record of their changes.
+"""The SQL of channel health: what processes report, the breakers, and the record of their changes.
 
 Reports and breakers follow the clock of the caller; whether a process lives is its lease's affair,
 and that alone is asked of the database's real clock.
@@ -71,10 +71,10 @@ class ChannelEvent:
 
 
 async def report(
-    conn: Connection, owner: UUID, news: Mapping[int, ChannelCounts], now: datetime
+    conn: Connection, owner: UUID, counts: Mapping[int, ChannelCounts], now: datetime
 ) -> dict[int, BreakerStanding]:
     """Write down what a process has counted; returns what is decided of each channel."""
-    if news:
+    if counts:
         await sql.executemany(
             conn,
             """
@@ -86,8 +86,8 @@ async def report(
             FROM channels WHERE id = :channel_id  -- it may have been deleted
             """,
             [
-                {"owner": owner, "channel_id": channel_id, "now": now, **counts.columns()}
-                for channel_id, counts in news.items()
+                {"owner": owner, "channel_id": channel_id, "now": now, **of_channel.columns()}
+                for channel_id, of_channel in counts.items()
             ],
         )
     found = await conn.fetch("SELECT channel_id, state, changed_at, climbing FROM circuit_breakers")
@@ -103,7 +103,7 @@ async def maintenance_hours(conn: Connection) -> dict[int, list[tuple[str, str]]
     return {row["id"]: [(start, end) for start, end in row["maintenance"]] for row in rows}
 
 
-async def lanes_to_judge(
+async def channels_to_judge(
     conn: Connection, resting: Sequence[int], now: datetime, gap: timedelta
 ) -> list[Record]:
     """Every channel with its breaker as it was left, its connections, and its missing receipts.
@@ -223,8 +223,8 @@ async def delete_old_reports(conn: Connection, now: datetime, keep: timedelta = 
     await sql.execute(conn, "DELETE FROM channel_health WHERE at < :before", before=now - keep)
 
 
-async def lane_to_show(conn: Connection, channel_id: int) -> Record | None:
-    """A channel as `lanes_to_judge` gives it, without judging; None: nobody ever has."""
+async def channel_to_show(conn: Connection, channel_id: int) -> Record | None:
+    """A channel as `channels_to_judge` gives it, without judging; None: nobody ever has."""
     return await sql.fetchrow(
         conn,
         f"""

@@ -106,7 +106,7 @@ async def read_queue(
     conn: Connection, channel: Channel, hold: Hold | None, count: Count, now: datetime
 ) -> ChannelQueue:
     """The queue of a channel as it is now."""
-    state = await queue_store.lane_state(conn, channel.id)
+    state = await queue_store.channel_state(conn, channel.id)
     day, month = await quota_store.used_parts(conn, channel.id, now)
     rate = await rate_of(conn, channel, now)
     rows = await queue_store.waiting_runs(conn, channel.id, now)
@@ -116,7 +116,7 @@ async def read_queue(
     works = channel.enabled and state["up"] and state["breaker"] is None
     waits: dict[Load, timedelta | None] = {}
     if rate is not None and works:
-        waits = forecast(lane_of(channel, rate, hold, (day, month)), running, now)
+        waits = forecast(forecast_channel_of(channel, rate, hold, (day, month)), running, now)
     items = [
         _WaitingRun(
             row, _parts(row, count), load, waits.get(load), list(_reasons_of(row, county, now))
@@ -146,7 +146,7 @@ async def rate_of(conn: Connection, channel: Channel, now: datetime) -> float | 
     return 1_000_000 / channel_limit(channel.id, channel.tps, lot).interval
 
 
-def lane_of(
+def forecast_channel_of(
     channel: Channel, rate: float, hold: Hold | None, used: tuple[int, int]
 ) -> ForecastChannel:
     """The channel for a forecast. used: parts counted for the quotas of the day and the month."""

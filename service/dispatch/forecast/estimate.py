@@ -1,9 +1,9 @@
-"""When a campaign will have handed off everything: persons × parts, by the pace of each lane.
+"""When a campaign will have handed off everything: persons × parts, by the pace of each channel.
 
 It is the forecast of `forecast` for one run that begins at the fire: the county's hours, quiet
-days, maintenance and quotas are in it. What waits on the lanes now is in it too if the fire comes
-within a day; what is yet to be planned, retries and faults are not. A carrier's people are reckoned
-to go over its real lane if it has one, else over its simulated one.
+days, maintenance and quotas are in it. What waits on the channels now is in it too if the fire
+comes within a day; what is yet to be planned, retries and faults are not. A carrier's people are
+reckoned to go over its real channel if it has one, else over its simulated one.
 """
 
 from collections import Counter
@@ -18,10 +18,10 @@ from service.campaigns.calendar.hours import County, HourTerms
 from service.campaigns.core.model import Campaign
 from service.campaigns.core.store import department_of
 from service.channels.contract.model import Channel
-from service.channels.routing.route_store import list_lanes
+from service.channels.routing.route_store import list_routable_channels
 from service.clock import CHINA
 from service.dispatch.fair_queue import Flow
-from service.dispatch.forecast.channel_queue import Count, lane_of, load_of, rate_of
+from service.dispatch.forecast.channel_queue import Count, forecast_channel_of, load_of, rate_of
 from service.dispatch.forecast.forecast import Load, forecast
 from service.dispatch.handoff import queue_store
 from service.dispatch.limits import quota_store
@@ -32,8 +32,8 @@ SOON = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class LaneEstimate:
-    """One lane's share. rate: parts a second, None if unknown.
+class ChannelEstimate:
+    """One channel's share. rate: parts a second, None if unknown.
 
     finishes_at: None where that is not foreseeable.
     """
@@ -57,7 +57,7 @@ class Estimate:
     sends_from: datetime
     finishes_at: datetime | None
     days: int | None
-    lanes: list[LaneEstimate]
+    channels: list[ChannelEstimate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +84,17 @@ class Estimator:
         flow = Flow(number_of(campaign.plan.priority), campaign.department_id)
         max_tps = campaign.plan.max_tps
         messages = await self._by_channel(conn, campaign, by_carrier)
-        lanes = []
+        shares = []
         for channel_id, count in sorted(messages.items()):
             channel = self.channels[channel_id]
             parts = float(count * self.counter(channel)(sample_text(campaign.text)))
             load = Load(flow, weight, parts, terms, self.county, max_tps=max_tps)
-            lanes.append(await self._lane(conn, channel, count, load, fire_at))
-        ends = [lane.finishes_at for lane in lanes if lane.finishes_at is not None]
-        finishes_at = max(ends) if ends and len(ends) == len(lanes) else None
+            shares.append(await self._share(conn, channel, count, load, fire_at))
+        ends = [share.finishes_at for share in shares if share.finishes_at is not None]
+        finishes_at = max(ends) if ends and len(ends) == len(shares) else None
         sends_from = self.county.next_opening(fire_at, terms)
         days = _days(self.county, terms, sends_from, finishes_at) if finishes_at else None
-        return Estimate(fire_at, sends_from, finishes_at, days, lanes)
+        return Estimate(fire_at, sends_from, finishes_at, days, shares)
 
     async def _by_channel(
         self, conn: Connection, campaign: Campaign, by_carrier: Mapping[str, int]
@@ -102,19 +102,19 @@ class Estimator:
         plan = campaign.plan
         whose = await department_of(conn, plan.leg_of)
         sender = await sender_of(conn, campaign.department_id, whose)
-        lanes = await list_lanes(conn, self.now)
-        found = ways_of(sender, lanes, plan.channels, drill=plan.drill).routes
-        # A real lane stands behind the simulated one of its carrier, and so in its place.
-        lane = {r.carrier: r.channel_id for r in sorted(found, key=lambda r: not r.simulated)}
+        channels = await list_routable_channels(conn, self.now)
+        found = available_routes(sender, channels, plan.channels, drill=plan.drill).routes
+        # A carrier's real channel comes after its simulated one, and so replaces it.
+        channel = {r.carrier: r.channel_id for r in sorted(found, key=lambda r: not r.simulated)}
         messages: Counter[int] = Counter()
         for carrier, count in by_carrier.items():
-            if lane.get(carrier) in self.channels:
-                messages[lane[carrier]] += count
+            if channel.get(carrier) in self.channels:
+                messages[channel[carrier]] += count
         return messages
 
-    async def _lane(
+    async def _share(
         self, conn: Connection, channel: Channel, messages: int, load: Load, fire_at: datetime
-    ) -> LaneEstimate:
+    ) -> ChannelEstimate:
         rate = await rate_of(conn, channel, self.now)
         wait = None
         if rate is not None:
@@ -123,10 +123,12 @@ class Estimator:
             rows = await queue_store.waiting_runs(conn, channel.id, self.now) if soon else []
             count = self.counter(channel)
             others = [load_of(r, count, self.county) for r in rows if r["state"] == "running"]
-            lane = lane_of(channel, rate, None, used)
-            wait = forecast(lane, [load, *others], fire_at)[load]
+            forecast_channel = forecast_channel_of(channel, rate, None, used)
+            wait = forecast(forecast_channel, [load, *others], fire_at)[load]
         finishes_at = fire_at + wait if wait is not None else None
-        return LaneEstimate(channel.id, channel.name, messages, int(load.parts), rate, finishes_at)
+        return ChannelEstimate(
+            channel.id, channel.name, messages, int(load.parts), rate, finishes_at
+        )
 
 
 def _days(county: County, terms: HourTerms, start: datetime, end: datetime) -> int:

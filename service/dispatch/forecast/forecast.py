@@ -84,7 +84,7 @@ class ForecastChannel:
 
 
 def forecast(
-    lane: ForecastChannel, loads: Sequence[Load], now: datetime
+    channel: ForecastChannel, loads: Sequence[Load], now: datetime
 ) -> dict[Load, timedelta | None]:
     """How long from now the last part of each load will still wait; None: not foreseeable."""
     waits: dict[Load, timedelta | None] = dict.fromkeys(loads)
@@ -96,13 +96,13 @@ def forecast(
             del left[load]
         if not left or at - now > HORIZON:
             break
-        closed = lane.closed_until(at)
-        rates = {} if closed else rates_of(lane.rate, [load for load in left if load.ready(at)])
-        following = closed or _next_change(lane, left, rates, at)
+        closed = channel.closed_until(at)
+        rates = {} if closed else rates_of(channel.rate, [load for load in left if load.ready(at)])
+        following = closed or _next_change(channel, left, rates, at)
         seconds = (following - at).total_seconds()
         for load, rate in rates.items():
             left[load] -= rate * seconds
-        lane.pass_to(at, following, sum(rates.values()) * seconds)
+        channel.pass_to(at, following, sum(rates.values()) * seconds)
         at = following
     return waits
 
@@ -142,19 +142,19 @@ def _part(flow: Flow, of_priority: Mapping[int, float], weights: Mapping[Flow, i
 
 
 def _next_change(
-    lane: ForecastChannel, left: Mapping[Load, float], rates: Mapping[Load, float], at: datetime
+    channel: ForecastChannel, left: Mapping[Load, float], rates: Mapping[Load, float], at: datetime
 ) -> datetime:
     """The next instant at which something becomes otherwise."""
     total = sum(rates.values())
     ends = [left[load] / rate for load, rate in rates.items() if rate > 0]
     if total > 0:
-        ends += [free / total for free in lane.free.values()]
+        ends += [free / total for free in channel.free.values()]
     instants = [at + timedelta(seconds=max(end, 0.001)) for end in ends]
     instants += [bound for load in left for bound in load.bounds]
     hours = {(id(load.county), load.hours): load.county for load in left}  # most have the same
     for (_, terms), county in hours.items():
         instants += county.changes(at, terms)
-    instants += [next_day(at)] if lane.free else []
-    resting = maintenance_start(at, lane.maintenance)
+    instants += [next_day(at)] if channel.free else []
+    resting = maintenance_start(at, channel.maintenance)
     instants += [resting] if resting else []
     return min((i for i in instants if i > at), default=at + HORIZON + timedelta(days=1))

@@ -26,7 +26,7 @@ from service.channels.contract.model import Channel
 from service.channels.links import logins, logins_store, refusals_store
 from service.channels.links.refusals import Refusals
 from service.dispatch.failover import health_store
-from service.dispatch.failover.health import LaneBook
+from service.dispatch.failover.health import ChannelHealth
 from service.dispatch.handoff import lease_store, store
 from service.dispatch.handoff.lease import POOL_SIZE, HeldLease
 from service.dispatch.handoff.provider_query import inquire_forever
@@ -223,8 +223,8 @@ class ChannelServer:
         self._serves = serves
         self._networks = networks.read_networks(runtime.settings.carrier_networks)
         self._runtime = runtime
-        self.book = LaneBook()
-        self.deliver_for = self.book.counting(deliver)
+        self.health = ChannelHealth()
+        self.deliver_for = self.health.counting(deliver)
         self._areas: dict[str, tuple[str, str]] = {}
         self._codes: dict[str, Codes] = {}
         self.handoff = Handoff(
@@ -236,7 +236,7 @@ class ChannelServer:
             recheck,
             self._codes,
             self._wake,
-            self.book,
+            self.health,
         )
         self._links: dict[tuple[int, int], tuple[ConnectionSlot, asyncio.Task[None]]] = {}
         self._listening: dict[int, tuple[Channel, AsyncExitStack]] = {}
@@ -324,14 +324,14 @@ class ChannelServer:
 
     async def _report(self) -> None:
         """Write down how the channels do, and hear what the schedulers have decided of them."""
-        news, refused = self.book.news(), dict(self._refusals.counts)
+        counts, refused = self.health.unwritten(), dict(self._refusals.counts)
         async with transaction(self._runtime.pool) as conn:
             now = self._runtime.clock.now()
-            standings = await health_store.report(conn, self.owner, news, now)
+            standings = await health_store.report(conn, self.owner, counts, now)
             await refusals_store.add_refusals(conn, refused, now)
         self._refusals.written(refused)
-        self.book.tell(news)
-        self.book.learn(standings)
+        self.health.mark_written(counts)
+        self.health.take_standings(standings)
 
     async def _listen(self, channels: list[Channel]) -> None:
         """Listen for the carriers that open a connection of their own, as the table now says."""

@@ -41,7 +41,7 @@ async def waiting_runs(conn: Connection, channel_id: int, now: datetime) -> list
     )
 
 
-async def lane_state(conn: Connection, channel_id: int) -> Record:
+async def channel_state(conn: Connection, channel_id: int) -> Record:
     """How many connections are logged in, and why the breaker is open, if it is."""
     return one(
         await sql.fetchrow(

@@ -17,7 +17,7 @@ from service.channels.config.codes import Codes
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.compose import Message, Work
-from service.dispatch.failover.health import LaneBook
+from service.dispatch.failover.health import ChannelHealth
 from service.dispatch.handoff import record_store, slice_store
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.record_store import HandoffResult
@@ -52,7 +52,7 @@ class CountyNow:
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """What every connection of a process shares. codes: the operator's, by kind of gateway; book:
+    """What every connection of a process shares. codes: the operator's, by kind of gateway; health:
     how the channels are doing; county: its hours and calendar; values: what may fill a text.
     """
 
@@ -64,7 +64,7 @@ class Handoff:
     recheck: Recheck
     codes: Mapping[str, Codes]
     wake: Wake
-    book: LaneBook = field(default_factory=LaneBook)
+    health: ChannelHealth = field(default_factory=ChannelHealth)
     county: CountyNow = field(default_factory=CountyNow)
     values: ValueCheck = field(default_factory=ValueCheck)
 

@@ -147,7 +147,7 @@ class Sender:
         together mark at most READ_AHEAD seconds ahead.
         """
         size = self._channel.window * self._channel.destinations
-        most = self._shared.book.most(self._channel.id, size, self._shared.clock.now())
+        most = self._shared.health.most(self._channel.id, size, self._shared.clock.now())
         room = self._permits.free - (size - most)
         if self._channel.tps is not None:
             share = self._channel.tps * READ_AHEAD / self._channel.connections

@@ -79,7 +79,7 @@ class Writer:
         self._slowing: set[asyncio.Future[None]] = set()
         self._holding: asyncio.Task[None] | None = None
         self._stale = 0
-        self._counts = shared.book.counts(channel.id)
+        self._counts = shared.health.counts(channel.id)
 
     @property
     def lot(self) -> int:
@@ -159,7 +159,7 @@ class Writer:
 
     async def _write_some(self) -> None:
         await self._slots.wait_free(IDLE_SECONDS)
-        if self._shared.book.is_open(self._channel.id):
+        if self._shared.health.is_open(self._channel.id):
             self._keep_begun()
         if self._slots.free < 1 or not self._pending:
             return

@@ -45,8 +45,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class FailurePlan:
-    """Which texts may take another lane, which may leave again and when, and which say that there
-    is no such number.
+    """Which texts may take another channel, which may leave again and when, and which say that
+    there is no such number.
     """
 
     strays: Sequence[MessageKey] = ()

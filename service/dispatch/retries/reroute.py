@@ -15,8 +15,8 @@ from datetime import datetime
 
 from service.campaigns.plans.lifecycle import reopen_campaigns
 from service.channels.contract.outcome import ReceiptState
-from service.channels.routing.route import second
-from service.channels.routing.route_store import list_lanes
+from service.channels.routing.route import second_channel
+from service.channels.routing.route_store import list_routable_channels
 from service.dispatch.retries import reroute_store
 from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Reason
@@ -39,7 +39,8 @@ async def lock(conn: Connection, runs: Collection[uuid.UUID]) -> None:
 
 
 async def reroute(conn: Connection, keys: Sequence[MessageKey], now: datetime) -> list[int]:
-    """Give these failed messages to another lane where they may have one; the others stay failed.
+    """Give these failed messages over another channel where they may have one; the others stay
+    failed.
 
     Returns the channels that have work now.
     """
@@ -48,12 +49,12 @@ async def reroute(conn: Connection, keys: Sequence[MessageKey], now: datetime) -
     strays = await reroute_store.find_strays(conn, keys, now)
     if not strays:
         return []
-    lanes = await list_lanes(conn, now)
+    known = await list_routable_channels(conn, now)
     ways = []
     for row in strays:
-        lane = second(lanes, row["channel_id"], row["known"], row["chosen"])
-        if lane is not None:
-            ways.append(((row["run_id"], row["no"]), lane.id))
+        second = second_channel(known, row["channel_id"], row["known"], row["chosen"])
+        if second is not None:
+            ways.append(((row["run_id"], row["no"]), second.id))
     if not ways:
         return []
     channels = await reroute_store.move_strays(conn, ways)

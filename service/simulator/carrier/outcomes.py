@@ -1,8 +1,8 @@
 """What becomes of a phone's texts, and when its receipt comes.
 
-A phone's outcome is a hash of seed, lane and phone, so every run and every part agree on it. Flow
-control is no outcome but an answer: such a phone is refused once as too fast, then drawn again.
-The shares are plausible, not measured: no carrier publishes its mix.
+A phone's outcome is a hash of the seed, the name of the channel and the phone, so every run and
+every part agree on it. Flow control is no outcome but an answer: such a phone is refused once as
+too fast, then drawn again. The shares are plausible, not measured: no carrier publishes its mix.
 """
 
 import math
@@ -62,11 +62,11 @@ def _verdict(fate: str, stat: str, throttled: bool) -> PhoneFate:
     return PhoneFate(fate, stat, throttled)
 
 
-def fates(profile: str, seed: int, lane: str) -> Callable[[str], PhoneFate]:
+def fates(profile: str, seed: int, channel: str) -> Callable[[str], PhoneFate]:
     """The fate of any phone, in E.164 form, under a profile."""
     bounds = list(accumulate(PROFILES[profile]))
     scale = bounds[-1] / (1 << 32)
-    prefix = f"{seed}:{lane}:"
+    prefix = f"{seed}:{channel}:"
 
     def draw(phone: str, attempt: int) -> tuple[ReceiptOutcome, int]:
         key = f"{prefix}{phone}:{attempt}".encode()

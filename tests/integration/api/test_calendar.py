@@ -1,4 +1,4 @@
-"""The calendar of all plans over HTTP: each fire, whom it meets, and what its lanes can do."""
+"""The calendar of all plans over HTTP: each fire, whom it meets, and what its channels can do."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,7 +37,7 @@ async def _people(api: Api, department: str, numbers: range) -> None:
             await make_contact(conn, api.runtime.keyring, team.department_id, n, now=api.clock.at)
 
 
-async def _lane(api: Api, **settings: Any) -> int:
+async def _channel(api: Api, **settings: Any) -> int:
     async with transaction(api.runtime.pool) as conn:
         return (await add_channel(conn, api.runtime.keyring, 1, api.clock.at, **settings)).id
 
@@ -74,7 +74,7 @@ def _instants(fires: list[Any], name: str = "at") -> list[str]:
 
 async def test_a_weekly_plan_through_the_spring_festival_fire_by_fire(api: Api) -> None:
     await _people(api, "county", range(6))
-    lane = await _lane(api, tps=1)
+    channel_id = await _channel(api, tps=1)
     plan = await _plan(api, "county", "2027-01-15T07:30", "FREQ=WEEKLY;BYDAY=FR;UNTIL=20270331")
     uncounted = await _fires(api)
     assert {fire["people"] for fire in uncounted} == {None}
@@ -93,7 +93,9 @@ async def test_a_weekly_plan_through_the_spring_festival_fire_by_fire(api: Api) 
             6,
             str(plan.id),
         )
-        assert [(share["channel_id"], share["parts"]) for share in fire["lanes"]] == [(lane, 6)]
+        assert [(share["channel_id"], share["parts"]) for share in fire["lanes"]] == [
+            (channel_id, 6)
+        ]
         took = _instant(fire, "finishes_at") - _instant(fire, "sends_from")
         assert abs(took.total_seconds() - 6 / RATE) < 0.1
     # One that moves into the span from before it is there, too.
@@ -139,7 +141,7 @@ async def test_texts_in_turn_stand_at_the_fires_that_will_send_them(api: Api) ->
 
 async def test_what_has_fired_says_what_became_of_it(api: Api) -> None:
     await _people(api, "county", range(3))
-    lane = await _lane(api, tps=1)
+    channel_id = await _channel(api, tps=1)
     plan = await _plan(api, "county", "2027-01-13T09:00", "FREQ=DAILY;COUNT=3")
     api.clock.at = _at("2027-01-13T09:00")
     (run,) = await fire_due(api.runtime.pool, api.clock.at)
@@ -152,8 +154,8 @@ async def test_what_has_fired_says_what_became_of_it(api: Api) -> None:
         ("scheduled", None),
     ]
     assert found[0]["people"] == 3
-    assert found[0]["lanes"][0]["channel_id"] == lane
-    # What waits now is foretold by the lane's queue.
+    assert found[0]["lanes"][0]["channel_id"] == channel_id
+    # What waits now is foretold by the channel's queue.
     took = _instant(found[0], "finishes_at") - api.clock.at
     assert abs(took.total_seconds() - 3 / RATE) < 0.1
     api.clock.at = _at("2027-01-16T12:00")
@@ -169,7 +171,7 @@ async def test_what_has_fired_says_what_became_of_it(api: Api) -> None:
 
 async def test_plans_of_a_day_that_meet_the_same_people_or_the_same_hour(api: Api) -> None:
     await _people(api, "county", range(30))
-    lane = await _lane(api, tps=1)
+    channel_id = await _channel(api, tps=1)
     first = await _plan(api, "county", "2027-01-20T09:00")
     same_hour = await _plan(api, "county", "2027-01-20T09:45")
     same_day = await _plan(api, "county", "2027-01-20T15:00")
@@ -178,7 +180,7 @@ async def test_plans_of_a_day_that_meet_the_same_people_or_the_same_hour(api: Ap
     found = {fire["campaign_id"]: fire for fire in await _fires(api)}
     met = found[str(first.id)]["overlaps"]
     assert [(o["campaign_id"], o["people"], o["same_hour"]) for o in met] == [
-        (str(same_hour.id), 30, [lane]),
+        (str(same_hour.id), 30, [channel_id]),
         (str(same_day.id), 30, []),
     ]
     assert found[str(first.id)]["other_departments"] == {"plans": 0, "people": 0}
@@ -198,7 +200,7 @@ async def test_other_departments_plans_are_counts_and_tell_of_nobody(
 ) -> None:
     await _people(api, "county", range(30))
     await _people(api, "school", theirs)
-    await _lane(api, tps=1)
+    await _channel(api, tps=1)
     ours = await _plan(api, "county", "2027-01-20T09:00")
     other = await _plan(api, "school", at)
     await _count(api)
@@ -219,10 +221,10 @@ async def test_other_departments_plans_are_counts_and_tell_of_nobody(
         assert [o["people"] for o in shown[str(ours.id)]["overlaps"]] == [both]
 
 
-async def test_a_lane_that_has_more_to_do_than_fits_a_day(api: Api) -> None:
+async def test_a_channel_that_has_more_to_do_than_fits_a_day(api: Api) -> None:
     await _people(api, "county", range(12))
     await _people(api, "school", range(100, 112))
-    lane = await _lane(api, tps=1, daily_quota=20)
+    channel_id = await _channel(api, tps=1, daily_quota=20)
     plan = await _plan(api, "county", "2027-01-20T09:00")
     await _count(api)
     day = (await _days(api))["2027-01-20"]
@@ -233,7 +235,7 @@ async def test_a_lane_that_has_more_to_do_than_fits_a_day(api: Api) -> None:
     await _count(api)
     day = (await _days(api))["2027-01-20"]
     assert [(share["channel_id"], share["parts"], share["exceeded"]) for share in day["lanes"]] == [
-        (lane, 24, True)
+        (channel_id, 24, True)
     ]
     assert (day["fires"], day["people"], day["other_fires"], day["other_people"]) == (1, 12, 1, 10)
     # Half of it leaves on the next day, when the hours open.

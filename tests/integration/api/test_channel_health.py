@@ -12,7 +12,7 @@ from service.storage.postgres import transaction
 from tests.harness.channels import BODY
 from tests.harness.instants import instant
 from tests.harness.ledger import add_contacts, add_run, make_scene, phone
-from tests.harness.sick import SECOND, seen, serve_lane, tell
+from tests.harness.sick import SECOND, seen, serve_channel, tell
 from tests.integration.api.conftest import Api
 
 ADMIN, VIEWER = ("county", "admin"), ("county", "viewer")
@@ -48,7 +48,7 @@ async def test_it_says_what_is_wrong_since_when_and_what_was_done(api: Api) -> N
         await add_contacts(conn, runtime.keyring, scene, [phone(n) for n in range(7)], api.clock.at)
         run = await add_run(conn, scene, api.clock.at)
     await expand_run(runtime.pool, run, api.clock.at)
-    lease = await serve_lane(runtime.pool, channel, api.clock.at)
+    lease = await serve_channel(runtime.pool, channel, api.clock.at)
     await look(api)
     api.clock.at += 30 * SECOND
     well = replace(seen(accepted=30, refused=10), throttled=3, receipts=8, delivered=6)
@@ -82,7 +82,7 @@ async def test_the_explanation_of_a_route_names_a_channel_that_does_not_work(api
     made = await api.post("/channels", ADMIN, BODY)
     other = await api.post("/channels", ADMIN, {**BODY, "name": "联通", "rank": 200})
     channel, runtime = made.json["id"], api.runtime
-    lease = await serve_lane(runtime.pool, channel, api.clock.at)
+    lease = await serve_channel(runtime.pool, channel, api.clock.at)
     await look(api)
     api.clock.at += 30 * SECOND
     await tell(

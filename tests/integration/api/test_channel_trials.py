@@ -29,7 +29,7 @@ from tests.harness.channels import confirmed
 from tests.harness.instants import instant
 from tests.harness.links import LINKS, account_of
 from tests.harness.session import carrier
-from tests.harness.sick import serve_lane
+from tests.harness.sick import serve_channel
 from tests.harness.simulated import ACCOUNT, SECRET, simulator
 from tests.integration.api.conftest import Api
 
@@ -119,7 +119,7 @@ async def test_a_login_that_is_accepted_and_closed_is_no_success(api: Api) -> No
         assert "accepts the login and closes after 0." in alone["detail"]
         assert alone["plain"]["zh"].startswith("运营商接受登录，0.")
         assert alone["plain"]["zh"].endswith("秒后即断开（对方关闭了连接）。")
-        lease = await serve_lane(api.runtime.pool, channel_id, api.clock.at, up=False)
+        lease = await serve_channel(api.runtime.pool, channel_id, api.clock.at, up=False)
         ending = Ending("closed", "closed by the other side", 0.1)
         async with transaction(api.runtime.pool) as conn:
             for _ in range(14):

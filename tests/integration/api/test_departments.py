@@ -272,7 +272,7 @@ async def test_an_authority_signs_with_its_own_name(api: Api) -> None:
     await register_signature(api, bank, "旌德农商银行")
 
 
-async def lane(api: Api, name: str, number: str, **more: Any) -> Answer:
+async def channel_id(api: Api, name: str, number: str, **more: Any) -> Answer:
     config = {"host": "127.0.0.1", "account": "901234", "secret": "s3cr3t", "access_number": number}
     body = {
         "name": name,
@@ -291,7 +291,7 @@ async def extensions(api: Api, department: str) -> list[str]:
 
 async def test_an_extension_has_room_behind_every_channel_that_is_used(api: Api) -> None:
     """Whatever is changed last is refused: the extension, the channel, or what may be used."""
-    long, short = await lane(api, "长", "1" * 18), await lane(api, "短", "1" * 10)
+    long, short = await channel_id(api, "长", "1" * 18), await channel_id(api, "短", "1" * 10)
     assert [made.json["extension_digits"] for made in (long, short)] == [3, 11]
     only_short = [short.json["id"]]
     all_ways = (await make(api, "一")).json["id"]
@@ -327,7 +327,7 @@ async def test_of_a_long_number_and_a_long_extension_at_once_one_is_refused(api:
     department = (await make(api, "一")).json["id"]
     for digits in ("1234", "12345", "123456"):
         answers = await asyncio.gather(
-            lane(api, f"路{digits}", "1" * 18),
+            channel_id(api, f"路{digits}", "1" * 18),
             api.post(f"/departments/{department}/extensions", ADMIN, {"extension": digits}),
         )
         assert sorted(answer.status for answer in answers) == [201, 422]

@@ -20,7 +20,7 @@ SEND: dict[str, Any] = {"role": "admin", "scopes": ["send:text"]}
 
 
 @pytest.fixture(autouse=True)
-async def lane(api: Api) -> int:
+async def channel_id(api: Api) -> int:
     await register_signature(api, api.teams["county"].department_id, "旌德县教体局")
     return await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
 
@@ -88,7 +88,7 @@ async def test_a_key_sends_to_no_other_rosters_and_areas(api: Api) -> None:
 
 
 async def test_a_department_keeps_to_its_classes_channels_and_signature(
-    api: Api, lane: int
+    api: Api, channel_id: int
 ) -> None:
     path = f"/departments/{api.teams['county'].department_id}"
     token = api.tokens[ADMIN]
@@ -99,7 +99,7 @@ async def test_a_department_keeps_to_its_classes_channels_and_signature(
     status, body = await send(api, token, 1)
     assert (status, body["type"]) == (422, "/problems/nobody_accepted")
     assert body["fields"] == {"to.0": "no channel takes numbers of this carrier"}
-    await api.patch(path, ADMIN, {"channels": [lane]})
+    await api.patch(path, ADMIN, {"channels": [channel_id]})
     assert (await send(api, token, 1))[1]["accepted"] == 1
     other = (await api.post("/departments", ADMIN, {"name": "教体局"})).json["id"]
     await api.runtime.pool.execute("DELETE FROM signatures WHERE signature = '旌德县教体局'")

@@ -59,7 +59,9 @@ async def test_a_table_that_makes_no_sense_leaves_the_old_one(
 async def test_a_known_carrier_goes_before_the_prefix_in_a_direct_send(
     api: Api, keyring: Keyring
 ) -> None:
-    lanes = [await channel(api, carrier, carrier) for carrier in ("china_mobile", "china_unicom")]
+    channels = [
+        await channel(api, carrier, carrier) for carrier in ("china_mobile", "china_unicom")
+    ]
     ported = keyring.phone_index(phone(2))
     user = api.teams["school"].operator.id
     async with api.runtime.pool.acquire() as conn:
@@ -67,6 +69,6 @@ async def test_a_known_carrier_goes_before_the_prefix_in_a_direct_send(
     assert (await send(api, [phone(1), phone(2)])).json["accepted"] == 2
     rows = await api.runtime.pool.fetch("SELECT channel_id, carrier, phone_hash FROM messages")
     assert {(row["channel_id"], row["carrier"], row["phone_hash"] == ported) for row in rows} == {
-        (lanes[0], "china_mobile", False),
-        (lanes[1], "china_unicom", True),
+        (channels[0], "china_mobile", False),
+        (channels[1], "china_unicom", True),
     }

@@ -10,7 +10,7 @@ import pytest
 from service.audience.areas.area_store import load_areas
 from service.campaigns.runs.firing import fire_due
 from service.dispatch.expansion.expand import expand_run
-from service.local.simulated_channels import CARRIERS_OF, open_lanes, set_channels
+from service.local.simulated_channels import CARRIERS_OF, open_simulated_channels, set_channels
 from service.storage.postgres import transaction
 from tests.factories import Team, make_contact, make_team, make_token, phone
 from tests.integration.api.conftest import Api
@@ -82,13 +82,13 @@ async def add_people(api: Api, department: UUID, columns: list[dict[str, Any]]) 
     return [keyring.phone_index(phone(number)) for number in range(len(columns))]
 
 
-async def shipped_lanes(api: Api, folder: Path) -> None:
+async def shipped_channels(api: Api, folder: Path) -> None:
     """The channels as `tocsin up` makes them."""
     runtime = api.runtime
     async with transaction(runtime.pool) as conn:
-        lanes = open_lanes(folder, tuple(CARRIERS_OF))
+        channels = open_simulated_channels(folder, tuple(CARRIERS_OF))
         await set_channels(
-            conn, runtime.keyring, lanes, runtime.clock, tps=200, window=16, connections=1
+            conn, runtime.keyring, channels, runtime.clock, tps=200, window=16, connections=1
         )
 
 
@@ -101,9 +101,9 @@ def counted(ledger: dict[bytes, str | None]) -> dict[str | None, int]:
     return {None: 0} | {r: list(ledger.values()).count(r) for r in set(ledger.values())}
 
 
-async def test_a_carriers_base_on_the_lanes_that_are_shipped(api: Api, tmp_path: Path) -> None:
-    """A lane of two carriers is the gateway of one of them, and takes this one's base."""
-    await shipped_lanes(api, tmp_path)
+async def test_a_carriers_base_on_the_channels_that_are_shipped(api: Api, tmp_path: Path) -> None:
+    """A channel of two carriers is the gateway of one of them, and takes this one's base."""
+    await shipped_channels(api, tmp_path)
     mobile = await office(api, "carrier")
     ported = {"carrier": "china_broadnet"}
     people = await add_people(api, mobile.team.department_id, [*[{}] * 37, *[ported] * 3])
@@ -120,8 +120,8 @@ async def test_a_carriers_base_on_the_lanes_that_are_shipped(api: Api, tmp_path:
 async def test_a_base_goes_over_no_other_carriers_gateway(
     api: Api, tmp_path: Path, whose: str | None
 ) -> None:
-    """Nor over a lane of several carriers of which nobody has said whose it is."""
-    await shipped_lanes(api, tmp_path)
+    """Nor over a channel of several carriers of which nobody has said whose it is."""
+    await shipped_channels(api, tmp_path)
     mobile = await office(api, "carrier")
     people = await add_people(api, mobile.team.department_id, [{}] * 40)
     (cmpp,) = [c for c in (await mobile.get("/channels"))["items"] if c["name"] == "cmpp"]
@@ -144,7 +144,7 @@ async def test_a_department_that_may_send_to_some_areas_only(api: Api, tmp_path:
     """Whoever lives elsewhere is left out of the preview and the counts as of the ledger; whose
     area is not known is not.
     """
-    await shipped_lanes(api, tmp_path)
+    await shipped_channels(api, tmp_path)
     town = await office(api, "town")
     within, without = {"area_code": TOWN}, {"area_code": OTHER_TOWN}
     async with transaction(api.runtime.pool) as conn:
@@ -167,7 +167,7 @@ async def test_a_department_that_may_send_to_some_areas_only(api: Api, tmp_path:
 
 
 async def test_every_reason_of_the_ledger_is_one_of_the_preview(api: Api, tmp_path: Path) -> None:
-    await shipped_lanes(api, tmp_path)
+    await shipped_channels(api, tmp_path)
     county = await office(api, "department")
     people = await add_people(
         api,
@@ -192,8 +192,8 @@ async def test_every_reason_of_the_ledger_is_one_of_the_preview(api: Api, tmp_pa
 
 
 async def test_the_estimate_is_of_those_whom_the_channels_take(api: Api, tmp_path: Path) -> None:
-    """A plan over one lane tells whom that lane does not take."""
-    await shipped_lanes(api, tmp_path)
+    """A plan over one channel tells whom that channel does not take."""
+    await shipped_channels(api, tmp_path)
     county = await office(api, "department")
     await add_people(
         api,
@@ -210,7 +210,7 @@ async def test_the_estimate_is_of_those_whom_the_channels_take(api: Api, tmp_pat
 
 async def test_a_preview_counts_whom_the_caps_leave_out(api: Api, tmp_path: Path) -> None:
     """At the instant of the fire: who has had enough now may have room by then."""
-    await shipped_lanes(api, tmp_path)
+    await shipped_channels(api, tmp_path)
     county = await office(api, "department")
     people = await add_people(api, county.team.department_id, [{}] * 5)
     now = api.clock.now()
@@ -245,7 +245,7 @@ async def test_the_preview_of_a_rule_says_what_it_cannot_tell(api: Api, tmp_path
     before = await county.post("/segments/preview", rule)
     assert told(before) == {None: 3}
     assert {"no_route", "capped", "no_name", "class_not_allowed"} <= set(before["not_known"])
-    await shipped_lanes(api, tmp_path)
+    await shipped_channels(api, tmp_path)
     after = await county.post("/segments/preview", rule)
     assert told(after) == {None: 2, "no_route": 1}
     assert not {"no_route", "synthetic_range", "not_synthetic"} & set(after["not_known"])

@@ -87,7 +87,7 @@ async def test_a_campaigns_choice_and_a_hold_change_the_answer(api: Api) -> None
     }
 
 
-async def test_a_number_without_a_lane_is_explained_too(api: Api) -> None:
+async def test_a_number_without_a_channel_is_explained_too(api: Api) -> None:
     await channel(api, "移动", "china_mobile", "china_unicom")
     said = (await api.post("/routes/explain", VIEWER, {"phone": "+86 190 8033 0001"})).json
     assert (said["synthetic"], said["carrier"], said["chosen"]) == (True, "china_telecom", None)

@@ -36,7 +36,7 @@ async def _shut(api: Api, kind: str) -> int:
     now = api.clock.at
     async with transaction(api.runtime.pool) as conn:
         channel = await add_channel(conn, api.runtime.keyring, 1, now)
-        await health_store.lanes_to_judge(conn, [], now, HOUR)
+        await health_store.channels_to_judge(conn, [], now, HOUR)
         state = "open" if kind == "opened" else "closed"
         await health_store.write_breaker(conn, channel.id, Breaker(state, now, "down", "why"))  # type: ignore[arg-type]
         await health_store.write_event(conn, channel.id, kind, "why", NOTHING, now)

@@ -334,7 +334,7 @@ async def test_what_is_being_sent_again_is_not_corrected_before_it_has_left(wron
         await wrong.draft()
     await wrong.pool.execute("UPDATE runs SET state = 'sent' WHERE id = $1", again)
     approved = await wrong.approve(await wrong.draft())
-    for run_id in (again, wrong.run_id):  # asked for in the same moment; moved to another lane
+    for run_id in (again, wrong.run_id):  # asked for in the same moment; moved to another channel
         await wrong.pool.execute("UPDATE runs SET state = 'running' WHERE id = $1", run_id)
         assert await wrong.fire() == []
         async with transaction(wrong.pool) as conn:

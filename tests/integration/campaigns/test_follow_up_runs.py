@@ -404,7 +404,7 @@ async def test_other_channels_than_the_approved_take_an_approver(sent: Sent) -> 
     assert await sent.pool.fetchval("SELECT channel_id FROM messages WHERE run_id = $1", run) == 2
 
 
-async def test_a_lane_that_was_approved_is_chosen_by_an_operator(sent: Sent) -> None:
+async def test_a_channel_that_was_approved_is_chosen_by_an_operator(sent: Sent) -> None:
     """`auto` approves all of them."""
     await sent.fire({0: ("undelivered", "powered_off")})
     async with transaction(sent.pool) as conn:

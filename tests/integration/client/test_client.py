@@ -170,7 +170,7 @@ async def test_a_campaign_by_two_persons_to_its_report(api: Api, client: Clients
 
 
 async def test_a_run_is_followed_until_nothing_is_left(api: Api, client: Clients) -> None:
-    lane = await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+    channel_id = await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
     async with client("operator") as operator, client("approver") as approver:
         made = await operator.templates.create("t", TEXT, message_class="service")
         await approver.templates.approve(made["id"], 1)
@@ -199,10 +199,10 @@ async def test_a_run_is_followed_until_nothing_is_left(api: Api, client: Clients
         assert (await operator.messages.wait(ledger[0]["id"]))["reason"] == "cancelled_by_sender"
         assert (await operator.messages.cancel_send(run_id))["cancelled"] == 2
         assert (await operator.runs.get(run_id))["kind"] == "direct"
-        queue = await operator.channels.queue(lane)
+        queue = await operator.channels.queue(channel_id)
         assert queue["classes"] == []
-        assert (await operator.channels.health(lane))["state"] == "closed"
-        assert [c["id"] async for c in operator.channels.list()] == [lane]
+        assert (await operator.channels.health(channel_id))["state"] == "closed"
+        assert [c["id"] async for c in operator.channels.list()] == [channel_id]
         assert [d async for d in operator.uncertain.list(run_id=run_id)] == []
         decided = await operator.uncertain.decide("unknown", "no statement", run_id=run_id)
         assert decided["decided"] == 0

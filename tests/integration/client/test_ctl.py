@@ -32,7 +32,7 @@ RULE = "carrier in (mobile, unicom, telecom, broadnet)"
 
 
 async def test_a_campaign_from_a_shell(api: Api, shell: Shell, tmp_path: Path) -> None:
-    lane = await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+    channel_id = await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
     file = tmp_path / "people.csv"
     file.write_text(f"phone,name\n{phone(1)},王小明\n没有,李四\n", "utf-8")
     shown = ("--basis", "consent", "--evidence", "档案 7", "--evidence-on", "2027-01-04")
@@ -56,9 +56,9 @@ async def test_a_campaign_from_a_shell(api: Api, shell: Shell, tmp_path: Path) -
     made = await one(
         *(shell, "campaigns", "create", "c", "--template", template["id"], "--segment"),
         *(segment["id"], "--plan", str(plan), "--start-at", "2027-01-20T09:30:00+08:00"),
-        *("--channel", str(lane)),
+        *("--channel", str(channel_id)),
     )
-    assert (made["over_cap"], made["channels"]) == ("stop", [lane])
+    assert (made["over_cap"], made["channels"]) == ("stop", [channel_id])
     assert (made["schedule"]["kind"], made["schedule"]["validity_minutes"]) == ("once", 60)
     campaign = made["id"]
     assert (await one(shell, "campaigns", "preview", campaign))["target"] == 1
@@ -85,7 +85,7 @@ async def test_lint_is_an_exit_code(shell: Shell) -> None:
 
 
 async def test_a_run_its_report_and_its_ledger(api: Api, shell: Shell) -> None:
-    lane = await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+    channel_id = await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
     made = await api.post(
         *("/templates", ("school", "operator")), {"name": "t", "class": "service", "text": TEXT}
     )
@@ -101,9 +101,9 @@ async def test_a_run_its_report_and_its_ledger(api: Api, shell: Shell) -> None:
     await api.runtime.pool.execute("UPDATE runs SET state = 'sent'")  # what the sweep does
     followed = await shell("runs", "report", run, "--follow", "--every", "0.1")
     assert followed.out.count("target") == 1
-    assert (await one(shell, "channels", "queue", str(lane)))["tps"]
-    assert (await one(shell, "channels", "health", str(lane)))["state"] == "closed"
-    assert (await shell("channels", "list")).out.splitlines()[1].split()[0] == str(lane)
+    assert (await one(shell, "channels", "queue", str(channel_id)))["tps"]
+    assert (await one(shell, "channels", "health", str(channel_id)))["state"] == "closed"
+    assert (await shell("channels", "list")).out.splitlines()[1].split()[0] == str(channel_id)
     assert (await shell("uncertain", "list", "--run", run)).code == 0
     none = await shell("uncertain", "decide", "unknown", "--reason", "x", "--run", run)
     assert (none.code, "decided      0" in none.out) == (1, True)

@@ -126,7 +126,7 @@ async def test_where_nothing_waits_it_says_so(shell: Shell) -> None:
 
 async def _submitted(api: Api, shell: Shell, tmp_path: Path) -> dict[str, Any]:
     """A sequence of two texts over one channel, submitted, with everything that can be bound."""
-    lane = await channel(api, "cmpp", "china_mobile")
+    channel_id = await channel(api, "cmpp", "china_mobile")
     file = tmp_path / "people.csv"
     file.write_text(f"phone,name\n{phone(1)},王小明\n{phone(2)},李四\n", "utf-8")
     await _import(api, shell, file)
@@ -141,7 +141,7 @@ async def _submitted(api: Api, shell: Shell, tmp_path: Path) -> dict[str, Any]:
     plan.write_text(json.dumps({"more_texts": more, "schedule": hours, "over_cap": "stop"}))
     made = await one(
         *(shell, "campaigns", "create", "提醒", "--template", first["id"]),
-        *("--segment", segment["id"], "--plan", str(plan), "--channel", str(lane)),
+        *("--segment", segment["id"], "--plan", str(plan), "--channel", str(channel_id)),
         *("--start-at", "2027-01-20T09:30:00+08:00", "--max-tps", "7"),
     )
     return dict(await one(shell, "campaigns", "submit", made["id"]))

@@ -498,9 +498,9 @@ async def test_a_receipt_that_fitted_two_doubts_settles_the_one_that_is_left(sta
     assert await on.listed() == []
 
 
-async def test_an_older_doubt_does_not_stand_for_one_on_another_lane(stage: SetUp) -> None:
+async def test_an_older_doubt_does_not_stand_for_one_on_another_channel(stage: SetUp) -> None:
     """Whoever put it there and whoever had the answer wrote at the same moment, and the text then
-    took another lane, before the entry was swept away.
+    took another channel, before the entry was swept away.
     """
     on = await stage()
     await on.pool.execute(

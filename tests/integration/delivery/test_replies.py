@@ -432,15 +432,15 @@ async def test_a_reply_is_not_routed_again_to_another_channel(answering: Answeri
         assert await reroute.reroute(conn, [(run["id"], 1)], answering.now) == []
 
 
-async def test_a_text_of_a_direct_run_may_take_a_second_lane_and_opens_its_run_again(
+async def test_a_text_of_a_direct_run_may_take_a_second_channel_and_opens_its_run_again(
     answering: Answering,
 ) -> None:
     handsets = answering.handsets
     async with transaction(handsets.pool) as conn:
-        lane = await add_channel(conn, handsets.keyring, 2, answering.now, on_net_only=False)
+        channel = await add_channel(conn, handsets.keyring, 2, answering.now, on_net_only=False)
         on = handsets.stage.channel.id
         to = Recipient(b"g" * 16, b"x", "china_mobile", True, on)
-        new = _new_run(answering, channels=[on, lane.id])
+        new = _new_run(answering, channels=[on, channel.id])
         made = await direct.start(conn, new, [to], answering.now)
         await conn.execute(
             "UPDATE messages SET state = 'rejected', reason = 'ported' WHERE run_id = $1",
@@ -451,7 +451,7 @@ async def test_a_text_of_a_direct_run_may_take_a_second_lane_and_opens_its_run_a
     async with transaction(handsets.pool) as conn:
         await reroute.lock(conn, [made.run_id])
         channels = await reroute.reroute(conn, [(made.run_id, 1)], answering.now)
-    assert channels == [lane.id]
+    assert channels == [channel.id]
     assert [run["state"] for run in await answering.runs()] == ["running"]
 
 
@@ -544,16 +544,16 @@ async def test_a_reply_in_doubt_is_not_sent_again_by_itself_but_a_person_may_dec
 async def test_closing_and_opening_a_run_again_at_once_loses_no_message(
     answering: Answering,
 ) -> None:
-    """Whoever gives a message of a direct run to another lane is waited for, or waits."""
+    """Whoever gives a message of a direct run to another channel is waited for, or waits."""
     handsets, now = answering.handsets, answering.now
     on = handsets.stage.channel.id
     async with transaction(handsets.pool) as conn:
-        lane = await add_channel(conn, handsets.keyring, 2, now, on_net_only=False)
+        channel = await add_channel(conn, handsets.keyring, 2, now, on_net_only=False)
         people = [
             Recipient(bytes([n]) * 16, b"x", "china_mobile", synthetic=True, channel_id=on)
             for n in range(30)
         ]
-        made = await direct.start(conn, _new_run(answering, channels=[on, lane.id]), people, now)
+        made = await direct.start(conn, _new_run(answering, channels=[on, channel.id]), people, now)
         await conn.execute(
             "UPDATE messages SET state = 'rejected', reason = 'ported' WHERE run_id = $1",
             made.run_id,

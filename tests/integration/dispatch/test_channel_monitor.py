@@ -1,4 +1,4 @@
-"""Judging the lanes by what processes report, on a real PostgreSQL and Valkey."""
+"""Judging the channels by what processes report, on a real PostgreSQL and Valkey."""
 
 import asyncio
 import uuid
@@ -17,26 +17,26 @@ from service.dispatch.failover.circuit_breaker import BreakerLimits
 from service.dispatch.failover.health import ChannelCounts
 from service.dispatch.limits.pace import SLOWEST, Pace, channel_limit
 from service.storage.postgres import Pool, transaction
-from tests.harness.lanes import MOBILE, UNICOM, alter
 from tests.harness.ledger import add_channel
-from tests.harness.sick import SECOND, breaker, events, open_breaker, seen, serve_lane, tell
+from tests.harness.sick import SECOND, breaker, events, open_breaker, seen, serve_channel, tell
+from tests.harness.three_channels import MOBILE, UNICOM, alter
 
 LIMITS = BreakerLimits()
 GOOD, BAD = seen(accepted=100), seen(accepted=5, unanswered=20)
 
-AddLane = Callable[..., Awaitable[tuple[Channel, uuid.UUID]]]
+AddServed = Callable[..., Awaitable[tuple[Channel, uuid.UUID]]]
 Look = Callable[[datetime], Awaitable[None]]
 
 
 @pytest.fixture
-def add_lane(pool: Pool, keyring: Keyring, now: datetime) -> AddLane:
+def add_served(pool: Pool, keyring: Keyring, now: datetime) -> AddServed:
     """A channel that somebody serves, with its connection up: the channel, and who."""
 
     async def add(*carriers: str, up: bool = True, **settings: Any) -> tuple[Channel, uuid.UUID]:
         async with pool.acquire() as conn:
             channel = await add_channel(conn, keyring, 1, now, **settings)
         await alter(pool, channel, carriers=list(carriers or (MOBILE,)))
-        lease = await serve_lane(pool, channel.id, now, up=up)
+        lease = await serve_channel(pool, channel.id, now, up=up)
         return channel, lease.owner
 
     return add
@@ -56,10 +56,10 @@ async def state(pool: Pool, channel: Channel) -> str:
 
 
 async def test_what_processes_report_opens_it_and_is_recorded_with_figures(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
 ) -> None:
-    channel, owner = await add_lane()
-    second = await serve_lane(pool, channel.id, now, slot=1)
+    channel, owner = await add_served()
+    second = await serve_channel(pool, channel.id, now, slot=1)
     await pool.execute("UPDATE channels SET connections = 2")
     await look(now)
     assert await state(pool, channel) == "closed"
@@ -82,10 +82,10 @@ async def test_what_processes_report_opens_it_and_is_recorded_with_figures(
 
 
 async def test_refused_in_a_row_it_opens_at_once_if_no_process_is_accepted(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
 ) -> None:
-    channel, owner = await add_lane(connections=2)
-    other = (await serve_lane(pool, channel.id, now, slot=1)).owner
+    channel, owner = await add_served(connections=2)
+    other = (await serve_channel(pool, channel.id, now, slot=1)).owner
     await look(now)
     now += 30 * SECOND
     await tell(pool, owner, channel.id, now, replace(seen(accepted=500, failed=15), in_a_row=15))
@@ -100,9 +100,9 @@ async def test_refused_in_a_row_it_opens_at_once_if_no_process_is_accepted(
 
 
 async def test_what_a_dead_process_saw_does_not_count(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
 ) -> None:
-    channel, owner = await add_lane()
+    channel, owner = await add_served()
     await look(now)
     now += 30 * SECOND
     await tell(pool, owner, channel.id, now, BAD, BAD)
@@ -112,9 +112,9 @@ async def test_what_a_dead_process_saw_does_not_count(
 
 
 async def test_what_lies_too_far_back_does_not_count(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
 ) -> None:
-    channel, owner = await add_lane()
+    channel, owner = await add_served()
     await look(now - LIMITS.window * 2)
     await tell(pool, owner, channel.id, now - LIMITS.window, BAD, BAD)
     await look(now)
@@ -122,9 +122,9 @@ async def test_what_lies_too_far_back_does_not_count(
 
 
 async def test_several_schedulers_make_one_decision(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
 ) -> None:
-    channel, owner = await add_lane()
+    channel, owner = await add_served()
     await look(now)
     now += 30 * SECOND
     for _ in range(3):  # so that all are connected and have their statements ready
@@ -136,9 +136,9 @@ async def test_several_schedulers_make_one_decision(
 
 
 async def test_the_way_back_is_tried_and_the_pace_begins_at_its_slowest(
-    pool: Pool, redis: Any, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, redis: Any, add_served: AddServed, look: Look, now: datetime
 ) -> None:
-    channel, owner = await add_lane(tps=1000)
+    channel, owner = await add_served(tps=1000)
     await look(now)
     now += 30 * SECOND
     await tell(pool, owner, channel.id, now, BAD, BAD)
@@ -178,9 +178,9 @@ async def test_the_eased_pace_is_kept_and_climbs(redis: Any) -> None:
 
 
 async def test_without_a_connection_for_minutes_it_opens(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
 ) -> None:
-    channel, _ = await add_lane(up=False)
+    channel, _ = await add_served(up=False)
     for after in range(0, int(LIMITS.down.total_seconds()), 5):
         await look(now + after * SECOND)
     assert await state(pool, channel) == "closed"
@@ -198,10 +198,10 @@ async def test_without_a_connection_for_minutes_it_opens(
 
 
 async def test_while_nobody_looks_or_nobody_tries_no_time_passes(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
 ) -> None:
     """All schedulers or all channel processes were away: that says nothing of the carriers."""
-    channel, _ = await add_lane(up=False)
+    channel, _ = await add_served(up=False)
     await look(now)
     now += LIMITS.down
     assert LIMITS.down > GAP
@@ -215,9 +215,9 @@ async def test_while_nobody_looks_or_nobody_tries_no_time_passes(
 
 
 async def test_in_its_hours_of_maintenance_a_channel_needs_no_connection(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
 ) -> None:
-    channel, _ = await add_lane(up=False, maintenance=(("09:00", "10:00"),))  # it is 09:30
+    channel, _ = await add_served(up=False, maintenance=(("09:00", "10:00"),))  # it is 09:30
     for _ in range(60):
         now += 15 * SECOND
         await look(now)
@@ -230,10 +230,10 @@ async def test_in_its_hours_of_maintenance_a_channel_needs_no_connection(
 
 @pytest.mark.parametrize("covered", [True, False])
 async def test_a_silent_channel_is_left_only_if_another_can_take_over(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime, covered: bool
+    pool: Pool, add_served: AddServed, look: Look, now: datetime, covered: bool
 ) -> None:
-    channel, owner = await add_lane()
-    other, _ = await add_lane(UNICOM)
+    channel, owner = await add_served()
+    other, _ = await add_served(UNICOM)
     await alter(pool, other, on_net_only=not covered)
     await look(now)
     await tell(pool, owner, channel.id, now + SECOND, ChannelCounts(receipts=5, delivered=5))
@@ -249,10 +249,10 @@ async def test_a_silent_channel_is_left_only_if_another_can_take_over(
 
 
 async def test_a_channel_that_never_reported_is_not_silent(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
 ) -> None:
-    channel, owner = await add_lane()
-    other, _ = await add_lane(UNICOM)
+    channel, owner = await add_served()
+    other, _ = await add_served(UNICOM)
     await alter(pool, other, on_net_only=False)
     for _ in range(50):
         now += 15 * SECOND
@@ -262,10 +262,10 @@ async def test_a_channel_that_never_reported_is_not_silent(
 
 
 async def test_a_night_without_work_is_no_silence(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
 ) -> None:
-    channel, owner = await add_lane()
-    other, _ = await add_lane(UNICOM)
+    channel, owner = await add_served()
+    other, _ = await add_served(UNICOM)
     await alter(pool, other, on_net_only=False)
     await tell(pool, owner, channel.id, now, ChannelCounts(receipts=5))
     now += timedelta(hours=12)
@@ -276,9 +276,9 @@ async def test_a_night_without_work_is_no_silence(
 
 
 async def test_if_all_are_slow_none_is_left(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
 ) -> None:
-    (one, first), (two, second) = [await add_lane() for _ in range(2)]
+    (one, first), (two, second) = [await add_served() for _ in range(2)]
     await look(now)
     now += 30 * SECOND
     slow = seen(accepted=30, seconds=20.0)
@@ -297,18 +297,18 @@ async def test_if_all_are_slow_none_is_left(
 
 
 async def test_a_report_of_a_channel_that_is_gone_harms_nobody(
-    pool: Pool, add_lane: AddLane, now: datetime
+    pool: Pool, add_served: AddServed, now: datetime
 ) -> None:
-    channel, owner = await add_lane()
+    channel, owner = await add_served()
     async with transaction(pool) as conn:
         await health_store.report(conn, owner, {channel.id: GOOD, 999: GOOD}, now)
     assert await pool.fetchval("SELECT count(*) FROM channel_health") == 1
 
 
 async def test_old_reports_are_forgotten(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
 ) -> None:
-    channel, owner = await add_lane()
+    channel, owner = await add_served()
     await tell(pool, owner, channel.id, now, GOOD)
     await look(now + health_store.KEEP)
     assert await pool.fetchval("SELECT count(*) FROM channel_health") == 1
@@ -317,9 +317,9 @@ async def test_old_reports_are_forgotten(
 
 
 async def test_a_process_hears_what_was_decided(
-    pool: Pool, add_lane: AddLane, now: datetime
+    pool: Pool, add_served: AddServed, now: datetime
 ) -> None:
-    channel, owner = await add_lane()
+    channel, owner = await add_served()
     await open_breaker(pool, channel.id, now)
     async with transaction(pool) as conn:
         standings = await health_store.report(conn, owner, {}, now)
@@ -328,9 +328,9 @@ async def test_a_process_hears_what_was_decided(
 
 
 async def test_the_figures_can_be_looked_at_without_judging(
-    pool: Pool, add_lane: AddLane, look: Look, now: datetime
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
 ) -> None:
-    channel, owner = await add_lane()
+    channel, owner = await add_served()
     async with pool.acquire() as conn:
         nobody, none = await look_at(conn, channel.id, LIMITS, now)
     assert nobody is None

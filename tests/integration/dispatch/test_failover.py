@@ -454,7 +454,9 @@ async def test_what_is_marked_on_an_open_channel_goes_back_unwritten(
 
         await until(stuck)
         await open_breaker(on.pool, on.channel.id, on.now)
-        at_work.book.learn({on.channel.id: BreakerStanding("open", on.now, climbing=False)})
+        at_work.health.take_standings(
+            {on.channel.id: BreakerStanding("open", on.now, climbing=False)}
+        )
 
         async def back() -> bool:
             return await on.states() == {"submitting": 4, "queued": 8}

@@ -23,40 +23,39 @@ from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.retries import reroute_store
 from service.storage.postgres import COLLISIONS, Connection, Pool, transaction
-from tests.harness.lanes import MOBILE, TELECOM, UNICOM, Lanes, alter, lay_out, ref
 from tests.harness.ledger import add_run
 from tests.harness.owner import as_owner
 from tests.harness.pauses import delay, random_moment
 from tests.harness.sick import SECOND, breaker, events, open_breaker
 from tests.harness.waiting import until
 
-SetUp = Callable[..., Awaitable[Lanes]]
+SetUp = Callable[..., Awaitable[ThreeChannels]]
 
 
 @pytest.fixture
 def stage(pool: Pool, keyring: Keyring, now: datetime, monkeypatch: pytest.MonkeyPatch) -> SetUp:
-    """Everybody is China Mobile's, and China Unicom's lane takes all networks."""
+    """Everybody is China Mobile's, and China Unicom's channel takes all networks."""
     monkeypatch.setattr("service.dispatch.expansion.expand.SLICE_ROWS", 10)
 
-    async def set_up(**more: Any) -> Lanes:
+    async def set_up(**more: Any) -> ThreeChannels:
         on = await lay_out(pool, keyring, now, **more)
-        await alter(pool, on.lanes[UNICOM], on_net_only=False)
+        await alter(pool, on.channels[UNICOM], on_net_only=False)
         return on
 
     return set_up
 
 
-async def shifted(on: Lanes, **more: Any) -> list[int]:
+async def shifted(on: ThreeChannels, **more: Any) -> list[int]:
     return await shift_waiting(on.pool, on.now, **more)
 
 
-async def lanes_of(on: Lanes) -> Counter[tuple[str, str]]:
-    """How many texts are in which state on whose lane."""
+async def channels_of(on: ThreeChannels) -> Counter[tuple[str, str]]:
+    """How many texts are in which state on whose channel."""
     rows = await on.pool.fetch("SELECT no FROM messages WHERE run_id = $1", on.run)
     return Counter([await on.where(row["no"]) for row in rows])
 
 
-async def ranges(on: Lanes) -> list[tuple[int, int, int]]:
+async def ranges(on: ThreeChannels) -> list[tuple[int, int, int]]:
     """Each slice's channel and range; two of the same would be worked on twice at once."""
     rows = await on.pool.fetch(
         "SELECT channel_id, first_no, last_no FROM slices WHERE run_id = $1", on.run
@@ -94,7 +93,7 @@ async def test_what_is_queued_moves_and_everything_else_stays(stage: SetUp) -> N
     await on.record(MOBILE, await on.result(2, "uncertain", reason="no_answer"))
     await open_breaker(on.pool, on.id(MOBILE), on.now)
     assert await shifted(on) == [on.id(UNICOM)]
-    assert await lanes_of(on) == {
+    assert await channels_of(on) == {
         ("submitted", MOBILE): 1,
         ("uncertain", MOBILE): 1,
         ("submitting", MOBILE): 1,
@@ -108,7 +107,7 @@ async def test_what_is_queued_moves_and_everything_else_stays(stage: SetUp) -> N
     await on.submitted(MOBILE, 3, ref(MOBILE, 3))
     assert await on.finish(lease, 1)
     await on.sent(UNICOM, *range(4, 26))
-    assert await lanes_of(on) == {
+    assert await channels_of(on) == {
         ("submitted", MOBILE): 2,
         ("uncertain", MOBILE): 1,
         ("submitted", UNICOM): 22,
@@ -133,7 +132,7 @@ async def test_numbers_stay_what_they_are_and_no_range_is_twice_on_a_channel(sta
         await open_breaker(on.pool, on.id(other), on.now, state="closed")
         await open_breaker(on.pool, on.id(broken), on.now + round_ * SECOND)
         assert await shifted(on) == [on.id(other)]
-        assert await lanes_of(on) == {("queued", other): 25}
+        assert await channels_of(on) == {("queued", other): 25}
     after = {row["no"]: row["phone_hash"] for row in await on.pool.fetch("SELECT * FROM messages")}
     assert after == before
     assert len(set(await ranges(on))) == len(await ranges(on)) == 6
@@ -163,7 +162,7 @@ async def test_what_comes_back_unwritten_follows_at_the_next_look(stage: SetUp) 
     assert await on.states() == {"submitted": 4}
 
 
-async def give_back(on: Lanes, lease: Lease, *nos: int) -> None:
+async def give_back(on: ThreeChannels, lease: Lease, *nos: int) -> None:
     from service.dispatch.handoff import record_store
 
     rows = [(no, (await on.row(no))["attempt"]) for no in nos]
@@ -172,8 +171,8 @@ async def give_back(on: Lanes, lease: Lease, *nos: int) -> None:
         await record_store.give_back(conn, lease, (on.run, 1), rows, on.now)
 
 
-async def test_a_text_on_its_second_lane_stays_there(stage: SetUp) -> None:
-    """Its first lane said that the number is another network's; the ledger names the first."""
+async def test_a_text_on_its_second_channel_stays_there(stage: SetUp) -> None:
+    """Its first channel said that the number is another network's; the ledger names the first."""
     on = await stage(carriers=(MOBILE, UNICOM, TELECOM))
     await on.sent(MOBILE, 1, 2, 3, 4)
     await on.ported(MOBILE, 2)
@@ -202,7 +201,7 @@ async def test_a_canary_that_moves_is_one_there_too(stage: SetUp) -> None:
     assert await on.claim(lease) is None, "the rest has to wait"
 
 
-async def test_a_canarys_text_may_take_its_second_lane_at_once(stage: SetUp) -> None:
+async def test_a_canarys_text_may_take_its_second_channel_at_once(stage: SetUp) -> None:
     on = await stage(people=12)
     await on.pool.execute("UPDATE runs SET canary = 'sending'")
     await on.pool.execute("UPDATE slices SET canary = (no = 1)")
@@ -239,7 +238,7 @@ async def test_a_pause_between_two_slices_stops_the_shift(
 
     monkeypatch.setattr(failover_store, "close_emptied", meanwhile)
     await shifted(on)
-    assert await lanes_of(on) == {("queued", UNICOM): 10, ("queued", MOBILE): 15}
+    assert await channels_of(on) == {("queued", UNICOM): 10, ("queued", MOBILE): 15}
 
 
 async def test_a_channel_that_works_keeps_what_waits_for_it(stage: SetUp) -> None:
@@ -255,12 +254,12 @@ async def test_a_channel_that_works_keeps_what_waits_for_it(stage: SetUp) -> Non
 
 async def test_with_no_other_channel_they_wait_and_it_is_recorded_once(stage: SetUp) -> None:
     on = await stage(people=25)
-    await alter(on.pool, on.lanes[UNICOM], on_net_only=True)
+    await alter(on.pool, on.channels[UNICOM], on_net_only=True)
     await open_breaker(on.pool, on.id(MOBILE), on.now)
     for _ in range(3):
         assert await shifted(on) == []
         on.now += LOOK_AGAIN
-    assert await lanes_of(on) == {("queued", MOBILE): 25}
+    assert await channels_of(on) == {("queued", MOBILE): 25}
     assert await events(on.pool, on.id(MOBILE)) == [("waiting", 25)]
     first = on.id(MOBILE)
     assert sorted(await ranges(on)) == [(first, 1, 10), (first, 11, 20), (first, 21, 25)]
@@ -272,7 +271,7 @@ async def test_with_no_other_channel_they_wait_and_it_is_recorded_once(stage: Se
 @pytest.mark.parametrize("why", ["held", "open", "off", "not chosen", "real"])
 async def test_never_to_a_channel_that_may_not_or_cannot(stage: SetUp, why: str) -> None:
     on = await stage(carriers=(MOBILE, UNICOM))
-    other = on.lanes[UNICOM]
+    other = on.channels[UNICOM]
     match why:
         case "held":
             await alter(on.pool, other, held_until=on.now + SECOND)
@@ -287,18 +286,18 @@ async def test_never_to_a_channel_that_may_not_or_cannot(stage: SetUp, why: str)
             await alter(on.pool, other, simulated=False)
     await open_breaker(on.pool, on.id(MOBILE), on.now)
     assert await shifted(on) == []
-    assert await lanes_of(on) == {("queued", MOBILE): 4}
+    assert await channels_of(on) == {("queued", MOBILE): 4}
 
 
 async def test_each_carrier_goes_its_own_way_and_whoever_has_none_waits(stage: SetUp) -> None:
     on = await stage(people=25, carriers=(MOBILE, UNICOM, TELECOM))
-    await alter(on.pool, on.lanes[UNICOM], on_net_only=True)
+    await alter(on.pool, on.channels[UNICOM], on_net_only=True)
     await on.pool.execute("UPDATE messages SET carrier = $1 WHERE no % 5 = 0", UNICOM)
     await on.pool.execute("UPDATE messages SET carrier = $1 WHERE no % 5 = 1", TELECOM)
     await open_breaker(on.pool, on.id(MOBILE), on.now)
     assert await shifted(on) == [on.id(UNICOM), on.id(TELECOM)]
     expected = {("queued", MOBILE): 15, ("queued", UNICOM): 5, ("queued", TELECOM): 5}
-    assert await lanes_of(on) == expected
+    assert await channels_of(on) == expected
     kinds = await events(on.pool, on.id(MOBILE))
     assert sorted(kinds) == [("shifted", 5), ("shifted", 5), ("waiting", 15)]
     assert len(set(await ranges(on))) == len(await ranges(on)) == 9
@@ -318,7 +317,7 @@ async def test_a_channel_that_is_switched_off_gives_its_texts_away_after_a_while
 ) -> None:
     on = await stage()
     await open_breaker(on.pool, on.id(MOBILE), on.now, state="closed")
-    await alter(on.pool, on.lanes[MOBILE], enabled=False)
+    await alter(on.pool, on.channels[MOBILE], enabled=False)
     await on.pool.execute("UPDATE circuit_breakers SET off_since = $1", on.now)
     on.now += OFF_GRACE - SECOND
     assert await shifted(on) == []
@@ -367,7 +366,7 @@ async def test_a_failure_half_way_leaves_whole_slices_only(
         patch.setattr(failover_store, "note_shift", fail_later)
         with pytest.raises(ConnectionResetError):
             await shifted(on)
-    assert await lanes_of(on) == {("queued", UNICOM): 20, ("queued", MOBILE): 15}
+    assert await channels_of(on) == {("queued", UNICOM): 20, ("queued", MOBILE): 15}
     assert await events(on.pool, on.id(MOBILE)) == [("shifted", 20)]
     assert await shifted(on) == [on.id(UNICOM)]
     assert await events(on.pool, on.id(MOBILE)) == [("shifted", 35)]
@@ -395,7 +394,7 @@ async def test_a_channel_that_works_again_meanwhile_keeps_the_rest(
 
     monkeypatch.setattr(failover_store, "close_emptied", meanwhile)
     await shifted(on)
-    assert await lanes_of(on) == {("queued", UNICOM): 10, ("queued", MOBILE): 15}
+    assert await channels_of(on) == {("queued", UNICOM): 10, ("queued", MOBILE): 15}
 
 
 # ---- at once
@@ -416,14 +415,14 @@ async def test_a_mark_in_flight_is_waited_for_and_nothing_marked_moves(stage: Se
         await _waits_for_a_lock(on.pool)
         assert not shifting.done()
     await shifting
-    assert await lanes_of(on) == {("submitting", MOBILE): 2, ("queued", UNICOM): 2}
+    assert await channels_of(on) == {("submitting", MOBILE): 2, ("queued", UNICOM): 2}
 
 
 async def test_whoever_adds_slices_to_the_run_meanwhile_is_waited_for(stage: SetUp) -> None:
     on = await stage(people=25)
     await on.pool.execute(
         "UPDATE messages SET channel_id = $1 WHERE no = 25", on.id(UNICOM)
-    )  # as a second lane takes it
+    )  # as a second channel takes it
     await open_breaker(on.pool, on.id(MOBILE), on.now)
     async with transaction(on.pool) as conn:
         await reroute_store.lock_runs(conn, [on.run])
@@ -436,7 +435,7 @@ async def test_whoever_adds_slices_to_the_run_meanwhile_is_waited_for(stage: Set
         shifting = asyncio.create_task(shifted(on))
         await _waits_for_a_lock(on.pool)
     assert await shifting == [on.id(UNICOM)]
-    assert await lanes_of(on) == {("queued", UNICOM): 25}
+    assert await channels_of(on) == {("queued", UNICOM): 25}
     numbers = [row["no"] for row in await on.pool.fetch("SELECT no FROM slices ORDER BY no")]
     assert numbers == list(range(1, 8))
     await on.sent(UNICOM, *range(1, 26))
@@ -459,18 +458,18 @@ async def test_two_schedulers_at_once_move_each_text_once(stage: SetUp) -> None:
     await open_breaker(on.pool, on.id(MOBILE), on.now)
     await asyncio.gather(*(shifted(on) for _ in range(4)))
     await shifted(on)
-    assert await lanes_of(on) == {("queued", UNICOM): 95}
+    assert await channels_of(on) == {("queued", UNICOM): 95}
     assert await events(on.pool, on.id(MOBILE)) == [("shifted", 95)]
     assert len(set(await ranges(on))) == len(await ranges(on)) == 20
 
 
 class Everybody:
-    """Connections of two lanes whose breakers come and go, schedulers, closings and pauses.
+    """Connections of two channels whose breakers come and go, schedulers, closings and pauses.
 
     took: how many texts the carriers took of each number.
     """
 
-    def __init__(self, on: Lanes, rng: random.Random) -> None:
+    def __init__(self, on: ThreeChannels, rng: random.Random) -> None:
         self.on = on
         self.rng = rng
         self.took: Counter[int] = Counter()

@@ -133,7 +133,7 @@ class TestTurns:
 
 
 async def test_losses_are_counted_until_an_hour_without(pool: Pool, channel: Channel) -> None:
-    lease = await serve_lane(pool, channel.id, NOW)
+    lease = await serve_channel(pool, channel.id, NOW)
 
     async def lose(minutes: int, owner: uuid.UUID = lease.owner) -> tuple[Any, ...]:
         at = NOW + timedelta(minutes=minutes)

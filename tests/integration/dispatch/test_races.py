@@ -732,7 +732,7 @@ async def test_what_is_given_back_to_a_finished_slice_is_still_sent(stage: SetUp
 async def test_a_lost_mark_takes_nothing_from_whoever_holds_another_slice_of_the_row(
     stage: SetUp,
 ) -> None:
-    """A second lane and a shift may cut two slices over one row: it is in two hands."""
+    """A second channel and a shift may cut two slices over one row: it is in two hands."""
     on = await stage(2)
     async with on.pool.acquire() as conn:
         await lease_store.ensure_connections(conn, on.channel.id, 2)

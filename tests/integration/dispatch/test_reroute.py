@@ -1,4 +1,5 @@
-"""A text that another network should have had, on a real PostgreSQL: one more lane, and no more."""
+"""A text that another network should have had, on a real PostgreSQL: one more channel, and no more.
+"""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -15,13 +16,22 @@ from service.dispatch.expansion.expand import expand_run
 from service.dispatch.retries import reroute_store
 from service.ledger.states import MOVES, MessageState
 from service.storage.postgres import Connection, Pool, transaction
-from tests.harness.lanes import MOBILE, NP, TELECOM, UNICOM, Lanes, alter, lay_out, ref
 from tests.harness.ledger import add_run
 from tests.harness.owner import as_owner
+from tests.harness.three_channels import (
+    MOBILE,
+    NP,
+    TELECOM,
+    UNICOM,
+    ThreeChannels,
+    alter,
+    lay_out,
+    ref,
+)
 
 MINUTE = timedelta(minutes=1)
 
-SetUp = Callable[..., Awaitable[Lanes]]
+SetUp = Callable[..., Awaitable[ThreeChannels]]
 
 
 @pytest.fixture
@@ -29,10 +39,10 @@ def stage(pool: Pool, keyring: Keyring, now: datetime) -> SetUp:
     return partial(lay_out, pool, keyring, now)
 
 
-# ---- to the second lane
+# ---- to the second channel
 
 
-async def test_a_receipt_of_another_network_puts_the_text_on_another_lane(stage: SetUp) -> None:
+async def test_a_receipt_of_another_network_puts_the_text_on_another_channel(stage: SetUp) -> None:
     on = await stage()
     await on.sent(MOBILE, 1, 2, 3, 4)
     await on.ported(MOBILE, 2)
@@ -53,7 +63,7 @@ async def test_a_receipt_of_another_network_puts_the_text_on_another_lane(stage:
     assert await on.listed() == []
 
 
-async def test_a_submit_refused_as_another_networks_takes_another_lane(stage: SetUp) -> None:
+async def test_a_submit_refused_as_another_networks_takes_another_channel(stage: SetUp) -> None:
     on = await stage()
     lease = await on.lease(MOBILE)
     claimed = await on.claim(lease)
@@ -83,10 +93,10 @@ async def test_answers_recorded_twice_route_once(stage: SetUp) -> None:
     assert await on.where(1) == ("submitted", UNICOM)
 
 
-async def test_a_lane_for_all_networks_comes_before_a_guess(stage: SetUp) -> None:
+async def test_a_channel_for_all_networks_comes_before_a_guess(stage: SetUp) -> None:
     on = await stage(carriers=(MOBILE, UNICOM, TELECOM))
-    await alter(on.pool, on.lanes[UNICOM], rank=1)
-    await alter(on.pool, on.lanes[TELECOM], on_net_only=False)
+    await alter(on.pool, on.channels[UNICOM], rank=1)
+    await alter(on.pool, on.channels[TELECOM], on_net_only=False)
     await on.sent(MOBILE, 1)
     await on.ported(MOBILE, 1)
     assert await on.where(1) == ("queued", TELECOM)
@@ -94,7 +104,7 @@ async def test_a_lane_for_all_networks_comes_before_a_guess(stage: SetUp) -> Non
 
 async def test_what_was_learnt_meanwhile_comes_before_all(stage: SetUp) -> None:
     on = await stage(carriers=(MOBILE, UNICOM, TELECOM))
-    await alter(on.pool, on.lanes[UNICOM], on_net_only=False)
+    await alter(on.pool, on.channels[UNICOM], on_net_only=False)
     await on.sent(MOBILE, 1, 2)
     async with on.pool.acquire() as conn:
         hashed = (await on.row(1))["phone_hash"]
@@ -160,59 +170,59 @@ async def test_a_text_fails_before_it_moves(stage: SetUp, monkeypatch: pytest.Mo
 # ---- when not
 
 
-async def _an_empty_number(on: Lanes) -> None:
+async def _an_empty_number(on: ThreeChannels) -> None:
     await on.receive(MOBILE, 1, "undelivered", "MK:0001", "empty_number")
     await on.fold(MOBILE)
 
 
-async def _no_other_lane(on: Lanes) -> None:
+async def _no_other_channel(on: ThreeChannels) -> None:
     await on.pool.execute("UPDATE channels SET enabled = false WHERE id = $1", on.id(UNICOM))
     await on.ported(MOBILE, 1)
 
 
-async def _not_among_the_chosen(on: Lanes) -> None:
+async def _not_among_the_chosen(on: ThreeChannels) -> None:
     await on.pool.execute("UPDATE runs SET channels = $1", [on.id(MOBILE)])
     await on.ported(MOBILE, 1)
 
 
-async def _validity_over(on: Lanes) -> None:
+async def _validity_over(on: ThreeChannels) -> None:
     await on.pool.execute("UPDATE runs SET valid_until = $1", on.now)
     await on.ported(MOBILE, 1)
 
 
-async def _cancelled_run(on: Lanes) -> None:
+async def _cancelled_run(on: ThreeChannels) -> None:
     await on.act(lifecycle.cancel)
     await on.ported(MOBILE, 1)
 
 
-async def _cancelled_campaign_of_a_sent_run(on: Lanes) -> None:
+async def _cancelled_campaign_of_a_sent_run(on: ThreeChannels) -> None:
     await on.pool.execute("UPDATE runs SET state = 'sent'")
     await on.act(lifecycle.cancel)
     await on.ported(MOBILE, 1)
 
 
-async def _corrected(on: Lanes) -> None:
+async def _corrected(on: ThreeChannels) -> None:
     await on.correct()
     await on.ported(MOBILE, 1)
 
 
-async def _another_kind_of_lane(on: Lanes) -> None:
+async def _another_kind_of_channel(on: ThreeChannels) -> None:
     await as_owner(on.pool, "ALTER TABLE channels DISABLE TRIGGER channels_simulated_is_final")
-    await alter(on.pool, on.lanes[UNICOM], simulated=False)
+    await alter(on.pool, on.channels[UNICOM], simulated=False)
     await on.ported(MOBILE, 1)
 
 
-async def _expired_with_that_reason(on: Lanes) -> None:
+async def _expired_with_that_reason(on: ThreeChannels) -> None:
     await on.receive(MOBILE, 1, "expired", NP, "ported")
     await on.fold(MOBILE)
 
 
-async def _a_carriers_own_base(on: Lanes) -> None:
+async def _a_carriers_own_base(on: ThreeChannels) -> None:
     await on.pool.execute("UPDATE departments SET kind = 'carrier', carrier = 'china_mobile'")
     await on.ported(MOBILE, 1)
 
 
-async def _a_direct_send_of_a_carrier(on: Lanes) -> None:
+async def _a_direct_send_of_a_carrier(on: ThreeChannels) -> None:
     await on.pool.execute(
         "UPDATE runs SET campaign_id = NULL, rule = NULL, kind = 'direct',"
         " sent_by = (SELECT id FROM users LIMIT 1)"
@@ -226,28 +236,28 @@ async def _a_direct_send_of_a_carrier(on: Lanes) -> None:
         _a_carriers_own_base,
         _a_direct_send_of_a_carrier,
         _an_empty_number,
-        _no_other_lane,
+        _no_other_channel,
         _not_among_the_chosen,
         _validity_over,
         _cancelled_run,
         _cancelled_campaign_of_a_sent_run,
         _corrected,
-        _another_kind_of_lane,
+        _another_kind_of_channel,
         _expired_with_that_reason,
     ],
     ids=lambda happening: happening.__name__.strip("_"),
 )
 async def test_otherwise_it_is_an_ordinary_failure(
-    stage: SetUp, happening: Callable[[Lanes], Awaitable[None]]
+    stage: SetUp, happening: Callable[[ThreeChannels], Awaitable[None]]
 ) -> None:
     on = await stage(people=1)
     await on.sent(MOBILE, 1)
     run_before = (await on.run_row())["state"]
     await happening(on)
-    state, lane = await on.where(1)
+    state, channel = await on.where(1)
     assert state in {"undelivered", "expired"}
     row = await on.row(1)
-    assert (lane, row["first_channel_id"], row["final_at"]) == (MOBILE, None, on.now)
+    assert (channel, row["first_channel_id"], row["final_at"]) == (MOBILE, None, on.now)
     assert row["reason"] in {"ported", "empty_number"}
     assert (await on.run_row())["state"] in {run_before, "cancelled", "sent"}
     assert await on.pool.fetchval("SELECT count(*) FROM slices") == 1
@@ -291,7 +301,7 @@ async def test_a_text_of_which_a_part_was_taken_or_arrived_stays(stage: SetUp) -
     assert await on.where(3) == ("rejected", MOBILE)
 
 
-async def test_a_long_text_on_its_second_lane_is_delivered_when_all_parts_are(
+async def test_a_long_text_on_its_second_channel_is_delivered_when_all_parts_are(
     stage: SetUp,
 ) -> None:
     on = await stage()
@@ -316,13 +326,13 @@ async def test_a_long_text_on_its_second_lane_is_delivered_when_all_parts_are(
 # ---- what a delivery proves
 
 
-async def test_a_delivery_by_the_second_lane_is_learnt(stage: SetUp) -> None:
+async def test_a_delivery_by_the_second_channel_is_learnt(stage: SetUp) -> None:
     on = await stage()
     await on.sent(MOBILE, 1, 2)
     await on.delivered(MOBILE, 1)
     await on.ported(MOBILE, 2)
     await on.sent(UNICOM, 2)
-    assert await on.known(2) is None, "that the second lane took it proves nothing"
+    assert await on.known(2) is None, "that the second channel took it proves nothing"
     await on.delivered(UNICOM, 2)
     found = await on.known(2)
     assert found is not None
@@ -360,13 +370,13 @@ async def test_a_delivery_replaces_what_was_known_before(stage: SetUp) -> None:
 
 
 @pytest.mark.parametrize(
-    "lane", [{"on_net_only": False}, {"carriers": [UNICOM, TELECOM]}], ids=["all", "two"]
+    "channel", [{"on_net_only": False}, {"carriers": [UNICOM, TELECOM]}], ids=["all", "two"]
 )
-async def test_a_lane_that_serves_several_carriers_proves_nothing(
-    stage: SetUp, lane: dict[str, Any]
+async def test_a_channel_that_serves_several_carriers_proves_nothing(
+    stage: SetUp, channel: dict[str, Any]
 ) -> None:
     on = await stage()
-    await alter(on.pool, on.lanes[UNICOM], **lane)
+    await alter(on.pool, on.channels[UNICOM], **channel)
     await on.sent(MOBILE, 1)
     await on.ported(MOBILE, 1)
     await on.sent(UNICOM, 1)
@@ -375,11 +385,13 @@ async def test_a_lane_that_serves_several_carriers_proves_nothing(
     assert await on.known(1) is None
 
 
-# ---- the first lane has had its say
+# ---- the first channel has had its say
 
 
 @pytest.mark.parametrize("standing", ["submitting", "submitted", "delivered"])
-async def test_late_receipts_of_the_first_lane_change_nothing(stage: SetUp, standing: str) -> None:
+async def test_late_receipts_of_the_first_channel_change_nothing(
+    stage: SetUp, standing: str
+) -> None:
     on = await stage()
     await on.sent(MOBILE, 1, 2, 3, 4)
     await on.ported(MOBILE, 1)
@@ -400,7 +412,7 @@ async def test_late_receipts_of_the_first_lane_change_nothing(stage: SetUp, stan
     assert await on.pool.fetchval("SELECT count(*) FROM slices") == 2
 
 
-async def test_a_text_that_arrived_after_all_takes_no_second_lane(stage: SetUp) -> None:
+async def test_a_text_that_arrived_after_all_takes_no_second_channel(stage: SetUp) -> None:
     on = await stage(people=1)
     await on.sent(MOBILE, 1)
     await on.ported(MOBILE, 1)
@@ -421,7 +433,7 @@ async def test_a_text_that_arrived_after_all_takes_no_second_lane(stage: SetUp) 
     await on.states()
 
 
-async def test_a_late_answer_of_the_first_lane_changes_nothing(stage: SetUp) -> None:
+async def test_a_late_answer_of_the_first_channel_changes_nothing(stage: SetUp) -> None:
     """A doubt is settled by its receipt, the text moves on, and then the old answer comes."""
     on = await stage(people=1)
     lease = await on.lease(MOBILE)

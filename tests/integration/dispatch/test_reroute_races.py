@@ -1,4 +1,4 @@
-"""A text moves to another lane while connections, folds, people and crashes are at work."""
+"""A text moves to another channel while connections, folds, people and crashes are at work."""
 
 import asyncio
 import json
@@ -29,13 +29,12 @@ from service.simulator.carrier.config import Account, SimulatorConfig
 from service.simulator.carrier.outcomes import PROFILES
 from service.simulator.run import running
 from service.storage.postgres import COLLISIONS, Pool, transaction
-from tests.harness.lanes import MOBILE, NP, TELECOM, UNICOM, Lanes, alter, lay_out, ref
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone, states
 from tests.harness.pauses import delay, random_moment
 from tests.harness.waiting import until
 from tests.integration.dispatch.conftest import CalmFaults
 
-SetUp = Callable[..., Awaitable[Lanes]]
+SetUp = Callable[..., Awaitable[ThreeChannels]]
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def stage(pool: Pool, keyring: Keyring, now: datetime) -> SetUp:
 # ---- one range, two channels
 
 
-async def test_a_text_that_moved_on_lies_in_no_slice_of_the_first_lane(stage: SetUp) -> None:
+async def test_a_text_that_moved_on_lies_in_no_slice_of_the_first_channel(stage: SetUp) -> None:
     on = await stage()
     first = await on.lease(MOBILE)
     assert await on.claim(first) == (1, [1, 2, 3, 4])
@@ -75,7 +74,7 @@ async def test_slices_of_one_row_on_two_channels_are_told_apart(stage: SetUp) ->
     assert await on.mark(second, 2, 1) == [1]
 
 
-async def test_whoever_recovers_the_first_lanes_slice_leaves_the_second_ones_hand_off_alone(
+async def test_whoever_recovers_the_first_channels_slice_leaves_the_second_ones_hand_off_alone(
     stage: SetUp,
 ) -> None:
     on = await stage()
@@ -97,7 +96,7 @@ async def test_whoever_recovers_the_first_lanes_slice_leaves_the_second_ones_han
     assert not await on.finish(second, claimed[0]), "its own slice is not done"
 
 
-async def test_a_dead_holder_of_the_second_lane_leaves_a_doubt_there(stage: SetUp) -> None:
+async def test_a_dead_holder_of_the_second_channel_leaves_a_doubt_there(stage: SetUp) -> None:
     on = await stage(people=1)
     await on.sent(MOBILE, 1)
     await on.ported(MOBILE, 1)
@@ -116,7 +115,7 @@ async def test_a_dead_holder_of_the_second_lane_leaves_a_doubt_there(stage: SetU
     assert await on.mark(again, claimed[0], 1) == [], "never a blind second text (I3)"
 
 
-async def test_what_the_second_lane_gives_back_opens_its_own_slice_only(stage: SetUp) -> None:
+async def test_what_the_second_channel_gives_back_opens_its_own_slice_only(stage: SetUp) -> None:
     on = await stage(people=1)
     await on.sent(MOBILE, 1)
     await on.ported(MOBILE, 1)
@@ -242,7 +241,7 @@ class Everybody:
     receipt. Each receipt comes twice. took: how many texts each carrier took, by number.
     """
 
-    on: Lanes
+    on: ThreeChannels
     rng: random.Random
     took: Counter[tuple[str, int]] = field(default_factory=Counter)
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -299,10 +298,10 @@ class Everybody:
         return not waiting and not OPEN & (await self.on.states()).keys()
 
     async def work(self) -> None:
-        lanes = self.on.lanes
-        folds = [partial(self.on.fold, carrier) for carrier in lanes for _ in range(2)]
+        channels = self.on.channels
+        folds = [partial(self.on.fold, carrier) for carrier in channels for _ in range(2)]
         tasks = [
-            *(self.connection(carrier, slot) for carrier in lanes for slot in (0, 1)),
+            *(self.connection(carrier, slot) for carrier in channels for slot in (0, 1)),
             *(self.repeatedly(act) for act in (*folds, self.on.close, self.interrupt)),
         ]
         working = [asyncio.create_task(task) for task in tasks]
@@ -372,8 +371,10 @@ async def test_two_carriers_over_tcp_reach_a_ported_number_once_each(
         numbers = [phone(n) for n in range(people)]
         await add_contacts(conn, keyring, scene, numbers, clock.now())
         for one, name in ((first, MOBILE), (second, TELECOM)):
-            lane = await add_channel(conn, keyring, one.ports["cmpp"], clock.now(), connections=2)
-            await alter(conn, lane, carriers=[name])
+            channel = await add_channel(
+                conn, keyring, one.ports["cmpp"], clock.now(), connections=2
+            )
+            await alter(conn, channel, carriers=[name])
         run = await add_run(conn, scene, clock.now())
         await expand_run(pool, run, clock.now())
         await serve()

@@ -19,7 +19,6 @@ from service.dispatch.handoff.slice_store import Ended
 from service.dispatch.retries import retry_store
 from service.reports import progress
 from service.storage.postgres import Pool, transaction
-from tests.harness.lanes import MOBILE, NP, UNICOM, Lanes, lay_out, ref
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import Accept, Scripted, Stage, working
 from tests.harness.waiting import until
@@ -28,12 +27,12 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 FULL = "MI:0208"
 
-SetUp = Callable[..., Awaitable[Lanes]]
+SetUp = Callable[..., Awaitable[ThreeChannels]]
 
 
 @pytest.fixture
 def stage(pool: Pool, keyring: Keyring, now: Any) -> SetUp:
-    async def set_up(**more: Any) -> Lanes:
+    async def set_up(**more: Any) -> ThreeChannels:
         on = await lay_out(pool, keyring, now, **more)
         await pool.execute("UPDATE runs SET valid_until = $1", now + 48 * HOUR)
         return on
@@ -42,29 +41,34 @@ def stage(pool: Pool, keyring: Keyring, now: Any) -> SetUp:
 
 
 async def report(
-    on: Lanes, which: bytes, state: str, code: str = "DELIVRD", reason: str = "", lane: str = MOBILE
+    on: ThreeChannels,
+    which: bytes,
+    state: str,
+    code: str = "DELIVRD",
+    reason: str = "",
+    carrier: str = MOBILE,
 ) -> None:
     """A receipt by its reference, folded."""
     receipt = Receipt(which, "", ReceiptState(state), code, reason, None)
     async with transaction(on.pool) as conn:
-        await delivery.insert_receipts(conn, on.keyring, [(on.id(lane), receipt)], on.now)
-    await on.fold(lane)
+        await delivery.insert_receipts(conn, on.keyring, [(on.id(carrier), receipt)], on.now)
+    await on.fold(carrier)
 
 
-async def full(on: Lanes, *nos: int, lane: str = MOBILE) -> None:
+async def full(on: ThreeChannels, *nos: int, carrier: str = MOBILE) -> None:
     """Final receipts say that these handsets are full."""
     for no in nos:
-        await on.receive(lane, no, "undelivered", FULL, "memory_full")
-    await on.fold(lane)
+        await on.receive(carrier, no, "undelivered", FULL, "memory_full")
+    await on.fold(carrier)
 
 
-async def slice_row(on: Lanes, no: int = 1) -> Any:
+async def slice_row(on: ThreeChannels, no: int = 1) -> Any:
     return await on.pool.fetchrow(
         "SELECT not_before, done_at, epoch FROM slices WHERE run_id = $1 AND no = $2", on.run, no
     )
 
 
-async def attempts(on: Lanes, no: int) -> list[tuple[Any, ...]]:
+async def attempts(on: ThreeChannels, no: int) -> list[tuple[Any, ...]]:
     rows = await on.pool.fetch(
         "SELECT attempt, channel_id, state::text, reason, code, next_at FROM attempts "
         "WHERE run_id = $1 AND no = $2 ORDER BY attempt",
@@ -74,12 +78,14 @@ async def attempts(on: Lanes, no: int) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 
-async def again(on: Lanes, no: int, *refs: bytes, slice_no: int = 1, lane: str = MOBILE) -> None:
+async def again(
+    on: ThreeChannels, no: int, *refs: bytes, slice_no: int = 1, carrier: str = MOBILE
+) -> None:
     """Hand a text off once more, when it is due."""
-    lease = await on.lease_once(lane)
+    lease = await on.lease_once(carrier)
     assert await on.claim(lease) == (slice_no, [no])
     assert await on.mark(lease, slice_no, no, parts=len(refs)) == [no]
-    await on.submitted(lane, no, *refs)
+    await on.submitted(carrier, no, *refs)
     assert await on.finish(lease, slice_no)
 
 
@@ -142,7 +148,8 @@ async def test_a_submit_refused_for_a_passing_reason_is_handed_off_once_more(
 async def test_a_department_is_told_of_the_end_and_of_no_failure_that_is_none(
     stage: SetUp,
 ) -> None:
-    """Neither of one that is tried again nor of one that takes another lane; both are an event."""
+    """Neither of one that is tried again nor of one that takes another carrier; both are an event.
+    """
     on = await stage(people=4)
     await on.pool.execute("UPDATE messages SET told = true")
     await on.sent(MOBILE, 1, 2, 3, 4)
@@ -166,7 +173,7 @@ async def test_a_department_is_told_of_the_end_and_of_no_failure_that_is_none(
     assert await on.pool.fetchval("SELECT count(*) FROM webhook_news") == 4
 
 
-async def told(on: Lanes) -> list[tuple[int, str]]:
+async def told(on: ThreeChannels) -> list[tuple[int, str]]:
     rows = await on.pool.fetch("SELECT data FROM webhook_events ORDER BY id")
     return [(int(row["data"]["message_id"].split(".")[1]), row["data"]["state"]) for row in rows]
 
@@ -217,21 +224,21 @@ async def test_it_waits_for_the_send_hours(stage: SetUp) -> None:
 
 
 async def test_three_hand_offs_are_the_most(stage: SetUp) -> None:
-    """One for a passing reason and one on another lane, in either order, and no fourth."""
+    """One for a passing reason and one on another carrier, in either order, and no fourth."""
     on = await stage(people=2)
     await on.sent(MOBILE, 1, 2)
     await full(on, 1)
     await on.ported(MOBILE, 2)
     await on.sent(UNICOM, 2)
-    await full(on, 2, lane=UNICOM)
+    await full(on, 2, carrier=UNICOM)
     assert [await on.where(no) for no in (1, 2)] == [("queued", MOBILE), ("queued", UNICOM)]
     on.now += HOUR / 2
     await again(on, 1, b"1 second")
-    await again(on, 2, b"2 third", slice_no=2, lane=UNICOM)
+    await again(on, 2, b"2 third", slice_no=2, carrier=UNICOM)
     await report(on, b"1 second", "undelivered", NP, "ported")
     await report(on, b"2 third", "undelivered", FULL, "memory_full", UNICOM)
     assert [await on.where(no) for no in (1, 2)] == [("queued", UNICOM), ("undelivered", UNICOM)]
-    await again(on, 1, b"1 third", slice_no=3, lane=UNICOM)
+    await again(on, 1, b"1 third", slice_no=3, carrier=UNICOM)
     await report(on, b"1 third", "undelivered", NP, "ported", UNICOM)
     assert await on.states() == {"undelivered": 2}
     assert [(await on.row(no))["attempt"] for no in (1, 2)] == [3, 3]
@@ -262,43 +269,43 @@ async def test_what_was_never_written_goes_back_at_once(
 # ---- never
 
 
-async def _a_dead_number(on: Lanes) -> None:
+async def _a_dead_number(on: ThreeChannels) -> None:
     await on.receive(MOBILE, 1, "undelivered", "MK:0001", "empty_number")
     await on.fold(MOBILE)
 
 
-async def _unknown(on: Lanes) -> None:
+async def _unknown(on: ThreeChannels) -> None:
     await on.receive(MOBILE, 1, "unknown", "UNKNOWN", "network")
     await on.fold(MOBILE)
 
 
-async def _past_the_validity(on: Lanes) -> None:
+async def _past_the_validity(on: ThreeChannels) -> None:
     await on.pool.execute("UPDATE runs SET valid_until = $1", on.now + HOUR / 2)
     await full(on, 1)
 
 
-async def _without_an_end(on: Lanes) -> None:
+async def _without_an_end(on: ThreeChannels) -> None:
     await on.pool.execute("UPDATE runs SET valid_until = NULL")
     await full(on, 1)
 
 
-async def _cancelled(on: Lanes) -> None:
+async def _cancelled(on: ThreeChannels) -> None:
     await on.act(lifecycle.cancel)
     await full(on, 1)
 
 
-async def _cancelled_campaign_of_a_sent_run(on: Lanes) -> None:
+async def _cancelled_campaign_of_a_sent_run(on: ThreeChannels) -> None:
     await on.pool.execute("UPDATE runs SET state = 'sent'")
     await on.act(lifecycle.cancel)
     await full(on, 1)
 
 
-async def _corrected(on: Lanes) -> None:
+async def _corrected(on: ThreeChannels) -> None:
     await on.correct()
     await full(on, 1)
 
 
-async def _contradicted_at_once(on: Lanes) -> None:
+async def _contradicted_at_once(on: ThreeChannels) -> None:
     await on.receive(MOBILE, 1, "undelivered", FULL, "memory_full")
     await on.delivered(MOBILE, 1)
 
@@ -318,7 +325,7 @@ async def _contradicted_at_once(on: Lanes) -> None:
     ids=lambda happening: happening.__name__.strip("_"),
 )
 async def test_otherwise_a_failure_is_final(
-    stage: SetUp, happening: Callable[[Lanes], Awaitable[None]]
+    stage: SetUp, happening: Callable[[ThreeChannels], Awaitable[None]]
 ) -> None:
     on = await stage(people=1)
     await on.sent(MOBILE, 1)
@@ -740,7 +747,7 @@ async def test_the_attempts_of_a_message_are_listed_and_all_parts_counted(stage:
         shown = [tuple(a[name] for name in names) for a in rows[no - 1]["attempts"]]
         return shown, whole["parts"]
 
-    name = on.lanes[MOBILE].name
+    name = on.channels[MOBILE].name
     due = on.now + HOUR / 2
     first = (1, name, "undelivered", "memory_full", FULL, due)
     assert await look(1) == ([first], 4)

@@ -29,7 +29,6 @@ from service.ledger.reasons import Reason
 from service.ledger.states import OPEN
 from service.simulator.carrier.outcomes import PROFILES
 from service.storage.postgres import COLLISIONS, Pool, transaction
-from tests.harness.lanes import MOBILE, UNICOM, Lanes, lay_out
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone, states
 from tests.harness.pauses import delay, random_moment
 from tests.harness.waiting import until
@@ -39,14 +38,15 @@ PEOPLE = 120
 
 @dataclass
 class Everybody:
-    """Two connections a lane, folds, closings and pauses at once, while a minute passes in 10 ms.
+    """Two connections a carrier, folds, closings and pauses at once, while a minute passes in 10
+    ms.
 
     By number: every third text fails at first for a passing reason, half of these at the submit;
     those divisible by 15 have arrived all the same, which their carrier says later; every seventh
     number is of another network. Each receipt comes twice. took: the hand-offs that a carrier took.
     """
 
-    on: Lanes
+    on: ThreeChannels
     rng: random.Random
     took: Counter[int] = field(default_factory=Counter)
     tries: Counter[int] = field(default_factory=Counter)
@@ -55,39 +55,39 @@ class Everybody:
     over: asyncio.Event = field(default_factory=asyncio.Event)
     later: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def receipt(self, lane: str, ref: bytes, state: str, code: str, reason: str) -> None:
+    async def receipt(self, carrier: str, ref: bytes, state: str, code: str, reason: str) -> None:
         receipt = Receipt(ref, "", ReceiptState(state), code, reason, None)
         for _ in range(2):
             async with transaction(self.on.pool) as conn:
-                rows = [(self.on.id(lane), receipt)]
+                rows = [(self.on.id(carrier), receipt)]
                 await delivery.insert_receipts(conn, self.on.keyring, rows, self.on.now)
 
-    async def answer(self, lane: str, no: int) -> None:
+    async def answer(self, carrier: str, no: int) -> None:
         on, first = self.on, not self.tries[no]
         self.tries[no] += 1
-        if no % 7 == 0 and lane == MOBILE:
-            await again(lambda: on.refused(lane, no))
+        if no % 7 == 0 and carrier == MOBILE:
+            await again(lambda: on.refused(carrier, no))
             return
         if no % 3 == 0 and first and no % 2 == 0 and no % 15 != 0:
-            await again(lambda: on.refused(lane, no, reason="network"))
+            await again(lambda: on.refused(carrier, no, reason="network"))
             return
         self.took[no] += 1
-        ref = f"{lane}{no}/{self.took[no]}".encode()
-        await again(lambda: on.submitted(lane, no, ref))
+        ref = f"{carrier}{no}/{self.took[no]}".encode()
+        await again(lambda: on.submitted(carrier, no, ref))
         if no % 3 == 0 and first:
-            await self.receipt(lane, ref, "undelivered", "MI:0208", "memory_full")
+            await self.receipt(carrier, ref, "undelivered", "MI:0208", "memory_full")
             if no % 15 == 0:
-                self.later.add(asyncio.create_task(self.arrived(lane, ref)))
+                self.later.add(asyncio.create_task(self.arrived(carrier, ref)))
         else:
-            await self.receipt(lane, ref, "delivered", "DELIVRD", "")
+            await self.receipt(carrier, ref, "delivered", "DELIVRD", "")
 
-    async def arrived(self, lane: str, ref: bytes) -> None:
+    async def arrived(self, channel: str, ref: bytes) -> None:
         await random_moment(2, self.rng)
-        await self.receipt(lane, ref, "delivered", "DELIVRD", "")
+        await self.receipt(channel, ref, "delivered", "DELIVRD", "")
 
-    async def connection(self, lane: str, slot: int) -> None:
+    async def connection(self, carrier: str, slot: int) -> None:
         on = self.on
-        lease = await on.lease(lane, slot)
+        lease = await on.lease(carrier, slot)
         while not self.over.is_set():
             async with on.pool.acquire() as conn:
                 await lease_store.renew_connection(conn, lease)
@@ -102,7 +102,7 @@ class Everybody:
                 marked = await on.mark(lease, slice_no, *rows[at : at + 5])
                 self.marks += len(marked)
                 for no in marked:
-                    await self.answer(lane, no)
+                    await self.answer(carrier, no)
             await again(lambda: on.finish(lease, slice_no))  # noqa: B023  # awaited at once
 
     async def repeatedly(self, act: Callable[[], Awaitable[Any]]) -> None:
@@ -127,10 +127,10 @@ class Everybody:
         return ended and not waiting and not OPEN & (await self.on.states()).keys()
 
     async def work(self) -> None:
-        lanes = self.on.lanes
-        folds = [partial(self.on.fold, lane) for lane in lanes for _ in range(2)]
+        channels = self.on.channels
+        folds = [partial(self.on.fold, carrier) for carrier in channels for _ in range(2)]
         tasks = [
-            *(self.connection(lane, slot) for lane in lanes for slot in (0, 1)),
+            *(self.connection(carrier, slot) for carrier in channels for slot in (0, 1)),
             *(self.repeatedly(a) for a in (*folds, self.on.close, self.interrupt, self.tick)),
         ]
         working = [asyncio.create_task(task) for task in tasks]
@@ -169,7 +169,9 @@ async def test_everybody_at_once_loses_nobody_and_sends_nobody_twice(
     late = await pool.fetchval("SELECT count(*) FROM receipts_unmatched WHERE why <> 'conflict'")
     assert late == 0
     conflicts = {ref.decode().split("/")[0] for ref, _ in await on.listed()}
-    assert conflicts <= {f"{lane}{no}" for no in twice if no % 15 == 0 for lane in on.lanes}
+    assert conflicts <= {
+        f"{carrier}{no}" for no in twice if no % 15 == 0 for carrier in on.channels
+    }
     assert everybody.claims < 400, "nobody takes a slice of which everything waits"
     await on.close()
     assert (await on.run_row())["state"] == "sent"

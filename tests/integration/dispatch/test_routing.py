@@ -1,4 +1,4 @@
-"""Expansion by carrier on a real PostgreSQL: overrides, own lanes, fallbacks, holds."""
+"""Expansion by carrier on a real PostgreSQL: overrides, own channels, fallbacks, holds."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ from tests.harness.ledger import (
 MOBILE, UNICOM, TELECOM, _ = CARRIERS
 
 
-async def add_lane(
+async def add_carrier_channel(
     conn: Connection, keyring: Keyring, now: datetime, *carriers: str, **columns: Any
 ) -> Channel:
     """A simulated channel of these carriers; `columns` as the table has them."""
@@ -74,8 +74,8 @@ async def test_an_override_goes_before_what_the_contact_says(
     pool: Pool, keyring: Keyring, now: datetime, scene: Scene
 ) -> None:
     async with pool.acquire() as conn:
-        own = await add_lane(conn, keyring, now, MOBILE)
-        other = await add_lane(conn, keyring, now, UNICOM)
+        own = await add_carrier_channel(conn, keyring, now, MOBILE)
+        other = await add_carrier_channel(conn, keyring, now, UNICOM)
         await route_store.set_override(
             conn, keyring.phone_index(phone(2)), UNICOM, scene.operator, now
         )
@@ -95,11 +95,11 @@ async def test_an_override_goes_before_what_the_contact_says(
     }
 
 
-async def test_an_override_to_a_carrier_without_a_lane_leaves_the_person_out_by_name(
+async def test_an_override_to_a_carrier_without_a_channel_leaves_the_person_out_by_name(
     pool: Pool, keyring: Keyring, now: datetime, scene: Scene
 ) -> None:
     async with pool.acquire() as conn:
-        await add_lane(conn, keyring, now, MOBILE)
+        await add_carrier_channel(conn, keyring, now, MOBILE)
         await route_store.set_override(
             conn, keyring.phone_index(phone(2)), TELECOM, scene.operator, now
         )
@@ -109,12 +109,12 @@ async def test_an_override_to_a_carrier_without_a_lane_leaves_the_person_out_by_
     assert carrier == TELECOM
 
 
-async def test_a_fallback_takes_those_whose_carrier_has_no_lane(
+async def test_a_fallback_takes_those_whose_carrier_has_no_channel(
     pool: Pool, keyring: Keyring, now: datetime, scene: Scene
 ) -> None:
     async with pool.acquire() as conn:
-        fallback = await add_lane(conn, keyring, now, UNICOM, on_net_only=False, rank=1)
-        own = await add_lane(conn, keyring, now, MOBILE, rank=200)
+        fallback = await add_carrier_channel(conn, keyring, now, UNICOM, on_net_only=False, rank=1)
+        own = await add_carrier_channel(conn, keyring, now, MOBILE, rank=200)
         await route_store.set_override(
             conn, keyring.phone_index(phone(1)), TELECOM, scene.operator, now
         )
@@ -123,17 +123,17 @@ async def test_a_fallback_takes_those_whose_carrier_has_no_lane(
     assert rows[1] == (fallback.id, TELECOM)
 
 
-async def test_a_held_lane_waits_unless_the_carrier_has_another(
+async def test_a_held_channel_waits_unless_the_carrier_has_another(
     pool: Pool, keyring: Keyring, now: datetime, scene: Scene
 ) -> None:
     async with pool.acquire() as conn:
-        held = await add_lane(conn, keyring, now, MOBILE, rank=1)
-        await add_lane(conn, keyring, now, UNICOM, on_net_only=False)
+        held = await add_carrier_channel(conn, keyring, now, MOBILE, rank=1)
+        await add_carrier_channel(conn, keyring, now, UNICOM, on_net_only=False)
         await hold_channel(conn, held.id, Hold(now + timedelta(hours=1), "no balance"))
     _, rows, _ = await ledger(pool, keyring, scene, now)
     assert {channel for channel, _ in rows.values()} == {held.id}
     async with pool.acquire() as conn:
-        other = await add_lane(conn, keyring, now, MOBILE, rank=500)
+        other = await add_carrier_channel(conn, keyring, now, MOBILE, rank=500)
     later = now + timedelta(minutes=1)
     _, rows, _ = await ledger(pool, keyring, scene, later)
     assert {channel for channel, _ in rows.values()} == {other.id}
@@ -145,17 +145,17 @@ async def test_a_campaigns_own_list_limits_the_choice(
     pool: Pool, keyring: Keyring, now: datetime, scene: Scene
 ) -> None:
     async with pool.acquire() as conn:
-        await add_lane(conn, keyring, now, MOBILE)
-        chosen = await add_lane(conn, keyring, now, MOBILE, rank=500)
+        await add_carrier_channel(conn, keyring, now, MOBILE)
+        chosen = await add_carrier_channel(conn, keyring, now, MOBILE, rank=500)
     _, rows, _ = await ledger(pool, keyring, scene, now, [chosen.id])
     assert {channel for channel, _ in rows.values()} == {chosen.id}
 
 
-async def test_real_and_synthetic_numbers_take_lanes_of_their_own_kind(
+async def test_real_and_synthetic_numbers_take_channels_of_their_own_kind(
     pool: Pool, keyring: Keyring, now: datetime, scene: Scene
 ) -> None:
     async with pool.acquire() as conn:
-        simulated = await add_lane(conn, keyring, now, MOBILE)
+        simulated = await add_carrier_channel(conn, keyring, now, MOBILE)
         real = await add_real_channel(conn, keyring, now)
         await conn.execute(
             "UPDATE contacts SET synthetic = false WHERE phone_hash = $1",
@@ -180,7 +180,7 @@ async def test_every_row_lies_in_one_slice_of_its_channel(
 ) -> None:
     async with pool.acquire() as conn:
         for carrier in (MOBILE, UNICOM):
-            await add_lane(conn, keyring, now, carrier)
+            await add_carrier_channel(conn, keyring, now, carrier)
         for n in (1, 3):
             await route_store.set_override(
                 conn, keyring.phone_index(phone(n)), UNICOM, scene.operator, now
@@ -203,14 +203,14 @@ async def test_a_list_replaces_lists_and_proofs_but_nobodys_word(
 ) -> None:
     entered, listed, learned = (keyring.phone_index(phone(n)) for n in range(3))
     async with pool.acquire() as conn:
-        lane = await add_lane(conn, keyring, now, TELECOM)
+        channel = await add_carrier_channel(conn, keyring, now, TELECOM)
         await route_store.set_override(conn, entered, UNICOM, scene.operator, now)
         await conn.execute(
             "INSERT INTO carrier_overrides (phone_hash, carrier, source, channel_id, set_at) "
             "VALUES ($1, $2, 'learned', $3, $4)",
             learned,
             TELECOM,
-            lane.id,
+            channel.id,
             now,
         )
         everybody = dict.fromkeys((entered, listed, learned), MOBILE)

@@ -1,4 +1,4 @@
-"""A carrier's base of two thousand on the lanes that `tocsin up` makes, over TCP.
+"""A carrier's base of two thousand on the channels that `tocsin up` makes, over TCP.
 
 Everybody gets the text or has a reason, and nobody's number reaches another network's gateway.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
-from service.local.simulated_channels import CARRIERS_OF, open_lanes, set_channels
+from service.local.simulated_channels import CARRIERS_OF, open_simulated_channels, set_channels
 from service.runtime import Runtime
 from service.simulator.carrier.config import SimulatorConfig
 from service.simulator.run import running
@@ -29,7 +29,7 @@ TEXT = "【旌德县反诈中心】先做小任务返小钱、再让垫付大单
 PEOPLE = [f"{19790000001 + number}" for number in range(2_000)]
 PORTED, REFUSES = PEOPLE[:40], PEOPLE[40:45]
 BROADNET = PORTED[:20]
-"""Of those who are ported away, who went to the carrier that shares the lane."""
+"""Of those who are ported away, who went to the carrier that shares the channel."""
 
 
 @pytest.mark.slow
@@ -37,12 +37,12 @@ BROADNET = PORTED[:20]
 async def test_everybody_of_a_base_is_reached_or_named(
     api: Api, runtime: Runtime, clock: MovedClock, tmp_path: Path
 ) -> None:
-    lanes = open_lanes(tmp_path, tuple(CARRIERS_OF))
+    channels = open_simulated_channels(tmp_path, tuple(CARRIERS_OF))
     calm = {"max_delay_seconds": 0.02, "profile": "roster", "faults": CALM}
-    config = SimulatorConfig.model_validate(lanes.simulator(tmp_path) | calm)
+    config = SimulatorConfig.model_validate(channels.simulator(tmp_path) | calm)
     async with transaction(runtime.pool) as conn:
         await set_channels(
-            conn, runtime.keyring, lanes, runtime.clock, tps=500, window=32, connections=1
+            conn, runtime.keyring, channels, runtime.clock, tps=500, window=32, connections=1
         )
         team = await make_team(conn, now=clock.now(), kind="carrier")
         operator, approver = [

@@ -89,12 +89,12 @@ async def test_the_quarter_goes_as_the_page_says(
         assert _shown(report, fires) == [row[:2] + row[3:] for row in table]
     topics = [[t, str(f["target"]), str(f["reached"])] for t, f in reports[0]["by_topic"].items()]
     assert sorted(topics) == sorted(_table("topics"))
-    _check_lanes(taken, reports)
+    _check_channels(taken, reports)
     _check_people(taken, {row[0] for table in tables.values() for row in table})
 
 
 async def _planned(plan: Plan, county: County) -> tuple[str, str]:
-    """The county has its lanes, its people and both campaigns."""
+    """The county has its channels, its people and both campaigns."""
     for carrier in county.carriers.values():
         await plan.post("/channels", carrier.channel(), ADMIN)
     await plan.people()
@@ -169,19 +169,19 @@ def _shown(report: Any, fires: list[tuple[datetime, int]]) -> list[list[str]]:
     return lines
 
 
-def _check_lanes(taken: list[Taken], reports: list[Any]) -> None:
-    """What the carriers have written down is what the reports say of their lanes."""
+def _check_channels(taken: list[Taken], reports: list[Any]) -> None:
+    """What the carriers have written down is what the reports say of their channels."""
     counted: Counter[tuple[str, str]] = Counter()
     for part in taken:
         day = part.at.astimezone(SHANGHAI).date()
-        counted[f"{day - timedelta(days=day.weekday())}", part.lane] += 1
+        counted[f"{day - timedelta(days=day.weekday())}", part.channel] += 1
     said: Counter[tuple[str, str]] = Counter()
     for report in reports:
-        for lane in report["lanes"]:
-            said[lane["week"], lane["channel"]] += lane["parts"]
-        assert report["total"]["parts"] == sum(lane["parts"] for lane in report["lanes"])
+        for channel in report["lanes"]:
+            said[channel["week"], channel["channel"]] += channel["parts"]
+        assert report["total"]["parts"] == sum(channel["parts"] for channel in report["lanes"])
     assert said == counted
-    assert [said["2027-01-11", lane] for lane in ("cmpp", "smgp", "sgip")] == [24, 16, 8]
+    assert [said["2027-01-11", channel] for channel in ("cmpp", "smgp", "sgip")] == [24, 16, 8]
 
 
 def _check_people(taken: list[Taken], days: set[str]) -> None:

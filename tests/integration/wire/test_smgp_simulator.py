@@ -49,7 +49,7 @@ VECTORS = {vector["id"]: vector for vector in load("smgp", "smgp30")}
 SHORT_LOGIN = VECTORS["smgp-login-send-mode-short-id"]["fields"]
 ACCOUNT = "12345678"
 SECRET = "1qaz2wsx"
-LANE = "china_telecom"
+CHANNEL = "china_telecom"
 
 
 class Inbox:
@@ -82,7 +82,7 @@ def simulator(*, faults: dict[str, Any] | None = None, **others: Any) -> Simulat
     values: dict[str, Any] = {
         "cmpp_port": None,
         "smgp_port": 0,
-        "lane": LANE,
+        "lane": CHANNEL,
         "accounts": (Account(account=ACCOUNT, secret=SECRET),),  # type: ignore[arg-type]
         "max_delay_seconds": 0,
         "seed": 1,
@@ -137,8 +137,8 @@ async def logged_in(carrier: Simulator) -> AsyncIterator[SMGPPeer]:
 
 
 def phones(number: int) -> list[str]:
-    """Synthetic numbers of China Telecom's lane that it accepts at once."""
-    judge = fates("roster", 1, LANE)
+    """Synthetic numbers of China Telecom's channel that it accepts at once."""
+    judge = fates("roster", 1, CHANNEL)
     every = (f"+861979{index:07d}" for index in range(number * 2))
     return [phone for phone in every if not judge(phone).throttled][:number]
 
@@ -291,7 +291,7 @@ async def test_a_submit_that_breaks_the_rules_is_refused(packet: Submit, status:
 
 async def test_several_recipients_have_the_ids_that_their_receipts_carry() -> None:
     inbox, recipients = Inbox(), phones(100)
-    judge = fates("roster", 1, LANE)
+    judge = fates("roster", 1, CHANNEL)
     expected = [phone for phone in recipients if judge(phone).stat]
     async with running(simulator()) as carrier, connected(carrier, inbox) as link:
         (result,) = await send(link, recipients, together=True)
@@ -360,7 +360,7 @@ async def test_a_part_is_known_by_its_header_or_its_parameters(
 
 
 async def test_every_fate_is_reported_with_its_reason() -> None:
-    judge = fates("stale", 1, LANE)
+    judge = fates("stale", 1, CHANNEL)
     chosen = {judge(p).fate: p for p in (f"+861979{n:07d}" for n in range(9000, 0, -1))}
     del chosen["no_receipt"]
     inbox = Inbox()

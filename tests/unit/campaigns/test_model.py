@@ -23,7 +23,7 @@ def test_every_act_is_in_the_table_and_every_state_can_be_reached() -> None:
 def test_nothing_leaves_the_final_states() -> None:
     final = {State.DONE, State.CANCELLED, State.REJECTED}
     leaving = {act for act, (allowed, _) in MOVES.items() if final & allowed}
-    assert leaving == {Act.REOPEN}, "a text of a done campaign may take a second lane"
+    assert leaving == {Act.REOPEN}, "a text of a done campaign may take a second channel"
     left = {state for allowed, _ in MOVES.values() for state in allowed}
     assert left == set(State) - final | {State.DONE}
 

@@ -25,8 +25,8 @@ def load(parts: float, priority: int = 1, department: int = 1, **more: Any) -> L
     return Load(Flow(priority, uuid.UUID(int=department)), parts=parts, **values)
 
 
-def waits(lane: ForecastChannel, *loads: Load) -> list[float | None]:
-    found = forecast(lane, loads, NOW)
+def waits(channel: ForecastChannel, *loads: Load) -> list[float | None]:
+    found = forecast(channel, loads, NOW)
     return [None if found[x] is None else found[x].total_seconds() for x in loads]  # type: ignore[union-attr]
 
 
@@ -89,16 +89,16 @@ def test_past_its_validity_it_waits_no_more() -> None:
 
 
 def test_maintenance_and_holds_are_waited_out() -> None:
-    lane = ForecastChannel(10, maintenance=(("09:00", "10:00"), ("10:01", "10:02")))
-    assert waits(lane, load(601)) == about(at(10, 2) + 0.1)
+    channel = ForecastChannel(10, maintenance=(("09:00", "10:00"), ("10:01", "10:02")))
+    assert waits(channel, load(601)) == about(at(10, 2) + 0.1)
     assert waits(ForecastChannel(10, held_until=NOW + timedelta(minutes=5)), load(10)) == about(301)
 
 
 def test_a_quota_makes_it_days() -> None:
-    lane = ForecastChannel(10, daily_quota=100, free={"day": 50})
-    assert waits(lane, load(250)) == about(at(0, 0, 14) + 10)
-    lane = ForecastChannel(10, monthly_quota=100, free={"month": 0})
-    assert waits(lane, load(10)) == about(at(0, 0, 31) + 24 * 3600 + 1)
+    channel = ForecastChannel(10, daily_quota=100, free={"day": 50})
+    assert waits(channel, load(250)) == about(at(0, 0, 14) + 10)
+    channel = ForecastChannel(10, monthly_quota=100, free={"month": 0})
+    assert waits(channel, load(10)) == about(at(0, 0, 31) + 24 * 3600 + 1)
 
 
 def test_what_takes_months_nobody_foretells() -> None:

@@ -14,7 +14,7 @@ from service.dispatch.failover.health import (
     RETURN_SECONDS,
     BreakerStanding,
     ChannelCounts,
-    LaneBook,
+    ChannelHealth,
     total,
 )
 from service.ledger.reasons import Place, Reason
@@ -82,17 +82,17 @@ def test_percentiles_are_of_all_processes_together() -> None:
 
 
 def test_what_was_told_is_not_told_again_and_nothing_is_lost_meanwhile() -> None:
-    book = LaneBook()
-    counts = book.counts(1)
+    health = ChannelHealth()
+    counts = health.counts(1)
     counts.submits = 5
-    news = book.news()
+    fresh = health.unwritten()
     counts.submits += 2  # while they are written down
-    assert news[1].submits == 5
-    assert book.news()[1].submits == 7  # writing failed: all of it again
-    book.tell(news)
-    assert book.news()[1].submits == 2
-    book.tell(book.news())
-    assert book.news() == {}
+    assert fresh[1].submits == 5
+    assert health.unwritten()[1].submits == 7  # writing failed: all of it again
+    health.mark_written(fresh)
+    assert health.unwritten()[1].submits == 2
+    health.mark_written(health.unwritten())
+    assert health.unwritten() == {}
 
 
 async def test_receipts_are_counted_on_their_way_in() -> None:
@@ -102,11 +102,11 @@ async def test_receipts_are_counted_on_their_way_in() -> None:
         came.append(item)
         return asyncio.get_running_loop().create_future()
 
-    book = LaneBook()
-    deliver = book.counting(lambda _: store)(3)
+    health = ChannelHealth()
+    deliver = health.counting(lambda _: store)(3)
     deliver(Receipt(b"1", "", ReceiptState.DELIVERED, "", "", None))
     assert len(came) == 1
-    assert book.counts(3).delivered == 1
+    assert health.counts(3).delivered == 1
 
 
 def standing(state: str, *, climbing: bool = False) -> BreakerStanding:
@@ -114,32 +114,32 @@ def standing(state: str, *, climbing: bool = False) -> BreakerStanding:
 
 
 def test_how_much_a_connection_may_have_on_its_way() -> None:
-    book = LaneBook()
-    assert book.most(1, 64, NOW) == 64  # nobody has said anything
+    health = ChannelHealth()
+    assert health.most(1, 64, NOW) == 64  # nobody has said anything
     states = {1: standing("closed"), 2: standing("open"), 3: standing("half_open")}
-    book.learn(states)
-    assert [book.most(channel, 64, NOW) for channel in (1, 2, 3)] == [64, 1, 1]
-    assert [book.is_open(channel) for channel in (1, 2, 3, 4)] == [False, True, False, False]
+    health.take_standings(states)
+    assert [health.most(channel, 64, NOW) for channel in (1, 2, 3)] == [64, 1, 1]
+    assert [health.is_open(channel) for channel in (1, 2, 3, 4)] == [False, True, False, False]
 
 
 def test_after_refusals_in_a_row_a_process_stops_by_itself_and_tries_now_and_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    book, clock = LaneBook(), [1_000.0]
+    health, clock = ChannelHealth(), [1_000.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    counts = book.counts(1)
+    counts = health.counts(1)
     for _ in range(IN_A_ROW - 1):
         counts.answered(SubmitResult(Outcome.REJECTED, reason=Reason.OTHER), 0.1)
-    assert book.most(1, 64, NOW) == 64
+    assert health.most(1, 64, NOW) == 64
     counts.answered(SubmitResult(Outcome.REJECTED, reason=Reason.EMPTY_NUMBER), 0.1)
-    assert book.most(1, 64, NOW) == 64, "a dead number is nobody's fault"
+    assert health.most(1, 64, NOW) == 64, "a dead number is nobody's fault"
     counts.answered(SubmitResult(Outcome.REJECTED, reason=Reason.OTHER), 0.1)
-    assert [book.most(1, 64, NOW) for _ in range(3)] == [1, 0, 0]
-    assert book.most(2, 64, NOW) == 64
+    assert [health.most(1, 64, NOW) for _ in range(3)] == [1, 0, 0]
+    assert health.most(2, 64, NOW) == 64
     clock[0] += PROBE_SECONDS
-    assert [book.most(1, 64, NOW) for _ in range(2)] == [1, 0]
+    assert [health.most(1, 64, NOW) for _ in range(2)] == [1, 0]
     counts.answered(SubmitResult(Outcome.ACCEPTED), 0.1)
-    assert book.most(1, 64, NOW) == 64
+    assert health.most(1, 64, NOW) == 64
 
 
 def test_the_window_comes_back_in_steps() -> None:

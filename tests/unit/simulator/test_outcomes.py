@@ -25,9 +25,9 @@ def test_shares_are_those_of_the_profile(profile: str) -> None:
     assert 10 < throttled < 90  # 0.2 per cent of 20,000 are 40
 
 
-def test_a_fate_depends_on_seed_and_lane_and_on_nothing_else() -> None:
-    def drawn(seed: int, lane: str) -> list[str]:
-        judge = fates("stale", seed, lane)
+def test_a_fate_depends_on_seed_and_channel_and_on_nothing_else() -> None:
+    def drawn(seed: int, channel: str) -> list[str]:
+        judge = fates("stale", seed, channel)
         return [judge(phone).fate for phone in PHONES[:500]]
 
     assert drawn(1, "a") == drawn(1, "a")

@@ -1,4 +1,4 @@
-"""A run whose people may have to take a second lane, and what its carriers say, step by step."""
+"""A run whose people may have to take a second channel, and what its carriers say, step by step."""
 
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -42,20 +42,20 @@ NP = "NP:1243"
 
 
 @dataclass
-class Lanes:
-    """One run to customers of China Mobile, with a lane for each of the three carriers."""
+class ThreeChannels:
+    """One run to customers of China Mobile, with a channel for each of the three carriers."""
 
     pool: Pool
     keyring: Keyring
     scene: Scene
-    lanes: dict[str, Channel]
+    channels: dict[str, Channel]
     run: uuid.UUID
     now: datetime
     leases: dict[str, Lease] = field(default_factory=dict)
     woken: list[int] = field(default_factory=list)
 
     def id(self, carrier: str) -> int:
-        return self.lanes[carrier].id
+        return self.channels[carrier].id
 
     # ---- handing off
 
@@ -121,7 +121,7 @@ class Lanes:
             return bool(await slice_store.finish_slices(conn, lease, ended, self.now))
 
     async def sent(self, carrier: str, *nos: int, parts: int = 1) -> None:
-        """Claim, mark and submit on this carrier's lane; `ref` gives each part's reference."""
+        """Claim, mark and submit on this carrier's channel; `ref` gives each part's reference."""
         lease = self.leases.setdefault(carrier, await self.lease_once(carrier))
         claimed = await self.claim(lease)
         while claimed is not None:
@@ -155,7 +155,7 @@ class Lanes:
         await fold_receipts(self.pool, self.id(carrier), self.now, wake)
 
     async def ported(self, carrier: str, *nos: int) -> None:
-        """Final receipts of this lane say that the numbers are another network's."""
+        """Final receipts of this channel say that the numbers are another network's."""
         for no in nos:
             await self.receive(carrier, no, "undelivered", NP, "ported")
         await self.fold(carrier)
@@ -179,9 +179,9 @@ class Lanes:
         )
 
     async def where(self, no: int) -> tuple[str, str]:
-        """A message's state, and the carrier whose lane it is on."""
+        """A message's state, and the carrier whose channel it is on."""
         row = await self.row(no)
-        (carrier,) = (c for c, lane in self.lanes.items() if lane.id == row["channel_id"])
+        (carrier,) = (c for c, channel in self.channels.items() if channel.id == row["channel_id"])
         return row["state"], carrier
 
     async def states(self) -> dict[str, int]:
@@ -243,21 +243,21 @@ async def lay_out(
     *,
     people: int = 4,
     carriers: Sequence[str] = (MOBILE, UNICOM),
-) -> Lanes:
-    """A lane for each carrier, and an urgent run to customers of the first."""
+) -> ThreeChannels:
+    """A channel for each carrier, and an urgent run to customers of the first."""
     async with pool.acquire() as conn:
         scene = await make_scene(conn, now)
         await add_contacts(conn, keyring, scene, [phone(n) for n in range(people)], now)
-        lanes = {}
+        channels = {}
         for carrier in carriers:
-            lanes[carrier] = await add_channel(conn, keyring, 1, now)
-            await alter(conn, lanes[carrier], carriers=[carrier])
+            channels[carrier] = await add_channel(conn, keyring, 1, now)
+            await alter(conn, channels[carrier], carriers=[carrier])
         run = await add_run(conn, scene, now, priority="urgent")
         await conn.execute("UPDATE campaigns SET schedule = $1", Schedule().as_json())
     made = await expand_run(pool, run, now)
     assert made is not None
     assert made.target == people
-    return Lanes(pool, keyring, scene, lanes, run, now)
+    return ThreeChannels(pool, keyring, scene, channels, run, now)
 
 
 async def alter(conn: Connection | Pool, channel: Channel, **columns: Any) -> None:
