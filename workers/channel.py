@@ -14,7 +14,7 @@ from typing import Any
 from service.audience.vocabulary.choices import CARRIERS
 from service.channels.contract.model import Channel, operator_of
 from service.delivery.receipts.inbox import Inbox
-from service.delivery.receipts.receipts import recheck
+from service.delivery.receipts.receipts import rematch_answered
 from service.dispatch.handoff.channel_server import ChannelServer
 from service.errors import Misconfigured
 from service.queue import Job, heard_wakes
@@ -98,7 +98,7 @@ async def _server(
     server = ChannelServer(
         runtime,
         inbox.deliver_for,
-        recheck,
+        rematch_answered,
         most=runtime.settings.connections_per_process,
         serves=partial(serves, kind),
     )

@@ -235,7 +235,7 @@ async def match(ctx: dict[str, Any]) -> None:
         async with transaction(runtime.pool) as conn:
             await sweep_parked(conn, channel_id, now)
     async with transaction(runtime.pool) as conn:
-        await sweep_store.forget_settled_doubts(conn)
+        await sweep_store.delete_settled_uncertain(conn)
         await expire_parked(conn, now)
 
 

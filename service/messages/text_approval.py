@@ -46,7 +46,7 @@ class UnreadFindings(Conflict):
     def __init__(self, findings: Sequence[Finding]) -> None:
         rules = ", ".join(dict.fromkeys(finding["rule"] for finding in findings))
         super().__init__(
-            f"lint doubts the text ({rules}): read the findings, and approve with these rules in"
+            f"lint has findings for a person ({rules}): read them, and approve with these rules in"
             " `acknowledged` if it may go all the same"
         )
         self.findings = list(findings)
@@ -72,10 +72,10 @@ def check_read(findings: Sequence[Finding], acknowledged: Collection[str]) -> li
     Raises:
         UnreadFindings: some are not.
     """
-    doubtful = of_level(findings, "review")
-    if any(finding["rule"] not in acknowledged for finding in doubtful):
-        raise UnreadFindings(doubtful)
-    return doubtful
+    to_read = of_level(findings, "review")
+    if any(finding["rule"] not in acknowledged for finding in to_read):
+        raise UnreadFindings(to_read)
+    return to_read
 
 
 async def approve_text(
@@ -93,7 +93,7 @@ async def approve_text(
         Forbidden: the actor may not approve, or counts as who wrote it.
         Conflict: there is a newer version, or it is approved already.
         TextBlocked: lint blocks it.
-        UnreadFindings: lint doubts it, and the actor does not say to have read that.
+        UnreadFindings: it has findings of level `review` that the actor does not say to have read.
     """
     actor.need(Right.APPROVE)
     known = await template_lock(conn, template_id, actor.scope)

@@ -30,8 +30,8 @@ class Account:
 
     twice: got it again though the one before had not failed. lost: nobody can say what became of
     it, or the ledger says what the carrier's book does not. open: a receipt is still to come.
-    silent: accepted, and the carrier owes no receipt. doubt: in doubt, accepted, and no receipt
-    will settle it. never_left: in doubt, and never accepted.
+    silent: accepted, and the carrier owes no receipt. uncertain: uncertain, accepted, and no
+    receipt will settle it. never_left: uncertain, and never accepted.
     """
 
     target: int = 0
@@ -40,13 +40,13 @@ class Account:
     lost: dict[str, str] = field(default_factory=dict)
     open: list[Row] = field(default_factory=list)
     silent: list[Row] = field(default_factory=list)
-    doubt: list[Row] = field(default_factory=list)
+    uncertain: list[Row] = field(default_factory=list)
     never_left: list[Row] = field(default_factory=list)
 
     @property
-    def in_doubt(self) -> int:
-        """How many are in doubt."""
-        return len(self.doubt) + len(self.never_left)
+    def uncertain_count(self) -> int:
+        """How many are uncertain."""
+        return len(self.uncertain) + len(self.never_left)
 
 
 def account_for(
@@ -56,7 +56,7 @@ def account_for(
     ambiguous: frozenset[str] = frozenset(),
 ) -> Account:
     """Hold a run's ledger against what the carrier accepted of its text. people: the target.
-    ambiguous: whose receipts fit more than one hand-off, so that no receipt settles a doubt.
+    ambiguous: whose receipts fit more than one hand-off, so that no receipt settles it.
     """
     accepted: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -95,7 +95,7 @@ def _place(
         if not found:
             account.never_left.append(row)
         elif found[-1].due is None or row.phone in ambiguous:
-            account.doubt.append(row)
+            account.uncertain.append(row)
         else:
             account.open.append(row)
     elif row.state in TAKEN and not found:

@@ -23,16 +23,17 @@ LOOK_SECONDS = 0.1
 class Outcome:
     """What a cell showed. Times are in seconds.
 
-    most_in_doubt: the worst moment. by_statement: doubts that only the carrier's statement could
-    settle. never_left: those it never had, which were sent at last. next: from the fault's end to
-    the next text that the carrier took; None: there was none left to take. silence: the longest
-    that any channel with work waited for its next one. whole: until every connection worked again.
+    most_uncertain: the worst moment. by_statement: uncertain hand-offs that only the carrier's
+    statement could settle. never_left: those it never had, which were sent at last. next: from the
+    fault's end to the next text that the carrier took; None: there was none left to take. silence:
+    the longest that any channel with work waited for its next one. whole: until every connection
+    worked again.
     """
 
     fault: str
     target: int = 0
     taken: int = 0
-    most_in_doubt: int = 0
+    most_uncertain: int = 0
     by_statement: int = 0
     never_left: int = 0
     next: float | None = None
@@ -43,7 +44,7 @@ class Outcome:
 
 
 class Watch:
-    """How many hand-offs were in doubt at the worst moment."""
+    """How many hand-offs were uncertain at the worst moment."""
 
     def __init__(self, system: System) -> None:
         self.most = 0
@@ -85,14 +86,14 @@ async def run_cell(system: System, fault: Fault) -> Outcome:
     except Breach as breach:
         outcome.breaches.append(str(breach))
         await system.cancel(campaign)
-        with contextlib.suppress(Breach):  # what stays in doubt would hold up the next cell
-            await system.settle_doubts(await system.account(campaign))
+        with contextlib.suppress(Breach):  # what stays uncertain would hold up the next cell
+            await system.settle_uncertain(await system.account(campaign))
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-    outcome.most_in_doubt = watch.most
+    outcome.most_uncertain = watch.most
     if watch.most > system.bound:
-        outcome.breaches.append(f"{watch.most} in doubt, more than {system.bound}")
+        outcome.breaches.append(f"{watch.most} uncertain, more than {system.bound}")
     outcome.seconds = time.monotonic() - began
     return outcome
 
@@ -160,16 +161,16 @@ def _measure(outcome: Outcome, entries: list[Entry], struck: float, over: float)
 
 
 async def reckon(system: System, campaign: Campaign, account: Account, outcome: Outcome) -> None:
-    """Settle what is in doubt, and hold every person's state against the carrier's book."""
-    outcome.by_statement, outcome.never_left = len(account.doubt), len(account.never_left)
-    await system.settle_doubts(account)
+    """Settle what is uncertain, and hold every person's state against the carrier's book."""
+    outcome.by_statement, outcome.never_left = len(account.uncertain), len(account.never_left)
+    await system.settle_uncertain(account)
     account = await system.settled(campaign)
     outcome.target, outcome.taken = account.target, account.taken
     await check_report(system, campaign, outcome.breaches)
     if account.twice:
         outcome.breaches.append(f"{len(account.twice)} got it twice")
-    if account.in_doubt:
-        outcome.breaches.append(f"{account.in_doubt} stay in doubt")
+    if account.uncertain_count:
+        outcome.breaches.append(f"{account.uncertain_count} stay uncertain")
     why = sorted({*account.lost.values()})
     if account.lost:
         outcome.breaches.append(f"{len(account.lost)} lost: {'; '.join(why)}")

@@ -24,7 +24,7 @@ from tests.chaos.system import System
 from tests.chaos.wires import WiredSystem
 
 HEADER = (
-    f"{'fault':45} {'target':>7} {'taken':>7} {'in doubt':>9} {'statement':>9} {'unsent':>7} "
+    f"{'fault':45} {'target':>7} {'taken':>7} {'uncertain':>9} {'statement':>9} {'unsent':>7} "
     f"{'next s':>7} {'silence s':>9} {'whole s':>8} {'took s':>7}  verdict"
 )
 
@@ -33,7 +33,7 @@ def line(outcome: Outcome) -> str:
     """A cell as a line of the table."""
     following = "-" if outcome.next is None else f"{outcome.next:.1f}"
     return (
-        f"{outcome.fault:45} {outcome.target:7} {outcome.taken:7} {outcome.most_in_doubt:9} "
+        f"{outcome.fault:45} {outcome.target:7} {outcome.taken:7} {outcome.most_uncertain:9} "
         f"{outcome.by_statement:9} {outcome.never_left:7} {following:>7} {outcome.silence:9.1f} "
         f"{outcome.whole:8.1f} {outcome.seconds:7.0f}  "
         + ("; ".join(outcome.breaches) if outcome.breaches else "ok")
@@ -45,7 +45,7 @@ async def run_matrix(system: System, faults: Sequence[Fault]) -> bool:
     try:
         await system.start()
         await system.ready()
-        print(f"at most {system.bound} may be in doubt at once\n{HEADER}", flush=True)
+        print(f"at most {system.bound} may be uncertain at once\n{HEADER}", flush=True)
         fine = True
         for fault in faults:
             outcome = await run_cell(system, fault)

@@ -33,7 +33,7 @@ IN_HAND = 2
 
 NEARLY_DONE = 0.05
 QUIET_SECONDS = 20.0
-"""After the last fault, before what is in doubt is settled: what lay frozen is read by then."""
+"""After the last fault, before what is uncertain is settled: what lay frozen is read by then."""
 
 END_SECONDS = 300.0
 
@@ -76,7 +76,7 @@ class Storm:
             self.say(f"campaign {campaign.number}, {priority}")
 
     async def _nearly_done(self, campaign: Campaign) -> bool:
-        """Apart from those whose phone is in doubt in another campaign."""
+        """Apart from those whose phone has an uncertain hand-off in another campaign."""
         waiting = await self.system.waiting(campaign)
         return waiting is not None and waiting < len(self.system.people) * NEARLY_DONE
 
@@ -118,7 +118,7 @@ class Storm:
     # ---- the end
 
     async def settle(self) -> None:
-        """Let everything be handed off and every receipt come in; settle what is in doubt."""
+        """Let everything be handed off and every receipt come in; settle what is uncertain."""
         self.say("time is up; everything goes on undisturbed")
         await until(self.system.is_whole, 120, "every connection works again")
         await delay(QUIET_SECONDS)
@@ -145,8 +145,8 @@ class Storm:
             if account.lost:
                 why = "; ".join(sorted({*account.lost.values()}))
                 self.breaches.append(f"{name}: {len(account.lost)} lost: {why}")
-            if account.open or account.in_doubt:
-                left = len(account.open) + account.in_doubt
+            if account.open or account.uncertain_count:
+                left = len(account.open) + account.uncertain_count
                 self.breaches.append(f"{name}: {left} without an end")
                 for row in account.open[:3]:
                     self.breaches.append(f"{row.no}: {await self.system.explain(row)}")
@@ -195,7 +195,7 @@ async def run_storm(folder: Path, minutes: float, seed: int, messages: int, tps:
         storm.check_pace(writers.written())
         storm.say(
             f"{len(storm.campaigns)} campaigns to {messages}, {storm.faults} faults, "
-            f"{storm.pauses} pauses; at most {watch.most} in doubt at once"
+            f"{storm.pauses} pauses; at most {watch.most} uncertain at once"
         )
         return storm
     finally:

@@ -159,14 +159,14 @@ async def _left(system: System, campaigns: Sequence[Campaign]) -> list[str]:
     await until(handed_off, PEOPLE_SECONDS * 3, "everybody handed off")
     rows = await system.rows(
         "SELECT count(*) AS rows, count(DISTINCT (run_id, phone_hash)) AS people, "
-        "count(*) FILTER (WHERE state = 'uncertain') AS doubt FROM messages"
+        "count(*) FILTER (WHERE state = 'uncertain') AS uncertain FROM messages"
     )
     wanted = len(campaigns) * len(system.people)
     found = []
     if not rows[0]["rows"] == rows[0]["people"] == wanted:
         found.append(f"{wanted} wanted, {rows[0]['rows']} rows")
-    if rows[0]["doubt"]:
-        found.append(f"{rows[0]['doubt']} are in doubt")
+    if rows[0]["uncertain"]:
+        found.append(f"{rows[0]['uncertain']} are uncertain")
     path = system.live.folder / "simulator.journal"
     taken, twice = await asyncio.to_thread(_taken_and_twice, path)
     print(f"{wanted} texts wanted, {taken} taken, {twice} twice")

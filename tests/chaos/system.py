@@ -66,7 +66,7 @@ class System:
     """`tocsin up` with two of each process, and its people.
 
     The carrier takes so long to answer that half of the window is unanswered at any moment: a fault
-    always has something to fall on. bound: the most hand-offs that may be in doubt at any moment.
+    always has something to fall on. bound: the most hand-offs that may be uncertain at any moment.
     """
 
     def __init__(
@@ -344,15 +344,17 @@ class System:
         await until(all_in, STANDSTILL_SECONDS, what, every=1, progress=progress)
         return account
 
-    async def settle_doubts(self, account: Account) -> None:
-        """What a county does about what stays in doubt: the carrier's statement says what it took,
+    async def settle_uncertain(self, account: Account) -> None:
+        """What a county does about what stays uncertain: the carrier's statement says what it took,
         what fits several texts there a person closes, and what it never had goes out again; both
         ten minutes later by the time that decides.
         """
-        for channel in sorted({row.channel for row in account.doubt}):
+        for channel in sorted({row.channel for row in account.uncertain}):
             lines = await self._statement(account, channel)
             await self.call("operator", "POST", "/uncertain/statement", _form(channel, lines))
-        skipped = await self._decide(account.doubt, Decision.UNKNOWN, "the statement fits several")
+        skipped = await self._decide(
+            account.uncertain, Decision.UNKNOWN, "the statement fits several"
+        )
         if unclear := [one for one in skipped if one[1] is not Skip.NOT_IN_DOUBT]:
             raise Breach(f"not closed: {unclear[:3]}")
         if skipped := await self._decide(account.never_left, Decision.RESEND, "not in the book"):
@@ -385,7 +387,7 @@ class System:
             "WHERE run_id = $1 AND no = $2",
             *key,
         )
-        doubts = await self.rows(
+        marks = await self.rows(
             "SELECT u.* FROM uncertain u JOIN messages m ON m.phone_hash = u.phone_hash "
             "WHERE m.run_id = $1 AND m.no = $2",
             *key,
@@ -397,7 +399,7 @@ class System:
             *key,
         )
         entries = [e._asdict() for e in self.book.all() if e.phone == row.phone]
-        return "\n    ".join(str(dict(r)) for r in [*message, *doubts, *receipts, *entries])
+        return "\n    ".join(str(dict(r)) for r in [*message, *marks, *receipts, *entries])
 
     async def cancel(self, campaign: Campaign) -> None:
         """Take a campaign that went wrong out of the way of the next one."""
@@ -405,10 +407,10 @@ class System:
             await self.call("operator", "POST", f"/campaigns/{campaign.id}/cancel", {})
 
     async def _statement(self, account: Account, channel: int) -> str:
-        """The carrier's statement about what is in doubt on a channel: every text that it took for
+        """The carrier's statement about what is uncertain on a channel: every text that it took for
         these numbers, also those of other campaigns, or nobody could tell which is which.
         """
-        phones = {row.phone for row in account.doubt if row.channel == channel}
+        phones = {row.phone for row in account.uncertain if row.channel == channel}
         lines = [
             f"{entry.phone},{self._shown(entry.at)},ACCEPTD"
             for entry in self.book.all()

@@ -69,7 +69,7 @@ def test_what_is_still_to_come() -> None:
     assert audit(row(state="submitted"), entries=waits).open
     assert audit(row(state="uncertain"), entries=waits).open
     assert audit(row(state="submitted"), entries=silent).silent
-    assert audit(row(state="uncertain"), entries=silent).doubt
+    assert audit(row(state="uncertain"), entries=silent).uncertain
     assert audit(row(state="uncertain")).never_left
 
 
@@ -87,8 +87,8 @@ def test_the_book_is_read_as_it_grows(tmp_path) -> None:
     assert len(book.all()) == 2
 
 
-def test_a_doubt_whose_receipt_fits_several_texts_waits_for_no_receipt() -> None:
+def test_an_uncertain_hand_off_whose_receipt_fits_several_texts_waits_for_no_receipt() -> None:
     one = row(state="uncertain")
     assert audit(one, entries=(accepted(),)).open == [one]
     found = account_for([ONE], [one], [accepted()], frozenset({ONE}))
-    assert (found.open, found.doubt) == ([], [one])
+    assert (found.open, found.uncertain) == ([], [one])

@@ -13,8 +13,8 @@ TPS = 700
 WINDOW = 64
 CHANNELS = 3
 STANDS_BACK = 1
-IN_DOUBT = CHANNELS * WINDOW
-"""The most that a crash may leave in doubt: a window on each connection."""
+MOST_UNCERTAIN = CHANNELS * WINDOW
+"""The most that a crash may leave uncertain: a window on each connection."""
 
 
 @pytest.fixture(scope="session")

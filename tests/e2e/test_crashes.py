@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.crash]
 RECOVERY_SECONDS = 30.0
 
 
-async def most_in_doubt(live: Live, stop: asyncio.Event) -> int:
+async def most_uncertain(live: Live, stop: asyncio.Event) -> int:
     """The most uncertain hand-offs seen at any moment until `stop`."""
     most = 0
 
@@ -77,15 +77,15 @@ async def test_the_channel_process_is_killed(live: Live) -> None:
     sent = await live.launch()
     await sent.under_way(0.3)
     stop = asyncio.Event()
-    watching = asyncio.create_task(most_in_doubt(live, stop))
+    watching = asyncio.create_task(most_uncertain(live, stop))
     killed = time.time()
     live.kill("channel-0")
     recovery = await goes_on(live, killed)
     print(f"recovery: {recovery:.1f} s")
     await sent.handed_off()
     stop.set()
-    assert await watching <= IN_DOUBT
-    await adds_up(live, sent, IN_DOUBT)
+    assert await watching <= MOST_UNCERTAIN
+    await adds_up(live, sent, MOST_UNCERTAIN)
 
 
 async def test_the_scheduler_is_killed_before_and_after_the_fire(live: Live) -> None:
@@ -104,7 +104,7 @@ async def test_postgresql_is_killed(live: Live) -> None:
     live.kill("postgres")
     recovery = await goes_on(live, killed)
     print(f"recovery: {recovery:.1f} s")
-    await adds_up(live, sent, IN_DOUBT)
+    await adds_up(live, sent, MOST_UNCERTAIN)
 
 
 async def test_redis_is_emptied_and_killed(live: Live) -> None:
@@ -124,11 +124,11 @@ async def test_the_carrier_is_killed(live: Live) -> None:
     killed = time.time()
     live.kill("simulator")
     await goes_on(live, killed)
-    await adds_up(live, sent, IN_DOUBT)
+    await adds_up(live, sent, MOST_UNCERTAIN)
 
 
 async def test_a_frozen_channel_process_is_fenced_out(live: Live) -> None:
-    """Stopped past its lease: what it had marked is in doubt, and when it wakes it writes nothing
+    """Stopped past its lease: what it had marked is uncertain, and when it wakes it writes nothing
     that it marked before.
     """
     sent = await live.launch()
@@ -140,4 +140,4 @@ async def test_a_frozen_channel_process_is_fenced_out(live: Live) -> None:
 
     await until(taken_over, RECOVERY_SECONDS)
     live.kill("channel-0", signal.SIGCONT)
-    await adds_up(live, sent, IN_DOUBT)
+    await adds_up(live, sent, MOST_UNCERTAIN)

@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
 SPEED = 30
 WINDOW = 8
-IN_DOUBT = 3 * WINDOW
-"""The most that one kill may leave in doubt: a window on each connection."""
+MOST_UNCERTAIN = 3 * WINDOW
+"""The most that one kill may leave uncertain: a window on each connection."""
 
 PEOPLE = 60
 PROCESSES = ("work", "channel-0", "scheduler")
@@ -85,10 +85,10 @@ async def test_opt_outs_are_confirmed_once_whatever_is_killed(quick: Live) -> No
 
     await until(all_settled, 90)
     taken = Counter(entry["phone"] for entry in live.journal(began))
-    doubt = await live.query("SELECT count(*) FROM messages WHERE state = 'uncertain'")
-    assert doubt <= IN_DOUBT
+    uncertain = await live.query("SELECT count(*) FROM messages WHERE state = 'uncertain'")
+    assert uncertain <= MOST_UNCERTAIN
     assert set(taken.values()) == {1}, "somebody was confirmed twice"
-    assert PEOPLE - len(taken) <= doubt, "somebody was not confirmed"
+    assert PEOPLE - len(taken) <= uncertain, "somebody was not confirmed"
     assert await live.query("SELECT count(*) FROM suppressions") == PEOPLE
     assert await live.query(
         "SELECT count(DISTINCT m.phone_hash) FROM messages m JOIN runs r ON r.id = m.run_id "

@@ -201,12 +201,12 @@ class Launched:
         return Counter(entry["phone"] for entry in self.live.journal(self.began))
 
     async def settle_by_hand(self) -> int:
-        """What a person does with hand-offs that stay in doubt; returns how many there were."""
+        """What a person does with hand-offs that stay uncertain; returns how many there were."""
         conn = await connect(self.live.summary["database_url"])
         try:
             rows = await conn.fetch(
-                "WITH doubt AS (DELETE FROM uncertain RETURNING run_id, no) "
-                "UPDATE messages m SET state = 'unknown' FROM doubt d "
+                "WITH settled AS (DELETE FROM uncertain RETURNING run_id, no) "
+                "UPDATE messages m SET state = 'unknown' FROM settled d "
                 "WHERE m.run_id = d.run_id AND m.no = d.no RETURNING m.no"
             )
             return len(rows)

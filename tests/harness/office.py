@@ -95,10 +95,10 @@ class Plan:
         made = await self.post("/campaigns", body | more)
         path = f"/campaigns/{made['id']}"
         submitted = await self.post(f"{path}/submit", {})
-        doubts = {f["rule"] for f in submitted.get("lint", []) if f["level"] == "review"}
+        to_read = {f["rule"] for f in submitted.get("lint", []) if f["level"] == "review"}
         own = await self.api.post(f"{path}/approve", OPERATOR, {})
         assert own.status == 403, "nobody approves what is their own"
-        await self.post(f"{path}/approve", {"acknowledged": sorted(doubts)}, APPROVER)
+        await self.post(f"{path}/approve", {"acknowledged": sorted(to_read)}, APPROVER)
         return str(made["id"])
 
     async def fires(self, campaign: str) -> list[tuple[datetime, int]]:

@@ -16,7 +16,7 @@ from service.channels.contract.outcome import ReceiptState
 from service.channels.routing import route_store
 from service.crypto import Keyring
 from service.delivery.receipts import store as delivery
-from service.delivery.receipts.receipts import fold_receipts, recheck
+from service.delivery.receipts.receipts import fold_receipts, rematch_answered
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, record_store, slice_store, store, sweep_store
 from service.dispatch.handoff.lease_store import Lease
@@ -104,7 +104,7 @@ class ThreeChannels:
             woken = await record_store.record_results(conn, self.id(carrier), results, self.now)
         async with self.pool.acquire() as conn:
             refs = [ref for result in results for _, ref in result.refs]
-            await recheck(conn, self.id(carrier), refs)
+            await rematch_answered(conn, self.id(carrier), refs)
         return woken
 
     async def submitted(self, carrier: str, no: int, *refs: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Hand-offs in doubt over HTTP: the list, a decision, a carrier's statement, the policy."""
+"""Uncertain hand-offs over HTTP: the list, a decision, a carrier's statement, the policy."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -176,12 +176,12 @@ async def list_doubts(call: Call, query: DoubtQuery) -> Page[DoubtOut]:
         channel_id=query.channel,
         department_id=query.department,
     )
-    rows = await uncertain_store.list_doubts(call.conn, which, after, query.wanted)
-    found = [_doubt(call, row) for row in rows]
+    rows = await uncertain_store.list_uncertain(call.conn, which, after, query.wanted)
+    found = [_uncertain_out(call, row) for row in rows]
     return cut(Page[DoubtOut], found, query)
 
 
-def _doubt(call: Call, row: Record) -> DoubtOut:
+def _uncertain_out(call: Call, row: Record) -> DoubtOut:
     taken = row["with_reference"]
     count = row["part_count"] or 1
     same = ("run_id", "no", "department_id", "class", "channel_id", "channel", "attempt")

@@ -107,8 +107,8 @@ def _of_what_came_back(backlog: Backlog, now: datetime) -> Iterator[Metric]:
         unmatched,
         now,
     )
-    doubts = [([c], backlog.uncertain.get(c, nothing)) for c in channels]
-    yield from _waiting("tocsin_messages_uncertain", "Texts in doubt", one, doubts, now)
+    uncertain = [([c], backlog.uncertain.get(c, nothing)) for c in channels]
+    yield from _waiting("tocsin_messages_uncertain", "Uncertain texts", one, uncertain, now)
     texts = [(list[str](), backlog.texts)]
     yield from _waiting("tocsin_texts_unread", "Texts of handsets not read yet", [], texts, now)
 

@@ -184,10 +184,10 @@ async def wait_for_first_fire(
     await store.set_next_fire(conn, campaign.id, fire.at if fire else begin)
 
 
-async def _answer_for_doubts(
+async def _record_read_findings(
     conn: Connection, actor: User, campaign: Campaign, acknowledged: Collection[str], now: datetime
 ) -> None:
-    """Keep which doubts of lint the approver has read; raises as `check_read`."""
+    """Record which findings of level `review` the approver has read; raises as `check_read`."""
     read = check_read(campaign.findings, acknowledged)
     await record_read(conn, read, actor.id, now, campaign_id=campaign.id)
 

@@ -58,10 +58,10 @@ async def check(runtime: Runtime) -> bool:
         known = await stop_store.get_generation(conn)
     witnessed = await _witnessed(runtime, known.id) if known else 0
     async with runtime.pool.acquire() as conn:
-        if await _doubt(conn, witnessed) is None:
+        if await _restored_reason(conn, witnessed) is None:
             return False
     async with transaction(runtime.pool) as conn:
-        why = await _doubt(conn, witnessed, lock=True)
+        why = await _restored_reason(conn, witnessed, lock=True)
         if why is None:  # another process was first
             return False
         await hold_all(conn, why, runtime.clock.now())
@@ -70,7 +70,7 @@ async def check(runtime: Runtime) -> bool:
     return True
 
 
-async def _doubt(conn: Connection, witnessed: int, *, lock: bool = False) -> str | None:
+async def _restored_reason(conn: Connection, witnessed: int, *, lock: bool = False) -> str | None:
     """Why the database is not the one it was; None: it is."""
     known = await stop_store.get_generation(conn, lock=lock)
     if known is None:

@@ -5,8 +5,8 @@ in which no link came to work, up to half a minute, and begins anew once a link 
 has worked when the carrier was still heard on it ten seconds after the login: with heartbeats every
 ten seconds or a submit to answer, one that serves is. The login's own answer proves nothing, nor
 does an answer in the next moment: a carrier that cuts each link after a window would be logged in
-to twice a second, and leave a window in doubt each time. Where the login is refused, it needs a
-person, and the next try comes after a minute.
+to twice a second, and leave a window of uncertain texts each time. Where the login is refused, it
+needs a person, and the next try comes after a minute.
 """
 
 import random

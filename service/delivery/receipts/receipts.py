@@ -55,7 +55,7 @@ async def fold_receipts(
         try:
             folded, channels, last = await _fold_batch(pool, channel_id, after, now)
         except COLLISIONS as error:
-            log.info("fold runs again", extra={"why": str(error)})
+            log.info("a fold is run again after a collision", extra={"why": str(error)})
             continue
         if wake is not None:
             for channel in channels:
@@ -79,9 +79,9 @@ async def _fold_batch(
         parked, channels = await _fold(conn, taken.rows, now)
         met, missed = taken.count - len(parked), len(parked)
         await count_misses(conn, channel_id, met=met, missed=missed, now=now)
-    if against := _runs_against_failures(taken.rows):
+    if runs := _runs_with_late_arrivals(taken.rows):
         async with transaction(pool) as conn:
-            await stop_arrived(conn, against, now)
+            await stop_arrived(conn, runs, now)
     if parked:
         async with transaction(pool) as conn:
             await store.rematch(conn, channel_id, parked)
@@ -105,13 +105,13 @@ async def _fold(
         conflicts += _contradicting(long)
         uncertain = {_key(row) for row in long if row["message_state"] == "uncertain"}
         parts = await store.mark_parts(conn, [(row, row["state"]) for row in long])
-        changes += _over_parts(parts, uncertain)
+        changes += _long_text_changes(parts, uncertain)
     channels: list[int] = []
     if changes:
         arrived = {_key(row) for row in final if row["state"] == "delivered"}
         moved, channels = await _apply(conn, changes, arrived, now)
-        conflicts += _without_effect(single, changes, moved)
-        conflicts += _against_the_last(long, changes, moved)
+        conflicts += _receipts_of_moved_messages(single, changes, moved)
+        conflicts += _unrequested_failures(long, changes, moved)
     if earlier:
         conflicts += await superseded_receipts.fold(conn, earlier, now)
     delivered = [row for row in (*final, *earlier) if row["state"] == "delivered"]
@@ -123,7 +123,7 @@ async def _fold(
     return [row["ref"] for row in unmatched], channels
 
 
-def _runs_against_failures(rows: Iterable[Record]) -> set[uuid.UUID]:
+def _runs_with_late_arrivals(rows: Iterable[Record]) -> set[uuid.UUID]:
     """The runs with a text that arrived or may have, whole or in part, after the ledger had it as
     failed or suppressed: another run may be sending it again.
     """
@@ -192,7 +192,7 @@ def _contradicting(rows: Iterable[Record]) -> list[Record]:
     return conflicts
 
 
-def _without_effect(
+def _receipts_of_moved_messages(
     rows: Iterable[Record], changes: Iterable[ReceiptChange], moved: set[tuple[uuid.UUID, int]]
 ) -> list[Record]:
     """Receipts whose message had moved on meanwhile: they are kept, not dropped (I10)."""
@@ -200,7 +200,7 @@ def _without_effect(
     return [row for row in rows if _key(row) in missed]
 
 
-def _against_the_last(
+def _unrequested_failures(
     rows: Iterable[Record], changes: Iterable[ReceiptChange], moved: set[tuple[uuid.UUID, int]]
 ) -> list[Record]:
     """Receipts that were not requested and say that a part failed, although the last part's receipt
@@ -230,7 +230,7 @@ def _change(row: Record, *, certain: bool = True) -> ReceiptChange:
     )
 
 
-def _over_parts(
+def _long_text_changes(
     rows: Iterable[Record], uncertain: Container[tuple[uuid.UUID, int]]
 ) -> list[ReceiptChange]:
     """The changes that the states of their parts make to long texts.
@@ -267,7 +267,7 @@ def _stands_for_all(part: Record) -> bool:
     return last and part["state"] == "delivered"
 
 
-async def recheck(conn: Connection, channel_id: int, refs: Sequence[bytes]) -> None:
+async def rematch_answered(conn: Connection, channel_id: int, refs: Sequence[bytes]) -> None:
     """Fold parked receipts with these references again, once their answers are committed."""
     if refs:
         await store.rematch(conn, channel_id, refs)
@@ -282,7 +282,7 @@ async def sweep_parked(conn: Connection, channel_id: int, now: datetime) -> None
     if not await try_lock_fold(conn, channel_id):
         return
     await store.rematch(conn, channel_id, None)
-    pairings = await store.parked_with_doubt(
+    pairings = await store.parked_for_uncertain(
         conn, channel_id, now - SETTLE_AFTER, now - store.RECEIPT_WAIT
     )
     adopted, ambiguous = pair(pairings)

@@ -305,7 +305,7 @@ async def rematch(conn: Connection, channel_id: int, refs: Sequence[bytes] | Non
     return len(rows)
 
 
-async def parked_with_doubt(
+async def parked_for_uncertain(
     conn: Connection, channel_id: int, received_before: datetime, decided_after: datetime
 ) -> list[Record]:
     """Parked receipts for phones with uncertain hand-offs on this channel, one row a pairing; also

@@ -64,7 +64,8 @@ async def insert_unreadable(
     )
 
 
-# The texts that a receipt may speak of: those with its reference, else those in doubt to its phone.
+# The texts that a receipt may speak of: those with its reference, else the uncertain ones to its
+# phone.
 _KEPT = f"""
     SELECT x.id, x.channel_id, c.name AS channel, x.ref, x.state, x.reason, x.code, x.done_at,
            x.received_at, x.why, x.octets_count AS octets, x.copies, t.ids AS messages,

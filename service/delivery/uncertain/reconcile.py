@@ -30,7 +30,7 @@ MEANINGS = {
     "inbox": "receipts that are stored and not folded yet",
     "parked": "receipts whose reference is not known yet",
     "unmatched": "receipts that met nothing in 72 hours",
-    "ambiguous": "receipts that fit more than one hand-off in doubt",
+    "ambiguous": "receipts that fit more than one uncertain hand-off",
     "conflict": "receipts that contradict what was known",
     "unreadable": "what the carrier handed on and nobody could read",
     "dismissed": "receipts that a person has laid aside",

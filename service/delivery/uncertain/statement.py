@@ -1,7 +1,7 @@
 """A carrier's statement: a file that says, line by line, what became of texts (pure).
 
 Files, headers and numbers are read as contact files are; a time without an offset is Chinese time.
-A line settles a hand-off in doubt only if it is the one hand-off to that phone at that time that
+A line settles an uncertain hand-off only if it is the one hand-off to that phone at that time that
 there was. One that fits several, or says something else than another line, is left to a person.
 """
 
@@ -161,7 +161,7 @@ def _zone(offset: str | None) -> timezone | ZoneInfo:
 class HandOff:
     """A hand-off that a line may speak of.
 
-    kind: `open` (in doubt), `decided`, or `other`.
+    kind: `open` (uncertain), `decided`, or `other`.
     state: what it was decided to be.
     marked_at: None: it may have been at any time.
     """
@@ -184,7 +184,7 @@ class Result(StrEnum):
     SETTLED = "settled"
     ALREADY = "already"  # what it says was decided before
     AMBIGUOUS = "ambiguous"  # a person decides
-    UNKNOWN = "unknown"  # it says nothing of a hand-off in doubt
+    UNKNOWN = "unknown"  # it says nothing of an uncertain hand-off
     UNREADABLE = "unreadable"
 
 
@@ -217,7 +217,7 @@ def judge(
 def _alone(line: StatementLine, hand_offs: Sequence[HandOff], window: timedelta) -> Judged:
     fitting = [h for h in hand_offs if h.fits(line.at, window)]
     if not fitting:
-        return Judged(line, Result.UNKNOWN, "no text to this phone at this time is in doubt")
+        return Judged(line, Result.UNKNOWN, "no text to this phone at this time is uncertain")
     if len(fitting) > 1:
         return Judged(line, Result.AMBIGUOUS, f"{len(fitting)} texts to this phone fit the time")
     return _of_one(line, fitting[0])
@@ -226,7 +226,7 @@ def _alone(line: StatementLine, hand_offs: Sequence[HandOff], window: timedelta)
 def _of_one(line: StatementLine, only: HandOff) -> Judged:
     """What a line comes to that can speak of one hand-off only."""
     if only.kind == "other":
-        return Judged(line, Result.UNKNOWN, "the text that fits is not in doubt")
+        return Judged(line, Result.UNKNOWN, "the text that fits is not uncertain")
     if not line.state:
         return Judged(line, Result.UNKNOWN, "the status says nothing of the text")
     if only.kind == "open":

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from service.accounts.people.model import By
 from service.crypto import Keyring
-from service.delivery.uncertain import uncertain_store as doubts
+from service.delivery.uncertain import uncertain_store
 from service.delivery.uncertain.statement import (
     HandOff,
     Judged,
@@ -22,7 +22,7 @@ from service.delivery.uncertain.statement import (
     Unreadable,
     judge,
 )
-from service.delivery.uncertain.uncertain import hold
+from service.delivery.uncertain.uncertain import lock_for_decision
 from service.delivery.uncertain.uncertain_store import Settled, StatementFile, UncertainFilter
 from service.dispatch.limits import caps_store, joint_store
 from service.errors import NotFound
@@ -79,7 +79,7 @@ async def import_statement(
         NotFound: there is no such channel.
         FileRefused, Invalid: as `read_lines`, from `batches`.
     """
-    if not await doubts.channel_exists(conn, statement.channel_id):
+    if not await uncertain_store.channel_exists(conn, statement.channel_id):
         raise NotFound(f"there is no channel {statement.channel_id}")
     report = StatementReport()
     lines: list[StatementLine] = []
@@ -104,10 +104,12 @@ async def import_statement(
 async def _hand_offs(
     conn: Connection, keyring: Keyring, statement: Statement, lines: Sequence[StatementLine]
 ) -> dict[str, list[HandOff]]:
-    """By phone, all hand-offs that may be meant, for phones with one that is or was in doubt."""
+    """By phone, all hand-offs that may be meant, for phones with one that is or was uncertain."""
     phones = {keyring.phone_index(phone): phone for phone in {line.phone for line in lines}}
     found: dict[str, list[HandOff]] = defaultdict(list)
-    rows = await doubts.handoffs_to(conn, statement.scope, statement.channel_id, list(phones))
+    rows = await uncertain_store.handoffs_to(
+        conn, statement.scope, statement.channel_id, list(phones)
+    )
     for row in rows:
         hand_off = HandOff(
             row["run_id"], row["no"], row["attempt"], row["kind"], row["marked_at"], row["state"]
@@ -122,7 +124,7 @@ async def _still_open(conn: Connection, judged: Sequence[Judged]) -> list[Judged
     if not asked:
         return list(judged)
     keys = [(h.run_id, h.no) for h in asked]
-    rows = await hold(conn, UncertainFilter(keys=keys), hand_off_again=False)
+    rows = await lock_for_decision(conn, UncertainFilter(keys=keys), hand_off_again=False)
     locked = {(row["run_id"], row["no"], row["attempt"]) for row in rows}
     return [
         one

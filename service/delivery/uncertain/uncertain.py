@@ -21,7 +21,7 @@ from service.accounts.people.model import By
 from service.clock import CHINA
 from service.delivery.receipts import store
 from service.delivery.receipts.receipts import SETTLE_AFTER, pair
-from service.delivery.uncertain import uncertain_store as doubts
+from service.delivery.uncertain import uncertain_store
 from service.delivery.uncertain.uncertain_store import Settled, UncertainFilter
 from service.dispatch.limits import caps_store, joint_store
 from service.dispatch.retries import reroute
@@ -88,7 +88,7 @@ class DecisionResult:
 
 
 def may_decide_at(since: datetime) -> datetime:
-    """When a person may decide on what has been in doubt since then."""
+    """When a person may decide on what has been uncertain since then."""
     return since + WAIT
 
 
@@ -102,7 +102,7 @@ async def decide(
         Conflict: the policy of a class does not allow to send again; nothing is decided.
     """
     back = decision in (Decision.RESEND, Decision.NOT_SENT)
-    rows = await hold(conn, which, hand_off_again=back)
+    rows = await lock_for_decision(conn, which, hand_off_again=back)
     verdict = DecisionResult(skipped=_missing(which, rows))
     if not rows:
         return verdict
@@ -112,7 +112,7 @@ async def decide(
     waiting: set[MessageKey] = set()
     if back:
         await _check_policy(conn, {row["class"] for row in rows})
-        waiting = await doubts.with_receipts(conn, [_key(row) for row in rows])
+        waiting = await uncertain_store.with_receipts(conn, [_key(row) for row in rows])
     found = []
     for row in rows:
         skip = _obstacle(row, decision, by.at, waiting) if back else None
@@ -128,20 +128,25 @@ async def decide(
         await joint_store.give_back(conn, keys)
         queued = {(f.run_id, f.no) for f in found if f.state == "queued"}
         verdict.channels = {row["channel_id"] for row in rows if _key(row) in queued}
-    log.info("doubts decided", extra={"decision": decision.value, "messages": verdict.decided})
+    log.info(
+        "uncertain hand-offs decided",
+        extra={"decision": decision.value, "messages": verdict.decided},
+    )
     return verdict
 
 
-async def hold(conn: Connection, which: UncertainFilter, *, hand_off_again: bool) -> list[Record]:
-    """Lock the hand-offs in doubt that are asked for; returns those that are still in doubt then.
+async def lock_for_decision(
+    conn: Connection, which: UncertainFilter, *, hand_off_again: bool
+) -> list[Record]:
+    """Lock the uncertain hand-offs that are asked for; returns those that are still uncertain then.
 
-    hand_off_again: their campaigns and runs are held still, too.
+    hand_off_again: their campaigns and runs are locked, too.
     """
-    seen = await doubts.find_doubts(conn, which)
+    seen = await uncertain_store.find_uncertain(conn, which)
     await lock_folds(conn, {row["channel_id"] for row in seen})
     if hand_off_again:
         await reroute.lock(conn, {row["run_id"] for row in seen})
-    return await doubts.lock_doubts(conn, [_key(row) for row in seen])
+    return await uncertain_store.lock_uncertain(conn, [_key(row) for row in seen])
 
 
 def _key(row: Record) -> MessageKey:
@@ -155,7 +160,7 @@ def _missing(which: UncertainFilter, rows: Sequence[Record]) -> list[tuple[Messa
 
 
 async def _check_policy(conn: Connection, classes: Collection[str]) -> None:
-    allowed = {row["class"] for row in await doubts.list_policies(conn) if row["allowed"]}
+    allowed = {row["class"] for row in await uncertain_store.list_policies(conn) if row["allowed"]}
     refused = sorted(set(classes) - allowed)
     if refused:
         raise Conflict(
@@ -195,17 +200,17 @@ async def sweep_decided(conn: Connection, channel_id: int, now: datetime) -> Non
     """Give parked receipts of a channel to the decided hand-offs that they speak of.
 
     Only where exactly one fits, or it does not matter which one is (`pair`): one that may as well
-    be of a hand-off still in doubt is ambiguous.
+    be of a hand-off that is still uncertain is ambiguous.
     So this goes before `sweep_parked`, at the same `now`, and like it by one at a time. Once its
     hand-off has the receipt's reference, the fold ranks the receipt as any other.
     """
     if not await try_lock_fold(conn, channel_id):
         return
-    rows = await doubts.parked_with_decided(
+    rows = await uncertain_store.parked_with_decided(
         conn, channel_id, now - SETTLE_AFTER, now - store.RECEIPT_WAIT
     )
-    adopted, ambiguous = pair(row for row in rows if not row["in_doubt"])
-    ambiguous += {row["id"] for row in rows if row["in_doubt"]}
+    adopted, ambiguous = pair(row for row in rows if not row["may_be_other"])
+    ambiguous += {row["id"] for row in rows if row["may_be_other"]}
     if adopted:
         await store.adopt(conn, channel_id, adopted, now)
         await store.rematch(conn, channel_id, [row["ref"] for row, _ in adopted])
@@ -229,7 +234,9 @@ class UncertainPolicy:
 
 async def list_policies(conn: Connection) -> list[UncertainPolicy]:
     """The policy of each class."""
-    said = {row["class"]: UncertainPolicy(*row) for row in await doubts.list_policies(conn)}
+    said = {
+        row["class"]: UncertainPolicy(*row) for row in await uncertain_store.list_policies(conn)
+    }
     return [said.get(name, UncertainPolicy(name)) for name in CLASSES]
 
 
@@ -237,5 +244,5 @@ async def set_policy(
     conn: Connection, message_class: str, *, allowed: bool, by: By
 ) -> UncertainPolicy:
     """Allow or forbid it for a class from now on; recorded, also if it says nothing new."""
-    await doubts.insert_policy(conn, message_class, by, allowed=allowed)
+    await uncertain_store.insert_policy(conn, message_class, by, allowed=allowed)
     return UncertainPolicy(message_class, allowed, by.reason, by.user_id, by.at)

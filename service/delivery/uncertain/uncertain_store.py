@@ -1,4 +1,4 @@
-"""The SQL of hand-offs in doubt: listing them, settling them by a person's or a carrier's word.
+"""The SQL of uncertain hand-offs: listing them, settling them by a person's or a carrier's word.
 
 Locks are taken in one order, the fold's own: the channels' folds, then campaigns and runs, then the
 rows of the ledger. So no receipt is folded or adopted while a decision is made, and a decision, an
@@ -35,7 +35,7 @@ DECIDE = moving(MessageState.QUEUED, MessageState.SUBMITTED, MessageState.CANCEL
 
 @dataclass(frozen=True, slots=True)
 class UncertainFilter:
-    """Hand-offs in doubt by what they have in common; None: whatever it is.
+    """Uncertain hand-offs by what they have in common; None: whatever it is.
 
     scope: the only department whose runs count; None: all.
     """
@@ -49,7 +49,7 @@ class UncertainFilter:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What one hand-off in doubt turns out to be. reason, code: as the ledger keeps them."""
+    """What one uncertain hand-off turns out to be. reason, code: as the ledger keeps them."""
 
     run_id: uuid.UUID
     no: int
@@ -59,10 +59,10 @@ class Settled:
     code: str | None = None
 
 
-async def list_doubts(
+async def list_uncertain(
     conn: Connection, which: UncertainFilter, after: MessageKey | None, limit: int
 ) -> list[Record]:
-    """A page of the hand-offs in doubt, by run and number, with the parts that the carrier took."""
+    """A page of uncertain hand-offs, by run and number, with the parts that the carrier took."""
     return await sql.fetch(
         conn,
         """
@@ -96,8 +96,8 @@ async def list_doubts(
     )
 
 
-async def find_doubts(conn: Connection, which: UncertainFilter) -> list[Record]:
-    """The run, number and channel of hand-offs in doubt, not locked."""
+async def find_uncertain(conn: Connection, which: UncertainFilter) -> list[Record]:
+    """The run, number and channel of uncertain hand-offs, not locked."""
     return await sql.fetch(
         conn,
         """
@@ -118,8 +118,9 @@ async def find_doubts(conn: Connection, which: UncertainFilter) -> list[Record]:
     )
 
 
-async def lock_doubts(conn: Connection, keys: Collection[MessageKey]) -> list[Record]:
-    """Lock those of these rows that are still in doubt; returns them with what a decision turns on.
+async def lock_uncertain(conn: Connection, keys: Collection[MessageKey]) -> list[Record]:
+    """Lock those of these rows that are still uncertain; returns them with what a decision turns
+    on.
 
     taken: whether the carrier took a part of this attempt, by its reference or, where that is ours,
     a receipt; arrived: whether one of any attempt has arrived; corrected: whether the run is.
@@ -154,30 +155,30 @@ async def lock_doubts(conn: Connection, keys: Collection[MessageKey]) -> list[Re
 
 
 async def with_receipts(conn: Connection, keys: Collection[MessageKey]) -> set[MessageKey]:
-    """Those of these hand-offs in doubt for whose phone, or one of whose parts, a receipt waits on
+    """Those of these uncertain hand-offs for whose phone, or one of whose parts, a receipt waits on
     their channel: not folded yet, or without a match.
     """
     rows = await sql.fetch(
         conn,
         """
-        WITH doubt AS (
+        WITH asked AS (
             SELECT u.* FROM unnest(:run_ids::uuid[], :nos::int[]) AS k(run_id, no)
             JOIN uncertain u ON u.run_id = k.run_id AND u.no = k.no
         ), waiting AS (
             SELECT channel_id, ref, phone_hash, received_at FROM receipts_unmatched
             WHERE why IN ('parked', 'ambiguous')
-              AND channel_id IN (SELECT channel_id FROM doubt)
+              AND channel_id IN (SELECT channel_id FROM asked)
             UNION ALL
             SELECT channel_id, ref, phone_hash, received_at FROM receipt_inbox
-            WHERE state <> 'buffered' AND channel_id IN (SELECT channel_id FROM doubt)
+            WHERE state <> 'buffered' AND channel_id IN (SELECT channel_id FROM asked)
         )
         SELECT d.run_id, d.no FROM waiting w
-        JOIN doubt d ON d.channel_id = w.channel_id AND d.phone_hash = w.phone_hash
+        JOIN asked d ON d.channel_id = w.channel_id AND d.phone_hash = w.phone_hash
         WHERE d.marked_at <= w.received_at
         UNION
         SELECT d.run_id, d.no FROM waiting w
         JOIN parts p ON p.channel_id = w.channel_id AND p.ref = w.ref
-        JOIN doubt d ON d.run_id = p.run_id AND d.no = p.no AND d.attempt = p.attempt
+        JOIN asked d ON d.run_id = p.run_id AND d.no = p.no AND d.attempt = p.attempt
         WHERE w.phone_hash IS NULL
         """,
         run_ids=[run_id for run_id, _ in keys],
@@ -189,12 +190,12 @@ async def with_receipts(conn: Connection, keys: Collection[MessageKey]) -> set[M
 async def settle(
     conn: Connection, decision_id: uuid.UUID, found: Sequence[Settled], now: datetime
 ) -> int:
-    """Give hand-offs in doubt the state they turned out to have; returns how many there were.
+    """Give uncertain hand-offs the state they turned out to have; returns how many there were.
 
     `queued` puts a message back to where it is handed off again, its slice and run open as before,
     and what it was so far into `attempts`;
     `cancelled` is for what never left, after its campaign was cancelled; `submitted` is what the
-    carrier took, and waits for its receipt from the mark on. `lock_doubts` first.
+    carrier took, and waits for its receipt from the mark on. `lock_uncertain` first.
     """
     moved: int = await sql.fetchval(
         conn,
@@ -322,7 +323,8 @@ async def parked_with_decided(
     """Parked receipts for phones whose hand-offs on this channel were decided, a row a pairing.
 
     Only hand-offs some of whose references never came, and not while another one to that phone is
-    on its way there: the receipt may be its. in_doubt: so it may be of one that is still in doubt.
+    on its way there: the receipt may be its. may_be_other: it may also be of one that is still
+    uncertain.
     """
     return await sql.fetch(
         conn,
@@ -332,7 +334,7 @@ async def parked_with_decided(
                c.receipts = 'last' AS last_only, k.parts AS known,
                EXISTS (SELECT FROM uncertain u
                        WHERE u.channel_id = x.channel_id AND u.phone_hash = x.phone_hash
-                         AND u.marked_at <= x.received_at) AS in_doubt
+                         AND u.marked_at <= x.received_at) AS may_be_other
         FROM receipts_unmatched x
         JOIN channels c ON c.id = x.channel_id
         JOIN doubts_decided d ON d.channel_id = x.channel_id AND d.phone_hash = x.phone_hash
@@ -362,9 +364,9 @@ async def handoffs_to(
 ) -> list[Record]:
     """All hand-offs that a carrier's line for one of these phones may speak of.
 
-    Only phones that are or were in doubt on the channel are looked at. `kind` is `open` (in doubt,
-    in scope), `decided`, or `other`: what is not in doubt, or not the caller's to settle. One that
-    another hand-off followed may have no instant: it may have been at any time.
+    Only phones with a hand-off that is or was uncertain on the channel are looked at. `kind` is
+    `open` (uncertain, in scope), `decided`, or `other`: what is not uncertain, or not the caller's
+    to settle. One that another hand-off followed may have no instant: it may have been at any time.
     """
     return await sql.fetch(
         conn,

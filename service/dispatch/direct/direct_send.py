@@ -241,7 +241,9 @@ async def _given(conn: Connection, sender: DirectSender, words: DirectText) -> G
 
 
 async def _check_lint(conn: Connection, sender: DirectSender, text: str) -> None:
-    """Refuse words of one's own that lint blocks or doubts, for nobody else reads them."""
+    """Refuse words of one's own with findings of level `block` or `review`, for nobody else reads
+    them.
+    """
     findings = await judge(conn, sender.department_id, text, NOTICE, unread=True)
     if found := of_level(findings, "block", "review"):
         problem = "; ".join(f"{finding['rule']}: {finding['message']}" for finding in found)

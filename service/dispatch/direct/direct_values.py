@@ -105,8 +105,9 @@ class GivenText:
                 raise Invalid(f"the value of {{{name}}} must be {wanted}", code="variables")
 
     def _serious(self, values: Mapping[str, str]) -> list[Finding]:
-        """What lint blocks or doubts in the filled text. The wording of the whole (R25) is left
-        out: it is that of the text, and a value of a few characters moves it by chance.
+        """The findings of level `block` and `review` in the filled text. The wording of the whole
+        (R25) is left out: it is that of the text, and a value of a few characters moves it by
+        chance.
         """
         found = lint(
             self.text,

@@ -4,7 +4,7 @@ It goes over simulated channels alone. Those take nobody's number (invariant I12
 the ledger is given one of nobody's in place of the own, and a name of as many characters where the
 text has one; who it was stands nowhere in it, only the carrier, the area and the roles, by which a
 drill is counted. So an erasure, which goes by numbers, leaves nobody's name behind in a drill. It
-touches no real person's cap, doubt or history.
+touches no real person's cap, uncertain text or history.
 """
 
 import uuid

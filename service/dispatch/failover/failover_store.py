@@ -1,7 +1,7 @@
 """The SQL of a shift: what waits on a channel that does not work, and its move to another one.
 
 The run's lock is held alone, so nothing of the run is half-marked, and what moves is exactly what
-is queued; what is on its way, in doubt or submitted stays where it is. A slice's rows are those of
+is queued; what is on its way, uncertain or submitted stays where it is. A slice's rows are those of
 its range on its channel, so the rows that move get a slice of the same range on their new channel,
 or the one that they have there from before.
 """

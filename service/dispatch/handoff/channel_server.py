@@ -30,7 +30,7 @@ from service.dispatch.failover.health import ChannelHealth
 from service.dispatch.handoff import lease_store, store
 from service.dispatch.handoff.lease import POOL_SIZE, HeldLease
 from service.dispatch.handoff.provider_query import inquire_forever
-from service.dispatch.handoff.recorder import Handoff, Recheck
+from service.dispatch.handoff.recorder import Handoff, Rematch
 from service.dispatch.handoff.sender import Sender
 from service.dispatch.handoff.writer import PASSING
 from service.dispatch.limits.pace import Pace
@@ -175,7 +175,7 @@ class ConnectionSlot:
         await self._tell(logins_store.worked)
 
     async def _send(self, held: HeldLease, gateway: Gateway, since: float) -> None:
-        """Hand off until the link ends; meanwhile ask about what is in doubt, where one can.
+        """Hand off until the link ends; meanwhile ask about what is uncertain, where one can.
 
         since: when it was logged in, in the loop's time.
         """
@@ -207,7 +207,7 @@ class ChannelServer:
         self,
         runtime: Runtime,
         deliver: Callable[[int], DeliveryHandler],
-        recheck: Recheck,
+        rematch: Rematch,
         *,
         most: int = 0,
         serves: Callable[[Channel], bool] = lambda _: True,
@@ -233,7 +233,7 @@ class ChannelServer:
             runtime.keyring,
             Pace(runtime.redis),
             self._areas,
-            recheck,
+            rematch,
             self._codes,
             self._wake,
             self.health,

@@ -19,38 +19,41 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 60.0
 AFTER = timedelta(seconds=30)
 """A provider lists a text a little after it took it."""
-MOST = 50
+MAX_ASKED = 50
 
 
 async def inquire_forever(
     shared: Handoff, channel: Channel, gateway: Gateway, deliver: DeliveryHandler
 ) -> None:
-    """Ask about what is in doubt on this channel, until cancelled; over at once without a list."""
+    """Ask about this channel's uncertain hand-offs until cancelled; over at once without a list."""
     while gateway.keeps_list:
         try:
             await inquire(shared, channel, gateway, deliver)
         except GatewayError as error:
-            log.warning("hand-offs in doubt not asked for", extra={"why": error.message})
+            log.warning(
+                "provider not asked about uncertain hand-offs", extra={"why": error.message}
+            )
         except UNREACHABLE as error:
-            log.warning("hand-offs in doubt not read", extra={"why": str(error)})
+            log.warning("uncertain hand-offs not read", extra={"why": str(error)})
         await asyncio.sleep(EVERY_SECONDS)
 
 
 async def inquire(
     shared: Handoff, channel: Channel, gateway: Gateway, deliver: DeliveryHandler
 ) -> int:
-    """Ask once about the oldest hand-offs in doubt; returns how many receipts that gave.
+    """Ask once about the hand-offs that have been uncertain longest; returns how many receipts that
+    gave.
 
     Raises:
         GatewayError: the provider's list cannot be had now.
     """
     before = shared.clock.now() - AFTER
     async with shared.pool.acquire() as conn:
-        doubts = await store.oldest_doubts(conn, channel.id, before, MOST)
+        rows = await store.longest_uncertain(conn, channel.id, before, MAX_ASKED)
     count = 0
-    for doubt in doubts:
-        phone = shared.keyring.decrypt("phone", doubt["phone_cipher"])
-        for receipt in await gateway.find(phone, doubt["marked_at"]):
+    for row in rows:
+        phone = shared.keyring.decrypt("phone", row["phone_cipher"])
+        for receipt in await gateway.find(phone, row["marked_at"]):
             await deliver(receipt)
             count += 1
     return count

@@ -38,7 +38,7 @@ FLUSH_SECONDS = 0.02
 permits wait so."""
 RETRY_SECONDS = 0.5
 
-Recheck = Callable[[Connection, int, Sequence[bytes]], Awaitable[None]]
+Rematch = Callable[[Connection, int, Sequence[bytes]], Awaitable[None]]
 """Called after results are committed, with the channel and the new references: a receipt that
 came before its submit's answer is waiting for one of them."""
 
@@ -61,7 +61,7 @@ class Handoff:
     keyring: Keyring
     pace: Pace
     areas: Mapping[str, tuple[str, str]]
-    recheck: Recheck
+    rematch: Rematch
     codes: Mapping[str, Codes]
     wake: Wake
     health: ChannelHealth = field(default_factory=ChannelHealth)
@@ -156,7 +156,7 @@ class Recorder:
         self._release(messages)
         refs = [ref for message in messages for _, ref in message.refs]
         async with self._shared.pool.acquire() as conn:
-            await self._shared.recheck(conn, self._lease.channel_id, refs)
+            await self._shared.rematch(conn, self._lease.channel_id, refs)
         for channel_id in woken:
             await self._shared.wake(channel_id)
 

@@ -121,7 +121,7 @@ async def run_state(conn: Connection, run_id: uuid.UUID) -> str | None:
     return state
 
 
-async def oldest_doubts(
+async def longest_uncertain(
     conn: Connection, channel_id: int, before: datetime, limit: int
 ) -> list[Record]:
     """The longest uncertain hand-offs of a channel: the phone, and when each was marked."""

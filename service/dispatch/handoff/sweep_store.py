@@ -28,7 +28,7 @@ STOP = moving(MessageState.CANCELLED, MessageState.SUPPRESSED)
 """The end of what is left over: its run is cancelled, or its validity over."""
 
 
-async def forget_settled_doubts(conn: Connection) -> None:
+async def delete_settled_uncertain(conn: Connection) -> None:
     """Delete rows of `uncertain` whose message is not uncertain: such a row blocks its phone. One
     is left over if a transaction inserted it while another recorded the answer. The messages are
     locked, so that none becomes uncertain meanwhile.

@@ -46,7 +46,7 @@ PLANS = (
 
 
 def run_demo(*, data: Path | None, file: Path | None, tps: int) -> int:
-    """Run the demo; 0 if every run's report adds up and nothing is in doubt."""
+    """Run the demo; 0 if every run's report adds up and nothing is uncertain."""
     with _folder(data) as folder:
         options = UpOptions(
             data=folder,

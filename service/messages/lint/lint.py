@@ -83,7 +83,7 @@ def lint(
     hits = _softened(known, hits, worded, weights)
     hits += [("R24", hit) for hit in _sent_before(known, sent_before)]
     levels = [policy.level(number, hit.level) for number, hit in hits if number != "R24"]
-    hits += [("R25", hit) for hit in _doubts(known, levels, worded)]
+    hits += [("R25", hit) for hit in _review_hits(known, levels, worded)]
     return [
         Finding(
             rule=number,
@@ -151,7 +151,7 @@ _THREATS = "R10"
 """Whom it is aimed at is said by 您 alone, without an imperative."""
 _MONEY = "R08"
 """Offices ask for what is due, and few words tell that from a fraud: a person knows."""
-_BEYOND_DOUBT = frozenset({"R04", "R05", "R16"})
+_NEVER_HONEST = frozenset({"R04", "R05", "R16"})
 """Rules that find what no honest text has, whatever its words."""
 
 
@@ -169,7 +169,7 @@ def _softened(
     What is paid by an official way alone is advice only in a firmly honest text.
     """
     honest = worded.score < HONEST_BELOW and worded.known >= KNOWN_TO_BE_HONEST
-    honest = honest and not any(hit.certain or number in _BEYOND_DOUBT for number, hit in hits)
+    honest = honest and not any(hit.certain or number in _NEVER_HONEST for number, hit in hits)
     firmly = honest and worded.score < FIRMLY_HONEST_BELOW
     money = any(number == _MONEY for number, _ in hits)
 
@@ -185,8 +185,8 @@ def _softened(
     def level(number: str, hit: Hit) -> Level:
         if hit.level == "warn" and number in _OF_WORDS and not firmly:
             return "review"
-        doubtful = honest and hit.level == "block" and number in _OF_WORDS
-        return "review" if doubtful and misread(number, hit.at) else hit.level
+        misreadable = honest and hit.level == "block" and number in _OF_WORDS
+        return "review" if misreadable and misread(number, hit.at) else hit.level
 
     return [(number, hit._replace(level=level(number, hit))) for number, hit in hits]
 
@@ -210,7 +210,7 @@ def _is_pressed(known: Draft, number: str, at: int) -> bool:
     )
 
 
-def _doubts(known: Draft, levels: Sequence[Level], worded: wording.Wording) -> Iterator[Hit]:
+def _review_hits(known: Draft, levels: Sequence[Level], worded: wording.Wording) -> Iterator[Hit]:
     reviews = levels.count("review")
     warning = any(warns(sentence) for sentence in known.sentences)
     limit = PERSON_FROM_IN_A_WARNING if warning else PERSON_FROM
@@ -237,5 +237,5 @@ def _doubts(known: Draft, levels: Sequence[Level], worded: wording.Wording) -> I
             "review",
             0,
             f"有 {reviews} 处存疑，请逐条核对",
-            f"{reviews} doubtful findings; check each of them",
+            f"{reviews} findings for a person; check each of them",
         )

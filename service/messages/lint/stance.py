@@ -3,8 +3,7 @@
 Official texts are full of the words of fraud, and forbid or condemn them. What excuses a word must
 be bound to it: a negation to its verb (`请勿提供验证码`, not `机会不多，请提供验证码` nor
 `不得不提供验证码`; see `negation.py`), a verdict to what it is about (`要您转账的，都是诈骗`).
-What is not understood is reported, and its author may write it plainer: lint gives no text the
-benefit of the doubt.
+What is not understood is reported, and its author may write it plainer.
 """
 
 import re

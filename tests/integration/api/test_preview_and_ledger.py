@@ -50,8 +50,8 @@ class Office:
     async def fire(self, campaign: str) -> dict[bytes, str | None]:
         """Approve and fire it; each person's hash, with why it is left out of the ledger."""
         submitted = await self.post(f"/campaigns/{campaign}/submit", {})
-        doubts = {f["rule"] for f in submitted.get("lint", []) if f["level"] == "review"}
-        acknowledged = {"acknowledged": sorted(doubts)}
+        to_read = {f["rule"] for f in submitted.get("lint", []) if f["level"] == "review"}
+        acknowledged = {"acknowledged": sorted(to_read)}
         await self.post(f"/campaigns/{campaign}/approve", acknowledged, who=1)
         runtime, now = self.api.runtime, self.api.clock.now()
         (run,) = await fire_due(runtime.pool, now)

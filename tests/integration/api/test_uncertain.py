@@ -1,4 +1,4 @@
-"""What needs a person, over HTTP: doubts, statements, policies, receipts, the reconciliation."""
+"""What needs a person, over HTTP: hand-offs, statements, policies, receipts, the reconciliation."""
 
 import csv
 import io
@@ -9,10 +9,10 @@ import pytest
 from aiohttp import FormData
 
 from service.api.http.upload import CHUNK_OCTETS
-from service.api.sending import uncertain as api_doubt
+from service.api.sending import uncertain as api_uncertain
 from service.queue import Job
-from tests.harness.doubt import Doubts, doubtful
 from tests.harness.instants import instant
+from tests.harness.uncertain_run import UncertainRun, start_uncertain_run
 from tests.integration.api.conftest import Api
 
 ADMIN, OPERATOR, VIEWER = ("county", "admin"), ("county", "operator"), ("county", "viewer")
@@ -21,15 +21,15 @@ REASON = {"reason": "the carrier's account manager said so"}
 
 
 @pytest.fixture
-async def doubts(api: Api) -> Doubts:
-    """A run of the school's with four people, the first two of them in doubt."""
+async def uncertain_run(api: Api) -> UncertainRun:
+    """A run of the school's with four people, the first two of them uncertain."""
     runtime = api.runtime
-    on = await doubtful(runtime.pool, runtime.keyring, api.clock.at)
+    on = await start_uncertain_run(runtime.pool, runtime.keyring, api.clock.at)
     school = api.teams["school"].department_id
     await runtime.pool.execute("UPDATE runs SET department_id = $1", school)
     await runtime.pool.execute("UPDATE campaigns SET department_id = $1", school)
-    await on.put_in_doubt(1)
-    await on.put_in_doubt(2, parts=3, refs=[b"a", b"b"])
+    await on.make_uncertain(1)
+    await on.make_uncertain(2, parts=3, refs=[b"a", b"b"])
     return on
 
 
@@ -38,28 +38,28 @@ async def decide(api: Api, who: Any, decision: str, **which: Any) -> Any:
     return await api.post("/uncertain/decide", who, body)
 
 
-def ids(on: Doubts, *nos: int) -> list[str]:
+def ids(on: UncertainRun, *nos: int) -> list[str]:
     return [f"{on.on.run}.{no}" for no in nos]
 
 
 # ---- the list
 
 
-async def test_doubts_are_listed_masked_with_what_is_known_of_them(
-    api: Api, doubts: Doubts
+async def test_uncertain_hand_offs_are_listed_masked_with_what_is_known_of_them(
+    api: Api, uncertain_run: UncertainRun
 ) -> None:
     found = (await api.get("/uncertain", SCHOOL)).json
     assert found["next_cursor"] is None
     first, second = found["items"]
     now = api.clock.at
     assert first == {
-        "id": ids(doubts, 1)[0],
-        "run_id": str(doubts.on.run),
+        "id": ids(uncertain_run, 1)[0],
+        "run_id": str(uncertain_run.on.run),
         "no": 1,
         "department_id": str(api.teams["school"].department_id),
         "class": "public_interest",
-        "channel_id": doubts.on.channel.id,
-        "channel": doubts.on.channel.name,
+        "channel_id": uncertain_run.on.channel.id,
+        "channel": uncertain_run.on.channel.name,
         "phone": first["phone"],
         "attempt": 1,
         "part_count": 1,
@@ -75,15 +75,17 @@ async def test_doubts_are_listed_masked_with_what_is_known_of_them(
     assert second["parts_without_reference"] == [3]
 
 
-async def test_doubts_are_paged_and_chosen(api: Api, doubts: Doubts) -> None:
+async def test_uncertain_hand_offs_are_paged_and_chosen(
+    api: Api, uncertain_run: UncertainRun
+) -> None:
     page = (await api.get("/uncertain?limit=1", ADMIN)).json
     rest = (await api.get(f"/uncertain?limit=1&cursor={page['next_cursor']}", ADMIN)).json
     assert [i["no"] for i in page["items"] + rest["items"]] == [1, 2]
     assert rest["next_cursor"] is None
     school = api.teams["school"].department_id
     for query, count in (
-        (f"run={doubts.on.run}", 2),
-        (f"channel={doubts.on.channel.id}", 2),
+        (f"run={uncertain_run.on.run}", 2),
+        (f"channel={uncertain_run.on.channel.id}", 2),
         (f"department={school}", 2),
         ("channel=999", 0),
         (f"run={school}", 0),
@@ -99,44 +101,48 @@ async def test_doubts_are_paged_and_chosen(api: Api, doubts: Doubts) -> None:
 # ---- deciding
 
 
-async def test_too_early_is_a_conflict_that_names_the_time(api: Api, doubts: Doubts) -> None:
-    refused = await decide(api, SCHOOL, "delivered", ids=ids(doubts, 1, 2))
+async def test_too_early_is_a_conflict_that_names_the_time(
+    api: Api, uncertain_run: UncertainRun
+) -> None:
+    refused = await decide(api, SCHOOL, "delivered", ids=ids(uncertain_run, 1, 2))
     assert refused.status == 409
     assert refused.json["type"] == "/problems/too_early"
     assert "2027-01-12T09:40:00.000+08:00" in refused.json["detail"]
     api.clock.at += timedelta(minutes=10)
-    done = await decide(api, SCHOOL, "delivered", ids=ids(doubts, 1, 2, 3))
+    done = await decide(api, SCHOOL, "delivered", ids=ids(uncertain_run, 1, 2, 3))
     assert done.status == 200
     assert (done.json["decided"], done.json["skipped"]) == (2, 1)
-    assert done.json["items"] == [{"id": ids(doubts, 3)[0], "reason": "not_in_doubt"}]
+    assert done.json["items"] == [{"id": ids(uncertain_run, 3)[0], "reason": "not_in_doubt"}]
     assert (await api.get("/uncertain", ADMIN)).json["items"] == []
-    by = await doubts.pool.fetchval(
+    by = await uncertain_run.pool.fetchval(
         "SELECT decided_by FROM doubt_decisions WHERE id = $1", done.json["decision_id"]
     )
     assert by == api.teams["school"].operator.id
 
 
-async def test_a_decision_under_a_key_is_made_once(api: Api, doubts: Doubts) -> None:
+async def test_a_decision_under_a_key_is_made_once(api: Api, uncertain_run: UncertainRun) -> None:
     api.clock.at += timedelta(minutes=10)
-    body = {"ids": ids(doubts, 1), "decision": "unknown", **REASON}
+    body = {"ids": ids(uncertain_run, 1), "decision": "unknown", **REASON}
     headers = {"Idempotency-Key": "k"}
     first, second = [
         await api.post("/uncertain/decide", SCHOOL, body, headers=headers) for _ in range(2)
     ]
     assert first.body == second.body
-    assert await doubts.pool.fetchval("SELECT count(*) FROM doubt_decisions") == 1
+    assert await uncertain_run.pool.fetchval("SELECT count(*) FROM doubt_decisions") == 1
 
 
-async def test_a_run_is_decided_at_once_and_only_by_who_sees_it(api: Api, doubts: Doubts) -> None:
+async def test_a_run_is_decided_at_once_and_only_by_who_sees_it(
+    api: Api, uncertain_run: UncertainRun
+) -> None:
     api.clock.at += timedelta(minutes=10)
-    run = str(doubts.on.run)
+    run = str(uncertain_run.on.run)
     assert (await decide(api, OPERATOR, "delivered", run_id=run)).status == 404
-    theirs = await decide(api, OPERATOR, "delivered", ids=ids(doubts, 1))
+    theirs = await decide(api, OPERATOR, "delivered", ids=ids(uncertain_run, 1))
     assert (theirs.status, theirs.json["decided"]) == (200, 0)
     assert (await decide(api, ("school", "viewer"), "delivered", run_id=run)).status == 403
-    done = await decide(api, SCHOOL, "unknown", run_id=run, channel_id=doubts.on.channel.id)
+    done = await decide(api, SCHOOL, "unknown", run_id=run, channel_id=uncertain_run.on.channel.id)
     assert (done.status, done.json["decided"]) == (200, 2)
-    await doubts.check()
+    await uncertain_run.check()
 
 
 @pytest.mark.parametrize(
@@ -162,7 +168,7 @@ async def test_a_wrong_decision_names_its_field(api: Api, body: Any, field: str)
 
 
 async def test_sending_again_takes_the_policy_of_the_class_and_wakes_the_channel(
-    api: Api, doubts: Doubts, monkeypatch: pytest.MonkeyPatch
+    api: Api, uncertain_run: UncertainRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rung: list[tuple[object, ...]] = []
 
@@ -171,7 +177,7 @@ async def test_sending_again_takes_the_policy_of_the_class_and_wakes_the_channel
 
     monkeypatch.setattr("service.queue.Queue.enqueue", enqueue)
     api.clock.at += timedelta(minutes=10)
-    refused = await decide(api, SCHOOL, "resend", ids=ids(doubts, 1))
+    refused = await decide(api, SCHOOL, "resend", ids=ids(uncertain_run, 1))
     assert refused.status == 409
     assert refused.json["type"] == "/problems/resend_not_allowed"
     policy = {"class": "public_interest", "allowed": True, "reason": "agreed with the carrier"}
@@ -189,12 +195,12 @@ async def test_sending_again_takes_the_policy_of_the_class_and_wakes_the_channel
     assert listed[0]["set_by"] == str(api.teams["county"].admin.id)
     assert listed[0]["reason"] == "agreed with the carrier"
     assert listed[1]["set_by"] is None
-    done = await decide(api, SCHOOL, "resend", ids=ids(doubts, 1))
+    done = await decide(api, SCHOOL, "resend", ids=ids(uncertain_run, 1))
     assert done.json["decided"] == 1
-    assert rung == [(Job.DRAIN_CHANNEL, doubts.on.channel.id)]
-    assert await doubts.on.state(1) == "queued"
-    skipped = await decide(api, SCHOOL, "not_sent", ids=ids(doubts, 2))
-    assert skipped.json["items"] == [{"id": ids(doubts, 2)[0], "reason": "part_taken"}]
+    assert rung == [(Job.DRAIN_CHANNEL, uncertain_run.on.channel.id)]
+    assert await uncertain_run.on.state(1) == "queued"
+    skipped = await decide(api, SCHOOL, "not_sent", ids=ids(uncertain_run, 2))
+    assert skipped.json["items"] == [{"id": ids(uncertain_run, 2)[0], "reason": "part_taken"}]
 
 
 # ---- a statement
@@ -208,17 +214,17 @@ def form(content: str, channel: int, **fields: str) -> FormData:
     return made
 
 
-async def lines_of(on: Doubts, status: str) -> str:
+async def lines_of(on: UncertainRun, status: str) -> str:
     phones = [(await on.phone(no)).removeprefix("+86") for no in (1, 2, 3)]
     rows = [f"{phone},2027/1/12 9:31,{status}" for phone in phones]
     return "手机号码,提交时间,状态\n" + "\n".join([*rows, "=1+2,x,y"]) + "\n"
 
 
 async def test_a_statement_settles_what_it_fits_and_again_nothing(
-    api: Api, doubts: Doubts, monkeypatch: pytest.MonkeyPatch
+    api: Api, uncertain_run: UncertainRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_doubt, "BATCH_LINES", 2)
-    content, channel = await lines_of(doubts, "成功"), doubts.on.channel.id
+    monkeypatch.setattr(api_uncertain, "BATCH_LINES", 2)
+    content, channel = await lines_of(uncertain_run, "成功"), uncertain_run.on.channel.id
     given = await api.post("/uncertain/statement", SCHOOL, data=form(content, channel))
     assert given.status == 200, given.body
     assert given.json["lines"] == {
@@ -230,24 +236,28 @@ async def test_a_statement_settles_what_it_fits_and_again_nothing(
     again = await api.post("/uncertain/statement", SCHOOL, data=form(content, channel))
     assert again.json["lines"]["already"] == 2
     assert again.json["settled"] == {}
-    assert await doubts.on.states() == {"delivered": 2, "queued": 2}
-    await doubts.check()
+    assert await uncertain_run.on.states() == {"delivered": 2, "queued": 2}
+    await uncertain_run.check()
 
 
-async def test_a_statement_of_several_pieces_is_read_whole(api: Api, doubts: Doubts) -> None:
+async def test_a_statement_of_several_pieces_is_read_whole(
+    api: Api, uncertain_run: UncertainRun
+) -> None:
     others = "".join(f"1979001{n:04d},2027-01-12 09:31:05,成功\n" for n in range(7_000))
-    content = (await lines_of(doubts, "失败")).replace("=1+2,x,y\n", others)
+    content = (await lines_of(uncertain_run, "失败")).replace("=1+2,x,y\n", others)
     assert len(content.encode()) > CHUNK_OCTETS
-    given = await api.post("/uncertain/statement", SCHOOL, data=form(content, doubts.on.channel.id))
+    given = await api.post(
+        "/uncertain/statement", SCHOOL, data=form(content, uncertain_run.on.channel.id)
+    )
     assert given.status == 200, given.body
     assert given.json["lines"]["unknown"] == 7_001
     assert given.json["settled"] == {"undelivered": 2}
 
 
 async def test_a_statement_that_cannot_be_read_changes_nothing(
-    api: Api, doubts: Doubts, monkeypatch: pytest.MonkeyPatch
+    api: Api, uncertain_run: UncertainRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content, channel = await lines_of(doubts, "成功"), doubts.on.channel.id
+    content, channel = await lines_of(uncertain_run, "成功"), uncertain_run.on.channel.id
 
     async def give(content: str, channel: int, **fields: str) -> int:
         made = form(content, channel, **fields)
@@ -259,26 +269,28 @@ async def test_a_statement_that_cannot_be_read_changes_nothing(
     assert await give(content, channel, window_minutes="x") == 422
     assert await give(content, channel, encoding="klingon") == 422
     assert await give("x" * 300_001, channel) == 413
-    monkeypatch.setattr(api_doubt, "STATEMENT_OCTETS", 10)
+    monkeypatch.setattr(api_uncertain, "STATEMENT_OCTETS", 10)
     assert await give(content, channel) == 413
-    assert await doubts.pool.fetchval("SELECT count(*) FROM uncertain") == 2
-    assert await doubts.pool.fetchval("SELECT count(*) FROM doubt_decisions") == 0
+    assert await uncertain_run.pool.fetchval("SELECT count(*) FROM uncertain") == 2
+    assert await uncertain_run.pool.fetchval("SELECT count(*) FROM doubt_decisions") == 0
 
 
 async def test_a_statement_given_by_another_department_settles_none_of_the_schools(
-    api: Api, doubts: Doubts
+    api: Api, uncertain_run: UncertainRun
 ) -> None:
-    content = await lines_of(doubts, "成功")
-    made = form(content, doubts.on.channel.id)
+    content = await lines_of(uncertain_run, "成功")
+    made = form(content, uncertain_run.on.channel.id)
     given = await api.post("/uncertain/statement", OPERATOR, data=made)
     assert given.json["lines"]["settled"] == 0
-    assert await doubts.pool.fetchval("SELECT count(*) FROM uncertain") == 2
+    assert await uncertain_run.pool.fetchval("SELECT count(*) FROM uncertain") == 2
 
 
 # ---- receipts
 
 
-async def keep(on: Doubts, why: str, ref: bytes, no: int | None = None, code: str = "") -> int:
+async def keep(
+    on: UncertainRun, why: str, ref: bytes, no: int | None = None, code: str = ""
+) -> int:
     index = None if no is None else on.on.keyring.phone_index(await on.phone(no))
     id_: int = await on.pool.fetchval(
         "INSERT INTO receipts_unmatched SELECT coalesce(max(id), 2 ^ 40) + 1, $1, $2, $3, "
@@ -294,16 +306,16 @@ async def keep(on: Doubts, why: str, ref: bytes, no: int | None = None, code: st
 
 
 async def test_receipts_are_listed_with_the_texts_they_may_speak_of(
-    api: Api, doubts: Doubts
+    api: Api, uncertain_run: UncertainRun
 ) -> None:
-    parked = await keep(doubts, "parked", b"\x00\xff")
-    both = await keep(doubts, "ambiguous", b"x", 1)
-    conflict = await keep(doubts, "conflict", b"a", 2)
+    parked = await keep(uncertain_run, "parked", b"\x00\xff")
+    both = await keep(uncertain_run, "ambiguous", b"x", 1)
+    conflict = await keep(uncertain_run, "conflict", b"a", 2)
     items = (await api.get("/receipts/unmatched", ADMIN)).json["items"]
     assert [(i["id"], i["why"], i["ref"], i["messages"]) for i in items] == [
         (parked, "parked", "0x00ff", []),
-        (both, "ambiguous", "x", ids(doubts, 1)),
-        (conflict, "conflict", "a", ids(doubts, 2)),
+        (both, "ambiguous", "x", ids(uncertain_run, 1)),
+        (conflict, "conflict", "a", ids(uncertain_run, 2)),
     ]
     assert items[0]["phone"] is None
     assert items[1]["phone"].startswith("197****")
@@ -320,10 +332,12 @@ async def test_receipts_are_listed_with_the_texts_they_may_speak_of(
         assert (await api.get(f"/receipts/unmatched?cursor={cursor}", ADMIN)).status == 422
 
 
-async def test_a_receipt_is_laid_aside_with_a_reason_once(api: Api, doubts: Doubts) -> None:
-    parked = await keep(doubts, "parked", b"p", 1)
-    other = await keep(doubts, "conflict", b"nobody's")
-    mine = await keep(doubts, "conflict", b"a", 2)
+async def test_a_receipt_is_laid_aside_with_a_reason_once(
+    api: Api, uncertain_run: UncertainRun
+) -> None:
+    parked = await keep(uncertain_run, "parked", b"p", 1)
+    other = await keep(uncertain_run, "conflict", b"nobody's")
+    mine = await keep(uncertain_run, "conflict", b"a", 2)
     body = {"ids": [parked, other, mine, 7, 7], **REASON}
     done = await api.post("/receipts/unmatched/dismiss", SCHOOL, body)
     assert done.status == 200, done.body
@@ -335,7 +349,7 @@ async def test_a_receipt_is_laid_aside_with_a_reason_once(api: Api, doubts: Doub
             {"id": 7, "reason": "not_kept"},
         ],
     }
-    aside = await doubts.pool.fetchrow("SELECT * FROM receipts_dismissed")
+    aside = await uncertain_run.pool.fetchrow("SELECT * FROM receipts_dismissed")
     assert aside is not None
     assert (aside["id"], aside["ref"], aside["why"]) == (mine, b"a", "conflict")
     assert aside["dismissed_by"] == api.teams["school"].operator.id
@@ -348,9 +362,9 @@ async def test_a_receipt_is_laid_aside_with_a_reason_once(api: Api, doubts: Doub
         assert answer.status == 422, wrong
 
 
-async def test_the_export_is_masked_and_no_formula(api: Api, doubts: Doubts) -> None:
-    await keep(doubts, "conflict", b"=cmd|' /C calc'!A0", code="+1+1")
-    await keep(doubts, "parked", b"b", 2, code="@SUM(A1)")
+async def test_the_export_is_masked_and_no_formula(api: Api, uncertain_run: UncertainRun) -> None:
+    await keep(uncertain_run, "conflict", b"=cmd|' /C calc'!A0", code="+1+1")
+    await keep(uncertain_run, "parked", b"b", 2, code="@SUM(A1)")
     answer = await api.get("/receipts/unmatched/export", ADMIN)
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     text = answer.body.decode("utf-8-sig")
@@ -358,7 +372,7 @@ async def test_the_export_is_masked_and_no_formula(api: Api, doubts: Doubts) -> 
     assert [row["ref"] for row in rows] == ["'=cmd|' /C calc'!A0", "b"]
     assert [row["code"] for row in rows] == ["'+1+1", "'@SUM(A1)"]
     assert rows[1]["phone"].startswith("197****")
-    assert rows[1]["messages"] == ids(doubts, 2)[0]
+    assert rows[1]["messages"] == ids(uncertain_run, 2)[0]
     chosen = await api.get("/receipts/unmatched/export?why=parked", SCHOOL)
     assert len(chosen.body.decode().splitlines()) == 2
 
@@ -366,10 +380,10 @@ async def test_the_export_is_masked_and_no_formula(api: Api, doubts: Doubts) -> 
 # ---- the reconciliation
 
 
-async def test_a_day_is_reconciled(api: Api, doubts: Doubts) -> None:
-    await doubts.submit(3, b"three")
-    await doubts.receive(b"three", 3)
-    channel = doubts.on.channel
+async def test_a_day_is_reconciled(api: Api, uncertain_run: UncertainRun) -> None:
+    await uncertain_run.submit(3, b"three")
+    await uncertain_run.receive(b"three", 3)
+    channel = uncertain_run.on.channel
     said = (await api.get("/reports/reconciliation?day=2027-01-12", VIEWER)).json
     assert (said["day"], said["timezone"]) == ("2027-01-12", "Asia/Shanghai")
     (item,) = said["items"]
@@ -379,7 +393,7 @@ async def test_a_day_is_reconciled(api: Api, doubts: Doubts) -> None:
     assert (item["parts"], item["answered"]) == (3, 0)
     assert item["receipts"] == {"inbox": 1}
     assert {d["name"]: d["count"] for d in item["differences"]} == {"in_doubt": 2, "inbox": 1}
-    await doubts.fold()
+    await uncertain_run.fold()
     url = f"/reports/reconciliation?day=2027-01-12&channel={channel.id}"
     (item,) = (await api.get(url, VIEWER)).json["items"]
     assert (item["answered"], item["results"], item["receipts"]) == (1, {"delivered": 1}, {})

@@ -203,7 +203,15 @@ AGAIN = """
         (CONFLICT.format("decode('00', 'hex')"), False),  # another person's, of the same submit
         (AGAIN, True),
     ],
-    ids=["a part", "no part", "doubt", "no doubt", "a receipt", "another's", "to be tried again"],
+    ids=[
+        "a part",
+        "no part",
+        "uncertain",
+        "not uncertain",
+        "a receipt",
+        "another's",
+        "to be tried again",
+    ],
 )
 async def test_a_failure_that_may_be_none_is_none(wrong: Wrong, sql: str, reached: bool) -> None:
     await wrong.send(["delivered", "undelivered"])

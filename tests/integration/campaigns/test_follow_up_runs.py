@@ -193,7 +193,7 @@ async def test_those_who_were_missed_for_certain_get_it_again(sent: Sent) -> Non
 
 
 async def test_each_further_time_only_those_who_are_still_missed(sent: Sent) -> None:
-    """Whoever is in doubt from any of the runs is not sent to; whichever run is named."""
+    """Whoever is uncertain from any of the runs is not sent to; whichever run is named."""
     failed = ("undelivered", "powered_off")
     await sent.fire(dict.fromkeys(range(5), failed))
     first = await sent.again()

@@ -15,10 +15,10 @@ from service.delivery.receipts.store import expire_parked
 from service.delivery.uncertain.reconcile import ChannelDay, reconcile, span_of
 from service.errors import Invalid, NotFound
 from service.storage.postgres import Pool, transaction
-from tests.harness.doubt import Doubts, doubtful
 from tests.harness.owner import as_owner
+from tests.harness.uncertain_run import UncertainRun, start_uncertain_run
 
-Begin = Callable[..., Awaitable[Doubts]]
+Begin = Callable[..., Awaitable[UncertainRun]]
 DAY = date(2027, 1, 12)  # the day of the tests' clock, in Chinese time
 HOUR = timedelta(hours=1)
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -26,13 +26,13 @@ CHINA = ZoneInfo("Asia/Shanghai")
 
 @pytest.fixture
 def begin(pool: Any, keyring: Any, now: Any) -> Begin:
-    async def start(people: int = 4, **of_run: Any) -> Doubts:
-        return await doubtful(pool, keyring, now, people, **of_run)
+    async def start(people: int = 4, **of_run: Any) -> UncertainRun:
+        return await start_uncertain_run(pool, keyring, now, people, **of_run)
 
     return start
 
 
-async def day_of(on: Doubts, *, day: date = DAY, at: datetime | None = None) -> ChannelDay:
+async def day_of(on: UncertainRun, *, day: date = DAY, at: datetime | None = None) -> ChannelDay:
     async with on.pool.acquire() as conn:
         (found,) = await reconcile(conn, day, on.on.channel.id, at or on.later)
     return found
@@ -65,15 +65,15 @@ async def test_every_part_stands_under_one_heading_and_each_difference_has_its_n
     await on.submit(1, b"1")
     await on.receive(b"1", 1)
     await on.submit(2, b"2")  # no receipt
-    await on.put_in_doubt(3, parts=2, refs=[b"3"])  # one part was taken
-    await on.put_in_doubt(4, refs=[b"4"])
+    await on.make_uncertain(3, parts=2, refs=[b"3"])  # one part was taken
+    await on.make_uncertain(4, refs=[b"4"])
     await on.decide(4)  # a person's word
-    await on.put_in_doubt(5, refs=[b"5"])
+    await on.make_uncertain(5, refs=[b"5"])
     await on.decide(5, decision="resend")
     await on.on.mark(on.lease, [5])
     await on.submit(6, b"6")
     await on.pool.execute("UPDATE messages SET part_count = 2 WHERE no = 6")  # one has none
-    await on.put_in_doubt(7)
+    await on.make_uncertain(7)
     await on.receive(b"nobody's")
     await on.receive(b"1", 1, "undelivered")
     await on.fold()
@@ -147,7 +147,7 @@ async def test_what_silence_made_unknown_is_still_missing_and_a_late_receipt_is_
 
 async def test_a_statements_word_is_not_taken_for_a_receipt(begin: Begin) -> None:
     on = await begin(1)
-    await on.put_in_doubt(1, refs=[b"1"])
+    await on.make_uncertain(1, refs=[b"1"])
     await on.pool.execute("UPDATE messages SET state = 'delivered', reason = 'statement'")
     assert (await day_of(on)).references == {"decided": 1}
 
@@ -233,7 +233,7 @@ async def test_all_figures_are_of_one_instant(begin: Begin) -> None:
 MESSAGES = 200_000
 
 
-async def _fill(pool: Pool, on: Doubts) -> None:
+async def _fill(pool: Pool, on: UncertainRun) -> None:
     """Ten days of 200,000 texts each day's tenth, all taken, half with a receipt."""
     async with transaction(pool) as conn:
         await conn.execute("DELETE FROM messages")

@@ -517,7 +517,7 @@ async def test_a_death_at_any_step_leaves_nothing_and_the_next_answers_once(
     assert sorted(await answering.answered()) == sorted([(CONFIRMED, 0), (RECEIVED, 1)])
 
 
-async def test_a_reply_in_doubt_is_not_sent_again_by_itself_but_a_person_may_decide(
+async def test_an_uncertain_reply_is_not_sent_again_by_itself_but_a_person_may_decide(
     answering: Answering,
 ) -> None:
     await wrote(answering, (0, "R"))

@@ -1,4 +1,4 @@
-"""A person's word on hand-offs in doubt: what it does, when it may be said, what it cannot do."""
+"""A person's word on uncertain hand-offs: what it does, when it may be said, what it cannot do."""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -21,18 +21,18 @@ from service.dispatch.handoff import slice_store
 from service.errors import Conflict
 from service.ledger.states import MOVES, MessageState
 from service.storage.postgres import CheckViolation, UniqueViolation, transaction
-from tests.harness.doubt import Doubts, doubtful
 from tests.harness.ledger import correct
 from tests.harness.stage import mark
+from tests.harness.uncertain_run import UncertainRun, start_uncertain_run
 
-Begin = Callable[..., Awaitable[Doubts]]
+Begin = Callable[..., Awaitable[UncertainRun]]
 MS = timedelta(milliseconds=1)
 
 
 @pytest.fixture
 def begin(pool: Any, keyring: Any, now: Any) -> Begin:
-    async def start(people: int = 4, **of_run: Any) -> Doubts:
-        return await doubtful(pool, keyring, now, people, **of_run)
+    async def start(people: int = 4, **of_run: Any) -> UncertainRun:
+        return await start_uncertain_run(pool, keyring, now, people, **of_run)
 
     return start
 
@@ -41,9 +41,11 @@ def begin(pool: Any, keyring: Any, now: Any) -> Begin:
 
 
 @pytest.mark.parametrize("decision", ["delivered", "unknown"])
-async def test_a_persons_word_ends_a_doubt_and_is_recorded(begin: Begin, decision: str) -> None:
+async def test_a_persons_word_ends_an_uncertain_hand_off_and_is_recorded(
+    begin: Begin, decision: str
+) -> None:
     on = await begin()
-    await on.put_in_doubt(1, 2)
+    await on.make_uncertain(1, 2)
     verdict = await on.decide(1, decision=decision)
     assert (verdict.decided, verdict.skipped, verdict.channels) == (1, [], set())
     row = await on.row(1)
@@ -62,9 +64,9 @@ async def test_a_persons_word_ends_a_doubt_and_is_recorded(begin: Begin, decisio
     await on.check()
 
 
-async def test_a_phone_is_free_again_once_its_doubt_is_decided(begin: Begin) -> None:
+async def test_a_phone_is_free_again_once_its_uncertain_hand_off_is_decided(begin: Begin) -> None:
     on = await begin(1)
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     other = await on.another()
 
     async def try_to_mark() -> dict[int, int]:
@@ -76,7 +78,7 @@ async def test_a_phone_is_free_again_once_its_doubt_is_decided(begin: Begin) -> 
     assert await try_to_mark() == {1: 1}
 
 
-async def test_nothing_but_what_is_in_doubt_is_moved_and_along_the_table(begin: Begin) -> None:
+async def test_nothing_but_what_is_uncertain_is_moved_and_along_the_table(begin: Begin) -> None:
     words = [state.value for state in MessageState]
     on = await begin(len(words))
     await on.allow_resend()
@@ -106,7 +108,7 @@ async def test_nothing_but_what_is_in_doubt_is_moved_and_along_the_table(begin: 
         assert MessageState(moved["uncertain"]) in MOVES[MessageState.UNCERTAIN]
 
 
-async def test_the_statement_itself_moves_only_what_is_in_doubt(begin: Begin) -> None:
+async def test_the_statement_itself_moves_only_what_is_uncertain(begin: Begin) -> None:
     """Whatever its caller has looked at before."""
     words = [state.value for state in MessageState]
     on = await begin(len(words))
@@ -134,7 +136,7 @@ async def test_the_statement_itself_moves_only_what_is_in_doubt(begin: Begin) ->
 @pytest.mark.attack
 async def test_not_before_ten_minutes_and_then_at_once(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     may_at = on.on.now + WAIT
     with pytest.raises(TooEarly) as refused:
         await on.decide(1, at=may_at - MS)
@@ -146,10 +148,10 @@ async def test_not_before_ten_minutes_and_then_at_once(begin: Begin) -> None:
 
 async def test_one_that_is_too_young_holds_up_all_of_them(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     began = on.on.now
     on.on.now = began + timedelta(minutes=5)
-    await on.put_in_doubt(2)
+    await on.make_uncertain(2)
     with pytest.raises(TooEarly) as refused:
         await on.decide(1, 2, at=began + WAIT)
     assert refused.value.may_at == began + timedelta(minutes=15)
@@ -167,7 +169,7 @@ async def test_nothing_is_handed_off_again_unless_the_policy_allows_it(
     begin: Begin, decision: str
 ) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     with pytest.raises(Conflict) as refused:
         await on.decide(1, decision=decision)
     assert refused.value.code == "resend_not_allowed"
@@ -186,7 +188,7 @@ async def test_what_is_handed_off_again_goes_out_once_from_a_run_that_was_closed
 ) -> None:
     on = await begin(2)
     await on.submit(2, b"two")
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.finish()
     assert await on.run_state() == "sent"
     await on.pool.execute("UPDATE runs SET settled_at = $1", on.later)
@@ -213,7 +215,7 @@ async def test_what_is_handed_off_again_goes_out_once_from_a_run_that_was_closed
 
 async def test_a_paused_campaigns_run_opens_paused(begin: Begin) -> None:
     on = await begin(1)
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.finish()
     await on.allow_resend()
     await on.pool.execute("UPDATE campaigns SET state = 'paused'")
@@ -223,7 +225,7 @@ async def test_a_paused_campaigns_run_opens_paused(begin: Begin) -> None:
 
 async def test_an_answer_to_the_first_hand_off_does_not_touch_the_second(begin: Begin) -> None:
     on = await begin(1)
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.allow_resend()
     await on.decide(1, decision="resend")
     late = await on.on.result(1, 1, ref=b"late")
@@ -234,56 +236,56 @@ async def test_an_answer_to_the_first_hand_off_does_not_touch_the_second(begin: 
     assert (await on.row(1))["state"] == "submitting"
 
 
-async def _cancelled(on: Doubts) -> None:
+async def _cancelled(on: UncertainRun) -> None:
     await on.pool.execute("UPDATE runs SET state = 'cancelled'")
 
 
-async def _cancelled_campaign(on: Doubts) -> None:
+async def _cancelled_campaign(on: UncertainRun) -> None:
     await on.pool.execute("UPDATE campaigns SET state = 'cancelled'")
 
 
-async def _over(on: Doubts) -> None:
+async def _over(on: UncertainRun) -> None:
     await on.pool.execute("UPDATE runs SET valid_until = $1", on.later)
 
 
-async def _corrected(on: Doubts) -> None:
+async def _corrected(on: UncertainRun) -> None:
     await correct(on.pool, on.on.run)
 
 
-async def _taken(on: Doubts) -> None:
+async def _taken(on: UncertainRun) -> None:
     await on.pool.execute(
         "INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at) "
         "SELECT channel_id, 'r', phone_hash, run_id, no, 1, attempt, marked_at FROM uncertain"
     )
 
 
-async def _arrived(on: Doubts) -> None:
+async def _arrived(on: UncertainRun) -> None:
     await _taken(on)
     await on.pool.execute("UPDATE parts SET state = 'delivered'")
 
 
-async def _receipt_parked(on: Doubts) -> None:
+async def _receipt_parked(on: UncertainRun) -> None:
     await on.receive(b"x", 1)
     await on.fold()
     assert await on.kept() == ["parked"]
 
 
-async def _receipt_in_the_inbox(on: Doubts) -> None:
+async def _receipt_in_the_inbox(on: UncertainRun) -> None:
     await on.receive(b"x", 1)
 
 
-async def _receipt_for_its_part(on: Doubts) -> None:
+async def _receipt_for_its_part(on: UncertainRun) -> None:
     await _taken(on)
     await on.receive(b"r")  # this carrier names no recipient
 
 
-async def _taken_says_our_own_number(on: Doubts) -> None:
+async def _taken_says_our_own_number(on: UncertainRun) -> None:
     """SGIP: the reference is a sequence of ours, given before anybody took anything."""
     await _taken(on)
     await on.pool.execute("UPDATE channels SET kind = 'sgip'")
 
 
-async def _taken_says_a_receipt(on: Doubts) -> None:
+async def _taken_says_a_receipt(on: UncertainRun) -> None:
     await _taken_says_our_own_number(on)
     await on.pool.execute("UPDATE parts SET state = 'undelivered'")
 
@@ -305,15 +307,15 @@ async def _taken_says_a_receipt(on: Doubts) -> None:
     ],
 )
 @pytest.mark.parametrize("decision", ["resend", "not_sent"])
-async def test_what_must_not_be_handed_off_again_stays_in_doubt(
+async def test_what_must_not_be_handed_off_again_stays_uncertain(
     begin: Begin,
-    meanwhile: Callable[[Doubts], Awaitable[None]],
+    meanwhile: Callable[[UncertainRun], Awaitable[None]],
     resend: Skip | None,
     not_sent: Skip | None,
     decision: str,
 ) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.allow_resend()
     await meanwhile(on)
     why = resend if decision == "resend" else not_sent
@@ -334,9 +336,9 @@ async def test_what_must_not_be_handed_off_again_stays_in_doubt(
 # ---- which
 
 
-async def test_what_is_not_in_doubt_or_not_yours_is_skipped_by_name(begin: Begin) -> None:
+async def test_what_is_not_uncertain_or_not_yours_is_skipped_by_name(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1, 2)
+    await on.make_uncertain(1, 2)
     await on.decide(1)
     nobody = uuid.uuid4()
     verdict = await on.decide(
@@ -354,7 +356,7 @@ async def test_what_is_not_in_doubt_or_not_yours_is_skipped_by_name(begin: Begin
 
 async def test_a_whole_run_is_decided_within_scope_and_channel(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1, 2)
+    await on.make_uncertain(1, 2)
     run = on.on.run
     assert (await on.decide(which=UncertainFilter(scope=uuid.uuid4(), run_id=run))).decided == 0
     assert (await on.decide(which=UncertainFilter(run_id=run, channel_id=999))).decided == 0
@@ -368,7 +370,7 @@ async def test_a_whole_run_is_decided_within_scope_and_channel(begin: Begin) -> 
 
 async def test_unknown_yields_to_a_receipt_that_comes_later(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.decide(1, decision="unknown")
     await on.receive(b"x", 1)
     await on.fold()
@@ -384,7 +386,7 @@ async def test_another_decision_stays_and_what_contradicts_it_is_kept(
     begin: Begin, later: str, kept: list[str]
 ) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.decide(1, decision="delivered")
     await on.receive(b"x", 1, later)
     await on.fold()
@@ -398,7 +400,7 @@ async def test_a_receipt_of_the_hand_off_that_was_made_again_is_kept_as_a_confli
     begin: Begin,
 ) -> None:
     on = await begin(1)
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.allow_resend()
     await on.decide(1, decision="resend")
     await on.receive(b"first", 1)
@@ -417,7 +419,7 @@ async def test_a_receipt_of_the_hand_off_that_was_made_again_is_kept_as_a_confli
 
 async def test_a_late_answers_reference_lets_the_receipt_find_its_way(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.decide(1, decision="unknown")
     await on.on.record(await on.on.result(1, 1, ref=b"r"))
     assert (await on.row(1))["state"] == "unknown"
@@ -430,7 +432,7 @@ async def test_a_receipt_that_may_be_another_texts_is_not_given_to_a_decided_one
     begin: Begin,
 ) -> None:
     on = await begin(1)
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.allow_resend()
     await on.decide(1, decision="resend")
     assert await on.on.mark(on.lease, [1]) == {1: 2}  # on its way: the receipt may be its
@@ -444,14 +446,14 @@ async def test_a_receipt_that_may_be_another_texts_is_not_given_to_a_decided_one
     assert (await on.row(1))["state"] == "delivered"
 
 
-async def test_a_receipt_that_may_be_of_one_still_in_doubt_is_a_persons_to_judge(
+async def test_a_receipt_that_may_be_of_one_still_uncertain_is_a_persons_to_judge(
     begin: Begin,
 ) -> None:
     on = await begin(1)
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.decide(1, decision="unknown")
     other = await on.another()
-    await other.put_in_doubt(1)
+    await other.make_uncertain(1)
     await on.receive(b"x", 1)
     await on.fold()
     await on.sweep()
@@ -462,11 +464,11 @@ async def test_a_receipt_that_may_be_of_one_still_in_doubt_is_a_persons_to_judge
 async def test_a_decided_one_with_all_its_references_takes_no_other_receipt(begin: Begin) -> None:
     """What it has to say comes by them; a receipt with another reference settles the open one."""
     on = await begin(1)
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.decide(1, decision="unknown")
     await on.on.record(await on.on.result(1, 1, ref=b"r"))
     other = await on.another()
-    await other.put_in_doubt(1)
+    await other.make_uncertain(1)
     await on.receive(b"x", 1)
     await on.fold()
     await on.sweep()
@@ -476,7 +478,7 @@ async def test_a_decided_one_with_all_its_references_takes_no_other_receipt(begi
 
 async def test_the_parts_of_a_long_text_are_taken_one_by_one(begin: Begin) -> None:
     on = await begin(1)
-    await on.put_in_doubt(1, parts=2)
+    await on.make_uncertain(1, parts=2)
     await on.decide(1, decision="unknown")
     await on.receive(b"part0", 1)
     await on.fold()
@@ -499,7 +501,7 @@ async def test_the_parts_of_a_long_text_are_taken_one_by_one(begin: Begin) -> No
 
 async def test_a_hand_off_is_decided_once_whatever_the_code_thinks(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.decide(1, decision="unknown")
     with pytest.raises(UniqueViolation):
         await on.pool.execute("INSERT INTO doubts_decided SELECT * FROM doubts_decided")

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts.inbox import Inbox
-from service.delivery.receipts.receipts import fold_receipts, recheck
+from service.delivery.receipts.receipts import fold_receipts, rematch_answered
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import slice_store
 from service.dispatch.handoff.channel_server import ChannelServer
@@ -71,7 +71,7 @@ async def serve(
                 await fold_receipts(pool, channel_id, clock.now())
 
             inbox = Inbox(pool, keyring, clock, fold)
-            server = ChannelServer(runtime, inbox.deliver_for, recheck, most=most)
+            server = ChannelServer(runtime, inbox.deliver_for, rematch_answered, most=most)
             stop = asyncio.Event()
             tasks = [asyncio.create_task(inbox.run()), asyncio.create_task(server.run(stop))]
 

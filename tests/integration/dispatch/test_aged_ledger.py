@@ -247,7 +247,7 @@ async def counts_dead_numbers(aged: Aged, conn: Connection) -> None:
 
 
 @act(rows=20 * FEW, by_key=False, rare=True)
-async def settles_doubts(aged: Aged, conn: Connection) -> None:
+async def settles_uncertain(aged: Aged, conn: Connection) -> None:
     await lease_store.recover_slices(conn, [], aged.now)
     await conn.execute(
         "WITH lost AS (UPDATE messages SET state = 'uncertain' WHERE run_id = $1 AND no = ANY ($2)"
@@ -258,17 +258,17 @@ async def settles_doubts(aged: Aged, conn: Connection) -> None:
         list(marked(aged)),
     )
     some = keys(aged, marked(aged))
-    await uncertain_store.lock_doubts(conn, some)
+    await uncertain_store.lock_uncertain(conn, some)
     by = await conn.fetchval("SELECT uuidv7()")
     with suppress(asyncpg.ForeignKeyViolationError):
         async with conn.transaction():
             found = [Settled(*key, 1, "queued", "decided") for key in some]
             await uncertain_store.settle(conn, by, found, aged.now)
-    await uncertain_store.list_doubts(conn, UncertainFilter(), None, 50)
+    await uncertain_store.list_uncertain(conn, UncertainFilter(), None, 50)
 
 
 @act(rows=40 * FEW)
-async def meets_doubts(aged: Aged, conn: Connection) -> None:
+async def meets_uncertain(aged: Aged, conn: Connection) -> None:
     found = await phones(aged, conn)
     await conn.execute(
         "INSERT INTO uncertain SELECT $1, p, $2, row_number() OVER (), 1, $3, $3"
@@ -286,9 +286,9 @@ async def meets_doubts(aged: Aged, conn: Connection) -> None:
         aged.now,
         found,
     )
-    await delivery.parked_with_doubt(conn, aged.channel.id, aged.now, aged.now)
+    await delivery.parked_for_uncertain(conn, aged.channel.id, aged.now, aged.now)
     await uncertain_store.parked_with_decided(conn, aged.channel.id, aged.now, aged.now)
-    await sweep_store.forget_settled_doubts(conn)
+    await sweep_store.delete_settled_uncertain(conn)
     await uncertain_store.handoffs_to(conn, None, aged.channel.id, found)
 
 

@@ -469,7 +469,7 @@ class Month:
                 await random_moment(0.004, self.rng)
             for no, attempt in lot.items():
                 await self.answer(on, no, attempt, whose[no], text)
-        await on.take_over()  # killed: what is still marked is in doubt, and a person settles it
+        await on.take_over()  # killed: what is still marked is uncertain, and a person settles it
         await on.pool.execute("UPDATE runs SET state = 'sent' WHERE id = $1", on.run)
         await on.pool.execute("DELETE FROM uncertain WHERE run_id = $1", on.run)
 

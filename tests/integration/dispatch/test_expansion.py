@@ -59,8 +59,7 @@ async def test_whoever_is_on_expired_lists_only_is_not_written_to(
 async def test_a_carriers_subscribers_go_over_its_own_channels_to_its_own_network_alone(
     pool: Pool, keyring: Keyring, now: Any
 ) -> None:
-    """Whoever is ported away is another carrier's by now, and no channel of all networks is used.
-    """
+    """Whoever is ported away is another carrier's now, and no channel of all networks is used."""
     async with pool.acquire() as conn:
         scene = await make_scene(conn, now)
         await conn.execute(

@@ -95,7 +95,7 @@ class Carrier:
 class Town:
     """People, two carriers, and a run to the people.
 
-    doubt: how many hand-offs may stay in doubt for a person: written, and perhaps never read.
+    uncertain: how many hand-offs may stay uncertain for a person: written, and perhaps never read.
     """
 
     pool: Pool
@@ -105,7 +105,7 @@ class Town:
     second: Carrier
     people: int
     run: uuid.UUID
-    doubt: int = 0
+    uncertain: int = 0
 
     async def states(self) -> dict[str, int]:
         async with self.pool.acquire() as conn:
@@ -132,8 +132,11 @@ class Town:
                 await sweep_parked(conn, carrier.channel.id, later)
             await fold_receipts(self.pool, carrier.channel.id, self.clock.now())
         now = await self.states()
-        in_doubt = now.pop("uncertain", 0)
-        return in_doubt <= self.doubt and not {"queued", "submitting", "submitted"} & now.keys()
+        uncertain_count = now.pop("uncertain", 0)
+        return (
+            uncertain_count <= self.uncertain
+            and not {"queued", "submitting", "submitted"} & now.keys()
+        )
 
     async def nothing_on_its_way(self) -> bool:
         """Whether all that was handed off has its answer, or is in doubt for want of one."""
@@ -262,7 +265,7 @@ async def test_the_rest_goes_out_over_the_other_channel(
     async with watching(here.pool, redis, here.clock, limits):
         await here.under_way(0.2)
         await here.first.breaks(**faults)
-        here.doubt = WINDOW * CONNECTIONS if how == "gone" else 0
+        here.uncertain = WINDOW * CONNECTIONS if how == "gone" else 0
         await here.breaker_is(here.first, "open")
         row = await breaker(here.pool, here.first.channel.id)
         assert not cause or row["cause"] == cause
@@ -274,9 +277,9 @@ async def test_the_rest_goes_out_over_the_other_channel(
     final = await here.states()
     took = here.took()
     assert set(took.values()) == {1}
-    refused, in_doubt = final.get("rejected", 0), final.get("uncertain", 0)
+    refused, uncertain_count = final.get("rejected", 0), final.get("uncertain", 0)
     assert final.keys() <= {"delivered", "rejected", "uncertain"}
-    assert here.people - refused - in_doubt <= len(took) <= here.people - refused
+    assert here.people - refused - uncertain_count <= len(took) <= here.people - refused
     assert refused <= 3 * (IN_A_ROW + WINDOW * CONNECTIONS) if how == "refuses" else refused == 0
     # It is recorded: what happened, and that it was seen once by two schedulers.
     recorded = await events(here.pool, here.first.channel.id)
@@ -321,7 +324,7 @@ async def test_with_no_other_channel_they_wait_and_the_trial_finds_the_way_back(
 async def test_while_it_is_tried_one_message_at_a_time_leaves(
     town: Callable[..., Awaitable[Town]], redis: Any
 ) -> None:
-    """The carrier stays broken: each trial puts no more than one text a connection in doubt."""
+    """The carrier stays broken: each trial makes no more than one text a connection uncertain."""
     here = await town(250, other=False)
     async with watching(here.pool, redis, here.clock, LIMITS):
         await here.under_way(0.2)

@@ -52,7 +52,7 @@ class Row:
     meanwhile: the states of the ledger that show the fault; none: it shows in nothing.
     heals: whether the carrier then behaves again. after: the states at the end.
     held: why the channel is held. unmatched: how many receipts fit nothing.
-    doubt: how many hand-offs may stay in doubt for a person: written, and perhaps never read.
+    uncertain: how many hand-offs may stay uncertain for a person: written, and perhaps never read.
     """
 
     faults: dict[str, Any]
@@ -61,7 +61,7 @@ class Row:
     heals: bool = False
     held: str = ""
     unmatched: int = 0
-    doubt: int = 0
+    uncertain: int = 0
 
 
 def nothing_left(now: dict[str, int]) -> bool:
@@ -71,12 +71,12 @@ def nothing_left(now: dict[str, int]) -> bool:
 FAULTS = {
     "slow": Row({"answer_delay_seconds": TIMEOUT / 4}),
     "too fast": Row({"too_fast": 0.3}),
-    "disconnect mid-window": Row({"disconnect_after": 7}, doubt=5 * WINDOW),
+    "disconnect mid-window": Row({"disconnect_after": 7}, uncertain=5 * WINDOW),
     "swallowed answers": Row({"swallow_responses": 0.2}),
     "receipt first": Row({"early_receipts": 1.0}),
     "duplicate receipts": Row({"duplicate_receipts": 1.0}),
     "unknown receipts": Row({"unknown_receipts": 1.0}, unmatched=PEOPLE),
-    "garbage": Row({"garbage_responses": 0.1}, doubt=6 * WINDOW),
+    "garbage": Row({"garbage_responses": 0.1}, uncertain=6 * WINDOW),
     "half-open": Row({"half_open": True}, meanwhile=nothing_left, heals=True),
     "login refused": Row({"login_status": 5}, meanwhile=nothing_left, heals=True),
     "wrong digest": Row({"wrong_digest": True}),
@@ -166,14 +166,14 @@ async def test_after_a_fault(
             now = await states(conn, run)
             taken = texts_at_the_carrier(journal)
             assert set(taken.values()) <= {1}, "somebody got it twice"
-            in_doubt = now.pop("uncertain", 0)
-            if in_doubt:
-                now["delivered"] = now.get("delivered", 0) + in_doubt
+            uncertain_count = now.pop("uncertain", 0)
+            if uncertain_count:
+                now["delivered"] = now.get("delivered", 0) + uncertain_count
             hold = await get_hold(conn, channel, clock.now())
             return (
                 now == row.after
-                and in_doubt <= row.doubt
-                and len(taken) == now.get("delivered", 0) - in_doubt
+                and uncertain_count <= row.uncertain
+                and len(taken) == now.get("delivered", 0) - uncertain_count
                 and bool(hold) is bool(row.held)
             )
 

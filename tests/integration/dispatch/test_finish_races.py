@@ -156,7 +156,7 @@ async def test_whatever_meets_a_finish_nothing_stays_queued_in_a_slice_that_is_d
     on: Stage,
 ) -> None:
     """Rounds of everybody at once: each slice is finished while one text of it fails and is put
-    back, one in doubt is given back and one is marked; and now and then the run is paused.
+    back, one uncertain is given back and one is marked; and now and then the run is paused.
     """
     rng = random.Random(7)
     held = await claimed(on)
@@ -207,7 +207,7 @@ def acts_on(
 
 
 async def prepare(on: Stage, held: dict[int, Lease], firsts: dict[int, int]) -> None:
-    """All is with the carrier, but in each slice one in doubt and, in every other one, one queued;
+    """All is with the carrier, but in each slice one uncertain and, in every other one, one queued;
     and every slice is in its holder's hands.
     """
     await on.pool.execute("DELETE FROM attempts")

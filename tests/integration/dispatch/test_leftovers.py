@@ -120,7 +120,7 @@ async def test_of_a_slice_in_work_what_is_leaving_stays_and_the_rest_is_cancelle
     assert await open_slices(on) == []
 
 
-async def test_what_a_dead_holder_left_of_a_cancelled_run_is_in_doubt(stage: SetUp) -> None:
+async def test_what_a_dead_holder_left_of_a_cancelled_run_is_uncertain(stage: SetUp) -> None:
     on = await stage(PEOPLE)
     lease = await on.must_lease()
     await on.claim(lease)

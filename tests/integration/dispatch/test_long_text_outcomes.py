@@ -13,14 +13,14 @@ from service.channels.contract.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery.receipts import store
 from service.storage.postgres import Pool, transaction
-from tests.harness.lanes import MOBILE, NP, Lanes, lay_out, ref
+from tests.harness.three_channels import MOBILE, NP, ThreeChannels, lay_out, ref
 
-SetUp = Callable[..., Awaitable[Lanes]]
+SetUp = Callable[..., Awaitable[ThreeChannels]]
 
 
 @pytest.fixture
 def stage(pool: Pool, keyring: Keyring, now: Any) -> SetUp:
-    async def set_up(people: int) -> Lanes:
+    async def set_up(people: int) -> ThreeChannels:
         on = await lay_out(pool, keyring, now, people=people)
         await pool.execute("UPDATE runs SET valid_until = $1", now + timedelta(hours=48))
         return on

@@ -341,7 +341,7 @@ async def test_a_mark_that_waited_for_a_takeover_moves_nothing(stage: SetUp) -> 
     assert await waiting[1] is None
 
 
-async def test_recovery_puts_what_was_marked_in_doubt_and_frees_the_slices(stage: SetUp) -> None:
+async def test_recovery_makes_uncertain_what_was_marked_and_frees_the_slices(stage: SetUp) -> None:
     on = await stage(6)
     lease = await on.must_lease()
     await on.claim(lease)
@@ -361,8 +361,8 @@ async def test_recovery_puts_what_was_marked_in_doubt_and_frees_the_slices(stage
         "queued",
         "queued",
     ]
-    doubts = await on.pool.fetch("SELECT no, attempt, channel_id FROM uncertain ORDER BY no")
-    assert [tuple(row) for row in doubts] == [(1, 1, on.channel.id), (2, 1, on.channel.id)]
+    uncertain = await on.pool.fetch("SELECT no, attempt, channel_id FROM uncertain ORDER BY no")
+    assert [tuple(row) for row in uncertain] == [(1, 1, on.channel.id), (2, 1, on.channel.id)]
     assert await on.pool.fetchval("SELECT count(*) FROM slices WHERE epoch IS NOT NULL") == 0
     async with transaction(on.pool) as conn:
         assert not await lease_store.renew_connection(conn, lease)
@@ -400,7 +400,7 @@ async def test_giving_back_takes_only_what_was_never_written(stage: SetUp) -> No
     assert await on.mark(lease, [1]) == {1: 2}
 
 
-async def test_what_a_takeover_put_in_doubt_can_still_be_given_back(stage: SetUp) -> None:
+async def test_what_a_takeover_made_uncertain_can_still_be_given_back(stage: SetUp) -> None:
     on = await stage()
     old = await on.must_lease()
     await on.claim(old)
@@ -448,7 +448,7 @@ async def test_what_comes_back_of_a_sent_run_after_its_campaign_was_cancelled_is
 
 
 async def test_a_lost_link_gives_back_what_was_not_written(stage: SetUp) -> None:
-    """Marked, then the link is lost before the tokens come: nothing is in doubt."""
+    """Marked, then the link is lost before the tokens come: nothing is uncertain."""
     on = await stage(8, window=4)
     gateway = Scripted(lambda _: Accept)
 
@@ -942,7 +942,9 @@ async def _handed_off(on: Stage, count: int) -> bool:
     return (await on.states()).get("submitted") == count
 
 
-async def test_a_phone_in_doubt_does_not_keep_a_run_open_past_its_validity(stage: SetUp) -> None:
+async def test_a_phone_with_an_uncertain_hand_off_does_not_keep_a_run_open_past_its_validity(
+    stage: SetUp,
+) -> None:
     on = await stage(1)
     lease = await on.must_lease()
     await on.claim(lease)
@@ -1231,7 +1233,7 @@ async def test_what_was_too_fast_is_not_written_again_past_its_validity(stage: S
     assert await on.states() == {"suppressed": 6}
 
 
-async def test_what_a_gateway_refuses_to_write_is_not_in_doubt(stage: SetUp) -> None:
+async def test_what_a_gateway_refuses_to_write_is_not_uncertain(stage: SetUp) -> None:
     """`submit` says: ValueError, before any is written. A wrong setting must cost nobody a text."""
     on = await stage(4, window=4)
 

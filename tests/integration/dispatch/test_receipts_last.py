@@ -1,7 +1,7 @@
 """A channel that asks for the last part's report alone: it settles the whole text, once.
 
 What comes unasked is matched all the same, so it is neither listed as unknown nor given to another
-hand-off in doubt.
+uncertain hand-off.
 """
 
 import itertools
@@ -193,7 +193,7 @@ async def test_a_second_failed_part_of_a_failed_text_is_no_conflict(stage: SetUp
     assert await text.listed() == []
 
 
-# ---- hand-offs in doubt
+# ---- uncertain hand-offs
 
 
 async def test_the_last_receipt_settles_a_text_without_any_answer(stage: SetUp) -> None:

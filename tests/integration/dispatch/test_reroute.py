@@ -1,5 +1,4 @@
-"""A text that another network should have had, on a real PostgreSQL: one more channel, and no more.
-"""
+"""A text that another network should have had, on a real PostgreSQL: one channel more, no two."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -434,7 +433,9 @@ async def test_a_text_that_arrived_after_all_takes_no_second_channel(stage: SetU
 
 
 async def test_a_late_answer_of_the_first_channel_changes_nothing(stage: SetUp) -> None:
-    """A doubt is settled by its receipt, the text moves on, and then the old answer comes."""
+    """An uncertain hand-off is settled by its receipt, the text moves on, and then the old answer
+    comes.
+    """
     on = await stage(people=1)
     lease = await on.lease(MOBILE)
     await on.claim(lease)

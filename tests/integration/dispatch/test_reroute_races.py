@@ -96,7 +96,9 @@ async def test_whoever_recovers_the_first_channels_slice_leaves_the_second_ones_
     assert not await on.finish(second, claimed[0]), "its own slice is not done"
 
 
-async def test_a_dead_holder_of_the_second_channel_leaves_a_doubt_there(stage: SetUp) -> None:
+async def test_a_dead_holder_of_the_second_channel_leaves_an_uncertain_hand_off_there(
+    stage: SetUp,
+) -> None:
     on = await stage(people=1)
     await on.sent(MOBILE, 1)
     await on.ported(MOBILE, 1)
@@ -108,8 +110,8 @@ async def test_a_dead_holder_of_the_second_channel_leaves_a_doubt_there(stage: S
     async with transaction(on.pool) as conn:
         await lease_store.recover_connection(conn, on.id(UNICOM), 0, on.now)
     assert await on.where(1) == ("uncertain", UNICOM)
-    doubt = await on.pool.fetchrow("SELECT channel_id, attempt FROM uncertain")
-    assert tuple(doubt) == (on.id(UNICOM), 2)
+    uncertain = await on.pool.fetchrow("SELECT channel_id, attempt FROM uncertain")
+    assert tuple(uncertain) == (on.id(UNICOM), 2)
     again = await on.lease(UNICOM)
     assert await on.claim(again) == (claimed[0], [])
     assert await on.mark(again, claimed[0], 1) == [], "never a blind second text (I3)"

@@ -148,8 +148,7 @@ async def test_a_submit_refused_for_a_passing_reason_is_handed_off_once_more(
 async def test_a_department_is_told_of_the_end_and_of_no_failure_that_is_none(
     stage: SetUp,
 ) -> None:
-    """Neither of one that is tried again nor of one that takes another carrier; both are an event.
-    """
+    """Neither of one that is tried again nor of one that takes another channel; both are events."""
     on = await stage(people=4)
     await on.pool.execute("UPDATE messages SET told = true")
     await on.sent(MOBILE, 1, 2, 3, 4)
@@ -692,7 +691,7 @@ async def test_past_the_validity_a_waiting_text_is_stopped(
     assert len(gateway.written) == 1
 
 
-async def test_a_dead_holder_leaves_the_second_hand_off_in_doubt_and_the_waiting_ones_waiting(
+async def test_a_dead_holder_leaves_the_second_uncertain_hand_off_and_the_waiting_ones_waiting(
     stage: SetUp,
 ) -> None:
     on = await stage(people=3)
@@ -713,7 +712,7 @@ async def test_a_dead_holder_leaves_the_second_hand_off_in_doubt_and_the_waiting
     assert not await on.finish(lease, 1)
     assert (await slice_row(on))["not_before"] == on.now + HOUR / 4
     on.now += HOUR
-    assert await on.claim(lease) == (1, [2]), "and the one in doubt is never sent blindly (I3)"
+    assert await on.claim(lease) == (1, [2]), "and the one uncertain is never sent blindly (I3)"
 
 
 async def _waits_for_a_lock(pool: Pool) -> None:

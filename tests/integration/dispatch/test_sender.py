@@ -64,7 +64,7 @@ async def test_every_part_of_a_long_text_counts(
         await until(mostly_delivered)
 
 
-async def test_a_lost_link_leaves_at_most_a_window_in_doubt_and_receipts_settle_it(
+async def test_a_lost_link_leaves_at_most_a_window_uncertain_and_receipts_settle_it(
     pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
 ) -> None:
     """The carrier dies with submits unanswered and comes back: it reports what it had taken."""
@@ -87,7 +87,7 @@ async def test_a_lost_link_leaves_at_most_a_window_in_doubt_and_receipts_settle_
             in_doubt = await conn.fetchval(
                 "SELECT count(*) FROM messages WHERE reason = 'no_answer'"
             )
-            assert in_doubt <= 16
+            assert uncertain_count <= 16
 
             async def settled_by_receipts() -> bool:
                 async with conn.transaction():
@@ -153,7 +153,7 @@ async def test_past_its_validity_a_text_is_stopped(
         assert not submits(tmp_path)
 
 
-async def test_a_phone_in_doubt_takes_no_other_text_on_that_channel(
+async def test_a_phone_with_an_uncertain_hand_off_takes_no_other_text_on_that_channel(
     pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
 ) -> None:
     async with simulate() as carrier, pool.acquire() as conn:

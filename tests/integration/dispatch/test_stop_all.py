@@ -103,7 +103,7 @@ async def test_a_text_comes_back_while_a_stop_is_lifted(stage: SetUp) -> None:
     async with working(sent, gateway) as at_work:
         await until(lambda: _is_in(sent, "submitting", gateway))
         async with transaction(on.pool) as lifting:
-            await locks.lock_marks_out(lifting)
+            await locks.lock_all_marks(lifting)
             gateway.silent[0].set_result(SubmitResult(Outcome.NOT_SENT))
             await until(lambda: _is_in(sent, "queued", gateway))
             await stop_store.set_direct_runs(lifting, "running", "paused", on.now)

@@ -148,7 +148,7 @@ async def test_each_has_its_own_validity_and_hours(on: Stage) -> None:
     assert waits > on.now
 
 
-async def test_what_a_dead_holder_had_marked_of_several_is_in_doubt(on: Stage) -> None:
+async def test_what_a_dead_holder_had_marked_of_several_is_uncertain(on: Stage) -> None:
     runs = await sends(on, 4)
     lease = await on.must_lease()
     assert len(await claim(on, lease)) == 4

@@ -86,7 +86,7 @@ async def test_a_link_with_nothing_to_send_notices(kind: str) -> None:
 @pytest.mark.attack
 @pytest.mark.parametrize("kind", LINKS)
 async def test_a_link_whose_submits_are_not_answered_notices(kind: str) -> None:
-    """Long before the submits themselves are given up; and they are in doubt, not unsent."""
+    """Long before the submits themselves are given up; and they are uncertain, not unsent."""
     async with behind_a_proxy(kind) as (proxy, link):
         await link.open()
         proxy.fall_silent()
@@ -199,8 +199,8 @@ def test_the_settings_as_they_come_notice_in_time(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["http", "twilio"])
-async def test_a_silent_provider_leaves_a_text_in_doubt(kind: str) -> None:
-    """Over HTTP each request has its own end; what may have arrived is in doubt."""
+async def test_a_silent_provider_leaves_a_text_uncertain(kind: str) -> None:
+    """Over HTTP each request has its own end; what may have arrived is uncertain."""
     config = SimulatorConfig(
         accounts=(Account(account=f"AC{'0' * 32}", secret=SecretStr(SECRET)),),
         **{"cmpp_port": None, f"{kind}_port": 0},  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ def two_parts(**answers: object) -> Message:
     ],
     ids=["all taken", "one refused", "one refused, one not written", "half", "lost", "lost half"],
 )
-def test_only_what_may_have_left_in_part_is_in_doubt(
+def test_only_what_may_have_left_in_part_is_uncertain(
     answers: dict[str, object], state: str
 ) -> None:
     assert result_of(two_parts(**answers)).state == state

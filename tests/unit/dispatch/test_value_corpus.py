@@ -100,7 +100,7 @@ def test_days_times_and_amounts_are_no_numbers_to_call(value: str) -> None:
 
 
 def test_what_the_text_itself_says_refuses_no_value() -> None:
-    """A second person has read it, with what lint doubts in it."""
+    """A second person has read it, with what lint found in it."""
     text = "【某局】{姓名}您好，公安不会打电话给群众，{事项}已办好。"
     assert said(text, {"姓名": "王建国", "事项": "低保申请"}) == ""
     assert said(text, {"姓名": "王建国", "事项": "请把验证码发给我"})

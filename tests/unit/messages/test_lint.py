@@ -58,11 +58,11 @@ def sender(context: dict[str, Any]) -> TextSender:
 def test_case_has_its_verdict(case: dict[str, Any]) -> None:
     whose = sender(DATA["contexts"][case["context"]])
     found = lint(case["text"], case["values"], message_class=case["class"], sender=whose)
-    blocked, doubted = rules_of(found, "block"), rules_of(found, "review")
+    blocked, to_review = rules_of(found, "block"), rules_of(found, "review")
     assert set(case["must_include"]) <= rules_of(found)
-    assert case["verdict"] != "pass" or not blocked | doubted
+    assert case["verdict"] != "pass" or not blocked | to_review
     assert case["verdict"] != "block" or blocked
-    assert case["verdict"] != "review" or blocked | doubted
+    assert case["verdict"] != "review" or blocked | to_review
 
 
 def test_the_cases_name_every_rule_and_our_hotlines() -> None:
@@ -398,11 +398,11 @@ def test_a_text_like_one_sent_before_is_named() -> None:
     assert "R24" in rules_of(lint(before.replace("96110", "110"), sent_before=(before,)))
 
 
-def test_what_is_like_a_scam_or_doubtful_twice_needs_a_person() -> None:
+def test_what_is_like_a_scam_or_questionable_twice_needs_a_person() -> None:
     known = f"{SIGNED}您的快递丢失了，请添加客服微信来办理三倍理赔。"
     assert ("R25", "review") in {(f["rule"], f["level"]) for f in lint(known)}
-    doubtful = f"{SIGNED}公安不会打电话给群众，可拨打12381咨询。"
-    assert rules_of(lint(doubtful), "review") == {"R21", "R25"}
+    to_review = f"{SIGNED}公安不会打电话给群众，可拨打12381咨询。"
+    assert rules_of(lint(to_review), "review") == {"R21", "R25"}
 
 
 @given(

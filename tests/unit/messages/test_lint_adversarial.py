@@ -263,7 +263,7 @@ SCAMS = [
     ("R10", "千万别跟家里人讲，尽快来取。"),
 ]
 
-DOUBTFUL = [
+TO_REVIEW = [
     "请登陆旌德反诈网查询您的案件编号。",
     "请用浏览器搜索“旌德止付平台”填写资料。",
     "请关注公众号旌德止付登记。",
@@ -472,7 +472,7 @@ def test_what_tries_to_pass_is_blocked(rule: str, text: str) -> None:
     assert rule in blocked(SIGNED + text)
 
 
-@pytest.mark.parametrize("text", DOUBTFUL)
+@pytest.mark.parametrize("text", TO_REVIEW)
 def test_a_site_by_its_name_needs_a_person(text: str) -> None:
     found = of_level(lint(SIGNED + text, {}, sender=POLICE), "review")
     assert "R06" in {finding["rule"] for finding in found}

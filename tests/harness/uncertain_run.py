@@ -1,4 +1,4 @@
-"""A run with hand-offs in doubt: put there as a connection does, settled as whoever may."""
+"""A run with uncertain hand-offs: put there as a connection does, settled as whoever may."""
 
 import uuid
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ SECOND = timedelta(seconds=1)
 
 
 @dataclass
-class Doubts:
+class UncertainRun:
     """One run on one channel whose only connection is ours; messages are known by their number."""
 
     on: Stage
@@ -47,7 +47,7 @@ class Doubts:
     def key(self, no: int) -> MessageKey:
         return self.on.run, no
 
-    async def put_in_doubt(self, *nos: int, parts: int = 1, refs: Sequence[bytes] = ()) -> None:
+    async def make_uncertain(self, *nos: int, parts: int = 1, refs: Sequence[bytes] = ()) -> None:
         """Mark and write, get the references of the first parts, and no answer for the rest."""
         attempts = await self.on.mark(self.lease, nos, parts=parts)
         assert sorted(attempts) == sorted(nos)
@@ -104,7 +104,7 @@ class Doubts:
         await fold_receipts(self.pool, self.on.channel.id, self.later)
 
     async def sweep(self, at: datetime | None = None) -> None:
-        """Look at parked receipts again, first for what was decided, then for what is in doubt."""
+        """Look at parked receipts again, first for what was decided, then for what is uncertain."""
         now = at or self.later + SETTLE_AFTER + SECOND
         async with transaction(self.pool) as conn:
             await uncertain.sweep_decided(conn, self.on.channel.id, now)
@@ -117,14 +117,14 @@ class Doubts:
         )
         return self.on.keyring.decrypt("phone", cipher)
 
-    async def another(self) -> "Doubts":
+    async def another(self) -> "UncertainRun":
         """A second run to the same people, over a second connection of the channel."""
         async with transaction(self.pool) as conn:
             await lease_store.ensure_connections(conn, self.on.channel.id, 2)
         other = await self.on.another_run()
         lease = await other.must_lease(slot=1)
         assert await other.claim(lease) is not None
-        return Doubts(other, lease)
+        return UncertainRun(other, lease)
 
     async def row(self, no: int) -> dict[str, Any]:
         found = await self.pool.fetchrow(
@@ -146,7 +146,9 @@ class Doubts:
         return state
 
     async def check(self) -> None:
-        """I1: target = Σ states, each open or final; each doubt is listed, and nothing else is."""
+        """I1: target = Σ states, each open or final; each uncertain hand-off is listed, and nothing
+        else is.
+        """
         async with transaction(self.pool) as conn:
             target = await conn.fetchval("SELECT target FROM runs WHERE id = $1", self.on.run)
             rows = await conn.fetch(
@@ -160,13 +162,13 @@ class Doubts:
         for row in rows:
             open_ = row["state"] in ("queued", "submitting", "submitted", "uncertain")
             assert (row["final_at"] is None) == open_, dict(row)
-        in_doubt = {(r["no"], r["attempt"]) for r in rows if r["state"] == "uncertain"}
-        assert {(r["no"], r["attempt"]) for r in listed} == in_doubt
+        uncertain_keys = {(r["no"], r["attempt"]) for r in rows if r["state"] == "uncertain"}
+        assert {(r["no"], r["attempt"]) for r in listed} == uncertain_keys
 
 
-async def doubtful(
+async def start_uncertain_run(
     pool: Pool, keyring: Keyring, now: datetime, people: int = 4, **of_run: Any
-) -> Doubts:
+) -> UncertainRun:
     """A running run to some people, with a connection that has claimed its slice."""
     async with pool.acquire() as conn:
         scene = await make_scene(conn, now)
@@ -178,4 +180,4 @@ async def doubtful(
     stage = Stage(pool, keyring, scene, channel, run, now)
     lease = await stage.must_lease()
     assert await stage.claim(lease) is not None
-    return Doubts(stage, lease)
+    return UncertainRun(stage, lease)

@@ -1,4 +1,6 @@
-"""Decisions against everybody else who may settle a doubt: nobody is lost, nobody sent twice."""
+"""Decisions on uncertain hand-offs against everybody else who may settle one: nobody is lost,
+nobody sent twice.
+"""
 
 import asyncio
 import random
@@ -19,17 +21,16 @@ from service.delivery.uncertain.uncertain_store import UncertainFilter
 from service.dispatch.handoff import lease_store
 from service.ledger.states import MOVES, MessageState
 from service.storage.postgres import COLLISIONS, UNREACHABLE, transaction
-from tests.harness.doubt import Doubts, doubtful
 from tests.harness.owner import as_owner
 from tests.harness.waiting import until
 
-Begin = Callable[..., Awaitable[Doubts]]
+Begin = Callable[..., Awaitable[UncertainRun]]
 
 
 @pytest.fixture
 def begin(pool: Any, keyring: Any, now: Any) -> Begin:
-    async def start(people: int = 4, **of_run: Any) -> Doubts:
-        return await doubtful(pool, keyring, now, people, **of_run)
+    async def start(people: int = 4, **of_run: Any) -> UncertainRun:
+        return await start_uncertain_run(pool, keyring, now, people, **of_run)
 
     return start
 
@@ -43,7 +44,7 @@ async def again(act: Callable[[], Awaitable[Any]]) -> Any:
             continue
 
 
-async def waiting(on: Doubts, what: str) -> bool:
+async def waiting(on: UncertainRun, what: str) -> bool:
     """Whether somebody waits for a lock in a statement with these words."""
     count: int = await on.pool.fetchval(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
@@ -58,7 +59,7 @@ async def waiting(on: Doubts, what: str) -> bool:
 
 async def test_a_decision_waits_for_the_fold_and_finds_its_receipt(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1, refs=[b"r"])
+    await on.make_uncertain(1, refs=[b"r"])
     await on.receive(b"r", 1)
     held = asyncio.Event()
     go_on = asyncio.Event()
@@ -95,7 +96,7 @@ async def test_nobody_folds_while_a_decision_is_made(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on = await begin()
-    await on.put_in_doubt(1, refs=[b"r"])
+    await on.make_uncertain(1, refs=[b"r"])
     await on.receive(b"r", 1)
     settle = uncertain_store.settle
     folded: list[int] = []
@@ -115,7 +116,7 @@ async def test_an_answer_that_comes_during_a_decision_waits_and_changes_nothing(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     result = await on.on.result(1, 1, ref=b"late")
     settle = uncertain_store.settle
     answers: list[asyncio.Task[None]] = []
@@ -133,10 +134,10 @@ async def test_an_answer_that_comes_during_a_decision_waits_and_changes_nothing(
     await on.check()
 
 
-async def test_two_deciders_at_once_decide_each_doubt_once(begin: Begin) -> None:
+async def test_two_deciders_at_once_decide_each_uncertain_hand_off_once(begin: Begin) -> None:
     on = await begin(40)
     nos = range(1, 41)
-    await on.put_in_doubt(*nos)
+    await on.make_uncertain(*nos)
     await on.allow_resend()
 
     async def one(decision: str) -> DecisionResult:
@@ -156,7 +157,7 @@ async def test_two_deciders_at_once_decide_each_doubt_once(begin: Begin) -> None
 
 
 @pytest.mark.parametrize("decision", ["resend", "not_sent"])
-async def test_a_recovery_puts_nothing_in_doubt_that_was_put_back(
+async def test_a_recovery_makes_nothing_uncertain_that_was_put_back(
     begin: Begin, decision: str
 ) -> None:
     """The holder dies with the hand-off marked; it is recovered, decided, and recovered again."""
@@ -186,7 +187,7 @@ async def test_a_slice_is_not_closed_over_what_is_being_put_back(
 ) -> None:
     """Its holder finds nothing to hand off and lets go, while a decision puts a text back."""
     on = await begin(1)
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.allow_resend()
     settle = uncertain_store.settle
     closing: list[asyncio.Task[None]] = []
@@ -214,7 +215,7 @@ async def test_a_kill_in_the_middle_leaves_all_as_it_was(
     begin: Begin, monkeypatch: pytest.MonkeyPatch, at: str, decision: str
 ) -> None:
     on = await begin(3)
-    await on.put_in_doubt(1, 2, 3)
+    await on.make_uncertain(1, 2, 3)
     await on.allow_resend()
     act = getattr(uncertain_store, at)
 
@@ -239,7 +240,7 @@ async def test_a_kill_in_the_middle_leaves_all_as_it_was(
 # ---- everybody at once
 
 
-async def trace(on: Doubts) -> None:
+async def trace(on: UncertainRun) -> None:
     """Note each move of a message in a table of its own."""
     await as_owner(
         on.pool,
@@ -255,7 +256,7 @@ async def trace(on: Doubts) -> None:
     )
 
 
-async def state(on: Doubts, nos: Sequence[int]) -> None:
+async def state(on: UncertainRun, nos: Sequence[int]) -> None:
     """A statement that says of these texts that they arrived."""
     lines = [StatementLine(no, await on.phone(no), on.on.now, "delivered", "D") for no in nos]
 
@@ -279,7 +280,7 @@ async def test_everybody_at_once_loses_nobody_and_moves_along_the_table(
     people = 60
     on = await begin(people)
     nos = list(range(1, people + 1))
-    await on.put_in_doubt(*nos)
+    await on.make_uncertain(*nos)
     await on.allow_resend()
     await trace(on)
     late = {no: await on.on.result(no, 1, ref=b"r%d" % no) for no in nos}
@@ -316,7 +317,7 @@ async def test_everybody_at_once_loses_nobody_and_moves_along_the_table(
     for move in moves:
         assert MessageState(move["b"]) in MOVES[MessageState(move["a"])], dict(move)
     left = Counter(move["no"] for move in moves if move["a"] == "uncertain")
-    assert set(left.values()) <= {1}, "a doubt was settled twice"
+    assert set(left.values()) <= {1}, "one was settled twice"
     decided = await on.pool.fetch("SELECT no, state::text FROM doubts_decided")
     assert len({row["no"] for row in decided}) == len(decided)
     said = {(m["no"], m["b"]) for m in moves if m["a"] == "uncertain"}
@@ -330,7 +331,7 @@ async def test_decisions_and_folds_never_wait_for_each_other_in_a_circle(begin: 
     """The lock order is the folder's: not one deadlock, however often they meet."""
     on = await begin(30)
     nos = list(range(1, 31))
-    await on.put_in_doubt(*nos)
+    await on.make_uncertain(*nos)
     await on.allow_resend()
     collisions = 0
 
@@ -353,7 +354,7 @@ async def test_decisions_and_folds_never_wait_for_each_other_in_a_circle(begin: 
 
 async def test_a_decision_names_who_and_why_for_each_hand_off(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1, 2)
+    await on.make_uncertain(1, 2)
     async with transaction(on.pool) as conn:
         await uncertain.decide(
             conn, UncertainFilter(run_id=on.on.run), Decision.UNKNOWN,

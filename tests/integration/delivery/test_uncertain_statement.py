@@ -21,9 +21,9 @@ from service.delivery.uncertain.statement_import import Statement, StatementRepo
 from service.errors import FileRefused, Invalid, NotFound
 from service.ledger.states import MOVES, MessageState
 from service.storage.postgres import transaction
-from tests.harness.doubt import Doubts, doubtful
+from tests.harness.uncertain_run import UncertainRun, start_uncertain_run
 
-Begin = Callable[..., Awaitable[Doubts]]
+Begin = Callable[..., Awaitable[UncertainRun]]
 WINDOW = timedelta(minutes=30)
 MINUTE = timedelta(minutes=1)
 HEADER = "手机号码,提交时间,状态\n"
@@ -158,14 +158,14 @@ def test_a_statement_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def begin(pool: Any, keyring: Any, now: Any) -> Begin:
-    async def start(people: int = 4, **of_run: Any) -> Doubts:
-        return await doubtful(pool, keyring, now, people, **of_run)
+    async def start(people: int = 4, **of_run: Any) -> UncertainRun:
+        return await start_uncertain_run(pool, keyring, now, people, **of_run)
 
     return start
 
 
 async def told(
-    on: Doubts, *lines: tuple[int, datetime, str], size: int = 2, **more: Any
+    on: UncertainRun, *lines: tuple[int, datetime, str], size: int = 2, **more: Any
 ) -> StatementReport:
     """A statement of the channel: (message, time, state) a line, in batches."""
     items: list[StatementLine | Unreadable] = []
@@ -175,7 +175,7 @@ async def told(
 
 
 async def give(
-    on: Doubts, items: Sequence[StatementLine | Unreadable], *, size: int = 2, **more: Any
+    on: UncertainRun, items: Sequence[StatementLine | Unreadable], *, size: int = 2, **more: Any
 ) -> StatementReport:
     async def batches() -> AsyncIterator[Sequence[StatementLine | Unreadable]]:
         for at in range(0, len(items), size):
@@ -190,7 +190,7 @@ async def give(
 @pytest.mark.parametrize("state", ["delivered", "undelivered", "expired", "rejected"])
 async def test_a_line_settles_the_one_text_that_it_fits(begin: Begin, state: str) -> None:
     on = await begin()
-    await on.put_in_doubt(1, 2)
+    await on.make_uncertain(1, 2)
     report = await told(on, (1, on.on.now + MINUTE, state))
     assert report.lines == {Result.SETTLED: 1, Result.UNKNOWN: 0}
     assert report.settled == {state: 1}
@@ -212,7 +212,7 @@ async def test_a_line_settles_the_one_text_that_it_fits(begin: Begin, state: str
 
 async def test_what_the_carrier_took_waits_for_its_receipt_from_then_on(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await told(on, (1, on.on.now, "submitted"))
     assert MessageState.SUBMITTED in MOVES[MessageState.UNCERTAIN]
     row = await on.row(1)
@@ -236,7 +236,7 @@ async def test_what_the_carrier_took_waits_for_its_receipt_from_then_on(begin: B
 )
 async def test_the_carriers_time_must_fit(begin: Begin, after: timedelta, result: Result) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     report = await told(on, (1, on.on.now + after, "delivered"))
     assert report.lines[result] == 1
     assert (await on.on.state(1) == "delivered") == (result is Result.SETTLED)
@@ -244,7 +244,7 @@ async def test_the_carriers_time_must_fit(begin: Begin, after: timedelta, result
 
 async def test_the_same_statement_again_settles_nothing_twice(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1, 2)
+    await on.make_uncertain(1, 2)
     lines = [(1, on.on.now, "delivered"), (2, on.on.now, "undelivered")]
     first = await told(on, *lines)
     before = [await on.row(no) for no in (1, 2)]
@@ -259,7 +259,7 @@ async def test_the_same_statement_again_settles_nothing_twice(begin: Begin) -> N
 async def test_lines_of_the_parts_of_a_text_settle_it_if_they_agree(begin: Begin) -> None:
     """In different batches, too: all of the file is judged before anything is written."""
     on = await begin()
-    await on.put_in_doubt(1, 2, parts=2)
+    await on.make_uncertain(1, 2, parts=2)
     at = on.on.now
     report = await told(
         on,
@@ -278,10 +278,10 @@ async def test_lines_of_the_parts_of_a_text_settle_it_if_they_agree(begin: Begin
 
 async def test_a_line_that_may_speak_of_another_text_settles_neither(begin: Begin) -> None:
     on = await begin(2)
-    await on.submit(2, b"two")  # not in doubt, and so nobody's business
+    await on.submit(2, b"two")  # not uncertain, and so nobody's business
     theirs = await on.another()
     await theirs.submit(1, b"one")  # to the same phone, a moment before
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     report = await told(on, (1, on.on.now, "delivered"), (2, on.on.now, "delivered"))
     assert (report.lines[Result.AMBIGUOUS], report.lines[Result.UNKNOWN]) == (1, 1)
     assert await on.on.state(1) == "uncertain"
@@ -297,7 +297,7 @@ async def test_a_line_that_may_speak_of_another_text_settles_neither(begin: Begi
 
 async def test_a_text_that_went_on_to_another_channel_makes_a_line_ambiguous(begin: Begin) -> None:
     on = await begin(1)
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     other = await on.on.another_run()
     await on.pool.execute(
         "WITH gone AS (UPDATE messages SET channel_id = 99, attempt = 1 WHERE run_id = $1 "
@@ -324,7 +324,7 @@ async def test_what_a_person_decided_stays(
     begin: Begin, decision: str, says: str, result: Result
 ) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     await on.allow_resend()
     await on.decide(1, decision=decision)
     before = await on.row(1)
@@ -335,7 +335,7 @@ async def test_what_a_person_decided_stays(
 
 async def test_a_status_that_says_nothing_settles_nothing(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     report = await told(on, (1, on.on.now, ""))
     assert report.lines[Result.UNKNOWN] == 1
     assert await on.on.state(1) == "uncertain"
@@ -344,7 +344,7 @@ async def test_a_status_that_says_nothing_settles_nothing(begin: Begin) -> None:
 @pytest.mark.attack
 async def test_another_departments_texts_are_not_ones_own_to_settle(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     nobody = await on.pool.fetchval("SELECT gen_random_uuid()")
     report = await told(on, (1, on.on.now, "delivered"), scope=nobody)
     assert report.lines[Result.UNKNOWN] == 1
@@ -355,7 +355,7 @@ async def test_another_departments_texts_are_not_ones_own_to_settle(begin: Begin
 
 async def test_a_statement_of_another_channel_settles_nothing(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     with pytest.raises(NotFound):
         await told(on, (1, on.on.now, "delivered"), channel=999)
     assert await on.on.state(1) == "uncertain"
@@ -363,7 +363,7 @@ async def test_a_statement_of_another_channel_settles_nothing(begin: Begin) -> N
 
 async def test_an_answer_that_comes_while_the_file_is_read_wins(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1, 2)
+    await on.make_uncertain(1, 2)
     at = on.on.now
     items = [
         StatementLine(row, await on.phone(no), at, "undelivered", "X")
@@ -385,7 +385,7 @@ async def test_an_answer_that_comes_while_the_file_is_read_wins(begin: Begin) ->
 
 async def test_a_file_that_breaks_off_leaves_everything_as_it_was(begin: Begin) -> None:
     on = await begin()
-    await on.put_in_doubt(1)
+    await on.make_uncertain(1)
     item = StatementLine(2, await on.phone(1), on.on.now, "delivered", "X")
 
     async def batches() -> AsyncIterator[Sequence[StatementLine | Unreadable]]:
