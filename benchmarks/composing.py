@@ -23,7 +23,7 @@ from service.campaigns.calendar.hours import HourTerms
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.coding.parts import split
 from service.crypto import Keyring
-from service.dispatch.compose import Composer, Work
+from service.dispatch.compose import ClaimedSlice, Composer
 from service.dispatch.fair_queue import Flow
 from service.storage.postgres import Record
 
@@ -67,9 +67,9 @@ def ledger(keyring: Keyring, names: list[str], codes: list[str]) -> list[Record]
     ]
 
 
-def work_of(text: str) -> Work:
+def work_of(text: str) -> ClaimedSlice:
     """A slice of a run with this text."""
-    return Work(
+    return ClaimedSlice(
         run_id=uuid.uuid4(),
         slice_no=1,
         text=text,

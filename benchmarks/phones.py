@@ -34,7 +34,7 @@ from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.handoff import lease_store, record_store, slice_store, store
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.record_store import HandoffResult
-from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.handoff.slice_store import ReleasedSlice
 from service.dispatch.handoff.store import MarkRequest
 from service.privacy import erasure_store
 from service.privacy import store as privacy
@@ -105,7 +105,7 @@ class Side:
                 ]
                 await record_store.record_results(conn, self.channel.id, results, NOW)
             async with transaction(self.pool) as conn:
-                ended = [Ended(run, 1) for run in runs]
+                ended = [ReleasedSlice(run, 1) for run in runs]
                 assert await slice_store.finish_slices(conn, self.lease, ended, NOW) == BATCH
         async with self.taken("fold"):
             await self._fold(runs)

@@ -44,7 +44,7 @@ MOST_DIGITS = 5
 EXPIRES_MS = 5 * 60 * 1000  # the sweep enqueues again what is still open
 
 
-Wake = Callable[[int], Awaitable[None]]
+WakeChannel = Callable[[int], Awaitable[None]]
 """Called with a channel that has texts to hand off which another channel could not deliver."""
 
 
@@ -205,7 +205,9 @@ class Queue:
             self.note_loss(error)
 
     async def call_out(self, channel_id: int) -> None:
-        """Wake a channel wherever it is served: the process that took the job does not serve it."""
+        """WakeChannel a channel wherever it is served: the process that took the job does not serve
+        it.
+        """
         try:
             await self.arq.publish(WAKES, str(channel_id))
         except (RedisError, OSError) as error:

@@ -99,7 +99,7 @@ async def _server(
         runtime,
         inbox.deliver_for,
         rematch_answered,
-        most=runtime.settings.connections_per_process,
+        max_connections=runtime.settings.connections_per_process,
         serves=partial(serves, kind),
     )
     storing = asyncio.create_task(inbox.run())

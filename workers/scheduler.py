@@ -60,7 +60,7 @@ ONCE_AN_HOUR = {17}
 LATE_SECONDS = 10.0
 """An act is done without arq if its last turn ended this much longer ago than its interval."""
 LOOK_SECONDS = 2.0
-LATE = "an act did not get its turn through Redis, and is done without"
+LATE_ACT = "an act is late, and is done without arq"
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ STOP_SLICES = 100
 ActT = TypeVar("ActT", bound=Callable[[dict[str, Any]], Awaitable[None]])
 
 
-def alone(act: ActT) -> ActT:
+def one_turn_at_a_time(act: ActT) -> ActT:
     """Give an act one turn at a time in this process, and note its end for /readyz and /metrics."""
     going = False
 
@@ -91,7 +91,7 @@ def alone(act: ActT) -> ActT:
     return cast(ActT, turn)
 
 
-@alone
+@one_turn_at_a_time
 async def fire(ctx: dict[str, Any]) -> None:
     """Start the runs that are due; close those of which nothing is left to hand off."""
     runtime = runtime_of(ctx)
@@ -106,14 +106,14 @@ async def fire(ctx: dict[str, Any]) -> None:
         await sweep_store.close_direct_runs(conn, now)
 
 
-@alone
+@one_turn_at_a_time
 async def record_missed(ctx: dict[str, Any]) -> None:
     """Record the fires that were missed, and tell of campaigns that do not fire any more."""
     runtime = runtime_of(ctx)
     await missed.record_missed(runtime.pool, runtime.clock.now())
 
 
-@alone
+@one_turn_at_a_time
 async def enqueue_inbound(ctx: dict[str, Any]) -> None:
     """Enqueue, each second, the reading of texts from handsets, since an opt-out must not wait for
     the sweep; and the replies that are due.
@@ -129,13 +129,13 @@ async def enqueue_inbound(ctx: dict[str, Any]) -> None:
         await runtime.queue.enqueue(Job.SEND_REPLIES)
 
 
-@alone
+@one_turn_at_a_time
 async def heartbeat(ctx: dict[str, Any]) -> None:
     """Record that the database is alive; if it was restored from a backup, hold everything."""
     await restored.beat(runtime_of(ctx))
 
 
-@alone
+@one_turn_at_a_time
 async def enqueue_webhooks(ctx: dict[str, Any]) -> None:
     """Give new events to the webhooks that want them, and enqueue the calls that are due."""
     runtime = runtime_of(ctx)
@@ -143,7 +143,7 @@ async def enqueue_webhooks(ctx: dict[str, Any]) -> None:
         await runtime.queue.enqueue(Job.CALL_WEBHOOK, webhook_id)
 
 
-@alone
+@one_turn_at_a_time
 async def recover(ctx: dict[str, Any]) -> None:
     """Free what dead processes held."""
     runtime = runtime_of(ctx)
@@ -154,7 +154,7 @@ async def recover(ctx: dict[str, Any]) -> None:
             await lease_store.recover_connection(conn, channel_id, slot, runtime.clock.now())
 
 
-@alone
+@one_turn_at_a_time
 async def sweep(ctx: dict[str, Any]) -> None:
     """Enqueue again whatever is open."""
     runtime = runtime_of(ctx)
@@ -176,7 +176,7 @@ async def sweep(ctx: dict[str, Any]) -> None:
         await runtime.queue.enqueue(Job.UNDO_IMPORT, import_id)
 
 
-@alone
+@one_turn_at_a_time
 async def watch(ctx: dict[str, Any]) -> None:
     """Judge whether the channels work, and move queued texts away from those that do not."""
     runtime = runtime_of(ctx)
@@ -189,7 +189,7 @@ async def watch(ctx: dict[str, Any]) -> None:
         await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
 
 
-@alone
+@one_turn_at_a_time
 async def guard(ctx: dict[str, Any]) -> None:
     """Pause runs in which something is wrong; hand off the rest of runs whose canary passed."""
     runtime = runtime_of(ctx)
@@ -198,7 +198,7 @@ async def guard(ctx: dict[str, Any]) -> None:
         await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
 
 
-@alone
+@one_turn_at_a_time
 async def stop(ctx: dict[str, Any]) -> None:
     """Stop messages that may not be handed off any more, slice by slice: those of cancelled runs,
     and those of runs whose validity is over, in slices that no connection holds.
@@ -217,7 +217,7 @@ async def stop(ctx: dict[str, Any]) -> None:
         after = slices[-1]
 
 
-@alone
+@one_turn_at_a_time
 async def match(ctx: dict[str, Any]) -> None:
     """Match parked receipts again, and list those that found no match in time."""
     runtime = runtime_of(ctx)
@@ -239,7 +239,7 @@ async def match(ctx: dict[str, Any]) -> None:
         await expire_parked(conn, now)
 
 
-@alone
+@one_turn_at_a_time
 async def settle(ctx: dict[str, Any]) -> None:
     """Make texts `unknown` whose receipt has not come in time; settle runs without an open text."""
     runtime = runtime_of(ctx)
@@ -247,21 +247,21 @@ async def settle(ctx: dict[str, Any]) -> None:
         await settle_runs(conn, runtime.clock.now())
 
 
-@alone
+@one_turn_at_a_time
 async def count(ctx: dict[str, Any]) -> None:
     """Count the people that each plan would reach, for the calendar."""
     runtime = runtime_of(ctx)
     await count_audiences(runtime.pool, runtime.clock.now())
 
 
-@alone
+@one_turn_at_a_time
 async def seal(ctx: dict[str, Any]) -> None:
     """Seal what was written down in the audit trail."""
     runtime = runtime_of(ctx)
     await seal_committed(runtime.pool, runtime.keyring)
 
 
-@alone
+@one_turn_at_a_time
 async def purge_history(ctx: dict[str, Any]) -> None:
     """Delete records of who got a text when, and of numbers that a carrier called unassigned, once
     no rule needs them any more.
@@ -274,7 +274,7 @@ async def purge_history(ctx: dict[str, Any]) -> None:
         await dead_numbers.forget(conn, runtime.clock.now())
 
 
-@alone
+@one_turn_at_a_time
 async def cleanup(ctx: dict[str, Any]) -> None:
     """Return campaigns that waited too long for approval. Delete old answers, contacts and guests
     that an erasure left behind, and the turns of acts that no longer exist.
@@ -292,7 +292,7 @@ async def cleanup(ctx: dict[str, Any]) -> None:
     await webhooks.forget(runtime.pool, now)
 
 
-@alone
+@one_turn_at_a_time
 async def apply_retention(ctx: dict[str, Any]) -> None:
     """Remove what is past its retention term, if the clock can be trusted."""
     runtime = runtime_of(ctx)
@@ -343,9 +343,9 @@ async def keep_turns(runtime: Runtime, stop: asyncio.Event) -> None:
             if running is not None and running.done():
                 _report(act, doing.pop(job.name))
                 running = None
-            late = ago.get(act, time.monotonic() - began) > _apart(job) + LATE_SECONDS
+            late = ago.get(act, time.monotonic() - began) > _interval_seconds(job) + LATE_SECONDS
             if late and running is None:
-                seldom(log, logging.WARNING, LATE, act=act)
+                seldom(log, logging.WARNING, LATE_ACT, act=act)
                 doing[job.name] = asyncio.create_task(_take_turn(job, runtime))
     for task in doing.values():
         task.cancel()
@@ -369,7 +369,7 @@ def act_of(job: CronJob) -> str:
     return job.name.removeprefix("cron:")
 
 
-def _apart(job: CronJob) -> float:
+def _interval_seconds(job: CronJob) -> float:
     """Seconds between two turns of an act."""
     if job.minute is not None:
         return 3_600.0

@@ -156,7 +156,7 @@ def _operation(op: Op, references: dict[Any, Schema], schemas: Schema) -> Schema
         operation["security"] = []
     if op.is_once:
         operation["parameters"].append(_idempotency_key(op))
-    if op.edits:
+    if op.is_edit:
         operation["parameters"].append(_if_match())
     if _is_versioned(op):
         operation["parameters"].append(_if_none_match())
@@ -295,7 +295,7 @@ def _success(op: Op, references: dict[Any, Schema]) -> Schema:
         "description": op.summary,
         "content": {"application/json": {"schema": schema}},
     }
-    if op.method == "GET" or op.edits:
+    if op.method == "GET" or op.is_edit:
         answer["headers"] = {ETAG: {"schema": {"type": "string"}}}
     return answer
 

@@ -32,7 +32,7 @@ _references = itertools.count(random.randrange(65536))  # noqa: S311  # no secre
 class Message:
     """One recipient's text on its way out, and the answers of its parts so far."""
 
-    work: "Work"
+    work: "ClaimedSlice"
     no: int
     phone: str
     phone_hash: bytes
@@ -53,7 +53,7 @@ class Message:
 
 
 @dataclass(slots=True, eq=False)
-class Work:
+class ClaimedSlice:
     """A claimed slice: what it says, who is still to get it, and how many are on their way.
 
     flow, weight: whose it is and how much it counts when turns are taken.
@@ -84,7 +84,7 @@ class Work:
     outstanding: int = 0
     not_before: datetime | None = None
     fixed_parts: tuple[Part, ...] | None = None
-    had: int = 0
+    marked_parts: int = 0
     credit: int = 0
     next_at: float = 0.0
 
@@ -103,9 +103,9 @@ class Work:
         return self.valid_until is not None and now >= self.valid_until
 
 
-def work_from(claimed: Record, rows: list[Record], extension: str) -> Work:
+def claimed_slice_from(claimed: Record, rows: list[Record], extension: str) -> ClaimedSlice:
     """A slice that `slice_store.claim_slices` returned, with its rows, to leave from there."""
-    return Work(
+    return ClaimedSlice(
         run_id=claimed["run_id"],
         slice_no=claimed["no"],
         text=claimed["text"],
@@ -123,7 +123,7 @@ def work_from(claimed: Record, rows: list[Record], extension: str) -> Work:
     )
 
 
-class WrongKind(Exception):
+class WrongNumberKind(Exception):
     """A number that the channel must not have: nobody's on a real one, somebody's on a simulated
     one (invariant I12). An expansion leaves these out; this is the last look, at the number itself.
     """
@@ -157,17 +157,19 @@ class Composer:
         self._check = (values or ValueCheck()).check
         self._split = partial(split_signed, split=split, mode=signature, counts=signature_counts)
 
-    def compose(self, work: Work, row: Record) -> Message:
+    def compose(self, work: ClaimedSlice, row: Record) -> Message:
         """The message of one row.
 
         Raises:
-            WrongKind: the channel must not have its number.
+            WrongNumberKind: the channel must not have its number.
             ValueRefused: a value may not stand in the text.
             MissingValue: a variable has no value.
         """
         phone = self._keyring.decrypt("phone", row["phone_cipher"])
         if is_synthetic(phone) != self._simulated:
-            raise WrongKind(Reason.NOT_SYNTHETIC if self._simulated else Reason.SYNTHETIC_RANGE)
+            raise WrongNumberKind(
+                Reason.NOT_SYNTHETIC if self._simulated else Reason.SYNTHETIC_RANGE
+            )
         return Message(
             work=work,
             no=row["no"],
@@ -177,7 +179,7 @@ class Composer:
             reference=next(_references) & 0xFFFF,
         )
 
-    def _parts(self, work: Work, row: Record) -> tuple[Part, ...]:
+    def _parts(self, work: ClaimedSlice, row: Record) -> tuple[Part, ...]:
         if work.fixed_parts is not None:
             return work.fixed_parts
         names = variables(work.text)

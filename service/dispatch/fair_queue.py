@@ -17,7 +17,7 @@ from dataclasses import dataclass
 FLOOR = 0.05
 """The share that a priority with work gets, however much more urgent work there is."""
 
-LAG = 100.0
+MAX_LAG = 100.0
 """How far a department may be behind the present, in parts per unit of weight. A department that
 could not use its share, for lack of connections or because of its own pace, saves up only so much.
 """
@@ -35,11 +35,11 @@ class Flow:
 class FlowStanding:
     """Where a department stands at one priority of a channel, as the channel's connections report.
 
-    time: its virtual time. started: its virtual time before its last turn.
+    time: its virtual time. last_start: its virtual time before its last turn.
     """
 
     time: float
-    started: float
+    last_start: float
     weight: int
 
 
@@ -47,13 +47,13 @@ class FlowStanding:
 class Charge:
     """What a connection has handed off and not written to the database yet.
 
-    began: the department's virtual time before the first of these parts; a greater one in the
-    database counts instead. started: its virtual time before the last turn.
+    first_start: the department's virtual time before the first of these parts; a greater one in the
+    database counts instead. last_start: its virtual time before the last turn.
     """
 
     parts: int
-    began: float
-    started: float
+    first_start: float
+    last_start: float
     weight: int
 
     @property
@@ -63,7 +63,7 @@ class Charge:
 
 
 class Turns:
-    """The turns on one connection. What its peers handed off comes in by `learn`."""
+    """The turns on one connection. What its peers handed off comes in by `take_standings`."""
 
     def __init__(self) -> None:
         self._weights: dict[Flow, int] = {}
@@ -72,14 +72,14 @@ class Turns:
         self._owed: dict[int, float] = {}
         self._charges: dict[Flow, Charge] = {}
 
-    def learn(self, standings: Mapping[Flow, FlowStanding]) -> None:
+    def take_standings(self, standings: Mapping[Flow, FlowStanding]) -> None:
         """Take over the standings in the database, and add the parts that are not written there."""
         for flow, standing in standings.items():
             self._weights[flow] = standing.weight
-            untold = self._charges.get(flow)
-            self._times[flow] = standing.time + (untold.advance if untold else 0.0)
+            unwritten = self._charges.get(flow)
+            self._times[flow] = standing.time + (unwritten.advance if unwritten else 0.0)
             present = self._present.get(flow.priority, 0.0)
-            self._present[flow.priority] = max(present, standing.started)
+            self._present[flow.priority] = max(present, standing.last_start)
 
     def enter(self, flow: Flow, weight: int) -> None:
         """Note that a department has work at this priority; it begins at the present or later."""
@@ -104,27 +104,27 @@ class Turns:
         if parts < 1:
             return
         self._owe(flow.priority, parts, {other.priority for other in waiting} | {flow.priority})
-        began = self._time(flow)
+        start = self._time(flow)
         weight = self._weights[flow]
-        note = self._charges.setdefault(flow, Charge(0, began, began, weight))
+        note = self._charges.setdefault(flow, Charge(0, start, start, weight))
         note.parts += parts
-        note.started = began
-        self._times[flow] = began + parts / weight
-        self._present[flow.priority] = max(self._present.get(flow.priority, 0.0), began)
+        note.last_start = start
+        self._times[flow] = start + parts / weight
+        self._present[flow.priority] = max(self._present.get(flow.priority, 0.0), start)
 
-    def untold(self) -> dict[Flow, Charge]:
-        """What is to be told to the other connections."""
+    def unwritten(self) -> dict[Flow, Charge]:
+        """The charges that are not in the database yet, where the other connections read them."""
         return dict(self._charges)
 
-    def told(self, charges: Mapping[Flow, Charge]) -> None:
-        """Forget charges that are written down. None may have been added since `untold`."""
+    def mark_written(self, charges: Mapping[Flow, Charge]) -> None:
+        """Forget charges that are in the database. None may have been added since `unwritten`."""
         for flow in charges:
             self._charges.pop(flow, None)
 
     def _time(self, flow: Flow) -> float:
-        """The virtual time of a department, at most LAG behind the present."""
+        """The virtual time of a department, at most MAX_LAG behind the present."""
         present = self._present.get(flow.priority, 0.0)
-        return max(self._times.get(flow, present), present - LAG)
+        return max(self._times.get(flow, present), present - MAX_LAG)
 
     def _owe(self, served: int, parts: int, priorities: Collection[int]) -> None:
         """Count what each lower priority with work is owed; without work it loses that."""

@@ -1,8 +1,8 @@
-"""The SQL of shares: what the departments had of a channel, told by each of its connections.
+"""The SQL of shares: what the departments had of a channel, written by each of its connections.
 
-A connection tells what it handed off twice a second and learns how everybody stands, so a share
-holds over all connections and processes, and after a restart. What a crash leaves untold is half a
-second's.
+A connection writes what it handed off twice a second and reads how everybody stands, so a share
+holds over all connections and processes, and after a restart. A crash loses the charges of half a
+second.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from service.storage import sql
 from service.storage.postgres import Connection
 
 
-async def tell(
+async def write_charges(
     conn: Connection, channel_id: int, charges: Mapping[Flow, Charge], now: datetime
 ) -> None:
     """Add what one connection handed off, in the order of the key, so that nobody deadlocks.
@@ -28,17 +28,17 @@ async def tell(
         """
         INSERT INTO shares AS s (channel_id, priority, department_id, virtual_time, started,
                                  busy_since, minute, parts)
-        SELECT :channel_id, a.priority, a.department_id, a.began + a.parts::float8 / d.weight,
-            a.started,
+        SELECT :channel_id, a.priority, a.department_id, a.first_start + a.parts::float8 / d.weight,
+               a.last_start,
                :now::timestamptz, date_trunc('minute', :now::timestamptz), a.parts
-        FROM unnest(:priorities::smallint[], :departments::uuid[], :began::float8[],
-                    :started::float8[], :parts::int[])
-            WITH ORDINALITY AS a(priority, department_id, began, started, parts, at)
+        FROM unnest(:priorities::smallint[], :departments::uuid[], :first_start::float8[],
+                    :last_start::float8[], :parts::int[])
+            WITH ORDINALITY AS a(priority, department_id, first_start, last_start, parts, at)
         JOIN departments d ON d.id = a.department_id
         ORDER BY a.at
         ON CONFLICT (channel_id, priority, department_id) DO UPDATE SET
             virtual_time = (
-                -- What is excluded began at its time less its own parts: no earlier counts.
+                -- The charge begins at its time less its own parts; an earlier time does not count.
                 SELECT greatest(s.virtual_time, excluded.virtual_time - t.advance) + t.advance
                 FROM (SELECT excluded.parts::float8 / d.weight AS advance
                       FROM departments d WHERE d.id = excluded.department_id) t),
@@ -55,8 +55,8 @@ async def tell(
         now=now,
         priorities=[flow.priority for flow, _ in ordered],
         departments=[flow.department for flow, _ in ordered],
-        began=[charge.began for _, charge in ordered],
-        started=[charge.started for _, charge in ordered],
+        first_start=[charge.first_start for _, charge in ordered],
+        last_start=[charge.last_start for _, charge in ordered],
         parts=[charge.parts for _, charge in ordered],
     )
 

@@ -240,16 +240,16 @@ def _fires_of(
     """The fires of a plan from start to end, those that the calendar leaves out too; of one whose
     texts take turns from the next one on.
     """
-    schedule, armed = campaign.plan.schedule, campaign.next_fire_at
+    schedule, next_fire_at = campaign.plan.schedule, campaign.next_fire_at
     waiting = campaign.state in {State.SCHEDULED, State.RUNNING, State.PAUSED}
-    if (waiting and armed is None) or schedule.kind == "joining":
+    if (waiting and next_fire_at is None) or schedule.kind == "joining":
         return
-    begin = max(filter(None, (start, armed, campaign.plan.period_start)))
-    if armed is not None and _takes_turns(campaign):
-        begin = armed
+    begin = max(filter(None, (start, next_fire_at, campaign.plan.period_start)))
+    if next_fire_at is not None and _takes_turns(campaign):
+        begin = next_fire_at
     stop = min(filter(None, (end, campaign.plan.period_end)))
     if schedule.kind != "recurring":
-        at = armed or schedule.start_at
+        at = next_fire_at or schedule.start_at
         if at is not None and start <= at < stop:
             yield Fire(schedule.start_at or at, at)
         return

@@ -21,7 +21,7 @@ from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, record_store, slice_store, store, sweep_store
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.record_store import HandoffResult
-from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.handoff.slice_store import ReleasedSlice
 from service.dispatch.handoff.store import MarkRequest
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import (
@@ -117,7 +117,7 @@ class ThreeChannels:
 
     async def finish(self, lease: Lease, slice_no: int) -> bool:
         async with transaction(self.pool) as conn:
-            ended = [Ended(self.run, slice_no)]
+            ended = [ReleasedSlice(self.run, slice_no)]
             return bool(await slice_store.finish_slices(conn, lease, ended, self.now))
 
     async def sent(self, carrier: str, *nos: int, parts: int = 1) -> None:

@@ -18,7 +18,7 @@ from service.delivery.uncertain.uncertain_store import UncertainFilter
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, slice_store, sweep_store
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.handoff.slice_store import ReleasedSlice
 from service.ledger.message_id import MessageKey
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
@@ -63,7 +63,9 @@ class UncertainRun:
     async def finish_slice(self) -> None:
         """Its holder finds nothing more in it and lets go."""
         async with transaction(self.pool) as conn:
-            await slice_store.finish_slices(conn, self.lease, [Ended(self.on.run, 1)], self.on.now)
+            await slice_store.finish_slices(
+                conn, self.lease, [ReleasedSlice(self.on.run, 1)], self.on.now
+            )
 
     async def finish(self) -> None:
         """The slice is done and the run closed, as the sweep does."""

@@ -201,7 +201,12 @@ async def test_acts_that_have_had_their_turn_are_not_done_again(
 
     monkeypatch.setattr(sweep_store, "last_turns", looked)
     monkeypatch.setattr(scheduler, "LOOK_SECONDS", 0.02)
-    assert {scheduler._apart(job) for job in scheduler.CRONS} == {1.0, 5.0, 60.0, 3_600.0}
+    assert {scheduler._interval_seconds(job) for job in scheduler.CRONS} == {
+        1.0,
+        5.0,
+        60.0,
+        3_600.0,
+    }
     async with runtime.pool.acquire() as conn:
         for cron in scheduler.CRONS:
             await sweep_store.note_turn(conn, cron.name.removeprefix("cron:"), 0.0)

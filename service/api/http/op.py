@@ -20,7 +20,7 @@ from service.errors import Forbidden
 from service.storage.postgres import HOT_SECONDS
 
 Handler = Callable[..., Coroutine[Any, Any, object]]
-_OUT = "out_of_scope"
+_OUT_OF_SCOPE = "out_of_scope"
 _RESERVED = frozenset({"call", "visit", "body", "query", "file", "listed", "return"})
 
 
@@ -44,7 +44,7 @@ class Op:
     seconds: how long each of its statements may take.
     heavy: whether it counts, lists, checks or exports many rows; one caller may run only a few of
         these at once (`admission`).
-    reads: reads the uploaded file before a database connection is taken; the handler gets the
+    read_file: reads the uploaded file before a database connection is taken; the handler gets the
         result as `listed`.
     guard: refuses arguments that the caller may not touch, in the transaction, before the handler.
     """
@@ -64,7 +64,7 @@ class Op:
     full_replace: bool = False
     seconds: float = HOT_SECONDS
     heavy: bool = False
-    reads: Callable[[Any, Any], Coroutine[Any, Any, object]] | None = None
+    read_file: Callable[[Any, Any], Coroutine[Any, Any, object]] | None = None
     guard: Callable[[Call, Mapping[str, Any]], Coroutine[Any, Any, None]] | None = None
 
     @cached_property
@@ -168,16 +168,18 @@ class Op:
             )
         mode = key.grant.mode
         if mode is not Mode.LIVE and not self.takes_test_keys:
-            raise Forbidden(f"this is not for {mode.value} keys: take a live one", code=_OUT)
+            raise Forbidden(
+                f"this is not for {mode.value} keys: take a live one", code=_OUT_OF_SCOPE
+            )
         if key.is_narrow and not self.takes_scoped_keys:
             raise Forbidden(
                 "this key is for some areas or rosters only, and this would reach beyond them;"
                 " take a key without such limits",
-                code=_OUT,
+                code=_OUT_OF_SCOPE,
             )
 
     @property
-    def edits(self) -> bool:
+    def is_edit(self) -> bool:
         """Whether it changes one thing that a GET of the same address shows."""
         return self.full_replace or (self.method == "PATCH" and bool(self.parameters))
 
@@ -199,7 +201,7 @@ class Op:
             found.add(404)
         if self.method == "POST":
             found |= {400, 409}  # its Idempotency-Key is malformed, or in use
-        if self.edits:
+        if self.is_edit:
             found.add(412)
         if self.out is Download:
             found.add(413)  # larger than is given out

@@ -101,7 +101,7 @@ async def _answered(
         mark = reading.fingerprint(runtime.keyring, request, found)
         ticket = Ticket(caller.user.id, caller.id, key, mark, op.replayable) if key else None
         exchange = _Exchange(op, request, runtime, caller, mark, ticket)
-        exchange.reader = reader if op.edits else None
+        exchange.reader = reader if op.is_edit else None
         return await exchange.run(found)
 
 
@@ -178,8 +178,8 @@ class _Exchange:
                 asyncio.timeout(WHOLE * op.seconds if ends else None) as whole,
                 self._request.config_dict[ADMISSION].at_work(op, self._caller.user),
             ):
-                if op.reads is not None and "listed" not in found:
-                    found["listed"] = await op.reads(found["body"], found["file"])
+                if op.read_file is not None and "listed" not in found:
+                    found["listed"] = await op.read_file(found["body"], found["file"])
                 return await self._worked(found)
         except TimeoutError:
             if whole.expired():
@@ -257,7 +257,7 @@ class _Exchange:
 
     def _shown(self, answer: Answer) -> web.Response:
         """The answer with its version; without its body if the caller has that already."""
-        if not (self._op.method == "GET" or self._op.edits) or not answer.body:
+        if not (self._op.method == "GET" or self._op.is_edit) or not answer.body:
             return _response(answer, {})
         tag = version.tag_of(answer.body, getattr(self._op.out, "BY_THE_CLOCK", frozenset()))
         had = self._request.headers.get(version.IF_NONE_MATCH)

@@ -38,8 +38,8 @@ from service.storage.postgres import Connection
 
 CHUNK_OCTETS = 262_144
 ATTEMPTS = 10
-MOST_WAITING_FILES = 100
-MOST_WAITING_OCTETS = 1024 * 1024 * 1024
+MAX_WAITING_FILES = 100
+MAX_WAITING_OCTETS = 1024 * 1024 * 1024
 """The most files of one department that may wait to be read, and their octets; the database stores
 them meanwhile."""
 LONGEST_ROSTER_NAME = 100
@@ -63,7 +63,7 @@ async def create_import(
         keyring: encrypts the file.
         request: what the uploader asks for.
         chunks: the file's octets.
-        limit: the largest size of a file in octets.
+        limit: the most_octets size of a file in octets.
         now: the present.
 
     Raises:
@@ -75,7 +75,7 @@ async def create_import(
     size = 0
     async with conn.transaction():
         await store.allow_pauses(conn)
-        await _need_room(conn, checked.department_id, limit, 1)
+        await _check_room(conn, checked.department_id, limit, 1)
         import_id = await store.insert_import(conn, checked, now)
         async for chunk in _resized(chunks):
             cipher = keyring.encrypt_bytes(_CHUNK, chunk)
@@ -85,7 +85,7 @@ async def create_import(
             if size > limit:
                 raise _too_large(limit)
         await store.seal_import(conn, import_id, size, digest.digest())
-        await _need_room(conn, checked.department_id, limit, 0)
+        await _check_room(conn, checked.department_id, limit, 0)
     return await store.get_import(conn, import_id)
 
 
@@ -142,20 +142,20 @@ def _too_large(limit: int) -> Invalid:
     return Invalid(problem, fields={"file": problem}, code="file_too_large")
 
 
-async def _need_room(conn: Connection, department_id: UUID, largest: int, coming: int) -> None:
+async def _check_room(conn: Connection, department_id: UUID, most_octets: int, added: int) -> None:
     """Refuse a file if too many of the department's files or octets wait to be read.
 
-    largest: the most octets that one file may have. coming: how many files are to be added; 0: the
-    file is added, and this last check takes a lock, so that nobody else adds a file before this
-    transaction ends.
+    most_octets: the most octets that one file may have. added: how many files are to be added; 0:
+    the file is there already, and this last check takes a lock, so that nobody else adds a file
+    before this transaction ends.
     """
-    if not coming:
+    if not added:
         await store.lock_waiting(conn, department_id)
     files, octets = await store.what_waits(conn, department_id)
-    most = max(MOST_WAITING_OCTETS, largest)
-    if files + coming > MOST_WAITING_FILES or octets > most or (coming and octets == most):
+    most = max(MAX_WAITING_OCTETS, most_octets)
+    if files + added > MAX_WAITING_FILES or octets > most or (added and octets == most):
         raise Conflict(
-            f"too many files of your department wait to be read: at most {MOST_WAITING_FILES} may,"
+            f"too many files of your department wait to be read: at most {MAX_WAITING_FILES} may,"
             f" and {most:,} octets. Those that wait are safe, and there is nothing to delete: send"
             " this one again once some are read (GET /imports/{import_id} shows how far each is)",
             code="too_much_waits",

@@ -131,7 +131,9 @@ def upcoming(
 
 def next_fire(schedule: Schedule, terms: HourTerms, county: County, now: datetime) -> Fire | None:
     """What a campaign waits for that is approved now; None: no fire is to come."""
-    return turn(candidates(schedule, terms, county, now, None), datetime.min.replace(tzinfo=UTC))[2]
+    return next_turn(
+        candidates(schedule, terms, county, now, None), datetime.min.replace(tzinfo=UTC)
+    )[2]
 
 
 def opens(schedule: Schedule, after: datetime, period_start: datetime | None) -> datetime:
@@ -183,7 +185,7 @@ def _past_a_look(instant: datetime) -> timedelta:
     return (instant - datetime.min.replace(tzinfo=UTC)) % LOOK_EVERY
 
 
-def turn(ahead: Iterable[Fire], now: datetime) -> Turn:
+def next_turn(ahead: Iterable[Fire], now: datetime) -> Turn:
     """What a plan with these fires before it does now.
 
     Of several whose time has passed, the last takes place and stands for the others.

@@ -24,7 +24,7 @@ LatePolicy = Literal["run", "hold", "skip"]
 """What becomes of a fire that is late: it is sent all the same, waits for a person, or is left out.
 """
 
-LATE = timedelta(minutes=15)
+LATE_AFTER = timedelta(minutes=15)
 """A fire that comes later than this follows the plan's `late` policy."""
 
 _ADDED: dict[str, object] = {

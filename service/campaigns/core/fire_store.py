@@ -339,7 +339,7 @@ async def set_expected(conn: Connection, campaign_id: UUID, at: datetime | None)
     )
 
 
-async def not_armed(conn: Connection) -> list[UUID]:
+async def without_next_fire(conn: Connection) -> list[UUID]:
     """Campaigns that recur and wait for no fire, of which nobody was told yet."""
     rows = await conn.fetch(
         """
@@ -354,7 +354,7 @@ async def not_armed(conn: Connection) -> list[UUID]:
 
 async def set_silent(conn: Connection, campaign_id: UUID, now: datetime) -> None:
     """Note that a campaign, or a step of its sequence, does not fire although it should: once,
-    until it is armed again or the step has fired.
+    until its next fire is set or the step has fired.
     """
     await sql.execute(
         conn,
@@ -366,7 +366,7 @@ async def set_silent(conn: Connection, campaign_id: UUID, now: datetime) -> None
 
 async def clear_silent(conn: Connection, campaign_id: UUID, now: datetime) -> None:
     """Note that a step has fired. An alarm stays that is about something else: the campaign's own
-    fire is due, or it waits for no fire (see `not_armed`).
+    fire is due, or it waits for no fire (see `without_next_fire`).
     """
     await sql.execute(
         conn,

@@ -11,7 +11,7 @@ from service.campaigns.calendar import county_store
 from service.campaigns.calendar.county_store import insert_version, lock_settings
 from service.campaigns.calendar.holidays import CalendarChanges, Notice, check_changes
 from service.campaigns.calendar.hours import HourRules, check_rules
-from service.campaigns.runs.firing import arm_again
+from service.campaigns.runs.firing import reset_next_fires
 from service.storage.postgres import Connection
 
 
@@ -34,7 +34,7 @@ async def set_calendar(
     check_changes(changes)
     await lock_settings(conn, "calendar", version)
     await insert_version(conn, "calendar", changes.as_json(), reason, by, now)
-    return await arm_again(conn, now)
+    return await reset_next_fires(conn, now)
 
 
 async def add_notice(
@@ -59,4 +59,4 @@ async def set_hours(
     check_rules(rules)
     await lock_settings(conn, "send_hours", version)
     await insert_version(conn, "send_hours", rules.as_json(), reason, by, now)
-    return await arm_again(conn, now)
+    return await reset_next_fires(conn, now)

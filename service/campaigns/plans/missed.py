@@ -22,11 +22,11 @@ from service.campaigns.calendar.fires import (
     candidates,
     fires_since,
     next_look,
+    next_turn,
     opens,
-    turn,
 )
 from service.campaigns.calendar.hours import County, HourTerms
-from service.campaigns.calendar.schedule import LATE, LatePolicy
+from service.campaigns.calendar.schedule import LATE_AFTER, LatePolicy
 from service.campaigns.core import fire_store, store
 from service.campaigns.core.fire_store import FireRecord
 from service.campaigns.core.model import Campaign, Content
@@ -82,7 +82,7 @@ async def turn_of(
     since = opens(schedule, campaign.approved_at or now, campaign.plan.period_start)
     if schedule.kind == "joining":
         since = max(since, now)
-    return turn(candidates(schedule, content.terms, county, since, after), now)
+    return next_turn(candidates(schedule, content.terms, county, since, after), now)
 
 
 async def decide_late(
@@ -100,29 +100,29 @@ async def decide_late(
     if campaign.plan.schedule.kind == "joining" or campaign.next_fire_at is None:
         return
     content = frozen_content(campaign)
-    what = await turn_of(conn, campaign, content, await load_county(conn), by.at)
-    if what.fire is None:
+    turn = await turn_of(conn, campaign, content, await load_county(conn), by.at)
+    if turn.fire is None:
         return
-    if by.at - max(what.fire.at, campaign.next_fire_at) <= LATE:
-        await _decide_before(conn, campaign, what, choice, by)
+    if by.at - max(turn.fire.at, campaign.next_fire_at) <= LATE_AFTER:
+        await _decide_before(conn, campaign, turn, choice, by)
         return
-    await _decide(conn, campaign, what, _chosen(campaign, _late(what), choice), by)
+    await _decide(conn, campaign, turn, _chosen(campaign, _late(turn), choice), by)
 
 
 async def _decide_before(
-    conn: Connection, campaign: Campaign, what: Turn, choice: LatePolicy | None, by: By
+    conn: Connection, campaign: Campaign, turn: Turn, choice: LatePolicy | None, by: By
 ) -> None:
     """Decide of the late fires before one that is due and still in time."""
-    late = [fire for fire in what.passed if not fire.skipped and by.at - fire.at > LATE]
-    if not late or what.fire is None:
+    late = [fire for fire in turn.passed if not fire.skipped and by.at - fire.at > LATE_AFTER]
+    if not late or turn.fire is None:
         return
     _chosen(campaign, late, choice)
     if choice in {"hold", "skip"}:
-        before = [fire for fire in what.passed if fire != late[-1]]
-        await _decide(conn, campaign, Turn(before, late[-1], what.fire), choice, by)
+        before = [fire for fire in turn.passed if fire != late[-1]]
+        await _decide(conn, campaign, Turn(before, late[-1], turn.fire), choice, by)
         return
-    await fire_store.insert_skipped(conn, campaign.id, what.passed, by.at)
-    await store.set_next_fire(conn, campaign.id, what.fire.at)
+    await fire_store.insert_skipped(conn, campaign.id, turn.passed, by.at)
+    await store.set_next_fire(conn, campaign.id, turn.fire.at)
 
 
 async def _decide_late_steps(
@@ -131,7 +131,7 @@ async def _decide_late_steps(
     """Decide of the steps of sequences that are late. Held, they hold the campaign: those after
     them keep their distance from them.
     """
-    late = await sequence_store.late_steps(conn, campaign.id, by.at - LATE)
+    late = await sequence_store.late_steps(conn, campaign.id, by.at - LATE_AFTER)
     if not late:
         return
     match _chosen(campaign, [Fire(step.planned_at, step.due_at) for step in late], choice):
@@ -168,28 +168,28 @@ def _chosen(campaign: Campaign, late: Sequence[Fire], choice: LatePolicy | None)
     return choice or policy
 
 
-def _late(what: Turn) -> list[Fire]:
+def _late(turn: Turn) -> list[Fire]:
     """The fires that are late, from old to new."""
-    return [fire for fire in [*what.passed, what.fire] if fire is not None and not fire.skipped]
+    return [fire for fire in [*turn.passed, turn.fire] if fire is not None and not fire.skipped]
 
 
 async def _decide(
-    conn: Connection, campaign: Campaign, what: Turn, choice: LatePolicy, by: By
+    conn: Connection, campaign: Campaign, turn: Turn, choice: LatePolicy, by: By
 ) -> None:
     """Do with the late fires as was chosen, and wait for the fire after them."""
-    if what.fire is None:
+    if turn.fire is None:
         raise ValueError("no fire is late")
-    await fire_store.insert_skipped(conn, campaign.id, what.passed, by.at)
-    following = what.following.at if what.following else None
+    await fire_store.insert_skipped(conn, campaign.id, turn.passed, by.at)
+    following = turn.following.at if turn.following else None
     if choice == "hold":
-        await hold_fire(conn, campaign, what.fire, what, TOO_LATE, by.at)
+        await hold_fire(conn, campaign, turn.fire, turn, TOO_LATE, by.at)
         return
     await store.set_next_fire(conn, campaign.id, following)
     if choice == "run":
-        late = what.fire._replace(note=TOO_LATE.sentence, code=Why.LATE)
+        late = turn.fire._replace(note=TOO_LATE.sentence, code=Why.LATE)
         await fire_store.insert_held(conn, campaign.id, late, by.at, by.user_id)
     else:
-        await _skip(conn, campaign, [what.fire], by)
+        await _skip(conn, campaign, [turn.fire], by)
 
 
 async def _skip(conn: Connection, campaign: Campaign, fires: Sequence[Fire], by: By) -> None:
@@ -283,20 +283,20 @@ async def release_whole(
         await store.set_next_fire(conn, campaign.id, by.at)
         return
     content = frozen_content(campaign)
-    what = await turn_of(conn, campaign, content, await load_county(conn), by.at)
-    late = [_waiting(fire) for fire in held] + _late(what)
+    turn = await turn_of(conn, campaign, content, await load_county(conn), by.at)
+    late = [_waiting(fire) for fire in held] + _late(turn)
     if choice is None and len(late) > 1 and campaign.plan.schedule.late == "hold":
         raise MissedFires(late)
     if choice == "hold" and late:
         raise _is_held()
     if planned_at is not None and planned_at != late[-1].planned_at:
         raise _another_goes(late[-1])
-    following = what.following.at if what.following else None
+    following = turn.following.at if turn.following else None
     if not late:  # its time is still to come; if none is, the scheduler ends it
         await store.set_next_fire(conn, campaign.id, following or by.at)
         return
     await store.set_next_fire(conn, campaign.id, following)
-    await fire_store.insert_skipped(conn, campaign.id, what.passed, by.at)
+    await fire_store.insert_skipped(conn, campaign.id, turn.passed, by.at)
     if choice == "skip":
         await _skip(conn, campaign, late, by)
     else:
@@ -333,10 +333,10 @@ async def record_missed(pool: Pool, now: datetime) -> int:
     Each campaign is one transaction. Harmless to do twice, and by several at once.
     """
     async with pool.acquire() as conn:
-        expecting = await fire_store.expecting(conn, now - LATE)
-        silent = await fire_store.not_armed(conn)
+        expecting = await fire_store.expecting(conn, now - LATE_AFTER)
+        silent = await fire_store.without_next_fire(conn)
     async with transaction(pool) as conn:
-        told = await sequence_store.note_missed(conn, now - LATE, now)
+        told = await sequence_store.note_missed(conn, now - LATE_AFTER, now)
     for campaign_id, look in itertools.chain(
         ((one, _record_missed) for one in expecting), ((one, _note_silence) for one in silent)
     ):
@@ -350,13 +350,13 @@ async def record_missed(pool: Pool, now: datetime) -> int:
 
 async def _record_missed(conn: Connection, campaign_id: UUID, now: datetime) -> int:
     campaign = await store.get_campaign(conn, campaign_id, None, lock=True)
-    expected = await fire_store.get_expected(conn, campaign_id, now - LATE)
+    expected = await fire_store.get_expected(conn, campaign_id, now - LATE_AFTER)
     if campaign is None or expected is None:
         return 0
     since, code = expected
     code = code or campaign.state.value
     terms, county = await hour_terms(conn, campaign), await load_county(conn)
-    missed, following = _passed(campaign, terms, county, since, now - LATE)
+    missed, following = _passed(campaign, terms, county, since, now - LATE_AFTER)
     missed = [fire._replace(code=code) for fire in missed]
     await fire_store.insert_missed(conn, campaign_id, missed, now)
     await fire_store.set_expected(conn, campaign_id, following)

@@ -15,14 +15,14 @@ from uuid import UUID
 from service.accounts.people.model import By
 from service.campaigns.audience.content_checks import frozen_content
 from service.campaigns.calendar.county_store import load_county
-from service.campaigns.calendar.schedule import LATE, validity_end
+from service.campaigns.calendar.schedule import LATE_AFTER, validity_end
 from service.campaigns.core import fire_store, run_store, store
 from service.campaigns.core.model import Act, Campaign, Content, State
 from service.campaigns.core.run_store import Follow
 from service.campaigns.core.texts import step_instants
 from service.campaigns.plans import sequence_store
 from service.campaigns.plans.sequence_store import Step
-from service.campaigns.stops.hold import TOO_LATE, hold, obstacle
+from service.campaigns.stops.hold import TOO_LATE, find_obstacle, hold
 from service.storage.postgres import Connection, Pool, transaction
 
 log = logging.getLogger(__name__)
@@ -81,14 +81,14 @@ async def fire_due_steps(pool: Pool, now: datetime) -> list[UUID]:
                 run_id = await _fire_step(conn, campaign_id, origin_id, text_no, now)
         except Exception:
             log.exception("step not fired", extra={"campaign_id": str(campaign_id)})
-            await note_trouble(pool, campaign_id, now)
+            await mark_silent(pool, campaign_id, now)
             continue
         if run_id is not None:
             runs.append(run_id)
     return runs
 
 
-async def note_trouble(pool: Pool, campaign_id: UUID, now: datetime) -> None:
+async def mark_silent(pool: Pool, campaign_id: UUID, now: datetime) -> None:
     """Note that a campaign does not fire although it should, which raises an alarm."""
     async with transaction(pool) as conn:
         await fire_store.set_silent(conn, campaign_id, now)
@@ -102,10 +102,10 @@ async def _fire_step(
     if campaign is None or step is None:
         return None
     content = frozen_content(campaign)
-    if (why := await obstacle(conn, campaign, content, now)) is not None:
-        await hold(conn, campaign, why.by(now))
+    if (obstacle := await find_obstacle(conn, campaign, content, now)) is not None:
+        await hold(conn, campaign, obstacle.by(now))
         return None
-    if now - step.due_at > LATE and await _too_late(conn, campaign, step, now):
+    if now - step.due_at > LATE_AFTER and await _too_late(conn, campaign, step, now):
         return None
     county = await load_county(conn)
     valid_until = validity_end(campaign.plan.schedule, content.terms, county, now)
@@ -117,7 +117,7 @@ async def _fire_step(
         return None
     await sequence_store.record(conn, step, "fired", "", run_id, now)
     await fire_store.clear_silent(conn, campaign_id, now)
-    if now - step.planned_at > LATE:
+    if now - step.planned_at > LATE_AFTER:
         await sequence_store.keep_distance(conn, step, now)
     await store.move(
         conn, campaign_id, Act.FIRE, State.RUNNING, By(None, f"fired; {step_note(text_no)}", now)

@@ -19,7 +19,7 @@ from service.campaigns.audience.recipients import compare_people, keeps_people
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.fires import Fire, Turn, Why, calendar_instant
 from service.campaigns.calendar.hours import County
-from service.campaigns.calendar.schedule import LATE, validity_end
+from service.campaigns.calendar.schedule import LATE_AFTER, validity_end
 from service.campaigns.core import fire_store, leg_store, run_store, store
 from service.campaigns.core.legs import LegState
 from service.campaigns.core.model import Act, Campaign, Content, State
@@ -30,16 +30,16 @@ from service.campaigns.plans.missed import turn_of
 from service.campaigns.plans.sequence import (
     finish_if_over,
     fire_due_steps,
-    note_trouble,
+    mark_silent,
     plan_steps,
 )
-from service.campaigns.runs.newcomers import look
-from service.campaigns.stops.hold import TOO_LATE, Obstacle, hold, hold_fire, obstacle
+from service.campaigns.runs.newcomers import fire_newcomers
+from service.campaigns.stops.hold import TOO_LATE, Obstacle, find_obstacle, hold, hold_fire
 from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transaction
 
-DRIFT = 0.2
+MAX_DRIFT = 0.2
 """By what share the number of people may differ at the fire, unless it is set otherwise."""
-EXCHANGED = 0.1
+MAX_EXCHANGED = 0.1
 """The share of a fire's people who may be absent from the approved target, unless set otherwise."""
 DRIFTED = "the rule means another number of people than was approved"
 
@@ -51,8 +51,8 @@ class DriftLimits(NamedTuple):
     exchanged: in people who were not in the approved target.
     """
 
-    drift: float = DRIFT
-    exchanged: float = EXCHANGED
+    drift: float = MAX_DRIFT
+    exchanged: float = MAX_EXCHANGED
 
 
 LIMITS = DriftLimits()
@@ -77,8 +77,8 @@ async def fire_due(pool: Pool, now: datetime, *, limits: DriftLimits = LIMITS) -
             async with transaction(pool, seconds=COUNT_SECONDS) as conn:
                 run_id = await _fire(conn, campaign_id, now, limits)
         except Exception:
-            log.exception("campaign not fired", extra={"campaign_id": str(campaign_id)})
-            await note_trouble(pool, campaign_id, now)
+            log.exception("firing a campaign failed", extra={"campaign_id": str(campaign_id)})
+            await mark_silent(pool, campaign_id, now)
             continue
         if run_id is not None:
             runs.append(run_id)
@@ -94,8 +94,10 @@ async def _fire_released(pool: Pool, now: datetime, limits: DriftLimits) -> list
             async with transaction(pool, seconds=COUNT_SECONDS) as conn:
                 run_id = await _fire_one_released(conn, campaign_id, planned_at, now, limits)
         except Exception:
-            log.exception("released fire not fired", extra={"campaign_id": str(campaign_id)})
-            await note_trouble(pool, campaign_id, now)
+            log.exception(
+                "making the run of a released fire failed", extra={"campaign_id": str(campaign_id)}
+            )
+            await mark_silent(pool, campaign_id, now)
             continue
         if run_id is not None:
             runs.append(run_id)
@@ -112,12 +114,12 @@ async def _fire_one_released(
         return None
     content, county = frozen_content(campaign), await load_county(conn)
     was_due = calendar_instant(campaign.plan.schedule, content.terms, county, planned_at)
-    code = Why.LATE if now - was_due > LATE else found.code
+    code = Why.LATE if now - was_due > LATE_AFTER else found.code
     fire = Fire(planned_at, now, found.note, code=code)
     following = None if campaign.next_fire_at is None else fire._replace(at=campaign.next_fire_at)
-    what = Turn([], None, following)
-    if (why := await obstacle(conn, campaign, content, now)) is not None:
-        await hold_fire(conn, campaign, fire, what, why, now)
+    turn = Turn([], None, following)
+    if (obstacle := await find_obstacle(conn, campaign, content, now)) is not None:
+        await hold_fire(conn, campaign, fire, turn, obstacle, now)
         return None
     if campaign.plan.is_joint:
         await _share(conn, campaign, fire, now)
@@ -134,13 +136,13 @@ async def _fire(
     if campaign is None:
         return None
     content, county = frozen_content(campaign), await load_county(conn)
-    why = await obstacle(conn, campaign, content, now)
+    obstacle = await find_obstacle(conn, campaign, content, now)
     if campaign.plan.schedule.kind != "joining":
-        return await _fire_planned(conn, campaign, content, county, limits, why, now)
-    if why is not None:
-        await hold(conn, campaign, why.by(now))
+        return await _fire_planned(conn, campaign, content, county, limits, obstacle, now)
+    if obstacle is not None:
+        await hold(conn, campaign, obstacle.by(now))
         return None
-    return await look(conn, campaign, content, county, limits.drift, now)
+    return await fire_newcomers(conn, campaign, content, county, limits.drift, now)
 
 
 async def _fire_planned(
@@ -149,31 +151,31 @@ async def _fire_planned(
     content: Content,
     county: County,
     limits: DriftLimits,
-    why: Obstacle | None,
+    obstacle: Obstacle | None,
     now: datetime,
 ) -> UUID | None:
-    what = await turn_of(conn, campaign, content, county, now)
-    await fire_store.insert_skipped(conn, campaign.id, what.passed, now)
-    if what.fire is None:  # the calendar has changed, or somebody released it before its time
-        await _skip(conn, campaign, what, By(None, "no fire is to come", now))
+    turn = await turn_of(conn, campaign, content, county, now)
+    await fire_store.insert_skipped(conn, campaign.id, turn.passed, now)
+    if turn.fire is None:  # the calendar has changed, or somebody released it before its time
+        await _skip(conn, campaign, turn, By(None, "no fire is to come", now))
         return None
-    if why is not None:
-        await hold_fire(conn, campaign, what.fire, what, why, now)
+    if obstacle is not None:
+        await hold_fire(conn, campaign, turn.fire, turn, obstacle, now)
         return None
     if campaign.plan.is_joint:
         await _share(conn, campaign, what.fire, now)
         await _wait_for(conn, campaign.id, what.following)
         return None
     # A release sets `next_fire_at`; the fire is late only by the time that has passed since.
-    fire, fire_at = what.fire, max(what.fire.at, campaign.next_fire_at or now)
-    if now - fire_at > LATE:
-        if await _too_late(conn, campaign, what, fire, now):
+    fire, fire_at = turn.fire, max(turn.fire.at, campaign.next_fire_at or now)
+    if now - fire_at > LATE_AFTER:
+        if await _too_late(conn, campaign, turn, fire, now):
             return None
         fire = fire._replace(code=Why.LATE)
-    if await _has_other_people(conn, campaign, content, fire, what, limits, now):
+    if await _has_other_people(conn, campaign, content, fire, turn, limits, now):
         return None
     run_id = await _make_run(conn, campaign, content, county, fire, fire_at, now)
-    await _wait_for(conn, campaign.id, what.following)
+    await _set_next_fire(conn, campaign.id, turn.following)
     return run_id
 
 
@@ -192,7 +194,7 @@ async def _has_other_people(
     campaign: Campaign,
     content: Content,
     fire: Fire,
-    what: Turn,
+    turn: Turn,
     limits: DriftLimits,
     now: datetime,
 ) -> bool:
@@ -211,12 +213,12 @@ async def _has_other_people(
     change = await compare_people(conn, campaign, content, fire.planned_at, limits.exchanged, now)
     if not change.is_held:
         return False
-    why = Obstacle(
+    obstacle = Obstacle(
         Why.EXCHANGED,
         f"{change.others} of {change.people} people were not in the target that was approved",
     )
     held = fire._replace(others=change.others, people=change.people)
-    await hold_fire(conn, campaign, held, what, why, now)
+    await hold_fire(conn, campaign, held, turn, obstacle, now)
     return True
 
 
@@ -289,32 +291,32 @@ async def _text_no(conn: Connection, campaign: Campaign) -> int:
 
 
 async def _too_late(
-    conn: Connection, campaign: Campaign, what: Turn, fire: Fire, now: datetime
+    conn: Connection, campaign: Campaign, turn: Turn, fire: Fire, now: datetime
 ) -> bool:
     """Hold or skip a late fire if the plan says so; False: the plan lets it take place late."""
     if campaign.plan.schedule.late == "hold":
-        await hold_fire(conn, campaign, fire, what, TOO_LATE, now)
+        await hold_fire(conn, campaign, fire, turn, TOO_LATE, now)
     elif campaign.plan.schedule.late == "skip":
         late = fire._replace(note=TOO_LATE.sentence, code=TOO_LATE.code)
         await fire_store.insert_skipped(conn, campaign.id, [late], now)
-        await _skip(conn, campaign, what, TOO_LATE.by(now))
+        await _skip(conn, campaign, turn, TOO_LATE.by(now))
     else:
         return False
     return True
 
 
-async def _wait_for(conn: Connection, campaign_id: UUID, fire: Fire | None) -> None:
+async def _set_next_fire(conn: Connection, campaign_id: UUID, fire: Fire | None) -> None:
     await store.set_next_fire(conn, campaign_id, fire.at if fire else None)
 
 
-async def _skip(conn: Connection, campaign: Campaign, what: Turn, by: By) -> None:
+async def _skip(conn: Connection, campaign: Campaign, turn: Turn, by: By) -> None:
     """Wait for the next fire; if there is none, be done, unless something still goes on."""
-    await _wait_for(conn, campaign.id, what.following)
-    if what.following is None:
+    await _set_next_fire(conn, campaign.id, turn.following)
+    if turn.following is None:
         await finish_if_over(conn, campaign, by)
 
 
-async def arm_again(conn: Connection, now: datetime) -> int:
+async def reset_next_fires(conn: Connection, now: datetime) -> int:
     """Set each campaign's next fire by the calendar as it is now; returns how many changed.
 
     What is due already is left to `fire_due`, which looks at the calendar itself.
@@ -330,8 +332,8 @@ async def arm_again(conn: Connection, now: datetime) -> int:
             or campaign.plan.schedule.kind not in ("recurring", "joining")
         ):
             continue
-        what = await turn_of(conn, campaign, frozen_content(campaign), county, now)
-        fire = what.fire or what.following
+        turn = await turn_of(conn, campaign, frozen_content(campaign), county, now)
+        fire = turn.fire or turn.following
         at = fire.at if fire else now
         if at != campaign.next_fire_at:
             await store.set_next_fire(conn, campaign_id, at)

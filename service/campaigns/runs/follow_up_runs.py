@@ -33,7 +33,7 @@ from service.campaigns.core.run_store import Follow
 from service.campaigns.plans.planning import load
 from service.campaigns.plans.sequence import plan_steps
 from service.campaigns.runs.newcomers import FEW
-from service.campaigns.stops.hold import obstacle
+from service.campaigns.stops.hold import find_obstacle
 from service.channels.config.store import existing_channels
 from service.clock import day_in_china
 from service.errors import Conflict, Invalid, NotFound
@@ -163,7 +163,7 @@ async def _approved(
             code="wrong_state",
         )
     content = frozen_content(campaign)
-    if (why := await obstacle(conn, campaign, content, now)) is not None:
+    if (why := await find_obstacle(conn, campaign, content, now)) is not None:
         raise Conflict(f"nothing may be sent now: {why.sentence}", code="may_not_send")
     if await newcomer_store.is_expanding(conn, campaign.id):
         raise Conflict("a ledger of it is being written; try again in a minute", code="in_progress")

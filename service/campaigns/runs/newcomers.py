@@ -28,7 +28,7 @@ FEW = 50
 """So many newcomers at once never surprise anybody."""
 
 
-async def look(
+async def fire_newcomers(
     conn: Connection,
     campaign: Campaign,
     content: Content,

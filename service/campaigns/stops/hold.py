@@ -35,7 +35,7 @@ _OF_ONE_FIRE = frozenset({Why.LATE, Why.STOPPED, Why.EXCHANGED})
 TOO_LATE = Obstacle(Why.LATE, "too late to fire")
 
 
-async def obstacle(
+async def find_obstacle(
     conn: Connection, campaign: Campaign, content: Content, now: datetime
 ) -> Obstacle | None:
     """Why only a person may let a campaign that is due send; None: nothing is in the way."""
@@ -69,14 +69,14 @@ async def hold(conn: Connection, campaign: Campaign, by: By) -> None:
 
 
 async def hold_fire(
-    conn: Connection, campaign: Campaign, fire: Fire, what: Turn, why: Obstacle, now: datetime
+    conn: Connection, campaign: Campaign, fire: Fire, turn: Turn, obstacle: Obstacle, now: datetime
 ) -> None:
     """Hold a fire until somebody releases or skips it, and the campaign with it if it waits as one,
     or if nothing of it may send.
     """
-    held = fire._replace(note=why.sentence, code=why.code)
+    held = fire._replace(note=obstacle.sentence, code=obstacle.code)
     await fire_store.insert_held(conn, campaign.id, held, now)
-    if campaign.plan.schedule.waits_as_one or why.code not in _OF_ONE_FIRE:
-        await hold(conn, campaign, why.by(now))
+    if campaign.plan.schedule.waits_as_one or obstacle.code not in _OF_ONE_FIRE:
+        await hold(conn, campaign, obstacle.by(now))
     else:
-        await store.set_next_fire(conn, campaign.id, what.following.at if what.following else None)
+        await store.set_next_fire(conn, campaign.id, turn.following.at if turn.following else None)

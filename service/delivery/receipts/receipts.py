@@ -25,7 +25,7 @@ from service.delivery.receipts.store import ReceiptChange
 from service.dispatch.retries import dead_numbers, failure_handling, reroute
 from service.dispatch.retries.failure_handling import Failure
 from service.ledger.states import FAILED, RESULTS, MessageState
-from service.queue import Wake
+from service.queue import WakeChannel
 from service.storage.locks import try_lock_fold
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 
@@ -41,7 +41,7 @@ _NOT_DELIVERED = RESULTS - {MessageState.DELIVERED}
 
 
 async def fold_receipts(
-    pool: Pool, channel_id: int, now: datetime, wake: Wake | None = None
+    pool: Pool, channel_id: int, now: datetime, wake: WakeChannel | None = None
 ) -> int:
     """Fold a channel's inbox until it is empty or another process folds it; returns how many
     receipts were folded.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from service.coding.parts import Part
-from service.dispatch.compose import Message, Work
+from service.dispatch.compose import ClaimedSlice, Message
 
 
 @dataclass(slots=True, eq=False)
@@ -16,7 +16,7 @@ class Parcel:
     part: Part
 
     @property
-    def work(self) -> Work:
+    def work(self) -> ClaimedSlice:
         """The slice that all of them come from."""
         return self.messages[0].work
 

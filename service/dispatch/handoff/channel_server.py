@@ -32,7 +32,7 @@ from service.dispatch.handoff.lease import POOL_SIZE, HeldLease
 from service.dispatch.handoff.provider_query import inquire_forever
 from service.dispatch.handoff.recorder import Handoff, Rematch
 from service.dispatch.handoff.sender import Sender
-from service.dispatch.handoff.writer import PASSING
+from service.dispatch.handoff.writer import TRANSIENT
 from service.dispatch.limits.pace import Pace
 from service.logs import log_context
 from service.messages.lint import lint_store
@@ -85,7 +85,7 @@ class ConnectionSlot:
                     with self._server.place() as free:
                         if free and (lease := await self._claim()):
                             await self._hold(HeldLease(lease))
-                except PASSING as error:
+                except TRANSIENT as error:
                     log.warning("connection waits for the database", extra={"why": str(error)})
                 await self._pause(FOLLOW_SECONDS)
 
@@ -209,17 +209,17 @@ class ChannelServer:
         deliver: Callable[[int], DeliveryHandler],
         rematch: Rematch,
         *,
-        most: int = 0,
+        max_connections: int = 0,
         serves: Callable[[Channel], bool] = lambda _: True,
     ) -> None:
-        """`deliver` gives each channel's way into the inbox; `most` limits the connections this
-        process holds at once (0: no limit), so that peers get their share; `serves` says which
+        """`deliver` gives each channel's way into the inbox; `max_connections` limits those that
+        this process holds at once (0: no limit), so that peers get their share; `serves` says which
         channels are this process's.
         """
         self.owner = uuid.uuid4()
         self.wakeups = Wakeups()
         self._places = 0
-        self._most = most
+        self._max_connections = max_connections
         self._serves = serves
         self._networks = networks.read_networks(runtime.settings.carrier_networks)
         self._runtime = runtime
@@ -246,7 +246,7 @@ class ChannelServer:
     @contextmanager
     def place(self) -> Iterator[bool]:
         """A place for one more connection in this process, if there is one."""
-        if self._most and self._places >= self._most:
+        if self._max_connections and self._places >= self._max_connections:
             yield False
             return
         self._places += 1

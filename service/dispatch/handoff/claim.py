@@ -6,7 +6,7 @@ from uuid import UUID
 
 from service.channels.config.extension import fitting
 from service.channels.contract.model import Channel
-from service.dispatch.compose import Work, work_from
+from service.dispatch.compose import ClaimedSlice, claimed_slice_from
 from service.dispatch.handoff import lease_store, slice_store
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.recorder import Handoff
@@ -31,7 +31,9 @@ class Claims:
         self._unsure = False
         self._direct_last = False
 
-    async def take(self, works: Sequence[Work], leaving: Iterable[Work]) -> list[Work]:
+    async def take(
+        self, works: Sequence[ClaimedSlice], leaving: Iterable[ClaimedSlice]
+    ) -> list[ClaimedSlice]:
         """What comes next beside the slices in hand; leaving: those that wait for results."""
         if _in_hand(works) >= MOST_FLOWS:
             return []
@@ -41,11 +43,15 @@ class Claims:
             self._unsure = True
             raise
 
-    async def _take(self, works: Sequence[Work], leaving: Iterable[Work]) -> list[Work]:
+    async def _take(
+        self, works: Sequence[ClaimedSlice], leaving: Iterable[ClaimedSlice]
+    ) -> list[ClaimedSlice]:
         now = self._shared.clock.now()
         lease = self._held.lease
-        held = [HeldSlice(w.run_id, w.flow.priority, w.flow.department, w.few) for w in works]
-        full = _in_hand(works) >= MOST_SLICES
+        held = [
+            HeldSlice(w.run_id, w.flow.priority, w.flow.department, w.taken_together) for w in works
+        ]
+        only_new_flows = _in_hand(works) >= MOST_SLICES
         async with transaction(self._shared.pool) as conn:
             if self._unsure:
                 known = [work.key for work in (*works, *leaving)]
@@ -55,8 +61,8 @@ class Claims:
                 lease,
                 now,
                 held,
-                full=full,
-                campaigns_first=self._direct_last or any(work.few for work in works),
+                only_new_flows=only_new_flows,
+                campaigns_first=self._direct_last or any(work.taken_together for work in works),
             )
             rows: dict[UUID, list[Record]] = {}
             if claimed:
@@ -67,7 +73,7 @@ class Claims:
         if claimed:
             self._direct_last = claimed[0]["direct"]
         return [
-            work_from(row, rows[row["run_id"]], fitting(self._channel, row["extension"]))
+            claimed_slice_from(row, rows[row["run_id"]], fitting(self._channel, row["extension"]))
             for row in claimed
         ]
 
@@ -90,5 +96,5 @@ class Claims:
         return found
 
 
-def _in_hand(works: Sequence[Work]) -> int:
-    return len({(work.flow, None if work.few else work.key) for work in works})
+def _in_hand(works: Sequence[ClaimedSlice]) -> int:
+    return len({(work.flow, None if work.taken_together else work.key) for work in works})

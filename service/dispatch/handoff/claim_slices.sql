@@ -4,26 +4,26 @@
 -- held_…: the slices that the connection has in hand, a column each. few_rows: slices of direct
 -- runs with no more rows are taken together, until `most` are in hand. at_once: how many
 -- connections may be taking slices at the same moment: so many candidates of a run are looked at,
--- for others may be taking the first of them. full: only what the connection has nothing of, or
--- what is more urgent than something that it has. campaigns_first: of a department's runs, before
--- its direct ones.
+-- for others may be taking the first of them. only_new_flows: only a slice of a priority and
+-- department of which the connection has none, or a more urgent one than one that it has.
+-- campaigns_first: of a department's runs, before its direct ones.
 
 WITH held AS (
     -- In sub-selects, so that the planner does not look at them: one plan does for all.
     SELECT * FROM unnest((SELECT :held_runs::uuid[]), (SELECT :held_priorities::smallint[]),
-                         (SELECT :held_departments::uuid[]), (SELECT :held_few::boolean[]))
-        AS h(run_id, priority, department_id, few)
+                         (SELECT :held_departments::uuid[]), (SELECT :held_together::boolean[]))
+        AS h(run_id, priority, department_id, taken_together)
 
 -- What is in hand of each flow: of one priority of one department.
 ), flow AS (
-    SELECT priority, department_id, count(*) FILTER (WHERE few) AS in_hand
+    SELECT priority, department_id, count(*) FILTER (WHERE taken_together) AS in_hand
     FROM held GROUP BY priority, department_id
 
 -- Every slice that may be taken now, with what its turn depends on. known: the connection has
 -- something of its flow. behind: how far its flow has come on this channel (see fair_queue).
 ), candidate AS (
     SELECT s.run_id, s.no, s.row, s.priority, r.department_id, r.direct,
-        r.direct AND s.last_no - s.first_no < :few_rows AS few,
+        r.direct AND s.last_no - s.first_no < :few_rows AS taken_together,
         f.in_hand IS NOT NULL AS known, coalesce(f.in_hand, 0) AS in_hand,
         greatest(a.virtual_time, p.present, 0) AS behind
     FROM (
@@ -74,31 +74,31 @@ WITH held AS (
 -- behind, then slice by slice through its runs (invariant I11).
 ), first AS (
     SELECT * FROM candidate c
-    WHERE (NOT :full OR NOT c.known OR c.priority < (SELECT max(priority) FROM held))
-      AND (NOT c.few OR c.in_hand < :most)
+    WHERE (NOT :only_new_flows OR NOT c.known OR c.priority < (SELECT max(priority) FROM held))
+      AND (NOT c.taken_together OR c.in_hand < :most)
     ORDER BY c.known, c.priority, c.behind, :campaigns_first AND c.direct, c.no, c.run_id
     LIMIT :at_once
 
 -- Whose turn it is; the others are taken only if they are of its kind, or if it is gone.
 ), head AS MATERIALIZED (
-    SELECT c.few, c.priority, c.department_id, c.in_hand FROM first c
+    SELECT c.taken_together, c.priority, c.department_id, c.in_hand FROM first c
     ORDER BY c.known, c.priority, c.behind, :campaigns_first AND c.direct, c.no, c.run_id
     LIMIT 1
 
 -- One slice, or as many small ones of the flow as there is room for. What another connection is
 -- taking at this moment is passed over.
 ), next AS (
-    SELECT s.run_id, s.no, s.row, c.few
+    SELECT s.run_id, s.no, s.row, c.taken_together
     FROM (
-        SELECT c.row, c.few FROM head h, first c
-        WHERE NOT h.few OR c.few AND c.priority = h.priority
+        SELECT c.row, c.taken_together FROM head h, first c
+        WHERE NOT h.taken_together OR c.taken_together AND c.priority = h.priority
            AND c.department_id = h.department_id
         ORDER BY c.known, c.priority, c.behind, :campaigns_first AND c.direct, c.no, c.run_id
     ) c, LATERAL (  -- one by one, until there are as many as wanted
         SELECT run_id, no, ctid AS row, done_at, epoch FROM slices
         WHERE ctid = c.row FOR UPDATE SKIP LOCKED) s
     WHERE s.done_at IS NULL AND s.epoch IS NULL
-    LIMIT (SELECT CASE WHEN few THEN :most::int - in_hand ELSE 1 END FROM head)
+    LIMIT (SELECT CASE WHEN taken_together THEN :most::int - in_hand ELSE 1 END FROM head)
 )
 
 UPDATE slices s SET slot = :slot, epoch = :epoch, touched = true

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from service.channels.contract.maintenance import maintenance_end
 from service.channels.contract.model import Channel
-from service.dispatch.compose import Message, Work
+from service.dispatch.compose import ClaimedSlice, Message
 from service.dispatch.handoff import store
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.lease_store import Lease, is_held
@@ -18,7 +18,7 @@ from service.dispatch.limits import allowance, caps, quota
 from service.ledger.reasons import Reason
 from service.storage.postgres import Connection, Record, transaction
 
-BLOCKED = timedelta(seconds=30)
+BLOCKED_WAIT = timedelta(seconds=30)
 """How long a slice waits if the phone of one of its rows has another, uncertain hand-off."""
 
 
@@ -26,7 +26,7 @@ async def mark(
     shared: Handoff,
     channel: Channel,
     held: HeldLease,
-    works: Sequence[Work],
+    works: Sequence[ClaimedSlice],
     batch: Sequence[Message],
 ) -> list[Message]:
     """Mark messages of these slices, which are of one priority and department, and stop the rows of
@@ -46,7 +46,7 @@ async def mark(
         joint = any(work.joint for work in works)
         moved = await store.mark(conn, held.lease, asked, now, joint=joint) if asked else []
         for work in open_now:
-            await _settle(shared, conn, held.lease, work, asked, moved, now)
+            await _handle_unmarked(shared, conn, held.lease, work, requests, moved, now)
         leaves = [row for row in moved if row["state"] == "submitting"]
         attempts = {(row["run_id"], row["no"]): row["attempt"] for row in leaves}
         marked = [m for m in within if (m.work.run_id, m.no) in attempts]
@@ -56,54 +56,58 @@ async def mark(
             for work in works:
                 work.rows.clear()
     for work in open_now:
-        work.broken.clear()
+        work.rows_without_message.clear()
     for message in marked:
         message.attempt = attempts[message.work.run_id, message.no]
         message.open_parts = len(message.parts)
     return marked
 
 
-def _is_open(shared: Handoff, channel: Channel, work: Work, now: datetime) -> bool:
+def _is_open(shared: Handoff, channel: Channel, work: ClaimedSlice, now: datetime) -> bool:
     """Whether the channel is not in maintenance and the slice's send hours are open; if not, the
     slice loses its rows here, so that the connection lets go of it.
     """
     county = shared.county.now
-    rests = maintenance_end(now, channel.maintenance) is not None
-    if not rests and county.is_open(now, work.hours):
+    in_maintenance = maintenance_end(now, channel.maintenance) is not None
+    if not in_maintenance and county.is_open(now, work.hours):
         return True
-    if not rests:
+    if not in_maintenance:
         work.not_before = county.next_opening(now, work.hours)
     work.rows.clear()
     return False
 
 
-def _stopped(works: Sequence[Work], batch: Sequence[Message], now: datetime) -> list[MarkRequest]:
+def _stopped(
+    works: Sequence[ClaimedSlice], batch: Sequence[Message], now: datetime
+) -> list[MarkRequest]:
     """What is stopped for good: texts past their validity, and rows that gave no message."""
     over = [m for m in batch if m.work in works and m.work.is_over(now)]
-    return [_asked(message, Reason.VALIDITY_OVER) for message in over] + [
-        MarkRequest(*work.key, no, 1, why) for work in works for no, why in work.broken
+    return [_request(message, Reason.VALIDITY_OVER) for message in over] + [
+        MarkRequest(*work.key, no, 1, why)
+        for work in works
+        for no, why in work.rows_without_message
     ]
 
 
-def _asked(message: Message, stop: Reason | None = None) -> MarkRequest:
+def _request(message: Message, stop: Reason | None = None) -> MarkRequest:
     return MarkRequest(*message.work.key, message.no, len(message.parts), stop)
 
 
-async def _settle(
+async def _handle_unmarked(
     shared: Handoff,
     conn: Connection,
     lease: Lease,
-    work: Work,
-    asked: Sequence[MarkRequest],
+    work: ClaimedSlice,
+    requests: Sequence[MarkRequest],
     moved: Sequence[Record],
     now: datetime,
 ) -> None:
     """Decide on the texts of a slice that a cap has stopped, and on those that did not move."""
     mine = [row for row in moved if row["run_id"] == work.run_id]
-    await caps.settle(conn, work, mine, shared.county.now, now)
-    if len(mine) == sum(row.run_id == work.run_id for row in asked):
+    await caps.defer_or_stop(conn, work, mine, shared.county.now, now)
+    if len(mine) == sum(row.run_id == work.run_id for row in requests):
         return
     if await store.run_state(conn, work.run_id) == "running" and await is_held(conn, lease):
-        work.not_before = now + BLOCKED
+        work.not_before = now + BLOCKED_WAIT
     else:  # whoever holds the connection next need not wait
         work.rows.clear()

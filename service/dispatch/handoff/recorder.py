@@ -16,7 +16,7 @@ from service.campaigns.plans.lifecycle import reopen_campaigns
 from service.channels.config.codes import Codes
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch.compose import Message, Work
+from service.dispatch.compose import ClaimedSlice, Message
 from service.dispatch.failover.health import ChannelHealth
 from service.dispatch.handoff import record_store, slice_store
 from service.dispatch.handoff.lease_store import Lease
@@ -27,7 +27,7 @@ from service.dispatch.limits.pace import Pace
 from service.dispatch.retries import reroute, retry_store
 from service.dispatch.value_check import ValueCheck
 from service.ledger.reasons import Reason
-from service.queue import Wake
+from service.queue import WakeChannel
 from service.storage.locks import share_connection
 from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, transaction
 
@@ -63,7 +63,7 @@ class Handoff:
     areas: Mapping[str, tuple[str, str]]
     rematch: Rematch
     codes: Mapping[str, Codes]
-    wake: Wake
+    wake: WakeChannel
     health: ChannelHealth = field(default_factory=ChannelHealth)
     county: CountyNow = field(default_factory=CountyNow)
     values: ValueCheck = field(default_factory=ValueCheck)
@@ -79,7 +79,7 @@ class Recorder:
         self._size = permits.free
         self._settled: list[Message] = []
         self._unsent: list[Message] = []
-        self.leaving: list[Work] = []
+        self.leaving: list[ClaimedSlice] = []
         self._dirty = asyncio.Event()
         self._many = asyncio.Event()
         self._flushed = asyncio.Event()
@@ -96,7 +96,7 @@ class Recorder:
         self._unsent += messages
         self._dirty.set()
 
-    def leave(self, work: Work) -> None:
+    def leave(self, work: ClaimedSlice) -> None:
         """No more rows are taken from this slice: finish it once its last result is in."""
         self.leaving.append(work)
         self._dirty.set()
@@ -137,9 +137,12 @@ class Recorder:
         if self._unsent:
             await self._give_back(list(self._unsent), now)
         ended = [work for work in self.leaving if not work.outstanding]
-        few = [work for work in ended if work.few]
-        for works in [*([few] if few else []), *([work] for work in ended if not work.few)]:
-            slices = [slice_store.Ended(*work.key, work.not_before) for work in works]
+        together = [work for work in ended if work.taken_together]
+        for works in [
+            *([together] if together else []),
+            *([work] for work in ended if not work.taken_together),
+        ]:
+            slices = [slice_store.ReleasedSlice(*work.key, work.not_before) for work in works]
             async with transaction(self._shared.pool) as conn:
                 await slice_store.finish_slices(conn, self._lease, slices, now)
             for work in works:

@@ -22,13 +22,13 @@ from service.channels.contract.maintenance import maintenance_end
 from service.channels.contract.model import Channel
 from service.crypto import Undecipherable
 from service.dispatch import fair_queue_store
-from service.dispatch.compose import Composer, Message, Work, WrongKind
+from service.dispatch.compose import ClaimedSlice, Composer, Message, WrongNumberKind
 from service.dispatch.fair_queue import Flow, Turns
 from service.dispatch.handoff.claim import Claims
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.mark import mark
 from service.dispatch.handoff.recorder import Handoff, Recorder
-from service.dispatch.handoff.writer import IDLE_SECONDS, PASSING, RETRY_SECONDS, Writer
+from service.dispatch.handoff.writer import IDLE_SECONDS, RETRY_SECONDS, TRANSIENT, Writer
 from service.dispatch.limits.in_flight import PermitCounter
 from service.dispatch.limits.pace import run_limit
 from service.dispatch.value_check import ValueRefused
@@ -66,20 +66,20 @@ class Sender:
         self._permits = PermitCounter(size)
         # While messages wait to be written, a mark waits until its batch is large enough.
         ahead = size if channel.tps is None else min(size, int(channel.tps * READ_AHEAD))
-        self._lump = max(1, ahead // channel.connections // 4)
-        self._works: list[Work] = []
+        self._min_batch = max(1, ahead // channel.connections // 4)
+        self._works: list[ClaimedSlice] = []
         self._turns = Turns()
         self._waiting: set[Flow] = set()
-        self._tell_at = 0.0
-        self._look_at = 0.0
+        self._next_report_at = 0.0
+        self._next_look_at = 0.0
         self._claims = Claims(shared, channel, held)
         self._recorder = Recorder(shared, held.lease, self._permits)
         self._writer = Writer(shared, channel, held, gateway, self._recorder)
         self._writing: asyncio.Task[None]
 
     async def run(self, stop: asyncio.Event, wakeup: asyncio.Event) -> None:
-        """Work until `stop` is set, the lease is fenced or the link is lost. Then wind down, so
-        that every marked message has its result or is queued again.
+        """ClaimedSlice until `stop` is set, the lease is fenced or the link is lost. Then wind
+        down, so that every marked message has its result or is queued again.
         """
         recording = asyncio.create_task(self._recorder.run())
         self._writing = asyncio.create_task(self._writer.run())
@@ -88,8 +88,8 @@ class Sender:
                 wakeup.clear()
                 try:
                     busy = await self._step()
-                except PASSING as error:
-                    log.warning("hand-off waits", extra={"why": str(error)})
+                except TRANSIENT as error:
+                    log.warning("hand-off waits after a transient error", extra={"why": str(error)})
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
                 if not busy:
@@ -122,7 +122,7 @@ class Sender:
         if not self._writer.ready.is_set():
             await self._wait_for(self._writer.ready)
             return True
-        if self._rests(self._shared.clock.now()):
+        if self._in_maintenance(self._shared.clock.now()):
             for held in list(self._works):
                 self._let_go(held)
             return False
@@ -135,13 +135,13 @@ class Sender:
             await asyncio.sleep(min(min(w.next_at for w in self._works) - now, LOOK_SECONDS))
             return True
         limit = self._room(works[0])
-        if limit < (self._lump if self._writer.waiting else 1):
+        if limit < (self._min_batch if self._writer.waiting else 1):
             await self._permits.wait_free(IDLE_SECONDS, even_if_free=True)
             return True
         await self._hand_off(works, limit)
         return True
 
-    def _room(self, work: Work) -> int:
+    def _room(self, work: ClaimedSlice) -> int:
         """How many messages may be marked now: at most the free permits, and at most as many as get
         tokens soon. No other message can overtake a marked one, so the channel's connections
         together mark at most READ_AHEAD seconds ahead.
@@ -155,10 +155,10 @@ class Sender:
             room = min(room, ahead - self._writer.waiting // work.parts_each)
         return room
 
-    async def _hand_off(self, works: Sequence[Work], limit: int) -> None:
+    async def _hand_off(self, works: Sequence[ClaimedSlice], limit: int) -> None:
         """Mark a batch of these slices, which are of one flow, and have it written."""
         batch = await self._next_batch(works, limit)
-        if not batch and not any(work.broken for work in works):
+        if not batch and not any(work.rows_without_message for work in works):
             self._let_go_of_empty(works)
             return
         self._permits.take(len(batch))
@@ -178,8 +178,10 @@ class Sender:
         parts = sum(len(message.parts) for message in marked)
         first = works[0]
         for work in self._works:
-            if work is first or (first.few and work.few and work.flow == first.flow):
-                work.had += parts  # slices that are taken together count as one run
+            if work is first or (
+                first.taken_together and work.taken_together and work.flow == first.flow
+            ):
+                work.marked_parts += parts  # slices that are taken together count as one run
         self._turns.charge(first.flow, parts, self._waiting)
         self._let_go_of_empty(works)
         self._writer.put(marked)
@@ -189,24 +191,25 @@ class Sender:
         not wait until a slow run's slice is done (I11). After a claim, look again in the next step,
         since there may be more.
         """
-        if self._works and now < self._look_at:
+        if self._works and now < self._next_look_at:
             return
-        self._look_at = now + LOOK_SECONDS
-        await self._tell_shares(self._shared.clock.now())
+        self._next_look_at = now + LOOK_SECONDS
+        await self._exchange_shares(self._shared.clock.now())
         claimed = await self._claims.take(self._works, self._recorder.leaving)
         if not claimed:
             return
-        self._look_at = now
+        self._next_look_at = now
         flow = claimed[0].flow
-        fellows = [held for held in self._works if held.flow == flow]
-        if not fellows:
+        same_flow = [held for held in self._works if held.flow == flow]
+        if not same_flow:
             self._turns.enter(flow, claimed[0].weight)
-        alike = [held.had for held in fellows if held.few and claimed[0].few]
+        together = [held for held in same_flow if held.taken_together]
+        peers = together if claimed[0].taken_together and together else same_flow
         for work in claimed:
-            work.had = max(alike or [held.had for held in fellows], default=0)
+            work.marked_parts = max((peer.marked_parts for peer in peers), default=0)
         self._works += claimed
 
-    def _next_works(self, now: float) -> list[Work]:
+    def _next_works(self, now: float) -> list[ClaimedSlice]:
         """A slice of the priority and department whose turn it is, of the run with the fewest
         marked parts; if that slice has few rows, all such slices together.
 
@@ -218,28 +221,28 @@ class Sender:
         self._waiting = {work.flow for work in due}
         flow = self._turns.pick(self._waiting)
         turn = [work for work in due if work.flow == flow]
-        work = min(turn, key=lambda work: work.had)
-        return [other for other in turn if other.few] if work.few else [work]
+        work = min(turn, key=lambda work: work.marked_parts)
+        return [other for other in turn if other.taken_together] if work.taken_together else [work]
 
-    async def _tell_shares(self, now: datetime) -> None:
+    async def _exchange_shares(self, now: datetime) -> None:
         """Every LOOK_SECONDS, write down what was handed off here for the channel's other
         connections, and read what they wrote.
         """
         instant = asyncio.get_running_loop().time()
-        if instant < self._tell_at:
+        if instant < self._next_report_at:
             return
-        self._tell_at = instant + LOOK_SECONDS
-        charges = self._turns.untold()
+        self._next_report_at = instant + LOOK_SECONDS
+        charges = self._turns.unwritten()
         async with self._shared.pool.acquire() as conn:
-            await fair_queue_store.tell(conn, self._channel.id, charges, now)
-            self._turns.told(charges)
-            self._turns.learn(await fair_queue_store.standings(conn, self._channel.id))
+            await fair_queue_store.write_charges(conn, self._channel.id, charges, now)
+            self._turns.mark_written(charges)
+            self._turns.take_standings(await fair_queue_store.standings(conn, self._channel.id))
 
-    def _rests(self, now: datetime) -> bool:
+    def _in_maintenance(self, now: datetime) -> bool:
         """Whether the channel is in its maintenance hours."""
         return maintenance_end(now, self._channel.maintenance) is not None
 
-    async def _next_batch(self, works: Sequence[Work], limit: int) -> list[Message]:
+    async def _next_batch(self, works: Sequence[ClaimedSlice], limit: int) -> list[Message]:
         """Up to `limit` messages of these slices, each to another phone."""
         batch: list[Message] = []
         phones: set[bytes] = set()
@@ -247,23 +250,24 @@ class Sender:
             if phones and any(row["phone_hash"] in phones for row in work.rows):
                 continue  # left for the next batch: this one has its phone already
             batch += await self._batch_of(work, limit - len(batch))
-            if work.few:
+            if work.taken_together:
                 phones |= {message.phone_hash for message in batch}
         return batch
 
-    async def _batch_of(self, work: Work, limit: int) -> list[Message]:
+    async def _batch_of(self, work: ClaimedSlice, limit: int) -> list[Message]:
         """Up to `limit` messages of a slice, no more than its campaign's own pace allows.
 
-        A row that gives no message does not stop the others: `work.broken` keeps its reason.
+        A row that gives no message does not stop the others: `work.rows_without_message` keeps its
+        reason.
         """
         batch: list[Message] = []
         for row in list(work.rows)[:limit]:
             try:
                 message = self._composer.compose(work, row)
-            except (TocsinError, Undecipherable, WrongKind, ValueRefused) as error:
+            except (TocsinError, Undecipherable, WrongNumberKind, ValueRefused) as error:
                 why = {"no": row["no"], "why": str(error)}
-                seldom(log, logging.ERROR, "a text cannot be made", **why)
-                work.broken.append((row["no"], _why_none(error)))
+                seldom(log, logging.ERROR, "a message cannot be composed", **why)
+                work.rows_without_message.append((row["no"], _reason_without_message(error)))
             else:
                 if not await self._own_pace_allows(work, len(message.parts), limit):
                     break
@@ -271,7 +275,7 @@ class Sender:
             work.rows.popleft()
         return batch
 
-    async def _own_pace_allows(self, work: Work, parts: int, limit: int) -> bool:
+    async def _own_pace_allows(self, work: ClaimedSlice, parts: int, limit: int) -> bool:
         """Whether the campaign's own limit (`max_tps`) allows these parts now.
 
         Granted tokens are saved in `work.credit` until they are enough for a text of several parts.
@@ -288,18 +292,18 @@ class Sender:
         work.credit -= parts
         return True
 
-    def _let_go_of_empty(self, works: Iterable[Work]) -> None:
+    def _let_go_of_empty(self, works: Iterable[ClaimedSlice]) -> None:
         for work in works:
             if not work.rows:
                 self._let_go(work)
 
-    def _let_go(self, work: Work) -> None:
+    def _let_go(self, work: ClaimedSlice) -> None:
         """Take no more rows from this slice; it is finished once its last result is in."""
         work.rows.clear()
         if work in self._works:
             self._works.remove(work)
             self._recorder.leave(work)
-            self._look_at = 0.0  # the same run may have another slice: look at once
+            self._next_look_at = 0.0  # the same run may have another slice: look at once
 
     async def _wind_down(self) -> None:
         """Close the link, which gives each open submit a result; commit the last results."""
@@ -312,8 +316,8 @@ class Sender:
         await self._recorder.until_idle()
 
 
-def _why_none(error: Exception) -> Reason:
+def _reason_without_message(error: Exception) -> Reason:
     """Why a row that gives no message is stopped."""
-    if isinstance(error, WrongKind | ValueRefused):
+    if isinstance(error, WrongNumberKind | ValueRefused):
         return error.reason
     return Reason.CANNOT_BE_COMPOSED

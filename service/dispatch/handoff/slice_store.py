@@ -24,20 +24,20 @@ again a little later.
 FEW_ROWS = 16
 """Slices of direct runs with at most this many rows are taken together."""
 
-TOGETHER = 32
+MOST_TOGETHER = 32
 """The most of those slices that a connection has in hand of one priority and department."""
 
 
 class HeldSlice(NamedTuple):
-    """A slice that a connection works on. few: whether it was one of those taken together."""
+    """A slice that a connection works on. taken_together: whether it was one of those."""
 
     run_id: uuid.UUID
     priority: int
     department_id: uuid.UUID
-    few: bool = False
+    taken_together: bool = False
 
 
-class Ended(NamedTuple):
+class ReleasedSlice(NamedTuple):
     """A slice that its connection lets go of. not_before: when a connection may take it again."""
 
     run_id: uuid.UUID
@@ -55,7 +55,7 @@ def _columns(held: Sequence[HeldSlice]) -> dict[str, Any]:
         "held_runs": [h.run_id for h in held],
         "held_priorities": [h.priority for h in held],
         "held_departments": [h.department_id for h in held],
-        "held_few": [h.few for h in held],
+        "held_together": [h.taken_together for h in held],
     }
 
 
@@ -68,9 +68,9 @@ async def claim_slices(
     now: datetime,
     held: Sequence[HeldSlice] = (),
     *,
-    full: bool = False,
+    only_new_flows: bool = False,
     campaigns_first: bool = False,
-    most: int = TOGETHER,
+    most: int = MOST_TOGETHER,
 ) -> list[Record]:
     """Take the next slice of a running run on this channel, with what is needed to send it; or
     none. A direct run's slice of few rows is taken together with others like it, of the same
@@ -81,10 +81,10 @@ async def claim_slices(
     department of which the caller holds no slice; then urgent before normal before bulk; then the
     department that is furthest behind (see `fair_queue`); then the department's runs in turn, slice
     by slice (I11), and of its direct runs the oldest.
-    `full`: take only a slice of a priority and department of which the caller holds none, or one
-    that is more urgent than a slice that it holds.
-    `campaigns_first`: take a department's campaign runs before its direct ones. A caller sets it
-    after it took a direct run: new ones may come without end, and each is at its first slice.
+    `only_new_flows`: take only a slice of a priority and department of which the caller holds none,
+    or one that is more urgent than a slice that it holds. `campaigns_first`: take a department's
+    campaign runs before its direct ones. A caller sets it after it took a direct run: new ones may
+    come without end, and each is at its first slice.
 
     Returns the oldest runs first; must run in a transaction.
     """
@@ -95,7 +95,7 @@ async def claim_slices(
         **_holder(lease),
         **_columns(held),
         now=now,
-        full=full,
+        only_new_flows=only_new_flows,
         at_once=CLAIMED_AT_ONCE,
         campaigns_first=campaigns_first,
         few_rows=FEW_ROWS,
@@ -168,7 +168,7 @@ async def queued_rows(
 
 
 async def finish_slices(
-    conn: Connection, lease: Lease, slices: Sequence[Ended], now: datetime
+    conn: Connection, lease: Lease, slices: Sequence[ReleasedSlice], now: datetime
 ) -> int:
     """Let go of slices: a slice is done if it has nothing left to hand off, else it is free again.
 
@@ -230,13 +230,11 @@ async def finish_slices(
     )
     for row in rows:
         if not row["done"]:
-            await _wait_for_the_first(conn, row["run_id"], row["no"], now)
+            await _defer_slice(conn, row["run_id"], row["no"], now)
     return sum(row["done"] for row in rows)
 
 
-async def _wait_for_the_first(
-    conn: Connection, run_id: uuid.UUID, slice_no: int, now: datetime
-) -> None:
+async def _defer_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: datetime) -> None:
     """If all messages of a slice wait, let nobody take it before the first of them may leave: else
     connections would take it and let go of it again and again.
     """

@@ -19,7 +19,7 @@ from service.channels.contract.gateway import Gateway, Submission, SubmitResult
 from service.channels.contract.maintenance import maintenance_end, next_day
 from service.channels.contract.model import Channel, Hold
 from service.channels.contract.outcome import Outcome
-from service.dispatch.compose import Message, Work
+from service.dispatch.compose import ClaimedSlice, Message
 from service.dispatch.failover.health import IN_A_ROW
 from service.dispatch.handoff import store
 from service.dispatch.handoff.batch import Parcel, pack
@@ -35,8 +35,8 @@ from service.storage.postgres import COLLISIONS, UNREACHABLE
 
 log = logging.getLogger(__name__)
 
-PASSING: tuple[type[Exception], ...] = (Unavailable, *UNREACHABLE, *COLLISIONS)
-"""What only means: wait and try again."""
+TRANSIENT: tuple[type[Exception], ...] = (Unavailable, *UNREACHABLE, *COLLISIONS)
+"""Errors after which the same is tried again a little later."""
 RETRY_SECONDS = 0.5
 IDLE_SECONDS = 2.0
 LOOK_SECONDS = 0.25  # between looks whether the run still runs, while tokens are waited for
@@ -71,7 +71,7 @@ class Writer:
         if channel.tps is not None:
             self._limits.append(channel_limit(channel.id, channel.tps, self._lot))
         # Tokens one by one would cost a question and a write each.
-        self._lump = min((limit.burst // 2 for limit in self._limits), default=1)
+        self._min_tokens = min((limit.burst // 2 for limit in self._limits), default=1)
         self._slots = PermitCounter(channel.window)
         self._pending: deque[Parcel] = deque()
         self._throttle: Throttle[Parcel] = Throttle()
@@ -101,8 +101,8 @@ class Writer:
         while True:
             try:
                 await self._step()
-            except PASSING as error:
-                log.warning("writing waits", extra={"why": str(error)})
+            except TRANSIENT as error:
+                log.warning("writing waits after a transient error", extra={"why": str(error)})
                 self._abandon(self._pending)
                 self.ready.clear()
                 await asyncio.sleep(RETRY_SECONDS)
@@ -165,7 +165,7 @@ class Writer:
             return
         pending, first = self._pending, self._pending[0]
         wanted = self._wanted()
-        least = max(len(first.messages), min(wanted, self._lump))
+        least = max(len(first.messages), min(wanted, self._min_tokens))
         grant = await self._shared.pace.take(self._limits, wanted, least)
         if not self._held.valid or self._gateway.lost.is_set():
             self._abandon(self._pending)
@@ -215,14 +215,14 @@ class Writer:
             parcels.append(parcel)
         return parcels
 
-    def _is_open(self, work: Work) -> bool:
+    def _is_open(self, work: ClaimedSlice) -> bool:
         """Whether texts of this slice may be written now; what was too fast may be old by then."""
         now = self._shared.clock.now()
         if work.is_over(now) or maintenance_end(now, self._channel.maintenance) is not None:
             return False
         return self._shared.county.now.is_open(now, work.hours)
 
-    async def _stopped(self, work: Work) -> bool:
+    async def _stopped(self, work: ClaimedSlice) -> bool:
         async with self._shared.pool.acquire() as conn:
             return await store.run_state(conn, work.run_id) != "running"
 
@@ -291,7 +291,7 @@ class Writer:
             self._put.set()
         else:
             if result.outcome in {Outcome.SUSPENDED, Outcome.DAILY_LIMIT}:
-                self._may_not_send(result)
+                self._account_refused(result)
             self._close(parcel, result)
 
     def _close(self, parcel: Parcel, result: SubmitResult) -> None:
@@ -338,7 +338,7 @@ class Writer:
         else:
             seldom(log, logging.INFO, "slowed down", share_of_tps=round(share, 3))
 
-    def _may_not_send(self, result: SubmitResult) -> None:
+    def _account_refused(self, result: SubmitResult) -> None:
         """The carrier wants nothing from this account for now: nobody marks, all goes back."""
         if self._holding is not None:
             return
@@ -380,7 +380,7 @@ class Writer:
         self._pending = deque(p for p, stay in zip(parcels, stays, strict=True) if stay)
         self._abandon(deque(p for p, stay in zip(parcels, stays, strict=True) if not stay))
 
-    def _abandon_unbegun(self, work: Work) -> None:
+    def _abandon_unbegun(self, work: ClaimedSlice) -> None:
         """Of this slice, a text that has begun to leave ends; the others go back."""
         stays = [parcel.begun or parcel.work is not work for parcel in self._pending]
         parcels = list(self._pending)

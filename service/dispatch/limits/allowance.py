@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 
-from service.dispatch.compose import Message, Work
+from service.dispatch.compose import ClaimedSlice, Message
 from service.dispatch.limits import allowance_store
 from service.dispatch.limits.allowance_store import Left
 from service.storage.postgres import Connection
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 async def within(
-    conn: Connection, work: Work, batch: list[Message], now: datetime
+    conn: Connection, work: ClaimedSlice, batch: list[Message], now: datetime
 ) -> tuple[list[Message], Left | None]:
     """The first of a batch, as far as the department's quota goes; what is left if it ends there.
 
@@ -36,7 +36,11 @@ async def within(
 
 
 async def use(
-    conn: Connection, work: Work, marked: Sequence[Message], ended: Left | None, now: datetime
+    conn: Connection,
+    work: ClaimedSlice,
+    marked: Sequence[Message],
+    ended: Left | None,
+    now: datetime,
 ) -> None:
     """Count what was marked; where the quota ends, hold the department on all channels."""
     if marked and work.has_allowance:

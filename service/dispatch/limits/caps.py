@@ -20,7 +20,7 @@ from uuid import UUID
 
 from service.accounts.people.model import By
 from service.campaigns.calendar.hours import County
-from service.dispatch.compose import Work
+from service.dispatch.compose import ClaimedSlice
 from service.dispatch.limits import caps_store, joint_store
 from service.dispatch.limits.caps_store import CappedText
 from service.dispatch.retries.retry import RetryTerms
@@ -125,8 +125,8 @@ def leaves_at(free_at: datetime, terms: RetryTerms, now: datetime) -> datetime |
     return at if at < terms.valid_until else None
 
 
-async def settle(
-    conn: Connection, work: Work, moved: Sequence[Record], county: County, now: datetime
+async def defer_or_stop(
+    conn: Connection, work: ClaimedSlice, moved: Sequence[Record], county: County, now: datetime
 ) -> None:
     """Decide what becomes of the texts that this transaction's mark says are capped: each waits, or
     is stopped for good, with the reason.
@@ -145,7 +145,10 @@ async def settle(
         held.append(CappedText(row["no"], Reason.OTHER_LEG if row["other_leg"] else reason, until))
     await caps_store.hold(conn, work.run_id, held, now)
     waiting = sum(text.until is not None for text in held)
-    log.info("caps", extra={"deferred": waiting, "stopped": len(held) - waiting})
+    log.info(
+        "texts deferred or stopped by caps",
+        extra={"deferred": waiting, "stopped": len(held) - waiting},
+    )
 
 
 FORGET_AFTER = timedelta(days=31)

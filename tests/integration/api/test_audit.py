@@ -42,7 +42,7 @@ def doing(op: Op, act: Any) -> Op:
         await act(call)
         return Download("text/csv", "f.csv", _no_lines()) if op.out is Download else None
 
-    return replace(op, handler=handler, reads=None)
+    return replace(op, handler=handler, read_file=None)
 
 
 async def _no_lines() -> AsyncIterator[str]:

@@ -11,7 +11,7 @@ from service.api.http import store as api_store
 from service.api.http.idempotency import REPLAYED
 from service.coding.parts import split
 from service.crypto import Keyring
-from service.dispatch.compose import Composer, Work
+from service.dispatch.compose import ClaimedSlice, Composer
 from service.dispatch.fair_queue import Flow
 from service.dispatch.handoff.slice_store import queued_rows
 from tests.factories import phone
@@ -67,7 +67,7 @@ async def test_each_gets_the_values_that_were_given_for_it(
     async with api.runtime.pool.acquire() as conn:
         rows = await queued_rows(conn, lane, [(run_id, 1, 9)], api.clock.at)
         stored = await conn.fetchval("SELECT string_agg(m::text, '') FROM messages m")
-    work = Work(
+    work = ClaimedSlice(
         run_id, 1, GREETING, "service", None, hours=None, valid_until=None,  # type: ignore[arg-type]
         flow=Flow(1, run_id), weight=1, rows=None,  # type: ignore[arg-type]
     )  # fmt: skip

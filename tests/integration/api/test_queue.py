@@ -213,7 +213,7 @@ async def test_without_a_limit_the_rate_is_the_measured_one(busy: BusyChannel) -
         async with busy.api.runtime.pool.acquire() as conn:
             at = began + timedelta(seconds=second)
             charges = {flow: Charge(30, 0.0, 0.0, 10)}
-            await fair_queue_store.tell(conn, busy.channel.id, charges, at)
+            await fair_queue_store.write_charges(conn, busy.channel.id, charges, at)
     busy.api.clock.at = began + timedelta(seconds=40)
     queue = await busy.queue()
     assert queue["rate"] == pytest.approx(15)

@@ -64,15 +64,15 @@ async def patch(api: Api, path: str, body: object, tag: str) -> Answer:
 
 def test_every_edit_has_a_reader() -> None:
     readers = {op.path for op in OPS if op.method == "GET"}
-    assert {op.path for op in OPS if op.edits} <= readers
-    assert {*EDITS} == {f"{op.method} {op.path}" for op in OPS if op.edits}
+    assert {op.path for op in OPS if op.is_edit} <= readers
+    assert {*EDITS} == {f"{op.method} {op.path}" for op in OPS if op.is_edit}
 
 
 def test_an_edit_answers_with_what_its_reader_shows() -> None:
     """Otherwise the version that it gives is of something that nobody can read."""
     shown = {op.path: op.out for op in OPS if op.method == "GET"}
-    assert {op.path: op.out for op in OPS if op.edits} == {
-        op.path: shown[op.path] for op in OPS if op.edits
+    assert {op.path: op.out for op in OPS if op.is_edit} == {
+        op.path: shown[op.path] for op in OPS if op.is_edit
     }
 
 

@@ -402,10 +402,10 @@ async def test_what_waits_of_a_department_is_bounded(
     pool: Pool, now: datetime, files: Files, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     if bound == "octets":  # of a file each 18
-        monkeypatch.setattr(loading, "MOST_WAITING_OCTETS", 36)
+        monkeypatch.setattr(loading, "MAX_WAITING_OCTETS", 36)
         files.limit = 18
     else:
-        monkeypatch.setattr(loading, "MOST_WAITING_FILES", 2)
+        monkeypatch.setattr(loading, "MAX_WAITING_FILES", 2)
     department, other = await files.department("甲"), await files.department("乙")
     if bound == "at the same time":
         made = await asyncio.gather(

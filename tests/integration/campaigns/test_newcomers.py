@@ -21,7 +21,7 @@ from service.campaigns.core import fire_store
 from service.campaigns.core.model import Campaign, Plan, State
 from service.campaigns.plans import lifecycle, planning
 from service.campaigns.plans.lifecycle import finish_campaigns
-from service.campaigns.runs.firing import arm_again, fire_due
+from service.campaigns.runs.firing import fire_due, reset_next_fires
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
 from service.storage.postgres import Pool, transaction
@@ -416,7 +416,7 @@ async def test_new_hours_move_the_next_look(county: County) -> None:
     noon = county.now.replace(hour=4) + DAY
     async with transaction(county.pool) as conn:
         await conn.execute("UPDATE campaigns SET next_fire_at = $1", noon)
-        assert await arm_again(conn, county.now) == 1
+        assert await reset_next_fires(conn, county.now) == 1
     at = (await county.loaded()).next_fire_at
     assert at is not None
     assert at.astimezone(SHANGHAI).hour == 8

@@ -20,7 +20,7 @@ from service.campaigns.core import fire_store, store
 from service.campaigns.core.model import Campaign, State, WrongState
 from service.campaigns.plans import lifecycle, missed, planning
 from service.campaigns.plans.lifecycle import finish_campaigns
-from service.campaigns.runs.firing import arm_again, fire_due
+from service.campaigns.runs.firing import fire_due, reset_next_fires
 from service.errors import Conflict
 from service.storage.postgres import Pool, transaction
 from tests.factories import Team, make_scheduled, make_team
@@ -372,7 +372,7 @@ async def test_a_new_calendar_moves_what_is_to_come(pool: Pool, now: datetime) -
     async with transaction(pool) as conn:
         body = CalendarChanges((notice,)).as_json()
         await county_store.insert_version(conn, "calendar", body, "announced", None, now)
-        assert await arm_again(conn, now) == 1
+        assert await reset_next_fires(conn, now) == 1
     assert (await _load(pool, campaign)).next_fire_at == _at("2027-01-14T09:00")
     assert len(await fire_due(pool, _at("2027-01-14T09:00"))) == 1
     assert (await _load(pool, campaign)).next_fire_at == _at("2027-01-22T09:00")

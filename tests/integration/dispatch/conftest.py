@@ -71,7 +71,9 @@ async def serve(
                 await fold_receipts(pool, channel_id, clock.now())
 
             inbox = Inbox(pool, keyring, clock, fold)
-            server = ChannelServer(runtime, inbox.deliver_for, rematch_answered, most=most)
+            server = ChannelServer(
+                runtime, inbox.deliver_for, rematch_answered, max_connections=most
+            )
             stop = asyncio.Event()
             tasks = [asyncio.create_task(inbox.run()), asyncio.create_task(server.run(stop))]
 

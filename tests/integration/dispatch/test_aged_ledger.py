@@ -29,7 +29,7 @@ from service.dispatch.failover import failover_store
 from service.dispatch.failover.failover_store import StoppedChannel
 from service.dispatch.handoff import lease_store, record_store, slice_store, store, sweep_store
 from service.dispatch.handoff.record_store import HandoffResult
-from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.handoff.slice_store import ReleasedSlice
 from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits import caps_store
 from service.dispatch.retries import dead_numbers_store, reroute, reroute_store, retry_store
@@ -167,7 +167,7 @@ async def gives_back(aged: Aged, conn: Connection) -> None:
 
 @act(slices=2, hot=True)
 async def finishes_a_slice(aged: Aged, conn: Connection) -> None:
-    await slice_store.finish_slices(conn, aged.lease, [Ended(aged.run, 4)], aged.now)
+    await slice_store.finish_slices(conn, aged.lease, [ReleasedSlice(aged.run, 4)], aged.now)
 
 
 @act(slices=1, hot=True)

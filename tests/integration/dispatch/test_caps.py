@@ -14,9 +14,9 @@ import pytest
 from service.accounts.people.model import By
 from service.campaigns.calendar.hours import County
 from service.crypto import Keyring
-from service.dispatch.compose import work_from
+from service.dispatch.compose import claimed_slice_from
 from service.dispatch.handoff import lease_store, slice_store, store
-from service.dispatch.handoff.slice_store import Ended, HeldSlice
+from service.dispatch.handoff.slice_store import HeldSlice, ReleasedSlice
 from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits import caps
 from service.dispatch.limits.caps import CapLimits
@@ -52,9 +52,9 @@ async def hand_off(on: Stage, at: datetime) -> list[int]:
     async with transaction(on.pool) as conn:
         nos = [row["no"] for row in rows]
         moved = await mark_rows(conn, lease, on, claimed["no"], nos, at)
-        await caps.settle(conn, work_from(claimed, rows, ""), moved, County(), at)
+        await caps.defer_or_stop(conn, claimed_slice_from(claimed, rows, ""), moved, County(), at)
     async with transaction(on.pool) as conn:
-        await slice_store.finish_slices(conn, lease, [Ended(on.run, claimed["no"])], at)
+        await slice_store.finish_slices(conn, lease, [ReleasedSlice(on.run, claimed["no"])], at)
     return sorted(row["no"] for row in moved if row["state"] == "submitting")
 
 

@@ -10,7 +10,7 @@ import pytest
 from service.dispatch.direct import direct_store
 from service.dispatch.direct.direct import Cancelled
 from service.dispatch.handoff import slice_store, store
-from service.dispatch.handoff.slice_store import Ended, HeldSlice
+from service.dispatch.handoff.slice_store import HeldSlice, ReleasedSlice
 from service.dispatch.retries.reroute_store import lock_runs
 from service.storage.postgres import transaction
 from tests.harness.direct_runs import cancel, direct_run, run_state
@@ -203,7 +203,9 @@ async def test_a_run_ends_with_its_last_slice_unless_somebody_has_its_row(sent: 
 
     async def finish(no: int, *, done: bool = True) -> str:
         async with transaction(sent.pool) as conn:
-            ended = await slice_store.finish_slices(conn, lease, [Ended(sent.run, no)], sent.now)
+            ended = await slice_store.finish_slices(
+                conn, lease, [ReleasedSlice(sent.run, no)], sent.now
+            )
         assert ended == done
         return await run_state(sent)
 

@@ -188,7 +188,7 @@ async def town(
     monkeypatch.setattr("service.dispatch.handoff.writer.IDLE_SECONDS", 0.2)
     monkeypatch.setattr("service.dispatch.handoff.sender.IDLE_SECONDS", 0.2)
     monkeypatch.setattr("service.dispatch.failover.health.PROBE_SECONDS", 0.3)
-    monkeypatch.setattr("service.dispatch.handoff.mark.BLOCKED", timedelta(seconds=0.2))
+    monkeypatch.setattr("service.dispatch.handoff.mark.BLOCKED_WAIT", timedelta(seconds=0.2))
     monkeypatch.setattr("service.dispatch.failover.failover.LOOK_AGAIN", timedelta(seconds=0.2))
     monkeypatch.setattr("service.dispatch.expansion.expand.SLICE_ROWS", 200)
     async with AsyncExitStack() as stack:

@@ -127,7 +127,7 @@ async def test_after_a_fault(
     monkeypatch.setattr("service.channels.links.logins.FIRST_SECONDS", 0.05)
     monkeypatch.setattr("service.channels.links.logins.MOST_SECONDS", 0.2)
     monkeypatch.setattr("service.channels.links.logins.REFUSED_SECONDS", 0.2)
-    monkeypatch.setattr("service.dispatch.handoff.mark.BLOCKED", timedelta(seconds=0.2))
+    monkeypatch.setattr("service.dispatch.handoff.mark.BLOCKED_WAIT", timedelta(seconds=0.2))
     row = OF_KIND.get((kind, fault), FAULTS[fault])
     journal = tmp_path / "journal"
     listener = ListenerConfig(port=free_port(), login=ACCOUNT, password=SECRET)

@@ -10,7 +10,7 @@ import pytest
 
 from service.dispatch.handoff import slice_store, store
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.handoff.slice_store import ReleasedSlice
 from service.dispatch.retries import reroute, retry_store
 from service.dispatch.retries.retry_store import Again
 from service.storage.postgres import COLLISIONS, Connection, transaction
@@ -46,7 +46,9 @@ async def claimed(on: Stage) -> dict[int, Lease]:
 
 async def finish(on: Stage, lease: Lease, slice_no: int) -> int:
     async with transaction(on.pool) as conn:
-        return await slice_store.finish_slices(conn, lease, [Ended(on.run, slice_no)], on.now)
+        return await slice_store.finish_slices(
+            conn, lease, [ReleasedSlice(on.run, slice_no)], on.now
+        )
 
 
 async def first_of(on: Stage, slice_no: int) -> int:
@@ -81,7 +83,9 @@ async def test_a_mark_does_not_wait_while_a_slice_of_its_run_is_finished(on: Sta
     first = await first_of(on, 2)
     await submit_all(on, *range(first, first + ROWS))
     async with transaction(on.pool) as conn:
-        assert await slice_store.finish_slices(conn, held[1], [Ended(on.run, 1)], on.now) == 1
+        assert (
+            await slice_store.finish_slices(conn, held[1], [ReleasedSlice(on.run, 1)], on.now) == 1
+        )
         marking = on.mark(held[2], [first], slice_no=2)
         assert list(await asyncio.wait_for(marking, 20)) == [first]
 
@@ -135,7 +139,9 @@ async def test_a_slice_that_is_finished_first_is_opened_again(on: Stage) -> None
             await fail_and_put_back(on, conn, number)
 
     async with transaction(on.pool) as conn:
-        assert await slice_store.finish_slices(conn, held[1], [Ended(on.run, 1)], on.now) == 1
+        assert (
+            await slice_store.finish_slices(conn, held[1], [ReleasedSlice(on.run, 1)], on.now) == 1
+        )
         putting_back = asyncio.create_task(put_back())
         await somebody_waits(on)
     await putting_back
@@ -145,7 +151,7 @@ async def test_a_slice_that_is_finished_first_is_opened_again(on: Stage) -> None
 async def test_a_pause_waits_for_a_slice_that_is_being_finished(on: Stage) -> None:
     held = await claimed(on)
     async with transaction(on.pool) as conn:
-        await slice_store.finish_slices(conn, held[1], [Ended(on.run, 1)], on.now)
+        await slice_store.finish_slices(conn, held[1], [ReleasedSlice(on.run, 1)], on.now)
         pausing = asyncio.create_task(on.pause())
         await somebody_waits(on)
     await pausing

@@ -11,7 +11,7 @@ import pytest
 from service.campaigns.core import run_store
 from service.clock import Clock
 from service.dispatch.handoff import lease_store, slice_store, sweep_store
-from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.handoff.slice_store import ReleasedSlice
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import transaction
@@ -116,7 +116,7 @@ async def test_of_a_slice_in_work_what_is_leaving_stays_and_the_rest_is_cancelle
     assert await on.state(3) == "cancelled"
     async with transaction(on.pool) as conn:
         for no in (1, 2):
-            assert await slice_store.finish_slices(conn, lease, [Ended(on.run, no)], on.now)
+            assert await slice_store.finish_slices(conn, lease, [ReleasedSlice(on.run, no)], on.now)
     assert await open_slices(on) == []
 
 

@@ -34,7 +34,7 @@ from service.dispatch.handoff import lease_store, record_store, slice_store, sto
 from service.dispatch.handoff.channel_server import ChannelServer
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.handoff.slice_store import ReleasedSlice
 from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits.pace import Pace, RateLimit, TokenGrant, channel_limit
 from service.ledger.states import MOVES, MessageState
@@ -268,7 +268,7 @@ async def test_an_old_holder_marks_and_claims_nothing_but_its_results_count(stag
     assert await on.claim(new) == 1
     assert await on.mark(old, [3]) == {}
     async with transaction(on.pool) as conn:
-        assert not await slice_store.finish_slices(conn, old, [Ended(on.run, 1)], on.now)
+        assert not await slice_store.finish_slices(conn, old, [ReleasedSlice(on.run, 1)], on.now)
         await lease_store.release_connection(conn, old, on.now)
     held = await on.pool.fetchrow("SELECT owner, epoch, note FROM connections")
     assert tuple(held) == (new.owner, new.epoch, "")
@@ -648,13 +648,13 @@ async def test_a_run_is_sent_only_when_no_slice_is_open(stage: SetUp) -> None:
 
     assert await close() == []
     async with transaction(on.pool) as conn:
-        assert not await slice_store.finish_slices(conn, lease, [Ended(on.run, 1)], on.now)
+        assert not await slice_store.finish_slices(conn, lease, [ReleasedSlice(on.run, 1)], on.now)
     assert await close() == []
     assert await on.claim(lease) == 1
     await on.mark(lease, [4])
     await on.record(await on.result(4, 1))
     async with transaction(on.pool) as conn:
-        assert await slice_store.finish_slices(conn, lease, [Ended(on.run, 1)], on.now)
+        assert await slice_store.finish_slices(conn, lease, [ReleasedSlice(on.run, 1)], on.now)
     async with on.pool.acquire() as conn:
         assert await close() == [await on.campaign(conn)]
 
@@ -720,7 +720,7 @@ async def test_what_is_given_back_to_a_finished_slice_is_still_sent(stage: SetUp
     await on.mark(new, [2])
     await on.record(await on.result(2, 1, ref=b"b"))
     async with transaction(on.pool) as conn:
-        assert await slice_store.finish_slices(conn, new, [Ended(on.run, 1)], on.now)
+        assert await slice_store.finish_slices(conn, new, [ReleasedSlice(on.run, 1)], on.now)
     await on.give_back([(1, 1)])
     async with transaction(on.pool) as conn:
         closed = await sweep_store.close_finished_runs(conn, on.now)
@@ -1115,7 +1115,7 @@ async def test_a_slice_is_not_finished_while_something_is_given_back_to_it(stage
 
     async def finish() -> bool:
         async with transaction(on.pool) as conn:
-            return await slice_store.finish_slices(conn, new, [Ended(on.run, 1)], on.now)
+            return await slice_store.finish_slices(conn, new, [ReleasedSlice(on.run, 1)], on.now)
 
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, old, on.run)
@@ -1137,7 +1137,7 @@ async def test_a_run_is_not_closed_while_something_is_given_back_to_it(stage: Se
     await on.mark(new, [2])
     await on.record(await on.result(2, 1, ref=b"b"))
     async with transaction(on.pool) as conn:
-        assert await slice_store.finish_slices(conn, new, [Ended(on.run, 1)], on.now)
+        assert await slice_store.finish_slices(conn, new, [ReleasedSlice(on.run, 1)], on.now)
 
     async def close() -> None:
         async with transaction(on.pool) as conn:

@@ -15,7 +15,7 @@ from service.delivery.receipts import store as delivery
 from service.delivery.receipts.receipts import fold_receipts
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, record_store, slice_store, store
-from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.handoff.slice_store import ReleasedSlice
 from service.dispatch.retries import retry_store
 from service.reports import progress
 from service.storage.postgres import Pool, transaction
@@ -258,7 +258,7 @@ async def test_what_was_never_written_goes_back_at_once(
     assert await on.mark(first, [1]) == {1: 1}
     await on.give_back([(1, 1)], first)
     async with transaction(pool) as conn:
-        await slice_store.finish_slices(conn, first, [Ended(on.run, 1)], now)
+        await slice_store.finish_slices(conn, first, [ReleasedSlice(on.run, 1)], now)
     second = await on.must_lease(1)
     assert await on.claim(second) == 1
     assert await on.mark(second, [1]) == {1: 2}

@@ -265,21 +265,21 @@ async def test_what_a_connection_has_nothing_of_is_claimed_first(stage: SetUp) -
     lease = await on.must_lease()
     held = [HeldSlice(on.run, 1, on.scene.department)]
 
-    async def claim(*, full: bool = False) -> uuid.UUID | None:
+    async def claim(*, only_new_flows: bool = False) -> uuid.UUID | None:
         async with transaction(on.pool) as conn:
-            claimed = await claim_one(conn, lease, on.now, held, full=full)
+            claimed = await claim_one(conn, lease, on.now, held, only_new_flows=only_new_flows)
         if claimed is None:
             return None
         held.append(HeldSlice(claimed["run_id"], claimed["priority"], claimed["department_id"]))
         found: uuid.UUID = claimed["run_id"]
         return found
 
-    assert await claim(full=True) == bulk.run
+    assert await claim(only_new_flows=True) == bulk.run
     held.pop()
     held.append(HeldSlice(bulk.run, 1, bulk.scene.department))  # as if it were no less urgent
-    assert await claim(full=True) is None
+    assert await claim(only_new_flows=True) is None
     urgent = await on.another_run(priority="urgent")
-    assert await claim(full=True) == urgent.run
+    assert await claim(only_new_flows=True) == urgent.run
     assert await claim() == fellow.run
     assert await claim() is None
 
@@ -307,7 +307,7 @@ async def test_what_connections_tell_adds_up_and_locks_nobody_out(stage: SetUp) 
         for _ in range(20):
             async with transaction(on.pool) as conn:
                 charges = {flow: Charge(10, 0.0, 0.0, 10) for flow in order}
-                await fair_queue_store.tell(conn, on.channel.id, charges, on.now)
+                await fair_queue_store.write_charges(conn, on.channel.id, charges, on.now)
 
     await asyncio.gather(tell(flows), tell(flows[::-1]), tell(flows), tell(flows[::-1]))
     async with on.pool.acquire() as conn:
@@ -322,10 +322,14 @@ async def test_whoever_was_behind_counts_from_where_it_began(stage: SetUp) -> No
     on = await stage(1)
     flow = Flow(1, on.scene.department)
     async with on.pool.acquire() as conn:
-        await fair_queue_store.tell(conn, on.channel.id, {flow: Charge(10, 5.0, 5.0, 10)}, on.now)
-        await fair_queue_store.tell(conn, on.channel.id, {flow: Charge(10, 50.0, 50.5, 10)}, on.now)
+        await fair_queue_store.write_charges(
+            conn, on.channel.id, {flow: Charge(10, 5.0, 5.0, 10)}, on.now
+        )
+        await fair_queue_store.write_charges(
+            conn, on.channel.id, {flow: Charge(10, 50.0, 50.5, 10)}, on.now
+        )
         (standing,) = (await fair_queue_store.standings(conn, on.channel.id)).values()
-    assert (standing.time, standing.started, standing.weight) == (51.0, 50.5, 10)
+    assert (standing.time, standing.last_start, standing.weight) == (51.0, 50.5, 10)
 
 
 # ---- over TCP

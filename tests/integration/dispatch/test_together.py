@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.dispatch.handoff import slice_store, store
-from service.dispatch.handoff.slice_store import Ended, HeldSlice
+from service.dispatch.handoff.slice_store import HeldSlice, ReleasedSlice
 from service.dispatch.handoff.store import MarkRequest
 from service.storage.postgres import BY_KEY, Connection, Pool, Record, open_pool, transaction
 from tests.harness.direct_runs import cancel, direct_run, run_state
@@ -156,7 +156,7 @@ async def test_what_a_dead_holder_had_marked_of_several_is_uncertain(on: Stage) 
     await on.take_over()
     assert [await run.states() for run in runs] == [{"uncertain": 1}] * 3 + [{"queued": 1}]
     async with transaction(on.pool) as conn:
-        ended = [Ended(run.run, 1) for run in runs]
+        ended = [ReleasedSlice(run.run, 1) for run in runs]
         assert await slice_store.finish_slices(conn, lease, ended, on.now) == 0
 
 
@@ -180,7 +180,7 @@ async def test_those_in_hand_keep_no_other_class_and_no_other_department_waiting
     async def more(held: Sequence[HeldSlice]) -> list[Any]:
         return [row["run_id"] for row in await claim(on, lease, held=held)]
 
-    flow = HeldSlice(on.run, 1, on.scene.department, few=True)
+    flow = HeldSlice(on.run, 1, on.scene.department, taken_together=True)
     held = [flow._replace(run_id=run) for run in await more([])]
     assert len(held) == 32
     assert await more(held) == [], "no more of one class and department"
@@ -194,7 +194,7 @@ async def test_those_in_hand_keep_no_other_class_and_no_other_department_waiting
     known = flow._replace(department_id=other)  # and so not before the others for being new
     assert await more([*held, known]) == theirs
     held += [known._replace(run_id=run) for run in theirs]
-    campaign = flow._replace(run_id=second.run, few=False)
+    campaign = flow._replace(run_id=second.run, taken_together=False)
     assert await more([*held[1:], campaign]) == [runs[32].run], "as many as there is room for"
 
 
@@ -292,5 +292,5 @@ async def reading(pool: Pool, most: int) -> AsyncIterator[Connection]:
 async def finish(on: Stage, lease: Any, runs: list[Stage], most: int = 1) -> int:
     """How many are done; most: how many rows may be read for that."""
     async with reading(on.pool, most) as conn:
-        ended = [Ended(run.run, 1) for run in runs]
+        ended = [ReleasedSlice(run.run, 1) for run in runs]
         return await slice_store.finish_slices(conn, lease, ended, on.now)

@@ -6,15 +6,15 @@ from zoneinfo import ZoneInfo
 
 from service.campaigns.calendar.hours import HourTerms
 from service.coding.parts import Part, split
-from service.dispatch.compose import Message, Work
+from service.dispatch.compose import ClaimedSlice, Message
 from service.dispatch.fair_queue import Flow
 from service.dispatch.handoff.batch import pack
 
 LONG = "【旌德县公安局】先做小任务返小钱、再让垫付大单的，都是刷单诈骗。拿不准拨96110。" * 3
 
 
-def work() -> Work:
-    return Work(
+def work() -> ClaimedSlice:
+    return ClaimedSlice(
         run_id=None,  # type: ignore[arg-type]  # no packing asks for it
         slice_no=1,
         text=LONG,
@@ -28,7 +28,7 @@ def work() -> Work:
     )
 
 
-def messages(of: Work, count: int, parts: tuple[Part, ...] | None = None) -> list[Message]:
+def messages(of: ClaimedSlice, count: int, parts: tuple[Part, ...] | None = None) -> list[Message]:
     """As a composer makes them: the very same parts, or, without `parts`, each with its own."""
     return [
         Message(of, no, f"+861979{no:07d}", bytes([no]), parts or split(f"{no}" + LONG), no)

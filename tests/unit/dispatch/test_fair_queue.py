@@ -118,19 +118,19 @@ def test_who_handed_off_elsewhere_waits_here() -> None:
         elsewhere = 10
         here = run(turns, {a, b}, 20, batch=1)
         had += here + Counter({a: elsewhere})
-        charges = turns.untold()
+        charges = turns.unwritten()
         time[a] += elsewhere / 10
         for one, charge in charges.items():
             time[one] += charge.advance
-        turns.told(charges)
-        turns.learn({one: FlowStanding(time[one], time[one], 10) for one in (a, b)})
+        turns.mark_written(charges)
+        turns.take_standings({one: FlowStanding(time[one], time[one], 10) for one in (a, b)})
     assert had[a] / had.total() == pytest.approx(0.5, abs=0.02)
 
 
 def test_after_a_restart_a_newcomer_begins_at_the_present() -> None:
     old, new = flow(NORMAL, 1), flow(NORMAL, 2)
     turns = Turns()
-    turns.learn({old: FlowStanding(time=100_000.0, started=99_999.0, weight=10)})
+    turns.take_standings({old: FlowStanding(time=100_000.0, last_start=99_999.0, weight=10)})
     turns.enter(new, 10)
     turns.enter(old, 10)
     assert run(turns, {old, new}, 1_000)[old] == pytest.approx(500, abs=20)
@@ -142,7 +142,12 @@ def test_what_is_told_is_what_was_handed_off() -> None:
     turns.charge(a, 30, {a})
     turns.charge(a, 10, {a})
     turns.charge(a, 0, {a})
-    (charge,) = turns.untold().values()
-    assert (charge.parts, charge.began, charge.started, charge.advance) == (40, 0.0, 1.5, 2.0)
-    turns.told(turns.untold())
-    assert turns.untold() == {}
+    (charge,) = turns.unwritten().values()
+    assert (charge.parts, charge.first_start, charge.last_start, charge.advance) == (
+        40,
+        0.0,
+        1.5,
+        2.0,
+    )
+    turns.mark_written(turns.unwritten())
+    assert turns.unwritten() == {}

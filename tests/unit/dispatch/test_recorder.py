@@ -8,14 +8,14 @@ import pytest
 
 from service.campaigns.calendar.hours import HourTerms
 from service.coding.parts import Coding, split
-from service.dispatch.compose import Message, Work
+from service.dispatch.compose import ClaimedSlice, Message
 from service.dispatch.fair_queue import Flow
 from service.dispatch.handoff.recorder import result_of
 
 
 def two_parts(**answers: object) -> Message:
     parts = split("长" * 100, coding=Coding.UCS2)
-    work = Work(
+    work = ClaimedSlice(
         run_id=UUID(int=1),
         slice_no=1,
         text="",
