@@ -5,18 +5,18 @@ together take one round trip. `rows` is the name of a sub-statement (CTE) of mes
 columns `run_id` and `no`.
 """
 
-from service.ledger.states import MessageState, RunState, moving
+from service.ledger.states import MessageState, RunState, state_move
 
-CANCEL = moving(MessageState.CANCELLED, only=[MessageState.QUEUED])
+CANCEL = state_move(MessageState.CANCELLED, only=[MessageState.QUEUED])
 """Cancels queued messages. A `submitting` one has left, or is cancelled if it comes back."""
 
-SUPPRESS = moving(MessageState.SUPPRESSED)
+SUPPRESS = state_move(MessageState.SUPPRESSED)
 
-CLOSE_RUN = moving(RunState.SENT)
-REOPEN_RUN = moving(RunState.RUNNING, RunState.PAUSED, only=[RunState.SENT])
+CLOSE_RUN = state_move(RunState.SENT)
+REOPEN_RUN = state_move(RunState.RUNNING, RunState.PAUSED, only=[RunState.SENT])
 
 
-def end(state: MessageState, reason: str, at: str) -> str:
+def ended_as(state: MessageState, reason: str, at: str) -> str:
     """After SET: the message ends in this state, for this reason, at this instant."""
     return f"state = '{state}', reason = {reason}, final_at = {at}"
 
@@ -44,7 +44,7 @@ def reopen_runs(rows: str) -> str:
             state = CASE (SELECT c.state FROM campaigns c WHERE c.id = r.campaign_id)
                     WHEN 'paused' THEN 'paused' ELSE 'running' END,
             finished_at = NULL, settled_at = NULL
-        WHERE r.state IN {REOPEN_RUN.earlier} AND r.id IN (SELECT run_id FROM {rows})
+        WHERE r.state IN {REOPEN_RUN.sources_sql} AND r.id IN (SELECT run_id FROM {rows})
     """  # noqa: S608  # constants
 
 

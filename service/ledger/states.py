@@ -1,9 +1,9 @@
 """The states of the ledger and the moves between them (docs/architecture.md, invariant I1).
 
 The packages `dispatch` (expansion, hand-off) and `delivery` (receipts) write the ledger. A
-statement that changes the state of messages or runs calls `moving`, which gives it the source
+statement that changes the state of messages or runs calls `state_move`, which gives it the source
 states that the tables here allow. A move that the tables do not allow raises an error when its
-module is imported. A statement that only reads names its states with `listed`.
+module is imported. A statement that only reads names its states with `sql_list`.
 """
 
 from collections.abc import Collection, Mapping
@@ -41,7 +41,7 @@ FINAL = frozenset(MessageState) - OPEN
 NOT_HANDED_OFF = frozenset({MessageState.QUEUED, MessageState.SUBMITTING})
 """The messages that a slice still has to hand off. A slice without any of them is done."""
 
-RESULTS = frozenset(
+FINAL_AFTER_HANDOFF = frozenset(
     {
         MessageState.DELIVERED,
         MessageState.UNDELIVERED,
@@ -55,10 +55,13 @@ RESULTS = frozenset(
 FAILED = frozenset({MessageState.UNDELIVERED, MessageState.EXPIRED, MessageState.REJECTED})
 """The text certainly did not arrive. `unknown` is not among these: that text may have arrived."""
 
-STOPPED = frozenset({MessageState.SUPPRESSED, MessageState.CANCELLED})
+NEVER_SENT = frozenset({MessageState.SUPPRESSED, MessageState.CANCELLED})
 """The text never left, because this service stopped it."""
 
-HANDED_OFF = RESULTS - {MessageState.REJECTED} | {MessageState.SUBMITTED, MessageState.UNCERTAIN}
+HANDED_OFF = FINAL_AFTER_HANDOFF - {MessageState.REJECTED} | {
+    MessageState.SUBMITTED,
+    MessageState.UNCERTAIN,
+}
 """A carrier accepted the text, or may have accepted it."""
 
 MAY_ARRIVE = frozenset(
@@ -102,10 +105,11 @@ MOVES: Mapping[MessageState, frozenset[MessageState]] = {
             MessageState.UNCERTAIN,
         }
     ),
-    MessageState.SUBMITTED: RESULTS,
-    MessageState.UNCERTAIN: RESULTS
+    MessageState.SUBMITTED: FINAL_AFTER_HANDOFF,
+    MessageState.UNCERTAIN: FINAL_AFTER_HANDOFF
     | {MessageState.SUBMITTED, MessageState.QUEUED, MessageState.CANCELLED},
-    MessageState.UNKNOWN: RESULTS - {MessageState.UNKNOWN},  # a later receipt replaces it
+    MessageState.UNKNOWN: FINAL_AFTER_HANDOFF
+    - {MessageState.UNKNOWN},  # a later receipt replaces it
     MessageState.DELIVERED: frozenset(),
     # A failed text may be queued again: once on another channel, if another network serves the
     # number, and once for a later time, if the reason is a passing one.
@@ -128,10 +132,10 @@ class RunState(StrEnum):
 
 
 OPEN_RUNS = frozenset({RunState.EXPANDING, RunState.RUNNING, RunState.PAUSED})
-WRITTEN_RUNS = frozenset({RunState.RUNNING, RunState.PAUSED})
+OPEN_RUNS_WITH_LEDGER = frozenset({RunState.RUNNING, RunState.PAUSED})
 """Open runs whose ledger is written."""
 
-UNCANCELLED_RUNS = WRITTEN_RUNS | {RunState.SENT}
+RUNS_THAT_MAY_SEND = OPEN_RUNS_WITH_LEDGER | {RunState.SENT}
 """Runs whose ledger is written and from which a message may still leave: it is queued, or it may be
 queued again."""
 
@@ -172,9 +176,9 @@ class StateMove:
     sources: frozenset[StrEnum]
 
     @property
-    def earlier(self) -> str:
+    def sources_sql(self) -> str:
         """The states that are moved, as a list in SQL: `('queued', 'submitting')`."""
-        return listed(self.sources)
+        return sql_list(self.sources)
 
 
 _TABLES: Mapping[type[StrEnum], Mapping[Any, frozenset[Any]]] = {
@@ -183,7 +187,7 @@ _TABLES: Mapping[type[StrEnum], Mapping[Any, frozenset[Any]]] = {
 }
 
 
-def moving(*to: StrEnum, only: Collection[StrEnum] = ()) -> StateMove:
+def state_move(*to: StrEnum, only: Collection[StrEnum] = ()) -> StateMove:
     """A statement's move to one of these states, of messages or of runs.
 
     only: the states that the rows come from; empty: every state from which the table allows all of
@@ -201,7 +205,7 @@ def moving(*to: StrEnum, only: Collection[StrEnum] = ()) -> StateMove:
     return StateMove(frozenset(to), sources)
 
 
-def listed(states: Collection[StrEnum]) -> str:
+def sql_list(states: Collection[StrEnum]) -> str:
     """These states as a list in SQL, in the order of their type: `('queued', 'submitting')`."""
     order = list(type(next(iter(states))))
     words = [f"'{state.value}'" for state in sorted(states, key=order.index)]

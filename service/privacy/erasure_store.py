@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from service.ledger.fragments import CANCEL, end
+from service.ledger.fragments import CANCEL, ended_as
 from service.ledger.reasons import Reason
 from service.ledger.states import MessageState
 from service.storage import sql
@@ -86,13 +86,13 @@ async def cancel_queued(
             CROSS JOIN LATERAL (
                 SELECT FROM runs
                 WHERE id = m.run_id AND (:scope::uuid IS NULL OR department_id = :scope) OFFSET 0) r
-            WHERE m.state IN {CANCEL.earlier}
+            WHERE m.state IN {CANCEL.sources_sql}
         )
-        UPDATE messages m SET {end(MessageState.CANCELLED, f"'{Reason.ERASED}'", ":now")},
+        UPDATE messages m SET {ended_as(MessageState.CANCELLED, f"'{Reason.ERASED}'", ":now")},
             phone_cipher = CASE WHEN m.attempt > 0 THEN m.phone_cipher END,
             name_cipher = CASE WHEN m.attempt > 0 THEN m.name_cipher END,
             variables_cipher = CASE WHEN m.attempt > 0 THEN m.variables_cipher END
-        FROM waiting w WHERE m.run_id = w.run_id AND m.no = w.no AND m.state IN {CANCEL.earlier}
+        FROM waiting w WHERE m.run_id = w.run_id AND m.no = w.no AND m.state IN {CANCEL.sources_sql}
         """,  # noqa: S608  # constants
         phone_hash=phone_hash,
         scope=scope,

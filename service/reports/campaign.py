@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from service.audience.imports.rejects import BOM, csv_line
 from service.campaigns.core.fire_store import FireRecord, fires_between
 from service.clock import CHINA, written
-from service.ledger.states import FAILED, OPEN, STOPPED, MessageState
+from service.ledger.states import FAILED, NEVER_SENT, OPEN, MessageState
 from service.reports import campaign_store as store
 from service.reports.campaign_store import WeekSpan
 from service.reports.interruption_store import Interruption, interruptions_of
@@ -31,7 +31,7 @@ ENDS: Mapping[str, frozenset[MessageState]] = {
     "reached": REACHED,
     "failed": FAILED,
     "unknown": UNKNOWN,
-    "stopped": STOPPED,
+    "stopped": NEVER_SENT,
     "open": OPEN,
 }
 """Every state is of exactly one of these, so that they add up to the target."""

@@ -67,22 +67,22 @@ TRY_IDEMPOTENCY = "pg_try_advisory_xact_lock(hashtextextended({}, 0))"
 whether it did. The parameter has the form `idempotency <caller> <key>`."""
 
 
-async def _alone(conn: Connection, key: str, **values: Any) -> None:
+async def _lock_exclusive(conn: Connection, key: str, **values: Any) -> None:
     await sql.execute(conn, f"SELECT pg_advisory_xact_lock({key})", **values)
 
 
-async def _shared(conn: Connection, key: str, **values: Any) -> None:
+async def _lock_shared(conn: Connection, key: str, **values: Any) -> None:
     await sql.execute(conn, f"SELECT pg_advisory_xact_lock_shared({key})", **values)
 
 
-async def _tried(conn: Connection, key: str, **values: Any) -> bool:
+async def _try_lock(conn: Connection, key: str, **values: Any) -> bool:
     free: bool = await sql.fetchval(conn, f"SELECT pg_try_advisory_xact_lock({key})", **values)
     return free
 
 
 async def lock_edit(conn: Connection, path: str) -> None:
     """Keep everybody else from editing what is at this address."""
-    await _alone(conn, "hashtextextended('edit ' || :path, 0)", path=path)
+    await _lock_exclusive(conn, "hashtextextended('edit ' || :path, 0)", path=path)
 
 
 # One worker of a kind at a time.
@@ -90,53 +90,55 @@ async def lock_edit(conn: Connection, path: str) -> None:
 
 async def try_lock_expansion(conn: Connection, run_id: UUID) -> bool:
     """Become the one writer of a run's ledger; False if somebody else is writing it."""
-    return await _tried(
+    return await _try_lock(
         conn, "hashtextextended('expand ' || :run_id::uuid::text, 0)", run_id=run_id
     )
 
 
 async def try_lock_failover(conn: Connection, channel_id: int) -> bool:
     """Take the lock for moving texts from this channel to others; False if it is taken."""
-    return await _tried(conn, "hashtextextended('shift', :channel_id::int)", channel_id=channel_id)
+    return await _try_lock(
+        conn, "hashtextextended('shift', :channel_id::int)", channel_id=channel_id
+    )
 
 
 async def try_lock_breakers(conn: Connection) -> bool:
     """Become the one scheduler that judges channels; False if somebody is."""
     # An earlier word for channels: processes of an earlier version take the same key.
-    return await _tried(conn, "hashtextextended('lanes', 0)")
+    return await _try_lock(conn, "hashtextextended('lanes', 0)")
 
 
 async def try_lock_reader(conn: Connection) -> bool:
     """Become the one reader of texts from handsets; False if somebody is."""
-    return await _tried(conn, _INBOUND)
+    return await _try_lock(conn, _INBOUND)
 
 
 async def wait_for_reader(conn: Connection) -> None:
     """Wait until no text from a handset is being read, and keep others from reading any: a decision
     on a hold of opt-outs must cover every text that was put into the hold.
     """
-    await _alone(conn, _INBOUND)
+    await _lock_exclusive(conn, _INBOUND)
 
 
 async def try_lock_answering(conn: Connection) -> bool:
     """Become the one who answers texts from handsets; False if somebody is."""
-    return await _tried(conn, "hashtextextended('replies', 0)")
+    return await _try_lock(conn, "hashtextextended('replies', 0)")
 
 
 async def try_lock_sealing(conn: Connection) -> bool:
     """Become the one sealer of the audit trail; False if somebody is."""
-    return await _tried(conn, ":number", number=_SEALING)
+    return await _try_lock(conn, ":number", number=_SEALING)
 
 
 async def try_lock_fold(conn: Connection, channel_id: int) -> bool:
     """Take the lock for folding a channel's receipts into the ledger; False if it is taken."""
-    return await _tried(conn, _FOLD, channel_id=channel_id)
+    return await _try_lock(conn, _FOLD, channel_id=channel_id)
 
 
 async def lock_folds(conn: Connection, channels: Collection[int]) -> None:
     """Wait until nobody folds receipts of these channels, and keep others from folding them."""
     for channel_id in sorted(set(channels)):
-        await _alone(conn, _FOLD, channel_id=channel_id)
+        await _lock_exclusive(conn, _FOLD, channel_id=channel_id)
 
 
 # People.
@@ -154,12 +156,12 @@ async def lock_contacts(conn: Connection, department_id: UUID) -> None:
 
 async def try_lock_contacts(conn: Connection, department_id: UUID) -> bool:
     """As `lock_contacts`, but without waiting; returns whether the lock was free."""
-    return await _tried(conn, _CONTACTS, department_id=department_id)
+    return await _try_lock(conn, _CONTACTS, department_id=department_id)
 
 
-async def hold_off_erasures(conn: Connection) -> None:
+async def share_erasures(conn: Connection) -> None:
     """Make a later erasure wait until this import commits; an earlier one is seen by the import."""
-    await _shared(conn, _ERASURES)
+    await _lock_shared(conn, _ERASURES)
 
 
 async def lock_erasures(conn: Connection) -> None:
@@ -168,12 +170,12 @@ async def lock_erasures(conn: Connection) -> None:
     Whoever holds this waits for no row of a contact: an import holds such rows for as long as it
     takes, and asks for this lock at its end.
     """
-    await _alone(conn, _ERASURES)
+    await _lock_exclusive(conn, _ERASURES)
 
 
 async def lock_entries(conn: Connection) -> None:
     """Let nobody else enter suppressions in bulk; hand-offs go on."""
-    await _alone(conn, "hashtextextended('suppression entries', 0)")
+    await _lock_exclusive(conn, "hashtextextended('suppression entries', 0)")
 
 
 # The hand-off.
@@ -204,19 +206,19 @@ async def lock_for_mark(
     )
 
 
-async def lock_marks_out(conn: Connection) -> None:
+async def lock_all_marks(conn: Connection) -> None:
     """Wait until no mark is under way, and keep new ones from beginning.
 
     It is taken before a stop is written, so that whoever marks next sees the stop (invariant I7).
     """
-    await _alone(conn, _STOP_ALL)
+    await _lock_exclusive(conn, _STOP_ALL)
 
 
 async def lock_run(conn: Connection, run_id: UUID) -> None:
     """Wait until no mark of a run is under way, and keep its messages from being marked, moved to
     another channel or given back (invariant I7).
     """
-    await _alone(conn, _RUN.format(":run_id::uuid"), run_id=run_id)
+    await _lock_exclusive(conn, _RUN.format(":run_id::uuid"), run_id=run_id)
 
 
 async def lock_each_run(conn: Connection, runs: Collection[UUID]) -> None:
@@ -242,7 +244,7 @@ async def share_runs(conn: Connection, runs: Collection[UUID]) -> None:
     )
 
 
-async def lock_put_back(conn: Connection, runs: Collection[UUID]) -> None:
+async def share_put_back(conn: Connection, runs: Collection[UUID]) -> None:
     """Keep the slices of these runs from being finished, while messages are put back into them.
 
     The locks are taken shared, after the runs' own locks. A transaction that finishes a slice takes
@@ -259,7 +261,7 @@ async def lock_put_back(conn: Connection, runs: Collection[UUID]) -> None:
     )
 
 
-async def lock_to_finish(conn: Connection, runs: Sequence[UUID]) -> None:
+async def lock_for_finish(conn: Connection, runs: Sequence[UUID]) -> None:
     """Take the locks for finishing slices: first each run's own lock, shared, then each run's
     put-back lock, alone. All of the runs' own locks come first, since a transaction that has a
     put-back lock must not wait for a run's own lock.
@@ -287,19 +289,21 @@ async def lock_suppressions(conn: Connection) -> None:
 
     A mark holds this lock shared (invariant I7).
     """
-    await _alone(conn, _SUPPRESSIONS)
+    await _lock_exclusive(conn, _SUPPRESSIONS)
 
 
 async def lock_connection(conn: Connection, channel_id: int, slot: int) -> None:
     """Wait until no mark and no recording of results is under way on a connection of a channel, so
     that its lease can change hands.
     """
-    await _alone(conn, _CONNECTION.format(":channel_id", ":slot"), channel_id=channel_id, slot=slot)
+    await _lock_exclusive(
+        conn, _CONNECTION.format(":channel_id", ":slot"), channel_id=channel_id, slot=slot
+    )
 
 
 async def share_connection(conn: Connection, channel_id: int, slot: int) -> None:
     """Keep a connection of a channel from changing hands."""
-    await _shared(
+    await _lock_shared(
         conn, _CONNECTION.format(":channel_id", ":slot"), channel_id=channel_id, slot=slot
     )
 
@@ -307,14 +311,16 @@ async def share_connection(conn: Connection, channel_id: int, slot: int) -> None
 # Taken by themselves.
 
 
-async def lock_followers(conn: Connection, run_id: UUID) -> None:
+async def lock_follow_up_runs(conn: Connection, run_id: UUID) -> None:
     """Keep everybody else from writing the ledger of a run that follows this run."""
-    await _alone(conn, "hashtextextended('follow ' || :run_id::uuid::text, 0)", run_id=run_id)
+    await _lock_exclusive(
+        conn, "hashtextextended('follow ' || :run_id::uuid::text, 0)", run_id=run_id
+    )
 
 
 async def lock_areas(conn: Connection) -> None:
     """Let nobody else change the tree of areas."""
-    await _alone(conn, "hashtextextended('areas', 0)")
+    await _lock_exclusive(conn, "hashtextextended('areas', 0)")
 
 
 async def lock_segments(conn: Connection, department_id: UUID) -> None:
@@ -322,7 +328,7 @@ async def lock_segments(conn: Connection, department_id: UUID) -> None:
     each other.
     """
     key = "hashtextextended('segments of ' || :department_id::uuid::text, 0)"
-    await _alone(conn, key, department_id=department_id)
+    await _lock_exclusive(conn, key, department_id=department_id)
 
 
 async def lock_extensions(conn: Connection) -> None:
@@ -330,42 +336,42 @@ async def lock_extensions(conn: Connection) -> None:
 
     If one transaction changes a channel and another an extension, the second sees the first.
     """
-    await _alone(conn, "hashtextextended('extensions', 0)")
+    await _lock_exclusive(conn, "hashtextextended('extensions', 0)")
 
 
 async def lock_signatures(conn: Connection) -> None:
     """Let nobody else propose or confirm a signature."""
-    await _alone(conn, "hashtextextended('signatures', 0)")
+    await _lock_exclusive(conn, "hashtextextended('signatures', 0)")
 
 
 async def lock_county(conn: Connection, kind: str) -> None:
     """Let nobody else set this kind of the county's settings."""
-    await _alone(conn, "hashtextextended(:name, 0)", name=f"county:{kind}")
+    await _lock_exclusive(conn, "hashtextextended(:name, 0)", name=f"county:{kind}")
 
 
 async def lock_lint_changes(conn: Connection) -> None:
     """Let nobody else change the county's levels and lists for texts."""
-    await _alone(conn, "hashtextextended('lint_policies', 0)")
+    await _lock_exclusive(conn, "hashtextextended('lint_policies', 0)")
 
 
 async def lock_lookups(conn: Connection, user_id: UUID) -> None:
     """Keep others from counting this person's look-ups, so that they are counted one by one."""
-    await _alone(conn, "hashtextextended(:name, 0)", name=f"lookups:{user_id}")
+    await _lock_exclusive(conn, "hashtextextended(:name, 0)", name=f"lookups:{user_id}")
 
 
 async def lock_department_names(conn: Connection) -> None:
     """Let nobody else take a name of a department."""
-    await _alone(conn, "hashtextextended('department names', 0)")
+    await _lock_exclusive(conn, "hashtextextended('department names', 0)")
 
 
 async def lock_administrators(conn: Connection) -> None:
     """Let nobody else change who the county's administrators are."""
-    await _alone(conn, "hashtextextended('administrators', 0)")
+    await _lock_exclusive(conn, "hashtextextended('administrators', 0)")
 
 
 async def lock_logins(conn: Connection) -> None:
     """Let nobody else take a login."""
-    await _alone(conn, "hashtextextended('logins', 0)")
+    await _lock_exclusive(conn, "hashtextextended('logins', 0)")
 
 
 # Of a session, outside of transactions.

@@ -1,8 +1,8 @@
 """Statements move messages and runs along the tables of the ledger, and say so by its words.
 
-A statement is read as it is written, with what the ledger puts into it (`StateMove.earlier`, groups
-of states, fragments) filled in as it is when the module is imported. What a statement does to rows
-is shown by `test_races.test_every_statement_moves_messages_along_the_table_only`.
+A statement is read as it is written, with what the ledger puts into it (`StateMove.sources_sql`,
+groups of states, fragments) filled in as it is when the module is imported. What a statement does
+to rows is shown by `test_races.test_every_statement_moves_messages_along_the_table_only`.
 """
 
 import ast
@@ -23,8 +23,8 @@ from service.ledger.states import (
     MessageState,
     RunState,
     StateMove,
-    listed,
-    moving,
+    sql_list,
+    state_move,
 )
 from tests.architecture.tree import ROOT, modules, parsed
 
@@ -76,7 +76,7 @@ def filled(text: ast.expr, module: ModuleType, moves: list[StateMove]) -> str:
 
 
 def _value(expression: ast.expr, module: ModuleType, moves: list[StateMove]) -> str:
-    if isinstance(expression, ast.Attribute) and expression.attr == "earlier":
+    if isinstance(expression, ast.Attribute) and expression.attr == "sources_sql":
         try:
             move = eval(ast.unparse(expression.value), vars(module))
         except NameError:
@@ -126,7 +126,7 @@ def faults(update: Update, moves: list[StateMove]) -> list[str]:
         return []
     found = SOURCES.search(update.rest)
     if found is None:
-        return [f"{update.where}: the states before are not those of a move (`moving`)"]
+        return [f"{update.where}: the states before are not those of a move (`state_move`)"]
     move = moves[int(found[1])]
     kind = TABLES[update.table]
     at = STATE.search(update.set)
@@ -195,14 +195,14 @@ def test_no_list_of_states_is_typed_outside_of_the_ledger() -> None:
         if LEDGER not in path.parents
         for match in LIST.finditer(path.read_text("utf-8"))
     ]
-    assert not found, f"to be `listed` of a group of service/ledger/states.py: {found}"
+    assert not found, f"to be the `sql_list` of a group of service/ledger/states.py: {found}"
 
 
 def judged(sql: str, *moves: StateMove) -> list[str]:
     return [fault for update in updates(sql, "here") for fault in faults(update, list(moves))]
 
 
-CANCEL = moving(MessageState.CANCELLED, only=[MessageState.QUEUED])
+CANCEL = state_move(MessageState.CANCELLED, only=[MessageState.QUEUED])
 
 
 @pytest.mark.parametrize(
@@ -238,19 +238,19 @@ def test_a_move_is_no_fault(sql: str) -> None:
 
 def test_a_move_that_the_table_does_not_know_is_refused() -> None:
     with pytest.raises(IllegalMove, match="delivered → queued"):
-        moving(MessageState.QUEUED, only=[MessageState.UNCERTAIN, MessageState.DELIVERED])
+        state_move(MessageState.QUEUED, only=[MessageState.UNCERTAIN, MessageState.DELIVERED])
     with pytest.raises(IllegalMove, match="delivered or queued"):
-        moving(MessageState.DELIVERED, MessageState.QUEUED, MessageState.SUPPRESSED)
+        state_move(MessageState.DELIVERED, MessageState.QUEUED, MessageState.SUPPRESSED)
     with pytest.raises(IllegalMove, match="cancelled → running"):
-        moving(RunState.RUNNING, only=[RunState.CANCELLED])
+        state_move(RunState.RUNNING, only=[RunState.CANCELLED])
 
 
 def test_a_move_takes_its_earlier_states_out_of_the_table() -> None:
-    assert moving(MessageState.SUBMITTED).earlier == "('submitting', 'uncertain')"
-    assert moving(MessageState.QUEUED, MessageState.CANCELLED).earlier == (
+    assert state_move(MessageState.SUBMITTED).sources_sql == "('submitting', 'uncertain')"
+    assert state_move(MessageState.QUEUED, MessageState.CANCELLED).sources_sql == (
         "('submitting', 'uncertain')"
     )
-    assert moving(RunState.SENT).earlier == "('running')"
+    assert state_move(RunState.SENT).sources_sql == "('running')"
 
 
 def test_the_tables_speak_of_every_state() -> None:
@@ -258,11 +258,11 @@ def test_the_tables_speak_of_every_state() -> None:
     assert RUN_MOVES.keys() == set(RunState)
     assert set(MessageState) == states.OPEN | states.FINAL
     assert set(RunState) == states.OPEN_RUNS | states.ENDED_RUNS
-    assert listed(states.OPEN) == "('queued', 'submitting', 'submitted', 'uncertain')"
+    assert sql_list(states.OPEN) == "('queued', 'submitting', 'submitted', 'uncertain')"
 
 
 def test_the_ledger_reopens_runs_along_the_table() -> None:
     assert not judged(
-        fragments.reopen_runs("moved").replace(fragments.REOPEN_RUN.earlier, "/*0*/"),
+        fragments.reopen_runs("moved").replace(fragments.REOPEN_RUN.sources_sql, "/*0*/"),
         fragments.REOPEN_RUN,
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.dispatch.handoff.sweep_store import last_turns
-from service.ledger.states import OPEN_RUNS, WRITTEN_RUNS, listed
+from service.ledger.states import OPEN_RUNS, OPEN_RUNS_WITH_LEDGER, sql_list
 from service.reports.interruption_store import count_interruptions
 from service.reports.work_store import KINDS, what_waits
 from service.storage import sql
@@ -61,14 +61,14 @@ async def read_backlog(conn: Connection, now: datetime) -> Backlog:
         f"""
         SELECT c.name, s.priority, sum(s.last_no - s.first_no + 1) AS messages
         FROM slices s JOIN runs r ON r.id = s.run_id JOIN channels c ON c.id = s.channel_id
-        WHERE s.done_at IS NULL AND r.state IN {listed(WRITTEN_RUNS)}
+        WHERE s.done_at IS NULL AND r.state IN {sql_list(OPEN_RUNS_WITH_LEDGER)}
         GROUP BY c.name, s.priority
         """  # noqa: S608  # constants
     )
     runs = await conn.fetch(
         f"""
         SELECT state, count(*) AS runs FROM runs
-        WHERE state IN {listed(OPEN_RUNS)} GROUP BY state
+        WHERE state IN {sql_list(OPEN_RUNS)} GROUP BY state
         """  # noqa: S608  # constants
     )
     texts = await conn.fetch(

@@ -15,7 +15,7 @@ from service.audience.imports.report import Repeats
 from service.audience.imports.staging import LINK_COLUMNS, STAGED_COLUMNS, Staged, StagedReject
 from service.audience.vocabulary.fields import PERSON_COLUMNS, PERSON_FIELDS
 from service.storage import sql
-from service.storage.locks import hold_off_erasures
+from service.storage.locks import share_erasures
 from service.storage.postgres import Connection, affected
 
 MERGE_SECONDS = 3_600.0
@@ -184,7 +184,7 @@ async def delete_erased(conn: Connection, department_id: UUID, import_id: UUID) 
 
     The shared lock makes an erasure wait for the commit, or else this sees the erasure.
     """
-    await hold_off_erasures(conn)
+    await share_erasures(conn)
     await sql.execute(
         conn,
         """

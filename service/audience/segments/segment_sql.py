@@ -17,7 +17,7 @@ from service.audience.segments.segment_words import FIELDS, SegmentError
 from service.audience.vocabulary.choices import ROLES
 from service.audience.vocabulary.fields import RULE_TEXTS
 from service.clock import CHINA
-from service.ledger.states import HANDED_OFF, listed
+from service.ledger.states import HANDED_OFF, sql_list
 
 AGE_BANDS = {
     "14-17": range(14, 18),
@@ -131,7 +131,7 @@ _SENT_SINCE = (
     "EXISTS (SELECT FROM messages m JOIN runs s ON s.id = m.run_id"
     " WHERE m.phone_hash = c.phone_hash AND s.department_id = c.department_id"
     " AND (s.finished_at IS NULL OR s.finished_at >= {instant}) AND m.marked_at >= {instant}"
-    f" AND m.state IN {listed(HANDED_OFF)})"
+    f" AND m.state IN {sql_list(HANDED_OFF)})"
 )
 """A text of the person's own department left, or may have, at or after an instant."""
 

@@ -14,14 +14,14 @@ from uuid import UUID
 from service.audience.suppressions.suppression_store import stops
 from service.campaigns.core.model import State
 from service.campaigns.core.run_store import OPEN
-from service.ledger.fragments import SUPPRESS, end
+from service.ledger.fragments import SUPPRESS, ended_as
 from service.ledger.reasons import Reason
 from service.ledger.states import (
     FAILED,
     MAY_ARRIVE,
     PART_MAY_HAVE_ARRIVED,
     MessageState,
-    listed,
+    sql_list,
 )
 from service.storage import sql
 from service.storage.postgres import Connection, affected
@@ -33,14 +33,14 @@ _LAID_ASIDE = "receipts_dismissed WHERE why = 'conflict' AND state = 'delivered'
 def _may_have(m: str, run: str) -> str:
     """The condition on a row `m` of the ledger of `run` that its text arrived or still may."""
     return f"""(
-        {m}.state IN {listed(MAY_ARRIVE)}
+        {m}.state IN {sql_list(MAY_ARRIVE)}
         OR ({m}.state = 'queued' AND {run}.state <> 'cancelled')
         OR EXISTS (
             SELECT FROM attempts a WHERE a.run_id = {m}.run_id AND a.no = {m}.no
-              AND a.state NOT IN {listed(FAILED)})
+              AND a.state NOT IN {sql_list(FAILED)})
         OR EXISTS (
             SELECT FROM parts p WHERE p.run_id = {m}.run_id AND p.no = {m}.no
-              AND (p.state IN {listed(PART_MAY_HAVE_ARRIVED)} OR EXISTS (
+              AND (p.state IN {sql_list(PART_MAY_HAVE_ARRIVED)} OR EXISTS (
                 SELECT FROM receipts_unmatched u
                 WHERE u.channel_id = p.channel_id AND u.ref = p.ref AND u.why = 'conflict'
                   AND u.state = 'delivered'
@@ -118,11 +118,11 @@ def missed(run_id: UUID) -> Members:
 
 def _failed(m: str) -> str:
     over = f"{m}.state = 'suppressed' AND {m}.reason = 'validity_over'"
-    return f"({m}.state IN {listed(FAILED)} OR ({over}))"
+    return f"({m}.state IN {sql_list(FAILED)} OR ({over}))"
 
 
 def _dead(m: str) -> str:
-    return f"({m}.state IN {listed(FAILED)} AND {m}.reason IS NOT DISTINCT FROM 'empty_number')"
+    return f"({m}.state IN {sql_list(FAILED)} AND {m}.reason IS NOT DISTINCT FROM 'empty_number')"
 
 
 def uncorrected(run: str) -> str:
@@ -193,7 +193,7 @@ async def is_corrected(conn: Connection, run_id: UUID) -> bool:
         f"""
         SELECT EXISTS (
             SELECT FROM campaigns
-            WHERE corrects = :run_id AND state NOT IN {listed([State.REJECTED, State.CANCELLED])})
+            WHERE corrects = :run_id AND state NOT IN {sql_list([State.REJECTED, State.CANCELLED])})
         """,  # noqa: S608  # constants
         run_id=run_id,
     )
@@ -223,11 +223,11 @@ async def stop_arrived(conn: Connection, run_ids: Collection[UUID], now: datetim
         ), free AS MATERIALIZED (
             SELECT m.row FROM waiting w, LATERAL (
                 SELECT ctid AS row FROM messages
-                WHERE run_id = w.run_id AND no = w.no AND state IN {SUPPRESS.earlier}
+                WHERE run_id = w.run_id AND no = w.no AND state IN {SUPPRESS.sources_sql}
                 FOR UPDATE SKIP LOCKED) m
         )
-        UPDATE messages m SET {end(MessageState.SUPPRESSED, ":arrived", ":now")}
-        FROM free f WHERE m.ctid = f.row AND m.state IN {SUPPRESS.earlier}
+        UPDATE messages m SET {ended_as(MessageState.SUPPRESSED, ":arrived", ":now")}
+        FROM free f WHERE m.ctid = f.row AND m.state IN {SUPPRESS.sources_sql}
         """,  # noqa: S608  # constants
         run_ids=list(run_ids),
         open=OPEN,

@@ -131,7 +131,7 @@ def upcoming(
 
 def next_fire(schedule: Schedule, terms: HourTerms, county: County, now: datetime) -> Fire | None:
     """What a campaign waits for that is approved now; None: no fire is to come."""
-    return next_turn(
+    return turn_at(
         candidates(schedule, terms, county, now, None), datetime.min.replace(tzinfo=UTC)
     )[2]
 
@@ -185,7 +185,7 @@ def _past_a_look(instant: datetime) -> timedelta:
     return (instant - datetime.min.replace(tzinfo=UTC)) % LOOK_EVERY
 
 
-def next_turn(ahead: Iterable[Fire], now: datetime) -> Turn:
+def turn_at(ahead: Iterable[Fire], now: datetime) -> Turn:
     """What a plan with these fires before it does now.
 
     Of several whose time has passed, the last takes place and stands for the others.

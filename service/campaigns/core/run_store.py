@@ -7,8 +7,8 @@ from uuid import UUID
 
 from service.campaigns.core.legs import fire_of_plan, fire_of_step
 from service.campaigns.core.model import Campaign, Content, Run
-from service.ledger.fragments import CANCEL, end
-from service.ledger.states import OPEN_RUNS, MessageState, RunState, moving
+from service.ledger.fragments import CANCEL, ended_as
+from service.ledger.states import OPEN_RUNS, MessageState, RunState, state_move
 from service.storage import sql
 from service.storage.locks import lock_each_run
 from service.storage.postgres import Connection, affected
@@ -236,13 +236,13 @@ async def set_runs(
     Raises:
         IllegalMove: the table of moves has none from one of these to that.
     """
-    move = moving(RunState(to), only=[RunState(state) for state in from_states])
+    move = state_move(RunState(to), only=[RunState(state) for state in from_states])
     await sql.execute(
         conn,
         f"""
         UPDATE runs SET state = :to,
             finished_at = CASE WHEN :to = 'cancelled' THEN :now::timestamptz ELSE finished_at END
-        WHERE id = ANY(:runs) AND state IN {move.earlier}
+        WHERE id = ANY(:runs) AND state IN {move.sources_sql}
         """,  # noqa: S608  # states
         runs=runs,
         to=to,
@@ -266,10 +266,10 @@ async def cancel_messages(conn: Connection, runs: Sequence[UUID], now: datetime)
             SELECT m.row FROM stretch s, LATERAL (  -- by the key: statistics know no new run
                 SELECT ctid AS row FROM messages
                 WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
-                  AND channel_id = s.channel_id AND state IN {CANCEL.earlier} OFFSET 0) m
+                  AND channel_id = s.channel_id AND state IN {CANCEL.sources_sql} OFFSET 0) m
         )
-        UPDATE messages m SET {end(MessageState.CANCELLED, "'campaign_cancelled'", ":now")}
-        FROM queued q WHERE m.ctid = q.row AND m.state IN {CANCEL.earlier}
+        UPDATE messages m SET {ended_as(MessageState.CANCELLED, "'campaign_cancelled'", ":now")}
+        FROM queued q WHERE m.ctid = q.row AND m.state IN {CANCEL.sources_sql}
         """,  # noqa: S608  # constants
         runs=runs,
         now=now,

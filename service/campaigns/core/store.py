@@ -25,7 +25,7 @@ from service.campaigns.core.model import (
 )
 from service.campaigns.core.safety import Safety
 from service.campaigns.core.texts import Further, MoreText
-from service.ledger.states import MessageState, listed
+from service.ledger.states import MessageState, sql_list
 from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
 
@@ -455,7 +455,7 @@ async def texts_tested(
         SELECT DISTINCT t.text_no FROM test_sends t, ledger_of(t.run_id) m
         WHERE t.campaign_id = :campaign_id AND t.content_hash = :content_hash
           AND t.user_id = :user_id
-          AND m.state IN {listed([MessageState.SUBMITTED, MessageState.DELIVERED])}
+          AND m.state IN {sql_list([MessageState.SUBMITTED, MessageState.DELIVERED])}
         """,  # noqa: S608  # constants
         campaign_id=campaign_id,
         content_hash=content_hash,

@@ -22,8 +22,8 @@ from service.campaigns.calendar.fires import (
     candidates,
     fires_since,
     next_look,
-    next_turn,
     opens,
+    turn_at,
 )
 from service.campaigns.calendar.hours import County, HourTerms
 from service.campaigns.calendar.schedule import LATE_AFTER, LatePolicy
@@ -82,7 +82,7 @@ async def turn_of(
     since = opens(schedule, campaign.approved_at or now, campaign.plan.period_start)
     if schedule.kind == "joining":
         since = max(since, now)
-    return next_turn(candidates(schedule, content.terms, county, since, after), now)
+    return turn_at(candidates(schedule, content.terms, county, since, after), now)
 
 
 async def decide_late(

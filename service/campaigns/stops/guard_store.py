@@ -10,7 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.campaigns.core.safety import Canary, Safety, SafetyFigures
-from service.ledger.states import FAILED, MessageState, listed
+from service.ledger.states import FAILED, MessageState, sql_list
 from service.storage import sql
 from service.storage.postgres import Connection, one
 
@@ -75,12 +75,12 @@ async def figures(
         )
         SELECT
             count(*) FILTER (
-                WHERE state IN {listed(JUDGED)}) AS judged,
-            count(*) FILTER (WHERE state IN {listed(FAILED)}) AS failed,
+                WHERE state IN {sql_list(JUDGED)}) AS judged,
+            count(*) FILTER (WHERE state IN {sql_list(FAILED)}) AS failed,
             count(*) FILTER (
-                WHERE state IN {listed(REFUSED)} AND reason = 'content_filter')
+                WHERE state IN {sql_list(REFUSED)} AND reason = 'content_filter')
                 AS filtered,
-            count(*) FILTER (WHERE state IN {listed(HEARD)}) AS heard,
+            count(*) FILTER (WHERE state IN {sql_list(HEARD)}) AS heard,
             count(*) FILTER (WHERE state = 'submitted' AND submitted_at <= :before) AS silent,
             (SELECT coalesce(sum(last_no - first_no + 1), 0)::int FROM slices
              WHERE run_id = :run_id AND done_at IS NOT NULL) AS handed,
@@ -105,7 +105,7 @@ async def canary_stand(conn: Connection, run_id: UUID) -> Canary:
         f"""
         SELECT count(*) FILTER (WHERE m.state = 'submitting' OR m.state = 'queued' AND NOT EXISTS (
                    SELECT FROM attempts a WHERE a.run_id = :run_id AND a.no = m.no)) AS unsent,
-               count(*) FILTER (WHERE m.state IN {listed(UNHEARD)}) AS unheard,
+               count(*) FILTER (WHERE m.state IN {sql_list(UNHEARD)}) AS unheard,
                max(coalesce(m.submitted_at, m.marked_at)) AS last_at
         FROM slices s, LATERAL (
             SELECT no, state, submitted_at, marked_at FROM messages

@@ -18,7 +18,7 @@ from service.campaigns.core.model import Act, State
 from service.campaigns.stops import stop_store
 from service.campaigns.stops.stop_store import StopOfAll
 from service.errors import Conflict
-from service.storage.locks import lock_marks_out
+from service.storage.locks import lock_all_marks
 from service.storage.postgres import Connection
 
 
@@ -33,7 +33,7 @@ class EverythingStopped(Conflict):
 
 async def stop_all(conn: Connection, actor: User, reason: str, now: datetime) -> StopOfAll:
     """Stop everything. A second stop changes nothing, and answers with the one in force."""
-    await lock_marks_out(conn)
+    await lock_all_marks(conn)
     await stop_store.insert_stop(conn, "person", reason, actor.id, now)
     return await _in_force(conn)
 
@@ -47,7 +47,7 @@ async def lift(
     Raises:
         Conflict: nothing is stopped.
     """
-    await lock_marks_out(conn)
+    await lock_all_marks(conn)
     stop = await stop_store.stop_in_force(conn)
     if stop is None:
         raise Conflict("nothing is stopped", code="not_stopped")
@@ -60,7 +60,7 @@ async def lift(
 async def hold_all(conn: Connection, reason: str, now: datetime) -> StopOfAll:
     """Stop everything in a database that was restored, and hold or pause every campaign in it."""
     campaigns = await stop_store.open_campaigns(conn)
-    await lock_marks_out(conn)
+    await lock_all_marks(conn)
     await stop_store.insert_stop(conn, "restored", reason, None, now)
     by = By(None, reason, now, Why.RESTORED)
     for campaign_id, state in campaigns:

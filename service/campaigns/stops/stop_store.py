@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.ledger.states import RunState, moving
+from service.ledger.states import RunState, state_move
 from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
@@ -107,13 +107,13 @@ async def set_direct_runs(conn: Connection, from_state: str, to: str, now: datet
     Raises:
         IllegalMove: the table of moves has no such move.
     """
-    move = moving(RunState(to), only=[RunState(from_state)])
+    move = state_move(RunState(to), only=[RunState(from_state)])
     rows = await sql.fetch(
         conn,
         f"""
         UPDATE runs SET state = :to,
             finished_at = CASE WHEN :to = 'cancelled' THEN :now::timestamptz ELSE finished_at END
-        WHERE campaign_id IS NULL AND state IN {move.earlier} RETURNING id
+        WHERE campaign_id IS NULL AND state IN {move.sources_sql} RETURNING id
         """,  # noqa: S608  # states
         to=to,
         now=now,

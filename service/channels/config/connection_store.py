@@ -5,7 +5,7 @@ from datetime import datetime
 
 from service.channels.links import logins_store
 from service.channels.links.logins import EndingKind
-from service.ledger.states import WRITTEN_RUNS, listed
+from service.ledger.states import OPEN_RUNS_WITH_LEDGER, sql_list
 from service.storage import sql
 from service.storage.postgres import Connection, one
 
@@ -67,7 +67,7 @@ async def get_health(conn: Connection, channel_id: int) -> Health:
             SELECT count(*) AS slices, coalesce(sum(last_no - first_no + 1), 0) AS messages
             FROM slices s JOIN runs r ON r.id = s.run_id
             WHERE s.channel_id = :channel_id AND s.done_at IS NULL
-              AND r.state IN {listed(WRITTEN_RUNS)}
+              AND r.state IN {sql_list(OPEN_RUNS_WITH_LEDGER)}
             """,  # noqa: S608  # constants
             channel_id=channel_id,
         )

@@ -24,7 +24,7 @@ from service.delivery.receipts.id_forms_store import count_misses
 from service.delivery.receipts.store import ReceiptChange
 from service.dispatch.retries import dead_numbers, failure_handling, reroute
 from service.dispatch.retries.failure_handling import Failure
-from service.ledger.states import FAILED, RESULTS, MessageState
+from service.ledger.states import FAILED, FINAL_AFTER_HANDOFF, MessageState
 from service.queue import WakeChannel
 from service.storage.locks import try_lock_fold
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
@@ -37,7 +37,7 @@ SETTLE_AFTER = timedelta(seconds=2)
 any other submit to that phone is committed."""
 
 _NOT_REACHED = FAILED | {MessageState.SUPPRESSED}
-_NOT_DELIVERED = RESULTS - {MessageState.DELIVERED}
+_NOT_DELIVERED = FINAL_AFTER_HANDOFF - {MessageState.DELIVERED}
 
 
 async def fold_receipts(

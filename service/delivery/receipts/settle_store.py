@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from service.delivery.receipts.store import RECEIPT_WAIT
-from service.ledger.fragments import end
-from service.ledger.states import ENDED_RUNS, OPEN, MessageState, listed, moving
+from service.ledger.fragments import ended_as
+from service.ledger.states import ENDED_RUNS, OPEN, MessageState, sql_list, state_move
 from service.storage import sql
 from service.storage.postgres import Connection, Record
 
-GIVE_UP = moving(MessageState.UNKNOWN, only=[MessageState.SUBMITTED])
+GIVE_UP = state_move(MessageState.UNKNOWN, only=[MessageState.SUBMITTED])
 
 SOONEST, LATEST = timedelta(seconds=10), timedelta(hours=1)
 """The bounds of the time between two looks at one run."""
@@ -43,7 +43,7 @@ async def _next_looks(conn: Connection, now: datetime) -> list[Record]:
         f"""
         WITH due AS MATERIALIZED (
             SELECT id, coalesce(target, 0) AS target, settle_at FROM runs
-            WHERE state IN {listed(ENDED_RUNS)} AND settled_at IS NULL
+            WHERE state IN {sql_list(ENDED_RUNS)} AND settled_at IS NULL
               AND (settle_at IS NULL OR settle_at <= :now)
             ORDER BY settle_at NULLS FIRST LIMIT :looks FOR UPDATE SKIP LOCKED
         ), chosen AS (
@@ -74,10 +74,10 @@ async def _look(conn: Connection, runs: Sequence[Record], now: datetime) -> None
         f"""
         UPDATE runs r SET settle_at = a.again, settled_at = CASE WHEN NOT a.open AND NOT EXISTS (
             SELECT FROM ledger_of(a.id)
-            WHERE state IN {listed(OPEN)})
+            WHERE state IN {sql_list(OPEN)})
             THEN :now::timestamptz END
         FROM unnest(:ids::uuid[], :agains::timestamptz[], :opens::bool[]) AS a(id, again, open)
-        WHERE r.id = a.id AND r.state IN {listed(ENDED_RUNS)} AND r.settled_at IS NULL
+        WHERE r.id = a.id AND r.state IN {sql_list(ENDED_RUNS)} AND r.settled_at IS NULL
         """,  # noqa: S608  # constants
         ids=[run["id"] for run in found],
         agains=[_next_look(since[run["id"]], run["silent_since"], now) for run in found],
@@ -103,7 +103,7 @@ async def _count_open(conn: Connection, runs: Sequence[uuid.UUID]) -> list[Recor
         f"""
         SELECT a.id, m.* FROM unnest(:runs::uuid[]) AS a(id), LATERAL (
             SELECT count(*) FILTER (
-                       WHERE state IN {listed(OPEN)}) AS open,
+                       WHERE state IN {sql_list(OPEN)}) AS open,
                    min(submitted_at) FILTER (WHERE state = 'submitted') AS silent_since,
                    max(no) AS last_no
             FROM ledger_of(a.id)) m
@@ -120,8 +120,8 @@ async def _give_up_silent(conn: Connection, run_id: uuid.UUID, last_no: int, now
         await sql.execute(
             conn,
             f"""
-            UPDATE messages SET {end(MessageState.UNKNOWN, "'no_receipt'", ":now")}
-            WHERE run_id = :run_id AND no BETWEEN :first AND :last AND state IN {GIVE_UP.earlier}
+            UPDATE messages SET {ended_as(MessageState.UNKNOWN, "'no_receipt'", ":now")}
+            WHERE run_id = :run_id AND no BETWEEN :first AND :last AND state IN {GIVE_UP.sources_sql}
               AND submitted_at < :before
             """,  # noqa: S608  # constants
             run_id=run_id,

@@ -14,13 +14,16 @@ from service.channels.config.codes import NO_CODES
 from service.channels.config.codes_store import load_receipt_codes
 from service.channels.contract.gateway import Inbound, Receipt
 from service.crypto import Keyring
-from service.ledger.states import RESULTS, MessageState, moving
+from service.ledger.states import FINAL_AFTER_HANDOFF, MessageState, state_move
 from service.storage import sql
 from service.storage.postgres import Connection, Record
 
-ARRIVE = moving(MessageState.DELIVERED, only=[MessageState.SUBMITTED])
+ARRIVE = state_move(MessageState.DELIVERED, only=[MessageState.SUBMITTED])
 
-FOLD = moving(*RESULTS, only=[MessageState.SUBMITTED, MessageState.UNCERTAIN, MessageState.UNKNOWN])
+FOLD = state_move(
+    *FINAL_AFTER_HANDOFF,
+    only=[MessageState.SUBMITTED, MessageState.UNCERTAIN, MessageState.UNKNOWN],
+)
 """What a receipt makes of a text that was handed off."""
 
 RECEIPT_WAIT = timedelta(hours=72)
@@ -150,7 +153,7 @@ async def take_receipts(
         ), arrived AS (
             UPDATE messages m SET state = 'delivered', reason = NULL, code = r.code, final_at = :now
             FROM matched r
-            WHERE m.ctid = r.row AND m.state IN {ARRIVE.earlier} AND r.state = 'delivered'
+            WHERE m.ctid = r.row AND m.state IN {ARRIVE.sources_sql} AND r.state = 'delivered'
               AND r.alike = 1 AND r.part_count = 1 AND r.attempt = r.message_attempt
               AND r.first_channel_id IS NULL
             RETURNING r.id, m.run_id, m.no, m.phone_hash
@@ -232,7 +235,7 @@ async def apply_changes(
                         :codes::text[], :attempts::int[])
                 AS c(run_id, no, state, reason, code, attempt)
             WHERE m.run_id = c.run_id AND m.no = c.no AND m.attempt = coalesce(c.attempt, m.attempt)
-              AND m.state IN {FOLD.earlier}
+              AND m.state IN {FOLD.sources_sql}
             RETURNING m.run_id, m.no
         ), settled AS (
             DELETE FROM uncertain u USING moved WHERE u.run_id = moved.run_id AND u.no = moved.no

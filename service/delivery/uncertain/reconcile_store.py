@@ -7,7 +7,7 @@ the summary index on `parts.at`, its hand-offs by the runs that were open on tha
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.ledger.states import RESULTS, listed
+from service.ledger.states import FINAL_AFTER_HANDOFF, sql_list
 from service.storage import sql
 from service.storage.postgres import Connection, Record
 
@@ -54,10 +54,10 @@ async def count_day(
                    m.run_id IS NULL AS orphan,
                    m.submitted_at >= :start AND m.submitted_at < :end AS taken,
                    c.receipts = 'last' AND p.part < m.part_count AND p.state IS NULL AS not_asked,
-                   m.state IN {listed(RESULTS)}
+                   m.state IN {sql_list(FINAL_AFTER_HANDOFF)}
                        AND m.reason IN ('decided', 'statement') AS decided,
                    CASE WHEN m.part_count > 1 THEN p.state  -- of a single part: the message's own
-                        WHEN m.state IN {listed(RESULTS)}
+                        WHEN m.state IN {sql_list(FINAL_AFTER_HANDOFF)}
                           AND coalesce(m.reason, '') NOT IN ('decided', 'statement', 'no_receipt')
                         THEN m.state END AS result
             FROM parts p

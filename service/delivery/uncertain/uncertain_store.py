@@ -19,17 +19,19 @@ from service.ledger.fragments import reopen_runs, slices_of
 from service.ledger.message_id import MessageKey
 from service.ledger.states import (
     FINAL,
+    FINAL_AFTER_HANDOFF,
     IDLE_SLICE,
     REOPENED_SLICE,
-    RESULTS,
     MessageState,
-    listed,
-    moving,
+    sql_list,
+    state_move,
 )
 from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
-DECIDE = moving(MessageState.QUEUED, MessageState.SUBMITTED, MessageState.CANCELLED, *RESULTS)
+DECIDE = state_move(
+    MessageState.QUEUED, MessageState.SUBMITTED, MessageState.CANCELLED, *FINAL_AFTER_HANDOFF
+)
 """What an uncertain hand-off turned out to be, by a person, a statement or a policy."""
 
 
@@ -211,11 +213,11 @@ async def settle(
                 reason = CASE WHEN f.state <> 'queued' THEN f.reason END,
                 code = f.code,
                 submitted_at = CASE WHEN f.state = 'submitted' THEN m.marked_at END,
-                final_at = CASE WHEN f.state IN {listed(FINAL)} THEN :now::timestamptz END,
+                final_at = CASE WHEN f.state IN {sql_list(FINAL)} THEN :now::timestamptz END,
                 marked_at = CASE WHEN f.state <> 'queued' THEN m.marked_at END
             FROM found f
             WHERE m.run_id = f.run_id AND m.no = f.no AND m.attempt = f.attempt
-              AND m.state IN {DECIDE.earlier}
+              AND m.state IN {DECIDE.sources_sql}
             RETURNING m.run_id, m.no, m.attempt, m.state, m.channel_id, m.part_count,
                       old.state AS before, old.reason, old.marked_at
         ), kept AS (

@@ -9,15 +9,15 @@ from uuid import UUID
 from service.accounts.keys.key import Mode
 from service.audience.suppressions.suppression_store import stops
 from service.campaigns.audience.exclusion_store import AFTER_STOPS, first_reason, wrong_way
-from service.ledger.fragments import CANCEL, end
+from service.ledger.fragments import CANCEL, ended_as
 from service.ledger.priority import number_of
 from service.ledger.reasons import Reason
-from service.ledger.states import UNCANCELLED_RUNS, MessageState, RunState, moving
+from service.ledger.states import RUNS_THAT_MAY_SEND, MessageState, RunState, state_move
 from service.storage import sql
 from service.storage.locks import lock_run
 from service.storage.postgres import Connection, Record, affected, one
 
-CANCEL_DIRECT = moving(RunState.CANCELLED, only=UNCANCELLED_RUNS)
+CANCEL_DIRECT = state_move(RunState.CANCELLED, only=RUNS_THAT_MAY_SEND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,8 +268,8 @@ async def cancel_queued(conn: Connection, run_id: UUID, now: datetime) -> int:
     status = await sql.execute(
         conn,
         f"""
-        UPDATE messages SET {end(MessageState.CANCELLED, ":cancelled_by_sender", ":now")}
-        WHERE run_id = :run_id AND state IN {CANCEL.earlier}
+        UPDATE messages SET {ended_as(MessageState.CANCELLED, ":cancelled_by_sender", ":now")}
+        WHERE run_id = :run_id AND state IN {CANCEL.sources_sql}
         """,  # noqa: S608  # constants
         run_id=run_id,
         now=now,
@@ -285,7 +285,7 @@ async def cancel_run(conn: Connection, run_id: UUID, now: datetime) -> None:
         f"""
         UPDATE runs SET state = 'cancelled', cancel_reason = :cancelled_by_sender, settle_at = NULL,
             finished_at = coalesce(finished_at, :now)
-        WHERE id = :run_id AND kind = 'direct' AND state IN {CANCEL_DIRECT.earlier}
+        WHERE id = :run_id AND kind = 'direct' AND state IN {CANCEL_DIRECT.sources_sql}
         """,  # noqa: S608  # constants
         run_id=run_id,
         now=now,
@@ -325,8 +325,8 @@ async def cancel_message(conn: Connection, run_id: UUID, no: int, now: datetime)
     status = await sql.execute(
         conn,
         f"""
-        UPDATE messages SET {end(MessageState.CANCELLED, ":cancelled_by_sender", ":now")}
-        WHERE run_id = :run_id AND no = :no AND state IN {CANCEL.earlier}
+        UPDATE messages SET {ended_as(MessageState.CANCELLED, ":cancelled_by_sender", ":now")}
+        WHERE run_id = :run_id AND no = :no AND state IN {CANCEL.sources_sql}
         """,  # noqa: S608  # constants
         run_id=run_id,
         no=no,

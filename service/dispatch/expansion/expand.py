@@ -36,7 +36,7 @@ from service.crypto import Keyring
 from service.dispatch.expansion import expand_store
 from service.dispatch.expansion.drill import stand_in
 from service.messages.template import CONTACT_VARIABLES, ContactFact, variables
-from service.storage.locks import lock_followers, try_lock_expansion
+from service.storage.locks import lock_follow_up_runs, try_lock_expansion
 from service.storage.postgres import LONG_SECONDS, Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ async def _members(conn: Connection, run: Record) -> Members:
     """
     if run["relation"] == "step":
         return of_run(run["follows"])
-    await lock_followers(conn, run["follows"])
+    await lock_follow_up_runs(conn, run["follows"])
     if run["relation"] == "resend":
         return missed(run["follows"])
     return to_be_corrected(run["follows"], run["id"])

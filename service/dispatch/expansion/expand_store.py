@@ -6,14 +6,16 @@ from datetime import datetime
 
 from service.campaigns.audience.audience_source import Whom
 from service.campaigns.audience.exclusion_store import LEFT_OUT, ExclusionTerms, excluded
-from service.ledger.fragments import CANCEL, end
+from service.ledger.fragments import CANCEL, ended_as
 from service.ledger.priority import number_of
 from service.ledger.reasons import Reason
-from service.ledger.states import MessageState, RunState, moving
+from service.ledger.states import MessageState, RunState, state_move
 from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
-EXPANDED = moving(RunState.RUNNING, RunState.PAUSED, RunState.CANCELLED, only=[RunState.EXPANDING])
+EXPANDED = state_move(
+    RunState.RUNNING, RunState.PAUSED, RunState.CANCELLED, only=[RunState.EXPANDING]
+)
 """What becomes of a run once its ledger is whole."""
 
 FEWEST_ROWS = 50
@@ -112,8 +114,8 @@ async def stop_tested(conn: Connection, run_id: uuid.UUID, now: datetime) -> Non
     await sql.execute(
         conn,
         f"""
-        UPDATE messages SET {end(MessageState.CANCELLED, "'test_key'", ":now")}
-        WHERE run_id = :run_id AND state IN {CANCEL.earlier}
+        UPDATE messages SET {ended_as(MessageState.CANCELLED, "'test_key'", ":now")}
+        WHERE run_id = :run_id AND state IN {CANCEL.sources_sql}
         """,  # noqa: S608  # constants
         run_id=run_id,
         now=now,
@@ -232,7 +234,7 @@ async def finish_expansion(
         conn,
         f"""
         UPDATE runs SET state = :state, target = :target, started_at = :now
-        WHERE id = :run_id AND state IN {EXPANDED.earlier}
+        WHERE id = :run_id AND state IN {EXPANDED.sources_sql}
         """,  # noqa: S608  # a constant
         run_id=run_id,
         state=state,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.ledger.states import FREE_SLICE, NOT_HANDED_OFF, REOPENED_SLICE, listed
+from service.ledger.states import FREE_SLICE, NOT_HANDED_OFF, REOPENED_SLICE, sql_list
 from service.storage import sql
 from service.storage.postgres import Connection, Record
 
@@ -173,7 +173,7 @@ async def close_emptied(conn: Connection, run_id: uuid.UUID, slice_no: int, now:
           AND NOT EXISTS (
             SELECT FROM messages m
             WHERE m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no
-              AND m.channel_id = s.channel_id AND m.state IN {listed(NOT_HANDED_OFF)})
+              AND m.channel_id = s.channel_id AND m.state IN {sql_list(NOT_HANDED_OFF)})
         """,  # noqa: S608  # constants
         run_id=run_id,
         slice_no=slice_no,

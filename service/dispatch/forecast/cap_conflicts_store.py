@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.ledger.states import WRITTEN_RUNS, listed
+from service.ledger.states import OPEN_RUNS_WITH_LEDGER, sql_list
 from service.storage import sql
 from service.storage.postgres import Connection, Record
 
@@ -56,7 +56,7 @@ async def open_runs(conn: Connection, campaign_id: UUID) -> list[UUID]:
     rows = await sql.fetch(
         conn,
         f"""
-        SELECT id FROM runs WHERE campaign_id = :campaign_id AND state IN {listed(WRITTEN_RUNS)}
+        SELECT id FROM runs WHERE campaign_id = :campaign_id AND state IN {sql_list(OPEN_RUNS_WITH_LEDGER)}
         ORDER BY id DESC
         """,  # noqa: S608  # constants
         campaign_id=campaign_id,

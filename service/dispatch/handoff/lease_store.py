@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.ledger.states import MessageState, moving
+from service.ledger.states import MessageState, state_move
 from service.storage import sql
 from service.storage.locks import lock_connection
 from service.storage.postgres import Connection, affected
 
-LOSE = moving(MessageState.UNCERTAIN)
+LOSE = state_move(MessageState.UNCERTAIN)
 """The connection that had marked the message died: the message may have left."""
 
 LEASE = timedelta(seconds=15)
@@ -103,10 +103,10 @@ async def recover_slices(
                 WHERE run_id = k.run_id AND no = k.no OFFSET 0) s, LATERAL (
                 SELECT ctid AS row FROM messages
                 WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
-                  AND channel_id = s.channel_id AND state IN {LOSE.earlier} OFFSET 0) m
+                  AND channel_id = s.channel_id AND state IN {LOSE.sources_sql} OFFSET 0) m
         ), lost AS (
             UPDATE messages m SET state = 'uncertain', reason = 'no_answer'
-            FROM marked WHERE m.ctid = marked.row AND m.state IN {LOSE.earlier}
+            FROM marked WHERE m.ctid = marked.row AND m.state IN {LOSE.sources_sql}
             RETURNING m.channel_id, m.phone_hash, m.run_id, m.no, m.attempt, m.marked_at
         )
         INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)

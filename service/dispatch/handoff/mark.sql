@@ -53,7 +53,7 @@ WITH permit AS MATERIALIZED (
         -- Row by row: statistics know nothing of a run that was written a moment ago, and a join
         -- may be planned as one pass over the whole of it for every batch.
         SELECT ctid AS row, phone_hash FROM messages
-        WHERE run_id = p.run_id AND no = a.no AND state IN $EARLIER
+        WHERE run_id = p.run_id AND no = a.no AND state IN $SOURCES
           AND channel_id = :channel_id OFFSET 0) m
 
 -- Nothing leaves to a phone whose last hand-off on this channel is uncertain: a receipt could not

@@ -6,7 +6,7 @@ the key. So a ledger of a million rows costs its thousand slices.
 
 from datetime import datetime
 
-from service.ledger.states import WRITTEN_RUNS, listed
+from service.ledger.states import OPEN_RUNS_WITH_LEDGER, sql_list
 from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
@@ -33,7 +33,7 @@ async def waiting_runs(conn: Connection, channel_id: int, now: datetime) -> list
             GROUP BY s.run_id, s.priority, s.not_before > :now IS TRUE) w
         JOIN runs r ON r.id = w.run_id
         JOIN departments d ON d.id = r.department_id
-        WHERE r.state IN {listed(WRITTEN_RUNS)} AND w.messages > 0
+        WHERE r.state IN {sql_list(OPEN_RUNS_WITH_LEDGER)} AND w.messages > 0
         ORDER BY w.priority, d.name, w.run_id, w.later
         """,  # noqa: S608  # constants
         channel_id=channel_id,

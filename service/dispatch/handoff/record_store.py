@@ -14,12 +14,12 @@ from service.dispatch.limits import allowance_store, caps_store, quota_store
 from service.dispatch.retries import failure_handling
 from service.dispatch.retries.failure_handling import Failure
 from service.ledger.fragments import reopen_runs
-from service.ledger.states import IDLE_SLICE, REOPENED_SLICE, MessageState, moving
+from service.ledger.states import IDLE_SLICE, REOPENED_SLICE, MessageState, state_move
 from service.storage import sql
-from service.storage.locks import lock_put_back
+from service.storage.locks import share_put_back
 from service.storage.postgres import Connection
 
-RECORD = moving(
+RECORD = state_move(
     MessageState.SUBMITTED,
     MessageState.REJECTED,
     MessageState.UNCERTAIN,
@@ -27,7 +27,7 @@ RECORD = moving(
 )
 """What a carrier's answer, or its silence, makes of a text."""
 
-GIVE_BACK = moving(MessageState.QUEUED, MessageState.CANCELLED)
+GIVE_BACK = state_move(MessageState.QUEUED, MessageState.CANCELLED)
 """Marked, but provably never written."""
 
 
@@ -85,7 +85,7 @@ async def record_results(
                 final_at = CASE WHEN r.state = 'rejected' THEN :now::timestamptz END
             FROM result r
             WHERE m.run_id = r.run_id AND m.no = r.no AND m.attempt = r.attempt
-              AND m.state IN {RECORD.earlier}
+              AND m.state IN {RECORD.sources_sql}
             RETURNING r.at, m.run_id, m.no, m.attempt, m.phone_hash, m.state, m.marked_at
         ), listed AS (
             INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
@@ -148,7 +148,7 @@ async def give_back(
     the channel's quota, and the places to the persons' caps.
     """
     run_id, slice_no = work
-    await lock_put_back(conn, [run_id])
+    await share_put_back(conn, [run_id])
     back = await sql.fetch(
         conn,
         f"""
@@ -180,7 +180,7 @@ async def give_back(
                 SELECT FROM slices o WHERE o.run_id = :run_id AND o.no <> :slice_no
                   AND o.channel_id = :channel_id
                   AND m.no BETWEEN o.first_no AND o.last_no)))
-              AND m.state IN {GIVE_BACK.earlier}
+              AND m.state IN {GIVE_BACK.sources_sql}
             RETURNING m.run_id, m.no, m.state, old.marked_at, m.part_count
         ), settled AS (
             DELETE FROM uncertain u USING back WHERE u.run_id = back.run_id AND u.no = back.no

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from service.dispatch.handoff.lease_store import Lease
 from service.ledger.fragments import CLOSE_RUN, run_sent
-from service.ledger.states import NOT_HANDED_OFF, listed
+from service.ledger.states import NOT_HANDED_OFF, sql_list
 from service.storage import sql
-from service.storage.locks import lock_to_finish, share_connection
+from service.storage.locks import lock_for_finish, share_connection
 from service.storage.postgres import Connection, Record
 
 CLAIMED_AT_ONCE = 32
@@ -180,7 +180,7 @@ async def finish_slices(
     the run's row, the sweep closes the run instead. Returns how many slices are done.
     """
     ordered = sorted(slices, key=lambda s: (s.run_id, s.no))
-    await lock_to_finish(conn, list(dict.fromkeys(s.run_id for s in ordered)))
+    await lock_for_finish(conn, list(dict.fromkeys(s.run_id for s in ordered)))
     rows = await sql.fetch(
         conn,
         f"""
@@ -199,7 +199,7 @@ async def finish_slices(
                     SELECT FROM messages m
                     WHERE m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no
                       AND m.channel_id = s.channel_id
-                      AND m.state IN {listed(NOT_HANDED_OFF)} OFFSET 0)
+                      AND m.state IN {sql_list(NOT_HANDED_OFF)} OFFSET 0)
                     THEN :now::timestamptz END
             FROM ended e WHERE s.ctid = e.row AND s.slot = :slot AND s.epoch = :epoch
             RETURNING s.run_id, s.no, s.done_at
@@ -207,7 +207,7 @@ async def finish_slices(
             SELECT r.row
             FROM (SELECT DISTINCT run_id FROM free WHERE done_at IS NOT NULL) f, LATERAL (
                 SELECT ctid AS row FROM runs  -- run by run, as in the mark
-                WHERE id = f.run_id AND campaign_id IS NULL AND state IN {CLOSE_RUN.earlier}
+                WHERE id = f.run_id AND campaign_id IS NULL AND state IN {CLOSE_RUN.sources_sql}
                   AND NOT EXISTS (
                     SELECT FROM slices s
                     WHERE s.run_id = f.run_id AND s.done_at IS NULL AND NOT EXISTS (
@@ -216,7 +216,7 @@ async def finish_slices(
                 FOR NO KEY UPDATE SKIP LOCKED OFFSET 0) r
         ), sent AS (
             UPDATE runs r SET {run_sent(":now")}
-            FROM last WHERE r.ctid = last.row AND r.state IN {CLOSE_RUN.earlier}
+            FROM last WHERE r.ctid = last.row AND r.state IN {CLOSE_RUN.sources_sql}
         )
         SELECT run_id, no, done_at IS NOT NULL AS done FROM free
         """,  # noqa: S608  # constants
@@ -251,7 +251,7 @@ async def _defer_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: 
             FROM slices s, LATERAL (
                 SELECT run_id, no, attempt FROM messages
                 WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
-                  AND channel_id = s.channel_id AND state IN {listed(NOT_HANDED_OFF)} OFFSET 0) m
+                  AND channel_id = s.channel_id AND state IN {sql_list(NOT_HANDED_OFF)} OFFSET 0) m
             WHERE s.run_id = :run_id AND s.no = :slice_no
         )
         UPDATE slices s SET not_before = greatest(s.not_before, w.at)

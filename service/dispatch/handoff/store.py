@@ -17,11 +17,11 @@ from service.dispatch.limits import joint_store
 from service.dispatch.limits.caps_store import RESERVED
 from service.ledger.caps import CURRENT
 from service.ledger.reasons import Reason
-from service.ledger.states import MessageState, moving
+from service.ledger.states import MessageState, state_move
 from service.storage import locks, sql
 from service.storage.postgres import Connection, Record
 
-MARK = moving(MessageState.SUBMITTING, MessageState.SUPPRESSED, MessageState.CANCELLED)
+MARK = state_move(MessageState.SUBMITTING, MessageState.SUPPRESSED, MessageState.CANCELLED)
 """A mark's move: the text leaves, or is stopped for good."""
 
 
@@ -47,7 +47,7 @@ _MARK = sql.load(
     CURRENT_CAP=CURRENT,
     STOPS=_STOPS,
     RESERVED=RESERVED,
-    EARLIER=MARK.earlier,
+    EARLIER=MARK.sources_sql,
     IN_OTHER_LEG="",
     SEATED="",
     PLACED="placed",

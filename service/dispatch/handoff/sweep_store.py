@@ -15,16 +15,16 @@ from service.ledger.fragments import CLOSE_RUN, run_sent
 from service.ledger.states import (
     FREE_SLICE,
     NOT_HANDED_OFF,
-    WRITTEN_RUNS,
+    OPEN_RUNS_WITH_LEDGER,
     MessageState,
-    listed,
-    moving,
+    sql_list,
+    state_move,
 )
 from service.storage import sql
 from service.storage.locks import RUN_ALONE, lock_each_run, lock_run
 from service.storage.postgres import Connection, affected
 
-STOP = moving(MessageState.CANCELLED, MessageState.SUPPRESSED)
+STOP = state_move(MessageState.CANCELLED, MessageState.SUPPRESSED)
 """The end of what is left over: its run is cancelled, or its validity over."""
 
 
@@ -72,7 +72,7 @@ async def close_finished_runs(conn: Connection, now: datetime) -> list[uuid.UUID
         conn,
         f"""
         UPDATE runs r SET {run_sent(":now")}
-        WHERE r.state IN {CLOSE_RUN.earlier} AND r.campaign_id = ANY(:campaigns)
+        WHERE r.state IN {CLOSE_RUN.sources_sql} AND r.campaign_id = ANY(:campaigns)
           AND NOT EXISTS (SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
         RETURNING campaign_id
         """,  # noqa: S608  # constants
@@ -103,7 +103,7 @@ async def close_direct_runs(conn: Connection, now: datetime) -> None:
         conn,
         f"""
         UPDATE runs r SET {run_sent(":now")}
-        WHERE r.id = ANY(:ids) AND r.state IN {CLOSE_RUN.earlier}
+        WHERE r.id = ANY(:ids) AND r.state IN {CLOSE_RUN.sources_sql}
           AND NOT EXISTS (SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
         """,  # noqa: S608  # constants
         now=now,
@@ -159,7 +159,7 @@ _LEFT_OVER = f"""
            coalesce(r.cancel_reason, 'campaign_cancelled') AS cancel_reason
     FROM slices s JOIN runs r ON r.id = s.run_id
     WHERE s.done_at IS NULL AND (r.state = 'cancelled' OR (
-        r.state IN {listed(WRITTEN_RUNS)} AND r.valid_until <= :now AND s.epoch IS NULL))
+        r.state IN {sql_list(OPEN_RUNS_WITH_LEDGER)} AND r.valid_until <= :now AND s.epoch IS NULL))
 """  # noqa: S608  # constants
 
 
@@ -193,7 +193,7 @@ async def stop_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: da
             reason = CASE WHEN :cancelled THEN :cancel_reason ELSE 'validity_over' END,
             final_at = :now
         WHERE run_id = :run_id AND channel_id = :channel_id AND no BETWEEN :first_no AND :last_no
-          AND state IN {STOP.earlier}
+          AND state IN {STOP.sources_sql}
         """,  # noqa: S608  # constants
         **stretch,
         now=now,
@@ -207,7 +207,7 @@ async def stop_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: da
         WHERE run_id = :run_id AND no = :slice_no AND epoch IS NULL AND NOT EXISTS (
             SELECT FROM messages WHERE run_id = :run_id AND channel_id = :channel_id
               AND no BETWEEN :first_no AND :last_no
-              AND state IN {listed(NOT_HANDED_OFF)})
+              AND state IN {sql_list(NOT_HANDED_OFF)})
         """,  # noqa: S608  # constants
         **stretch,
         now=now,

@@ -13,11 +13,11 @@ from service.accounts.people.model import By
 from service.ledger.caps import CURRENT, repeat_ends, spans_end
 from service.ledger.joint_places import has_place_elsewhere
 from service.ledger.message_id import MessageKey
-from service.ledger.states import MessageState, listed, moving
+from service.ledger.states import MessageState, sql_list, state_move
 from service.storage import sql
 from service.storage.postgres import Connection, Record
 
-HOLD = moving(MessageState.SUPPRESSED, MessageState.QUEUED, only=[MessageState.QUEUED])
+HOLD = state_move(MessageState.SUPPRESSED, MessageState.QUEUED, only=[MessageState.QUEUED])
 """A cap stops a text for good, or lets it wait where it is."""
 
 NEVER_LEFT = [MessageState.REJECTED, MessageState.QUEUED, MessageState.CANCELLED]
@@ -126,14 +126,14 @@ async def hold(
             SELECT a.*, m.row FROM unnest(:nos::int[], :reasons::text[], :untils::timestamptz[])
                 AS a(no, reason, until), LATERAL (
                 SELECT ctid AS row FROM messages
-                WHERE run_id = :run_id AND no = a.no AND state IN {HOLD.earlier} OFFSET 0) m
+                WHERE run_id = :run_id AND no = a.no AND state IN {HOLD.sources_sql} OFFSET 0) m
         ), moved AS (
             UPDATE messages m SET
                 state = CASE WHEN a.until IS NULL THEN 'suppressed'
                              ELSE 'queued' END::message_state,
                 reason = a.reason,
                 final_at = CASE WHEN a.until IS NULL THEN :now::timestamptz END
-            FROM asked a WHERE m.ctid = a.row AND m.state IN {HOLD.earlier}
+            FROM asked a WHERE m.ctid = a.row AND m.state IN {HOLD.sources_sql}
             RETURNING m.run_id, m.no, a.until
         )
         INSERT INTO deferrals (run_id, no, not_before)
@@ -166,7 +166,7 @@ async def give_back(conn: Connection, keys: Collection[MessageKey]) -> None:
             WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
         JOIN runs r ON r.id = m.run_id
         JOIN recent_texts f ON f.phone_hash = m.phone_hash AND f.class = r.class
-        WHERE m.state IN {listed(NEVER_LEFT)} AND m.run_id = ANY (f.runs)
+        WHERE m.state IN {sql_list(NEVER_LEFT)} AND m.run_id = ANY (f.runs)
           AND NOT EXISTS (
             SELECT FROM parts p WHERE p.run_id = m.run_id AND p.no = m.no OFFSET 0)
           AND NOT EXISTS (

@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 from service.audience.suppressions.suppression_store import IS_NEW, merged
 from service.ledger.message_id import MessageKey
-from service.ledger.states import FAILED, listed
+from service.ledger.states import FAILED, sql_list
 from service.storage import sql
 from service.storage.postgres import Connection
 
@@ -22,7 +22,7 @@ async def insert_reports(
         FROM unnest(:run_ids::uuid[], :nos::int[]) AS k(run_id, no), LATERAL (
             SELECT run_id, phone_hash, channel_id, state, reason, code FROM messages
             WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
-        WHERE m.state IN {listed(FAILED)} AND m.reason = :reason
+        WHERE m.state IN {sql_list(FAILED)} AND m.reason = :reason
         ORDER BY m.phone_hash, m.run_id
         ON CONFLICT DO NOTHING
         RETURNING phone_hash

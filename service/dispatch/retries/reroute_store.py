@@ -10,16 +10,16 @@ from service.ledger.message_id import MessageKey, message_id_sql
 from service.ledger.reasons import Reason
 from service.ledger.states import (
     PART_MAY_HAVE_ARRIVED,
-    UNCANCELLED_RUNS,
+    RUNS_THAT_MAY_SEND,
     MessageState,
-    listed,
-    moving,
+    sql_list,
+    state_move,
 )
 from service.storage import sql
-from service.storage.locks import lock_put_back, share_runs
+from service.storage.locks import share_put_back, share_runs
 from service.storage.postgres import Connection, Record
 
-REROUTE = moving(MessageState.QUEUED, only=[MessageState.UNDELIVERED, MessageState.REJECTED])
+REROUTE = state_move(MessageState.QUEUED, only=[MessageState.UNDELIVERED, MessageState.REJECTED])
 """Failed by a receipt or at the submit, since another network serves the number."""
 
 
@@ -57,7 +57,7 @@ async def lock_runs(conn: Connection, runs: Collection[uuid.UUID]) -> None:
         ids=ids,
     )
     await share_runs(conn, ids)
-    await lock_put_back(conn, ids)
+    await share_put_back(conn, ids)
 
 
 async def find_strays(conn: Connection, keys: Sequence[MessageKey], now: datetime) -> list[Record]:
@@ -79,9 +79,9 @@ async def find_strays(conn: Connection, keys: Sequence[MessageKey], now: datetim
         JOIN runs r ON r.id = m.run_id
         LEFT JOIN campaigns c ON c.id = r.campaign_id
         LEFT JOIN carrier_overrides v ON v.phone_hash = m.phone_hash
-        WHERE m.state IN {REROUTE.earlier} AND m.reason = :ported
+        WHERE m.state IN {REROUTE.sources_sql} AND m.reason = :ported
           AND m.first_channel_id IS NULL
-          AND r.state IN {listed(UNCANCELLED_RUNS)} AND c.state IS DISTINCT FROM 'cancelled'
+          AND r.state IN {sql_list(RUNS_THAT_MAY_SEND)} AND c.state IS DISTINCT FROM 'cancelled'
           AND (r.valid_until IS NULL OR r.valid_until > :now)
           AND {uncorrected("r")}
           AND NOT (r.kind <> 'reply' AND EXISTS (
@@ -89,7 +89,7 @@ async def find_strays(conn: Connection, keys: Sequence[MessageKey], now: datetim
           AND NOT EXISTS (
             SELECT FROM parts p
             WHERE p.run_id = m.run_id AND p.no = m.no
-              AND p.state IN {listed(PART_MAY_HAVE_ARRIVED)} OFFSET 0)
+              AND p.state IN {sql_list(PART_MAY_HAVE_ARRIVED)} OFFSET 0)
         """,  # noqa: S608  # an alias
         run_ids=[run_id for run_id, _ in keys],
         nos=[no for _, no in keys],
@@ -115,7 +115,7 @@ async def move_strays(conn: Connection, ways: Sequence[tuple[MessageKey, int]]) 
             FROM unnest(:run_ids::uuid[], :nos::int[], :channel_ids::smallint[]) AS w(run_id, no,
                 channel_id)
             WHERE m.run_id = w.run_id AND m.no = w.no
-              AND m.state IN {REROUTE.earlier} AND m.first_channel_id IS NULL
+              AND m.state IN {REROUTE.sources_sql} AND m.first_channel_id IS NULL
             RETURNING m.run_id, m.no, m.channel_id, m.attempt, m.part_count,
                       old.channel_id AS first, old.state, old.reason, old.code, old.marked_at,
                       old.submitted_at, old.final_at

@@ -16,21 +16,21 @@ from service.ledger.fragments import QUEUED_AGAIN, reopen_runs, slices_of
 from service.ledger.message_id import MessageKey
 from service.ledger.states import (
     FAILED,
+    FINAL_AFTER_HANDOFF,
     FREE_SLICE,
     IDLE_SLICE,
     PART_MAY_HAVE_ARRIVED,
-    RESULTS,
-    UNCANCELLED_RUNS,
+    RUNS_THAT_MAY_SEND,
     MessageState,
-    listed,
-    moving,
+    sql_list,
+    state_move,
 )
 from service.storage import sql
 from service.storage.postgres import Connection, Record
 
-RETRY = moving(MessageState.QUEUED, only=FAILED)
+RETRY = state_move(MessageState.QUEUED, only=FAILED)
 
-WITHDRAW = moving(*RESULTS, only=[MessageState.QUEUED])
+WITHDRAW = state_move(*FINAL_AFTER_HANDOFF, only=[MessageState.QUEUED])
 """What an earlier hand-off of a queued text has come to after all."""
 
 
@@ -78,7 +78,7 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[MessageK
             SELECT a.* FROM asked a
             CROSS JOIN LATERAL (SELECT * FROM runs WHERE id = a.run_id OFFSET 0) r
             LEFT JOIN campaigns c ON c.id = r.campaign_id
-            WHERE r.state IN {listed(UNCANCELLED_RUNS)}
+            WHERE r.state IN {sql_list(RUNS_THAT_MAY_SEND)}
               AND c.state IS DISTINCT FROM 'cancelled'
               AND {uncorrected("r")}
               AND NOT EXISTS (
@@ -87,12 +87,12 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[MessageK
               AND NOT EXISTS (
                 SELECT FROM parts p
                 WHERE p.run_id = a.run_id AND p.no = a.no
-                  AND p.state IN {listed(PART_MAY_HAVE_ARRIVED)} OFFSET 0)
+                  AND p.state IN {sql_list(PART_MAY_HAVE_ARRIVED)} OFFSET 0)
         ), moved AS (
             UPDATE messages m SET
                 {QUEUED_AGAIN}
             FROM allowed a
-            WHERE m.ctid = a.row AND m.state IN {RETRY.earlier} AND m.reason = a.reason
+            WHERE m.ctid = a.row AND m.state IN {RETRY.sources_sql} AND m.reason = a.reason
             RETURNING m.run_id, m.no, m.attempt, m.channel_id, m.part_count, old.state, old.reason,
                       old.code, old.marked_at, old.submitted_at, old.final_at, a.next_at
         ), kept AS (
@@ -181,11 +181,11 @@ async def withdraw(
                            WHERE c.receipts = 'last' AND p.state = 'delivered') AS last
                 FROM parts p JOIN channels c ON c.id = p.channel_id
                 WHERE p.run_id = m.run_id AND p.no = m.no
-                  AND p.state IN {listed(PART_MAY_HAVE_ARRIVED)}
+                  AND p.state IN {sql_list(PART_MAY_HAVE_ARRIVED)}
                 GROUP BY p.attempt) p
             LEFT JOIN attempts a
               ON a.run_id = m.run_id AND a.no = m.no AND a.attempt = p.attempt
-            WHERE m.state IN {WITHDRAW.earlier}
+            WHERE m.state IN {WITHDRAW.sources_sql}
             ORDER BY m.run_id, m.no, whole DESC, p.attempt DESC
         ), moved AS (
             UPDATE messages m SET
@@ -201,7 +201,7 @@ async def withdraw(
                 marked_at = a.marked_at, submitted_at = a.submitted_at, final_at = :now
             FROM arrived v LEFT JOIN attempts a
               ON a.run_id = v.run_id AND a.no = v.no AND a.attempt = v.attempt
-            WHERE m.run_id = v.run_id AND m.no = v.no AND m.state IN {WITHDRAW.earlier}
+            WHERE m.run_id = v.run_id AND m.no = v.no AND m.state IN {WITHDRAW.sources_sql}
               AND (v.whole OR a.state IS NOT NULL)
             RETURNING m.run_id, m.no, m.attempt, old.channel_id
         ), last AS (  -- no other one follows it now

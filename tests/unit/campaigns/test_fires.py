@@ -16,7 +16,7 @@ from service.campaigns.calendar.fires import (
     candidates,
     fires,
     next_fire,
-    next_turn,
+    turn_at,
     upcoming,
 )
 from service.campaigns.calendar.holidays import CalendarChanges, Holidays, Quiet
@@ -176,7 +176,7 @@ def test_clocks_that_change_leave_the_local_time() -> None:
 def _turn(plan: Schedule, since: str, after: str | None, now: str) -> tuple[list[str], str, str]:
     terms = plan.terms("public_interest")
     ahead = candidates(plan, terms, COUNTY, _at(since), _at(after) if after else None)
-    passed, fire, following = next_turn(ahead, _at(now))
+    passed, fire, following = turn_at(ahead, _at(now))
     assert all(f.note for f in passed)
     day = [f"{f.at.astimezone(SHANGHAI):%m-%d}" if f else "" for f in (fire, following)]
     return [f"{f.planned_at.astimezone(SHANGHAI):%m-%d}" for f in passed], day[0], day[1]
@@ -213,7 +213,7 @@ def test_what_is_due(
 def test_what_passed_says_that_a_later_one_took_its_place() -> None:
     plan = _plan("FREQ=DAILY")
     ahead = candidates(plan, plan.terms("warning"), COUNTY, _at("2027-01-09T12:00"), None)
-    assert [f.note for f in next_turn(ahead, _at("2027-01-12T09:00")).passed] == [SUPERSEDED] * 2
+    assert [f.note for f in turn_at(ahead, _at("2027-01-12T09:00")).passed] == [SUPERSEDED] * 2
 
 
 def test_nothing_fires_that_lay_before_the_approval() -> None:
