@@ -15,7 +15,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import User
-from service.campaigns.audience.available_channels import sender_of, ways_of
+from service.campaigns.audience.available_channels import available_routes, sender_of
 from service.campaigns.audience.recipients import rule_of
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.fires import Fire, fires_since
@@ -222,8 +222,8 @@ async def _ahead(
         terms = campaign.plan.schedule.terms(campaign.message_class, rule)
         audience = audiences.get(campaign.id)
         sender, plan = senders[campaign.department_id], campaign.plan
-        ways = ways_of(sender, channels, plan.channels, drill=plan.drill)
-        messages = _by_channel(ways.routes, audience)
+        available = available_routes(sender, channels, plan.channels, drill=plan.drill)
+        messages = _by_channel(available.routes, audience)
         entries += [
             _planned(campaign, terms, county, fire, text, audience, messages)
             for fire, text in _in_turn(

@@ -16,7 +16,7 @@ from service.campaigns.audience.recipients import rule_text
 from service.campaigns.audience.text_preview import audience_of
 from service.campaigns.core.model import Campaign
 from service.campaigns.plans import planning
-from service.dispatch.forecast.cap_conflicts import find_clashes
+from service.dispatch.forecast.cap_conflicts import find_cap_conflicts
 from service.messages.lint.draft import DraftAudience
 from service.messages.lint.verdict import judge
 
@@ -85,7 +85,7 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
         ],
         estimate=await estimate_out(call, campaign, people.counts.by_carrier),
         caps=CapsForecastOut.model_validate(
-            await find_clashes(call.conn, call.user, campaign, rule, call.now)
+            await find_cap_conflicts(call.conn, call.user, campaign, rule, call.now)
         ),
         forecast=await forecast_out(call, campaign, rule),
     )

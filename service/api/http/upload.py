@@ -28,11 +28,11 @@ def file_name_of(given: str) -> str:
     if "%" not in given:
         return given
     try:
-        meant = unquote_to_bytes(given).decode("utf-8")
+        decoded = unquote_to_bytes(given).decode("utf-8")
     except UnicodeError:
         return given
-    exact = quote(meant, safe="").lower() == given.lower()
-    return meant if exact and meant.isprintable() and not {"/", "\\"} & set(meant) else given
+    exact = quote(decoded, safe="").lower() == given.lower()
+    return decoded if exact and decoded.isprintable() and not {"/", "\\"} & set(decoded) else given
 
 
 class Upload:

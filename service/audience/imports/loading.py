@@ -63,7 +63,7 @@ async def create_import(
         keyring: encrypts the file.
         request: what the uploader asks for.
         chunks: the file's octets.
-        limit: the most_octets size of a file in octets.
+        limit: the largest size of a file in octets.
         now: the present.
 
     Raises:

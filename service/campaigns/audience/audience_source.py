@@ -19,7 +19,7 @@ EVERYBODY = Condition("true")
 
 
 @dataclass(frozen=True, slots=True)
-class Whom:
+class AudienceSource:
     """sql: the statement that reads them. values: those of its parameters, but for the
     `department_id` of the terms by which they are looked at. roles: their roles in order, of what
     it reads; role_words: the same as words in any order, which may repeat.
@@ -31,9 +31,9 @@ class Whom:
     role_words: str
 
 
-def by_rule(condition: Compiled, among: Condition = EVERYBODY) -> Whom:
+def by_rule(condition: Compiled, among: Condition = EVERYBODY) -> AudienceSource:
     """Contacts whom a rule means, or may mean, of those `among` whom a condition holds."""
-    return Whom(
+    return AudienceSource(
         f"""
         SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code, c.synthetic,
             {CARRIER} AS carrier, k.roles, ({condition.sql}) AS matches, NULL AS gone,
@@ -47,13 +47,13 @@ def by_rule(condition: Compiled, among: Condition = EVERYBODY) -> Whom:
     )
 
 
-def of_ledger(members: Members, lists: Compiled, *, must_be_listed: bool) -> Whom:
+def of_ledger(members: Members, lists: Compiled, *, must_be_listed: bool) -> AudienceSource:
     """People of other runs' ledgers, those `members`.
 
     lists: everybody on a list that holds; must_be_listed: whoever is on none any more is left out.
     """
     left = f"NOT coalesce({lists.sql}, false)" if must_be_listed else f"{lists.sql} AND false"
-    return Whom(
+    return AudienceSource(
         f"""
         SELECT DISTINCT ON (m.phone_hash) m.phone_hash,
             coalesce(c.phone_cipher, m.phone_cipher) AS phone_cipher,

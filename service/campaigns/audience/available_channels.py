@@ -1,4 +1,4 @@
-"""Which ways out a plan has: what its department may use, for whose people, of what it chose.
+"""Which channels a plan may use: those that its department may, for its people, of its choice.
 
 The ledger, the preview, the estimate and the calendar all ask here, so that they never differ.
 """
@@ -28,7 +28,7 @@ class SendingDepartment(NamedTuple):
     author_id: UUID
 
 
-class Ways(NamedTuple):
+class AvailableRoutes(NamedTuple):
     """channels: those that a run may use, also where a text is routed again; None: all.
 
     routes: the channel for each carrier's numbers.
@@ -53,25 +53,25 @@ async def sender_of(
     return SendingDepartment(permits, base, plan_of or department_id)
 
 
-def ways_of(
+def available_routes(
     sender: SendingDepartment,
     channels: Collection[RoutableChannel],
     chosen: Sequence[int] | None,
     *,
     drill: bool = False,
-) -> Ways:
-    """The ways of a plan of this sender that chose these channels; None: it left the choice open.
+) -> AvailableRoutes:
+    """The routes of a plan of this sender that chose these channels; None: it left the choice open.
 
     drill: nobody's numbers leave, so it matters not whose the people are.
     """
     allowed = sender.permits.channels_of(chosen)
     if drill:
-        return Ways(allowed, drill_routes(channels, allowed))
+        return AvailableRoutes(allowed, drill_routes(channels, allowed))
     found = routes(channels, allowed, base=sender.base)
     if sender.base is not None:
         own = [channel.id for channel in channels if channel.operator == sender.base]
         allowed = [id_ for id_ in own if allowed is None or id_ in allowed]
-    return Ways(allowed, found)
+    return AvailableRoutes(allowed, found)
 
 
 def drill_routes(channels: Iterable[RoutableChannel], chosen: list[int] | None) -> list[Route]:

@@ -38,7 +38,7 @@ from service.audience.segments.segment_store import (
     counts_of,
 )
 from service.audience.suppressions.suppression_store import stops
-from service.campaigns.audience.audience_source import Whom
+from service.campaigns.audience.audience_source import AudienceSource
 from service.channels.routing.route import Route
 from service.ledger.caps import CURRENT, repeat_ends, spans_end
 from service.ledger.joint_places import has_place_elsewhere
@@ -47,11 +47,11 @@ from service.messages.template import ContactFact
 from service.storage import sql
 from service.storage.postgres import Connection
 
-BARRED, GONE = "barred", "gone"
+BARRED_SQL, GONE_SQL = "barred", "gone"
 """Placeholders in the order of reasons: the SQL expression of each gives a reason, or null."""
 
 BEFORE_STOPS = (
-    *(BARRED, GONE, Reason.AGE_UNCLEAR),
+    *(BARRED_SQL, GONE_SQL, Reason.AGE_UNCLEAR),
     *(Reason.NOT_A_GUEST, Reason.OUTSIDE_AREA, Reason.OUTSIDE_KEY),
 )
 """The reasons before a suppression, in order."""
@@ -62,7 +62,7 @@ AFTER_STOPS = (
 )
 """Those after it, in order, but for the caps."""
 
-LEFT_OUT = "coalesce(early, stop, late, leg, cap)"
+REASON_SQL = "coalesce(early, stop, late, leg, cap)"
 """SQL: the reason of a row of `excluded`; null: the person is in the target."""
 
 
@@ -79,7 +79,7 @@ def first_reason(order: Sequence[str], found: Mapping[str, str]) -> str:
         raise ValueError(f"no reasons of this part of the rule: {sorted(unknown)}")
     branches = [
         f"WHEN {found[reason]} IS NOT NULL THEN {found[reason]}"
-        if reason in {BARRED, GONE}
+        if reason in {BARRED_SQL, GONE_SQL}
         else f"WHEN {found[reason]} THEN '{reason}'"
         for reason in order
         if reason in found
@@ -94,7 +94,7 @@ def outside_area(own: str, area: str, is_within: str) -> str:
     return f"{own} IS NOT NULL AND {area} IS NOT NULL AND NOT {is_within}"
 
 
-def wrong_way(fits: str, other: str, synthetic: str) -> dict[str, str]:
+def no_route_reasons(fits: str, other: str, synthetic: str) -> dict[str, str]:
     """SQL: why no channel takes a number, for `first_reason`.
 
     fits: whether one does; other: whether one of the other kind, simulated or real, would.
@@ -169,14 +169,14 @@ class ExclusionTerms:
         return values
 
 
-def excluded(terms: ExclusionTerms, whom: Whom) -> str:
+def excluded(terms: ExclusionTerms, source: AudienceSource) -> str:
     """SQL: everybody of these with the channel, and why somebody is left out: `early`, else `stop`
     (a suppression, which holds until `stop_until`), else `late`, else `leg`, else `cap`. Its
     parameters are the `values` of both.
     """
     early: dict[str, str] = {
-        BARRED: ":barred::text",
-        GONE: "c.gone",
+        BARRED_SQL: ":barred::text",
+        GONE_SQL: "c.gone",
         Reason.AGE_UNCLEAR: "c.matches IS NULL",
         Reason.OUTSIDE_AREA: outside_area("d.area_code", "c.area_code", "w.code IS NOT NULL"),
     }
@@ -192,17 +192,19 @@ def excluded(terms: ExclusionTerms, whom: Whom) -> str:
         areas = "LEFT JOIN areas a ON a.code = c.area_code"
     if "name" in terms.needs:
         late[Reason.NO_NAME] = "c.name_cipher IS NULL"
-    routes, channel, ways = "", "NULL::smallint", ""
+    routes_cte, channel, routes_join = "", "NULL::smallint", ""
     if terms.routes is not None:
-        late |= wrong_way("r.channel_id IS NOT NULL", "o.channel_id IS NOT NULL", "c.synthetic")
-        routes, channel, ways = _ROUTES, "r.channel_id", _WAYS
-    cap, caps, room = "NULL::text", "", ""
+        late |= no_route_reasons(
+            "r.channel_id IS NOT NULL", "o.channel_id IS NOT NULL", "c.synthetic"
+        )
+        routes_cte, channel, routes_join = _ROUTES, "r.channel_id", _ROUTES_JOIN
+    cap_column, caps_cte, caps_join = "NULL::text", "", ""
     if terms.caps is not None:
-        cap, caps, room = "f.cap", *_caps()
+        cap_column, caps_cte, caps_join = "f.cap", *_caps()
     return f"""
         WITH home AS (
             SELECT area_code FROM departments WHERE id = :department_id::uuid
-        ), {routes} {caps} stopped AS MATERIALIZED (
+        ), {routes_cte} {caps_cte} stopped AS MATERIALIZED (
             SELECT p.phone_hash, min(p.reason) AS reason,
                    max(coalesce(p.expires_at, 'infinity')) AS until
             FROM suppressions p
@@ -212,14 +214,14 @@ def excluded(terms: ExclusionTerms, whom: Whom) -> str:
         SELECT c.*, {channel} AS channel_id, {first_reason(BEFORE_STOPS, early)} AS early,
             s.reason AS stop, s.until AS stop_until, {first_reason(AFTER_STOPS, late)} AS late,
             {_leg(terms)} AS leg, {cap} AS cap
-        FROM ({whom.sql}) c
+        FROM ({source.sql}) c
         CROSS JOIN home d
         {guests}
         LEFT JOIN areas_within((SELECT area_code FROM home)) AS w(code) ON w.code = c.area_code
-        {ways}
+        {routes_join}
         {areas}
         LEFT JOIN stopped s ON s.phone_hash = c.phone_hash
-        {room}
+        {caps_join}
         WHERE c.matches IS NOT FALSE OR c.ended
     """  # noqa: S608  # constants and placeholders
 
@@ -246,13 +248,13 @@ _ROUTES = """routes AS (
 
 def _caps() -> tuple[str, str]:
     """The CTE of the caps in force, and the join whose `f.cap` is the reason that a cap gives."""
-    caps = f"""cap AS MATERIALIZED (
+    caps_cte = f"""cap AS MATERIALIZED (
             SELECT cap.*, hashtextextended(:text::text, 0) AS text
             FROM (SELECT :message_class::text AS class, :over_cap::text AS over_cap) r,
                  LATERAL ({CURRENT}) cap
         ),"""  # noqa: S608  # constants
     repeat = repeat_ends("t.at", "t.texts", "cap.text")
-    room = f"""LEFT JOIN LATERAL (
+    caps_join = f"""LEFT JOIN LATERAL (
             SELECT CASE WHEN u.full_until > :leaves_at::timestamptz AND (:over_cap::text = 'stop'
                         OR :valid_until::timestamptz IS NULL OR u.full_until >= :valid_until)
                 THEN CASE WHEN u.full_until = u.repeat_ends THEN '{Reason.SAME_TEXT}'
@@ -263,7 +265,7 @@ def _caps() -> tuple[str, str]:
             CROSS JOIN LATERAL (
                 SELECT {repeat}, greatest({spans_end("t.at")}, {repeat})) u(repeat_ends, full_until)
             ) f(cap) ON true"""  # noqa: S608  # constants
-    return caps, room
+    return caps_cte, caps_join
 
 
 def _area_levels(needs: Collection[ContactFact]) -> str:
@@ -273,7 +275,9 @@ def _area_levels(needs: Collection[ContactFact]) -> str:
     return "('town', 'village', 'community')" if "town" in needs else ""
 
 
-async def count_people(conn: Connection, terms: ExclusionTerms, whom: Whom) -> AudienceCounts:
+async def count_people(
+    conn: Connection, terms: ExclusionTerms, source: AudienceSource
+) -> AudienceCounts:
     """How many of these people are in the target, and how many are left out for which reason; needs
     a transaction.
     """
@@ -281,15 +285,15 @@ async def count_people(conn: Connection, terms: ExclusionTerms, whom: Whom) -> A
     rows = await sql.fetch(
         conn,
         f"""
-        SELECT CASE WHEN ended THEN '{ENDED}' ELSE {LEFT_OUT} END AS excluded,
+        SELECT CASE WHEN ended THEN '{ENDED}' ELSE {REASON_SQL} END AS excluded,
                coalesce(carrier, 'none') AS carrier,
                coalesce(left(area_code, 9) || '000', 'none') AS town,
-               {whom.role_words} AS roles, count(*) AS people,
+               {source.role_words} AS roles, count(*) AS people,
                (array_agg(phone_hash))[1:{SAMPLE}] AS some
-        FROM ({excluded(terms, whom)}) e
+        FROM ({excluded(terms, source)}) e
         GROUP BY 1, 2, 3, 4
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         **terms.values,
-        **whom.values,
+        **source.values,
     )
     return counts_of(rows)

@@ -15,7 +15,7 @@ from service.audience.segments.segment_store import AudienceCounts
 from service.audience.segments.segment_uses import WrittenOut, uses_segments, write_out
 from service.campaigns.audience import exclusion_store
 from service.campaigns.audience.audience_source import by_rule
-from service.campaigns.audience.available_channels import sender_of, ways_of
+from service.campaigns.audience.available_channels import available_routes, sender_of
 from service.campaigns.audience.exclusion_store import AFTER_STOPS, CapTerms, ExclusionTerms
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.schedule import Schedule, validity_end
@@ -93,7 +93,7 @@ async def _terms(
         message_class=message_class or PUBLICITY,
         at=now,
         # Where no channel is set up yet, nobody can tell which there will be.
-        routes=ways_of(sender, channels, None).routes if channels else None,
+        routes=available_routes(sender, channels, None).routes if channels else None,
         trial=trial,
     )
     if message_class is None:

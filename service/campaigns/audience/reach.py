@@ -13,8 +13,8 @@ from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_store import AudienceCounts
 from service.campaigns.audience import exclusion_store
-from service.campaigns.audience.audience_source import Whom, by_rule, of_ledger
-from service.campaigns.audience.available_channels import barred, sender_of, ways_of
+from service.campaigns.audience.audience_source import AudienceSource, by_rule, of_ledger
+from service.campaigns.audience.available_channels import available_routes, barred, sender_of
 from service.campaigns.audience.exclusion_store import CapTerms, ExclusionTerms
 from service.campaigns.audience.follow_up_store import to_be_corrected
 from service.campaigns.audience.preview import read_rule
@@ -40,13 +40,13 @@ async def count_ledger(
     Raises:
         SegmentError: the rule cannot be read, or names an unknown area or segment.
     """
-    terms, whom = await next_ledger(conn, campaign, rule, now)
-    return await exclusion_store.count_people(conn, terms, whom)
+    terms, source = await next_ledger(conn, campaign, rule, now)
+    return await exclusion_store.count_people(conn, terms, source)
 
 
 async def next_ledger(
     conn: Connection, campaign: Campaign, rule: str, now: datetime
-) -> tuple[ExclusionTerms, Whom]:
+) -> tuple[ExclusionTerms, AudienceSource]:
     """By which terms, and of whom, the ledger of a campaign's next fire will be written; raises as
     `count_ledger`.
     """
@@ -63,7 +63,7 @@ async def next_ledger(
         leaves_at=county.next_opening(at, hours),
     )
     terms = await exclusion_terms(conn, campaign, text, at, caps)
-    return terms, await _whom(conn, campaign, rule, terms)
+    return terms, await _audience_source(conn, campaign, rule, terms)
 
 
 async def text_in_turn(conn: Connection, campaign: Campaign, texts: Sequence[str]) -> str:
@@ -84,12 +84,14 @@ async def exclusion_terms(
     whose = campaign.department_id
     sender = await sender_of(conn, whose, await department_of(conn, campaign.plan.leg_of))
     plan = campaign.plan
-    ways = ways_of(sender, await list_routable_channels(conn, at), plan.channels, drill=plan.drill)
+    available = available_routes(
+        sender, await list_routable_channels(conn, at), plan.channels, drill=plan.drill
+    )
     return ExclusionTerms(
         department_id=whose,
         message_class=campaign.message_class,
         at=at,
-        routes=ways.routes,
+        routes=available.routes,
         needs=facts_needed(text),
         trial=campaign.key_mode == Mode.TRIAL,
         barred=await barred(conn, sender, campaign.message_class, text),
@@ -105,9 +107,9 @@ def facts_needed(text: str) -> set[ContactFact]:
     return facts | {"town"} if "village" in facts else facts
 
 
-async def people_meant(
+async def approval_audience(
     conn: Connection, campaign: Campaign, content: Content, now: datetime
-) -> tuple[ExclusionTerms, Whom]:
+) -> tuple[ExclusionTerms, AudienceSource]:
     """Whom an approval of this content is for: those whom nothing leaves out that lies in
     themselves. Channels, caps and what the department may send change by the day and are asked by
     each fire; an approval that was bound to them would be taken back whenever they change. Where
@@ -124,7 +126,7 @@ async def people_meant(
         needs=_needed_by_all(content),
         trial=campaign.key_mode == Mode.TRIAL,
     )
-    return terms, await _whom(conn, campaign, content.rule, terms)
+    return terms, await _audience_source(conn, campaign, content.rule, terms)
 
 
 def _needed_by_all(content: Content) -> set[ContactFact]:
@@ -133,7 +135,9 @@ def _needed_by_all(content: Content) -> set[ContactFact]:
     return set.intersection(*(facts_needed(words.text) for words in content.texts))
 
 
-async def _whom(conn: Connection, campaign: Campaign, rule: str, terms: ExclusionTerms) -> Whom:
+async def _audience_source(
+    conn: Connection, campaign: Campaign, rule: str, terms: ExclusionTerms
+) -> AudienceSource:
     corrects = campaign.plan.corrects
     written = await read_rule(conn, campaign.department_id, rule) if corrects is None else None
     condition = compile_rule(

@@ -17,7 +17,7 @@ from service.audience.segments.segment_uses import WrittenOut, write_out
 from service.campaigns.audience import target_store
 from service.campaigns.audience.exclusion_store import count_people
 from service.campaigns.audience.preview import read_rule
-from service.campaigns.audience.reach import facts_needed, people_meant, text_in_turn
+from service.campaigns.audience.reach import approval_audience, facts_needed, text_in_turn
 from service.campaigns.audience.target_store import AudienceChange
 from service.campaigns.core.leg_store import list_legs
 from service.campaigns.core.legs import Leg, joint_rule, leg_rule
@@ -68,16 +68,16 @@ async def written_rule(conn: Connection, campaign: Campaign) -> tuple[WrittenOut
     return rule, segment.edited_by
 
 
-async def count_meant(
+async def count_approval_audience(
     conn: Connection, campaign: Campaign, content: Content, now: datetime
 ) -> AudienceCounts:
-    """Of how many people an approval of this content is (`people_meant`), and how many are left out
-    for a reason of their own.
+    """Of how many people an approval of this content is (`approval_audience`), and how many are
+    left out for a reason of their own.
 
     Raises:
         SegmentError: the rule names an unknown area.
     """
-    return await count_people(conn, *await people_meant(conn, campaign, content, now))
+    return await count_people(conn, *await approval_audience(conn, campaign, content, now))
 
 
 def as_leg(campaign: Campaign, content: Content, leg: Leg) -> tuple[Campaign, Content]:
@@ -123,8 +123,8 @@ async def keep_people(
 ) -> None:
     """Keep who is in the target, as those whom the approval is for."""
     if keeps_people(campaign.plan):
-        terms, whom = await people_meant(conn, campaign, content, now)
-        await target_store.keep_approved(conn, campaign.id, terms, whom)
+        terms, source = await approval_audience(conn, campaign, content, now)
+        await target_store.keep_approved(conn, campaign.id, terms, source)
 
 
 async def compare_people(
@@ -138,10 +138,10 @@ async def compare_people(
     """How many of those who get the text of a fire are others than those of the approval; see
     `compare`.
     """
-    terms, whom = await people_meant(conn, campaign, content, now)
+    terms, source = await approval_audience(conn, campaign, content, now)
     text = await text_in_turn(conn, campaign, [words.text for words in content.texts])
     of_text = replace(terms, needs=facts_needed(text))
-    return await target_store.compare(conn, campaign.id, terms, of_text, whom, planned_at, share)
+    return await target_store.compare(conn, campaign.id, terms, of_text, source, planned_at, share)
 
 
 def correction_problems(plan: Plan) -> dict[str, str]:

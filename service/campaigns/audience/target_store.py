@@ -10,8 +10,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.audience.segments.segment_store import WORK_MEMORY
-from service.campaigns.audience.audience_source import Whom
-from service.campaigns.audience.exclusion_store import LEFT_OUT, ExclusionTerms, excluded
+from service.campaigns.audience.audience_source import AudienceSource
+from service.campaigns.audience.exclusion_store import REASON_SQL, ExclusionTerms, excluded
 from service.storage import sql
 from service.storage.postgres import Connection, one
 
@@ -32,13 +32,13 @@ ONE = 1
 _PERSON = "('x' || encode(substring(c.phone_hash FOR 4), 'hex'))::bit(32)::integer"
 
 
-def _meant(terms: ExclusionTerms, whom: Whom) -> str:
+def _included(terms: ExclusionTerms, source: AudienceSource) -> str:
     """FROM and WHERE of those of these people whom nothing leaves out, as `c`."""
-    return f"FROM ({excluded(terms, whom)}) c WHERE matches AND {LEFT_OUT} IS NULL"
+    return f"FROM ({excluded(terms, source)}) c WHERE matches AND {REASON_SQL} IS NULL"
 
 
 async def keep_approved(
-    conn: Connection, campaign_id: UUID, terms: ExclusionTerms, whom: Whom
+    conn: Connection, campaign_id: UUID, terms: ExclusionTerms, source: AudienceSource
 ) -> None:
     """Keep those of these people whom the terms leave out for nothing, as those whom the approval
     is for; in the place of all that were kept before. Needs a transaction.
@@ -54,10 +54,10 @@ async def keep_approved(
         f"""
         INSERT INTO campaign_targets (campaign_id, people, taken_at)
         SELECT :campaign_id::uuid, coalesce(array_agg(person), '{{}}'), :at::timestamptz
-        FROM (SELECT {_PERSON} AS person {_meant(terms, whom)}) p
+        FROM (SELECT {_PERSON} AS person {_included(terms, source)}) p
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         **terms.values,
-        **whom.values,
+        **source.values,
         campaign_id=campaign_id,
     )
 
@@ -67,7 +67,7 @@ async def compare(
     campaign_id: UUID,
     terms: ExclusionTerms,
     of_text: ExclusionTerms,
-    whom: Whom,
+    source: AudienceSource,
     planned_at: datetime,
     share: float,
 ) -> AudienceChange:
@@ -81,7 +81,7 @@ async def compare(
     of the plan's people is kept with the fire. Where no target was kept at the approval, the plan's
     people of this fire become those of the approval.
     """
-    plans = f"SELECT {_PERSON} AS person {_meant(terms, whom)}"
+    plans = f"SELECT {_PERSON} AS person {_included(terms, source)}"
     if terms.needs == of_text.needs:
         plans = "SELECT person FROM due"
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
@@ -89,7 +89,7 @@ async def compare(
         await sql.fetchrow(
             conn,
             f"""
-            WITH due AS MATERIALIZED (SELECT {_PERSON} AS person {_meant(of_text, whom)}),
+            WITH due AS MATERIALIZED (SELECT {_PERSON} AS person {_included(of_text, source)}),
             approved AS (
                 SELECT people FROM campaign_targets
                 WHERE campaign_id = :campaign_id::uuid AND planned_at IS NULL
@@ -112,7 +112,7 @@ async def compare(
             FROM counted
             """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
             **terms.values,
-            **whom.values,
+            **source.values,
             campaign_id=campaign_id,
             planned_at=planned_at,
             share=share,

@@ -69,7 +69,7 @@ def loss_notes(fires: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """
     for fire in fires:
         excluded = fire["excluded"]
-        meant = fire["target"] + sum(excluded.values())
+        selected = fire["target"] + sum(excluded.values())
         lost = [
             f"{excluded[reason]} {why} ({reason})"
             for reason, why in _LOST.items()
@@ -84,7 +84,7 @@ def loss_notes(fires: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         at = datetime.fromisoformat(fire["fires_at"]).astimezone(CHINA)
         about = "" if fire["exact"] else "about "
         yield (
-            f"Of the {meant} people whom the fire at {at:{_MINUTE}} means, {about}"
+            f"Of the {selected} people whom the fire at {at:{_MINUTE}} means, {about}"
             f"{fire['target']} are in its run: {'; '.join(lost)}.{_words_of(fire['same_text'])}"
         )
 

@@ -121,8 +121,8 @@ async def _give_up_silent(conn: Connection, run_id: uuid.UUID, last_no: int, now
             conn,
             f"""
             UPDATE messages SET {ended_as(MessageState.UNKNOWN, "'no_receipt'", ":now")}
-            WHERE run_id = :run_id AND no BETWEEN :first AND :last AND state IN {GIVE_UP.sources_sql}
-              AND submitted_at < :before
+            WHERE run_id = :run_id AND no BETWEEN :first AND :last
+              AND state IN {GIVE_UP.sources_sql} AND submitted_at < :before
             """,  # noqa: S608  # constants
             run_id=run_id,
             first=first,

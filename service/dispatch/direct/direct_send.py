@@ -354,7 +354,7 @@ def _routed(
     carriers = {**by_prefix, **terms.overrides}
     allowed = terms.permits.channels_of(None)
     found = routes(terms.channels, allowed, set(carriers.values()), base=terms.base)
-    ways = {(route.carrier, route.simulated): route.channel_id for route in found}
+    channel_of = {(route.carrier, route.simulated): route.channel_id for route in found}
 
     def routed(phone_hash: bytes, person: _Person) -> Recipient:
         carrier, synthetic = carriers[phone_hash], is_synthetic(person.phone)
@@ -363,7 +363,7 @@ def _routed(
             keyring.encrypt("phone", person.phone),
             by_prefix[phone_hash],
             synthetic,
-            ways.get((carrier, synthetic), ways.get((carrier, not synthetic))),
+            channel_of.get((carrier, synthetic), channel_of.get((carrier, not synthetic))),
             keyring.encrypt(VARIABLES, person.values) if person.values is not None else None,
         )
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from service.accounts.keys.key import Mode
 from service.audience.suppressions.suppression_store import stops
-from service.campaigns.audience.exclusion_store import AFTER_STOPS, first_reason, wrong_way
+from service.campaigns.audience.exclusion_store import AFTER_STOPS, first_reason, no_route_reasons
 from service.ledger.fragments import CANCEL, ended_as
 from service.ledger.priority import number_of
 from service.ledger.reasons import Reason
@@ -70,7 +70,7 @@ class Recipient:
     variables_cipher: bytes | None = None
 
 
-_WRONG_WAY = wrong_way(
+_NO_ROUTE = no_route_reasons(
     "c.id IS NOT NULL AND c.simulated = n.synthetic", "c.id IS NOT NULL", "n.synthetic"
 )
 _PEOPLE = f"""
@@ -85,7 +85,7 @@ _PEOPLE = f"""
     ), people AS MATERIALIZED (
         SELECT n.phone_hash, n.phone_cipher, n.channel_id, n.variables_cipher,
             coalesce(v.carrier, n.carrier) AS carrier,
-            coalesce(s.reason, {first_reason(AFTER_STOPS, _WRONG_WAY)}) AS excluded
+            coalesce(s.reason, {first_reason(AFTER_STOPS, _NO_ROUTE)}) AS excluded
         FROM named n
         LEFT JOIN channels c ON c.id = n.channel_id
         LEFT JOIN carrier_overrides v ON v.phone_hash = n.phone_hash

@@ -169,14 +169,14 @@ async def _recipient(
     carrier = (await current_prefixes(conn)).carrier_of(phone) or ""
     synthetic = is_synthetic(phone)
     allowed = (await get_permits(conn, actor.department_id)).channels_of(None)
-    ways = routes(await list_routable_channels(conn, now), allowed)
+    found = routes(await list_routable_channels(conn, now), allowed)
     return Recipient(
         keyring.phone_index(phone),
         keyring.encrypt("phone", phone),
         carrier,
         synthetic,
         next(
-            (w.channel_id for w in ways if w.carrier == carrier and w.simulated == synthetic), None
+            (r.channel_id for r in found if r.carrier == carrier and r.simulated == synthetic), None
         ),
         keyring.encrypt(VARIABLES, json.dumps({"验证码": code}, ensure_ascii=False)),
     )

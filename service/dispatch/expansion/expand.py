@@ -15,8 +15,8 @@ from service.audience.areas.area_store import read_area_tree
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
-from service.campaigns.audience.audience_source import Whom, by_rule, of_ledger
-from service.campaigns.audience.available_channels import barred, sender_of, ways_of
+from service.campaigns.audience.audience_source import AudienceSource, by_rule, of_ledger
+from service.campaigns.audience.available_channels import available_routes, barred, sender_of
 from service.campaigns.audience.exclusion_store import CapTerms, ExclusionTerms
 from service.campaigns.audience.follow_up_store import (
     Members,
@@ -73,8 +73,8 @@ async def expand_run(
         needs = {CONTACT_VARIABLES[name] for name in variables(run["text"])}
         terms, channels = await _terms(conn, run, needs, now)
         await expand_store.bound_run(conn, run_id, channels, terms.barred)
-        whom = await _whom(conn, run, now)
-        target, excluded = await expand_store.write_ledger(conn, run_id, terms, whom)
+        source = await _audience_source(conn, run, now)
+        target, excluded = await expand_store.write_ledger(conn, run_id, terms, source)
         channels = await _cut(conn, run, target, keyring, now)
         state = "paused" if run["campaign_state"] == "paused" else "running"
         await expand_store.finish_expansion(conn, run_id, state, target, now)
@@ -97,7 +97,7 @@ async def _members(conn: Connection, run: Record) -> Members:
     return to_be_corrected(run["follows"], run["id"])
 
 
-async def _whom(conn: Connection, run: Record, now: datetime) -> Whom:
+async def _audience_source(conn: Connection, run: Record, now: datetime) -> AudienceSource:
     """Whom a run is for: those whom its rule means, of them those who are new to its plan, or the
     people of the run that it follows. A drill's people are nobody's numbers, on no list.
     """
@@ -150,7 +150,7 @@ async def _terms(
     terms = ExclusionTerms(
         department_id=whose,
         message_class=message_class,
-        routes=ways.routes,
+        routes=available.routes,
         needs=needs,
         at=now,
         trial=run["key_mode"] == Mode.TRIAL,
@@ -158,4 +158,4 @@ async def _terms(
         joint_fire=run["joint_fire"],
         caps=CapTerms(run["text"], run["over_cap"], run["valid_until"], leaves_at),
     )
-    return terms, ways.channels
+    return terms, available.channels

@@ -4,8 +4,8 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from service.campaigns.audience.audience_source import Whom
-from service.campaigns.audience.exclusion_store import LEFT_OUT, ExclusionTerms, excluded
+from service.campaigns.audience.audience_source import AudienceSource
+from service.campaigns.audience.exclusion_store import REASON_SQL, ExclusionTerms, excluded
 from service.ledger.fragments import CANCEL, ended_as
 from service.ledger.priority import number_of
 from service.ledger.reasons import Reason
@@ -52,7 +52,7 @@ async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | No
 
 
 async def write_ledger(
-    conn: Connection, run_id: uuid.UUID, terms: ExclusionTerms, whom: Whom
+    conn: Connection, run_id: uuid.UUID, terms: ExclusionTerms, source: AudienceSource
 ) -> tuple[int, int]:
     """Write a row for each person the run is for, or the reason why not; returns both counts.
 
@@ -66,15 +66,15 @@ async def write_ledger(
         f"""
         WITH people AS MATERIALIZED (
             SELECT phone_hash, phone_cipher, name_cipher, carrier, area_code, roles, channel_id,
-                {LEFT_OUT} AS excluded
-            FROM ({excluded(terms, whom)}) e
+                {REASON_SQL} AS excluded
+            FROM ({excluded(terms, source)}) e
             WHERE matches IS NOT FALSE
         ), kept AS (
             INSERT INTO messages (run_id, no, phone_hash, phone_cipher, name_cipher, channel_id,
                                   carrier, area_code, roles, told)
             SELECT :run_id::uuid, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
                    phone_cipher, {"name_cipher" if "name" in terms.needs else "NULL::bytea"},
-                   channel_id, carrier, area_code, {whom.roles},
+                   channel_id, carrier, area_code, {source.roles},
                    (SELECT is_told(:department_id, 'message.final'))
             FROM people WHERE excluded IS NULL
             RETURNING 1
@@ -87,7 +87,7 @@ async def write_ledger(
         SELECT (SELECT count(*) FROM kept) AS target, (SELECT count(*) FROM left_out) AS excluded
         """,  # noqa: S608  # the condition is compiled from a parsed rule, its values are parameters
         **terms.values,
-        **whom.values,
+        **source.values,
         run_id=run_id,
     )
     counts = one(row)

@@ -73,12 +73,14 @@ async def _shift_from(
         noted = await failover_store.noted_waiting(conn, stopped)
     for run in runs:
         run_id = run["run_id"]
-        ways = failover_channels(channels, channel, carriers, run["chosen"])
-        if ways and not await _shift_run(pool, stopped, run_id, ways, now, until, woken):
+        channel_of = failover_channels(channels, channel, carriers, run["chosen"])
+        if channel_of and not await _shift_run(
+            pool, stopped, run_id, channel_of, now, until, woken
+        ):
             return False
         if run_id not in noted:
             async with transaction(pool) as conn:
-                waiting = await failover_store.note_waiting(conn, stopped, run_id, ways, now)
+                waiting = await failover_store.note_waiting(conn, stopped, run_id, channel_of, now)
             if waiting:
                 log.warning(
                     "no other channel may take what waits",
@@ -91,7 +93,7 @@ async def _shift_run(
     pool: Pool,
     stopped: StoppedChannel,
     run_id: uuid.UUID,
-    ways: Mapping[str, int],
+    channel_of: Mapping[str, int],
     now: datetime,
     until: float,
     woken: set[int],
@@ -109,7 +111,7 @@ async def _shift_run(
             if time.monotonic() > until:
                 return False
             try:
-                went = await _shift_slice(pool, stopped, run_id, slice_no, ways, now)
+                went = await _shift_slice(pool, stopped, run_id, slice_no, channel_of, now)
             except COLLISIONS as error:
                 log.info("a slice is shifted later", extra={"why": str(error)})
                 return False
@@ -124,7 +126,7 @@ async def _shift_slice(
     stopped: StoppedChannel,
     run_id: uuid.UUID,
     slice_no: int,
-    ways: Mapping[str, int],
+    channel_of: Mapping[str, int],
     now: datetime,
 ) -> dict[int, int] | None:
     """Move what waits of one slice; None: another scheduler is at it."""
@@ -132,7 +134,7 @@ async def _shift_slice(
         if not await try_lock_failover(conn, stopped.channel_id):
             return None
         await lock_run(conn, run_id)
-        went = await failover_store.move_queued(conn, stopped, run_id, slice_no, ways)
+        went = await failover_store.move_queued(conn, stopped, run_id, slice_no, channel_of)
         for channel_id, messages in went.items():
             await failover_store.note_shift(conn, stopped, run_id, channel_id, messages, now)
         await failover_store.close_emptied(conn, run_id, slice_no, now)

@@ -100,7 +100,7 @@ async def move_queued(
     stopped: StoppedChannel,
     run_id: uuid.UUID,
     slice_no: int,
-    ways: Mapping[str, int],
+    channel_of: Mapping[str, int],
 ) -> dict[int, int]:
     """Move what is queued in a slice, by its carrier; returns how many went to each channel.
 
@@ -118,15 +118,16 @@ async def move_queued(
               AND r.state = 'running' AND EXISTS (
                 SELECT FROM circuit_breakers b JOIN channels c ON c.id = b.channel_id
                 WHERE b.channel_id = :channel_id AND (b.state = 'open' OR NOT c.enabled))
-        ), way AS (
-            SELECT * FROM unnest(:ways::text[], :channel_ids::smallint[]) AS w(carrier, channel_id)
+        ), target AS (
+            SELECT *
+            FROM unnest(:carriers::text[], :channel_ids::smallint[]) AS w(carrier, channel_id)
         ), moved AS (
             UPDATE messages m SET channel_id = w.channel_id
             FROM slice s, LATERAL (
                 SELECT ctid AS row FROM messages
                 WHERE run_id = :run_id AND no BETWEEN s.first_no AND s.last_no AND state = 'queued'
                   AND channel_id = s.channel_id AND first_channel_id IS NULL
-                OFFSET 0) q, way w
+                OFFSET 0) q, target w
             WHERE m.ctid = q.row AND m.state = 'queued' AND m.carrier = w.carrier
             RETURNING m.channel_id
         ), went AS (
@@ -155,8 +156,8 @@ async def move_queued(
         run_id=run_id,
         slice_no=slice_no,
         channel_id=stopped.channel_id,
-        ways=list(ways),
-        channel_ids=list(ways.values()),
+        carriers=list(channel_of),
+        channel_ids=list(channel_of.values()),
     )
     return {row["channel_id"]: row["messages"] for row in rows}
 
@@ -221,7 +222,7 @@ async def note_waiting(
     conn: Connection,
     stopped: StoppedChannel,
     run_id: uuid.UUID,
-    ways: Mapping[str, int],
+    channel_of: Mapping[str, int],
     now: datetime,
 ) -> int:
     """Record once a run and stop how many texts wait since no other channel may take them.
@@ -236,7 +237,7 @@ async def note_waiting(
                 SELECT FROM messages m
                 WHERE m.run_id = :run_id AND m.no BETWEEN s.first_no AND s.last_no
                   AND m.channel_id = :channel_id AND m.state = 'queued'
-                  AND (m.carrier <> ALL(:ways::text[]) OR m.first_channel_id IS NOT NULL)
+                  AND (m.carrier <> ALL(:carriers::text[]) OR m.first_channel_id IS NOT NULL)
                 OFFSET 0) w
             WHERE s.run_id = :run_id AND s.channel_id = :channel_id AND s.done_at IS NULL
         )
@@ -249,7 +250,7 @@ async def note_waiting(
         """,
         channel_id=stopped.channel_id,
         run_id=run_id,
-        ways=list(ways),
+        carriers=list(channel_of),
         now=now,
     )
     return waiting or 0

@@ -19,7 +19,7 @@ from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
-from service.campaigns.audience.audience_source import Whom, by_rule
+from service.campaigns.audience.audience_source import AudienceSource, by_rule
 from service.campaigns.audience.exclusion_store import ExclusionTerms
 from service.campaigns.audience.preview import read_rule
 from service.campaigns.audience.reach import exclusion_terms
@@ -44,7 +44,7 @@ MOST_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Clash:
+class CapConflict:
     """Another plan, and how many of those whom both mean get one text of the two.
 
     campaign_id, name: None: it is another department's; then `people` is in tens.
@@ -58,17 +58,17 @@ class Clash:
 
 
 @dataclass(frozen=True, slots=True)
-class Clashes:
+class CapConflicts:
     """capped: those whom the rule means and who have had enough when it fires."""
 
     fires_at: datetime
     capped: int
-    others: list[Clash]
+    others: list[CapConflict]
 
 
-async def find_clashes(
+async def find_cap_conflicts(
     conn: Connection, actor: User, campaign: Campaign, rule: str, now: datetime
-) -> Clashes:
+) -> CapConflicts:
     """What the caps will cost a campaign with this rule, if it fires at its time or now.
 
     Raises:
@@ -96,8 +96,8 @@ async def find_clashes(
             and not _is_full(group.had, 1, limits, at)
         )
         if people >= (1 if actor.sees(other["department_id"]) else TENS):
-            found.append(_clash(actor, other, people))
-    return Clashes(at, capped, found)
+            found.append(_cap_conflict(actor, other, people))
+    return CapConflicts(at, capped, found)
 
 
 def _is_full(had: Sequence[Had], text: int, limits: CapLimits, at: datetime) -> bool:
@@ -119,7 +119,7 @@ async def _groups(
     at, now = when
     tree, members = await read_area_tree(conn), Membership()
     terms = await exclusion_terms(conn, campaign, campaign.text, now)
-    members.add_own(terms, await _whom(conn, tree, terms, rule, now))
+    members.add_own(terms, await _audience_source(conn, tree, terms, rule, now))
     bits: list[list[int]] = []
     known: dict[object, list[int]] = {}  # plans that mean the same people
     for other in others:
@@ -132,7 +132,7 @@ async def _groups(
                 bits.append(known[key])
                 continue
             terms = await exclusion_terms(conn, plan, plan.text, now)
-            members.add_plan(terms, await _whom(conn, tree, terms, frozen, now))
+            members.add_plan(terms, await _audience_source(conn, tree, terms, frozen, now))
             known[key] = [first]
         elif not other["waits"]:
             for run_id in (await cap_conflicts_store.open_runs(conn, other["id"]))[:MOST_RUNS]:
@@ -147,13 +147,13 @@ async def _groups(
     return [group for group in groups if group.reason(0, 0) is None], bits
 
 
-async def _whom(
+async def _audience_source(
     conn: Connection,
     tree: AreaTree,
     terms: ExclusionTerms,
     rule: str,
     now: datetime,
-) -> Whom:
+) -> AudienceSource:
     written = await read_rule(conn, terms.department_id, rule)
     condition = compile_rule(
         written.rule,
@@ -164,8 +164,10 @@ async def _whom(
     return by_rule(condition)
 
 
-def _clash(actor: User, other: Record, people: int) -> Clash:
+def _cap_conflict(actor: User, other: Record, people: int) -> CapConflict:
     if actor.sees(other["department_id"]):
-        return Clash(other["id"], other["name"], other["department"], other["fires_at"], people)
+        return CapConflict(
+            other["id"], other["name"], other["department"], other["fires_at"], people
+        )
     in_tens = people - people % TENS
-    return Clash(None, None, other["department"], other["fires_at"], in_tens)
+    return CapConflict(None, None, other["department"], other["fires_at"], in_tens)

@@ -56,7 +56,8 @@ async def open_runs(conn: Connection, campaign_id: UUID) -> list[UUID]:
     rows = await sql.fetch(
         conn,
         f"""
-        SELECT id FROM runs WHERE campaign_id = :campaign_id AND state IN {sql_list(OPEN_RUNS_WITH_LEDGER)}
+        SELECT id FROM runs
+        WHERE campaign_id = :campaign_id AND state IN {sql_list(OPEN_RUNS_WITH_LEDGER)}
         ORDER BY id DESC
         """,  # noqa: S608  # constants
         campaign_id=campaign_id,

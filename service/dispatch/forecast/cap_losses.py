@@ -137,15 +137,15 @@ def tolls(
     """
     found = [Toll() for _ in own]
     for group in groups:
-        meant = []
+        due = []
         for number, (one, way) in enumerate(own):
             reason = group.reason(number, way) if way in group.ways else None
             if reason is not None:
                 found[number].fate[f"out {reason}"] += group.people
             elif way in group.ways:
-                meant.append(one)
+                due.append(one)
         others = [o for p in group.others if p not in without for o in plans[p]]
-        fate = fates([*meant, *others], group.had, limits) if meant else {}
+        fate = fates([*due, *others], group.had, limits) if due else {}
         for toll, (one, _) in zip(found, own, strict=True):
             if one in fate:
                 toll.add(fate[one], group.people)

@@ -132,7 +132,7 @@ async def read_queue(
         QuotaUse(channel.daily_quota, day),
         QuotaUse(channel.monthly_quota, month),
         [
-            _of_class(priority, [i for i in items if i.load.flow.priority == priority])
+            _of_priority(priority, [i for i in items if i.load.flow.priority == priority])
             for priority in sorted({item.load.flow.priority for item in items})
         ],
     )
@@ -220,7 +220,7 @@ def _reasons_of_quota(
         yield WaitReason("quota", next_month(now), "the month's quota is used up")
 
 
-def _of_class(priority: int, items: Sequence[_WaitingRun]) -> PriorityWaiting:
+def _of_priority(priority: int, items: Sequence[_WaitingRun]) -> PriorityWaiting:
     by_department: dict[UUID, list[_WaitingRun]] = defaultdict(list)
     for item in items:
         by_department[item.load.flow.department].append(item)

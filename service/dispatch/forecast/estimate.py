@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from service.accounts.departments.department_store import get_department
-from service.campaigns.audience.available_channels import sender_of, ways_of
+from service.campaigns.audience.available_channels import available_routes, sender_of
 from service.campaigns.audience.preview import sample_text
 from service.campaigns.calendar.hours import County, HourTerms
 from service.campaigns.core.model import Campaign

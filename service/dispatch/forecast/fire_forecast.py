@@ -22,7 +22,7 @@ from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
-from service.campaigns.audience.audience_source import Whom, by_rule
+from service.campaigns.audience.audience_source import AudienceSource, by_rule
 from service.campaigns.audience.exclusion_store import ExclusionTerms
 from service.campaigns.audience.preview import read_rule
 from service.campaigns.audience.reach import exclusion_terms
@@ -225,11 +225,11 @@ class _FireTeller:
             key = await self._lists_of(whose, day), frozenset(asked.needs), asked.barred
             if key not in known:
                 known[key] = len(known)
-                self._members.add_own(asked, await self._whom(asked, rule, day))
+                self._members.add_own(asked, await self._audience_source(asked, rule, day))
             ways.append(known[key])
         return ways
 
-    async def _whom(self, asked: ExclusionTerms, rule: str, day: date) -> Whom:
+    async def _audience_source(self, asked: ExclusionTerms, rule: str, day: date) -> AudienceSource:
         written = await read_rule(self._conn, asked.department_id, rule)
         condition = compile_rule(
             written.rule,
@@ -282,7 +282,7 @@ class _FireTeller:
             people = (whose, rule, await self._lists_of(whose, day), routes, facts)
             is_new = self._is_new(people, whose, self.occasions(other, terms, fires, source))
             if is_new:
-                self._members.add_plan(asked, await self._whom(asked, rule, day))
+                self._members.add_plan(asked, await self._audience_source(asked, rule, day))
             room = is_new is not None
         steps: dict[UUID, list[_FireAhead]] = defaultdict(list)
         for one in ahead:

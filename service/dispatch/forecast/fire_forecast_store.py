@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from service.audience.segments.segment_store import WORK_MEMORY
-from service.campaigns.audience.audience_source import Whom
+from service.campaigns.audience.audience_source import AudienceSource
 from service.campaigns.audience.exclusion_store import ExclusionTerms, excluded
 from service.storage import sql
 from service.storage.postgres import Connection, Record
@@ -28,20 +28,20 @@ class Membership:
     own: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
 
-    def add_own(self, terms: ExclusionTerms, whom: Whom) -> None:
+    def add_own(self, terms: ExclusionTerms, source: AudienceSource) -> None:
         """The people of the plan, by these terms."""
         self.own.append(
             f"""
             SELECT {len(self.own)} AS way, phone_hash, early, stop, stop_until, late
-            FROM ({self._excluded(terms, whom)}) j WHERE matches IS NOT FALSE
+            FROM ({self._excluded(terms, source)}) j WHERE matches IS NOT FALSE
             """  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         )
 
-    def add_plan(self, terms: ExclusionTerms, whom: Whom) -> None:
+    def add_plan(self, terms: ExclusionTerms, source: AudienceSource) -> None:
         """The people of another plan that will be in its ledger; as `add_own`."""
         self._add_other(
             f"""
-            SELECT phone_hash FROM ({self._excluded(terms, whom)}) j
+            SELECT phone_hash FROM ({self._excluded(terms, source)}) j
             WHERE matches AND coalesce(early, stop, late) IS NULL
             """  # noqa: S608  # as above
         )
@@ -59,10 +59,10 @@ class Membership:
         bit = 1 << len(self.others)
         self.others.append(f"SELECT {bit}::bigint, o.phone_hash FROM ({people}) o")  # noqa: S608
 
-    def _excluded(self, terms: ExclusionTerms, whom: Whom) -> str:
+    def _excluded(self, terms: ExclusionTerms, source: AudienceSource) -> str:
         prefix = f"part_{len(self.own) + len(self.others)}_"
-        values = {**terms.values, **whom.values}
-        text, apart = sql.apart(prefix, excluded(terms, whom), values)
+        values = {**terms.values, **source.values}
+        text, apart = sql.apart(prefix, excluded(terms, source), values)
         self.values |= apart
         return text
 

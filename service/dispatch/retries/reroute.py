@@ -50,17 +50,17 @@ async def reroute(conn: Connection, keys: Sequence[MessageKey], now: datetime) -
     if not strays:
         return []
     known = await list_routable_channels(conn, now)
-    ways = []
+    moves = []
     for row in strays:
         second = second_channel(known, row["channel_id"], row["known"], row["chosen"])
         if second is not None:
-            ways.append(((row["run_id"], row["no"]), second.id))
-    if not ways:
+            moves.append(((row["run_id"], row["no"]), second.id))
+    if not moves:
         return []
-    channels = await reroute_store.move_strays(conn, ways)
-    runs = sorted({run_id for (run_id, _), _ in ways})
+    channels = await reroute_store.move_strays(conn, moves)
+    runs = sorted({run_id for (run_id, _), _ in moves})
     await reopen_campaigns(conn, runs, "a text takes a second channel", now)
-    log.info("routed again", extra={"messages": len(ways), "channels": channels})
+    log.info("routed again", extra={"messages": len(moves), "channels": channels})
     return channels
 
 

@@ -98,7 +98,7 @@ async def find_strays(conn: Connection, keys: Sequence[MessageKey], now: datetim
     )
 
 
-async def move_strays(conn: Connection, ways: Sequence[tuple[MessageKey, int]]) -> list[int]:
+async def move_strays(conn: Connection, moves: Sequence[tuple[MessageKey, int]]) -> list[int]:
     """Put messages back into the queue of another channel; returns the channels that have work now.
 
     Each gets a slice of its own, for a slice's rows are those of its range on its channel, and its
@@ -138,9 +138,9 @@ async def move_strays(conn: Connection, ways: Sequence[tuple[MessageKey, int]]) 
         )
         SELECT DISTINCT channel_id FROM moved
         """,  # noqa: S608  # a constant
-        run_ids=[run_id for (run_id, _), _ in ways],
-        nos=[no for (_, no), _ in ways],
-        channel_ids=[channel_id for _, channel_id in ways],
+        run_ids=[run_id for (run_id, _), _ in moves],
+        nos=[no for (_, no), _ in moves],
+        channel_ids=[channel_id for _, channel_id in moves],
     )
     return [row["channel_id"] for row in rows]
 

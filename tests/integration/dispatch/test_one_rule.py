@@ -19,10 +19,10 @@ from service.audience.segments.segment import canonical, parse
 from service.audience.vocabulary.ages import BANDS
 from service.audience.vocabulary.choices import CARRIERS
 from service.campaigns.approval import approval
-from service.campaigns.audience.exclusion_store import LEFT_OUT, excluded
+from service.campaigns.audience.exclusion_store import REASON_SQL, excluded
 from service.campaigns.audience.preview import preview_rule
 from service.campaigns.audience.reach import count_ledger, next_ledger
-from service.campaigns.audience.recipients import count_meant
+from service.campaigns.audience.recipients import count_approval_audience
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.schedule import Schedule, validity_end
 from service.campaigns.core import run_store
@@ -264,13 +264,13 @@ async def make_world(
 
 async def previewed(conn: Connection, world: World, now: datetime) -> dict[bytes, tuple[Any, ...]]:
     """What the preview's own statement says of each person: the reason and the channel."""
-    terms, whom = await next_ledger(conn, world.campaign, world.rule, now)
+    terms, source = await next_ledger(conn, world.campaign, world.rule, now)
     rows = await sql.fetch(
         conn,
-        f"SELECT phone_hash, {LEFT_OUT} AS reason, channel_id FROM ({excluded(terms, whom)}) e"
+        f"SELECT phone_hash, {REASON_SQL} AS reason, channel_id FROM ({excluded(terms, source)}) e"
         " WHERE matches IS NOT FALSE",
         **terms.values,
-        **whom.values,
+        **source.values,
     )
     assert len({row["phone_hash"] for row in rows}) == len(rows)
     return {
@@ -297,7 +297,7 @@ async def made_at_once(conn: Connection, world: World, now: datetime) -> tuple[i
     version, text = campaign.template_version_id, campaign.text
     content = Content(version, text, campaign.message_class, rule, campaign.plan)
     ends = validity_end(campaign.plan.schedule, content.terms, await load_county(conn), now)
-    baseline = (await count_meant(conn, campaign, content, now)).target
+    baseline = (await count_approval_audience(conn, campaign, content, now)).target
     run = await run_store.insert_run(conn, campaign, content, now, ends, now)
     assert run is not None
     return baseline, run
@@ -338,13 +338,13 @@ async def check_direct(conn: Connection, keyring: Keyring, world: World, now: da
     campaign = replace(
         world.campaign, text=next(iter(TEXTS)), plan=replace(world.campaign.plan, channels=None)
     )
-    terms, whom = await next_ledger(conn, campaign, RULES[0], now)
+    terms, source = await next_ledger(conn, campaign, RULES[0], now)
     rows = await sql.fetch(
         conn,
         "SELECT phone_hash, phone_cipher, coalesce(early, stop, late) AS reason"
-        f" FROM ({excluded(terms, whom)}) e WHERE matches",
+        f" FROM ({excluded(terms, source)}) e WHERE matches",
         **terms.values,
-        **whom.values,
+        **source.values,
     )
     expected: Reasons = {}
     numbers: dict[bytes, str] = {}
