@@ -35,13 +35,13 @@ def add_hold_all(parser: argparse.ArgumentParser) -> None:
 
 def add_bootstrap(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `tocsin bootstrap`."""
-    for flag, whom in (("--admin", "one administrator"), ("--second-admin", "another person")):
+    for flag, who in (("--admin", "one administrator"), ("--second-admin", "another person")):
         parser.add_argument(
             flag,
             nargs=2,
             metavar=("LOGIN", "NAME"),
             required=True,
-            help=f"{whom} of the county: a login, and who it is / 管理员登录名和姓名",
+            help=f"{who} of the county: a login, and who it is / 管理员登录名和姓名",
         )
     parser.add_argument(
         "--again-because",

@@ -1,6 +1,9 @@
 """A type has a name of its own: whoever searches for it finds it, and nothing else."""
 
 import ast
+import io
+import re
+import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +21,63 @@ WORDS = (
     {"china_mobile", "china_unicom", "china_telecom", "china_broadnet"},
 )
 """Words of one concept; the module that defines them writes them together, and no other."""
+
+
+EARLIER_WORDS = {"lane", "lanes", "doubt", "doubts"}
+"""What this code once called a channel and an uncertain hand-off (docs/glossary.md)."""
+
+KEPT_WORDS = {
+    # The API document: names of models, of fields and of operations, and descriptions.
+    "service/api/campaigns/calendar.py": {"FireLaneOut", "LaneDayOut", "lanes"},
+    "service/api/campaigns/campaign_report.py": {"LaneWeekOut", "lanes", "lane"},
+    "service/api/campaigns/campaigns.py": {"doubts"},
+    "service/api/campaigns/estimates.py": {"LaneEstimateOut", "lanes"},
+    "service/api/campaigns/follow_ups.py": {"in_doubt"},
+    "service/api/channels/routing.py": {"LaneOut"},
+    "service/api/content/templates.py": {"doubts"},
+    "service/api/examples.py": {"decide_doubts"},
+    "service/api/routes.py": {"list_doubts", "decide_doubts"},
+    "service/api/sending/uncertain.py": {
+        "DoubtOut",
+        "DoubtQuery",
+        "list_doubts",
+        "decide_doubts",
+        "doubt",
+    },
+    "service/reports/campaign.py": {"lanes"},
+    # Codes of answers.
+    "service/campaigns/audience/follow_up_store.py": {"in_doubt"},
+    "service/delivery/uncertain/reconcile.py": {"in_doubt"},
+    "service/delivery/uncertain/uncertain.py": {"NOT_IN_DOUBT", "not_in_doubt", "doubt"},
+    "service/ledger/reasons.py": {"IN_DOUBT", "in_doubt"},
+    # Tables.
+    "service/delivery/receipts/store.py": {"doubts_decided"},
+    "service/delivery/uncertain/uncertain_store.py": {"doubts_decided", "doubt_decisions"},
+    # The key of an advisory lock, which processes of an earlier version take, too.
+    "service/storage/locks.py": {"lanes"},
+    # Files and settings of users.
+    "service/local/simulated_channels.py": {"lanes"},
+    "service/simulator/carrier/config.py": {"lane"},
+    "service/simulator/carrier/smsc.py": {"lane"},
+    # For one release more.
+    "service/cli/up.py": {"lanes"},
+    "service/settings.py": {
+        "TOCSIN_LANE_FAULT_SHARE",
+        "TOCSIN_LANE_SLOW_SECONDS",
+        "TOCSIN_LANE_SILENCE_MINUTES",
+        "TOCSIN_LANE_DOWN_MINUTES",
+        "TOCSIN_LANE_REST_SECONDS",
+        "TOCSIN_LANE_SHIFT",
+    },
+    # Argon2's word for its parallelism, in the library's argument.
+    "service/accounts/login/credentials.py": {"lanes"},
+}
+"""Where an earlier word stands in a name that is stored, sent, or another's, and why."""
+
+NO_NAMES = {"whom", "meant", "clash", "clashes", "bell", "bells"}
+"""No parts of an identifier: a name says what it names (house words: audience, conflict, wake)."""
+
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
@@ -111,3 +171,52 @@ def test_two_types_of_one_name_are_seen() -> None:
         "Aa",
         "Bb",
     ]
+
+
+def parts_of(name: str) -> set[str]:
+    """The words of which a name is made, in lower case: `LaneDayOut` is lane, day, out."""
+    return {part.lower() for part in _PARTS.findall(name)}
+
+
+def with_a_word(text: str, words: set[str]) -> set[str]:
+    """The names and words of a text that have one of these words as a part."""
+    return {name for name in re.findall(r"\w+", text) if parts_of(name) & words}
+
+
+def test_earlier_words_stand_only_in_names_that_others_know() -> None:
+    texts = {
+        path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+        for package in ("service", "workers")
+        for path in (ROOT / package).rglob("*")
+        if path.suffix in {".py", ".sql", ".lua"} and "migrations" not in path.parts
+    }
+    found = {path: with_a_word(text, EARLIER_WORDS) for path, text in texts.items()}
+    assert {path: names for path, names in found.items() if names} == KEPT_WORDS
+
+
+def identifiers(text: str) -> Iterator[str]:
+    """The identifiers of a module, comments and texts left out."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.NAME:
+            yield token.string
+
+
+def test_no_identifier_is_a_riddle() -> None:
+    found = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for package in ("service", "workers", "benchmarks")
+        for path in (ROOT / package).rglob("*.py")
+        for name in identifiers(path.read_text("utf-8"))
+        if parts_of(name) & NO_NAMES
+    }
+    # The API document names it.
+    assert found == {("service/api/campaigns/campaign_preview.py", "ClashOut")}
+
+
+def test_parts_of_names_are_seen() -> None:
+    assert with_a_word("on its second lane", EARLIER_WORDS) == {"lane"}
+    assert with_a_word("def list_lanes(self): ...", EARLIER_WORDS) == {"list_lanes"}
+    assert with_a_word("LaneBook(LANES_OWN)", EARLIER_WORDS) == {"LaneBook", "LANES_OWN"}
+    assert not with_a_word("a plane over the planet, doubtless", EARLIER_WORDS)
+    assert {*identifiers("whom = 'meant'  # bell")} >= {"whom"}
+    assert not {*identifiers("whom = 'meant'  # bell")} & {"meant", "bell"}

@@ -11,7 +11,7 @@ from service.campaigns.core.store import get_campaign
 from service.channels.contract.model import Channel
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
-from service.dispatch.forecast.cap_conflicts import Clashes, find_clashes
+from service.dispatch.forecast.cap_conflicts import CapConflicts, find_cap_conflicts
 from service.storage.postgres import Connection, Pool
 from tests.harness.ledger import (
     TEXT,
@@ -131,9 +131,9 @@ async def add_plan(
     return made
 
 
-async def look(conn: Connection, scene: Scene, plan: UUID, now: datetime) -> Clashes:
+async def look(conn: Connection, scene: Scene, plan: UUID, now: datetime) -> CapConflicts:
     """Whom the caps will cost a plan, as its operator sees it."""
     actor = User(scene.operator, scene.department, "police", "", "", frozenset({Role.OPERATOR}))
     campaign = await get_campaign(conn, plan, None)
     assert campaign is not None
-    return await find_clashes(conn, actor, campaign, RULE, now)
+    return await find_cap_conflicts(conn, actor, campaign, RULE, now)

@@ -10,7 +10,12 @@ from service.channels.contract.model import Channel
 from service.channels.contract.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery.receipts import store
-from service.delivery.receipts.receipts import SETTLE_AFTER, fold_receipts, recheck, sweep_parked
+from service.delivery.receipts.receipts import (
+    SETTLE_AFTER,
+    fold_receipts,
+    rematch_answered,
+    sweep_parked,
+)
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, record_store
 from service.dispatch.handoff import store as dispatch
@@ -59,7 +64,7 @@ class HandedOff:
         async with transaction(self.pool) as conn:
             await record_store.record_results(conn, self.channel.id, [result], self.now)
         async with self.pool.acquire() as conn:
-            await recheck(conn, self.channel.id, refs)
+            await rematch_answered(conn, self.channel.id, refs)
 
     async def receive(
         self,
@@ -104,7 +109,7 @@ class HandedOff:
         count: int = await self.pool.fetchval("SELECT count(*) FROM receipt_inbox")
         return count
 
-    async def doubts(self) -> int:
+    async def count_uncertain(self) -> int:
         count: int = await self.pool.fetchval("SELECT count(*) FROM uncertain")
         return count
 

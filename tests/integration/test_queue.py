@@ -9,17 +9,17 @@ from service.local.embedded import Valkey
 from service.queue import Job, open_queue
 
 
-async def test_whoever_asks_together_rings_once_more_after_the_last(
+async def test_whoever_asks_together_enqueues_once_more_after_the_last(
     valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many asks are two rings, the first at once; nothing asked for is lost, at the end either."""
-    rung: list[tuple[str, str, int]] = []
+    enqueued: list[tuple[str, str, int]] = []
     asked = 0
     async with open_queue(valkey.url) as queue:
         real = queue.arq.enqueue_job
 
         async def enqueue(job: str, channel: str, **options: Any) -> None:
-            rung.append((job, channel, asked))
+            enqueued.append((job, channel, asked))
             await real(job, channel, **options)
 
         monkeypatch.setattr(queue.arq, "enqueue_job", enqueue)
@@ -32,10 +32,10 @@ async def test_whoever_asks_together_rings_once_more_after_the_last(
         asked = 99
         await queue.enqueue_once(Job.DRAIN_CHANNEL, 1)
         await queue.enqueue_once(Job.DRAIN_CHANNEL, 1)
-    assert [ring for ring in rung if ring[1] == "1"] == [
+    assert [job for job in enqueued if job[1] == "1"] == [
         ("drain_channel", "1", 1),
         ("drain_channel", "1", 20),
         ("drain_channel", "1", 99),
         ("drain_channel", "1", 99),
     ]
-    assert [ring for ring in rung if ring[1] == "2"] == [("drain_channel", "2", 20)]
+    assert [job for job in enqueued if job[1] == "2"] == [("drain_channel", "2", 20)]

@@ -351,7 +351,7 @@ async def test_one_silent_redis_connection_ends_those_that_rest_beside_it(
 
 
 @pytest.mark.attack
-async def test_a_bell_before_a_silent_redis_is_left_to_the_sweep(
+async def test_a_wake_up_before_a_silent_redis_is_left_to_the_sweep(
     redis_wire: SilentProxy, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One wait for an answer, then none, until Redis is back; two lines in the log."""

@@ -1,5 +1,6 @@
 """The `tocsin` command finds each of its commands, and reads no more than that one needs."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from importlib.metadata import version
 import pytest
 
 from service.cli import COMMANDS, main
+from service.cli.up import add_up
 
 HEAVY = (
     "service.api",
@@ -90,3 +92,10 @@ def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert (ended.value.code, capsys.readouterr().out) == (0, f"tocsin {version('tocsin')}\n")
+
+
+@pytest.mark.parametrize("option", ["--protocols", "--lanes"])
+def test_an_option_is_taken_by_its_earlier_name_too(option: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_up(parser)
+    assert parser.parse_args([option, "cmpp,smgp"]).protocols == ("cmpp", "smgp")

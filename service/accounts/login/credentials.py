@@ -1,8 +1,8 @@
 """Passwords, one-time codes and recovery codes: how they are made and told (no I/O).
 
 Passwords are hashed by Argon2id with the parameters of RFC 9106's and OWASP's advice for servers
-(19 MiB, two passes, one lane). One-time codes are those of RFC 6238 as every authenticator makes
-them: SHA-1, six digits, 30 seconds.
+(19 MiB, two passes, parallelism 1). One-time codes are those of RFC 6238 as every authenticator
+makes them: SHA-1, six digits, 30 seconds.
 """
 
 import base64
@@ -20,7 +20,7 @@ from service.errors import Invalid
 LEAST_CHARACTERS = 12
 MOST_CHARACTERS = 128
 
-_MEMORY_KIB, _PASSES, _LANES = 19_456, 2, 1
+_MEMORY_KIB, _PASSES, _PARALLELISM = 19_456, 2, 1
 _STEP_SECONDS = 30
 _DRIFT = (-1, 0, 1)
 """A code of the step before or after is taken: clocks differ, and people type slowly."""
@@ -56,7 +56,9 @@ def hash_password(password: str) -> str:
 
 
 def _argon2(salt: bytes) -> Argon2id:
-    return Argon2id(salt=salt, length=32, iterations=_PASSES, lanes=_LANES, memory_cost=_MEMORY_KIB)
+    return Argon2id(
+        salt=salt, length=32, iterations=_PASSES, lanes=_PARALLELISM, memory_cost=_MEMORY_KIB
+    )
 
 
 @lru_cache(maxsize=1)

@@ -163,8 +163,8 @@ async def _approved(
             code="wrong_state",
         )
     content = frozen_content(campaign)
-    if (why := await find_obstacle(conn, campaign, content, now)) is not None:
-        raise Conflict(f"nothing may be sent now: {why.sentence}", code="may_not_send")
+    if (obstacle := await find_obstacle(conn, campaign, content, now)) is not None:
+        raise Conflict(f"nothing may be sent now: {obstacle.sentence}", code="may_not_send")
     if await newcomer_store.is_expanding(conn, campaign.id):
         raise Conflict("a ledger of it is being written; try again in a minute", code="in_progress")
     return campaign, content

@@ -70,7 +70,7 @@ _TO_A_PERSON = re.compile(
 _TO_ITS_OWNER = re.compile(
     "(?:打|汇|转|存)(?:入|到|至|给)[^,]{0,6}?(?:本人|参保人|老人|学生|受助人|农户|[您你]的?(?:签约|缴费|原|绑定|社保|工资|医保)+(?:账户|卡))"
 )
-_TO_WHOM = re.compile(
+_PAYEE = re.compile(
     "(?:到|至|给|入)[^,]{0,8}?(?:账户|账号|帐户|卡号|卡上|卡内|卡里|指定|民警|警官|法院|我|老师|"
     "班主任|专员|客服|平台)"
 )
@@ -160,4 +160,4 @@ def _is_asked_to_pay(sentence: TextSentence, match: re.Match[str]) -> bool:
     first = match[0].startswith(("先", "补齐", "充入")) or _FIRST.search(before)
     if first or demanded(sentence, start) or _ONLY_WE.search(before):
         return True
-    return bool(_TO_WHOM.search(text[start : min(clause_end, end + 14)]))
+    return bool(_PAYEE.search(text[start : min(clause_end, end + 14)]))

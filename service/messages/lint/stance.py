@@ -152,7 +152,7 @@ _THEIR_DOING = re.compile(
     "(?:(?!请(?!人[^民员您你])|立即|马上|尽快|务必)[^。])*$"
 )
 _WAS_DONE = re.compile("(?:已经?|曾经?|刚刚?)(?:(?!请|立即|马上)[^,。]){0,12}$")
-_BY_WHOM = re.compile("[^,]{0,8}的,")
+_WHO_DID_SO = re.compile("[^,]{0,8}的,")
 """`已经按对方指引操作的，…`: of those who did so, whom the text then helps."""
 
 
@@ -170,7 +170,7 @@ def described(sentence: TextSentence, at: int) -> bool:
     theirs = _THEIR_DOING.search(whole) and not _OURS_BY_HABIT.search(whole)
     if theirs and not _IMPERATIVE.search(before):
         return True
-    if _WAS_DONE.search(before) and _BY_WHOM.match(sentence.text, at):
+    if _WAS_DONE.search(before) and _WHO_DID_SO.match(sentence.text, at):
         return True
     if _IMPERATIVE.search(before) or _OUR_PEOPLE.search(before):
         return False

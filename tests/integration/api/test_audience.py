@@ -79,9 +79,9 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize(("given", "meant"), NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize(("given", "expected"), NAMES.values(), ids=NAMES)
 async def test_the_name_of_a_file_is_the_one_that_its_owner_wrote(
-    api: Api, given: bytes, meant: str
+    api: Api, given: bytes, expected: str
 ) -> None:
     head = b'--b\r\nContent-Disposition: form-data; name="'
     form = head + b'roster"\r\n\r\nr\r\n' + head + b'file"; ' + given + b"\r\n\r\n"
@@ -94,12 +94,12 @@ async def test_the_name_of_a_file_is_the_one_that_its_owner_wrote(
     )
     assert taken.status == 202, taken.body
     path = f"/imports/{taken.json['id']}"
-    assert (await api.get(path, OPERATOR)).json["file_name"] == meant
+    assert (await api.get(path, OPERATOR)).json["file_name"] == expected
     rejects = await api.get(f"{path}/rejects", OPERATOR)
     _, told = parse_content_disposition(rejects.headers["Content-Disposition"])
     assert told == {
         "filename": f"rejects-{taken.json['id']}.csv",
-        "filename*": f"rejects-{meant}",
+        "filename*": f"rejects-{expected}",
     }
 
 

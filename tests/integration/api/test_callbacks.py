@@ -299,7 +299,7 @@ async def test_a_repeat_changes_nothing(
         assert await conn.fetchval("SELECT count(*) FROM receipt_inbox") == 0
 
 
-async def test_a_lost_bell_does_not_lose_the_receipt(
+async def test_a_lost_wake_up_does_not_lose_the_receipt(
     client: TestClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await channel(runtime, "http")

@@ -1,4 +1,4 @@
-"""When a campaign will be finished, before anybody approves it: by the pace of its lanes."""
+"""When a campaign will be finished, before anybody approves it: by the pace of its channels."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -69,16 +69,16 @@ async def test_the_finish_counts_hours_and_quiet_days(
     campaign = await planned(api, schedule=schedule)
     shown = (await api.get(f"/campaigns/{campaign}/preview", OPERATOR)).json["estimate"]
     assert datetime.fromisoformat(shown["sends_from"]) == _at(sends_from)
-    (lane,) = shown["lanes"]
-    assert (lane["messages"], lane["parts"]) == (3_000, 3_000)
-    assert lane["rate"] == pytest.approx(RATE, rel=0.01)
-    expected = _at(sends_from) + timedelta(seconds=3_000 / lane["rate"] + seconds)
+    (channel,) = shown["lanes"]
+    assert (channel["messages"], channel["parts"]) == (3_000, 3_000)
+    assert channel["rate"] == pytest.approx(RATE, rel=0.01)
+    expected = _at(sends_from) + timedelta(seconds=3_000 / channel["rate"] + seconds)
     finishes = datetime.fromisoformat(shown["finishes_at"])
     assert abs(finishes - expected) < timedelta(seconds=2)
     assert (shown["days"], shown["in_time"]) == (days, in_time)
 
 
-async def test_without_a_lane_nothing_is_foretold(api: Api) -> None:
+async def test_without_a_channel_nothing_is_foretold(api: Api) -> None:
     campaign = await planned(api)
     shown = (await api.get(f"/campaigns/{campaign}/preview", OPERATOR)).json["estimate"]
     assert (shown["lanes"], shown["finishes_at"], shown["in_time"]) == ([], None, None)

@@ -17,7 +17,7 @@ from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Api
 
 ADMIN, OPERATOR, APPROVER = ("county", "admin"), ("county", "operator"), ("county", "approver")
-DOUBTFUL = "【旌德县反诈中心】公安不会打电话给群众，凡自称公安的来电，请拨110核实。"
+TO_REVIEW = "【旌德县反诈中心】公安不会打电话给群众，凡自称公安的来电，请拨110核实。"
 
 
 async def test_what_is_stricter_holds_at_once_and_the_rest_by_two_persons(api: Api) -> None:
@@ -191,8 +191,10 @@ async def test_a_signature_is_registered_or_nobody_signs_with_it(api: Api) -> No
     assert (await rules_of(api, text))["R02"] == "block"
 
 
-async def test_a_doubt_needs_the_approvers_word_and_is_kept(api: Api, conn: Connection) -> None:
-    campaign, _ = await campaign_with(api, DOUBTFUL)
+async def test_a_finding_of_level_review_needs_the_approvers_word_and_is_kept(
+    api: Api, conn: Connection
+) -> None:
+    campaign, _ = await campaign_with(api, TO_REVIEW)
     path = f"/campaigns/{campaign}"
     assert (await api.post(f"{path}/submit", OPERATOR)).status == 200
     refused = await api.post(f"{path}/approve", APPROVER, {"reason": "好"})
@@ -210,7 +212,7 @@ async def test_a_doubt_needs_the_approvers_word_and_is_kept(api: Api, conn: Conn
 
 async def test_the_verdict_is_part_of_what_is_approved(api: Api) -> None:
     """Rules that have grown stricter meanwhile void a submission, as an edit would."""
-    campaign, _ = await campaign_with(api, DOUBTFUL)
+    campaign, _ = await campaign_with(api, TO_REVIEW)
     path = f"/campaigns/{campaign}"
     await api.post(f"{path}/submit", OPERATOR)
     await put_rules(api, levels={"R21": "block", "R02": "warn"})
@@ -313,7 +315,7 @@ NEVER = {**SHIPPED.as_json()["never_words"], "china_unicom": ["锦鲤"]}
 
 
 @pytest.mark.attack
-async def test_neither_author_nor_blocked_nor_doubtful_text_is_approved(api: Api) -> None:
+async def test_neither_author_nor_blocked_nor_questionable_text_is_approved(api: Api) -> None:
     body = {"name": "自己", "class": "service", "text": GOOD}
     own = (await api.post("/templates", ADMIN, body)).json["id"]
     refused = await api.post(f"/templates/{own}/approve", ADMIN, {"version": 1})
@@ -321,9 +323,9 @@ async def test_neither_author_nor_blocked_nor_doubtful_text_is_approved(api: Api
     _, blocked = await campaign_with(api, GOOD + "详见t.cn。")
     refused = await api.post(f"/templates/{blocked}/approve", APPROVER, {"version": 1})
     assert refused.json["type"] == "/problems/text_blocked"
-    body = {"name": "疑", "class": "service", "text": DOUBTFUL}
-    doubtful = (await api.post("/templates", OPERATOR, body)).json["id"]
-    path = f"/templates/{doubtful}/approve"
+    body = {"name": "疑", "class": "service", "text": TO_REVIEW}
+    to_review = (await api.post("/templates", OPERATOR, body)).json["id"]
+    path = f"/templates/{to_review}/approve"
     assert (await api.post(path, APPROVER, {"version": 1})).json["type"].endswith("review_needed")
     good = await api.post(path, APPROVER, {"version": 1, "acknowledged": ["R21"]})
     assert good.status == 200

@@ -15,11 +15,11 @@ NUMBER = {"phone": "197 9000 0001"}
 
 
 @pytest.fixture
-async def lane(api: Api) -> int:
+async def channel_id(api: Api) -> int:
     return await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
 
 
-async def test_a_clerk_asks_by_the_number_and_reads_why(api: Api, lane: int) -> None:
+async def test_a_clerk_asks_by_the_number_and_reads_why(api: Api, channel_id: int) -> None:
     first = (await send(api, [phone(1), phone(2)])).json["run_id"]
     await api.runtime.pool.execute(
         "UPDATE messages SET state = 'undelivered', reason = 'powered_off', final_at = $1"
@@ -52,7 +52,7 @@ async def test_a_clerk_asks_by_the_number_and_reads_why(api: Api, lane: int) -> 
     assert [item["state"] for item in recent.json["items"]] == ["left_out"]
 
 
-async def test_the_texts_of_another_department_are_not_told(api: Api, lane: int) -> None:
+async def test_the_texts_of_another_department_are_not_told(api: Api, channel_id: int) -> None:
     await send(api, [phone(1)])
     for who in (STRANGER, ("county", "admin")):
         assert (await api.post("/messages/lookup", who, NUMBER)).json["items"] == []
@@ -62,7 +62,7 @@ async def test_the_texts_of_another_department_are_not_told(api: Api, lane: int)
 
 
 async def test_notices_of_another_department_that_are_refused_stop_none_of_yours(
-    api: Api, lane: int
+    api: Api, channel_id: int
 ) -> None:
     await api.post("/suppressions", STRANGER, {"phone": phone(1), "reason": "opted_out"})
     theirs = api.teams["county"].department_id

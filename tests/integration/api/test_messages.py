@@ -27,11 +27,13 @@ STRANGER = ("county", "operator")
 
 
 @pytest.fixture
-async def lane(api: Api) -> int:
+async def channel_id(api: Api) -> int:
     return await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
 
 
-async def test_each_recipient_is_in_the_ledger_or_refused_by_name(api: Api, lane: int) -> None:
+async def test_each_recipient_is_in_the_ledger_or_refused_by_name(
+    api: Api, channel_id: int
+) -> None:
     await api.post("/suppressions", OPERATOR, {"phone": phone(3), "reason": "opted_out"})
     to = [phone(1), "197 9000 0002", "12345", phone(1), phone(3)]
     sent = await send(api, to)
@@ -47,10 +49,10 @@ async def test_each_recipient_is_in_the_ledger_or_refused_by_name(api: Api, lane
     assert (report["target"], report["states"]) == (2, {"queued": 2})
     assert report["excluded"] == {"opted_out": 1}
     slices = await api.runtime.pool.fetch("SELECT no, channel_id, first_no, last_no FROM slices")
-    assert [tuple(row) for row in slices] == [(1, lane, 1, 2)]
+    assert [tuple(row) for row in slices] == [(1, channel_id, 1, 2)]
 
 
-async def test_whose_a_text_is_is_told_by_the_place_in_the_list(api: Api, lane: int) -> None:
+async def test_whose_a_text_is_is_told_by_the_place_in_the_list(api: Api, channel_id: int) -> None:
     numbers = range(1, 20)
     ids = (await send(api, [phone(n) for n in numbers])).json["ids"]
     found = (await api.post("/messages/status", OPERATOR, {"ids": ids})).json["items"]
@@ -58,14 +60,14 @@ async def test_whose_a_text_is_is_told_by_the_place_in_the_list(api: Api, lane: 
 
 
 async def test_each_gets_the_values_that_were_given_for_it(
-    api: Api, lane: int, keyring: Keyring
+    api: Api, channel_id: int, keyring: Keyring
 ) -> None:
     chosen = await template(api, GREETING)
     to = [{"phone": phone(n), "variables": {"姓名": f"家长{n}"}} for n in (1, 2)]
     sent = await send(api, to, template_id=chosen)
     run_id = UUID(sent.json["run_id"])
     async with api.runtime.pool.acquire() as conn:
-        rows = await queued_rows(conn, lane, [(run_id, 1, 9)], api.clock.at)
+        rows = await queued_rows(conn, channel_id, [(run_id, 1, 9)], api.clock.at)
         stored = await conn.fetchval("SELECT string_agg(m::text, '') FROM messages m")
     work = ClaimedSlice(
         run_id, 1, GREETING, "service", None, hours=None, valid_until=None,  # type: ignore[arg-type]
@@ -96,7 +98,7 @@ async def test_each_gets_the_values_that_were_given_for_it(
     ],
 )
 async def test_a_value_that_nobody_approved_is_looked_at(
-    api: Api, lane: int, variables: dict[str, str], said: str
+    api: Api, channel_id: int, variables: dict[str, str], said: str
 ) -> None:
     to = [
         {"phone": phone(1), "variables": variables},
@@ -109,7 +111,7 @@ async def test_a_value_that_nobody_approved_is_looked_at(
     assert said in refused["message"]
 
 
-async def test_nobody_accepted_is_an_error_and_leaves_nothing(api: Api, lane: int) -> None:
+async def test_nobody_accepted_is_an_error_and_leaves_nothing(api: Api, channel_id: int) -> None:
     sent = await send(api, ["1", "2"])
     assert (sent.status, sent.json["type"]) == (422, "/problems/nobody_accepted")
     assert set(sent.json["fields"]) == {"to.0", "to.1"}
@@ -119,7 +121,7 @@ async def test_nobody_accepted_is_an_error_and_leaves_nothing(api: Api, lane: in
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM runs") == 0
 
 
-async def test_nobody_accepted_names_who_has_opted_out(api: Api, lane: int) -> None:
+async def test_nobody_accepted_names_who_has_opted_out(api: Api, channel_id: int) -> None:
     await api.post("/suppressions", OPERATOR, {"phone": phone(1), "reason": "opted_out"})
     for to in ([phone(1)], [phone(1), "12345"]):
         sent = await send(api, to)
@@ -145,7 +147,7 @@ async def test_nobody_accepted_names_who_has_opted_out(api: Api, lane: int) -> N
     ],
 )
 async def test_what_cannot_be_sent_so(
-    api: Api, lane: int, fields: dict[str, Any], status: int, code: str
+    api: Api, channel_id: int, fields: dict[str, Any], status: int, code: str
 ) -> None:
     sent = await api.post("/messages", ADMIN, {"to": [phone(1)], **fields})
     assert (sent.status, sent.json["type"].rpartition("/")[2]) == (status, code), sent.body
@@ -153,7 +155,7 @@ async def test_what_cannot_be_sent_so(
 
 
 async def test_words_of_ones_own_that_only_a_person_could_release_are_refused(
-    api: Api, lane: int
+    api: Api, channel_id: int
 ) -> None:
     """Nobody reads them: what the wording of a text sends to a person is refused here."""
     text = (
@@ -172,7 +174,9 @@ async def test_words_of_ones_own_that_only_a_person_could_release_are_refused(
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM runs") == 0
 
 
-async def test_a_value_that_only_a_person_could_release_is_refused(api: Api, lane: int) -> None:
+async def test_a_value_that_only_a_person_could_release_is_refused(
+    api: Api, channel_id: int
+) -> None:
     text = (
         "【旌德县教体局】各位家长您好，本周五下午2点在学校报告厅召开家长会，请准时参加，车辆停在校外停车场。"
         "会前请打开应用商店{事项}，以便签到。会上班主任会说明下学期的收费项目和公示地点。"
@@ -183,13 +187,13 @@ async def test_a_value_that_only_a_person_could_release_is_refused(api: Api, lan
     assert "R09" in sent.json["fields"]["to.0"]
 
 
-async def test_a_warning_is_never_a_direct_send(api: Api, lane: int) -> None:
+async def test_a_warning_is_never_a_direct_send(api: Api, channel_id: int) -> None:
     chosen = await template(api, **{"class": "warning"})
     assert (await send(api, [phone(1)], template_id=chosen)).json["type"].endswith("needs_campaign")
 
 
 @pytest.mark.attack
-async def test_words_of_ones_own_take_a_right(api: Api, lane: int) -> None:
+async def test_words_of_ones_own_take_a_right(api: Api, channel_id: int) -> None:
     body = {"to": [phone(1)], "text": WORDS}
     assert (await api.post("/messages", OPERATOR, body)).status == 403
     unsigned = await api.post("/messages", ADMIN, body)
@@ -203,7 +207,7 @@ async def test_words_of_ones_own_take_a_right(api: Api, lane: int) -> None:
 @pytest.mark.parametrize("who", ["school", "county"])
 @pytest.mark.parametrize("name", ["旌德农商银行", "旌德县公安局", "旌德县某某办"])
 async def test_words_of_ones_own_take_no_face_of_another(
-    api: Api, lane: int, who: str, name: str
+    api: Api, channel_id: int, who: str, name: str
 ) -> None:
     """A second person reads what the county signs with nobody's name; nobody reads these."""
     text = {"text": WORDS.replace("旌德县教体局", name)}
@@ -216,7 +220,7 @@ async def test_words_of_ones_own_take_no_face_of_another(
 
 
 @pytest.mark.attack
-async def test_in_a_day_no_more_than_the_department_allows(api: Api, lane: int) -> None:
+async def test_in_a_day_no_more_than_the_department_allows(api: Api, channel_id: int) -> None:
     """Two sends at once do not pass each other; what was refused counts for nothing."""
     chosen = await template(api)
 
@@ -233,7 +237,7 @@ async def test_in_a_day_no_more_than_the_department_allows(api: Api, lane: int) 
     assert await to(3_000, 1) == 202
 
 
-async def test_what_became_of_a_text_is_said_in_words(api: Api, lane: int) -> None:
+async def test_what_became_of_a_text_is_said_in_words(api: Api, channel_id: int) -> None:
     run = (await send(api, [phone(n) for n in (1, 2, 3)])).json["run_id"]
     states = (("delivered", None), ("undelivered", "empty_number"), ("queued", None))
     for no, (state, reason) in enumerate(states, 1):
@@ -257,7 +261,7 @@ async def test_what_became_of_a_text_is_said_in_words(api: Api, lane: int) -> No
 
 
 @pytest.mark.attack
-async def test_another_departments_texts_do_not_exist(api: Api, lane: int) -> None:
+async def test_another_departments_texts_do_not_exist(api: Api, channel_id: int) -> None:
     run = (await send(api, [phone(1)])).json["run_id"]
     assert (await api.get(f"/messages/{run}.1", STRANGER)).status == 404
     assert (await api.post(f"/messages/{run}.1/cancel", STRANGER)).status == 404
@@ -265,7 +269,7 @@ async def test_another_departments_texts_do_not_exist(api: Api, lane: int) -> No
     assert asked.json == {"items": [], "not_found": [f"{run}.1"]}
 
 
-async def test_what_still_waits_can_be_called_back(api: Api, lane: int) -> None:
+async def test_what_still_waits_can_be_called_back(api: Api, channel_id: int) -> None:
     run = (await send(api, [phone(1), phone(2)])).json["run_id"]
     await api.runtime.pool.execute("UPDATE messages SET state = 'submitted' WHERE no = 2")
     back = await api.post(f"/messages/{run}.1/cancel", OPERATOR)
@@ -279,7 +283,7 @@ async def test_what_still_waits_can_be_called_back(api: Api, lane: int) -> None:
 
 
 @pytest.mark.attack
-async def test_a_repeated_request_sends_once(api: Api, lane: int) -> None:
+async def test_a_repeated_request_sends_once(api: Api, channel_id: int) -> None:
     body = {"to": [phone(1)], "template_id": await template(api)}
     headers = {"Idempotency-Key": "once"}
     answers = [
@@ -291,7 +295,7 @@ async def test_a_repeated_request_sends_once(api: Api, lane: int) -> None:
 
 
 @pytest.mark.attack
-async def test_fifty_tasks_with_one_key_make_one_run(api: Api, lane: int) -> None:
+async def test_fifty_tasks_with_one_key_make_one_run(api: Api, channel_id: int) -> None:
     body = {"to": [phone(1), phone(2)], "template_id": await template(api)}
     headers = {"Idempotency-Key": "once"}
     answers = await asyncio.gather(
@@ -308,7 +312,7 @@ async def test_fifty_tasks_with_one_key_make_one_run(api: Api, lane: int) -> Non
 
 
 async def test_a_repeat_that_did_not_see_the_first_one_commit_sends_nothing(
-    api: Api, lane: int, monkeypatch: pytest.MonkeyPatch
+    api: Api, channel_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer was not there yet when the repeat looked, and the lock was free already."""
     body = {"to": [phone(1)], "template_id": await template(api)}
@@ -328,7 +332,7 @@ async def test_a_repeat_that_did_not_see_the_first_one_commit_sends_nothing(
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM messages") == 1
 
 
-async def test_a_whole_send_is_called_back_at_once(api: Api, lane: int) -> None:
+async def test_a_whole_send_is_called_back_at_once(api: Api, channel_id: int) -> None:
     hook = {"callback_url": "https://a.cn/told", "template_id": await template(api)}
     run = (await send(api, [phone(n) for n in (1, 2, 3)], **hook)).json["run_id"]
     await api.runtime.pool.execute("UPDATE messages SET state = 'submitted' WHERE no = 2")
@@ -352,7 +356,7 @@ async def test_a_whole_send_is_called_back_at_once(api: Api, lane: int) -> None:
 
 
 @pytest.mark.attack
-async def test_who_may_call_a_send_back(api: Api, lane: int) -> None:
+async def test_who_may_call_a_send_back(api: Api, channel_id: int) -> None:
     """Whoever steers sending in the department; a key that may only send, its own sends alone."""
     sender, other, reader, trial = [
         (await active_key(api, **grant))["token"]
@@ -376,7 +380,7 @@ async def test_who_may_call_a_send_back(api: Api, lane: int) -> None:
     assert statuses == [403, 403, 403, 404, 200, 200]
 
 
-async def test_a_campaigns_run_is_cancelled_by_its_campaign(api: Api, lane: int) -> None:
+async def test_a_campaigns_run_is_cancelled_by_its_campaign(api: Api, channel_id: int) -> None:
     run = (await send(api, [phone(1)])).json["run_id"]
     await api.runtime.pool.execute("UPDATE runs SET kind = 'reply', sent_by = NULL")
     back = await api.post(f"/runs/{run}/cancel", OPERATOR)
@@ -386,7 +390,9 @@ async def test_a_campaigns_run_is_cancelled_by_its_campaign(api: Api, lane: int)
 @pytest.mark.parametrize(
     "no", ["99999999999999999999", "2147483648", "0", "-1", "１", "1_0", " 1", "+1", "1.0", ""]
 )
-async def test_what_no_message_can_be_called_is_not_there(api: Api, lane: int, no: str) -> None:
+async def test_what_no_message_can_be_called_is_not_there(
+    api: Api, channel_id: int, no: str
+) -> None:
     sent = await send(api, [phone(1)], template_id=await template(api))
     run = sent.json["run_id"]
     for method, act in (("GET", ""), ("POST", "/cancel")):
@@ -407,7 +413,7 @@ async def _county_template(api: Api) -> str:
 
 
 @pytest.mark.attack
-async def test_a_key_calls_back_its_own_texts_alone(api: Api, lane: int) -> None:
+async def test_a_key_calls_back_its_own_texts_alone(api: Api, channel_id: int) -> None:
     """Else a key that may only send stops what others have sent, text by text."""
     scopes = {"scopes": ["send:template", "read"]}
     sender, other = [(await active_key(api, **scopes))["token"] for _ in range(2)]
@@ -423,7 +429,7 @@ async def test_a_key_calls_back_its_own_texts_alone(api: Api, lane: int) -> None
 
 
 @pytest.mark.attack
-async def test_a_callback_url_takes_the_right_to_manage_webhooks(api: Api, lane: int) -> None:
+async def test_a_callback_url_takes_the_right_to_manage_webhooks(api: Api, channel_id: int) -> None:
     key = (await active_key(api, scopes=["send:template"]))["token"]
     body = {"to": [phone(1)], "template_id": await _county_template(api)}
     told = body | {"callback_url": "https://a.cn/told"}
@@ -435,7 +441,7 @@ async def test_a_callback_url_takes_the_right_to_manage_webhooks(api: Api, lane:
 
 
 @pytest.mark.attack
-async def test_callback_urls_count_as_webhooks(api: Api, lane: int) -> None:
+async def test_callback_urls_count_as_webhooks(api: Api, channel_id: int) -> None:
     """Else each send makes one more address that is called for ever."""
     fields = {"template_id": await template(api)}
     for n in range(20):
@@ -450,7 +456,7 @@ async def test_callback_urls_count_as_webhooks(api: Api, lane: int) -> None:
 
 
 @pytest.mark.attack
-async def test_two_callbacks_of_one_address_are_a_conflict(api: Api, lane: int) -> None:
+async def test_two_callbacks_of_one_address_are_a_conflict(api: Api, channel_id: int) -> None:
     fields = {"template_id": await template(api)}
     for n in range(2):
         await send(api, [phone(n + 1)], callback_url=f"https://a.cn/{n}", **fields)

@@ -9,7 +9,7 @@ from service.dispatch.handoff.lease import Lease
 from tests.factories import phone
 from tests.harness.channels import channel
 from tests.harness.direct_texts import send
-from tests.harness.sick import seen, serve_lane, tell
+from tests.harness.sick import seen, serve_channel, tell
 from tests.integration.api.conftest import Api
 
 OPERATOR = ("school", "operator")
@@ -40,16 +40,16 @@ class Text:
 
 
 @pytest.fixture
-async def lane(api: Api) -> int:
+async def channel_id(api: Api) -> int:
     return await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
 
 
 @pytest.fixture
-async def text(api: Api, lane: int) -> Text:
+async def text(api: Api, channel_id: int) -> Text:
     api.clock.at = datetime(2027, 1, 13, 2, tzinfo=UTC)  # 10:00 in China
     sent = await send(api, [phone(1)])
-    lease = await serve_lane(api.runtime.pool, lane, api.clock.at)
-    return Text(api, lane, sent.json["ids"][0], lease)
+    lease = await serve_channel(api.runtime.pool, channel_id, api.clock.at)
+    return Text(api, channel_id, sent.json["ids"][0], lease)
 
 
 TOMORROW = datetime(2027, 1, 14, 1, 30, tzinfo=UTC)

@@ -53,11 +53,11 @@ async def test_parts_over_two_processes_in_any_order_make_each_text(handsets: Ha
     ]
     random.Random(7).shuffle(parts)
 
-    async def no_ring(_channel: int) -> None:
+    async def no_wake(_channel: int) -> None:
         return None
 
     clock = cast(Clock, Still(handsets.now))
-    inboxes = [Inbox(handsets.pool, handsets.keyring, clock, no_ring) for _ in range(2)]
+    inboxes = [Inbox(handsets.pool, handsets.keyring, clock, no_wake) for _ in range(2)]
     tasks = [asyncio.create_task(inbox.run()) for inbox in inboxes]
     try:
         for at, text in enumerate(parts):

@@ -15,7 +15,7 @@ import pytest
 from service.channels.contract.gateway import Receipt
 from service.channels.contract.outcome import ReceiptState
 from service.delivery.receipts import receipts, store
-from service.delivery.receipts.receipts import SETTLE_AFTER, fold_receipts, recheck
+from service.delivery.receipts.receipts import SETTLE_AFTER, fold_receipts, rematch_answered
 from service.delivery.receipts.settle_store import settle_runs
 from service.dispatch.handoff import lease_store, record_store, sweep_store
 from service.storage.locks import try_lock_fold
@@ -37,8 +37,8 @@ async def test_a_receipt_after_its_answer_is_the_end_of_it(stage: SetUp) -> None
     assert await on.listed() == []
 
 
-async def test_a_doubt_that_is_none_any_more_blocks_nobody(stage: SetUp) -> None:
-    """Put in doubt and answered in the same moment: the entry outlived the doubt."""
+async def test_an_uncertain_hand_off_that_is_none_any_more_blocks_nobody(stage: SetUp) -> None:
+    """Made uncertain and answered in the same moment: the entry stayed."""
     on = await stage(people=2)
     for no, ref in ((1, b"a"), (2, b"b")):
         await on.mark(no)
@@ -51,7 +51,7 @@ async def test_a_doubt_that_is_none_any_more_blocks_nobody(stage: SetUp) -> None
     await on.fold()
     assert await on.pool.fetchval("SELECT array_agg(no) FROM uncertain") == [2]
     async with on.pool.acquire() as conn:
-        await sweep_store.forget_settled_doubts(conn)
+        await sweep_store.delete_settled_uncertain(conn)
         assert await conn.fetchval("SELECT count(*) FROM uncertain") == 0
         await conn.execute("UPDATE messages SET state = 'uncertain' WHERE no = 2")
         await conn.execute(
@@ -59,8 +59,8 @@ async def test_a_doubt_that_is_none_any_more_blocks_nobody(stage: SetUp) -> None
             "SELECT channel_id, phone_hash, run_id, no, attempt, marked_at, marked_at "
             "FROM messages WHERE no = 2"
         )
-        await sweep_store.forget_settled_doubts(conn)
-        assert await conn.fetchval("SELECT count(*) FROM uncertain") == 1, "a doubt is one"
+        await sweep_store.delete_settled_uncertain(conn)
+        assert await conn.fetchval("SELECT count(*) FROM uncertain") == 1, "an uncertain one is one"
 
 
 async def test_a_receipt_before_its_answer_waits_for_it(stage: SetUp) -> None:
@@ -114,7 +114,7 @@ async def test_a_receipt_that_is_folded_before_its_answer_is_committed_meets_it(
         await on.fold()
         assert await on.listed() == [(b"a", "parked")]
     async with on.pool.acquire() as conn:
-        await recheck(conn, on.channel.id, [b"a"])
+        await rematch_answered(conn, on.channel.id, [b"a"])
     assert await on.listed() == []
     await on.fold()
     assert await on.state(1) == "delivered"
@@ -340,7 +340,7 @@ async def test_a_long_text_fails_with_its_first_failed_part(stage: SetUp) -> Non
     assert tuple(row) == ("undelivered", "powered_off", "UNDELIV")
 
 
-async def test_a_long_text_in_doubt_is_settled_by_its_parts(stage: SetUp) -> None:
+async def test_an_uncertain_long_text_is_settled_by_its_parts(stage: SetUp) -> None:
     """One part was answered, the other not: its receipt stands for the part that is missing."""
     on = await stage()
     await on.mark(1, parts=2)
@@ -352,10 +352,10 @@ async def test_a_long_text_in_doubt_is_settled_by_its_parts(stage: SetUp) -> Non
     await on.sweep()
     await on.fold()
     assert await on.state(1) == "delivered"
-    assert await on.doubts() == 0
+    assert await on.count_uncertain() == 0
 
 
-async def test_a_repeated_receipt_of_a_long_text_in_doubt_counts_once(stage: SetUp) -> None:
+async def test_a_repeated_receipt_of_an_uncertain_long_text_counts_once(stage: SetUp) -> None:
     on = await stage()
     await on.mark(1, parts=2)
     await on.answered(1, state="uncertain")
@@ -372,10 +372,10 @@ async def test_a_repeated_receipt_of_a_long_text_in_doubt_counts_once(stage: Set
     assert await on.state(1) == "delivered"
 
 
-# ---- hand-offs in doubt: invariant I3
+# ---- uncertain hand-offs: invariant I3
 
 
-async def test_the_only_hand_off_in_doubt_is_settled_by_a_receipt(stage: SetUp) -> None:
+async def test_the_only_uncertain_hand_off_is_settled_by_a_receipt(stage: SetUp) -> None:
     on = await stage()
     await on.mark(1, 2)
     await on.answered(1, state="uncertain")
@@ -388,13 +388,13 @@ async def test_the_only_hand_off_in_doubt_is_settled_by_a_receipt(stage: SetUp) 
     await on.sweep()
     await on.fold()
     assert [await on.state(1), await on.state(2)] == ["delivered", "uncertain"]
-    assert await on.doubts() == 1
+    assert await on.count_uncertain() == 1
     assert await on.listed() == []
     await on.answered(1, b"a")  # the answer after all
     assert await on.state(1) == "delivered"
 
 
-async def test_two_hand_offs_in_doubt_to_one_phone_stay_listed(stage: SetUp) -> None:
+async def test_two_uncertain_hand_offs_to_one_phone_stay_listed(stage: SetUp) -> None:
     on = await stage()
     other = await another_run(on)
     await on.mark(1)
@@ -410,7 +410,7 @@ async def test_two_hand_offs_in_doubt_to_one_phone_stay_listed(stage: SetUp) -> 
 
 
 @pytest.mark.parametrize("swept_between", [True, False])
-async def test_as_many_receipts_as_hand_offs_in_doubt_that_say_the_same_settle_them(
+async def test_as_many_receipts_as_uncertain_hand_offs_that_say_the_same_settle_them(
     stage: SetUp, *, swept_between: bool
 ) -> None:
     """Whichever is whose, each one's end is the same."""
@@ -429,7 +429,7 @@ async def test_as_many_receipts_as_hand_offs_in_doubt_that_say_the_same_settle_t
     await on.sweep()
     await on.fold()
     assert [await on.state(1), await other.state(1)] == ["delivered", "delivered"]
-    assert await on.doubts() == 0
+    assert await on.count_uncertain() == 0
     assert await on.listed() == []
 
 
@@ -442,7 +442,7 @@ async def test_as_many_receipts_as_hand_offs_in_doubt_that_say_the_same_settle_t
         [(b"a", "delivered"), (b"b", "delivered"), (b"c", "delivered")],
     ],
 )
-async def test_what_may_be_divided_otherwise_among_doubts_is_left_to_a_person(
+async def test_what_may_be_divided_otherwise_among_uncertain_hand_offs_is_left_to_a_person(
     stage: SetUp, said: list[tuple[bytes, str]]
 ) -> None:
     on = await stage()
@@ -479,7 +479,9 @@ async def test_where_only_the_last_part_is_asked_for_their_number_says_nothing(
     assert [await on.state(1), await other.state(1)] == ["uncertain", "uncertain"]
 
 
-async def test_a_receipt_that_fitted_two_doubts_settles_the_one_that_is_left(stage: SetUp) -> None:
+async def test_a_receipt_that_fitted_two_uncertain_hand_offs_settles_the_one_that_is_left(
+    stage: SetUp,
+) -> None:
     """The other one's answer comes late: its process had been frozen, not killed."""
     on = await stage()
     other = await another_run(on)
@@ -498,7 +500,9 @@ async def test_a_receipt_that_fitted_two_doubts_settles_the_one_that_is_left(sta
     assert await on.listed() == []
 
 
-async def test_an_older_doubt_does_not_stand_for_one_on_another_channel(stage: SetUp) -> None:
+async def test_an_older_uncertain_hand_off_does_not_stand_for_one_on_another_channel(
+    stage: SetUp,
+) -> None:
     """Whoever put it there and whoever had the answer wrote at the same moment, and the text then
     took another channel, before the entry was swept away.
     """
@@ -519,7 +523,7 @@ async def test_an_older_doubt_does_not_stand_for_one_on_another_channel(stage: S
     await on.sweep()
     await on.fold()
     assert [await on.state(1), await on.state(2)] == ["delivered", "delivered"]
-    assert await on.doubts() == 0
+    assert await on.count_uncertain() == 0
 
 
 async def test_more_references_than_parts_are_listed(stage: SetUp) -> None:
@@ -549,7 +553,9 @@ async def test_a_receipt_from_before_the_hand_off_settles_nothing(stage: SetUp) 
     assert await on.listed() == [(b"old", "parked"), (b"whose", "parked")]
 
 
-async def test_a_buffered_receipt_tells_the_reference_of_a_hand_off_in_doubt(stage: SetUp) -> None:
+async def test_a_buffered_receipt_tells_the_reference_of_an_uncertain_hand_off(
+    stage: SetUp,
+) -> None:
     on = await stage()
     await on.mark(1)
     await on.answered(1, state="uncertain")
@@ -704,7 +710,7 @@ async def test_an_ambiguous_receipt_still_meets_its_answer(stage: SetUp) -> None
 async def test_a_receipt_that_changes_nothing_is_kept(
     stage: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fold saw a hand-off in doubt; before it writes, the late answer says rejected."""
+    """The fold saw an uncertain hand-off; before it writes, the late answer says rejected."""
     on = await stage()
     await on.mark(1)
     await on.answered(1, state="uncertain")
@@ -731,7 +737,7 @@ async def test_two_sweeps_at_once_adopt_a_reference_once(
     await on.answered(1, state="uncertain")
     await on.receive(b"a", to=await on.phone(1))
     await on.fold()
-    look = store.parked_with_doubt
+    look = store.parked_for_uncertain
     both = asyncio.Barrier(2)
 
     async def look_together(*args: Any) -> Any:
@@ -743,7 +749,7 @@ async def test_two_sweeps_at_once_adopt_a_reference_once(
             await both.abort()
         return found
 
-    monkeypatch.setattr(store, "parked_with_doubt", look_together)
+    monkeypatch.setattr(store, "parked_for_uncertain", look_together)
     await asyncio.gather(on.sweep(), on.sweep())
     await on.fold()
     assert await on.state(1) == "uncertain"
@@ -771,7 +777,7 @@ async def test_a_reference_given_twice_does_not_stop_the_fold(stage: SetUp) -> N
     assert await on.state(2) == "delivered"
 
 
-async def test_an_answer_after_its_receipts_settled_the_doubt_changes_nothing(
+async def test_an_answer_after_its_receipts_settled_the_uncertain_hand_off_changes_nothing(
     stage: SetUp,
 ) -> None:
     on = await stage()

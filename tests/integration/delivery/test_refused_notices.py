@@ -157,10 +157,10 @@ async def test_what_is_counted_before_is_what_an_expansion_leaves_out(
             )
             counts = seen.counts
             assert counts.excluded.get("opted_out", 0) == refused, message_class
-            meant = len(KINDS) + 1 - refused
-            assert counts.target == meant
+            target = len(KINDS) + 1 - refused
+            assert counts.target == target
             audience = await count_audience(conn, department, condition, message_class, now)
-            assert audience.target == meant
+            assert audience.target == target
             listed = await sql.fetch(
                 conn,
                 f"SELECT c.phone_hash {shown(condition)}",
@@ -169,7 +169,7 @@ async def test_what_is_counted_before_is_what_an_expansion_leaves_out(
                 message_class=message_class,
                 **condition.values,
             )
-            assert len(listed) == meant
+            assert len(listed) == target
 
 
 async def test_what_another_plan_costs_counts_nobody_who_refused(answering: Answering) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.crypto import Keyring
-from service.dispatch.forecast.cap_conflicts import Clashes
+from service.dispatch.forecast.cap_conflicts import CapConflicts
 from service.dispatch.handoff import store
 from service.dispatch.handoff.store import MarkRequest
 from service.storage.postgres import Pool, transaction
@@ -16,7 +16,7 @@ from tests.harness.ledger import TEXT, add_contacts, phone
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def shown(found: Clashes) -> Any:
+def shown(found: CapConflicts) -> Any:
     return found.capped, [(c.campaign_id, c.people) for c in found.others]
 
 

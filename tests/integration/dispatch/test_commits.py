@@ -31,10 +31,10 @@ async def writers(pool: Pool, table: str) -> int:
 
 @asynccontextmanager
 async def storing(pool: Pool, keyring: Keyring, clock: Clock) -> AsyncIterator[Inbox]:
-    async def ring(_: int) -> None:
+    async def wake(_: int) -> None:
         """Nobody folds."""
 
-    inbox = Inbox(pool, keyring, clock, ring)
+    inbox = Inbox(pool, keyring, clock, wake)
     task = asyncio.create_task(inbox.run())
     try:
         yield inbox

@@ -96,7 +96,7 @@ OF_KIND = {
 """Where a fault shows otherwise on channels of a kind: these gateways must know the secret."""
 
 
-async def add_lane(
+async def add_channel(
     conn: Connection, keyring: Keyring, clock: Clock, kind: str, **settings: Any
 ) -> int:
     channel = ChannelSettings(
@@ -149,7 +149,7 @@ async def test_after_a_fault(
         }
         if kind == "sgip":
             settings["listen_port"] = listener.port
-        channel = await add_lane(conn, keyring, clock, kind, **settings)
+        channel = await add_channel(conn, keyring, clock, kind, **settings)
         run = await add_run(conn, scene, clock.now())
         await expand_run(pool, run, clock.now())
         await serve()

@@ -414,8 +414,8 @@ async def test_who_is_left_out_is_decided_once(pool: Pool, keyring: Keyring, now
                 baseline, run = await made_at_once(conn, world, now)
         async with transaction(pool) as conn:
             seen["direct"] += await check_direct(conn, keyring, world, now)
-        meant = [one for one, (why, _) in expected.items() if why is None or why in WAYS]
-        assert baseline == sum(map(world.fits, meant)), seed
+        included = [one for one, (why, _) in expected.items() if why is None or why in WAYS]
+        assert baseline == sum(map(world.fits, included)), seed
         if seed % 10 == 9:  # between the fire and the ledger the department lost the class
             await pool.execute(
                 "UPDATE departments SET classes = array_remove(classes, $2) WHERE id = $1",

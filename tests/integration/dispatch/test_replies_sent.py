@@ -122,7 +122,7 @@ async def test_an_opt_out_is_confirmed_once_and_stops_publicity_but_no_warning(
         assert [got(carrier, tmp_path, n) for n in (0, 1)] == [3, 3]
 
 
-async def test_a_text_rings_for_its_reader_once_it_is_stored_and_a_receipt_does_not(
+async def test_a_text_wakes_its_reader_once_it_is_stored_and_a_receipt_does_not(
     pool: Pool, keyring: Keyring, clock: Clock
 ) -> None:
     rung: list[str] = []

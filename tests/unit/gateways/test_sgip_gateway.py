@@ -499,7 +499,7 @@ async def test_a_report_may_come_before_the_answer_to_its_submit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "error_code", "meant", "code", "reason"),
+    ("state", "error_code", "expected", "code", "reason"),
     [
         (1, 0, ReceiptState.BUFFERED, "1:0", ""),
         (2, 29, ReceiptState.UNDELIVERED, "2:29", "empty_number"),
@@ -509,13 +509,13 @@ async def test_a_report_may_come_before_the_answer_to_its_submit() -> None:
     ],
 )
 async def test_state_and_error_code_are_kept_as_they_came(
-    state: int, error_code: int, meant: ReceiptState, code: str, reason: str
+    state: int, error_code: int, expected: ReceiptState, code: str, reason: str
 ) -> None:
     async with opened() as (_, smg, store):
         smg.write(number(1), report(state, error_code))
         receipt = await store.next()
         assert isinstance(receipt, Receipt)
-        assert (receipt.state, receipt.code, receipt.reason) == (meant, code, reason)
+        assert (receipt.state, receipt.code, receipt.reason) == (expected, code, reason)
 
 
 @pytest.mark.parametrize("written", ["19790001234", "+8619790001234", "008619790001234"])

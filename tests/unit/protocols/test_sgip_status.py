@@ -72,7 +72,7 @@ def test_a_carriers_own_codes_come_before_the_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "error_code", "meant", "reason"),
+    ("state", "error_code", "expected", "reason"),
     [
         (0, 0, "delivered", ""),
         (0, 25, "delivered", ""),
@@ -97,9 +97,9 @@ def test_a_carriers_own_codes_come_before_the_table() -> None:
         (255, 255, "unknown", "other"),
     ],
 )
-def test_reports(state: int, error_code: int, meant: str, reason: str) -> None:
+def test_reports(state: int, error_code: int, expected: str, reason: str) -> None:
     meaning = report_meaning(state, error_code)
-    assert (meaning.state, meaning.reason) == (meant, reason)
+    assert (meaning.state, meaning.reason) == (expected, reason)
 
 
 @pytest.mark.parametrize("code", range(256))
