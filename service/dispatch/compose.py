@@ -59,9 +59,11 @@ class ClaimedSlice:
     flow, weight: whose it is and how much it counts when turns are taken.
     extension: the digits that its texts leave from, behind the channel's number.
     joint: whether it is of a leg of a joint plan, whose people may be in other legs, too.
-    few: whether it is one of a direct run's, with few rows; such are marked and finished together.
+    taken_together: whether it is a slice of a direct run with few rows; such slices are taken,
+    marked and finished together.
     has_allowance: whether the department has a quota of its own.
-    had: the parts of it that were marked, beside those of other runs of its flow.
+    marked_parts: how many of its parts were marked, to be compared with other runs of its flow.
+    rows_without_message: the rows that gave no message, and why.
     credit, next_at: tokens of the campaign's own pace that are saved up, and the loop's time before
     which there are no more.
     """
@@ -79,8 +81,8 @@ class ClaimedSlice:
     extension: str = ""
     has_allowance: bool = False
     joint: bool = False
-    few: bool = False
-    broken: list[tuple[int, Reason]] = field(default_factory=list)
+    taken_together: bool = False
+    rows_without_message: list[tuple[int, Reason]] = field(default_factory=list)
     outstanding: int = 0
     not_before: datetime | None = None
     fixed_parts: tuple[Part, ...] | None = None
@@ -119,7 +121,7 @@ def claimed_slice_from(claimed: Record, rows: list[Record], extension: str) -> C
         extension=extension,
         has_allowance=claimed["has_allowance"],
         joint=claimed["joint"],
-        few=claimed["few"],
+        taken_together=claimed["taken_together"],
     )
 
 

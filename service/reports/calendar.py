@@ -53,8 +53,8 @@ class CalendarFire:
     it: `skipped`, `held`, `missed`; then code says why (`fires.Why`), and outcome which.
 
     audience: whom it means, as counted; target: how many it had once it fired. terms: None once it
-    has fired. by_channel: messages by channel. joint: of a joint plan, whose people are those of its
-    legs, which have fires of their own.
+    has fired. by_channel: messages by channel. joint: of a joint plan, whose people are those of
+    its legs, which have fires of their own.
     """
 
     key: FireKey

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.chaos.system import System
-from tests.chaos.wires import BACK, LANES, POSTGRESQL, REDIS, WiredSystem
+from tests.chaos.wires import BACK, POSTGRESQL, PROTOCOLS, REDIS, WiredSystem
 from tests.harness.pauses import delay
 from tests.harness.silent import Direction, SilentProxy
 

@@ -5,7 +5,7 @@ Run: python -m tests.chaos.random_faults [--minutes 15] [--seed N] [--messages 6
 The system is that of the matrix; its channel processes note what they write. The seed draws the
 faults, the moments and the campaigns, and is printed; the moments that things then take are the
 machine's. At the end everything is settled and each person is accounted for: nobody lost, nobody
-twice, no channel above its TPS in any second by the writers' own clocks, nothing marked after a
+twice, no protocol above its TPS in any second by the writers' own clocks, nothing marked after a
 pause had answered. The exit status is 1 if anything was breached.
 """
 
@@ -128,11 +128,11 @@ class Storm:
             self.breaches.append(str(breach))
 
     async def _all_settled(self) -> bool:
-        """Settle what is in doubt; whether there was nothing, and nothing moves any more."""
+        """Settle what is uncertain; whether there was nothing, and nothing moves any more."""
         accounts = [await self.system.account(campaign) for campaign in self.campaigns]
-        unsettled = [account for account in accounts if account.in_doubt]
+        unsettled = [account for account in accounts if account.uncertain_count]
         for account in unsettled:
-            await self.system.settle_doubts(account)
+            await self.system.settle_uncertain(account)
         return not unsettled and not any(_moving(account) for account in accounts)
 
     async def reckon(self) -> None:
@@ -153,7 +153,7 @@ class Storm:
             await check_report(self.system, campaign, self.breaches)
 
     def check_pace(self, written: dict[str, list[float]]) -> None:
-        """No channel above its TPS in any second (I5)."""
+        """No protocol above its TPS in any second (I5)."""
         for protocol, instants in sorted(written.items()):
             busiest = busiest_second(instants)
             self.say(

@@ -10,7 +10,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from tests.e2e.conftest import IN_DOUBT
+from tests.e2e.conftest import MOST_UNCERTAIN
 from tests.harness.live import Launched, Live
 from tests.harness.pauses import repeatedly
 from tests.harness.waiting import until
@@ -54,9 +54,9 @@ async def adds_up(live: Live, sent: Launched, bound: int) -> None:
         return await sent.count("submitted", "uncertain") <= target * 0.01 + bound
 
     await until(receipts_in, 60)
-    doubt = await sent.count("uncertain")
-    assert doubt <= bound
-    assert target - len(taken) <= doubt, "somebody was lost"
+    uncertain = await sent.count("uncertain")
+    assert uncertain <= bound
+    assert target - len(taken) <= uncertain, "somebody was lost"
     async with live.client("operator") as client:
         runs = await client.get(f"/campaigns/{sent.campaign}/runs")
         report = await client.get(f"/runs/{runs['items'][0]['id']}/report")

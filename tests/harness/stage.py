@@ -283,7 +283,7 @@ class Working:
     gateway: Scripted
     clock: Times
     held: HeldLease
-    book: ChannelHealth
+    health: ChannelHealth
     sender: _Counted
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -343,7 +343,7 @@ async def working(
         ChannelHealth(),
     )
     sender = _Counted(shared, stage.channel, held, gateway)
-    at_work = Working(gateway, clock, held, shared.book, sender)
+    at_work = Working(gateway, clock, held, shared.health, sender)
     at_work.task = asyncio.create_task(sender.run(at_work.stop, at_work.wakeup))
     keeper = asyncio.create_task(held.keep(stage.pool))
     try:

@@ -143,8 +143,8 @@ async def approve(
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.APPROVE, campaign.state)
     content = await _approvable(conn, actor, campaign, keyring, now, test_above)
-    await _answer_for_doubts(conn, actor, campaign, acknowledged, now)
-    by = By(actor.id, (reason or "approved") + _for_whom(actor), now)
+    await _record_read_findings(conn, actor, campaign, acknowledged, now)
+    by = By(actor.id, (reason or "approved") + _deputy_note(actor), now)
     await store.record_approval(conn, campaign_id, actor.id, actor.deputy_for, content.hash, now)
     if content.message_class == WARNING and campaign.approved_by is None:
         await store.move(conn, campaign_id, Act.APPROVE, State.PENDING_APPROVAL, by)
@@ -155,7 +155,7 @@ async def approve(
     return await load(conn, campaign_id, None)
 
 
-def _for_whom(actor: User) -> str:
+def _deputy_note(actor: User) -> str:
     return f" (for {actor.deputy_for})" if actor.deputy_for else ""
 
 

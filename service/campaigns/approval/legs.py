@@ -22,7 +22,7 @@ from service.campaigns.audience.content_checks import (
     judged_for_submission,
 )
 from service.campaigns.audience.preview import read_rule
-from service.campaigns.audience.recipients import as_leg, count_meant
+from service.campaigns.audience.recipients import as_leg, count_approval_audience
 from service.campaigns.calendar.schedule import LatePolicy
 from service.campaigns.core import leg_store, store
 from service.campaigns.core.legs import Leg, LegState, WrongLegState
@@ -208,7 +208,7 @@ async def _campaign_of(
         submitted_by=plan.submitted_by,
         submitted_at=plan.submitted_at or by.at,
         pending_until=by.at,
-        baseline=(await count_meant(conn, own, content, by.at)).target,
+        baseline=(await count_approval_audience(conn, own, content, by.at)).target,
         rule_editors=plan.rule_editors,
         text_editors=plan.text_editors,
         findings=findings,

@@ -213,7 +213,7 @@ def excluded(terms: ExclusionTerms, source: AudienceSource) -> str:
         )
         SELECT c.*, {channel} AS channel_id, {first_reason(BEFORE_STOPS, early)} AS early,
             s.reason AS stop, s.until AS stop_until, {first_reason(AFTER_STOPS, late)} AS late,
-            {_leg(terms)} AS leg, {cap} AS cap
+            {_leg(terms)} AS leg, {cap_column} AS cap
         FROM ({source.sql}) c
         CROSS JOIN home d
         {guests}
@@ -233,7 +233,7 @@ def _leg(terms: ExclusionTerms) -> str:
     return f"CASE WHEN {elsewhere} THEN '{Reason.OTHER_LEG}' END"
 
 
-_WAYS = """
+_ROUTES_JOIN = """
         LEFT JOIN routes r ON r.carrier = c.carrier AND r.simulated = c.synthetic
         LEFT JOIN routes o ON o.carrier = c.carrier AND o.simulated <> c.synthetic
 """

@@ -92,20 +92,22 @@ async def count_target(
     conn: Connection, campaign: Campaign, content: Content, now: datetime
 ) -> int:
     """How many people an approval of this content is of, in all legs of a joint plan; raises as
-    `count_meant`.
+    `count_approval_audience`.
     """
     if campaign.plan.is_joint:
         legs = await count_legs(conn, campaign, content, now)
         return sum(counts.target for counts in legs.values())
-    return (await count_meant(conn, campaign, content, now)).target
+    return (await count_approval_audience(conn, campaign, content, now)).target
 
 
 async def count_legs(
     conn: Connection, campaign: Campaign, content: Content, now: datetime
 ) -> dict[UUID, AudienceCounts]:
-    """Of how many people each leg of a joint plan is, by its id; raises as `count_meant`."""
+    """Of how many people each leg of a joint plan is, by its id; raises as
+    `count_approval_audience`.
+    """
     return {
-        leg.id: await count_meant(conn, *as_leg(campaign, content, leg), now)
+        leg.id: await count_approval_audience(conn, *as_leg(campaign, content, leg), now)
         for leg in await list_legs(conn, campaign.id)
     }
 

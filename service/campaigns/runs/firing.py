@@ -124,7 +124,7 @@ async def _fire_one_released(
     if campaign.plan.is_joint:
         await _share(conn, campaign, fire, now)
         return None
-    if await _has_other_people(conn, campaign, content, fire, what, limits, now):
+    if await _has_other_people(conn, campaign, content, fire, turn, limits, now):
         return None
     return await _make_run(conn, campaign, content, county, fire, now, now)
 
@@ -163,8 +163,8 @@ async def _fire_planned(
         await hold_fire(conn, campaign, turn.fire, turn, obstacle, now)
         return None
     if campaign.plan.is_joint:
-        await _share(conn, campaign, what.fire, now)
-        await _wait_for(conn, campaign.id, what.following)
+        await _share(conn, campaign, turn.fire, now)
+        await _set_next_fire(conn, campaign.id, turn.following)
         return None
     # A release sets `next_fire_at`; the fire is late only by the time that has passed since.
     fire, fire_at = turn.fire, max(turn.fire.at, campaign.next_fire_at or now)
@@ -203,7 +203,7 @@ async def _has_other_people(
     approved target, the fire is held.
     """
     if campaign.plan.leg_of is not None:
-        if await _leg_has_drifted(conn, campaign, content, fire, what, limits.drift, now):
+        if await _leg_has_drifted(conn, campaign, content, fire, turn, limits.drift, now):
             return True
     elif await reopen_if_drifted(conn, campaign, content, limits.drift, now):
         await _skip_drifted(conn, campaign, fire, now)

@@ -20,10 +20,8 @@ from service.storage.postgres import Connection, Record
 
 ARRIVE = state_move(MessageState.DELIVERED, only=[MessageState.SUBMITTED])
 
-FOLD = state_move(
-    *FINAL_AFTER_HANDOFF,
-    only=[MessageState.SUBMITTED, MessageState.UNCERTAIN, MessageState.UNKNOWN],
-)
+_WITHOUT_RESULT = (MessageState.SUBMITTED, MessageState.UNCERTAIN, MessageState.UNKNOWN)
+FOLD = state_move(*FINAL_AFTER_HANDOFF, only=_WITHOUT_RESULT)
 """What a receipt makes of a text that was handed off."""
 
 RECEIPT_WAIT = timedelta(hours=72)

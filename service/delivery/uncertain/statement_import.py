@@ -157,8 +157,8 @@ async def _settle(
     }
     counts = {result.value: report.lines[result] for result in Result}
     file = StatementFile(statement.channel_id, statement.sha256, counts)
-    report.decision_id = await doubts.insert_decision(conn, Reason.STATEMENT, by, file)
-    await doubts.settle(conn, report.decision_id, list(found.values()), by.at)
+    report.decision_id = await uncertain_store.insert_decision(conn, Reason.STATEMENT, by, file)
+    await uncertain_store.settle(conn, report.decision_id, list(found.values()), by.at)
     keys = [(f.run_id, f.no) for f in found.values()]
     await caps_store.give_back(conn, keys)
     await joint_store.give_back(conn, keys)

@@ -121,17 +121,14 @@ async def decide(
         else:
             verdict.skipped.append((_key(row), skip))
     if found:
-        verdict.decision_id = await doubts.insert_decision(conn, decision.value, by)
-        verdict.decided = await doubts.settle(conn, verdict.decision_id, found, by.at)
+        verdict.decision_id = await uncertain_store.insert_decision(conn, decision.value, by)
+        verdict.decided = await uncertain_store.settle(conn, verdict.decision_id, found, by.at)
         keys = [(f.run_id, f.no) for f in found]
         await caps_store.give_back(conn, keys)
         await joint_store.give_back(conn, keys)
         queued = {(f.run_id, f.no) for f in found if f.state == "queued"}
         verdict.channels = {row["channel_id"] for row in rows if _key(row) in queued}
-    log.info(
-        "uncertain hand-offs decided",
-        extra={"decision": decision.value, "messages": verdict.decided},
-    )
+    log.info("hand-offs decided", extra={"decision": decision.value, "messages": verdict.decided})
     return verdict
 
 

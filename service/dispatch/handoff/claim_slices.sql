@@ -113,4 +113,4 @@ RETURNING s.run_id, s.no, s.priority, s.first_no, s.last_no, r.text, r.class, r.
             WHERE e.department_id = r.department_id AND e.ended_at IS NULL
             ORDER BY e.registered_at DESC, e.extension DESC LIMIT 1), '') AS extension,
           num_nonnulls(d.daily_quota, d.monthly_quota, d.yearly_quota) > 0 AS has_allowance,
-          r.campaign_id IS NULL AS direct, r.joint_fire IS NOT NULL AS joint, next.few
+          r.campaign_id IS NULL AS direct, r.joint_fire IS NOT NULL AS joint, next.taken_together

@@ -42,9 +42,9 @@ async def mark(
         leaving = [m for m in batch if m.work in open_now and not m.work.is_over(now)]
         within, hold = await quota.within(conn, channel, leaving, now)
         within, ended = await allowance.within(conn, works[0], within, now)
-        asked = [*map(_asked, within), *_stopped(open_now, batch, now)]
+        requests = [*map(_request, within), *_stopped(open_now, batch, now)]
         joint = any(work.joint for work in works)
-        moved = await store.mark(conn, held.lease, asked, now, joint=joint) if asked else []
+        moved = await store.mark(conn, held.lease, requests, now, joint=joint) if requests else []
         for work in open_now:
             await _handle_unmarked(shared, conn, held.lease, work, requests, moved, now)
         leaves = [row for row in moved if row["state"] == "submitting"]

@@ -80,7 +80,7 @@ $SEATED), moved AS (
         marked_at = CASE WHEN v.stop IS NULL THEN :now::timestamptz END,
         final_at = CASE WHEN v.stop IS NOT NULL THEN :now::timestamptz END
     FROM $PLACED v
-    WHERE m.ctid = v.row AND m.state IN $EARLIER AND NOT v.capped
+    WHERE m.ctid = v.row AND m.state IN $SOURCES AND NOT v.capped
     RETURNING m.run_id, m.no, m.attempt, m.state::text
 )
 

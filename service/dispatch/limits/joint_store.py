@@ -13,7 +13,7 @@ from service.dispatch.limits.caps_store import NEVER_LEFT
 from service.ledger.joint_places import department_of_run, has_place_elsewhere
 from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Reason
-from service.ledger.states import listed
+from service.ledger.states import sql_list
 from service.storage import sql
 from service.storage.postgres import Connection
 
@@ -64,7 +64,7 @@ async def give_back(conn: Connection, keys: Collection[MessageKey]) -> None:
                 WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
             JOIN joint_places j ON j.fire = r.joint_fire AND j.phone_hash = m.phone_hash
                 AND j.run_id = m.run_id
-            WHERE m.state IN {listed(NEVER_LEFT)}
+            WHERE m.state IN {sql_list(NEVER_LEFT)}
               AND NOT EXISTS (
                 SELECT FROM parts p WHERE p.run_id = m.run_id AND p.no = m.no OFFSET 0)
               AND NOT EXISTS (

@@ -22,6 +22,7 @@ from service.dispatch.handoff import lease_store
 from service.ledger.states import MOVES, MessageState
 from service.storage.postgres import COLLISIONS, UNREACHABLE, transaction
 from tests.harness.owner import as_owner
+from tests.harness.uncertain_run import UncertainRun, start_uncertain_run
 from tests.harness.waiting import until
 
 Begin = Callable[..., Awaitable[UncertainRun]]

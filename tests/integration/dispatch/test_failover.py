@@ -139,7 +139,7 @@ class Town:
         )
 
     async def nothing_on_its_way(self) -> bool:
-        """Whether all that was handed off has its answer, or is in doubt for want of one."""
+        """Whether all that was handed off has its answer, or is uncertain for want of one."""
         return "submitting" not in await self.states()
 
     async def moved(self) -> bool:

@@ -27,6 +27,7 @@ from tests.harness.ledger import add_run
 from tests.harness.owner import as_owner
 from tests.harness.pauses import delay, random_moment
 from tests.harness.sick import SECOND, breaker, events, open_breaker
+from tests.harness.three_channels import MOBILE, TELECOM, UNICOM, ThreeChannels, alter, lay_out, ref
 from tests.harness.waiting import until
 
 SetUp = Callable[..., Awaitable[ThreeChannels]]

@@ -23,7 +23,7 @@ from service.simulator.run import Simulator
 from service.storage.postgres import Pool, transaction
 from tests.conftest import NOW
 from tests.harness.ledger import add_channel
-from tests.harness.sick import serve_lane
+from tests.harness.sick import serve_channel
 from tests.harness.waiting import until
 from tests.integration.dispatch.conftest import CalmFaults
 

@@ -489,7 +489,7 @@ async def test_past_its_lease_a_holder_writes_nothing(stage: SetUp) -> None:
     assert await on.states() == {"queued": 8}
 
 
-# ---- the bound of what a crash leaves in doubt (I3)
+# ---- the bound of what a crash leaves uncertain (I3)
 
 
 @pytest.mark.parametrize("text", [TEXT, LONG])

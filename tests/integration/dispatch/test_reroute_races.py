@@ -31,6 +31,16 @@ from service.simulator.run import running
 from service.storage.postgres import COLLISIONS, Pool, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone, states
 from tests.harness.pauses import delay, random_moment
+from tests.harness.three_channels import (
+    MOBILE,
+    NP,
+    TELECOM,
+    UNICOM,
+    ThreeChannels,
+    alter,
+    lay_out,
+    ref,
+)
 from tests.harness.waiting import until
 from tests.integration.dispatch.conftest import CalmFaults
 

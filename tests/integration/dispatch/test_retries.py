@@ -21,6 +21,7 @@ from service.reports import progress
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import Accept, Scripted, Stage, working
+from tests.harness.three_channels import MOBILE, NP, UNICOM, ThreeChannels, lay_out, ref
 from tests.harness.waiting import until
 
 MINUTE = timedelta(minutes=1)

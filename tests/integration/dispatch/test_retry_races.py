@@ -31,6 +31,7 @@ from service.simulator.carrier.outcomes import PROFILES
 from service.storage.postgres import COLLISIONS, Pool, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone, states
 from tests.harness.pauses import delay, random_moment
+from tests.harness.three_channels import MOBILE, UNICOM, ThreeChannels, lay_out
 from tests.harness.waiting import until
 
 PEOPLE = 120
@@ -81,9 +82,9 @@ class Everybody:
         else:
             await self.receipt(carrier, ref, "delivered", "DELIVRD", "")
 
-    async def arrived(self, channel: str, ref: bytes) -> None:
+    async def arrived(self, carrier: str, ref: bytes) -> None:
         await random_moment(2, self.rng)
-        await self.receipt(channel, ref, "delivered", "DELIVRD", "")
+        await self.receipt(carrier, ref, "delivered", "DELIVRD", "")
 
     async def connection(self, carrier: str, slot: int) -> None:
         on = self.on

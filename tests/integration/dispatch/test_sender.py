@@ -84,7 +84,7 @@ async def test_a_lost_link_leaves_at_most_a_window_uncertain_and_receipts_settle
             await until(stuck)
         async with simulate(cmpp_port=port, max_delay_seconds=0.0):
             await until(lambda: handed_off(conn, run))
-            in_doubt = await conn.fetchval(
+            uncertain_count = await conn.fetchval(
                 "SELECT count(*) FROM messages WHERE reason = 'no_answer'"
             )
             assert uncertain_count <= 16

@@ -186,7 +186,7 @@ async def test_what_could_not_be_stored_makes_room_too(opened: Open) -> None:
         on.store_all()
 
 
-async def test_an_answer_that_lies_behind_the_flood_is_no_doubt(later: Later) -> None:
+async def test_an_answer_that_lies_behind_the_flood_is_not_uncertain(later: Later) -> None:
     """It is there, only not read: the time in which we did not read counts for no deadline."""
     async with test_cmpp_gateway.opened(response_timeout_seconds=0.3, heartbeat_seconds=0.1) as (
         gateway,
