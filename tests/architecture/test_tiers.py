@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,18 @@ def test_there_are_twelve_invariants() -> None:
 def test_an_invariant_has_a_proof_in_make_test(invariant: str) -> None:
     cited = CITED.findall(INVARIANTS[invariant])
     assert [one for one in cited if runs_in_make_test(ROOT / one[0], one[1])], cited
+
+
+def test_coverage_is_of_make_test_and_blocks_nothing() -> None:
+    make = (ROOT / "Makefile").read_text("utf-8")
+    recipes = dict(re.findall(r"^(test|coverage|nightly): .*\n((?:\t.*\n)+)", make, re.MULTILINE))
+    command = recipes["test"].strip()
+    assert f"{command} --cov --cov-report=\n" in recipes["coverage"]
+    assert "\t$(MAKE) coverage\n" in recipes["nightly"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    assert "fail_under" not in settings["coverage"].get("report", {})
+    assert settings["pytest"]["ini_options"]["filterwarnings"] == ["error"]
+    assert "fail-under" not in make
 
 
 def test_ci_runs_what_make_test_leaves_out() -> None:
