@@ -186,6 +186,7 @@ def _fired(row: Record, by_channel: Mapping[int, int]) -> CalendarFire:
         by_channel=by_channel,
         outcome=row["outcome"],
         code=row["code"],
+        joint=row["outcome"] == "shared",
     )
 
 

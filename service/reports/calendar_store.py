@@ -56,7 +56,12 @@ async def past_fires(
         SELECT f.campaign_id, f.planned_at, f.note, f.outcome, f.code, f.run_id, c.name,
                c.department_id, c.priority,
                coalesce(r.fire_at, f.planned_at) AS at, coalesce(r.class, t.class) AS class,
-               coalesce(r.text, v.text) AS text, coalesce(r.state, f.outcome) AS status, r.target,
+               coalesce(r.text, v.text) AS text, coalesce(r.state, f.outcome) AS status,
+               CASE WHEN f.outcome = 'shared' THEN (
+                   SELECT sum(lr.target)::int FROM campaigns lc
+                   JOIN campaign_fires lf ON lf.campaign_id = lc.id AND lf.planned_at = f.planned_at
+                   JOIN runs lr ON lr.id = lf.run_id WHERE lc.leg_of = c.id)
+               ELSE r.target END AS target,
                r.valid_until, r.started_at, r.finished_at, r.mode
         FROM campaign_fires f
         JOIN campaigns c ON c.id = f.campaign_id

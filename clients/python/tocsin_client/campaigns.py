@@ -104,7 +104,7 @@ class Campaigns:
         name: str,
         *,
         template_id: str,
-        segment_id: str,
+        segment_id: str | None = None,
         schedule: Schedule | None = None,
         channels: Literal["auto"] | Sequence[int] = "auto",
         priority: Priority = "normal",
@@ -115,12 +115,13 @@ class Campaigns:
     ) -> CampaignDetail:
         """Plan a campaign; it is a draft, and nothing leaves before two persons agree.
 
-        more: other fields of the plan, such as `period`, `safety`, `over_cap`.
+        segment_id: for whom; None: it is a joint plan, whose `legs` are in `more`.
+        more: other fields of the plan, such as `period`, `safety`, `over_cap`, `legs`.
         """
         body: dict[str, Any] = {
             "name": name,
             "template_id": template_id,
-            "segment_id": segment_id,
+            **({} if segment_id is None else {"segment_id": segment_id}),
             "channels": channels if channels == "auto" else list(channels),
             "priority": priority,
             "drill": drill,

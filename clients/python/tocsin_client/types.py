@@ -824,4 +824,5 @@ class CampaignReport(TypedDict):
     total: dict[str, Any]
     by_carrier: dict[str, Any]
     by_topic: dict[str, Any]
+    legs: list[dict[str, Any]]
     weeks: list[dict[str, Any]]

@@ -41,6 +41,9 @@ POLICE = "police"
 """Who dissuades victims: only they may send warnings (Anti-Telecom and Online Fraud Law, article
 34)."""
 
+JOINT_KINDS = frozenset({COUNTY, POLICE})
+"""The kinds of department that may ask others to send a text of theirs, as a joint plan."""
+
 WARN_SHARE = 0.8
 """A quota that is used up to this share is worth a warning."""
 

@@ -35,6 +35,15 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+class DepartmentName(NamedTuple):
+    """What a department is called, for whoever asks it for something."""
+
+    id: UUID
+    name: str
+    kind: str
+    carrier: str | None
+
+
 async def insert_department(conn: Connection, new: DepartmentSettings, now: datetime) -> Department:
     """Make a department.
 
@@ -101,6 +110,12 @@ async def lock_names(conn: Connection) -> list[str]:
     """The names of all departments; nobody else takes another one meanwhile."""
     await lock_department_names(conn)
     return [row["name"] for row in await conn.fetch("SELECT name FROM departments")]
+
+
+async def list_names(conn: Connection) -> list[DepartmentName]:
+    """Every department by its name."""
+    rows = await conn.fetch("SELECT id, name, kind, carrier FROM departments ORDER BY name")
+    return [DepartmentName(*row) for row in rows]
 
 
 async def department_names(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, str]:

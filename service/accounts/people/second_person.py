@@ -39,6 +39,26 @@ async def need_second_person(
         )
 
 
+async def need_another_side(
+    conn: Connection, actor: User, hands: Mapping[UUID | None, str], act: str, now: datetime
+) -> None:
+    """Refuse an actor who is one of those who did something, or of whom one holds a secret of the
+    other. It is asked between departments whose own second persons were asked already: a third one
+    who made the accounts of both is none of them.
+
+    Raises:
+        Forbidden: names what the actor, or somebody who could act as the actor, did.
+    """
+    done = {person: what for person, what in hands.items() if person is not None}
+    seat = [person for person in (actor.id, actor.deputy_for) if person is not None]
+    found = await store.find_secret_between(conn, seat, list(done), now)
+    if found is not None:
+        raise _refusal(
+            f"you are, or could act as, whoever {done[found]}, or that person as you: somebody else"
+            f" must {act}"
+        )
+
+
 async def need_maker(conn: Connection, maker_id: UUID | None, user: User) -> None:
     """Refuse a secret of which somebody knows who may not (any more) do all that it gives: the
     user may have got more since it was made.

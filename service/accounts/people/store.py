@@ -182,6 +182,23 @@ async def find_shared_person(
     return found
 
 
+async def find_secret_between(
+    conn: Connection, seat: Sequence[UUID], hands: Sequence[UUID], at: datetime
+) -> UUID | None:
+    """The first of the hands who could act as somebody of the seat, or the seat as that one."""
+    found: UUID | None = await sql.fetchval(
+        conn,
+        """
+        SELECT hand FROM unnest(:hands::uuid[]) WITH ORDINALITY AS h (hand, place)
+        WHERE can_act_as(:seat, ARRAY[hand], :at) ORDER BY place LIMIT 1
+        """,
+        seat=seat,
+        hands=hands,
+        at=at,
+    )
+    return found
+
+
 async def list_holders(
     conn: Connection, users: Sequence[UUID], at: datetime
 ) -> dict[UUID, list[UUID]]:

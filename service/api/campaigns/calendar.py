@@ -45,6 +45,7 @@ FireState = Literal[
     "cancelled",
     "skipped",
     "missed",
+    "shared",
 ]
 
 
@@ -133,7 +134,7 @@ class CalendarFireOut(Out):
     text: str
     state: FireState = Field(
         description="Of its run once it has fired; before that of its campaign, or skipped, held,"
-        " missed."
+        " missed; shared: its legs sent it."
     )
     planned_at: Instant = Field(description="By the rule.")
     at: Instant = Field(description="By the calendar, or when it fired.")

@@ -10,15 +10,18 @@ from service.api.campaigns.forecasts import ForecastOut, forecast_out
 from service.api.content.templates import TextOut, text_out
 from service.api.http.call import Call
 from service.api.http.schema import Instant, Out
-from service.campaigns.audience.preview import read_rule, sample_text, with_sample
+from service.audience.segments.segment_store import AudienceCounts
+from service.campaigns.audience.preview import Preview, read_rule, sample_text, with_sample
 from service.campaigns.audience.reach import count_ledger
-from service.campaigns.audience.recipients import rule_text
+from service.campaigns.audience.recipients import parts_of, rule_text
 from service.campaigns.audience.text_preview import audience_of
 from service.campaigns.core.model import Campaign
 from service.campaigns.plans import planning
 from service.dispatch.forecast.cap_conflicts import find_cap_conflicts
 from service.messages.lint.draft import DraftAudience
+from service.messages.lint.lint_store import policy_get
 from service.messages.lint.verdict import judge
+from service.reports.joint.small_counts import publish
 
 
 class ClashOut(Out):
@@ -51,7 +54,9 @@ class CampaignPreviewOut(PreviewOut, TextOut):
 
     text: str
     more_texts: list[FurtherTextOut]
-    estimate: EstimateOut | None = Field(description="Null: it has no fire to come.")
+    estimate: EstimateOut | None = Field(
+        description="Null: it has no fire to come, or is a joint plan, whose legs have one each."
+    )
     caps: CapsForecastOut
     forecast: ForecastOut = Field(description="What each fire to come will amount to, as of now.")
 
@@ -60,16 +65,8 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
     """Count whom a campaign would reach now, and show what one of them would read."""
     campaign = await planning.load(call.conn, campaign_id, call.user.scope)
     rule = campaign.frozen_rule or await rule_text(call.conn, campaign.plan, None)
-    counts = await count_ledger(call.conn, campaign, rule, call.now)
-    people = await with_sample(call.conn, call.runtime.keyring, campaign.department_id, counts)
-    audience = await audience_of(
-        call.conn,
-        call.runtime.keyring,
-        campaign.department_id,
-        await read_rule(call.conn, campaign.department_id, rule),
-        ([campaign.text, *(more.text for more in campaign.further)], campaign.message_class),
-        call.now,
-    )
+    people = await _people(call, campaign, rule)
+    audience = await _audience(call, campaign, rule)
     text = await _judged(call, campaign, campaign.text, audience)
     return CampaignPreviewOut(
         **(await preview_out(call, people)).model_dump(),
@@ -83,11 +80,57 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
             )
             for more in campaign.further
         ],
-        estimate=await estimate_out(call, campaign, people.counts.by_carrier),
-        caps=CapsForecastOut.model_validate(
-            await find_cap_conflicts(call.conn, call.user, campaign, rule, call.now)
-        ),
+        estimate=None
+        if campaign.plan.is_joint
+        else await estimate_out(call, campaign, people.counts.by_carrier),
+        caps=await _caps(call, campaign, rule),
         forecast=await forecast_out(call, campaign, rule),
+    )
+
+
+async def _people(call: Call, campaign: Campaign, rule: str) -> Preview:
+    """Whom a campaign would reach, with a few of them. Of a joint plan the people of its legs are
+    counted, nobody is shown, and towns only where no small count can be found out.
+    """
+    if not campaign.plan.is_joint:
+        counts = await count_ledger(call.conn, campaign, rule, call.now)
+        return await with_sample(call.conn, call.runtime.keyring, campaign.department_id, counts)
+    small = (await policy_get(call.conn)).small_count
+    whole = AudienceCounts()
+    for own, own_rule in await parts_of(call.conn, campaign, rule):
+        counts = await count_ledger(call.conn, own, own_rule, call.now)
+        whole.target += counts.target
+        whole.by_carrier.update(counts.by_carrier)
+        whole.excluded.update(counts.excluded)
+        whole.by_area.update(publish(counts.by_area, small).shown)
+    return Preview(whole, [])
+
+
+async def _audience(call: Call, campaign: Campaign, rule: str) -> DraftAudience | None:
+    """Whose values the texts are judged with; a leg of a joint plan is judged when it is taken."""
+    if campaign.plan.is_joint:
+        return None
+    return await audience_of(
+        call.conn,
+        call.runtime.keyring,
+        campaign.department_id,
+        await read_rule(call.conn, campaign.department_id, rule),
+        ([campaign.text, *(more.text for more in campaign.further)], campaign.message_class),
+        call.now,
+    )
+
+
+async def _caps(call: Call, campaign: Campaign, rule: str) -> CapsForecastOut:
+    """What the caps will cost it, in all legs together."""
+    found = [
+        await find_cap_conflicts(call.conn, call.user, own, own_rule, call.now)
+        for own, own_rule in await parts_of(call.conn, campaign, rule)
+    ]
+    whole = [CapsForecastOut.model_validate(one) for one in found]
+    return CapsForecastOut(
+        fires_at=whole[0].fires_at,
+        capped=sum(one.capped for one in whole),
+        others=[other for one in whole for other in one.others],
     )
 
 

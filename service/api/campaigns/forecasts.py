@@ -6,9 +6,10 @@ from pydantic import Field
 
 from service.api.http.call import Call
 from service.api.http.schema import Instant, Out
+from service.campaigns.audience.recipients import parts_of
 from service.campaigns.core.model import Campaign
 from service.campaigns.core.plan_warnings import loss_notes
-from service.dispatch.forecast.cap_losses import Sees
+from service.dispatch.forecast.cap_losses import Sees, in_all
 from service.dispatch.forecast.fire_forecast import foretell
 from service.dispatch.forecast.fire_forecast_store import save_forecast, saved_forecast
 
@@ -55,12 +56,18 @@ async def forecast_out(
     call: Call, campaign: Campaign, rule: str, sees: Sees | None = None
 ) -> ForecastOut:
     """What the fires to come of a campaign with this rule amount to now, for the user or for
-    whoever sees the plans of these departments.
+    whoever sees the plans of these departments; of a joint plan, in all its legs together.
     """
-    found = await foretell(call.conn, sees or call.user.sees, campaign, rule, call.now)
+    found = [
+        await foretell(call.conn, sees or call.user.sees, own, own_rule, call.now)
+        for own, own_rule in await parts_of(call.conn, campaign, rule)
+    ]
     return ForecastOut(
-        fires=[FireForecastOut.model_validate(fire) for fire in found.fires],
-        plans_left_out=found.left_out,
+        fires=[
+            FireForecastOut.model_validate(in_all(fires))
+            for fires in zip(*(one.fires for one in found), strict=False)
+        ],
+        plans_left_out=max((one.left_out for one in found), default=0),
     )
 
 

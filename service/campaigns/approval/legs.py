@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.accounts.people.model import By, Right, User
-from service.accounts.people.second_person import need_second_person
+from service.accounts.people.second_person import need_another_side
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
 from service.audience.segments.segment_uses import WrittenOut
@@ -136,7 +136,7 @@ async def _check_side(
         plan.second_approved_by: "approved the plan",
         plan.second_approved_for: "had the plan approved by a deputy",
     }
-    await need_second_person(conn, actor, hands, "take this leg", now)
+    await need_another_side(conn, actor, hands, "take this leg", now)
 
 
 async def _narrowed(

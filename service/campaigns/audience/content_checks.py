@@ -13,6 +13,7 @@ from datetime import datetime
 from service.audience.segments.segment_uses import WrittenOut
 from service.campaigns.audience.text_preview import audience_of
 from service.campaigns.core.model import Campaign, Content
+from service.campaigns.core.store import department_of
 from service.campaigns.core.texts import BoundText, LintVerdict
 from service.crypto import Keyring
 from service.errors import Invalid
@@ -95,9 +96,11 @@ async def _judge_all(
     audience = None
     if not campaign.plan.is_joint:  # each leg is judged for its own people when it is taken
         audience = await audience_of(conn, keyring, whose, rule, (texts, kind), now)
+    author = await department_of(conn, campaign.plan.leg_of) or whose
     since = now if remember else None
     found = [
-        await judge(conn, whose, text, kind, audience=audience, remember_at=since) for text in texts
+        await judge(conn, author, text, kind, audience=audience, remember_at=since)
+        for text in texts
     ]
     for findings in found:
         _check_filled(findings, audience)

@@ -82,10 +82,24 @@ async def count_approval_audience(
 
 def as_leg(campaign: Campaign, content: Content, leg: Leg) -> tuple[Campaign, Content]:
     """A joint plan and what it sends, as they are for one of its legs."""
+    own, rule = _own(campaign, leg)
+    return own, replace(content, rule=rule, plan=own.plan)
+
+
+def _own(campaign: Campaign, leg: Leg) -> tuple[Campaign, str]:
     plan = replace(campaign.plan, legs=(), leg_of=campaign.id)
     rule = leg_rule(leg.department, leg.areas)
     own = replace(campaign, department_id=leg.department_id, plan=plan, frozen_rule=rule)
-    return own, replace(content, rule=rule, plan=plan)
+    return own, rule
+
+
+async def parts_of(conn: Connection, campaign: Campaign, rule: str) -> list[tuple[Campaign, str]]:
+    """What sends a campaign, each with its rule: the campaign itself, or all legs of a joint plan
+    as they are asked.
+    """
+    if not campaign.plan.is_joint:
+        return [(campaign, rule)]
+    return [_own(campaign, leg) for leg in await list_legs(conn, campaign.id)]
 
 
 async def count_target(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.departments.department import COUNTY, POLICE
+from service.accounts.departments.department import JOINT_KINDS
 from service.accounts.departments.department_store import get_permits
 from service.accounts.keys.key import Mode
 from service.accounts.people.model import By, User
@@ -27,9 +27,6 @@ from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.messages.store import Template, template_get
 from service.messages.template import unfilled_problem
 from service.storage.postgres import Connection
-
-JOINT_KINDS = frozenset({COUNTY, POLICE})
-"""The kinds of department that may ask others to send a text of theirs."""
 
 MOST_DRAFTS = 500
 """Drafts of one department, those that were returned to it included."""

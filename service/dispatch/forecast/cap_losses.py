@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -50,6 +50,23 @@ class FireOutlook:
     stopped: int = 0
     same_text: list[Cause] = field(default_factory=list)
     exact: bool = True
+
+
+def in_all(fires: Sequence[FireOutlook]) -> FireOutlook:
+    """One fire of several legs: their figures together."""
+    first = fires[0]
+    excluded: Counter[str] = Counter()
+    for fire in fires:
+        excluded.update(fire.excluded)
+    return replace(
+        first,
+        target=sum(fire.target for fire in fires),
+        excluded=dict(sorted(excluded.items())),
+        waits=sum(fire.waits for fire in fires),
+        stopped=sum(fire.stopped for fire in fires),
+        same_text=[cause for fire in fires for cause in fire.same_text],
+        exact=all(fire.exact for fire in fires),
+    )
 
 
 class Group(NamedTuple):

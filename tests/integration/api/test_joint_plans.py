@@ -155,6 +155,19 @@ async def test_bad_plans_say_what_is_wrong(api: Api, county: JointCounty) -> Non
         assert field in answer.json["fields"], (more, answer.json)
 
 
+async def test_a_preview_counts_all_legs_and_shows_nobody(api: Api, county: JointCounty) -> None:
+    made = await api.post("/campaigns", OPERATOR, plan(county, await a_template(api)))
+    found = (await api.get(f"/campaigns/{made.json['id']}/preview", OPERATOR)).json
+    assert (found["target"], found["sample"], found["estimate"]) == (9, [], None)
+    assert found["by_carrier"] == dict.fromkeys(CARRIERS, 3)
+    assert found["by_area"] == {}  # three people of a base are too few to be shown by town
+    assert [fire["target"] for fire in found["forecast"]["fires"]] == [9]
+    names = (await api.get("/departments/names", OPERATOR)).json["items"]
+    assert {one["carrier"] for one in names} == {None, *CARRIERS}
+    own = (await api.get("/departments/names", ("school", "operator"))).json["items"]
+    assert [one["kind"] for one in own] == ["school"]
+
+
 async def test_one_report_of_all_legs(api: Api, county: JointCounty, keyring: Keyring) -> None:
     async with transaction(county.pool) as conn:
         await make_contact(
@@ -183,12 +196,22 @@ async def test_one_report_of_all_legs(api: Api, county: JointCounty, keyring: Ke
     assert legs[MOBILE]["sent_for_others"] == 1
     assert sum(leg["target"] for leg in legs.values()) == 10
     assert all(leg["towns_hidden"] for leg in legs.values())  # fewer than five people
+    await one_entry_in_the_calendar(api, made["id"])
     beside = await api.get(f"/campaigns/{made['id']}/report", (UNICOM, "operator"))
     assert beside.json["legs"] == report["legs"]
     school = await api.get(f"/campaigns/{made['id']}/report", ("school", "operator"))
     assert school.status == 404
     for row in await messages_of(api, county, TELECOM):
         assert row["reason"] in {None, "same_text"}  # not that the person is on another list
+
+
+async def one_entry_in_the_calendar(api: Api, plan_id: str) -> None:
+    """The plan has one entry, with the people of all its legs; the day counts them once."""
+    query = {"from": "2027-01-12", "to": "2027-01-12"}
+    fires = (await api.get("/calendar", OPERATOR, params=query)).json["items"]
+    assert [(f["campaign_id"], f["state"], f["people"]) for f in fires] == [(plan_id, "shared", 10)]
+    (day,) = (await api.get("/calendar/days", ("county", "admin"), params=query)).json["items"]
+    assert (day["fires"], day["people"]) == (4, 10)
 
 
 async def messages_of(api: Api, county: JointCounty, carrier: str) -> list[dict[str, Any]]:

@@ -180,6 +180,7 @@ TABLE = {
     "POST /campaigns/{campaign_id}/milestones/{milestone_id}/done": "ao",
     "GET /campaigns/{campaign_id}/legs": "aopvi",
     "GET /legs": "aopvi",
+    "GET /departments/names": "ao",
     "GET /legs/{leg_id}": "aopvi",
     "POST /legs/{leg_id}/take": "aop",
     "POST /legs/{leg_id}/return": "aop",

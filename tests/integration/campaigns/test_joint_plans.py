@@ -2,10 +2,11 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from service.accounts.departments.department_store import register
 from service.accounts.people.model import By, User
 from service.audience.areas.area_store import load_areas
 from service.campaigns.approval import legs
@@ -18,9 +19,11 @@ from service.campaigns.plans import lifecycle, planning
 from service.campaigns.plans.missed import MissedFires
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid, NotFound
+from service.messages.lint.lint_store import policy_set
 from service.storage.postgres import CheckViolation, Pool, transaction
 from tests.factories import make_contact, make_team
 from tests.harness.joint import CARRIERS, MOBILE, UNICOM, JointCounty, make_joint_county
+from tests.harness.stage import until
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -76,6 +79,21 @@ async def test_the_plan_is_done_when_its_last_leg_is(county: JointCounty) -> Non
     assert (await county.own(MOBILE)).state is State.DONE
     assert (await county.loaded()).state is State.DONE
     assert (await county.leg(UNICOM)).state is LegState.LEFT_OUT
+
+
+async def test_the_signature_of_a_leg_is_that_of_the_plans_department(
+    county: JointCounty,
+) -> None:
+    async with transaction(county.pool) as conn:
+        await policy_set(conn, {"levels": {"R02": "block"}}, "as shipped", None, county.now)
+        await register(
+            conn, "signature", "旌德县反诈中心", county.team.department_id, by=None, now=county.now
+        )
+    await county.give(MOBILE, [1])
+    await county.approve(in_an_hour(county), asks={MOBILE: ()})
+    await county.take(MOBILE)
+    await county.pass_time(HOUR)
+    assert await county.hand_off(MOBILE) == {"submitting": 1}
 
 
 async def test_a_leg_nobody_took_is_left_out_by_name_and_made_up_for(county: JointCounty) -> None:
@@ -139,7 +157,6 @@ async def test_whose_people_are_in_two_legs_get_it_once(county: JointCounty) -> 
     assert await county.hand_off(UNICOM) == {"submitting": 1, "suppressed:other_leg": 2}
 
 
-@pytest.mark.races
 async def test_two_legs_that_mark_one_person_at_once_send_one_text(county: JointCounty) -> None:
     await county.pool.execute("DELETE FROM frequency_caps")  # no cap stands between them
     await county.give(MOBILE, range(20))
@@ -151,14 +168,24 @@ async def test_two_legs_that_mark_one_person_at_once_send_one_text(county: Joint
     runs = {carrier: await county.run_of(carrier) for carrier in (MOBILE, UNICOM)}
     leases = {carrier: await county.lease(carrier, run) for carrier, run in runs.items()}
 
-    async def mark(carrier: str) -> None:
+    async def mark() -> None:
         async with transaction(county.pool) as conn:
-            await county.mark(conn, leases[carrier], runs[carrier])
+            await county.mark(conn, leases[UNICOM], runs[UNICOM])
 
-    await asyncio.gather(mark(MOBILE), mark(UNICOM))
-    found = [await county.states(run) for run in runs.values()]
-    assert sum(states.get("submitting", 0) for states in found) == 30
-    assert sum(states.get("suppressed:other_leg", 0) for states in found) == 10
+    async def waits() -> bool:
+        found: bool = await county.pool.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+            " AND wait_event_type = 'Lock')"
+        )
+        return found
+
+    async with transaction(county.pool) as conn:
+        await county.mark(conn, leases[MOBILE], runs[MOBILE])
+        second = asyncio.create_task(mark())
+        await until(waits)  # it began before the first one's commit
+    await second
+    assert await county.states(runs[MOBILE]) == {"submitting": 20}
+    assert await county.states(runs[UNICOM]) == {"submitting": 10, "suppressed:other_leg": 10}
 
 
 async def test_a_ledger_leaves_out_by_name_whom_another_leg_has_had(county: JointCounty) -> None:
@@ -298,6 +325,49 @@ async def test_who_planned_it_takes_no_leg_even_as_a_user_of_the_carrier(
                 taken_by,
                 county.now,
             )
+
+
+async def give_secret(county: JointCounty, maker: User, user: User) -> None:
+    """Somebody knows a key of somebody else."""
+    await county.pool.execute(
+        "INSERT INTO keys (user_id, name, token_hash, created_by, activated_by, activated_at,"
+        " held_roles, held_rights)"
+        " VALUES ($1, 'k', $5, $2, $3, $4, '{}', '{}')",
+        user.id,
+        maker.id,
+        county.team.viewer.id,
+        county.now,
+        uuid4().bytes,
+    )
+
+
+@pytest.mark.attack
+async def test_who_holds_a_secret_of_the_other_side_takes_no_leg(county: JointCounty) -> None:
+    await county.give(MOBILE, [1])
+    await county.approve(in_an_hour(county), asks={MOBILE: (), UNICOM: ()})
+    await give_secret(county, county.team.operator, county.sides[MOBILE].operator)
+    await give_secret(county, county.sides[UNICOM].operator, county.team.approver)
+    for carrier in (MOBILE, UNICOM):
+        leg, side = await county.leg(carrier), county.sides[carrier]
+        with pytest.raises(Forbidden, match="could act as"):
+            await county.take(carrier)
+        with pytest.raises(CheckViolation):
+            await county.pool.execute(
+                "UPDATE campaign_legs SET taken_by = $2, taken_at = $3 WHERE id = $1",
+                leg.id,
+                side.operator.id,
+                county.now,
+            )
+
+
+async def test_one_administrator_may_have_made_the_accounts_of_both_sides(
+    county: JointCounty,
+) -> None:
+    await county.give(MOBILE, [1])
+    for user in (county.team.operator, county.sides[MOBILE].operator):
+        await give_secret(county, county.team.admin, user)
+    await county.approve(in_an_hour(county), asks={MOBILE: ()})
+    assert (await county.take(MOBILE)).state is LegState.TAKEN
 
 
 @pytest.mark.attack

@@ -1,13 +1,11 @@
 """What each command does: one call of the client, and which members of the answer are shown."""
 
-import json
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
-from urllib.parse import quote
 
-from tocsin_client import ImportFailed, Tocsin, TocsinError
+from tocsin_client import ImportFailed, Tocsin
 from tocsin_client.ctl import fires, import_report, review
 from tocsin_client.ctl.parser import Act, Options
 from tocsin_client.ctl.screen import Screen, cell, say, speaks_chinese
@@ -183,85 +181,6 @@ async def list_campaigns(tocsin: Tocsin, o: Options, screen: Screen) -> None:
 async def show_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """A campaign."""
     screen.facts(await tocsin.campaigns.get(o.id), (*CAMPAIGN, "moves"))
-
-
-async def create_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
-    """Plan a campaign; what the file says beside the options goes along."""
-    more = _planned(o)
-    made = await tocsin.campaigns.create(
-        o.name,
-        template_id=o.template,
-        segment_id=o.segment,
-        channels=o.channel or "auto",
-        priority=o.priority,
-        max_tps=o.max_tps,
-        drill=o.drill,
-        more=more,
-    )
-    screen.facts(made, CAMPAIGN)
-    await _foretell(tocsin, made, screen)
-
-
-async def _foretell(tocsin: Tocsin, made: Mapping[str, Any], screen: Screen) -> None:
-    """Say of a draft, for a person, if its fires reach nobody or few. It is made by now, so a
-    preview that is refused is said and no failure.
-    """
-    if screen.as_json:
-        return
-    try:
-        found: Mapping[str, Any] = await tocsin.campaigns.preview(made["id"])
-    except TocsinError as error:
-        screen.text([say(f"No preview: {error}", f"无法预览：{error}")])
-        return
-    screen.text(fires.loss_lines(found["forecast"]))
-
-
-async def clone_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
-    """Draft the same plan again."""
-    body = {"name": o.name} if o.name else None
-    address = f"/campaigns/{quote(o.id, safe='')}/clone"
-    made = await tocsin.ask("POST", address, body=body)
-    screen.facts(made, (*CAMPAIGN, "schedule", "cloned_from"))
-    await _foretell(tocsin, made, screen)
-
-
-def _planned(o: Options) -> dict[str, Any]:
-    """What a file says of a plan, and when it is to be sent, if an option says so."""
-    more: dict[str, Any] = json.loads(read_text(f"@{o.plan}")) if o.plan else {}
-    if o.start_at:
-        more["schedule"] = more.get("schedule", {}) | {"kind": "once", "start_at": o.start_at}
-    return more
-
-
-async def edit_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
-    """Change a plan that has not begun to send, if nobody else does at the same moment."""
-    given = {
-        "name": o.name,
-        "template_id": o.template,
-        "segment_id": o.segment,
-        "channels": o.channel,
-        "priority": o.priority,
-        "max_tps": o.max_tps,
-    }
-    changes = _planned(o) | {name: value for name, value in given.items() if value is not None}
-    if not changes:
-        raise ValueError(say("say what is to change", "请说明要修改什么"))
-    seen, version = await tocsin.campaigns.get_versioned(o.id)
-    if "schedule" in changes and not o.plan:  # a schedule is given whole
-        given_whole: dict[str, Any] = dict(cast(Mapping[str, Any], seen)["schedule"])
-        if not given_whole.pop("own_hours"):
-            del given_whole["send_hours"]
-        changes["schedule"] = given_whole | changes["schedule"]
-    screen.facts(await tocsin.campaigns.edit(o.id, changes, version=version), CAMPAIGN)
-
-
-async def correct_run(tocsin: Tocsin, o: Options, screen: Screen) -> None:
-    """Draft a correction to those who got a run."""
-    changes = _planned(o) | {"name": o.name, "template_id": o.template}
-    if o.channel:
-        changes["channels"] = o.channel
-    made = await tocsin.ask("POST", f"/runs/{quote(o.id, safe='')}/correction", body=changes)
-    screen.facts(made, (*CAMPAIGN, "corrects"))
 
 
 async def preview_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:

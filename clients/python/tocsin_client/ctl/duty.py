@@ -110,6 +110,8 @@ async def show_campaign_report(tocsin: Tocsin, o: Options, screen: Screen) -> No
         return
     figures = ("target", "reached", "failed", "unknown", "stopped", "open", "parts")
     await screen.table(each(found["weeks"]), ("week", "carrier", "relation", *figures))
+    if found["legs"]:
+        await screen.table(each(found["legs"]), ("department", "state", *figures))
     screen.facts(found["total"], figures)
 
 

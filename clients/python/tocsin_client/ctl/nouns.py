@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
-from tocsin_client.ctl import acts, duty
+from tocsin_client.ctl import acts, drafting, duty
 from tocsin_client.ctl.parser import Commands, Parser, Words, act, act_on, pair, reason
 from tocsin_client.types import (
     Basis,
@@ -148,23 +148,17 @@ def _planned(parser: Parser) -> None:
 def _campaigns(of: Commands) -> None:
     listed = act(of, "list", acts.list_campaigns, ("all, or of one state", "全部或某状态"))
     listed.take("--state", words=("only these", "仅此状态"), choices=get_args(CampaignState))
-    create = act(of, "create", acts.create_campaign, ("plan one", "新建草稿"))
+    create = act(of, "create", drafting.create_campaign, ("plan one", "新建草稿"))
     create.take("name", words=("its name", "名称"))
     first = ("what goes before what; default: normal", "优先级，默认 normal")
     create.take("--priority", words=first, choices=get_args(Priority), default="normal")
     create.example(("A weekly plan, for --plan:", "每周发送的计划文件（--plan）示例："), WEEKLY)
     create.take("--drill", words=("a drill", "演练"), action="store_true")
     changed = ("change a plan that has not begun", "修改未开始的任务")
-    edit = act_on(of, "edit", acts.edit_campaign, changed, CAMPAIGN)
+    edit = act_on(of, "edit", drafting.edit_campaign, changed, CAMPAIGN)
     edit.take("--name", words=("its name", "名称"))
     edit.take("--priority", words=("what goes before what", "优先级"), choices=get_args(Priority))
-    for parser in (create, edit):
-        needed = parser is create
-        template = ("the text's id", "模板编号")
-        parser.take("--template", words=template, required=needed, metavar="ID")
-        parser.take("--segment", words=("the rule's id", "规则编号"), required=needed, metavar="ID")
-        parser.take("--max-tps", words=("at most so many a second", "每秒上限"), type=int)
-        _planned(parser)
+    _whom_and_what(create, edit)
     for name, does, words in (
         ("show", acts.show_campaign, ("one with its history", "查看任务及经过")),
         ("preview", acts.preview_campaign, ("whom it would reach", "预览将发给谁")),
@@ -186,9 +180,24 @@ def _campaigns(of: Commands) -> None:
     _going_on(of)
 
 
+def _whom_and_what(create: Parser, edit: Parser) -> None:
+    for parser in (create, edit):
+        needed = parser is create
+        template = ("the text's id", "模板编号")
+        parser.take("--template", words=template, required=needed, metavar="ID")
+        parser.take("--segment", words=("the rule's id", "规则编号"), metavar="ID")
+        leg = (
+            "a joint plan: a department that is asked, with areas if not all",
+            "联合任务：请求发送的单位，可限区划",
+        )
+        parser.take("--leg", words=leg, action="append", metavar="ID[:CODE,CODE]")
+        parser.take("--max-tps", words=("at most so many a second", "每秒上限"), type=int)
+        _planned(parser)
+
+
 def _clone(of: Commands) -> None:
     again = ("a draft of the same plan", "复制为新草稿")
-    clone = act_on(of, "clone", acts.clone_campaign, again, CAMPAIGN)
+    clone = act_on(of, "clone", drafting.clone_campaign, again, CAMPAIGN)
     clone.take("--name", words=("its name; default: the same", "名称，默认相同"))
 
 
@@ -233,7 +242,7 @@ def _runs(of: Commands) -> None:
     resend.take("--channel", words=CHANNEL, type=int, action="append", metavar="ID")
     reason(resend, required=True)
     put_right = ("draft another text to whom it reached", "起草更正，发给已收到的人")
-    correct = act_on(of, "correction", acts.correct_run, put_right, RUN)
+    correct = act_on(of, "correction", drafting.correct_run, put_right, RUN)
     correct.take("name", words=("its name", "名称"))
     correct.take("--template", words=("the text's id", "模板编号"), required=True, metavar="ID")
     _planned(correct)
