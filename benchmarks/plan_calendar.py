@@ -12,15 +12,14 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
 
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
 from service.accounts.people.model import Role
 from service.app import create_app
-from service.campaigns.calendar.schedule import Schedule
-from service.clock import Clock
+from service.campaigns.calendar.schedule import Schedule, ScheduleKind
 from service.crypto import Keyring
 from service.local.embedded import Postgres, Valkey
 from service.messages.lint.lint_store import policy_set
@@ -31,21 +30,13 @@ from service.settings import Settings
 from service.storage.migrate import migrate
 from service.storage.postgres import Connection, connect, open_pool, transaction
 from tests.factories import Team, make_scheduled, make_team, make_token, make_user
+from tests.harness.clocks import HandClock
 from tests.harness.ledger import add_channel
 
 NOW = datetime(2027, 1, 9, 1, tzinfo=UTC)
+Client = TestClient[web.Request, web.Application]
 DEPARTMENTS, PEOPLE, TIMES = 10, 10_000, 5
 SPAN = "?from=2027-01-10&to=2027-03-31"
-
-
-class StandingClock:
-    """A clock that stands."""
-
-    simulated, speed = False, 1.0
-
-    def now(self) -> datetime:
-        """Always the same instant."""
-        return NOW
 
 
 async def _prepare(conn: Connection, keyring: Keyring, plans: int) -> list[Team]:
@@ -70,13 +61,13 @@ async def _prepare(conn: Connection, keyring: Keyring, plans: int) -> list[Team]
     for n in range(plans):
         start = NOW + timedelta(days=n % 7 + 1, minutes=10 * (n % 40))
         rrule = ("FREQ=WEEKLY", "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", None, "FREQ=WEEKLY")[n % 4]
-        kind = "recurring" if rrule else "once"
-        schedule = Schedule(kind, start, rrule=rrule)  # type: ignore[arg-type]
+        kind: ScheduleKind = "recurring" if rrule else "once"
+        schedule = Schedule(kind, start, rrule=rrule)
         await make_scheduled(conn, teams[n % DEPARTMENTS], now=NOW, schedule=schedule)
     return teams
 
 
-async def _time(client: TestClient, path: str, token: str) -> tuple[float, int]:
+async def _time(client: Client, path: str, token: str) -> tuple[float, int]:
     took = []
     for _ in range(TIMES):
         began = time.perf_counter()
@@ -118,8 +109,7 @@ async def measure(plans: int) -> None:
                 counted += more
             print(f"counted {counted} audiences in {time.perf_counter() - began:.1f} s")
             redis = Redis.from_url(valkey.url)
-            clock = cast(Clock, StandingClock())
-            runtime = Runtime(settings, clock, keyring, pool, redis, queue)
+            runtime = Runtime(settings, HandClock(NOW), keyring, pool, redis, queue)
             async with TestClient(TestServer(create_app(runtime))) as client:
                 for who, token in tokens.items():
                     for path in ("/calendar" + SPAN, "/calendar/days" + SPAN):

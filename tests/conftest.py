@@ -12,12 +12,17 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from service.clock import Clock
 from service.crypto import FIRST_KEY, Keyring, Keys, write_key_file
 from service.local.embedded import Postgres, Valkey
 from service.messages.lint.lint_store import policy_set
+from service.queue import open_queue
+from service.runtime import Runtime
+from service.settings import Settings
 from service.storage.migrate import migrate
 from service.storage.postgres import Connection, Pool, connect, connected, open_pool
 from service.storage.roles import admit, login_of
+from tests.harness.clocks import HandClock
 from tests.harness.databases import Databases
 from tests.harness.owner import owner_url as address_of_owner
 from tests.harness.reasons import check_reasons
@@ -163,6 +168,27 @@ def key_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def now() -> datetime:
     return NOW
+
+
+@pytest.fixture
+def clock(now: datetime) -> Clock:
+    """The present of `runtime`; it stands."""
+    return HandClock(now)
+
+
+@pytest.fixture
+def runtime_settings(database_url: str, valkey: Valkey) -> Settings:
+    """What `runtime` is set to: this test's own servers, and the default of everything else."""
+    return Settings(database_url=database_url, redis_url=valkey.url, key_file=Path("/nowhere"))
+
+
+@pytest.fixture
+async def runtime(
+    runtime_settings: Settings, clock: Clock, keyring: Keyring, pool: Pool, redis: Redis
+) -> AsyncIterator[Runtime]:
+    """What a process of the service works with, on this test's own servers."""
+    async with open_queue(runtime_settings.redis_url) as queue:
+        yield Runtime(runtime_settings, clock, keyring, pool, redis, queue)
 
 
 @pytest.fixture

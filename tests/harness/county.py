@@ -21,10 +21,16 @@ from service.campaigns.runs.firing import fire_due
 from service.local.embedded import free_port
 from service.queue import Job
 from service.runtime import Runtime
-from service.simulator.carrier.config import Account, Faults, ListenerConfig, SimulatorConfig
+from service.simulator.carrier.config import (
+    Account,
+    Faults,
+    ListenerConfig,
+    Profile,
+    SimulatorConfig,
+)
 from service.simulator.carrier.replies import Replies, Reply, originate
 from service.simulator.run import Simulator, running
-from tests.harness.moved_clock import MovedClock
+from tests.harness.clocks import MovedClock
 from tests.harness.waiting import until
 from workers import channel, delivery, expand, scheduler
 from workers.context import WorkerKind, make_worker
@@ -153,7 +159,7 @@ class County:
         )
 
 
-def _settings(protocol: str, listener: int, journal: Path, profile: str) -> SimulatorConfig:
+def _settings(protocol: str, listener: int, journal: Path, profile: Profile) -> SimulatorConfig:
     secret = SecretStr(SECRET)
     door = ListenerConfig(port=listener, login=ACCOUNTS["sgip"], password=secret)
     account = Account(
@@ -166,7 +172,7 @@ def _settings(protocol: str, listener: int, journal: Path, profile: str) -> Simu
         accounts=(account,),
         journal=journal,
         lane=CARRIER_OF[protocol],
-        profile=profile,  # type: ignore[arg-type]
+        profile=profile,
         max_delay_seconds=0.02,
         faults=CALM,
         **ports,
@@ -178,7 +184,7 @@ KINDS: Iterable[WorkerKind] = (channel.KIND, delivery.KIND, expand.KIND)
 
 @asynccontextmanager
 async def at_work(
-    runtime: Runtime, clock: MovedClock, folder: Path, profile: str
+    runtime: Runtime, clock: MovedClock, folder: Path, profile: Profile
 ) -> AsyncIterator[County]:
     """Three carriers and the workers for as long as the block runs."""
     async with AsyncExitStack() as stack:

@@ -9,13 +9,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from service.simulator.carrier.config import Profile
 from service.simulator.carrier.outcomes import fates
 from tests.integration.api.conftest import Api
 
 ADMIN, OPERATOR, APPROVER = (("county", role) for role in ("admin", "operator", "approver"))
 CARRIERS = ("china_mobile", "china_telecom", "china_unicom")
 FIRST = dict(zip(CARRIERS, (19790000000, 19080330000, 19685120000), strict=True))
-PROFILE = "stale"
+PROFILE: Profile = "stale"
 DELIVERED = {
     "china_mobile": (2, 3, 5, 6, 8, 9, 10, 11, 12, 13, 16, 17, 20, 21, 22),
     "china_telecom": (0, 1, 2, 4, 6, 7, 8, 9, 13, 15, 16, 17),

@@ -6,8 +6,8 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from service.campaigns.core import run_store
 from service.channels.config.codes import Codes
@@ -26,10 +26,11 @@ from service.dispatch.handoff.recorder import Handoff
 from service.dispatch.handoff.sender import Sender
 from service.dispatch.handoff.slice_store import HeldSlice
 from service.dispatch.handoff.store import MarkRequest
-from service.dispatch.limits.pace import RateLimit, TokenGrant
+from service.dispatch.limits.pace import Pace, RateLimit, TokenGrant
 from service.dispatch.retries import reroute
 from service.storage.locks import share_connection
 from service.storage.postgres import Connection, Pool, Record, transaction
+from tests.harness.clocks import FastClock
 from tests.harness.ledger import (
     Scene,
     add_run,
@@ -39,17 +40,6 @@ from tests.harness.waiting import turns, until
 
 Accept = SubmitResult(Outcome.ACCEPTED)
 TooFast = SubmitResult(Outcome.THROTTLED, code="8")
-
-
-@dataclass
-class Times:
-    """A clock that tests set; a minute passes in a second."""
-
-    at: datetime
-    since: float = field(default_factory=time.monotonic)
-
-    def now(self) -> datetime:
-        return self.at + timedelta(minutes=time.monotonic() - self.since)
 
 
 @dataclass
@@ -203,8 +193,11 @@ async def mark(
 SetUp = Callable[..., Awaitable[Stage]]
 
 
-class Free:
+class Free(Pace):
     """Tokens without end; or what a test makes of it."""
+
+    def __init__(self) -> None:
+        """Ask no Redis."""
 
     async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:  # noqa: ARG002
         return TokenGrant(want, 0.0, time.monotonic())
@@ -281,7 +274,7 @@ class Working:
     """A Sender at work."""
 
     gateway: Scripted
-    clock: Times
+    clock: FastClock
     held: HeldLease
     health: ChannelHealth
     sender: _Counted
@@ -323,21 +316,21 @@ async def working(
     stage: Stage,
     gateway: Scripted,
     *,
-    pace: Any = None,
-    pool: Any = None,
+    pace: Pace | None = None,
+    pool: "Pool | Wire | None" = None,
     lease: Lease | None = None,
     codes: dict[str, Codes] | None = None,
 ) -> AsyncIterator[Working]:
     """A Sender on the stage's channel, killed at the end if it did not end by itself."""
-    clock = Times(stage.now)
+    clock = FastClock(stage.now)
     held = HeldLease(lease or await stage.must_lease())
     shared = Handoff(
-        pool or stage.pool,
+        cast(Pool, pool or stage.pool),
         clock,
         stage.keyring,
         pace or Free(),
         {},
-        nothing,  # type: ignore[arg-type]
+        nothing,
         codes or {},
         wakes_nobody,
         ChannelHealth(),

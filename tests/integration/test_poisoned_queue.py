@@ -14,15 +14,14 @@ import pytest
 from redis.asyncio import Redis
 
 from service.clock import Clock
-from service.crypto import Keyring
 from service.dispatch.handoff import sweep_store
 from service.dispatch.handoff.channel_server import Wakeups
-from service.local.embedded import Valkey
 from service.logs import Seldom
-from service.queue import Job, open_queue, queue_name
+from service.queue import Job, queue_name
 from service.runtime import Runtime
 from service.settings import Settings
-from service.storage.postgres import Connection, Pool
+from service.storage.postgres import Connection
+from tests.harness.valkey import answered
 from workers import channel, context, scheduler, supervise
 from workers.context import WorkerKind, make_worker
 
@@ -34,17 +33,15 @@ PATIENCE_SECONDS = 30.0
 
 
 @pytest.fixture
-async def runtime(
-    pool: Pool, database_url: str, valkey: Valkey, redis: Redis, keyring: Keyring, tmp_path: Path
-) -> AsyncIterator[Runtime]:
-    settings = Settings(
-        database_url=database_url,
-        redis_url=valkey.url,
-        key_file=Path("/nowhere"),
-        alive_folder=tmp_path,
-    )
-    async with open_queue(valkey.url) as queue:
-        yield Runtime(settings, Clock(), keyring, pool, redis, queue)
+def clock() -> Clock:
+    """The world's own."""
+    return Clock()
+
+
+@pytest.fixture
+def runtime_settings(runtime_settings: Settings, tmp_path: Path) -> Settings:
+    """As ever, but workers show that they live."""
+    return runtime_settings.model_copy(update={"alive_folder": tmp_path})
 
 
 class Done:
@@ -109,14 +106,14 @@ async def retried_by_word(redis: Redis) -> None:
 
 
 async def job_of_another_type(redis: Redis) -> None:
-    await redis.lpush("arq:job:poison", "x")  # type: ignore[misc]
+    await answered(redis.lpush("arq:job:poison", "x"))
     await redis.zadd(QUEUE, {"poison": 1})
 
 
 GOOD: dict[str, Any] = {"t": 1, "f": "expand_run", "a": [RUN], "k": {}, "et": 1}
 POISONS: dict[str, Poison] = {
     "the queue is a text": lambda redis: redis.set(QUEUE, "x"),
-    "the queue is a list": lambda redis: redis.lpush(QUEUE, "x"),  # type: ignore[return-value]
+    "the queue is a list": lambda redis: answered(redis.lpush(QUEUE, "x")),
     "an id is no text": lambda redis: redis.zadd(QUEUE, {b"\xff\xfe": 1}),
     "due since ever": lambda redis: redis.zadd(QUEUE, {"poison": "-inf"}),
     "no job of this id": lambda redis: redis.zadd(QUEUE, {"poison": 1}),

@@ -5,40 +5,25 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDictProxy
-from redis.asyncio import Redis
 
 from service.api.http.idempotency import REPLAYED
 from service.api.routes import OPS
 from service.app import create_app
-from service.clock import Clock
 from service.crypto import Keyring
-from service.local.embedded import Valkey
-from service.queue import open_queue
 from service.runtime import Runtime
 from service.settings import Settings
-from service.storage.postgres import Pool, connected
+from service.storage.postgres import connected
 from tests.factories import Team, make_team, make_token
+from tests.harness.clocks import HandClock
 from tests.harness.databases import Databases
 
 PREFIX = "/api/v1"
-
-
-@dataclass
-class HandClock:
-    """A clock that stands where a test puts it."""
-
-    at: datetime
-    simulated: bool = False
-    speed: float = 1.0
-
-    def now(self) -> datetime:
-        return self.at
 
 
 @dataclass
@@ -58,11 +43,16 @@ class Answer:
 class Api:
     """A client for one server, and a token by department and role."""
 
-    client: TestClient
+    client: TestClient[web.Request, web.Application]
     runtime: Runtime
-    clock: HandClock
     teams: dict[str, Team]
     tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def clock(self) -> HandClock:
+        """The server's clock, where it stands until the test moves it."""
+        assert isinstance(self.runtime.clock, HandClock)
+        return self.runtime.clock
 
     async def call(
         self, method: str, path: str, who: tuple[str, str] | str | None = None, **options: Any
@@ -136,18 +126,9 @@ def _leads_to(path: str, url: str) -> bool:
 
 
 @pytest.fixture
-async def runtime(
-    pool: Pool, database_url: str, valkey: Valkey, redis: Redis, keyring: Keyring, now: datetime
-) -> AsyncIterator[Runtime]:
-    settings = Settings(
-        database_url=database_url,
-        redis_url=valkey.url,
-        key_file=Path("/nowhere"),
-        import_max_bytes=300_000,
-    )
-    async with open_queue(valkey.url) as queue:
-        clock = cast(Clock, HandClock(now))
-        yield Runtime(settings, clock, keyring, pool, redis, queue)
+def runtime_settings(runtime_settings: Settings) -> Settings:
+    """As ever, but a file is soon too large."""
+    return runtime_settings.model_copy(update={"import_max_bytes": 300_000})
 
 
 @dataclass(frozen=True)
@@ -205,5 +186,4 @@ def template(request: pytest.FixtureRequest, migrated: str) -> str:
 async def api(runtime: Runtime, staff: Staff) -> AsyncIterator[Api]:
     """The server, and who asks it: `county` and `school`, with all roles each."""
     async with TestClient(TestServer(create_app(runtime))) as client:
-        clock = cast(HandClock, runtime.clock)
-        yield Api(client, runtime, clock, dict(staff.teams), dict(staff.tokens))
+        yield Api(client, runtime, dict(staff.teams), dict(staff.tokens))

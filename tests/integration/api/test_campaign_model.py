@@ -12,9 +12,10 @@ from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -31,7 +32,6 @@ from service.accounts.people.model import Role, User
 from service.app import create_app
 from service.campaigns.plans.lifecycle import finish_campaigns
 from service.campaigns.runs.firing import fire_due
-from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, sweep_store
@@ -41,10 +41,10 @@ from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import Connection, open_pool, transaction
 from tests.factories import TEXT, make_contact, make_draft, make_token, make_user
+from tests.harness.clocks import HandClock
 from tests.harness.databases import Databases
 from tests.harness.ledger import add_channel
 from tests.harness.stage import claim_one, mark
-from tests.integration.api.conftest import HandClock
 
 BUDGET = 35
 EXAMPLES = int(os.environ.get("TOCSIN_MODEL_EXAMPLES", BUDGET))
@@ -103,7 +103,7 @@ class World:
     """The API and the database that all examples share, driven from outside its loop."""
 
     loop: asyncio.Runner
-    client: TestClient  # type: ignore[type-arg]
+    client: TestClient[web.Request, web.Application]
     runtime: Runtime
     clock: HandClock
     channel: int
@@ -485,7 +485,7 @@ def _world(database_url: str, valkey: Valkey, now: datetime) -> Iterator[World]:
             made = Settings(
                 database_url=database_url, redis_url=valkey.url, key_file=Path("/nowhere")
             )
-            runtime = Runtime(made, cast(Clock, clock), keyring, pool, redis, queue)
+            runtime = Runtime(made, clock, keyring, pool, redis, queue)
             server = TestServer(create_app(runtime))
             client = await stack.enter_async_context(TestClient(server))
             async with transaction(pool) as conn:

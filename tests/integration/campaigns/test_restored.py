@@ -1,40 +1,23 @@
 """A restored backup starts on hold (I6): it does not know what left after it was taken."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
-from redis.asyncio import Redis
 
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.core import store
 from service.campaigns.runs.firing import fire_due
 from service.campaigns.stops import restored, stop_store
-from service.clock import Clock
-from service.crypto import Keyring
-from service.local.embedded import Valkey
-from service.queue import open_queue
 from service.runtime import Runtime
-from service.settings import Settings
 from service.storage.postgres import Pool, connect, open_pool, transaction
 from tests.factories import make_scheduled, make_team
-from tests.integration.api.conftest import HandClock
+from tests.harness.valkey import answered
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-async def runtime(
-    pool: Pool, database_url: str, valkey: Valkey, redis: Redis, keyring: Keyring, now: datetime
-) -> AsyncIterator[Runtime]:
-    settings = Settings(database_url=database_url, redis_url=valkey.url, key_file=Path("/nowhere"))
-    async with open_queue(valkey.url) as queue:
-        clock = cast(Clock, HandClock(now))
-        yield Runtime(settings, clock, keyring, pool, redis, queue)
 
 
 async def _campaigns(pool: Pool, now: datetime) -> None:
@@ -195,7 +178,7 @@ async def test_a_beat_that_somebody_else_wrote_to_redis_holds_nothing(
     if isinstance(value, bytes):
         await runtime.redis.set(key, value)
     else:
-        await runtime.redis.rpush(key, *value)  # type: ignore[misc]
+        await answered(runtime.redis.rpush(key, *value))
     assert not await restored.check(runtime)
     assert not await restored.beat(runtime)
     assert (restored.ABSURD in caplog.messages) == (value != b"")
@@ -211,7 +194,7 @@ async def test_the_signed_beat_of_another_database_is_none_of_this_one(runtime: 
     async with runtime.pool.acquire() as conn:
         known = await stop_store.get_generation(conn)
     assert known is not None
-    other = restored._signed(runtime.keyring, known.cluster, 500)  # type: ignore[arg-type]
+    other = restored._signed(runtime.keyring, uuid4(), known.beat + 500)
     await runtime.redis.set(_beat_key(known.id), other)
     assert not await restored.check(runtime)
     await runtime.redis.set(

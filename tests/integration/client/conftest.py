@@ -16,7 +16,7 @@ from tests.harness.lossy import LossyWire, lossy
 from tests.integration.api.conftest import Api
 from tests.integration.api.conftest import api as api
 from tests.integration.api.conftest import hired as hired
-from tests.integration.api.conftest import runtime as runtime
+from tests.integration.api.conftest import runtime_settings as runtime_settings
 from tests.integration.api.conftest import staff as staff
 from tests.integration.api.conftest import template as template
 

@@ -5,19 +5,19 @@ import logging
 import random
 import uuid
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from service.accounts.departments.department_store import end_registration, register
 from service.channels.contract.gateway import Inbound
-from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.inbound import inbound, inbound_store
 from service.delivery.inbound.reassembly import GAP, REPEATED_WITHIN
 from service.delivery.receipts.inbox import Inbox
 from service.logs import JSONFormatter
 from service.storage.postgres import Pool
+from tests.harness.clocks import HandClock
 from tests.harness.handset import ACCESS, Handsets, hand_off, set_up
 from tests.harness.ledger import add_channel, phone
 
@@ -33,16 +33,6 @@ async def handsets(pool: Pool, keyring: Keyring, now: datetime) -> Handsets:
     return made
 
 
-class Still:
-    """A clock that stands."""
-
-    def __init__(self, at: datetime) -> None:
-        self._at = at
-
-    def now(self) -> datetime:
-        return self._at
-
-
 async def test_parts_over_two_processes_in_any_order_make_each_text(handsets: Handsets) -> None:
     """Two channel processes store 12 texts of three parts, mixed, while readers read."""
     expected = {f"{n}甲{n}乙{n}丙" for n in range(12)}
@@ -56,7 +46,7 @@ async def test_parts_over_two_processes_in_any_order_make_each_text(handsets: Ha
     async def no_wake(_channel: int) -> None:
         return None
 
-    clock = cast(Clock, Still(handsets.now))
+    clock = HandClock(handsets.now)
     inboxes = [Inbox(handsets.pool, handsets.keyring, clock, no_wake) for _ in range(2)]
     tasks = [asyncio.create_task(inbox.run()) for inbox in inboxes]
     try:
@@ -267,6 +257,7 @@ async def test_what_the_person_says_belongs_to_no_department(handsets: Handsets)
     await handsets.write(0, "R")
     await handsets.read()
     row = await handsets.pool.fetchrow("SELECT * FROM suppressions")
+    assert row is not None
     assert (row["source"], row["created_by"], row["expires_at"]) == ("reply", None, None)
 
 

@@ -1,42 +1,13 @@
 """From the job to the effect: the scheduler hears that something arrived, a worker reads it."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import cast
 
-import pytest
-from redis.asyncio import Redis
-
-from service.clock import Clock
-from service.crypto import Keyring
 from service.delivery.inbound.replies import TOGETHER
-from service.local.embedded import Valkey
-from service.queue import QUEUES, Job, open_queue, queue_name
+from service.queue import QUEUES, Job, queue_name
 from service.runtime import Runtime
-from service.settings import Settings
-from service.storage.postgres import Pool
+from tests.harness.clocks import HandClock
 from tests.harness.handset import hand_off, set_up
 from workers import delivery, scheduler
-
-
-class HandClock:
-    """A clock that a test sets."""
-
-    def __init__(self, at: datetime) -> None:
-        self.at = at
-
-    def now(self) -> datetime:
-        return self.at
-
-
-@pytest.fixture
-async def runtime(
-    pool: Pool, database_url: str, valkey: Valkey, redis: Redis, keyring: Keyring, now: datetime
-) -> AsyncIterator[Runtime]:
-    settings = Settings(database_url=database_url, redis_url=valkey.url, key_file=Path("/nowhere"))
-    async with open_queue(valkey.url) as queue:
-        yield Runtime(settings, cast(Clock, HandClock(now)), keyring, pool, redis, queue)
 
 
 async def _work(runtime: Runtime) -> int:
@@ -64,7 +35,7 @@ async def test_an_opt_out_that_arrives_takes_effect_by_the_next_second(
 
 
 async def test_a_text_whose_rest_never_comes_is_given_out_after_a_day(
-    runtime: Runtime, now: datetime
+    runtime: Runtime, clock: HandClock, now: datetime
 ) -> None:
     handsets = await set_up(runtime.pool, runtime.keyring, now)
     ctx = {"runtime": runtime}
@@ -74,24 +45,24 @@ async def test_a_text_whose_rest_never_comes_is_given_out_after_a_day(
     assert await handsets.texts() == []
     await scheduler.enqueue_inbound(ctx)
     assert await _work(runtime) == 0
-    cast(HandClock, runtime.clock).at = now + timedelta(hours=24)
+    clock.at = now + timedelta(hours=24)
     await scheduler.enqueue_inbound(ctx)
     await _work(runtime)
     assert (await handsets.only_text())["missing"] == 1
 
 
 async def test_a_reply_is_made_a_minute_after_and_its_channel_is_woken(
-    runtime: Runtime, now: datetime
+    runtime: Runtime, clock: HandClock, now: datetime
 ) -> None:
     handsets = await set_up(runtime.pool, runtime.keyring, now)
     await hand_off(handsets, 0)
     ctx = {"runtime": runtime}
     await handsets.write(0, "R")
     await handsets.read()
-    cast(HandClock, runtime.clock).at = now + TOGETHER - timedelta(seconds=1)
+    clock.at = now + TOGETHER - timedelta(seconds=1)
     await scheduler.enqueue_inbound(ctx)
     assert await _rung(runtime, Job.SEND_REPLIES) == []
-    cast(HandClock, runtime.clock).at = now + TOGETHER
+    clock.at = now + TOGETHER
     await scheduler.enqueue_inbound(ctx)
     assert await _rung(runtime, Job.SEND_REPLIES) == [("send_replies", [])]
     await delivery.send_replies(ctx)

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_network
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from service.clock import CHINA, Clock
+from service.clock import CHINA
 from service.crypto import Keyring
 from service.delivery.webhooks import webhook_calls_store as calls
 from service.delivery.webhooks import webhook_store as store
@@ -26,20 +26,12 @@ from service.delivery.webhooks.webhooks import KEPT, SECRET, call_due, forget, h
 from service.dispatch.limits import allowance_store
 from service.storage.postgres import Pool, Record, transaction
 from tests.factories import Team, make_draft, make_team
+from tests.harness.clocks import HandClock
 
 LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 NOBODY = UUID(int=0)
 METADATA = "http://169.254.169.254/latest"
 ALL = ["message.final", "run.finished", "import.finished", "webhook.disabled"]
-
-
-@dataclass
-class HandClock:
-    at: datetime
-    speed: float = 1.0
-
-    def now(self) -> datetime:
-        return self.at
 
 
 @dataclass
@@ -53,7 +45,8 @@ class Receiver:
     async def take(self, request: web.Request) -> web.StreamResponse:
         self.calls.append((dict(request.headers), await request.read()))
         answer = self.answer(request)
-        return await answer if asyncio.iscoroutine(answer) else answer
+        taken: web.StreamResponse = await answer if asyncio.iscoroutine(answer) else answer
+        return taken
 
     @property
     def told(self) -> list[dict[str, Any]]:
@@ -143,8 +136,7 @@ class World:
         chosen = webhook or self.webhook
         if chosen not in due:
             return 0
-        clock = cast(Clock, self.clock)
-        return await call_due(self.pool, self.keyring, clock, chosen, LOOPBACK, CHINA)
+        return await call_due(self.pool, self.keyring, self.clock, chosen, LOOPBACK, CHINA)
 
     async def deliveries(self) -> list[Record]:
         async with self.pool.acquire() as conn:
@@ -223,6 +215,11 @@ async def test_runs_and_imports_are_told_and_strangers_are_not(
     ]
 
 
+def cut(request: web.Request) -> None:
+    assert request.transport is not None
+    request.transport.abort()
+
+
 FAILURES: list[tuple[str, Callable[[web.Request], Any], int | None, str]] = [
     ("error", lambda _: web.Response(status=500), 500, "answered 500"),
     (
@@ -232,7 +229,7 @@ FAILURES: list[tuple[str, Callable[[web.Request], Any], int | None, str]] = [
         "answered 302",
     ),
     ("refused", lambda _: web.Response(status=401), 401, "answered 401"),
-    ("cut", lambda request: request.transport.abort(), None, "no answer"),
+    ("cut", cut, None, "no answer"),
 ]
 
 
@@ -272,11 +269,10 @@ async def test_one_that_hangs_is_let_go_and_delays_no_other(
     receiver.answer = lambda r: gone.wait() if r.path == "/hook" else web.Response()
     await world.end(1)
     await hand_out(world.pool, world.clock.at)
-    clock = cast(Clock, world.clock)
     hanging = asyncio.create_task(
-        call_due(world.pool, world.keyring, clock, world.webhook, LOOPBACK, CHINA)
+        call_due(world.pool, world.keyring, world.clock, world.webhook, LOOPBACK, CHINA)
     )
-    assert await call_due(world.pool, world.keyring, clock, other, LOOPBACK, CHINA) == 1
+    assert await call_due(world.pool, world.keyring, world.clock, other, LOOPBACK, CHINA) == 1
     assert await hanging == 0
     gone.set()
     assert "no answer within" in (await world.deliveries())[0]["error"]
@@ -301,8 +297,7 @@ async def test_our_own_network_is_not_called(world: World, receiver: Receiver, h
     chosen = await world.add_webhook(f"http://{host}:{port}/hook", ["message.final"])
     await world.end(1)
     await hand_out(world.pool, world.clock.at)
-    clock = cast(Clock, world.clock)
-    assert await call_due(world.pool, world.keyring, clock, chosen, [], CHINA) == 0
+    assert await call_due(world.pool, world.keyring, world.clock, chosen, [], CHINA) == 0
     assert receiver.calls == []
     world.webhook = chosen
     error = (await world.deliveries())[0]["error"]
@@ -388,10 +383,9 @@ async def test_two_callers_at_once_make_each_call_once(world: World, receiver: R
     for no in (1, 2, 3):
         await world.end(no)
     await hand_out(world.pool, world.clock.at)
-    clock = cast(Clock, world.clock)
     taken = await asyncio.gather(
         *[
-            call_due(world.pool, world.keyring, clock, world.webhook, LOOPBACK, CHINA)
+            call_due(world.pool, world.keyring, world.clock, world.webhook, LOOPBACK, CHINA)
             for _ in range(4)
         ]
     )

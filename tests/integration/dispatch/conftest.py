@@ -18,7 +18,6 @@ from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import slice_store
 from service.dispatch.handoff.channel_server import ChannelServer
 from service.runtime import Runtime
-from service.settings import Settings
 from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
 from service.storage.postgres import Pool
@@ -37,8 +36,15 @@ def clock() -> Clock:
     return Clock(NOW, time.time())
 
 
+Simulate = Callable[..., contextlib.AbstractAsyncContextManager[Simulator]]
+"""Starts a simulated carrier with these settings."""
+
+Serve = Callable[..., Awaitable[ChannelServer]]
+"""Starts a channel server that takes `most` channels; 0: all."""
+
+
 @pytest.fixture
-def simulate(tmp_path: Path, clock: Clock) -> Callable[..., Any]:
+def simulate(tmp_path: Path, clock: Clock) -> Simulate:
     def start(**settings: Any) -> contextlib.AbstractAsyncContextManager[Simulator]:
         config = SimulatorConfig(
             journal=tmp_path / "journal",
@@ -56,17 +62,12 @@ def simulate(tmp_path: Path, clock: Clock) -> Callable[..., Any]:
 
 @pytest.fixture
 async def serve(
-    pool: Pool, redis: Any, keyring: Keyring, clock: Clock, database_url: str
-) -> AsyncIterator[Callable[..., Awaitable[ChannelServer]]]:
+    runtime: Runtime, pool: Pool, keyring: Keyring, clock: Clock
+) -> AsyncIterator[Serve]:
     """Starts channel servers that fold their receipts at once; stops them at the end."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(most: int = 0) -> ChannelServer:
-            settings = Settings(
-                database_url=database_url, redis_url="unused", key_file=Path("unused")
-            )
-            runtime = Runtime(settings, clock, keyring, pool, redis, None)  # type: ignore[arg-type]
-
             async def fold(channel_id: int) -> None:
                 await fold_receipts(pool, channel_id, clock.now())
 

@@ -20,10 +20,21 @@ MIDNIGHT = datetime(2027, 1, 12, 16, tzinfo=UTC)  # in Beijing
 LONG = TEXT + "先做小任务返小钱、再让垫付大单的，都是刷单诈骗。" * 2  # two parts
 
 
-async def allow(on: Stage, **quotas: int | None) -> None:
+async def allow(
+    on: Stage,
+    *,
+    daily_quota: int | None = None,
+    monthly_quota: int | None = None,
+    yearly_quota: int | None = None,
+) -> None:
     async with transaction(on.pool) as conn:
         found = await department_store.get_department(conn, on.scene.department, None)
-        new = replace(found.settings, **quotas)  # type: ignore[arg-type]
+        new = replace(
+            found.settings,
+            daily_quota=daily_quota,
+            monthly_quota=monthly_quota,
+            yearly_quota=yearly_quota,
+        )
         await department_store.update_department(conn, on.scene.department, new)
 
 

@@ -424,6 +424,7 @@ async def test_another_hand_off_of_the_same_text_takes_no_second_place(
         assert await hand_off(on, now + hour * HOUR) == [1]
         await on.pool.execute("UPDATE messages SET state = 'queued' WHERE run_id = $1", on.run)
     places = await pool.fetchrow("SELECT at, runs, texts FROM recent_texts")
+    assert places is not None
     assert places["at"] == [now + 2 * HOUR]
     assert places["runs"] == [on.run]
     assert len(places["texts"]) == 1

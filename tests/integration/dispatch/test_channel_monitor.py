@@ -18,8 +18,17 @@ from service.dispatch.failover.health import ChannelCounts
 from service.dispatch.limits.pace import SLOWEST, Pace, channel_limit
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import add_channel
-from tests.harness.sick import SECOND, breaker, events, open_breaker, seen, serve_channel, tell
+from tests.harness.sick import (
+    SECOND,
+    breaker,
+    events,
+    open_breaker,
+    seen,
+    serve_channel,
+    tell,
+)
 from tests.harness.three_channels import MOBILE, UNICOM, alter
+from tests.harness.valkey import answered
 
 LIMITS = BreakerLimits()
 GOOD, BAD = seen(accepted=100), seen(accepted=5, unanswered=20)
@@ -74,6 +83,7 @@ async def test_what_processes_report_opens_it_and_is_recorded_with_figures(
     assert (row["state"], row["cause"], row["changed_at"]) == ("open", "faults", now)
     assert await events(pool, channel.id) == [("opened", 0)]
     event = await pool.fetchrow("SELECT * FROM circuit_breaker_events")
+    assert event is not None
     assert event["why"] == "18 of 24 submits went wrong: 18 without an answer."
     figures = event["figures"]
     assert (figures["unanswered"], figures["fault_share"], figures["up"]) == (18, 0.75, 2)
@@ -152,7 +162,7 @@ async def test_the_way_back_is_tried_and_the_pace_begins_at_its_slowest(
     row = await breaker(pool, channel.id)
     assert (row["state"], row["climbing"], row["why"]) == ("closed", True, "")
     key = channel_limit(channel.id, 1000).key
-    assert float(await redis.hget(key, "pace")) == SLOWEST
+    assert float(await answered(redis.hget(key, "pace"))) == SLOWEST
     await look(now + LIMITS.climb)
     assert not (await breaker(pool, channel.id))["climbing"]
     kinds = [kind for kind, _ in await events(pool, channel.id)]
@@ -163,12 +173,14 @@ async def test_the_eased_pace_is_kept_and_climbs(redis: Any) -> None:
     pace, limit = Pace(redis), channel_limit(1, 1000)
     await pace.take([limit], 1)
     assert await pace.ease(limit) == SLOWEST
-    await redis.hset(limit.key, "tat", int((await redis.time())[0] - 1) * 1_000_000)
+    await answered(redis.hset(limit.key, "tat", str(int((await redis.time())[0] - 1) * 1_000_000)))
     grant = await pace.take([limit], 1000, least=limit.burst)
     assert grant.count == limit.burst
     assert grant.wait == pytest.approx(limit.burst * limit.interval / 1e6 / SLOWEST, rel=0.01)
-    await redis.hset(limit.key, "slowed", int((await redis.time())[0] - 1_000) * 1_000_000)
-    await redis.hset(limit.key, "tat", int((await redis.time())[0] - 1) * 1_000_000)
+    await answered(
+        redis.hset(limit.key, "slowed", str(int((await redis.time())[0] - 1_000) * 1_000_000))
+    )
+    await answered(redis.hset(limit.key, "tat", str(int((await redis.time())[0] - 1) * 1_000_000)))
     grant = await pace.take([limit], 1000, least=limit.burst)
     assert grant.wait == pytest.approx(limit.burst * limit.interval / 1e6, rel=0.01)
     assert await pace.ease(limit) == SLOWEST, "however far it had climbed"

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,7 @@ from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import add_channel, phone, states
 from tests.harness.runs import handed_off, ready
 from tests.harness.waiting import until
-from tests.integration.dispatch.conftest import CalmFaults
+from tests.integration.dispatch.conftest import CalmFaults, Serve, Simulate
 
 
 def receipt(code: str) -> Receipt:
@@ -76,7 +75,7 @@ async def test_a_row_that_makes_no_sense_stops_nothing(
 
 
 async def test_a_receipts_meaning_reaches_the_ledger(
-    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Any, serve: Any
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Simulate, serve: Serve
 ) -> None:
     """In this province DELIVRD is said to mean "not known"."""
     async with simulate(profile="carrier") as carrier, pool.acquire() as conn:
@@ -94,7 +93,7 @@ async def test_a_receipts_meaning_reaches_the_ledger(
 
 
 async def test_an_answers_meaning_decides_the_hand_off(
-    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Any, serve: Any
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Simulate, serve: Serve
 ) -> None:
     """A carrier's "too fast" that this operator was told to take for a refusal."""
     faults = CalmFaults.model_copy(update={"too_fast": 1.0})

@@ -110,6 +110,7 @@ async def test_two_answers_of_different_days_suppress_a_number(
     assert await is_dead(pool, end) is dead
     if dead:
         row = await pool.fetchrow("SELECT * FROM suppressions")
+        assert row is not None
         assert (row["source"], row["created_by"]) == ("receipts", None)
         assert row["classes"] == ["public_interest", "service", "warning"]
         assert row["note"].startswith("empty number on 2027-01-1")
@@ -173,6 +174,7 @@ async def test_two_answers_outlast_what_a_person_entered_for_a_shorter_time(
     await send(now, "dead")
     last = await send(now + DAY, "dead")
     row = await pool.fetchrow("SELECT * FROM suppressions")
+    assert row is not None
     assert (row["source"], row["expires_at"]) == ("person", now + DAY + dead_numbers.STOPPED_FOR)
     assert row["classes"] == ["public_interest", "service", "warning"]
     await receive(last, "delivered")

@@ -90,6 +90,7 @@ async def test_what_waits_is_cancelled_and_what_left_keeps_its_number(stage: Set
     done = await erase_first(on)
     assert (done.contacts, done.cancelled, done.kept) == (1, 1, 0)
     row = await on.pool.fetchrow("SELECT * FROM messages WHERE no = $1", no)
+    assert row is not None
     assert (row["state"], row["reason"], row["final_at"]) == ("cancelled", "erased", on.now)
     assert row["phone_cipher"] is None
     assert await on.states() == {"cancelled": 1, "queued": 3}
@@ -110,6 +111,7 @@ async def test_what_was_on_its_way_and_comes_back_does_not_leave_again(
     await on.give_back(list(moved.items()), lease)
     assert set(await on.mark(lease, [1, 2, 3, 4])) == {1, 2, 3, 4} - {no}
     row = await on.pool.fetchrow("SELECT * FROM messages WHERE no = $1", no)
+    assert row is not None
     assert (row["state"], row["reason"]) == ("cancelled", "erased")
     assert row["phone_cipher"] is not None
 

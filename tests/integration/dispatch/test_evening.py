@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,10 +17,11 @@ from service.campaigns.calendar.holidays import CalendarChanges, Quiet
 from service.crypto import Keyring
 from service.dispatch.handoff.writer import Writer
 from service.storage.postgres import Connection, Pool
+from tests.harness.clocks import MovedClock
 from tests.harness.ledger import states
-from tests.harness.moved_clock import MovedClock
 from tests.harness.runs import handed_off, ready
 from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import Serve, Simulate
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 PEOPLE, TPS = 500, 200
@@ -55,7 +57,7 @@ def _seen(journal: Path, clock: MovedClock) -> list[tuple[datetime, str]]:
     return [(clock.at(e["at"]), e["phone"]) for e in lines if e["event"] == "submit"]
 
 
-async def _stopped(conn: Connection, run: object) -> bool:
+async def _stopped(conn: Connection, run: UUID) -> bool:
     """Whether nothing is on its way and the rest waits for a later hour."""
     waiting = await conn.fetchval("SELECT bool_and(not_before > $1) FROM slices", _at("2027-01-12"))
     return bool(waiting) and "submitting" not in await states(conn, run)
@@ -74,8 +76,8 @@ async def test_nothing_is_written_after_the_end_and_the_rest_goes_out_at_the_nex
     keyring: Keyring,
     clock: MovedClock,
     tmp_path: Path,
-    simulate: Any,
-    serve: Any,
+    simulate: Simulate,
+    serve: Serve,
     written: list[datetime],
     evening: str,
     end: str,
@@ -83,7 +85,7 @@ async def test_nothing_is_written_after_the_end_and_the_rest_goes_out_at_the_nex
 ) -> None:
     async with simulate() as carrier, pool.acquire() as conn:
         port = carrier.ports["cmpp"]
-        _, run = await ready(pool, conn, keyring, clock, port, PEOPLE, tps=TPS)  # type: ignore[arg-type]
+        _, run = await ready(pool, conn, keyring, clock, port, PEOPLE, tps=TPS)
         clock.move(_at(evening) - timedelta(seconds=1))
         await serve()
         await until(lambda: _stopped(conn, run))
@@ -104,11 +106,11 @@ async def test_nothing_is_written_after_the_end_and_the_rest_goes_out_at_the_nex
 
 
 async def test_a_day_that_becomes_quiet_stops_what_is_on_its_way(
-    pool: Pool, keyring: Keyring, clock: MovedClock, simulate: Any, serve: Any
+    pool: Pool, keyring: Keyring, clock: MovedClock, simulate: Simulate, serve: Serve
 ) -> None:
     async with simulate() as carrier, pool.acquire() as conn:
         port = carrier.ports["cmpp"]
-        _, run = await ready(pool, conn, keyring, clock, port, 2_000, tps=TPS)  # type: ignore[arg-type]
+        _, run = await ready(pool, conn, keyring, clock, port, 2_000, tps=TPS)
         await serve()
 
         async def begun() -> bool:

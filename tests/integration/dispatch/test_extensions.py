@@ -3,7 +3,6 @@ over the wire of all four carriers' protocols."""
 
 import json
 import uuid
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from service.crypto import Keyring
 from service.delivery.inbound.inbound import read_inbound
 from service.dispatch.direct import direct
 from service.dispatch.direct.direct_store import NewRun, Recipient
-from service.dispatch.handoff.channel_server import ChannelServer
 from service.local.embedded import free_port
 from service.simulator.carrier.config import Account, ListenerConfig
 from service.simulator.carrier.replies import Replies, originate
@@ -31,20 +29,18 @@ from tests.harness.links import LINKS, NUMBER, account_of
 from tests.harness.simulated import ACCOUNT, SECRET
 from tests.harness.stage import Scripted, SetUp, Stage, claim_one, done, working
 from tests.harness.waiting import until
-
-Simulate = Callable[..., Any]
-Serve = Callable[..., Awaitable[ChannelServer]]
+from tests.integration.dispatch.conftest import Serve, Simulate
 
 
 async def way(
     pool: Pool, keyring: Keyring, clock: Clock, carrier: Simulator, kind: str, listen: int
 ) -> Channel:
-    where = {"host": "127.0.0.1", "port": carrier.ports[kind]}
+    where: dict[str, Any] = {"host": "127.0.0.1", "port": carrier.ports[kind]}
     if kind == "sgip":
         where |= {"listen_host": "127.0.0.1", "listen_port": listen}
     config = parse_settings(kind, account_of(kind, **where))
     settings = ChannelSettings(
-        name=kind, kind=kind, simulated=True, carriers=CARRIERS, config=config
+        name=kind, kind=kind, simulated=True, carriers=tuple(CARRIERS), config=config
     )
     async with pool.acquire() as conn:
         return await insert_channel(conn, keyring, settings, clock.now())

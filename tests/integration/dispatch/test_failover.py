@@ -19,6 +19,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 
 from service.channels.config.codes import CarrierCode
 from service.channels.config.codes_store import put_code
@@ -31,7 +32,6 @@ from service.delivery.receipts.receipts import fold_receipts, sweep_parked
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.failover.circuit_breaker import BreakerLimits
 from service.dispatch.failover.health import IN_A_ROW, BreakerStanding
-from service.dispatch.handoff.channel_server import ChannelServer
 from service.dispatch.limits.pace import RateLimit, TokenGrant
 from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
@@ -42,7 +42,7 @@ from tests.harness.runs import fortunate
 from tests.harness.sick import SECOND, breaker, events, open_breaker, watching
 from tests.harness.stage import Free, Scripted, SetUp, working
 from tests.harness.waiting import until
-from tests.integration.dispatch.conftest import CalmFaults
+from tests.integration.dispatch.conftest import CalmFaults, Serve
 
 WINDOW, CONNECTIONS, TPS = 16, 2, 200
 LIMITS = BreakerLimits(
@@ -56,8 +56,6 @@ LIMITS = BreakerLimits(
     climb=4 * SECOND,
 )
 NO_LOGIN = {"login_status": 5}
-
-Serve = Callable[..., Awaitable[ChannelServer]]
 
 
 @dataclass
@@ -196,7 +194,7 @@ async def town(
         async def carrier(conn: Connection, name: str, **settings: Any) -> Carrier:
             journal = tmp_path / name
             config = SimulatorConfig(
-                accounts=(Account(account="901234", secret="1qaz2wsx"),),  # type: ignore[arg-type]
+                accounts=(Account(account="901234", secret=SecretStr("1qaz2wsx")),),
                 admin_port=0,
                 journal=journal,
                 max_delay_seconds=0.3,
@@ -448,8 +446,11 @@ async def test_what_is_marked_on_an_open_channel_goes_back_unwritten(
 ) -> None:
     """All slots wait for answers that do not come; what is marked behind them need not."""
     on = await stage(people=12, window=4, destinations=3)
-    gateway = Scripted(lambda _: None)
-    gateway.most_recipients = 1
+
+    class OneByOne(Scripted):
+        most_recipients = 1
+
+    gateway = OneByOne(lambda _: None)
     async with working(on, gateway) as at_work:
 
         async def stuck() -> bool:

@@ -103,6 +103,7 @@ async def test_what_is_queued_moves_and_everything_else_stays(stage: SetUp) -> N
     await on.states()
     assert await events(on.pool, on.id(MOBILE)) == [("shifted", 22)]
     row = await on.pool.fetchrow("SELECT * FROM circuit_breaker_events")
+    assert row is not None
     assert (row["to_channel_id"], row["run_id"], row["why"]) == (on.id(UNICOM), on.run, "It broke.")
     assert await on.mark(lease, 1, 4) == [], "the old holder has it in hand and may not mark it"
     await on.submitted(MOBILE, 3, ref(MOBILE, 3))
@@ -325,6 +326,7 @@ async def test_a_channel_that_is_switched_off_gives_its_texts_away_after_a_while
     on.now += SECOND
     assert await shifted(on) == [on.id(UNICOM)]
     row = await on.pool.fetchrow("SELECT * FROM circuit_breaker_events")
+    assert row is not None
     assert (row["kind"], row["messages"], row["why"]) == (
         "shifted",
         4,

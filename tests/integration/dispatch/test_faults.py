@@ -6,13 +6,14 @@ behaves again where the row says so. Nobody is lost and nobody gets two texts, w
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from service.audience.vocabulary.choices import CARRIERS
 from service.channels.config.store import get_hold, insert_channel, parse_settings
@@ -21,7 +22,6 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts, sweep_parked
 from service.dispatch.expansion.expand import expand_run
-from service.dispatch.handoff.channel_server import ChannelServer
 from service.local.embedded import free_port
 from service.simulator.carrier.config import Account, Faults, ListenerConfig, SimulatorConfig
 from service.simulator.run import running
@@ -31,7 +31,7 @@ from tests.harness.links import LINKS, VERIFYING, account_of
 from tests.harness.runs import fortunate
 from tests.harness.simulated import ACCOUNT, SECRET
 from tests.harness.waiting import until
-from tests.integration.dispatch.conftest import CalmFaults
+from tests.integration.dispatch.conftest import CalmFaults, Serve
 
 PEOPLE = 30
 WINDOW = 4
@@ -103,7 +103,7 @@ async def add_channel(
         name=kind,
         kind=kind,
         simulated=True,
-        carriers=CARRIERS,
+        carriers=tuple(CARRIERS),
         config=parse_settings(kind, account_of(kind, **MORE.get(kind, {})) | settings),
         window=WINDOW,
     )
@@ -121,7 +121,7 @@ async def test_after_a_fault(
     keyring: Keyring,
     clock: Clock,
     tmp_path: Path,
-    serve: Callable[..., Awaitable[ChannelServer]],
+    serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("service.channels.links.logins.FIRST_SECONDS", 0.05)
@@ -130,14 +130,17 @@ async def test_after_a_fault(
     monkeypatch.setattr("service.dispatch.handoff.mark.BLOCKED_WAIT", timedelta(seconds=0.2))
     row = OF_KIND.get((kind, fault), FAULTS[fault])
     journal = tmp_path / "journal"
-    listener = ListenerConfig(port=free_port(), login=ACCOUNT, password=SECRET)
-    config = SimulatorConfig(
-        accounts=(Account(account=ACCOUNT, secret=SECRET, listener=listener),),
-        **{"cmpp_port": None, f"{kind}_port": 0},
-        journal=journal,
-        max_delay_seconds=0.3,
-        profile="carrier",
-        faults=Faults(**{**CalmFaults.model_dump(), **row.faults}),
+    listener = ListenerConfig(port=free_port(), login=ACCOUNT, password=SecretStr(SECRET))
+    config = SimulatorConfig.model_validate(
+        {
+            "accounts": (Account(account=ACCOUNT, secret=SecretStr(SECRET), listener=listener),),
+            "cmpp_port": None,
+            f"{kind}_port": 0,
+            "journal": journal,
+            "max_delay_seconds": 0.3,
+            "profile": "carrier",
+            "faults": {**CalmFaults.model_dump(), **row.faults},
+        }
     )
     async with running(config, clock=clock) as carrier, pool.acquire() as conn:
         scene = await make_scene(conn, clock.now())
@@ -198,7 +201,7 @@ async def test_what_twilio_took_without_an_answer_is_found_in_its_list(
     keyring: Keyring,
     clock: Clock,
     tmp_path: Path,
-    serve: Callable[..., Awaitable[ChannelServer]],
+    serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No callbacks at all: only its list says what became of what it never answered."""
@@ -207,7 +210,7 @@ async def test_what_twilio_took_without_an_answer_is_found_in_its_list(
     sid = "AC" + "0" * 32
     journal = tmp_path / "journal"
     config = SimulatorConfig(
-        accounts=(Account(account=sid, secret=SECRET),),
+        accounts=(Account(account=sid, secret=SecretStr(SECRET)),),
         cmpp_port=None,
         twilio_port=0,
         journal=journal,
@@ -232,7 +235,7 @@ async def test_what_twilio_took_without_an_answer_is_found_in_its_list(
                 name="twilio",
                 kind="twilio",
                 simulated=True,
-                carriers=CARRIERS,
+                carriers=tuple(CARRIERS),
                 config=parse_settings("twilio", settings),
                 window=WINDOW,
             ),

@@ -114,9 +114,8 @@ async def test_the_rule_of_the_caps_is_the_same_in_both_languages(pool: Pool, se
     draw = random.Random(seed)
     start = datetime(2027, 1, 1).astimezone()
     for _ in range(40):
-        limits = CapLimits(
-            *(draw.choice([None, 1, 2, 3, 6]) for _ in range(3)), same_text=draw.random() < 0.5
-        )
+        day, week, month = (draw.choice([None, 1, 2, 3, 6]) for _ in range(3))
+        limits = CapLimits(day, week, month, same_text=draw.random() < 0.5)
         at = sorted(start + draw.randrange(900) * HOUR for _ in range(draw.randrange(8)))[::-1]
         texts = [draw.randrange(3) for _ in at]
         repeat = repeat_ends("o.at", "o.texts", "1::bigint")
@@ -134,6 +133,7 @@ async def test_the_rule_of_the_caps_is_the_same_in_both_languages(pool: Pool, se
             limits.per_month,
             limits.same_text,
         )
+        assert row is not None
         had = [Had(one, text, None) for one, text in zip(at, texts, strict=True)]
         until, reason, _ = full_until(had, 1, limits)
         assert until == row["full"]

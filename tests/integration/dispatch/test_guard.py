@@ -23,6 +23,7 @@ from service.storage.postgres import Pool, transaction
 from tests.factories import Team, make_draft, make_team
 from tests.harness.ledger import add_channel, phone, states
 from tests.harness.waiting import Calls, until
+from tests.integration.dispatch.conftest import Serve, Simulate
 
 LIMITS = SafetyLimits(0.2, 0.05, 0.02, timedelta(minutes=60), least=100)
 
@@ -102,8 +103,8 @@ async def _watch_until(on: Fired, clock: Clock, check: Callable[[], Awaitable[bo
 async def test_a_canary_on_an_old_list_stops_the_rest_and_on_a_good_one_lets_it_follow(
     fire: Fire,
     clock: Clock,
-    simulate: Any,
-    serve: Any,
+    simulate: Simulate,
+    serve: Serve,
     claims: Calls,
     profile: str,
     passes: bool,
@@ -149,7 +150,7 @@ async def test_a_canary_on_an_old_list_stops_the_rest_and_on_a_good_one_lets_it_
 
 
 async def test_a_run_on_an_old_list_pauses_itself_on_its_way(
-    fire: Fire, clock: Clock, simulate: Any, serve: Any, claims: Calls
+    fire: Fire, clock: Clock, simulate: Simulate, serve: Serve, claims: Calls
 ) -> None:
     async with simulate(profile="stale") as simulator:
         port = simulator.ports["cmpp"]

@@ -1,7 +1,6 @@
 """Receipts whose ids are written in another form than their answers': told of, and read anew."""
 
 import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,12 +15,12 @@ from service.crypto import Keyring
 from service.delivery.receipts import id_forms
 from service.delivery.receipts.receipts import fold_receipts
 from service.dispatch.expansion.expand import expand_run
-from service.dispatch.handoff.channel_server import ChannelServer
 from service.simulator.carrier.outcomes import fates
 from service.storage.postgres import Pool, transaction
 from tests.conftest import NOW
 from tests.harness.ledger import add_contacts, add_run, make_scene, phone, states
 from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import Serve, Simulate
 
 PEOPLE = 40
 TEXT = "警钟"
@@ -34,8 +33,6 @@ SURE = [
     and not fate.throttled
 ][:PEOPLE]
 """People whose texts all arrive, with a receipt."""
-
-Serve = Callable[..., Awaitable[ChannelServer]]
 
 
 async def add_smpp(pool: Pool, keyring: Keyring, port: int, **config: Any) -> Channel:
@@ -51,7 +48,7 @@ async def add_smpp(pool: Pool, keyring: Keyring, port: int, **config: Any) -> Ch
         name="smpp",
         kind="smpp",
         simulated=True,
-        carriers=CARRIERS,
+        carriers=tuple(CARRIERS),
         config=parse_settings("smpp", values),
     )
     async with transaction(pool) as conn:
@@ -92,7 +89,7 @@ async def test_decimal_receipts_for_hexadecimal_answers(
     pool: Pool,
     keyring: Keyring,
     clock: Clock,
-    simulate: Callable[..., Any],
+    simulate: Simulate,
     serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
     parts: int,

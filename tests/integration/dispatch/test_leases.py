@@ -1,7 +1,6 @@
 """A lease is renewed whatever else waits for a connection to the database."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
@@ -10,13 +9,13 @@ import pytest
 
 from service.crypto import Keyring
 from service.dispatch.handoff import lease, lease_store
-from service.dispatch.handoff.channel_server import ChannelServer
 from service.dispatch.handoff.lease import HeldLease
 from service.storage.postgres import Pool, open_pool
 from tests.conftest import NOW
 from tests.harness.ledger import add_channel
 from tests.harness.stage import SetUp, kill
 from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import Serve, Simulate
 
 TTL = timedelta(seconds=1.5)
 
@@ -43,8 +42,8 @@ async def _held(pool: Pool) -> bool:
 async def test_a_pool_without_a_free_connection_lets_no_lease_run_out(
     pool: Pool,
     keyring: Keyring,
-    serve: Callable[..., Awaitable[ChannelServer]],
-    simulate: Callable[..., Any],
+    serve: Serve,
+    simulate: Simulate,
     database_url: str,
 ) -> None:
     async with simulate() as simulator, open_pool(database_url, size=1) as watching:
@@ -68,12 +67,13 @@ async def test_a_pool_without_a_free_connection_lets_no_lease_run_out(
 async def test_what_could_not_be_noted_of_a_link_is_written_by_the_next_renewal(
     pool: Pool,
     keyring: Keyring,
-    serve: Callable[..., Awaitable[ChannelServer]],
-    simulate: Callable[..., Any],
+    serve: Serve,
+    simulate: Simulate,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Noted once and lost, a link that works would be shown, and judged, as down for ever."""
-    note, lost = lease_store.note_connection, []
+    note = lease_store.note_connection
+    lost: list[str] = []
 
     async def cut_once(conn: Any, mine: lease_store.Lease, state: str, *more: Any) -> None:
         if not lost:
@@ -88,7 +88,8 @@ async def test_what_could_not_be_noted_of_a_link_is_written_by_the_next_renewal(
         await serve()
 
         async def up() -> bool:
-            return await pool.fetchval("SELECT count(*) FROM connections WHERE state = 'up'") == 1
+            up: int = await pool.fetchval("SELECT count(*) FROM connections WHERE state = 'up'")
+            return up == 1
 
         await until(up)
         assert lost == ["up"]
@@ -99,7 +100,8 @@ async def test_a_renewal_that_hangs_is_tried_again_over_another_connection(
 ) -> None:
     on = await stage(1)
     held = HeldLease(await on.must_lease())
-    renew, hung = lease_store.renew_connection, []
+    renew = lease_store.renew_connection
+    hung: list[Any] = []
 
     async def hang_once(conn: Any, mine: lease_store.Lease) -> bool:
         if not hung:

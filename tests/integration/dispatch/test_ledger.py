@@ -1,6 +1,7 @@
 """What the ledger itself guarantees (I1, I12), whatever the code above it thinks."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene,
 from tests.harness.waiting import until_blocked
 
 
-async def expanded(pool: Pool, keyring: Keyring, clock: Clock, people: int):
+async def expanded(pool: Pool, keyring: Keyring, clock: Clock, people: int) -> UUID:
     async with pool.acquire() as conn:
         scene = await make_scene(conn, clock.now())
         await add_contacts(conn, keyring, scene, [phone(n) for n in range(people)], clock.now())

@@ -2,19 +2,20 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import cast
+from typing import Any
 
 import pytest
 
 from service.campaigns.core import run_store
-from service.clock import Clock
 from service.dispatch.handoff import lease_store, slice_store, sweep_store
 from service.dispatch.handoff.slice_store import ReleasedSlice
 from service.runtime import Runtime
-from service.settings import Settings
 from service.storage.postgres import transaction
+from tests.conftest import NOW
+from tests.harness.clocks import HandClock
 from tests.harness.ledger import add_channel
 from tests.harness.stage import SetUp, Stage
 from workers import scheduler
@@ -22,15 +23,8 @@ from workers import scheduler
 PEOPLE = 10
 HOUR = timedelta(hours=1)
 
-
-class At:
-    """A clock that stands."""
-
-    def __init__(self, at: datetime) -> None:
-        self.at = at
-
-    def now(self) -> datetime:
-        return self.at
+Stop = Callable[..., Coroutine[Any, Any, None]]
+"""One turn of the scheduler's act, at an instant."""
 
 
 @pytest.fixture(autouse=True)
@@ -40,12 +34,12 @@ def _small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler, "STOP_SLICES", 2)
 
 
-async def stop(on: Stage, at: datetime | None = None) -> None:
-    """One turn of the scheduler's act."""
-    settings = Settings(database_url="", redis_url="", key_file=Path("unused"))
-    clock = cast(Clock, At(at or on.now))
-    runtime = Runtime(settings, clock, on.keyring, on.pool, None, None)  # type: ignore[arg-type]
-    await scheduler.stop({"runtime": runtime})
+@pytest.fixture
+def stop(runtime: Runtime) -> Stop:
+    async def turn(at: datetime = NOW) -> None:
+        await scheduler.stop({"runtime": replace(runtime, clock=HandClock(at))})
+
+    return turn
 
 
 async def open_slices(on: Stage) -> list[int]:
@@ -58,11 +52,13 @@ async def reasons(on: Stage) -> dict[str | None, int]:
     return {row["reason"]: row["n"] for row in rows}
 
 
-async def test_a_cancel_empties_some_slices_itself_and_the_sweep_the_rest(stage: SetUp) -> None:
+async def test_a_cancel_empties_some_slices_itself_and_the_sweep_the_rest(
+    stage: SetUp, stop: Stop
+) -> None:
     on = await stage(PEOPLE)
     await on.cancel()
     assert await on.states() == {"cancelled": 2, "queued": PEOPLE - 2}
-    await stop(on)
+    await stop()
     assert await on.states() == {"cancelled": PEOPLE}
     assert await reasons(on) == {"campaign_cancelled": PEOPLE}
     assert await open_slices(on) == []
@@ -80,7 +76,9 @@ async def test_after_the_cancel_has_answered_nothing_that_is_still_queued_is_mar
     assert await on.claim(lease) is None
 
 
-async def test_what_one_scheduler_left_when_it_died_another_goes_on_with(stage: SetUp) -> None:
+async def test_what_one_scheduler_left_when_it_died_another_goes_on_with(
+    stage: SetUp, stop: Stop
+) -> None:
     on = await stage(PEOPLE)
     await on.cancel()
     nobody = (uuid.UUID(int=0), 0)
@@ -96,12 +94,13 @@ async def test_what_one_scheduler_left_when_it_died_another_goes_on_with(stage: 
         assert await sweep_store.stop_slice(conn, on.run, 3, on.now) == 2
         await killed.rollback()
     assert await on.states() == {"cancelled": 4, "queued": PEOPLE - 4}
-    await stop(on)
+    await stop()
     assert await on.states() == {"cancelled": PEOPLE}
 
 
 async def test_of_a_slice_in_work_what_is_leaving_stays_and_the_rest_is_cancelled(
     stage: SetUp,
+    stop: Stop,
 ) -> None:
     on = await stage(PEOPLE)
     lease = await on.must_lease()
@@ -109,7 +108,7 @@ async def test_of_a_slice_in_work_what_is_leaving_stays_and_the_rest_is_cancelle
     assert await on.claim(lease) == 2
     marked = await on.mark(lease, [3], slice_no=2)
     await on.cancel()
-    await stop(on)
+    await stop()
     assert await on.states() == {"cancelled": PEOPLE - 1, "submitting": 1}
     assert await open_slices(on) == [1, 2]
     await on.give_back([(3, marked[3])], lease, slice_no=2)
@@ -120,7 +119,9 @@ async def test_of_a_slice_in_work_what_is_leaving_stays_and_the_rest_is_cancelle
     assert await open_slices(on) == []
 
 
-async def test_what_a_dead_holder_left_of_a_cancelled_run_is_uncertain(stage: SetUp) -> None:
+async def test_what_a_dead_holder_left_of_a_cancelled_run_is_uncertain(
+    stage: SetUp, stop: Stop
+) -> None:
     on = await stage(PEOPLE)
     lease = await on.must_lease()
     await on.claim(lease)
@@ -129,7 +130,7 @@ async def test_what_a_dead_holder_left_of_a_cancelled_run_is_uncertain(stage: Se
     await on.expire()
     async with transaction(on.pool) as conn:
         assert await lease_store.recover_connection(conn, on.channel.id, 0, on.now)
-    await stop(on)
+    await stop()
     assert await on.states() == {"cancelled": PEOPLE - 1, "uncertain": 1}
     assert await open_slices(on) == []
 
@@ -151,32 +152,35 @@ async def test_two_at_once_stop_everything_once(stage: SetUp) -> None:
 
 @pytest.mark.parametrize("run_state", ["running", "paused"])
 async def test_past_its_validity_what_waits_on_a_disabled_channel_is_stopped(
-    stage: SetUp, run_state: str
+    stage: SetUp, stop: Stop, run_state: str
 ) -> None:
     on = await stage(PEOPLE)
     end = on.now + HOUR
     await on.pool.execute("UPDATE channels SET enabled = false")
     await on.pool.execute("UPDATE runs SET valid_until = $1, state = $2", end, run_state)
-    await stop(on, end - timedelta(seconds=1))
+    await stop(end - timedelta(seconds=1))
     assert await on.states() == {"queued": PEOPLE}
-    await stop(on, end)
+    await stop(end)
     assert await on.states() == {"suppressed": PEOPLE}
     assert await reasons(on) == {"validity_over": PEOPLE}
     assert await open_slices(on) == []
 
 
-async def test_past_its_validity_a_slice_in_work_is_left_to_its_holder(stage: SetUp) -> None:
+async def test_past_its_validity_a_slice_in_work_is_left_to_its_holder(
+    stage: SetUp, stop: Stop
+) -> None:
     on = await stage(PEOPLE)
     lease = await on.must_lease()
     assert await on.claim(lease) == 1
     await on.pool.execute("UPDATE runs SET valid_until = $1", on.now)
-    await stop(on)
+    await stop()
     assert await on.states() == {"queued": 2, "suppressed": PEOPLE - 2}
     assert await open_slices(on) == [1]
 
 
 async def test_a_text_that_went_to_another_channel_is_not_of_the_slice_it_came_from(
     stage: SetUp,
+    stop: Stop,
 ) -> None:
     on = await stage(PEOPLE)
     async with on.pool.acquire() as conn:
@@ -189,22 +193,22 @@ async def test_a_text_that_went_to_another_channel_is_not_of_the_slice_it_came_f
         other.id,
     )
     await on.pool.execute("UPDATE runs SET valid_until = $1", on.now)
-    await stop(on)
+    await stop()
     assert await on.state(1) == "queued"
     assert await on.states() == {"queued": 1, "suppressed": PEOPLE - 1}
     assert await open_slices(on) == [99]
 
 
-async def test_a_valid_run_is_left_alone(stage: SetUp) -> None:
+async def test_a_valid_run_is_left_alone(stage: SetUp, stop: Stop) -> None:
     on = await stage(PEOPLE)
-    await stop(on, on.now + 100 * HOUR)
+    await stop(on.now + 100 * HOUR)
     assert await on.states() == {"queued": PEOPLE}
 
 
-async def test_the_sum_of_all_states_is_the_target_at_any_moment(stage: SetUp) -> None:
+async def test_the_sum_of_all_states_is_the_target_at_any_moment(stage: SetUp, stop: Stop) -> None:
     on = await stage(200)
     await on.cancel()
-    stopping = asyncio.create_task(stop(on))
+    stopping = asyncio.create_task(stop())
     seen = set()
     while not stopping.done():
         states = await on.states()

@@ -5,7 +5,6 @@ Time is the database's: a turn comes when a test says that it has come.
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +16,6 @@ from service.channels.contract.model import Channel
 from service.channels.links import logins, logins_store
 from service.channels.links.logins import Ending
 from service.crypto import Keyring
-from service.dispatch.handoff.channel_server import ChannelServer
 from service.simulator.carrier.config import Faults
 from service.simulator.run import Simulator
 from service.storage.postgres import Pool, transaction
@@ -25,12 +23,10 @@ from tests.conftest import NOW
 from tests.harness.ledger import add_channel
 from tests.harness.sick import serve_channel
 from tests.harness.waiting import until
-from tests.integration.dispatch.conftest import CalmFaults
+from tests.integration.dispatch.conftest import CalmFaults, Serve, Simulate
 
 CLOSED = Ending("closed", "closed by the other side", 0.1)
 HOUR = 3_600.0
-
-Serve = Callable[..., Awaitable[ChannelServer]]
 
 
 @pytest.fixture
@@ -164,7 +160,7 @@ def logged_in(carrier: Simulator) -> int:
 async def test_many_links_of_two_processes_share_one_patience(
     pool: Pool,
     keyring: Keyring,
-    simulate: Callable[..., Any],
+    simulate: Simulate,
     serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -207,7 +203,7 @@ async def test_many_links_of_two_processes_share_one_patience(
 async def test_a_link_that_has_worked_is_made_anew_at_once(
     pool: Pool,
     keyring: Keyring,
-    simulate: Callable[..., Any],
+    simulate: Simulate,
     serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -240,7 +236,7 @@ async def test_a_link_that_has_worked_is_made_anew_at_once(
 async def test_a_link_that_works_lets_the_others_in(
     pool: Pool,
     keyring: Keyring,
-    simulate: Callable[..., Any],
+    simulate: Simulate,
     serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -249,8 +245,8 @@ async def test_a_link_that_works_lets_the_others_in(
     monkeypatch.setattr("service.dispatch.handoff.channel_server.PROOF_SECONDS", 0.02)
     monkeypatch.setattr(logins, "FIRST_SECONDS", HOUR)
     monkeypatch.setattr(logins, "MOST_SECONDS", HOUR)
-    monkeypatch.setattr(logins, "has_worked", lambda *_: works)
     works = False
+    monkeypatch.setattr(logins, "has_worked", lambda *_: works)
     async with simulate() as carrier:
         async with pool.acquire() as conn:
             port = carrier.ports["cmpp"]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -152,7 +153,7 @@ async def test_one_text_that_cannot_be_written_holds_up_nobody(stage: SetUp) -> 
         return Accept
 
     class Strict(Scripted):
-        def submit(self, batch):  # type: ignore[no-untyped-def]
+        def submit(self, batch: Sequence[Submission]) -> list["asyncio.Future[SubmitResult]"]:
             if any(phone in submission.recipients for submission in batch):
                 raise ValueError("the value is not ASCII")
             return super().submit(batch)
@@ -162,6 +163,7 @@ async def test_one_text_that_cannot_be_written_holds_up_nobody(stage: SetUp) -> 
         await until(lambda: done(on))
     assert await on.states() == {"submitted": 8, "rejected": 1}
     reason = await on.pool.fetchrow("SELECT reason, code FROM messages WHERE no = 5")
+    assert reason is not None
     assert tuple(reason) == ("format", "unwritable")
 
 

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from pathlib import Path
 from time import time
 from typing import Any
 from uuid import uuid4
@@ -14,15 +13,10 @@ import arq.utils
 import arq.worker
 import pytest
 from arq.cron import cron
-from redis.asyncio import Redis
 
 from service.clock import Clock
-from service.crypto import Keyring
-from service.local.embedded import Valkey
-from service.queue import Job, open_queue, queue_name
+from service.queue import Job, queue_name
 from service.runtime import Runtime
-from service.settings import Settings
-from service.storage.postgres import Pool
 from tests.harness.waiting import until
 from workers import expand, scheduler
 from workers.context import WorkerKind, make_worker
@@ -62,12 +56,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> MachineClock:
 
 
 @pytest.fixture
-async def runtime(
-    pool: Pool, database_url: str, valkey: Valkey, redis: Redis, keyring: Keyring
-) -> AsyncIterator[Runtime]:
-    settings = Settings(database_url=database_url, redis_url=valkey.url, key_file=Path("/nowhere"))
-    async with open_queue(valkey.url) as queue:
-        yield Runtime(settings, Clock(), keyring, pool, redis, queue)
+def clock() -> Clock:
+    """The world's own."""
+    return Clock()
 
 
 @asynccontextmanager
@@ -151,7 +142,7 @@ async def test_a_clock_set_forward_makes_up_for_nothing(
 ) -> None:
     turns: list[float] = []
 
-    async def act(_: dict[str, Any]) -> None:
+    async def act(ctx: dict[str, Any], *_: Any, **__: Any) -> None:
         turns.append(machine.time())
 
     each_second = cron(act, second=set(range(60)), keep_result=0)

@@ -19,6 +19,7 @@ from service.dispatch.limits.pace import (
 from service.errors import Unavailable
 from tests.harness.busiest import busiest_second
 from tests.harness.pauses import delay
+from tests.harness.valkey import answered
 from tests.harness.waiting import until
 
 
@@ -90,7 +91,7 @@ async def test_connections_that_tell_of_one_trouble_slow_the_account_down_once(
     limit = channel_limit(1, 500)
     shares = [await Pace(redis).slow(limit, 0.1) for _ in range(5)]
     assert shares == [pytest.approx(SLOWER)] * 5
-    await redis.hset(limit.key, "slowed", int((time.time() - 2) * 1_000_000))
+    await answered(redis.hset(limit.key, "slowed", str(int((time.time() - 2) * 1_000_000))))
     assert await Pace(redis).slow(limit, 0.1) == pytest.approx(SLOWER**2)
 
 
@@ -100,7 +101,9 @@ async def test_the_pace_climbs_back_while_nothing_is_too_fast(redis: Redis) -> N
     pace = Pace(redis)
     await pace.slow(limit, 0.0)
     for seconds, share in ((4, 0.8), (5, 0.82), (26, 0.9), (50, 1.0), (400, 1.0)):
-        await redis.hset(limit.key, "slowed", int((time.time() - seconds) * 1_000_000))
+        await answered(
+            redis.hset(limit.key, "slowed", str(int((time.time() - seconds) * 1_000_000)))
+        )
         written: list[float] = []
         await pace.take([limit], 1)
         await spend(pace, [limit], time.monotonic() + 1.2, written)
@@ -175,7 +178,7 @@ async def test_without_redis_nothing_is_granted() -> None:
 async def test_a_grant_says_when_there_are_as_many_again(redis: Redis) -> None:
     limit = channel_limit(3, 500)  # ten at once, 485 a second
     assert (await Pace(redis).take([limit], 100)).count == 0  # a new bucket is empty
-    await redis.hset(limit.key, "tat", int((await redis.time())[0] - 1) * 1_000_000)
+    await answered(redis.hset(limit.key, "tat", str(int((await redis.time())[0] - 1) * 1_000_000)))
     first = await Pace(redis).take([limit], 100, least=2)
     assert first.count == limit.burst == 10
     assert first.wait == pytest.approx(2 / 485.1, rel=0.01)

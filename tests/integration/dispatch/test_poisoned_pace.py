@@ -13,6 +13,7 @@ from service.dispatch.limits import pace as module
 from service.dispatch.limits.pace import ABSURD, MAX_AGE, TOO_MUCH, OwnCount, Pace, channel_limit
 from service.errors import Unavailable
 from tests.harness.pauses import delay, repeatedly
+from tests.harness.valkey import answered
 from tests.harness.waiting import until
 
 pytestmark = pytest.mark.attack
@@ -24,7 +25,7 @@ Poison = Callable[[Redis], Awaitable[Any]]
 
 
 def field(name: str, value: str) -> Poison:
-    return lambda redis: redis.hset(KEY, name, value)  # type: ignore[return-value]
+    return lambda redis: answered(redis.hset(KEY, name, value))
 
 
 async def is_text(redis: Redis) -> None:
@@ -33,7 +34,7 @@ async def is_text(redis: Redis) -> None:
 
 
 async def never_climbs(redis: Redis) -> None:
-    await redis.hset(KEY, mapping={"pace": "0.1", "slowed": "9" * 18})  # type: ignore[misc]
+    await answered(redis.hset(KEY, mapping={"pace": "0.1", "slowed": "9" * 18}))
 
 
 POISONS = [
@@ -90,7 +91,7 @@ async def written_again_and_again(poison: Poison, redis: Redis) -> AsyncIterator
 async def a_moment_ago(redis: Redis) -> None:
     """What the script could have written itself; it grants a burst each time."""
     seconds, _ = await redis.time()
-    await redis.hset(KEY, "tat", str((int(seconds) - 1) * 1_000_000))  # type: ignore[misc]
+    await answered(redis.hset(KEY, "tat", str((int(seconds) - 1) * 1_000_000)))
 
 
 async def test_a_bucket_that_is_filled_again_and_again_grants_no_more_than_the_tps(

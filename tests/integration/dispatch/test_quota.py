@@ -265,7 +265,7 @@ async def test_what_waits_for_tokens_is_not_written_into_the_maintenance(
 async def test_what_is_given_back_while_others_count_is_counted_too(stage: SetUp) -> None:
     on = await stage(1)
     await settle(on, daily_quota=1_000)
-    unsent = [{"marked_at": on.now, "part_count": 1}]
+    unsent = await on.pool.fetch("SELECT $1::timestamptz AS marked_at, 1 AS part_count", on.now)
 
     async def reserve_and_wait(go: asyncio.Event) -> None:
         async with transaction(on.pool) as conn:

@@ -12,8 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -37,11 +36,11 @@ from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.slice_store import ReleasedSlice
 from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits.pace import Pace, RateLimit, TokenGrant, channel_limit
+from service.ledger.reasons import Reason
 from service.ledger.states import MOVES, MessageState
 from service.runtime import Runtime
-from service.settings import Settings
 from service.storage.locks import lock_suppressions
-from service.storage.postgres import COLLISIONS, transaction
+from service.storage.postgres import COLLISIONS, Pool, transaction
 from tests.factories import suppression
 from tests.harness.ledger import (
     TEXT,
@@ -66,6 +65,7 @@ from tests.harness.stage import (
     wakes_nobody,
     working,
 )
+from tests.harness.valkey import answered
 from tests.harness.waiting import (
     BLOCKED,
     counted,
@@ -271,6 +271,7 @@ async def test_an_old_holder_marks_and_claims_nothing_but_its_results_count(stag
         assert not await slice_store.finish_slices(conn, old, [ReleasedSlice(on.run, 1)], on.now)
         await lease_store.release_connection(conn, old, on.now)
     held = await on.pool.fetchrow("SELECT owner, epoch, note FROM connections")
+    assert held is not None
     assert tuple(held) == (new.owner, new.epoch, "")
     assert await on.mark(new, [3]) == {3: 1}
 
@@ -409,7 +410,7 @@ async def test_what_a_takeover_made_uncertain_can_still_be_given_back(stage: Set
     assert await on.claim(new) == 1
     await on.give_back([(1, 1)])
     assert [await on.state(no) for no in (1, 2)] == ["queued", "uncertain"]
-    assert await on.pool.fetch("SELECT no FROM uncertain") == [(2,)]
+    assert [row["no"] for row in await on.pool.fetch("SELECT no FROM uncertain")] == [2]
     assert await on.mark(new, [1, 2]) == {1: 2}
 
 
@@ -546,7 +547,7 @@ async def _every_statement(on: Stage, lease: Lease) -> dict[str, Callable[[], Aw
     async def stop() -> None:
         async with transaction(on.pool) as conn:
             await store.lock_for_mark(conn, lease, on.run)
-            asked = [MarkRequest(on.run, 1, no, 1, "validity_over") for no in nos]
+            asked = [MarkRequest(on.run, 1, no, 1, Reason.VALIDITY_OVER) for no in nos]
             await store.mark(conn, lease, asked, on.now)
 
     async def recover() -> None:
@@ -883,7 +884,7 @@ async def test_a_lease_is_kept_after_an_error_of_any_kind(
     held = HeldLease(await on.must_lease())
     wire = Wire(on.pool)
     wire.broken = asyncpg.QueryCanceledError("canceling statement due to user request")
-    keeper = asyncio.create_task(held.keep(wire))  # type: ignore[arg-type]
+    keeper = asyncio.create_task(held.keep(cast(Pool, wire)))
     await until(lambda: wire.refused >= 3)
     wire.broken = None
     held._deadline = 0.0
@@ -955,7 +956,7 @@ async def test_a_phone_with_an_uncertain_hand_off_does_not_keep_a_run_open_past_
     )
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, lease, on.run)
-        await store.mark(conn, lease, [MarkRequest(on.run, 1, 1, 1, "validity_over")], on.now)
+        await store.mark(conn, lease, [MarkRequest(on.run, 1, 1, 1, Reason.VALIDITY_OVER)], on.now)
     assert await on.state(1) == "suppressed"
 
 
@@ -1081,7 +1082,7 @@ async def test_a_pause_and_the_end_of_a_run_do_not_lock_each_other_out(stage: Se
 async def test_a_clock_of_redis_that_jumps_back_stops_nobody_for_long(redis: Redis) -> None:
     limit = channel_limit(1, 100)
     hour = (time.time() + 3_600) * 1_000_000
-    await redis.hset(limit.key, "tat", f"{hour:.0f}")
+    await answered(redis.hset(limit.key, "tat", f"{hour:.0f}"))
     grant = await Pace(redis).take([limit], 1)
     assert grant.wait < 31
 
@@ -1115,7 +1116,9 @@ async def test_a_slice_is_not_finished_while_something_is_given_back_to_it(stage
 
     async def finish() -> bool:
         async with transaction(on.pool) as conn:
-            return await slice_store.finish_slices(conn, new, [ReleasedSlice(on.run, 1)], on.now)
+            return bool(
+                await slice_store.finish_slices(conn, new, [ReleasedSlice(on.run, 1)], on.now)
+            )
 
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, old, on.run)
@@ -1201,7 +1204,7 @@ async def test_an_urgent_run_overtakes_many_slow_ones(stage: SetUp, redis: Redis
 
         async def eight() -> bool:
             held = "SELECT count(*) FROM slices WHERE epoch IS NOT NULL"
-            return await on.pool.fetchval(held) >= 8
+            return int(await on.pool.fetchval(held)) >= 8
 
         await until(eight, 30)
         urgent = await on.another_run(priority="urgent")
@@ -1227,7 +1230,12 @@ async def test_what_was_too_fast_is_not_written_again_past_its_validity(stage: S
     gateway = Scripted(lambda _: TooFast)
     written: list[datetime] = []
     async with working(on, gateway) as sender:
-        gateway.delay = lambda: written.append(sender.clock.now()) or 0.0
+
+        def delay() -> float:
+            written.append(sender.clock.now())
+            return 0.0
+
+        gateway.delay = delay
         await until(lambda: done(on))
     assert on.now < max(written) < on.now + minutes
     assert await on.states() == {"suppressed": 6}
@@ -1248,7 +1256,7 @@ async def test_what_a_gateway_refuses_to_write_is_not_uncertain(stage: SetUp) ->
 
 
 async def test_a_channel_that_cannot_be_read_ends_no_service(
-    stage: SetUp, redis: Redis, database_url: str, monkeypatch: pytest.MonkeyPatch
+    stage: SetUp, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.dispatch.handoff.channel_server.FOLLOW_SECONDS", 0.05)
     on = await stage(1)
@@ -1257,8 +1265,6 @@ async def test_a_channel_that_cannot_be_read_ends_no_service(
     await on.pool.execute(
         "UPDATE channels SET config_cipher = 'unreadable' WHERE id = $1", broken.id
     )
-    settings = Settings(database_url=database_url, redis_url="unused", key_file=Path("unused"))
-    runtime = Runtime(settings, Clock(), on.keyring, on.pool, redis, None)  # type: ignore[arg-type]
     inbox = Inbox(on.pool, on.keyring, Clock(), wakes_nobody)
     stop = asyncio.Event()
     serving = asyncio.create_task(ChannelServer(runtime, inbox.deliver_for, nothing).run(stop))

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,6 +25,7 @@ from tests.harness.ledger import TEXT, states
 from tests.harness.runs import LONG, handed_off, ready
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, working
 from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import Serve, Simulate
 
 PARTS = 3
 LATER = SETTLE_AFTER + timedelta(seconds=1)
@@ -280,7 +280,7 @@ async def test_what_is_asked_for(stage: SetUp, receipts: str, text: str, asked: 
 
 
 async def test_a_carrier_that_reports_the_last_part_alone_settles_everybody(
-    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Any, serve: Any
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Simulate, serve: Serve
 ) -> None:
     async with simulate(profile="carrier") as carrier, pool.acquire() as conn:
         channel, run = await ready(

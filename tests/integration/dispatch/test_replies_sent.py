@@ -1,10 +1,9 @@
 """From a handset and back to it, over TCP: opt-out, suppression, one confirmation."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from service.channels.contract.gateway import Inbound, Receipt
 from service.channels.contract.model import Channel
@@ -22,15 +21,13 @@ from service.simulator.run import Simulator
 from service.storage.postgres import Pool
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import Serve, Simulate
 
 ACCESS = "1065720001234"
 PEOPLE = 6
 LATER = TOGETHER + timedelta(seconds=1)
 CONFIRMED = "【旌德县公安局】" + reply_texts()["opt_out_confirmed"]
 RECEIVED = "【旌德县公安局】" + reply_texts()["clue_received"]
-
-Simulate = Callable[..., Any]
-Serve = Callable[..., Awaitable[ChannelServer]]
 
 
 async def scene_of(pool: Pool, keyring: Keyring, clock: Clock, port: int) -> tuple[Scene, Channel]:
@@ -145,7 +142,7 @@ async def test_a_text_wakes_its_reader_once_it_is_stored_and_a_receipt_does_not(
             await deliver(
                 Receipt(bytes([n]), phone(1), ReceiptState.DELIVERED, "DELIVRD", "", None)
             )
-            await until(lambda n=n: times(n + 1))
+            await until(partial(times, n + 1))
         await deliver(Inbound(phone(1), ACCESS, "R"))
         await until(lambda: times(3))
     finally:

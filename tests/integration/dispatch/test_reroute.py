@@ -54,6 +54,7 @@ async def test_a_receipt_of_another_network_puts_the_text_on_another_channel(sta
     assert await on.states() == {"submitted": 3, "queued": 1}
     assert on.woken == [on.id(UNICOM)]
     own = await on.pool.fetchrow("SELECT * FROM slices WHERE channel_id = $1", on.id(UNICOM))
+    assert own is not None
     assert (own["first_no"], own["last_no"], own["priority"]) == (2, 2, 0)
     await on.sent(UNICOM, 2)
     await on.delivered(UNICOM, 2)
@@ -351,6 +352,7 @@ async def test_a_delivery_by_the_second_channel_is_learnt(stage: SetUp) -> None:
         run,
         (await on.row(2))["phone_hash"],
     )
+    assert row is not None
     assert tuple(row) == (on.id(UNICOM), UNICOM), "the next run goes there at once"
 
 

@@ -25,7 +25,7 @@ from service.dispatch.handoff import lease_store, record_store, store
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.retries import reroute_store
 from service.ledger.states import OPEN
-from service.simulator.carrier.config import Account, SimulatorConfig
+from service.simulator.carrier.config import Account, Profile, SimulatorConfig
 from service.simulator.carrier.outcomes import PROFILES
 from service.simulator.run import running
 from service.storage.postgres import COLLISIONS, Pool, transaction
@@ -42,9 +42,11 @@ from tests.harness.three_channels import (
     ref,
 )
 from tests.harness.waiting import until
-from tests.integration.dispatch.conftest import CalmFaults
+from tests.integration.dispatch.conftest import CalmFaults, Serve
 
 SetUp = Callable[..., Awaitable[ThreeChannels]]
+
+Act = Callable[[], Awaitable[Any]]
 
 
 @pytest.fixture
@@ -121,6 +123,7 @@ async def test_a_dead_holder_of_the_second_channel_leaves_an_uncertain_hand_off_
         await lease_store.recover_connection(conn, on.id(UNICOM), 0, on.now)
     assert await on.where(1) == ("uncertain", UNICOM)
     uncertain = await on.pool.fetchrow("SELECT channel_id, attempt FROM uncertain")
+    assert uncertain is not None
     assert tuple(uncertain) == (on.id(UNICOM), 2)
     again = await on.lease(UNICOM)
     assert await on.claim(again) == (claimed[0], [])
@@ -293,7 +296,7 @@ class Everybody:
                     await self.answer(carrier, no)
             await on.finish(lease, slice_no)
 
-    async def repeatedly(self, act: Callable[[], Awaitable[Any]]) -> None:
+    async def repeatedly(self, act: Act) -> None:
         while not self.over.is_set():
             await again(act)
             await random_moment(0.02, self.rng)
@@ -311,7 +314,9 @@ class Everybody:
 
     async def work(self) -> None:
         channels = self.on.channels
-        folds = [partial(self.on.fold, carrier) for carrier in channels for _ in range(2)]
+        folds: list[Act] = [
+            partial(self.on.fold, carrier) for carrier in channels for _ in range(2)
+        ]
         tasks = [
             *(self.connection(carrier, slot) for carrier in channels for slot in (0, 1)),
             *(self.repeatedly(act) for act in (*folds, self.on.close, self.interrupt)),
@@ -324,7 +329,7 @@ class Everybody:
             await asyncio.gather(*working)
 
 
-async def again(act: Callable[[], Awaitable[Any]]) -> None:
+async def again(act: Act) -> None:
     """As the recorder and the scheduler do: a transaction that met another one is run again."""
     while True:
         try:
@@ -360,14 +365,14 @@ async def test_two_carriers_over_tcp_reach_a_ported_number_once_each(
     keyring: Keyring,
     clock: Clock,
     tmp_path: Path,
-    serve: Any,
+    serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first carrier reports every number as ported, the second delivers."""
     monkeypatch.setitem(PROFILES, "stale", (0.0,) * 6 + (100.0,) + (0.0,) * 4)  # all ported
     monkeypatch.setitem(PROFILES, "carrier", (100.0,) + (0.0,) * 10)  # all delivered
 
-    def carrier(profile: str) -> Any:
+    def carrier(profile: Profile) -> Any:
         config = SimulatorConfig(
             accounts=(Account(account="901234", secret=SecretStr("1qaz2wsx")),),
             journal=tmp_path / profile,

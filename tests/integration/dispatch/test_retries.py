@@ -107,6 +107,7 @@ async def test_a_passing_failure_waits_and_is_handed_off_once_more(stage: SetUp)
     due = on.now + HOUR / 2
     assert await attempts(on, 1) == [(1, on.id(MOBILE), "undelivered", "memory_full", FULL, due)]
     kept = await on.pool.fetchrow("SELECT * FROM attempts")
+    assert kept is not None
     assert (kept["marked_at"], kept["submitted_at"]) == (before["marked_at"], before["marked_at"])
     assert (kept["part_count"], kept["ended_at"]) == (1, on.now)
     assert tuple(await slice_row(on)) == (due, None, None)

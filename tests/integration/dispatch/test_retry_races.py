@@ -33,8 +33,11 @@ from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene,
 from tests.harness.pauses import delay, random_moment
 from tests.harness.three_channels import MOBILE, UNICOM, ThreeChannels, lay_out
 from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import Serve, Simulate
 
 PEOPLE = 120
+
+Act = Callable[[], Awaitable[Any]]
 
 
 @dataclass
@@ -106,7 +109,7 @@ class Everybody:
                     await self.answer(carrier, no)
             await again(lambda: on.finish(lease, slice_no))  # noqa: B023  # awaited at once
 
-    async def repeatedly(self, act: Callable[[], Awaitable[Any]]) -> None:
+    async def repeatedly(self, act: Act) -> None:
         while not self.over.is_set():
             await again(act)
             await random_moment(0.02, self.rng)
@@ -129,7 +132,9 @@ class Everybody:
 
     async def work(self) -> None:
         channels = self.on.channels
-        folds = [partial(self.on.fold, carrier) for carrier in channels for _ in range(2)]
+        folds: list[Act] = [
+            partial(self.on.fold, carrier) for carrier in channels for _ in range(2)
+        ]
         tasks = [
             *(self.connection(carrier, slot) for carrier in channels for slot in (0, 1)),
             *(self.repeatedly(a) for a in (*folds, self.on.close, self.interrupt, self.tick)),
@@ -142,7 +147,7 @@ class Everybody:
             await asyncio.gather(*working, *self.later)
 
 
-async def again(act: Callable[[], Awaitable[Any]]) -> None:
+async def again(act: Act) -> None:
     """As the recorder and the scheduler do: a transaction that met another one is run again."""
     while True:
         try:
@@ -184,8 +189,8 @@ async def test_over_tcp_a_text_is_submitted_twice_only_where_the_first_time_pass
     keyring: Keyring,
     clock: Clock,
     tmp_path: Path,
-    simulate: Any,
-    serve: Any,
+    simulate: Simulate,
+    serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A fifth of the handsets is full, a tenth of the numbers dead; both stay so."""

@@ -1,23 +1,16 @@
 """The scheduler's acts: a slow one holds up no other, and what ended is noted."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from redis.asyncio import Redis
 
-from service.clock import Clock
-from service.crypto import Keyring
 from service.dispatch.handoff import sweep_store
-from service.local.embedded import Valkey
-from service.queue import Job, open_queue
+from service.queue import Job
 from service.runtime import Runtime
-from service.settings import Settings
 from service.storage.postgres import Pool, open_pool, transaction
 from tests.harness.ledger import add_run
 from tests.harness.pauses import delay
@@ -27,15 +20,6 @@ from workers import expand, scheduler
 from workers.__main__ import _own_runtime
 from workers.context import make_worker
 from workers.supervise import supervise
-
-
-@pytest.fixture
-async def runtime(
-    pool: Pool, database_url: str, valkey: Valkey, redis: Redis, keyring: Keyring, clock: Clock
-) -> AsyncIterator[Runtime]:
-    settings = Settings(database_url=database_url, redis_url=valkey.url, key_file=Path("/nowhere"))
-    async with open_queue(valkey.url) as queue:
-        yield Runtime(settings, clock, keyring, pool, redis, queue)
 
 
 async def noted(runtime: Runtime) -> set[str]:

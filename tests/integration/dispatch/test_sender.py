@@ -13,7 +13,7 @@ from service.storage.postgres import Pool
 from tests.harness.ledger import phone, states
 from tests.harness.runs import LONG, handed_off, ready
 from tests.harness.waiting import until
-from tests.integration.dispatch.conftest import CalmFaults
+from tests.integration.dispatch.conftest import CalmFaults, Serve, Simulate
 
 
 def submits(tmp_path: Path) -> Counter[str]:
@@ -28,7 +28,7 @@ def silent_from(share: float) -> Faults:
 
 
 async def test_a_run_reaches_everybody_once(
-    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Simulate, serve: Serve
 ) -> None:
     async with simulate() as carrier, pool.acquire() as conn:
         _, run = await ready(pool, conn, keyring, clock, carrier.ports["cmpp"], 2_500)
@@ -39,13 +39,14 @@ async def test_a_run_reaches_everybody_once(
         assert sum((await states(conn, run)).values()) == 2_500
 
         async def sent() -> bool:
-            return await conn.fetchval("SELECT count(*) FROM slices WHERE done_at IS NULL") == 0
+            left = await conn.fetchval("SELECT count(*) FROM slices WHERE done_at IS NULL")
+            return bool(left == 0)
 
         await until(sent)
 
 
 async def test_every_part_of_a_long_text_counts(
-    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Simulate, serve: Serve
 ) -> None:
     async with simulate(profile="carrier") as carrier, pool.acquire() as conn:
         _, run = await ready(
@@ -65,7 +66,7 @@ async def test_every_part_of_a_long_text_counts(
 
 
 async def test_a_lost_link_leaves_at_most_a_window_uncertain_and_receipts_settle_it(
-    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Simulate, serve: Serve
 ) -> None:
     """The carrier dies with submits unanswered and comes back: it reports what it had taken."""
     async with pool.acquire() as conn:
@@ -102,7 +103,7 @@ async def test_a_lost_link_leaves_at_most_a_window_uncertain_and_receipts_settle
 
 
 async def test_a_suppression_after_expansion_stops_the_hand_off(
-    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Simulate, serve: Serve
 ) -> None:
     async with simulate() as carrier, pool.acquire() as conn:
         _, run = await ready(pool, conn, keyring, clock, carrier.ports["cmpp"], 10)
@@ -122,7 +123,7 @@ async def test_a_suppression_after_expansion_stops_the_hand_off(
 
 
 async def test_outside_the_send_hours_nothing_leaves(
-    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Simulate, serve: Serve
 ) -> None:
     async with simulate() as carrier, pool.acquire() as conn:
         _, run = await ready(
@@ -141,7 +142,7 @@ async def test_outside_the_send_hours_nothing_leaves(
 
 
 async def test_past_its_validity_a_text_is_stopped(
-    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Simulate, serve: Serve
 ) -> None:
     async with simulate() as carrier, pool.acquire() as conn:
         _, run = await ready(
@@ -154,7 +155,7 @@ async def test_past_its_validity_a_text_is_stopped(
 
 
 async def test_a_phone_with_an_uncertain_hand_off_takes_no_other_text_on_that_channel(
-    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Simulate, serve: Serve
 ) -> None:
     async with simulate() as carrier, pool.acquire() as conn:
         channel, run = await ready(pool, conn, keyring, clock, carrier.ports["cmpp"], 5)
@@ -180,7 +181,7 @@ async def test_a_phone_with_an_uncertain_hand_off_takes_no_other_text_on_that_ch
 
 
 async def test_too_fast_is_no_failure(
-    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate: Simulate, serve: Serve
 ) -> None:
     async with simulate(tps=50) as carrier, pool.acquire() as conn:
         _, run = await ready(pool, conn, keyring, clock, carrier.ports["cmpp"], 120, tps=200)

@@ -6,8 +6,8 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -26,6 +26,7 @@ from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene,
 from tests.harness.shares import FAR, another, whose
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, claim_one, done, working
 from tests.harness.waiting import counted, until
+from tests.integration.dispatch.conftest import Serve, Simulate
 
 
 async def wrote(gateway: Scripted, count: int, seconds: float = 20) -> None:
@@ -233,7 +234,7 @@ async def test_everybody_is_reached_once_whatever_the_turns(stage: SetUp) -> Non
     gateways = [Scripted(lambda _: Accept) for _ in range(2)]
     async with working(on, gateways[0]), working(on, gateways[1], lease=await on.must_lease(1)):
         for one in runs:
-            await until(lambda one=one: done(one), 20)
+            await until(partial(done, one), 20)
     numbers = Counter(number for gateway in gateways for number, _ in gateway.written)
     assert len(numbers) == 800
     assert set(numbers.values()) == {1}
@@ -315,7 +316,8 @@ async def test_what_connections_tell_adds_up_and_locks_nobody_out(stage: SetUp) 
     assert {flow: standing.time for flow, standing in standings.items()} == dict.fromkeys(
         flows, 80.0
     )
-    assert await on.pool.fetch("SELECT DISTINCT parts FROM shares") == [(800,)]
+    shares = await on.pool.fetch("SELECT DISTINCT parts FROM shares")
+    assert [row["parts"] for row in shares] == [800]
 
 
 async def test_whoever_was_behind_counts_from_where_it_began(stage: SetUp) -> None:
@@ -348,8 +350,8 @@ async def test_an_urgent_send_overtakes_a_running_campaign_at_the_carrier(
     keyring: Keyring,
     clock: Clock,
     tmp_path: Path,
-    simulate: Any,
-    serve: Any,
+    simulate: Simulate,
+    serve: Serve,
 ) -> None:
     tps, window = 500, 32
     async with simulate() as carrier, pool.acquire() as conn:

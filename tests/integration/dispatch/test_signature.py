@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,6 +10,7 @@ from service.crypto import Keyring
 from service.storage.postgres import Pool
 from tests.harness.runs import handed_off, ready
 from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import Serve, Simulate
 
 SIGNATURE = "【旌德县公安局】"
 SHORT = "先做小任务返小钱的都是刷单诈骗。"
@@ -44,8 +44,8 @@ async def test_the_signature_is_written_as_the_channel_says(
     keyring: Keyring,
     clock: Clock,
     tmp_path: Path,
-    simulate: Any,
-    serve: Any,
+    simulate: Simulate,
+    serve: Serve,
     mode: str,
     counts: bool,
     body: str,

@@ -1,7 +1,6 @@
 """Stop-all (I7): once it has answered, nothing is marked, of no campaign and no direct run."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from tests.harness.pauses import delay, random_moment
 from tests.harness.rounds import RACE_ROUNDS
 from tests.harness.stage import Scripted, SetUp, Stage, claim_one, mark, working
 from tests.harness.waiting import Calls, everybody_tried_again, until
+from tests.integration.dispatch.conftest import Serve, Simulate
 
 PEOPLE = 3_000
 
@@ -41,8 +41,8 @@ async def test_nothing_of_three_running_campaigns_is_marked_after_the_answer(
     keyring: Keyring,
     clock: Clock,
     tmp_path: Path,
-    simulate: Callable[..., Any],
-    serve: Callable[..., Any],
+    simulate: Simulate,
+    serve: Serve,
     claims: Calls,
 ) -> None:
     """By the ledger's marks, and by what the carrier wrote down."""
@@ -147,8 +147,8 @@ async def test_after_the_answer_nothing_is_marked_at_random_moments(stage: SetUp
             before = await on.marks()
             await everybody_tried_again(tries)
             assert await on.marks() == before
-            async with transaction(on.pool) as conn:
-                await stop_all.lift(conn, person, "r", direct_runs="cancel", now=on.now)
+            async with transaction(on.pool) as lifting:
+                await stop_all.lift(lifting, person, "r", direct_runs="cancel", now=on.now)
     finally:
         over.set()
         await asyncio.gather(*markers)

@@ -12,6 +12,7 @@ import pytest
 from service.dispatch.handoff import slice_store, store
 from service.dispatch.handoff.slice_store import HeldSlice, ReleasedSlice
 from service.dispatch.handoff.store import MarkRequest
+from service.ledger.reasons import Reason
 from service.storage.postgres import BY_KEY, Connection, Pool, Record, open_pool, transaction
 from tests.harness.direct_runs import cancel, direct_run, run_state
 from tests.harness.ledger import phone
@@ -46,7 +47,7 @@ async def claim(
         return await slice_store.claim_slices(conn, lease, on.now, held, most=most)
 
 
-async def mark(on: Stage, lease: Any, runs: list[Stage], stop: str | None = None) -> set[Any]:
+async def mark(on: Stage, lease: Any, runs: list[Stage], stop: Reason | None = None) -> set[Any]:
     """Which of the runs' texts may leave."""
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, lease, *(run.run for run in runs))

@@ -2,10 +2,9 @@
 
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,12 +17,12 @@ from service.crypto import Keyring
 from service.dispatch.direct import direct
 from service.dispatch.direct.direct_send import VARIABLES
 from service.dispatch.direct.direct_store import NewRun, Recipient
-from service.dispatch.handoff.channel_server import ChannelServer
 from service.dispatch.value_check import ValueRefused
 from service.reports.store import count_messages
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import ALWAYS, make_scene, phone
 from tests.harness.waiting import until
+from tests.integration.dispatch.conftest import Serve, Simulate
 
 TEXT = "【某局】{姓名}您好，{村}近日多发刷单诈骗，请转告家人。"
 OFFICES = ("值班室0563-0600111", "值班室0563-0600112")
@@ -34,11 +33,9 @@ VILLAGE = "341825100001"
 RENAMED = "341825100002"
 REFUSED = ValueRefused.reason
 
-Serve = Callable[..., Awaitable[ChannelServer]]
-
 
 async def start(
-    conn: Connection, keyring: Keyring, clock: Clock, text: str, given: list[str | None]
+    conn: Connection, keyring: Keyring, clock: Clock, text: str, given: Sequence[str | None]
 ) -> uuid.UUID:
     """A run of a department to one person for each of these; given: the values of a direct send."""
     scene = await make_scene(conn, clock.now())
@@ -90,7 +87,7 @@ async def test_a_value_that_may_not_stand_in_a_text_stops_it_by_name(
     pool: Pool,
     keyring: Keyring,
     clock: Clock,
-    simulate: Callable[..., Any],
+    simulate: Simulate,
     serve: Serve,
     tmp_path: Path,
 ) -> None:
@@ -100,7 +97,7 @@ async def test_a_value_that_may_not_stand_in_a_text_stops_it_by_name(
         own = {"account": "901234", "secret": "1qaz2wsx", "access_number": "1065720001234"}
         config = parse_settings("cmpp", {"host": "127.0.0.1", "port": carrier.ports["cmpp"], **own})
         settings = ChannelSettings(
-            name="c", kind="cmpp", simulated=True, carriers=CARRIERS, config=config
+            name="c", kind="cmpp", simulated=True, carriers=tuple(CARRIERS), config=config
         )
         async with transaction(pool) as conn:
             await load_areas(conn)

@@ -5,26 +5,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from arq.cron import cron
-from redis.asyncio import Redis
 
 from service.accounts.people.model import Role
 from service.accounts.sending import guest_store
-from service.clock import Clock
 from service.crypto import Keyring
-from service.local.embedded import Valkey
 from service.privacy import clock_watch_store
 from service.privacy.clock_watch import DIFFER, JUMP, LASTS, Watch
-from service.queue import open_queue
 from service.reports.work_store import KINDS, what_waits
 from service.runtime import Runtime
-from service.settings import Settings
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_user, phone
+from tests.harness.clocks import HandClock
 from tests.harness.waiting import until
 from workers import scheduler
 from workers.context import WorkerKind, make_worker
@@ -36,23 +31,11 @@ GUESTS = 40
 
 
 @dataclass
-class SetClock:
-    """A clock that stands where a test sets it."""
-
-    at: datetime
-    simulated: bool = True
-    speed: float = 1.0
-
-    def now(self) -> datetime:
-        return self.at
-
-
-@dataclass
 class County:
     """A running service with something that will be past its term."""
 
     runtime: Runtime
-    clock: SetClock
+    clock: HandClock
 
     async def guests(self) -> int:
         count: int = await self.runtime.pool.fetchval("SELECT count(*) FROM guests")
@@ -83,22 +66,23 @@ class County:
 
 
 @pytest.fixture
+def clock(now: datetime) -> HandClock:
+    return HandClock(now, simulated=True)
+
+
+@pytest.fixture
 async def county(
-    pool: Pool, database_url: str, valkey: Valkey, redis: Redis, keyring: Keyring, now: datetime
-) -> AsyncIterator[County]:
-    settings = Settings(database_url=database_url, redis_url=valkey.url, key_file=Path("/nowhere"))
-    clock = SetClock(now)
+    runtime: Runtime, clock: HandClock, pool: Pool, keyring: Keyring, now: datetime
+) -> County:
     async with transaction(pool) as conn:
         user = await make_user(conn, Role.OPERATOR, now=now)
         ciphers = {
             keyring.phone_index(phone(n)): keyring.encrypt("phone", phone(n)) for n in range(GUESTS)
         }
         await guest_store.insert_guests(conn, user, ciphers, "", now)
-    async with open_queue(valkey.url) as queue:
-        runtime = Runtime(settings, cast(Clock, clock), keyring, pool, redis, queue)
-        made = County(runtime, clock)
-        assert await made.turn() == GUESTS
-        yield made
+    made = County(runtime, clock)
+    assert await made.turn() == GUESTS
+    return made
 
 
 @asynccontextmanager

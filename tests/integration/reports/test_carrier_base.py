@@ -20,8 +20,8 @@ from service.simulator.carrier.config import SimulatorConfig
 from service.simulator.run import running
 from service.storage.postgres import transaction
 from tests.factories import make_team, make_token
+from tests.harness.clocks import MovedClock
 from tests.harness.county import CALM, County, working
-from tests.harness.moved_clock import MovedClock
 from tests.harness.waiting import until
 from tests.integration.api.conftest import Api
 
@@ -76,7 +76,8 @@ async def test_everybody_of_a_base_is_reached_or_named(
     assert report["target"] == told["target"] == sum(report["states"].values())
     assert report["excluded"] == told["excluded"]
     assert set(report["by_carrier"]) == {"china_mobile"}
-    _check_written(Path(config.journal), report)
+    assert config.journal is not None
+    _check_written(config.journal, report)
 
 
 async def _planned(api: Api, operator: str) -> str:

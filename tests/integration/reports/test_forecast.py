@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from service.runtime import Runtime
+from service.simulator.carrier.config import Profile
 from service.simulator.carrier.outcomes import fates
+from tests.harness.clocks import MovedClock
 from tests.harness.county import County, at_work
-from tests.harness.moved_clock import MovedClock
 from tests.integration.api.conftest import Api
 from tests.integration.reports.conftest import SHANGHAI
 
@@ -43,7 +44,7 @@ NUMBERS = {
 REFUSES = 7
 
 
-PROFILE = "carrier"
+PROFILE: Profile = "carrier"
 REACHED = [
     number
     for number in range(19790000001, 19790000601)
@@ -97,7 +98,7 @@ class Office:
         return await self.post(f"/campaigns/{made['id']}/submit", {})
 
     async def approve(self, campaign: Any) -> None:
-        read = {"acknowledged": []}
+        read: dict[str, list[str]] = {"acknowledged": []}
         await self.post(f"/campaigns/{campaign['id']}/approve", read, APPROVER)
 
 

@@ -26,8 +26,8 @@ from service.api.system import metrics
 from service.api.webhooks.webhooks import Told
 from service.delivery.webhooks.webhooks import call_due, hand_out
 from service.runtime import Runtime
+from tests.harness.clocks import MovedClock
 from tests.harness.county import County, at_work
-from tests.harness.moved_clock import MovedClock
 from tests.harness.office import ADMIN, OPERATOR, PROFILE, Plan
 from tests.harness.waiting import until
 from tests.integration.api.conftest import Api
@@ -253,7 +253,7 @@ async def _connected(county: County, *, up: bool) -> bool:
 async def _check_pages(plan: Plan, weekly: str, careful: str, late: str) -> None:
     """The calendar and the reports say what the calls have said."""
     items: list[Any] = []
-    cursor = ""
+    cursor: str | None = ""
     while cursor is not None:
         page = await plan.get(f"/calendar?from=2027-01-10&to=2027-03-31&limit=100{cursor}")
         items += page["items"]

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.runtime import Runtime
+from tests.harness.clocks import MovedClock
 from tests.harness.county import County, Taken, at_work
-from tests.harness.moved_clock import MovedClock
 from tests.harness.office import (
     ADMIN,
     CARRIERS,

@@ -4,16 +4,14 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qsl
 
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from redis.asyncio import Redis
 
 from service.api.channels import callbacks
 from service.api.http.problems import as_problem
@@ -24,15 +22,12 @@ from service.channels.contract.model import ChannelSettings
 from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts
 from service.dispatch.expansion.expand import expand_run
-from service.local.embedded import Valkey
-from service.queue import open_queue
 from service.runtime import Runtime
-from service.settings import Settings
 from service.storage.postgres import Pool
 from service.web import ENTRY, RUNTIME
 from tests.harness.ledger import add_contacts, add_run, make_scene, phone, states
 from tests.harness.waiting import until
-from tests.integration.dispatch.conftest import clock, serve  # noqa: F401  # fixtures
+from tests.integration.dispatch.conftest import Serve, clock, serve  # noqa: F401  # fixtures
 from tests.integration.wire.http_provider import Seen, provider
 
 SECRET = "k3y-of-callbacks"
@@ -84,9 +79,8 @@ async def test_everybody_ends_in_one_state_and_a_receipt_settles_what_had_no_ans
     pool: Pool,
     keyring: Keyring,
     now: datetime,
-    redis: Redis,
-    valkey: Valkey,
-    serve: Callable[..., Any],  # noqa: F811
+    runtime: Runtime,
+    serve: Serve,  # noqa: F811
 ) -> None:
     vendor = Vendor()
     async with provider(vendor.reply) as there, pool.acquire() as conn:
@@ -99,14 +93,14 @@ async def test_everybody_ends_in_one_state_and_a_receipt_settles_what_had_no_ans
                 name="vendor",
                 kind="http",
                 simulated=True,
-                carriers=CARRIERS,
+                carriers=tuple(CARRIERS),
                 config=parse_settings("http", settings(there.url)),
             ),
             now,
         )
         run = await add_run(conn, scene, now)
         await expand_run(pool, run, now)
-        server = await serve()
+        await serve()
 
         async def handed_off() -> bool:
             counts = await states(conn, run)
@@ -121,23 +115,19 @@ async def test_everybody_ends_in_one_state_and_a_receipt_settles_what_had_no_ans
         }
         assert set(vendor.taken.values()) == {1}
 
-        async with open_queue(valkey.url) as queue:
-            app = web.Application(middlewares=[as_problem])
-            settings_of_process = cast(Settings, None)  # a callback needs none of them
-            app[RUNTIME] = Runtime(
-                settings_of_process, server.handoff.clock, keyring, pool, redis, queue
-            )
-            app[ENTRY] = pool
-            app.router.add_post(PREFIX + CALLBACKS, callbacks.Callbacks().receive)
-            async with TestClient(TestServer(app)) as client:
-                body = vendor.reports()
-                signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
-                headers = {"X-Signature": signature, "Content-Type": "application/json"}
-                for _ in range(2):
-                    path = f"{PREFIX}/callbacks/{channel.id}"
-                    async with client.post(path, data=body, headers=headers) as answer:
-                        assert answer.status == 200
-                    await fold_receipts(pool, channel.id, now)
+        app = web.Application(middlewares=[as_problem])
+        app[RUNTIME] = runtime
+        app[ENTRY] = pool
+        app.router.add_post(PREFIX + CALLBACKS, callbacks.Callbacks().receive)
+        async with TestClient(TestServer(app)) as client:
+            body = vendor.reports()
+            signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+            headers = {"X-Signature": signature, "Content-Type": "application/json"}
+            for _ in range(2):
+                path = f"{PREFIX}/callbacks/{channel.id}"
+                async with client.post(path, data=body, headers=headers) as answer:
+                    assert answer.status == 200
+                await fold_receipts(pool, channel.id, now)
         assert await states(conn, run) == {"delivered": PEOPLE - tenth, "rejected": tenth}
         assert await conn.fetchval("SELECT count(*) FROM uncertain") == 0
         assert await conn.fetchval("SELECT count(*) FROM receipts_unmatched") == 0
