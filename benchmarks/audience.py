@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -154,7 +155,7 @@ async def measure_previews(connection: Connection, watch: Watch, scene: Scene) -
     for rule in RULES:
         taken = [
             await watch.time(
-                lambda rule=rule: preview_rule(connection, KEYRING, scene.department, rule, NOW)
+                partial(preview_rule, connection, KEYRING, scene.department, rule, NOW)
             )
             for _ in range(REPEATS)
         ]

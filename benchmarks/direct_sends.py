@@ -103,26 +103,28 @@ async def open_door(live: Live, conn: OwnConnection) -> Door:
     """A limit that two persons agreed on, two keys that two persons made, an approved text."""
     keyring = Keyring(read_key_file(live.folder.with_name(live.folder.name + ".key")))
     now = await conn.fetchval("SELECT min(activated_at) FROM keys")
-    department, user = await conn.fetchrow(
+    operator_row = await conn.fetchrow(
         "SELECT department_id, id FROM users WHERE login = 'operator'"
     )
+    assert operator_row is not None
+    department, user = operator_row
     other = await make_user(conn, Role.ADMIN, now=now, department_id=department)
     second = DemoClient(live.summary["url"], await make_token(conn, keyring, other, now))
     async with live.client("admin") as admin, second as confirming:
         limits = f"/departments/{department}/direct-limits"
         made = await admin.post(limits, {"limit": LIMIT, "reason": "benchmark"})
         await confirming.post(f"{limits}/{made['id']}/confirm", {})
-        tokens = []
+        tokens = {}
         for name in ("singles", "lots"):
             body = {"user_id": str(user), "name": name, "requests_per_minute": REQUESTS_PER_MINUTE}
             key = await admin.post("/keys", body)
             await confirming.post(f"/keys/{key['id']}/activate", {})
-            tokens.append(key["token"])
+            tokens[name] = key["token"]
     async with live.client("operator") as operator, live.client("approver") as approver:
         text = {"name": "direct", "class": "service", "text": TEXT}
         template = await operator.post("/templates", text)
         await approver.post(f"/templates/{template['id']}/approve", {"version": 1})
-    return Door(live.summary["urls"], *tokens, template["id"])
+    return Door(live.summary["urls"], **tokens, template=template["id"])
 
 
 async def send_lots(door: Door, phones: Sequence[int]) -> Answered:

@@ -22,7 +22,8 @@ from zoneinfo import ZoneInfo
 
 from benchmarks.carrier import contact_file, numbers
 from service.clock import Clock
-from tests.harness.live import Launched, Live, eventually
+from tests.harness.live import Launched, Live
+from tests.harness.waiting import until
 
 TPS = 100
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -73,8 +74,10 @@ def _at(instant: datetime) -> str:
 
 async def run(people: int, speed: float, before: timedelta, folder: Path) -> None:
     """Take the campaign through the evening and the morning."""
-    arguments = ("--speed", str(speed), "--tps", str(int(TPS * speed)), "--protocols", "cmpp")
-    arguments += ("--window", "256", "--max-delay", "0.5")
+    arguments = (
+        *("--speed", str(speed), "--tps", str(int(TPS * speed)), "--protocols", "cmpp"),
+        *("--window", "256", "--max-delay", "0.5"),
+    )
     early = Live(folder, *arguments, "--clock", "2027-01-12T09:30+08:00")
     early.start()
     try:
@@ -101,7 +104,7 @@ async def _morning(live: Live, began: float, people: int, sent_by_night: int) ->
     async def everybody() -> bool:
         return len(_seen(live, 0.0)[1]) == people
 
-    await eventually(everybody, MOST_SECONDS, every=2.0)
+    await until(everybody, MOST_SECONDS, every=2.0)
     instants = sorted(_seen(live, began)[0])
     _check(f"went on at {_at(instants[0])}", instants[0] >= OPENING)
     span = (instants[-1] - instants[0]).total_seconds()
@@ -123,7 +126,7 @@ async def _evening(live: Live, launched: Launched) -> int:
             return False
         return await launched.count("submitting") == 0
 
-    await eventually(waits, MOST_SECONDS, every=1.0)
+    await until(waits, MOST_SECONDS, every=1.0)
     instants, _ = _seen(live, launched.began)
     marked = await live.query("SELECT max(marked_at) FROM messages")
     span = (max(instants) - min(instants)).total_seconds()

@@ -31,6 +31,9 @@ from tests.conftest import NOW
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import claim_one
 
+Batch = tuple[uuid.UUID, Lease, int, range]
+"""Run, its lease, number of the slice, and numbers of the messages."""
+
 FREE, FIRST, LATER = "no cap", "first text to a person", "a later one"
 
 
@@ -63,18 +66,17 @@ class Bench:
         """Mark one run that nothing counts and one that takes places, batch by batch in turns."""
         kinds = {FREE: "send", FIRST if fresh else LATER: "stop"}
         work = {kind: await self._launch(at, over_cap) for kind, over_cap in kinds.items()}
-        left = {kind: [] for kind in work}
+        left: dict[str, list[Batch]] = {kind: [] for kind in work}
         for kind, (run, lease) in work.items():
             async with transaction(self.pool) as conn:
                 while (claimed := await claim_one(conn, lease, at)) is not None:
                     nos = range(claimed["first_no"], claimed["last_no"] + 1)
-                    lots = [
-                        nos[i : i + self.options.batch]
+                    left[kind] += [
+                        (run, lease, claimed["no"], nos[i : i + self.options.batch])
                         for i in range(0, len(nos), self.options.batch)
                     ]
-                    left[kind] += [(run, lease, claimed["no"], lot) for lot in lots]
-        for lots in zip(*left.values(), strict=True):
-            for kind, (run, lease, slice_no, nos) in zip(work, lots, strict=True):
+        for batches in zip(*left.values(), strict=True):
+            for kind, (run, lease, slice_no, nos) in zip(work, batches, strict=True):
                 async with transaction(self.pool) as conn:
                     await store.lock_for_mark(conn, lease, run)
                     began = busy_seconds(conn)

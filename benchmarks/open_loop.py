@@ -104,6 +104,8 @@ class OpenLoop:
         loop = asyncio.get_running_loop()
         for number in range(self._connections):
             url = urlsplit(self._urls[number % len(self._urls)])
+            assert url.hostname is not None
+            assert url.port is not None
             _, made = await loop.create_connection(
                 lambda: _Connection(self), url.hostname, url.port
             )

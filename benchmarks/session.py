@@ -11,11 +11,11 @@ import sys
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, cast
 
 import uvloop
 
-from service.channels.contract.gateway import Inbound, Receipt, Submission, SubmitResult
+from service.channels.contract.gateway import Delivery, Submission, SubmitResult
 from service.channels.contract.outcome import Outcome
 from service.channels.contract.registry import factory, load
 from service.clock import Clock
@@ -86,7 +86,7 @@ class NullServer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._rest = b""
 
     def data_received(self, data: bytes) -> None:
@@ -102,7 +102,7 @@ class NullServer(asyncio.Protocol):
             out.append(head + data[end - self._sequence : end] + body)
             at += length
         self._rest = data[at:]
-        self._transport.write(b"".join(out))  # type: ignore[attr-defined]
+        self._transport.write(b"".join(out))
 
 
 def null_server(pipe: Connection, wire: Wire) -> None:
@@ -128,7 +128,7 @@ class Bare(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Fill the window."""
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._write(WINDOW)
 
     def data_received(self, data: bytes) -> None:
@@ -144,7 +144,7 @@ class Bare(asyncio.Protocol):
     def _write(self, count: int) -> None:
         count = min(count, self._submits - self._sent)
         self._sent += count
-        self._transport.write(self._frame * count)  # type: ignore[attr-defined]
+        self._transport.write(self._frame * count)
 
 
 async def bare(wire: Wire, port: int, submits: int) -> None:
@@ -165,7 +165,7 @@ async def bare(wire: Wire, port: int, submits: int) -> None:
 def gateway_to(wire: Wire, port: int) -> StreamGateway[Any]:
     """An unopened gateway."""
 
-    def deliver(_: Receipt | Inbound) -> "asyncio.Future[None]":
+    def deliver(_: Delivery) -> "asyncio.Future[None]":
         raise SystemExit("a null server delivers nothing")
 
     gateway = load()[wire.kind]

@@ -19,7 +19,7 @@ import uvloop
 from pydantic import SecretStr
 
 from benchmarks.process import processor_seconds
-from service.channels.contract.gateway import Inbound, Receipt, Submission, SubmitResult
+from service.channels.contract.gateway import Delivery, Submission, SubmitResult
 from service.channels.contract.outcome import Outcome
 from service.channels.contract.registry import factory, load
 from service.clock import Clock
@@ -94,7 +94,7 @@ async def measure(kind: str, port: int, pid: int, window: int, submits: int) -> 
     stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     stored.set_result(None)
 
-    def deliver(_: Receipt | Inbound) -> "asyncio.Future[None]":
+    def deliver(_: Delivery) -> "asyncio.Future[None]":
         nonlocal receipts, last
         receipts, last = receipts + 1, time.perf_counter()
         return stored

@@ -51,7 +51,7 @@ def environment() -> dict[str, str]:
     return os.environ | {"LD_LIBRARY_PATH": ":".join(libraries), "LC_ALL": "C.UTF-8"}
 
 
-def _run(command: Sequence[str], **options: Path) -> str:
+def _run(command: Sequence[str], *, cwd: Path | None = None) -> str:
     program = shutil.which(command[0])
     if program is None:
         raise NotHere(f"there is no {command[0]} on this machine")
@@ -62,7 +62,7 @@ def _run(command: Sequence[str], **options: Path) -> str:
             capture_output=True,
             text=True,
             timeout=SECONDS,
-            **options,
+            cwd=cwd,
         )
     except subprocess.TimeoutExpired as error:
         raise NotHere(f"{command[0]} took longer than {SECONDS} s") from error

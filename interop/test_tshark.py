@@ -66,8 +66,9 @@ async def test_cmpp_30_is_dissected_without_a_fault_and_to_the_same_values(
     config = simulated.simulator(profile="carrier", seed=1)
     inbox = smpp_simulated.Inbox()
     async with running(config) as carrier, captured(carrier.ports["cmpp"]) as capture:
-        settings = {"allow_ascii": True, "heartbeat_seconds": 0.2, "service_id": "ALERT"}
-        link = simulated.gateway(capture.port, inbox, **settings)  # type: ignore[arg-type]
+        link = simulated.gateway(
+            capture.port, inbox, allow_ascii=True, heartbeat_seconds=0.2, service_id="ALERT"
+        )
         await link.open()
         results = await asyncio.gather(
             *[

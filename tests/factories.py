@@ -52,8 +52,8 @@ async def make_user(
     n = next(_numbers)
     if department_id is None:
         carrier = "china_mobile" if kind == "carrier" else None
-        new = DepartmentSettings(name=f"部门{n}", kind=kind, carrier=carrier)
-        department_id = (await department_store.insert_department(conn, new, now)).id
+        settings = DepartmentSettings(name=f"部门{n}", kind=kind, carrier=carrier)
+        department_id = (await department_store.insert_department(conn, settings, now)).id
     new = NewUser(department_id, f"user{n}", f"用户{n}", frozenset(roles), frozenset(rights))
     return await store.insert_user(conn, new, bootstrap=True)
 

@@ -22,16 +22,20 @@ SCALED = re.compile(r"docker compose .*--scale ([a-z-]+)=")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 
 
+def _compose(section: str) -> dict[str, dict[str, Any]]:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+    found: dict[str, dict[str, Any]] = compose[section]
+    return found
+
+
 @pytest.fixture(scope="module")
 def services() -> dict[str, dict[str, Any]]:
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-    return compose["services"]  # type: ignore[no-any-return]
+    return _compose("services")
 
 
 @pytest.fixture(scope="module")
 def networks() -> dict[str, dict[str, Any]]:
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-    return compose["networks"]  # type: ignore[no-any-return]
+    return _compose("networks")
 
 
 def test_who_calls_carriers_or_receivers_has_a_network_that_leads_out(

@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from service.simulator.carrier.smsc import DIGEST_OCTETS
 
@@ -53,9 +53,9 @@ class Book:
                 if b'"submit"' in line:
                     self._add(json.loads(line))
 
-    def _add(self, found: dict[str, object]) -> None:
-        entry = Entry(*(found[name] for name in Entry._fields))  # type: ignore[arg-type]
-        self._entries[str(found["digest"])].append(entry)
+    def _add(self, found: dict[str, Any]) -> None:
+        entry = Entry(**{name: found[name] for name in Entry._fields})
+        self._entries[found["digest"]].append(entry)
         self.last = entry
 
     def of(self, text: str) -> list[Entry]:

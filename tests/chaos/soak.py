@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -61,6 +62,14 @@ def line(reading: Reading) -> str:
     )
 
 
+def _memory(name: str, reading: Reading) -> float:
+    return reading.memory[name]
+
+
+def _size(name: str, reading: Reading) -> float:
+    return reading.size[name]
+
+
 def not_flat(readings: Sequence[Reading], rate: int) -> list[str]:
     """What grew, or what was too slow, after the warm-up: the second half against the first.
 
@@ -85,11 +94,11 @@ def not_flat(readings: Sequence[Reading], rate: int) -> list[str]:
     ]
     found += grew("p99 s", lambda r: r.p99, MORE_DELAY, MORE_SECONDS)
     for name in PROCESSES:
-        found += grew(f"{name} MB", lambda r, n=name: r.memory[n], MORE_MEMORY, MORE_MEGABYTES)
+        found += grew(f"{name} MB", partial(_memory, name), MORE_MEMORY, MORE_MEGABYTES)
     if (most := max(r.inbox for r in rest)) > rate:
         found.append(f"{most} receipts waited")
     for name in ("receipt_inbox", "slices"):
-        found += grew(f"{name} MB", lambda r, n=name: r.size[n], MORE_TABLE, MORE_TABLE_MEGABYTES)
+        found += grew(f"{name} MB", partial(_size, name), MORE_TABLE, MORE_TABLE_MEGABYTES)
     found += grew("ledger octets a row", lambda r: r.row_octets, MORE_ROW, 0)
     return found
 

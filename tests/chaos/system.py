@@ -29,6 +29,7 @@ from tests.harness import waiting
 from tests.harness.live import EVERYBODY, MORNING, Live
 
 CARRIERS = (("中国移动", "cmpp"), ("中国联通", "sgip"), ("中国电信", "smgp"))
+PROTOCOLS = tuple(protocol for _, protocol in CARRIERS)
 TEXT = "【旌德县公安局】凡是让你先垫钱再返利的都是诈骗，拿不准拨96110。第{}次。"
 ANSWER_SECONDS = 20.0
 STANDSTILL_SECONDS = 120.0
@@ -78,7 +79,7 @@ class System:
         window: int = 32,
         connections: int = 2,
         channel_processes: int = 2,
-        protocols: Sequence[str] = tuple(protocol for _, protocol in CARRIERS),
+        protocols: Sequence[str] = PROTOCOLS,
         max_delay: float = 3.0,
         more: Sequence[str] = (),
     ) -> None:
@@ -399,7 +400,8 @@ class System:
             *key,
         )
         entries = [e._asdict() for e in self.book.all() if e.phone == row.phone]
-        return "\n    ".join(str(dict(r)) for r in [*message, *marks, *receipts, *entries])
+        rows = [dict(row) for row in (*message, *marks, *receipts)]
+        return "\n    ".join(str(row) for row in [*rows, *entries])
 
     async def cancel(self, campaign: Campaign) -> None:
         """Take a campaign that went wrong out of the way of the next one."""

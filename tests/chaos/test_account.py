@@ -1,5 +1,7 @@
 """The audit of the chaos runs finds each thing that must never be."""
 
+from pathlib import Path
+
 from tests.chaos.account import Account, Row, account_for
 from tests.chaos.book import Book, Entry
 
@@ -73,7 +75,7 @@ def test_what_is_still_to_come() -> None:
     assert audit(row(state="uncertain")).never_left
 
 
-def test_the_book_is_read_as_it_grows(tmp_path) -> None:
+def test_the_book_is_read_as_it_grows(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     line = (
         '{"event":"submit","at":1.5,"account":"901234","phone":"+8619790000001","due":null,'

@@ -39,7 +39,7 @@ async def goes_on(live: Live, since: float) -> float:
         return bool(live.journal(since + 0.5))
 
     await until(new_submit, RECOVERY_SECONDS)
-    return live.journal(since + 0.5)[0]["at"] - since
+    return float(live.journal(since + 0.5)[0]["at"]) - since
 
 
 async def adds_up(live: Live, sent: Launched, bound: int) -> None:
@@ -136,7 +136,7 @@ async def test_a_frozen_channel_process_is_fenced_out(live: Live) -> None:
     live.kill("channel-0", signal.SIGSTOP)
 
     async def taken_over() -> bool:
-        return await live.query("SELECT bool_and(owner IS NULL) FROM connections")
+        return bool(await live.query("SELECT bool_and(owner IS NULL) FROM connections"))
 
     await until(taken_over, RECOVERY_SECONDS)
     live.kill("channel-0", signal.SIGCONT)

@@ -5,7 +5,7 @@ import io
 import random
 import time
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -45,7 +45,7 @@ def _bomb() -> bytes:
     return buffer.getvalue()
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "junk": (lambda: _junk(20 * MIB), "encoding_undecidable"),
     "junk that begins like a workbook": (
         lambda: _junk(20 * MIB, b"PK\x03\x04"),

@@ -64,7 +64,8 @@ async def test_two_processes_together_never_exceed_the_tps(live: Live, tmp_path:
     try:
 
         async def both_up() -> bool:
-            return await live.query("SELECT count(*) FROM connections WHERE state = 'up'") == 2
+            up: int = await live.query("SELECT count(*) FROM connections WHERE state = 'up'")
+            return up == 2
 
         await until(both_up, 30)
         sent = await live.launch()

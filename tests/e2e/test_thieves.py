@@ -8,7 +8,7 @@ import asyncio
 import os
 import re
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +108,7 @@ async def work(live: Live, loot: Loot) -> None:
         made = await admin.upload("/imports", FILE.encode(), fields)
 
         async def is_read() -> bool:
-            return (await admin.get(f"/imports/{made['id']}"))["state"] == "done"
+            return str((await admin.get(f"/imports/{made['id']}"))["state"]) == "done"
 
         await until(is_read, 60)
         await live.lift_caps()
@@ -148,7 +148,7 @@ async def steal(live: Live, loot: Loot, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def loot(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loot]:
+def loot(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Loot:
     stolen = Loot()
     asyncio.run(steal(live, stolen, tmp_path_factory.mktemp("thief")))
     return stolen

@@ -109,7 +109,7 @@ def endure(link: Session) -> None:
     """Let an end take as many answers to nothing as come: they are among what is written to it, and
     their limit is another test's.
     """
-    link._asked.too_many_strange = lambda now: False  # type: ignore[method-assign]  # noqa: ARG005
+    link._asked.too_many_strange = lambda now: False  # type: ignore[method-assign]  # of this link alone  # noqa: ARG005
 
 
 def command_of(frame: bytes) -> int:
@@ -196,9 +196,8 @@ class End(ABC):
 
     def gateway(self, settings: dict[str, Any]) -> Any:
         """An unopened gateway."""
-        kind = registry.load()[self.protocol]
-        config = kind.config_model.model_validate(settings)
-        return kind(config, self.deliver, Clock())  # type: ignore[call-arg]
+        config = registry.load()[self.protocol].config_model.model_validate(settings)
+        return registry.factory(self.protocol)(config, self.deliver, Clock())
 
     def deliver(self, item: Delivery) -> "asyncio.Future[None]":
         """Store what came."""
@@ -340,7 +339,7 @@ class CarrierEnd(End):
         self._seen: set[int] = set()
         self._news = asyncio.Event()
         self._take = self._link.received
-        self._link.received = self._spy  # type: ignore[method-assign]
+        self._link.received = self._spy
 
     def _spy(self, frame: bytes) -> None:
         if command_of(frame) & RESPONSE:

@@ -34,7 +34,7 @@ def broken_inside(random: Random, seeds: Sequence[bytes], header: int) -> bytes:
     return (header + len(body)).to_bytes(LENGTH_OCTETS, "big") + seed[LENGTH_OCTETS:header] + body
 
 
-def _flip_bits(random: Random, data: bytearray, _: Sequence[bytes]) -> None:
+def _flip_bits(random: Random, data: bytearray, _others: Sequence[bytes]) -> None:
     for _ in range(random.randint(1, 8)):
         if data:
             data[random.randrange(len(data))] ^= 1 << random.randrange(8)

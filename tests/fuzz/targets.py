@@ -20,10 +20,10 @@ from service.simulator.wire.cmpp import CMPPServer
 from service.simulator.wire.sgip import SGIPServer
 from service.simulator.wire.smgp import SMGPServer
 from service.simulator.wire.smpp import SMPPServer
-from tests.harness.links import LINKS, VERIFYING, account_of
+from tests.harness.links import GATEWAYS, LINKS, VERIFYING, account_of
 from tests.harness.vectors import FOLDER
 
-PROTOCOLS = tuple(sorted({registry.load()[kind].protocol.lower() for kind in LINKS}))
+PROTOCOLS = tuple(sorted({kind.protocol.lower() for kind in GATEWAYS.values()}))
 """Those of all links; a kind that speaks another one's protocol adds none."""
 
 # What decodes a protocol in more than one way.
@@ -106,13 +106,13 @@ class Gateways:
     """Our end of a link, with a gateway behind it. items: how many receipts and texts came out."""
 
     def __init__(self, protocol: str) -> None:
-        self._kind = registry.load()[protocol]
+        self._protocol = protocol
         self.items = 0
         self.makers = [partial(self._link, settings) for settings in SETTINGS[protocol]]
 
     def _link(self, settings: dict[str, Any]) -> Session:
-        config = self._kind.config_model.model_validate(settings)
-        gateway: Any = self._kind(config, self._deliver, Clock())  # type: ignore[call-arg]
+        config = registry.load()[self._protocol].config_model.model_validate(settings)
+        gateway: Any = registry.factory(self._protocol)(config, self._deliver, Clock())
         link: Session = gateway.link
         link.connection_made(_Nowhere())
         return link

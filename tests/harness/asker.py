@@ -36,6 +36,10 @@ from schemathesis.specs.openapi.checks import (
 from tests.harness.words import FILES, WORDS, new_area_name, new_name, usual_queries
 
 QUERIES = usual_queries()
+AnyOperation = APIOperation[Any, Any, Any, Any]
+AnyCase = Case[AnyOperation]
+"""The engine makes them; these tests know no more of them."""
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -127,7 +131,7 @@ class Asker:
 
     # ---- before
 
-    def prepare(self, case: Case, *, linked: bool = False, usual: bool = False) -> str | None:
+    def prepare(self, case: AnyCase, *, linked: bool = False, usual: bool = False) -> str | None:
         """Put what is true in the place of some of what was made up; a link's address stays.
 
         usual: in the place of all of it. Returns the token of whoever asks.
@@ -158,7 +162,7 @@ class Asker:
     def _luck(self) -> bool:
         return self._random.random() < self._share
 
-    def _parameters_of(self, case: Case, operation: str, plain: bool) -> dict[str, Any]:
+    def _parameters_of(self, case: AnyCase, operation: str, plain: bool) -> dict[str, Any]:
         names = re.findall(r"{(\w+)}", case.path)
         found: dict[str, Any] = {}
         for name in names:
@@ -218,7 +222,7 @@ class Asker:
 
     # ---- the request
 
-    def _who(self, case: Case, plain: bool, usual: bool) -> str | None:
+    def _who(self, case: AnyCase, plain: bool, usual: bool) -> str | None:
         """The token of somebody; seldom none, or one that nobody has."""
         if not plain and self._random.random() < 0.03:
             return self._random.choice([None, "tk_unknown", ""])
@@ -241,12 +245,12 @@ class Asker:
             "timeout": TIMEOUT,
         }
 
-    def ask(self, case: Case) -> None:
+    def ask(self, case: AnyCase) -> None:
         """Send a case and look at the answer."""
         token = self.prepare(case)
         self.look(case, case.call(**self.call_options(token)), token)
 
-    def ask_usual(self, operation: APIOperation) -> None:
+    def ask_usual(self, operation: AnyOperation) -> None:
         """Ask for an operation just as it usually is; what was prepared for it makes it succeed."""
         media = next(iter(operation.definition.raw.get("requestBody", {}).get("content", ())), None)
         case = operation.Case(**({"body": {}, "media_type": media} if media else {}))
@@ -264,7 +268,7 @@ class Asker:
         """What follows the links of the document, asking as this does."""
         asker = self
 
-        class Machine(base):  # type: ignore[misc, valid-type]
+        class Machine(base):  # type: ignore[misc, valid-type]  # its base is made at run time
             def step(self, input: StepInput) -> StepOutput:  # noqa: A002
                 linked = input.transition is not None and input.is_applied
                 token = asker.prepare(input.case, linked=linked)
@@ -277,7 +281,9 @@ class Asker:
 
     # ---- after
 
-    def look(self, case: Case, response: Response, token: str | None, recorder: Any = None) -> None:
+    def look(
+        self, case: AnyCase, response: Response, token: str | None, recorder: Any = None
+    ) -> None:
         """Look at an answer, and remember what it shows."""
         label, status = case.operation.label, response.status_code
         if status == 400 and len(response.request.url or "") > LONGEST_REQUEST_LINE:
@@ -296,7 +302,7 @@ class Asker:
             self._learn(case, response)
             self._do(self._world.after.get(_name(case)))
 
-    def _check(self, case: Case, response: Response, recorder: Any) -> None:
+    def _check(self, case: AnyCase, response: Response, recorder: Any) -> None:
         """What Schemathesis finds wrong; of forms with files it cannot tell which are right."""
         is_wrong = case.meta is not None and any(
             part.mode is GenerationMode.NEGATIVE for part in case.meta.components.values()
@@ -315,7 +321,7 @@ class Asker:
                 label = case.operation.label
                 self.tally.note(label, what, f"{why}\n{_told(case, response)}")
 
-    def _learn(self, case: Case, response: Response) -> None:
+    def _learn(self, case: AnyCase, response: Response) -> None:
         if "json" not in response.headers.get("content-type", [""])[0]:
             return
         shown = response.json()
@@ -338,16 +344,16 @@ class Asker:
             items.append({**others, name: str(value)})
             del items[1:-MOST_KNOWN]  # the first is what there was at the beginning
 
-    def _paths(self, case: Case) -> Sequence[str]:
+    def _paths(self, case: AnyCase) -> Sequence[str]:
         paths: Sequence[str] = case.operation.schema.raw_schema["paths"].keys()
         return paths
 
 
-def _name(case: Case) -> str:
+def _name(case: AnyCase) -> str:
     return str(case.operation.definition.raw["operationId"])
 
 
-def _told(case: Case, response: Response) -> str:
+def _told(case: AnyCase, response: Response) -> str:
     sent = json.dumps(case.body, ensure_ascii=False, default=repr)
     return (
         f"{case.method} {case.formatted_path} {case.query} {sent[:600]}"

@@ -64,11 +64,13 @@ class Databases:
 
 async def _next_transaction(admin: Connection) -> str:
     """The number of the next transaction that writes, anywhere on the server."""
-    return await admin.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")  # type: ignore[no-any-return]
+    number: str = await admin.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+    return number
 
 
 async def _connections(admin: Connection, name: str) -> int:
     """How many connections to the database have been left open."""
-    return await admin.fetchval(  # type: ignore[no-any-return]
+    count: int = await admin.fetchval(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = $1", name
     )
+    return count

@@ -187,7 +187,7 @@ def _cmpp(port: int, *, simulated: bool = True, **settings: Any) -> ChannelSetti
         name=f"cmpp-{uuid.uuid4().hex[:6]}",
         kind="cmpp",
         simulated=simulated,
-        carriers=CARRIERS,
+        carriers=tuple(CARRIERS),
         config=config,
         **settings,
     )

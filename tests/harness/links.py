@@ -13,7 +13,8 @@ from tests.harness.simulated import ACCOUNT, SECRET
 
 NUMBER = "106900001234"
 
-LINKS = tuple(sorted(kind for kind, found in load().items() if issubclass(found, StreamGateway)))
+GATEWAYS = {kind: found for kind, found in load().items() if issubclass(found, StreamGateway)}
+LINKS = tuple(sorted(GATEWAYS))
 
 
 def _with_setting(name: str) -> tuple[str, ...]:

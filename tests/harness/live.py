@@ -150,7 +150,7 @@ class Live:
 async def _done(client: DemoClient, import_id: str) -> bool:
     state = (await client.get(f"/imports/{import_id}"))["state"]
     assert state != "failed"
-    return state == "done"
+    return str(state) == "done"
 
 
 class Launched:

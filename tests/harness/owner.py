@@ -4,7 +4,7 @@ Tests run as the service's role, so that a missing grant fails everywhere.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
 from service.storage.postgres import Pool, connected
@@ -20,6 +20,6 @@ def owner_url(service_url: str) -> str:
 
 async def as_owner(pool: Pool, statement: str, *arguments: Any) -> None:
     """Execute a statement in the pool's database as the owner of its tables."""
-    (service_url,) = pool._connect_args
+    (service_url,) = cast(Any, pool)._connect_args  # the driver's types do not have it
     async with connected(owner_url(service_url)) as conn:
         await conn.execute(statement, *arguments)

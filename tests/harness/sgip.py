@@ -56,7 +56,8 @@ class Store:
         return future
 
     async def next(self) -> Delivery:
-        return await soon(self.items.get())
+        item: Delivery = await soon(self.items.get())
+        return item
 
 
 class SMG:

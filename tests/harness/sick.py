@@ -24,7 +24,7 @@ SECOND = timedelta(seconds=1)
 
 def seen(seconds: float = 0.1, **numbers: int) -> ChannelCounts:
     """Counts of submits that were answered after about `seconds`."""
-    counts = ChannelCounts(**numbers)
+    counts = ChannelCounts(**numbers, times=[0] * (len(BOUNDS) + 1))
     counts.submits = counts.submits or counts.judged
     counts.times[next(i for i, bound in enumerate(BOUNDS) if seconds <= bound)] = counts.accepted
     return counts

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
+
+from pydantic import SecretStr
 
 from service.channels.contract.gateway import Delivery, Receipt, Submission, SubmitResult
 from service.clock import Clock
@@ -20,11 +22,17 @@ def simulator(*, faults: dict[str, Any] | None = None, **others: Any) -> Simulat
     """A simulated carrier without oddities whose receipts come at once, unless said otherwise."""
     odd = {"duplicate_receipts": 0, "early_receipts": 0, "unknown_receipts": 0, **(faults or {})}
     values: dict[str, Any] = {
-        "accounts": (Account(account=ACCOUNT, secret=SECRET),),
+        "accounts": (Account(account=ACCOUNT, secret=SecretStr(SECRET)),),
         "max_delay_seconds": 0,
         "faults": Faults(**odd),
     }
     return SimulatorConfig(**{**values, **others})
+
+
+class Receiving(Protocol):
+    """What takes a gateway's deliveries."""
+
+    def deliver(self, item: Delivery, /) -> "asyncio.Future[None]": ...
 
 
 class Inbox:
@@ -60,7 +68,7 @@ class Inbox:
             self._arrived.notify_all()
 
 
-def gateway(port: int, inbox: Inbox, **others: Any) -> CMPPGateway:
+def gateway(port: int, inbox: Receiving, **others: Any) -> CMPPGateway:
     """An unopened gateway for the simulator's account."""
     values = {
         "host": "127.0.0.1",

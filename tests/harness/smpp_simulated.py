@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from pydantic import SecretStr
+
 from service.channels.contract.gateway import Delivery, Inbound, Receipt, Submission, SubmitResult
 from service.clock import Clock
 from service.gateways.smpp import SMPPConfig, SMPPGateway
@@ -21,7 +23,7 @@ QUIET = {"duplicate_receipts": 0, "early_receipts": 0, "unknown_receipts": 0}
 def config(*, faults: dict[str, Any] | None = None, **others: Any) -> SimulatorConfig:
     """A simulated SMSC without oddities whose receipts come at once, unless said otherwise."""
     values: dict[str, Any] = {
-        "accounts": (Account(account=ACCOUNT, secret=PASSWORD),),
+        "accounts": (Account(account=ACCOUNT, secret=SecretStr(PASSWORD)),),
         "cmpp_port": None,
         "smpp_port": 0,
         "max_delay_seconds": 0,

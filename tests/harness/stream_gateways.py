@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from service.channels.contract.gateway import Delivery, Receipt, Submission
+from service.channels.contract.gateway import Delivery, Gateway, Receipt, Submission
 from service.channels.contract.registry import factory, load
 from service.clock import Clock
 from service.protocols.stream import StreamGateway
@@ -36,11 +36,14 @@ async def reached(
     kind: str, inbox: Counted, **faults: Any
 ) -> AsyncIterator[tuple[Simulator, StreamGateway[Any]]]:
     """A gateway of a kind, logged in at a simulated carrier in the same loop."""
-    config = SimulatorConfig(
-        accounts=(Account(account=ACCOUNT, secret=SecretStr(SECRET)),),
-        max_delay_seconds=0,
-        faults=Faults(duplicate_receipts=0, early_receipts=0, unknown_receipts=0, **faults),
-        **{"cmpp_port": None, f"{kind}_port": 0},  # type: ignore[arg-type]
+    config = SimulatorConfig.model_validate(
+        {
+            "accounts": (Account(account=ACCOUNT, secret=SecretStr(SECRET)),),
+            "max_delay_seconds": 0,
+            "faults": Faults(duplicate_receipts=0, early_receipts=0, unknown_receipts=0, **faults),
+            "cmpp_port": None,
+            f"{kind}_port": 0,
+        }
     )
     async with running(config) as carrier:
         settings = account_of(kind, host="127.0.0.1", port=carrier.ports[kind])
@@ -52,7 +55,7 @@ async def reached(
         await gateway.close(drain_seconds=PATIENCE_SECONDS)
 
 
-def submissions(gateway: StreamGateway[Any], first: int, count: int) -> list[Submission]:
+def submissions(gateway: Gateway, first: int, count: int) -> list[Submission]:
     (part,) = gateway.split("警钟")
     numbers = range(first, first + count)
     return [Submission((f"+861979{number:07d}",), part, 0) for number in numbers]

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +22,7 @@ from service.app import create_app
 from service.clock import Clock
 from service.crypto import Keyring
 from service.local.embedded import Postgres, Valkey, _password
+from service.peer_timeouts import Reachability
 from service.queue import Job, Queue, open_queue, open_redis
 from service.runtime import Runtime
 from service.settings import Settings
@@ -36,6 +37,7 @@ from service.storage.postgres import (
     transaction,
 )
 from tests.harness.silent import Direction, SilentProxy, silent_proxy
+from tests.harness.valkey import answered
 from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
 
@@ -47,7 +49,7 @@ LONG = 60.0
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "CONNECT_SECONDS", SHORT)
-    monkeypatch.setattr(door, "_reach", door.Reachability("PostgreSQL"))
+    monkeypatch.setattr(door, "_reach", Reachability("PostgreSQL"))
     monkeypatch.setattr(service.queue, "ANSWER_SECONDS", SHORT)
     monkeypatch.setattr(service.queue, "CONNECT_SECONDS", SHORT)
     monkeypatch.setattr(service.queue, "LOOK_AGAIN_SECONDS", 0.05)
@@ -301,7 +303,7 @@ async def test_both_ends_of_the_socket_give_up_a_peer_that_is_gone(wired_url: st
     """Without a silent host at hand: what the kernel was told on each end."""
     conn = await connect(wired_url)
     try:
-        ours = conn._transport.get_extra_info("socket")
+        ours = cast(Any, conn)._transport.get_extra_info("socket")
         assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         tcp = socket.IPPROTO_TCP
         assert [
@@ -340,7 +342,7 @@ async def test_one_silent_redis_connection_ends_those_that_rest_beside_it(
     redis_wire: SilentProxy,
 ) -> None:
     async with open_redis(redis_url(redis_wire)) as client, asyncio.timeout(LONG):
-        await asyncio.gather(*(client.eval("return 1", 0) for _ in range(5)))
+        await asyncio.gather(*(answered(client.eval("return 1", 0)) for _ in range(5)))
         before = redis_wire.accepted
         assert before > 1
         redis_wire.fall_silent()
@@ -417,7 +419,7 @@ async def _done(queue: Queue, done: list[str], name: str) -> None:
         await asyncio.sleep(0.05)
 
 
-_EMPTY = Runtime(None, None, None, None, None, None)  # type: ignore[arg-type]
+_EMPTY = Runtime(None, None, None, None, None, None)  # type: ignore[arg-type]  # a worker needs settings and queue
 
 
 async def test_the_limits_of_redis_leave_time_for_a_recovery_within_thirty_seconds(

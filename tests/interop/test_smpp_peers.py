@@ -47,6 +47,10 @@ from tests.harness.smpp_simulated import (
 from tests.harness.vectors import load
 
 VECTORS = load("smpp", "smpp34")
+ESME_RTHROTTLED, ESME_RMSGQFUL, MESSAGE_STATE = (
+    getattr(smpp34, name)  # its types leave them out
+    for name in ("ESME_RTHROTTLED", "ESME_RMSGQFUL", "TLV_MESSAGE_STATE")
+)
 (PHONE,) = phones(1)
 DIGITS = PHONE.removeprefix("+")
 LONG = "【示例科技】警钟长鸣，请查收🔔" * 12
@@ -426,7 +430,7 @@ async def test_the_client_of_smpp34_is_refused_and_throttled_in_words_it_knows()
             for _ in range(4):
                 answer = await soon(session.submit_sm(DIGITS, b"x", source_addr=SENDER))
                 statuses.add(answer.command_status)
-    assert statuses == {smpp34.ESME_RTHROTTLED, smpp34.ESME_RMSGQFUL}
+    assert statuses == {ESME_RTHROTTLED, ESME_RMSGQFUL}
 
 
 async def test_replies_from_our_simulator_are_read_by_smpp34() -> None:
@@ -469,7 +473,7 @@ async def test_our_gateway_sends_to_the_server_of_smpp34() -> None:
         for number, submit in enumerate(submits):
             assert (submit.destination_addr, submit.data_coding) == (DIGITS, 8)
             if number == 0:
-                submit.reject(smpp34.ESME_RTHROTTLED)
+                submit.reject(ESME_RTHROTTLED)
             else:
                 submit.accept(f"peer-{number}")
         results = [await soon(future) for future in futures]
@@ -479,7 +483,7 @@ async def test_our_gateway_sends_to_the_server_of_smpp34() -> None:
                 b"id:peer-1 sub:001 dlvrd:000 stat:UNDELIV err:011 text:",
                 source_addr=DIGITS,
                 esm_class=4,
-                tlvs=[smpp34.Tlv(smpp34.TLV_MESSAGE_STATE, b"\x05")],
+                tlvs=[smpp34.Tlv(MESSAGE_STATE, b"\x05")],
             )
         )
     assert b"".join(s.short_message[6:] for s in submits).decode("utf-16-be") == LONG
@@ -543,6 +547,7 @@ def test_the_codec_of_smpp34_reads_what_ours_writes(vector: dict[str, Any]) -> N
     assert {name: getattr(theirs, name) for name in NAMES} == {
         name: getattr(packet, name) for name in NAMES
     }
+    assert not isinstance(theirs, smpp34.RawPdu)
     assert [tlv.tag for tlv in theirs.tlvs] == [parameter.tag for parameter in packet.parameters]
 
 

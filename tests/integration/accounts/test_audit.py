@@ -554,7 +554,7 @@ async def test_macs_outlive_a_rotation_of_the_master_key(pool: Pool, now: dateti
         assert (await verify(conn, Keyring(b"\x03" * 32), now)).foreigners == 3
 
 
-ODD = (
+ODD: tuple[dict[Any, Any], ...] = (
     {},
     {"a": 1e16, "b": -0.0, "c": 1e-7, "d": 1.0, "e": 123456789012345678901, "f": 0.1, "g": 1.5e300},
     {10: "int", 9: ["tuple", ("x", {"z": 1, "y": None})]},

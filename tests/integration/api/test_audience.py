@@ -5,6 +5,7 @@ import csv
 import io
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aiohttp import FormData
@@ -12,7 +13,7 @@ from aiohttp.multipart import parse_content_disposition
 
 from service.audience.areas.area_store import load_areas
 from service.audience.imports.loading import run_import
-from service.queue import Job
+from service.queue import Job, Queue
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone
 from tests.harness.instants import instant
@@ -23,24 +24,24 @@ OPERATOR, SCHOOL = ("county", "operator"), ("school", "operator")
 
 
 async def test_a_file_is_taken_read_and_reported(api: Api, monkeypatch: Any) -> None:
-    rung: list[tuple[object, ...]] = []
+    rung: list[tuple[Job, tuple[object, ...]]] = []
 
-    async def enqueue(_queue: object, *job: object) -> None:
-        rung.append(job)
+    async def enqueue(_: Queue, job: Job, *ids: object) -> None:
+        rung.append((job, ids))
 
     monkeypatch.setattr("service.queue.Queue.enqueue", enqueue)
     taken = await api.post(
         "/imports", OPERATOR, data=upload(basis="contract_hr", expires_on="2027-12-31")
     )
     assert (taken.status, taken.json["state"]) == (202, "reading")
-    import_id = taken.json["id"]
-    assert [(job, str(ids)) for job, ids in rung] == [(Job.READ_IMPORT, import_id)]
+    import_id = UUID(taken.json["id"])
+    assert rung == [(Job.READ_IMPORT, (import_id,))]
     async with transaction(api.runtime.pool) as conn:
         clear = await conn.fetchval(
             "SELECT bool_or(position($1 in cipher) > 0) FROM import_chunks", b"19790000001"
         )
         assert clear is False
-        assert await run_import(conn, api.runtime.keyring, rung[0][1], api.clock.at)  # type: ignore[arg-type]
+        assert await run_import(conn, api.runtime.keyring, import_id, api.clock.at)
     shown = (await api.get(f"/imports/{import_id}", OPERATOR)).json
     assert (shown["state"], shown["file_name"], shown["basis"]) == (
         "done",

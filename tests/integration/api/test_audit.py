@@ -46,7 +46,7 @@ def doing(op: Op, act: Any) -> Op:
 
 
 async def _no_lines() -> AsyncIterator[str]:
-    for line in ():
+    for line in list[str]():
         yield line
 
 
@@ -111,7 +111,7 @@ def test_only_what_merely_asks_may_leave_none() -> None:
 async def test_an_export_that_breaks_off_has_its_entry(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def lines(*_: object) -> AsyncIterator[str]:
+    async def lines(*_given: object) -> AsyncIterator[str]:
         for _ in range(200):
             yield "x" * 100_000
 
@@ -121,7 +121,8 @@ async def test_an_export_that_breaks_off_has_its_entry(
     async with api.client.get(address, headers=headers) as answer:
         assert answer.status == 200
         assert answer.connection is not None
-        answer.connection.transport.abort()  # type: ignore[union-attr]
+        assert answer.connection.transport is not None
+        answer.connection.transport.abort()
     actions = await api.runtime.pool.fetch("SELECT action FROM audit_entries")
     assert [row["action"] for row in actions] == ["export_unmatched"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from service.accounts.people.model import By
 from service.campaigns.approval import approval
-from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.calendar.schedule import Schedule, ScheduleKind
 from service.campaigns.core.model import Campaign
 from service.campaigns.plans import lifecycle
 from service.campaigns.runs.firing import fire_due
@@ -43,8 +43,8 @@ async def _channel(api: Api, **settings: Any) -> int:
 
 
 async def _plan(api: Api, department: str, start: str, rrule: str | None = None) -> Campaign:
-    kind = "recurring" if rrule else "once"
-    schedule = Schedule(kind, _at(start), rrule=rrule)  # type: ignore[arg-type]
+    kind: ScheduleKind = "recurring" if rrule else "once"
+    schedule = Schedule(kind, _at(start), rrule=rrule)
     async with transaction(api.runtime.pool) as conn:
         return await make_scheduled(
             conn, api.teams[department], now=api.clock.at, schedule=schedule

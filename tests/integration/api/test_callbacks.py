@@ -60,12 +60,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "inbound_text": "text",
     },
 }
+Client = TestClient[web.Request, web.Application]
 RECEIPT = {"id": "m1", "status": "DELIVRD"}
 TEXT = {"from": PHONE, "text": "退订"}
 
 
 @pytest.fixture
-async def client(runtime: Runtime) -> AsyncIterator[TestClient]:
+async def client(runtime: Runtime) -> AsyncIterator[Client]:
     """A server with nothing but the callbacks, as the application adds them."""
     app = web.Application(middlewares=[request_log, as_problem])
     app[RUNTIME] = runtime
@@ -80,21 +81,21 @@ async def channel(runtime: Runtime, kind: str, name: str = "", **others: Any) ->
         name=name or kind,
         kind=kind,
         simulated=True,
-        carriers=CARRIERS,
+        carriers=tuple(CARRIERS),
         config=parse_settings(kind, {**CONFIGS[kind], **others}),
     )
     async with transaction(runtime.pool) as conn:
         return await insert_channel(conn, runtime.keyring, settings, runtime.clock.now())
 
 
-async def post(client: TestClient, to: object, body: bytes, **headers: str) -> Answer:
+async def post(client: Client, to: object, body: bytes, **headers: str) -> Answer:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     path = f"{PREFIX}/callbacks/{to}"
     async with client.post(path, data=body, headers=given) as response:
         return Answer(response.status, response.headers, await response.read())
 
 
-async def say(client: TestClient, to: object, said: object) -> Answer:
+async def say(client: Client, to: object, said: object) -> Answer:
     """A genuine callback of the HTTP kind."""
     body = json.dumps(said).encode()
     signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
@@ -112,7 +113,7 @@ async def rung(arq: ArqRedis) -> list[str]:
 
 @pytest.mark.attack
 async def test_a_new_real_channel_reports_nothing_before_a_second_person(
-    client: TestClient, runtime: Runtime
+    client: Client, runtime: Runtime
 ) -> None:
     """Whoever set it up knows its secret, and could say that everybody opts out."""
     now = runtime.clock.now()
@@ -120,7 +121,7 @@ async def test_a_new_real_channel_reports_nothing_before_a_second_person(
         name="real",
         kind="http",
         simulated=False,
-        carriers=CARRIERS,
+        carriers=tuple(CARRIERS),
         config=parse_settings("http", CONFIGS["http"]),
     )
     async with transaction(runtime.pool) as conn:
@@ -138,7 +139,7 @@ async def test_a_new_real_channel_reports_nothing_before_a_second_person(
 @pytest.mark.attack
 @pytest.mark.parametrize("by", ["id", "name"])
 async def test_what_was_said_is_stored_and_the_folder_is_woken(
-    client: TestClient, runtime: Runtime, by: str
+    client: Client, runtime: Runtime, by: str
 ) -> None:
     made = await channel(runtime, "http", "云信 1")
     answer = await say(client, made.id if by == "id" else made.name, [RECEIPT, TEXT])
@@ -155,7 +156,7 @@ async def test_what_was_said_is_stored_and_the_folder_is_woken(
     )
 
 
-async def test_a_channel_may_have_a_number_for_a_name(client: TestClient, runtime: Runtime) -> None:
+async def test_a_channel_may_have_a_number_for_a_name(client: Client, runtime: Runtime) -> None:
     made = await channel(runtime, "http", "95566")
     assert (await say(client, "95566", [RECEIPT])).status == 200
     (row,) = await stored(runtime, "receipt_inbox")
@@ -163,7 +164,7 @@ async def test_a_channel_may_have_a_number_for_a_name(client: TestClient, runtim
 
 
 async def test_behind_a_proxy_the_public_address_is_what_was_signed(
-    client: TestClient, runtime: Runtime
+    client: Client, runtime: Runtime
 ) -> None:
     made = await channel(runtime, "twilio")
     form = {"MessageSid": "SM7", "MessageStatus": "sent", "To": PHONE}
@@ -187,9 +188,7 @@ async def test_behind_a_proxy_the_public_address_is_what_was_signed(
     assert len(await stored(runtime, "receipt_inbox")) == 2
 
 
-async def test_without_a_proxy_the_address_is_as_it_came(
-    client: TestClient, runtime: Runtime
-) -> None:
+async def test_without_a_proxy_the_address_is_as_it_came(client: Client, runtime: Runtime) -> None:
     made = await channel(runtime, "twilio", public_url="")
     form = {"MessageSid": "SM8", "From": PHONE, "To": SENDER, "Body": "你好"}
     seen = str(client.make_url(f"{PREFIX}/callbacks/{made.id}"))
@@ -213,7 +212,7 @@ def _check(answer: Answer, status: int, code: str) -> None:
 
 
 @pytest.mark.attack
-async def test_refusals_say_why_and_store_nothing(client: TestClient, runtime: Runtime) -> None:
+async def test_refusals_say_why_and_store_nothing(client: Client, runtime: Runtime) -> None:
     made = await channel(runtime, "http")
     silent = await channel(runtime, "cmpp")
     body = json.dumps([RECEIPT]).encode()
@@ -231,7 +230,7 @@ async def test_refusals_say_why_and_store_nothing(client: TestClient, runtime: R
 
 
 async def test_what_cannot_be_stored_is_not_answered_and_nothing_of_it_stays(
-    client: TestClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    client: Client, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await channel(runtime, "http")
 
@@ -249,7 +248,7 @@ async def test_what_cannot_be_stored_is_not_answered_and_nothing_of_it_stays(
     assert len(await stored(runtime, "receipt_inbox")) == 1
 
 
-async def test_the_answer_comes_after_the_commit(client: TestClient, runtime: Runtime) -> None:
+async def test_the_answer_comes_after_the_commit(client: Client, runtime: Runtime) -> None:
     made = await channel(runtime, "http")
     async with transaction(runtime.pool) as conn:
         await conn.execute("LOCK TABLE receipt_inbox IN EXCLUSIVE MODE")
@@ -266,9 +265,7 @@ async def test_the_answer_comes_after_the_commit(client: TestClient, runtime: Ru
 
 
 @pytest.mark.attack
-async def test_a_repeat_changes_nothing(
-    client: TestClient, runtime: Runtime, keyring: Keyring
-) -> None:
+async def test_a_repeat_changes_nothing(client: Client, runtime: Runtime, keyring: Keyring) -> None:
     made = await channel(runtime, "http")
     run = "0195f3a0-0000-7000-8000-000000000000"
     now = runtime.clock.now()
@@ -300,7 +297,7 @@ async def test_a_repeat_changes_nothing(
 
 
 async def test_a_lost_wake_up_does_not_lose_the_receipt(
-    client: TestClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    client: Client, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await channel(runtime, "http")
 
@@ -324,7 +321,7 @@ def test_the_document_with_this_address_is_valid() -> None:
 
 @pytest.mark.attack
 async def test_when_too_many_wait_for_the_database_the_next_is_told_to_come_again(
-    client: TestClient, runtime: Runtime
+    client: Client, runtime: Runtime
 ) -> None:
     made = await channel(runtime, "http")
     async with transaction(runtime.pool) as conn:
@@ -354,7 +351,7 @@ async def test_when_too_many_wait_for_the_database_the_next_is_told_to_come_agai
 
 @pytest.mark.attack
 async def test_strangers_who_send_slowly_keep_no_receipt_out(
-    client: TestClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    client: Client, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None of them could sign; they would only have to hold all places for ever."""
     monkeypatch.setattr(callbacks, "BODY_SECONDS", 1.0)

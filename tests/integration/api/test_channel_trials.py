@@ -266,7 +266,8 @@ async def test_each_kind_of_link_is_tried_with_its_own_login(
     if not right:
         (secret,) = (name for name, value in config.items() if value == PASSWORD)
         config[secret] = "otherpwd"
-    async with running(SimulatorConfig(accounts=(account,), **ports)) as simulator_:
+    settings = SimulatorConfig.model_validate({"accounts": (account,), **ports})
+    async with running(settings) as simulator_:
         config["port"] = simulator_.ports[kind]
         body = {"name": kind, "kind": kind, "simulated": True, "carriers": ["china_unicom"]}
         made = await api.post("/channels", ADMIN, {**body, "config": config})

@@ -8,6 +8,7 @@ import pytest
 from service.channels.config.store import get_channel, get_hold, hold_channel
 from service.channels.contract.model import Hold
 from service.dispatch.handoff.lease_store import claim_connection
+from service.gateways.cmpp import CMPPConfig
 from service.queue import queue_name
 from service.storage.postgres import transaction
 from tests.harness.channels import BODY, CODE, CONFIG, SECRET, SETTLED
@@ -30,7 +31,8 @@ async def test_a_channel_is_set_up_and_changed(api: Api) -> None:
     assert changed.json["config"]["host"] == "192.0.2.1"
     async with transaction(api.runtime.pool) as conn:
         channel = await get_channel(conn, api.runtime.keyring, made.json["id"])
-    assert channel.config.secret.get_secret_value() == SECRET  # type: ignore[attr-defined]
+    assert isinstance(channel.config, CMPPConfig)
+    assert channel.config.secret.get_secret_value() == SECRET
     assert (await api.get(path, ADMIN)).json == changed.json
 
 
@@ -46,7 +48,8 @@ async def test_a_secret_is_never_shown_nor_stored_in_clear(api: Api) -> None:
     async with transaction(api.runtime.pool) as conn:
         channel = await get_channel(conn, api.runtime.keyring, made.json["id"])
         stored = await conn.fetchval("SELECT config_cipher FROM channels")
-    assert channel.config.secret.get_secret_value() == SECRET  # type: ignore[attr-defined]
+    assert isinstance(channel.config, CMPPConfig)
+    assert channel.config.secret.get_secret_value() == SECRET
     assert SECRET.encode() not in stored
 
 

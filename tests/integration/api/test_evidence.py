@@ -127,7 +127,7 @@ async def test_an_entry_that_somebody_else_wrote_into_the_trail_is_named(
         campaign,
         bytes(24),
     )
-    (run_id,) = await api.runtime.pool.fetchrow("SELECT id FROM runs")
+    run_id = await api.runtime.pool.fetchval("SELECT id FROM runs")
     forged = await _of_run(api, run_id)
     (fault,) = faults(zipfile.ZipFile(io.BytesIO(forged)), key)
     assert INVALID in fault

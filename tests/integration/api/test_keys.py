@@ -213,7 +213,7 @@ async def test_limits_that_make_no_sense_are_refused(
 
 async def test_a_key_fills_no_roster_but_its_own(api: Api) -> None:
     key = await active_key(api, scopes=["import"], rosters=["家长"])
-    members = {"members": []}
+    members: dict[str, list[object]] = {"members": []}
     own = await api.call("PUT", "/rosters/家长/members", key["token"], json=members)
     assert own.status == 200
     other = await api.call("PUT", "/rosters/财务/members", key["token"], json=members)

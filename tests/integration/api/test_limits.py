@@ -139,7 +139,7 @@ async def test_a_frozen_redis_holds_up_one_request_and_not_each(
 def at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time of the process, in a list that a test may change."""
     seconds = [NOW]
-    monkeypatch.setattr(limiter.time, "time", lambda: seconds[0])
+    monkeypatch.setattr("service.api.http.limiter.time.time", lambda: seconds[0])
     return seconds
 
 

@@ -64,10 +64,10 @@ async def test_one_that_was_set_up_without_goes_on_until_it_is_changed_or_enable
     assert "only the gateway's own host may" in warning["en"]
     (listed,) = (await api.get("/channels", ADMIN)).json["items"]
     assert listed["warnings"] == [warning]
-    for body in ({"tps": 5}, {"enabled": False}):
-        assert (await api.patch(path, ADMIN, body)).status == 200
-    for body in ({"enabled": True}, {"config": {"service_type": "X"}}):
-        refused = await api.patch(path, ADMIN, body)
+    for harmless in ({"tps": 5}, {"enabled": False}):
+        assert (await api.patch(path, ADMIN, harmless)).status == 200
+    for harmful in ({"enabled": True}, {"config": {"service_type": "X"}}):
+        refused = await api.patch(path, ADMIN, harmful)
         assert refused.status == 422
         assert list(refused.json["fields"]) == ["config.listen_addresses"]
     assert (await api.get(path, ADMIN)).json["enabled"] is False

@@ -36,6 +36,7 @@ async def test_each_leaves_an_entry_and_counts_as_a_disclosure_to_the_person(
         action,
         api.teams["school"].operator.id,
     )
+    assert entry is not None
     assert (entry["object_kind"], entry["object_id"]) == ("disclosures", seen["id"])
     assert phone(1)[-8:] not in str(dict(entry))
 

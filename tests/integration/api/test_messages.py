@@ -1,6 +1,7 @@
 """Direct sends over HTTP: who may, to whom, with what text; and what became of one text."""
 
 import asyncio
+from collections import deque
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,9 @@ import pytest
 
 from service.api.http import store as api_store
 from service.api.http.idempotency import REPLAYED
+from service.campaigns.calendar.hours import HourTerms
+from service.campaigns.calendar.schedule import DEFAULT_HOURS
+from service.clock import CHINA
 from service.coding.parts import split
 from service.crypto import Keyring
 from service.dispatch.compose import ClaimedSlice, Composer
@@ -70,8 +74,8 @@ async def test_each_gets_the_values_that_were_given_for_it(
         rows = await queued_rows(conn, channel_id, [(run_id, 1, 9)], api.clock.at)
         stored = await conn.fetchval("SELECT string_agg(m::text, '') FROM messages m")
     work = ClaimedSlice(
-        run_id, 1, GREETING, "service", None, hours=None, valid_until=None,  # type: ignore[arg-type]
-        flow=Flow(1, run_id), weight=1, rows=None,  # type: ignore[arg-type]
+        run_id, 1, GREETING, "service", None, HourTerms(DEFAULT_HOURS, CHINA, "service"), None,
+        Flow(1, run_id), weight=1, rows=deque(),
     )  # fmt: skip
     composer = Composer(keyring, {}, lambda text: tuple(split(text)), simulated=True)
     said = {
@@ -415,8 +419,8 @@ async def _county_template(api: Api) -> str:
 @pytest.mark.attack
 async def test_a_key_calls_back_its_own_texts_alone(api: Api, channel_id: int) -> None:
     """Else a key that may only send stops what others have sent, text by text."""
-    scopes = {"scopes": ["send:template", "read"]}
-    sender, other = [(await active_key(api, **scopes))["token"] for _ in range(2)]
+    scopes = ["send:template", "read"]
+    sender, other = [(await active_key(api, scopes=scopes))["token"] for _ in range(2)]
     body = {"to": [phone(1), phone(2)], "template_id": await _county_template(api)}
     sent = await api.post("/messages", sender, body)
     assert sent.status == 202, sent.body

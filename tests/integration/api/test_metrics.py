@@ -1,16 +1,17 @@
 """What waits, for Prometheus: right, bounded in cost, and nobody's secret."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from service.api.system import metrics
+from service.api.system.backlog_store import Backlog, read_backlog
 from service.channels.contract.gateway import Receipt
 from service.channels.contract.outcome import ReceiptState
 from service.delivery.receipts import store
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import sweep_store
-from service.storage.postgres import transaction
+from service.storage.postgres import Connection, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.metrics import figures
 from tests.integration.api.conftest import Api
@@ -100,11 +101,10 @@ async def test_however_often_it_is_asked_the_database_is_read_once_in_a_while(
 ) -> None:
     monkeypatch.setattr(metrics, "READ_SECONDS", 60.0)
     reads = []
-    read = metrics.read_backlog
 
-    async def counted(*args: object) -> object:
-        reads.append(args)
-        return await read(*args)  # type: ignore[arg-type]
+    async def counted(conn: Connection, now: datetime) -> Backlog:
+        reads.append(now)
+        return await read_backlog(conn, now)
 
     monkeypatch.setattr(metrics, "read_backlog", counted)
     for _ in range(20):

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.campaigns.approval import approval
-from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.calendar.schedule import LatePolicy, Schedule
 from service.campaigns.plans.missed import record_missed
 from service.campaigns.runs.firing import fire_due
 from service.storage.postgres import transaction
@@ -23,8 +23,8 @@ def _at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
 
 
-async def _weekly(api: Api, late: str = "hold") -> str:
-    schedule = Schedule("recurring", _at("2027-01-13T09:30"), rrule="FREQ=WEEKLY", late=late)  # type: ignore[arg-type]
+async def _weekly(api: Api, late: LatePolicy = "hold") -> str:
+    schedule = Schedule("recurring", _at("2027-01-13T09:30"), rrule="FREQ=WEEKLY", late=late)
     async with transaction(api.runtime.pool) as conn:
         made = await make_scheduled(conn, api.teams["county"], now=api.clock.at, schedule=schedule)
     return f"/campaigns/{made.id}"
@@ -74,7 +74,7 @@ async def test_a_weekly_plan_paused_over_one_fire_loses_no_other(api: Api) -> No
     assert (await _fires(api, path))[:2] == [("skipped", "person"), ("fired", "")]
 
 
-async def _paused_over_two(api: Api, late: str) -> str:
+async def _paused_over_two(api: Api, late: LatePolicy) -> str:
     """A weekly plan, paused over two fires, of which the second is three minutes late."""
     path = await _weekly(api, late)
     await api.post(f"{path}/pause", OPERATOR, {})
@@ -108,7 +108,7 @@ async def test_a_missed_fire_is_skipped_beside_a_newer_one_in_time(api: Api) -> 
 
 @pytest.mark.parametrize(("late", "choice"), [("hold", "run"), ("run", None)])
 async def test_a_newer_fire_in_time_takes_the_place_of_the_missed_one(
-    api: Api, late: str, choice: str | None
+    api: Api, late: LatePolicy, choice: str | None
 ) -> None:
     path = await _paused_over_two(api, late)
     resumed = await api.post(f"{path}/resume", OPERATOR, {"missed": choice})

@@ -128,8 +128,8 @@ async def test_a_planner_is_told_that_a_text_comes_again_too_soon(api: Api) -> N
         [],
     ]
     limits = {"per_day": 1, "per_week": 2, "per_month": 6, "same_text": True}
-    body = {"class": "public_interest", **limits, "reason": "r"}
-    assert (await api.call("PUT", "/caps", ("county", "admin"), json=body)).status == 200
+    caps = {"class": "public_interest", "reason": "r", **limits}
+    assert (await api.call("PUT", "/caps", ("county", "admin"), json=caps)).status == 200
     assert await again(alone) == []
 
 

@@ -30,6 +30,7 @@ async def test_a_table_is_taken_shown_used_and_forgotten(api: Api) -> None:
     assert (table["blocks"], table["by_carrier"]) == (2, {"china_unicom": 2})
     assert (await api.get("/prefixes", VIEWER)).json == {"table": table}
     act = await api.runtime.pool.fetchrow("SELECT * FROM audit_entries ORDER BY id DESC LIMIT 1")
+    assert act is not None
     assert (act["action"], act["details"]["blocks"]) == ("import_prefixes", 2)
 
     ask = {"phone": "197 9000 0007"}

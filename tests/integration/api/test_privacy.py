@@ -9,7 +9,7 @@ import pytest
 from aiohttp import FormData
 
 from service.audience.areas.area_store import load_areas
-from service.audience.imports import merging
+from service.audience.imports import staging_store
 from service.audience.imports.loading import run_import
 from service.privacy.erasure_store import delete_left_behind
 from service.storage.postgres import transaction
@@ -313,7 +313,7 @@ async def test_an_import_under_way_does_not_bring_the_person_back(
 async def _erase_at(api: Api, monkeypatch: pytest.MonkeyPatch, step: str, *, before: bool) -> None:
     """Erase while an import stands still at a step; only past its last one may that wait."""
     there, go_on = asyncio.Event(), asyncio.Event()
-    real = getattr(merging.staging_store, step)
+    real = getattr(staging_store, step)
 
     async def stop(*arguments: Any) -> Any:
         result = None if before else await real(*arguments)
@@ -324,7 +324,7 @@ async def _erase_at(api: Api, monkeypatch: pytest.MonkeyPatch, step: str, *, bef
     waiting = await upload(api, NATIONAL)
     api.clock.at += timedelta(seconds=1)
     with monkeypatch.context() as patch:
-        patch.setattr(merging.staging_store, step, stop)
+        patch.setattr(staging_store, step, stop)
         importing = asyncio.create_task(read(api, waiting))
         await there.wait()
         erasing = asyncio.create_task(erase(api))

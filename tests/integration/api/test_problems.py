@@ -140,7 +140,7 @@ async def test_a_request_id_reads_the_same_in_the_header_and_in_the_masked_body(
 
 
 def test_a_new_request_id_never_looks_like_a_mobile_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web.secrets, "token_hex", lambda octets: "1" * 2 * octets)
+    monkeypatch.setattr("service.web.secrets.token_hex", lambda octets: "1" * 2 * octets)
     assert masked(web._request_id("")) == web._request_id("")
 
 

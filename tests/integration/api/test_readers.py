@@ -6,7 +6,7 @@ meanwhile.
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -56,7 +56,7 @@ async def all_of(pool: Pool) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def served(api: Api, op: Op) -> AsyncIterator[Callable[..., Awaitable[Answer]]]:
+async def served(api: Api, op: Op) -> AsyncIterator[Callable[..., Coroutine[Any, Any, Answer]]]:
     """A server that has one more operation; asks it as somebody."""
     app = application.create_app(api.runtime)
     app.router.add_route(op.method, op.path, server.endpoint(op))

@@ -43,6 +43,7 @@ async def test_the_countys_administrator_agrees_and_that_is_noted(api: Api) -> N
         act = await conn.fetchrow(
             "SELECT * FROM audit_entries WHERE action = 'agree_to_retention' ORDER BY id DESC"
         )
+        assert act is not None
     assert act["actor_id"] == api.teams["county"].admin.id
     assert act["details"]["due"] == {"guests": 9}
     assert "jumped_from" in json.dumps(act["details"])

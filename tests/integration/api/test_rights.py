@@ -491,7 +491,7 @@ async def test_another_departments_things_do_not_exist(api: Api) -> None:
     nobodys["message_id"] = f"{nobodys['run_id']}.1"
     nobodys["receipt_id"] = "7777777777"
     before = await digests(api)
-    wrong = []
+    wrong: list[tuple[object, ...]] = []
     for op in OPS:
         if not op.parameters or op.parameters.keys() & {"channel_id", "code"}:
             continue  # what all departments share

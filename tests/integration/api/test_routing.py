@@ -166,6 +166,7 @@ async def test_a_wrong_number_or_carrier_is_named_and_never_repeated(api: Api) -
 async def test_no_number_is_stored_in_clear(api: Api) -> None:
     await put(api, ADMIN, NUMBER, "china_unicom")
     row = await api.runtime.pool.fetchrow("SELECT * FROM carrier_overrides")
+    assert row is not None
     assert "9000" not in str(dict(row).values())
     assert row["phone_hash"] == api.runtime.keyring.phone_index(phone(7))
 

@@ -223,7 +223,9 @@ LIST = "姓名,手机号\n王五,197 9000 0001\n李四,19790000002\n,12345\n赵�
 )
 
 
-async def upload(api: Api, content: bytes, who: tuple[str, str] = OPERATOR, **fields: str) -> Any:
+async def upload(
+    api: Api, content: bytes, who: tuple[str, str] = OPERATOR, /, **fields: str
+) -> Any:
     form = FormData()
     for name, value in fields.items():
         form.add_field(name, value)
@@ -315,6 +317,7 @@ async def test_what_is_given_out_are_hashes_and_who_and_why_is_written_down(api:
     assert rows[0]["note"] != "=1+1"  # no spreadsheet computes it
     assert phone(1)[-8:] not in answer.body.decode()
     kept = await api.runtime.pool.fetchrow("SELECT * FROM suppression_exports")
+    assert kept is not None
     assert (kept["exported_by"], kept["reason"], kept["suppressions"]) == (
         api.teams["school"].operator.id,
         "对账",

@@ -56,7 +56,8 @@ async def connected(api: Api, channel_id: int) -> AsyncIterator[Peer]:
 @pytest.fixture
 async def kept(api: Api) -> list[dict[str, Any]]:
     """One that has come three times, and a report without a report."""
-    channel = await add_channel(api.runtime.pool, api.runtime.keyring, 7890, api.clock.at)
+    async with api.runtime.pool.acquire() as conn:
+        channel = await add_channel(conn, api.runtime.keyring, 7890, api.clock.at)
     async with connected(api, channel.id) as peer:
         for sequence in (1, 2, 3):
             peer.writer.write(broken(sequence))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.dispatch.handoff.lease import Lease
+from service.dispatch.handoff.lease_store import Lease
 from tests.factories import phone
 from tests.harness.channels import channel
 from tests.harness.direct_texts import send

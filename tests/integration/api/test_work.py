@@ -16,7 +16,7 @@ from service.campaigns.plans import lifecycle
 from service.campaigns.runs import firing
 from service.campaigns.runs.firing import fire_due
 from service.dispatch.failover import health_store
-from service.dispatch.failover.circuit_breaker import Breaker, ChannelFigures
+from service.dispatch.failover.circuit_breaker import Breaker, BreakerState, ChannelFigures
 from service.dispatch.failover.health import ChannelCounts
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_token, make_user, phone
@@ -37,8 +37,8 @@ async def _shut(api: Api, kind: str) -> int:
     async with transaction(api.runtime.pool) as conn:
         channel = await add_channel(conn, api.runtime.keyring, 1, now)
         await health_store.channels_to_judge(conn, [], now, HOUR)
-        state = "open" if kind == "opened" else "closed"
-        await health_store.write_breaker(conn, channel.id, Breaker(state, now, "down", "why"))  # type: ignore[arg-type]
+        state: BreakerState = "open" if kind == "opened" else "closed"
+        await health_store.write_breaker(conn, channel.id, Breaker(state, now, "down", "why"))
         await health_store.write_event(conn, channel.id, kind, "why", NOTHING, now)
     return channel.id
 

@@ -69,6 +69,7 @@ async def test_seven_digits_go_before_three_and_what_is_known_of_a_number_before
         await _import(shell, files)
     assert await _carriers(pool, keyring) == LISTED | {"19790010001": "china_broadnet"}
     act = await pool.fetchrow("SELECT action, via, details FROM audit_entries ORDER BY id LIMIT 1")
+    assert act is not None
     if not known_before:
         assert (act["action"], act["via"], act["details"]["blocks"]) == (
             "import_prefixes",

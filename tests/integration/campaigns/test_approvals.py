@@ -12,7 +12,7 @@ from service.accounts.people.model import By, Right, Role, User
 from service.campaigns.approval import approval
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.core import store
-from service.campaigns.core.model import Campaign, State
+from service.campaigns.core.model import Act, Campaign, State
 from service.campaigns.plans import lifecycle, planning
 from service.campaigns.runs import firing
 from service.crypto import Keyring
@@ -312,7 +312,7 @@ async def test_a_release_does_not_go_round_the_drift(
 ) -> None:
     team, campaign = await _approved(conn, keyring, now, 3)
     by = By(None, "r", now)
-    await store.move(conn, campaign.id, lifecycle.Act.HOLD, State.HELD, by)
+    await store.move(conn, campaign.id, Act.HOLD, State.HELD, by)
     for n in range(3):
         await make_contact(conn, keyring, team.department_id, 10 + n, now=now)
     await lifecycle.release(conn, team.operator, campaign.id, by)

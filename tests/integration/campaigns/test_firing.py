@@ -8,14 +8,14 @@ from uuid import UUID
 import pytest
 
 from service.accounts.people.model import By
-from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.calendar.schedule import LatePolicy, Schedule
 from service.campaigns.core import store
 from service.campaigns.core.model import Campaign, State
 from service.campaigns.plans import lifecycle, planning
 from service.campaigns.plans.lifecycle import finish_campaigns
 from service.campaigns.runs import firing
-from service.campaigns.runs.firing import fire_due
-from service.storage.postgres import Pool, transaction
+from service.campaigns.runs.firing import DriftLimits, fire_due
+from service.storage.postgres import Connection, Pool, transaction
 from tests.factories import Team, make_scheduled, make_team, phone
 
 HOUR = timedelta(hours=1)
@@ -76,9 +76,9 @@ async def test_many_schedulers_make_one_run(pool: Pool, now: datetime) -> None:
     ],
 )
 async def test_a_late_fire_follows_the_plan(
-    pool: Pool, now: datetime, late: str, minutes: int, runs: int, state: State
+    pool: Pool, now: datetime, late: LatePolicy, minutes: int, runs: int, state: State
 ) -> None:
-    schedule = Schedule("once", now + HOUR, late=late)  # type: ignore[arg-type]
+    schedule = Schedule("once", now + HOUR, late=late)
     _, campaign = await _scheduled(pool, now, schedule)
     fired = await fire_due(pool, now + HOUR + timedelta(minutes=minutes))
     assert len(fired) == runs
@@ -114,10 +114,12 @@ async def test_one_campaigns_trouble_holds_up_no_other(
     await _scheduled(pool, now, Schedule())
     real = firing._fire
 
-    async def fire(conn: object, campaign_id: UUID, at: datetime, _drift: float) -> UUID | None:
+    async def fire(
+        conn: Connection, campaign_id: UUID, at: datetime, limits: DriftLimits
+    ) -> UUID | None:
         if campaign_id == bad.id:
             raise RuntimeError("trouble")
-        return await real(conn, campaign_id, at)  # type: ignore[arg-type]
+        return await real(conn, campaign_id, at, limits)
 
     monkeypatch.setattr(firing, "_fire", fire)
     assert len(await fire_due(pool, now)) == 1

@@ -13,6 +13,8 @@ from service.accounts.keys.key import Mode
 from service.accounts.people.model import By, Role, User
 from service.audience.suppressions.suppression_store import insert_suppressions
 from service.campaigns.approval import approval
+from service.campaigns.audience.content_checks import frozen_content
+from service.campaigns.audience.follow_up_store import Missed
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.core.model import Campaign, Plan, State
 from service.campaigns.plans import lifecycle, planning
@@ -40,7 +42,9 @@ from tests.factories import (
 from tests.harness.ledger import add_channel
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
-LATER = [("【旌德县反诈中心】自称客服要退款、让你共享屏幕的，都是诈骗，请拨打96110。", 7)]
+LATER: list[tuple[str, int | None]] = [
+    ("【旌德县反诈中心】自称客服要退款、让你共享屏幕的，都是诈骗，请拨打96110。", 7)
+]
 Became = Mapping[int, tuple[str, str | None]]
 """What became of the text to each number: state and reason."""
 
@@ -121,11 +125,9 @@ class Sent:
                 conn, user, run_id or self.run_id, channels, By(user.id, "r", self.now)
             )
 
-    async def missed(self) -> tuple[dict[str, int], dict[str, int]]:
+    async def missed(self) -> Missed:
         async with transaction(self.pool) as conn:
-            return tuple(
-                await follow_up_runs.missed(conn, self.team.operator, self.run_id, self.now)
-            )
+            return await follow_up_runs.missed(conn, self.team.operator, self.run_id, self.now)
 
     async def top_up(self) -> UUID:
         user = self.team.operator
@@ -426,7 +428,7 @@ async def _both(sent: Sent) -> User:
 
 
 async def _content_hash(sent: Sent, conn: Any) -> bytes:
-    return follow_up_runs.frozen_content(await planning.load(conn, sent.campaign.id, None)).hash
+    return frozen_content(await planning.load(conn, sent.campaign.id, None)).hash
 
 
 async def test_who_joined_since_gets_the_text_too(sent: Sent) -> None:

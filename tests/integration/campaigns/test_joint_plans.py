@@ -11,7 +11,7 @@ from service.accounts.people.model import By, User
 from service.audience.areas.area_store import load_areas
 from service.campaigns.approval import legs
 from service.campaigns.approval.legs import Narrower
-from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.calendar.schedule import LatePolicy, Schedule
 from service.campaigns.core import fire_store, leg_store
 from service.campaigns.core.legs import LegState
 from service.campaigns.core.model import State
@@ -23,7 +23,7 @@ from service.messages.lint.lint_store import policy_set
 from service.storage.postgres import CheckViolation, Pool, transaction
 from tests.factories import make_contact, make_team
 from tests.harness.joint import CARRIERS, MOBILE, UNICOM, JointCounty, make_joint_county
-from tests.harness.stage import until
+from tests.harness.waiting import until
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -33,16 +33,16 @@ async def county(pool: Pool, keyring: Keyring, now: datetime) -> JointCounty:
     return await make_joint_county(pool, keyring, now)
 
 
-def in_an_hour(county: JointCounty, late: str = "run") -> Schedule:
-    return Schedule("once", county.now + HOUR, late=late)  # type: ignore[arg-type]
+def in_an_hour(county: JointCounty, late: LatePolicy = "run") -> Schedule:
+    return Schedule("once", county.now + HOUR, late=late)
 
 
-def weekly(county: JointCounty, late: str = "run") -> Schedule:
+def weekly(county: JointCounty, late: LatePolicy = "run") -> Schedule:
     return Schedule(
         "recurring",
         county.now + HOUR,
         rrule="FREQ=WEEKLY;COUNT=6",
-        late=late,  # type: ignore[arg-type]
+        late=late,
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.accounts.people.model import By
 from service.campaigns.approval import approval
-from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.calendar.schedule import LatePolicy, Schedule
 from service.campaigns.core import store
 from service.campaigns.core.model import MOVES, Act, State
 from service.campaigns.plans import lifecycle, planning
@@ -73,10 +73,10 @@ _PAIRS = {
 )
 @given(acts=acts, late=st.sampled_from(["run", "hold", "skip"]), once=st.booleans())
 async def test_no_sequence_of_acts_leaves_the_table(
-    conn: Connection, now: datetime, acts: list[tuple[str, timedelta]], late: str, once: bool
+    conn: Connection, now: datetime, acts: list[tuple[str, timedelta]], late: LatePolicy, once: bool
 ) -> None:
     start = now + timedelta(hours=1) if once else None
-    schedule = Schedule("once" if once else "now", start, late=late)  # type: ignore[arg-type]
+    schedule = Schedule("once" if once else "now", start, late=late)
     attempt = conn.transaction()
     await attempt.start()
     try:

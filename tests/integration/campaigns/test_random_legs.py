@@ -7,7 +7,7 @@ import pytest
 
 from service.accounts.people.model import User
 from service.campaigns.approval import legs
-from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.calendar.schedule import LatePolicy, Schedule
 from service.campaigns.core.legs import LegState
 from service.campaigns.core.model import State
 from service.campaigns.plans import lifecycle
@@ -104,12 +104,13 @@ async def test_the_sums_hold_and_nobody_gets_it_twice(
         await pool.execute("DELETE FROM frequency_caps")
     for carrier in CARRIERS:
         await county.give(carrier, rng.sample(range(20), rng.randint(0, 12)))
-    late = rng.choice(["run", "skip"])
+    policies: list[LatePolicy] = ["run", "skip"]
+    late = rng.choice(policies)
     schedule = Schedule(
         "recurring",
         now + HOUR,
         rrule="FREQ=DAILY;COUNT=4",
-        late=late,  # type: ignore[arg-type]
+        late=late,
     )
     await county.approve(schedule)
     for _ in range(STEPS):

@@ -77,12 +77,12 @@ async def _fired_at(pool: Pool, campaign: Campaign) -> list[str]:
 @pytest.mark.slow
 async def test_a_year_of_each_kind_under_two_schedulers(pool: Pool, now: datetime) -> None:
     """At each instant at which anything is due, two schedulers look; a second before none is."""
-    year = {"until": _at("2027-12-31T23:59")}
+    until = _at("2027-12-31T23:59")
     plans = [
-        _plan("FREQ=WEEKLY;BYDAY=FR", **year),
-        _plan("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO", "2027-01-18T10:00", **year),
-        _plan("FREQ=MONTHLY;BYMONTHDAY=-1", "2027-01-13T15:00", **year),
-        _plan("FREQ=MONTHLY;BYMONTHDAY=5", "2027-01-13T11:00", holidays="skip", **year),
+        _plan("FREQ=WEEKLY;BYDAY=FR", until=until),
+        _plan("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO", "2027-01-18T10:00", until=until),
+        _plan("FREQ=MONTHLY;BYMONTHDAY=-1", "2027-01-13T15:00", until=until),
+        _plan("FREQ=MONTHLY;BYMONTHDAY=5", "2027-01-13T11:00", holidays="skip", until=until),
         _plan("FREQ=DAILY;UNTIL=20270331", "2027-01-13T08:00", days="workdays"),
     ]
     campaigns = [(await _scheduled(pool, now, plan))[1] for plan in plans]

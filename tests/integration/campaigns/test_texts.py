@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -180,7 +181,7 @@ async def test_all_texts_are_of_one_class_and_the_departments_own(
         more = (MoreText(template_id, 7),)
         with pytest.raises(Invalid) as refused:
             await planning.edit(
-                conn, team.operator, draft.id, lambda plan, m=more: replace(plan, more_texts=m), now
+                conn, team.operator, draft.id, partial(replace, more_texts=more), now
             )
         assert list(refused.value.fields) == ["more_texts.0.template_id"]
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from service.channels.config.store import get_channel, hold_channel
 from service.channels.contract.model import Hold
 from service.clock import CHINA, Clock, written
 from service.crypto import Keyring
+from service.gateways.cmpp import CMPPConfig
 from service.local.embedded import Valkey
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_user
@@ -48,7 +49,7 @@ class Said:
         return json.loads(self.out)
 
 
-Tocsin = Callable[..., Awaitable[Said]]
+Tocsin = Callable[..., Coroutine[Any, Any, Said]]
 
 
 @pytest.fixture
@@ -110,7 +111,8 @@ async def test_a_channel_is_set_up_shown_changed_and_listed(
     assert SECRET not in "".join(said.out + said.err for said in (made, changed, listed))
     async with transaction(pool) as conn:
         channel = await get_channel(conn, keyring, made.json["id"])
-    assert channel.config.secret.get_secret_value() == SECRET  # type: ignore[attr-defined]
+    assert isinstance(channel.config, CMPPConfig)
+    assert channel.config.secret.get_secret_value() == SECRET
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import json
 import zipfile
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from tocsin_client import (
@@ -41,7 +42,7 @@ RULE = "carrier in (mobile, unicom, telecom, broadnet)"
 async def read(api: Api, import_id: str) -> None:
     """What a worker does with a file."""
     async with api.runtime.pool.acquire() as conn:
-        await run_import(conn, api.runtime.keyring, import_id, api.clock.at)
+        await run_import(conn, api.runtime.keyring, UUID(import_id), api.clock.at)
 
 
 async def test_a_file_its_report_and_its_rejects(api: Api, client: Clients) -> None:

@@ -82,7 +82,7 @@ def fits(hint: Any, given: Any) -> bool:  # noqa: PLR0911  # one for each kind o
         of_values = schema.get("additionalProperties", True)
         return kind == "object" and (of_values is True or fits(get_args(hint)[1], of_values))
     simple = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
-    return kind == simple[hint]
+    return bool(kind == simple[hint])
 
 
 @pytest.mark.parametrize("name", DICTS)

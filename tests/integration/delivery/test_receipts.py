@@ -8,6 +8,7 @@ import itertools
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -140,10 +141,10 @@ async def test_in_whatever_order_things_happen_the_end_is_the_same(stage: SetUp)
         await on.mark(no)
         ref, to = no.to_bytes(8, "big"), await on.phone(no)
         happenings: list[Callable[[], Awaitable[Any]]] = [
-            lambda no=no, ref=ref: on.answered(no, ref),
-            lambda ref=ref, to=to: on.receive(ref, to=to),
-            lambda ref=ref: on.receive(ref),
-            lambda ref=ref, to=to: on.receive(ref, "buffered", to),
+            partial(on.answered, no, ref),
+            partial(on.receive, ref, to=to),
+            partial(on.receive, ref),
+            partial(on.receive, ref, "buffered", to),
             on.fold,
             on.fold,
             lambda: on.sweep(on.now),
@@ -337,6 +338,7 @@ async def test_a_long_text_fails_with_its_first_failed_part(stage: SetUp) -> Non
     await on.receive(b"b", "undelivered", reason="powered_off")
     await on.fold()
     row = await on.pool.fetchrow("SELECT state::text, reason, code FROM messages WHERE no = 1")
+    assert row is not None
     assert tuple(row) == ("undelivered", "powered_off", "UNDELIV")
 
 

@@ -366,7 +366,7 @@ async def test_a_real_channel_answers_no_synthetic_number(answering: Answering) 
 
 def _new_run(answering: Answering, **more: Any) -> NewRun:
     on = answering.handsets.stage
-    values = {
+    values: dict[str, Any] = {
         "kind": "reply",
         "department_id": on.scene.department,
         "message_class": "service",

@@ -1,6 +1,7 @@
 """When a run is looked at again, whether anything of it is still open."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from service.delivery.receipts import settle_store
 from service.delivery.receipts.settle_store import CLAIMED, settle_runs
 from service.dispatch.handoff import sweep_store
+from service.storage.postgres import Connection, Record
 from tests.harness.receipts import DAYS_3, SECOND, HandedOff, SetUp
 
 MINUTE = timedelta(minutes=1)
@@ -61,9 +63,9 @@ async def test_between_two_looks_the_ledger_is_left_alone(
     looks = []
     look = settle_store._look
 
-    async def counted(*args: object) -> None:
-        looks.append(args)
-        await look(*args)  # type: ignore[arg-type]
+    async def counted(conn: Connection, runs: Sequence[Record], now: datetime) -> None:
+        looks.append(runs)
+        await look(conn, runs, now)
 
     monkeypatch.setattr(settle_store, "_look", counted)
     for second in range(0, 600, 5):
@@ -86,7 +88,9 @@ async def test_silence_is_noticed_as_soon_as_it_is_72_hours(stage: SetUp) -> Non
     on = await sent(stage)
     late = on.now + DAYS_3 - MINUTE
     await settle(on, late)
-    assert await next_look(on) <= on.now + DAYS_3 + SECOND
+    looks_at = await next_look(on)
+    assert looks_at is not None
+    assert looks_at <= on.now + DAYS_3 + SECOND
     await settle(on, on.now + DAYS_3)
     assert await on.state(1) == "submitted"
     await settle(on, on.now + DAYS_3 + SECOND)
@@ -110,10 +114,10 @@ async def test_two_schedulers_do_not_look_at_the_same_run_at_once(
     looking, looks = asyncio.Event(), []
     look = settle_store._look
 
-    async def slow(*args: object) -> None:
-        looks.append(args)
+    async def slow(conn: Connection, runs: Sequence[Record], now: datetime) -> None:
+        looks.append(runs)
         await looking.wait()
-        await look(*args)  # type: ignore[arg-type]
+        await look(conn, runs, now)
 
     monkeypatch.setattr(settle_store, "_look", slow)
     first = asyncio.create_task(settle(on, on.now + MINUTE))

@@ -13,7 +13,7 @@ from service.delivery.inbound.inbound import read_inbound
 from service.delivery.inbound.inbound_store import NewText
 from service.delivery.inbound.keywords import InboundKind
 from service.delivery.inbound.replies import send_replies
-from service.delivery.inbound.strays import StrayBounds
+from service.delivery.inbound.strays import StrayBounds, StrayDecision
 from service.delivery.inbound.strays_store import OptOutHold
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection, Pool, Record, transaction
@@ -65,13 +65,15 @@ async def _user(handsets: Handsets, kind: str = "county") -> User:
         return await make_user(conn, Role.ADMIN, now=handsets.now, kind=kind)
 
 
-async def _decide(handsets: Handsets, user: User, hold_id: UUID, decision: str) -> OptOutHold:
+async def _decide(
+    handsets: Handsets, user: User, hold_id: UUID, decision: StrayDecision
+) -> OptOutHold:
     async with transaction(handsets.pool) as conn:
         return await strays.decide(
             conn,
             user,
             hold_id,
-            decision,  # type: ignore[arg-type]
+            decision,
             "asked the carrier",
             handsets.now,
         )

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -289,11 +290,11 @@ async def test_everybody_at_once_loses_nobody_and_moves_along_the_table(
     async def decide(decision: str) -> Any:
         for _ in range(4):
             some = chance.sample(nos, 15)
-            await again(lambda some=some: on.decide(*some, decision=decision))
+            await again(partial(on.decide, *some, decision=decision))
 
     async def answer() -> None:
         for no in chance.sample(nos, 20):
-            await again(lambda no=no: on.on.record(late[no]))
+            await again(partial(on.on.record, late[no]))
 
     async def receive() -> None:
         for no in chance.sample(nos, 30):

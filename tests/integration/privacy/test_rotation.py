@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from service.crypto import (
 from service.errors import Conflict, Misconfigured
 from service.privacy import rotation, rotation_store
 from service.privacy.rotation import add_key, retire, rotate
-from service.privacy.rotation_store import TABLES
+from service.privacy.rotation_store import TABLES, Ciphers, PageRange
 from service.runtime import check_key
 from service.storage.postgres import Connection, Pool, transaction
 from tests.factories import make_contact, make_user, phone
@@ -123,8 +124,14 @@ async def test_a_rotation_that_is_killed_goes_on_where_it_was(
     monkeypatch.setattr(rotation, "PAGES", 1)
     real, batches, kills = rotation_store.rewrite, itertools.count(), 0
 
-    async def rewrite(*arguments: object) -> int:
-        done = await real(*arguments)  # type: ignore[arg-type]
+    async def rewrite(
+        conn: Connection,
+        ciphers: Ciphers,
+        stretch: PageRange,
+        key_id: int,
+        anew: Callable[[str, bytes], bytes],
+    ) -> int:
+        done = await real(conn, ciphers, stretch, key_id, anew)
         if done and next(batches) % 2 == 0:
             raise ConnectionResetError  # before its commit
         return done

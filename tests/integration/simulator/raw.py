@@ -1,10 +1,10 @@
 """A raw CMPP client of a simulated carrier, and a place where its callbacks arrive."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import ClientSession, web
 
@@ -90,8 +90,15 @@ class Client(Peer):
         self.write(sequence, ActiveTest())
 
 
+class Reachable(Protocol):
+    """A simulated carrier, here or in a process of its own, by its ports."""
+
+    @property
+    def ports(self) -> Mapping[str, int]: ...
+
+
 @asynccontextmanager
-async def dialled(carrier: Simulator) -> AsyncIterator[Client]:
+async def dialled(carrier: Reachable) -> AsyncIterator[Client]:
     """A connection, not logged in."""
     reader, writer = await asyncio.open_connection("127.0.0.1", carrier.ports["cmpp"])
     yield Client(reader, writer)
@@ -100,7 +107,7 @@ async def dialled(carrier: Simulator) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def logged_in(carrier: Simulator) -> AsyncIterator[Client]:
+async def logged_in(carrier: Reachable) -> AsyncIterator[Client]:
     """A connection of the account."""
     async with dialled(carrier) as client:
         client.login()

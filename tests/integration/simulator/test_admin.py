@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from pydantic import SecretStr
 
 from service.coding import udh
 from service.coding.parts import Coding, decode
@@ -170,7 +171,10 @@ async def test_a_reply_waits_for_a_link_and_comes_again_until_it_is_taken() -> N
     ],
 )
 async def test_a_reply_to_nobody_in_particular_is_refused(body: dict[str, Any]) -> None:
-    accounts = (Account(account=ACCOUNT, secret=SECRET), Account(account="123456", secret="x"))
+    accounts = (
+        Account(account=ACCOUNT, secret=SecretStr(SECRET)),
+        Account(account="123456", secret=SecretStr("x")),
+    )
     async with running(config(accounts=accounts)) as carrier, admin(carrier) as steering:
         status, answer = await call(steering, "POST", "/mo", body)
         assert status == 422

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from aiohttp import ClientSession
 
 from service.cli import main
 from service.local.embedded import free_port
-from service.simulator.run import Simulator
 from tests.harness.simulated import ACCOUNT, SECRET
 from tests.harness.waiting import until
 from tests.integration.simulator.raw import logged_in
@@ -68,12 +68,19 @@ async def run(*arguments: str) -> Any:
     )
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """A carrier in another process."""
+
+    ports: dict[str, int]
+
+
 @pytest.mark.slow
 async def test_one_is_run_and_steered_from_the_command_line(tmp_path: Path) -> None:
     port, journal = free_port(), str(tmp_path / "journal")
     flags = ["--cmpp", str(port), "--account", f"{ACCOUNT}:{SECRET}", "--journal", journal]
     async with started(*flags, "--seed", "1", "--max-delay", "3600", "--fault", "too_fast=1") as at:
-        carrier = Simulator(smsc=None, ports={"cmpp": port})  # type: ignore[arg-type]
+        carrier = Elsewhere({"cmpp": port})
         async with logged_in(carrier) as client:
             client.submit(2, "19790000001")
             assert await client.answer() == (2, 8)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from service.clock import Clock
 from service.protocols.cmpp.digest import ismg_matches
-from service.protocols.cmpp.pdu import ConnectResp
+from service.protocols.cmpp.pdu import ConnectResp, SubmitResp
 from service.protocols.cmpp.report import parse_report
 from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.carrier.journal import submits
@@ -167,7 +168,10 @@ async def submitted_forever(client: Client) -> None:
 
 
 async def test_links_are_cut_now() -> None:
-    accounts = (Account(account=ACCOUNT, secret=SECRET), Account(account="123456", secret="x"))
+    accounts = (
+        Account(account=ACCOUNT, secret=SecretStr(SECRET)),
+        Account(account="123456", secret=SecretStr("x")),
+    )
     async with (
         running(calm(accounts=accounts)) as carrier,
         logged_in(carrier) as client,
@@ -224,7 +228,8 @@ async def test_logins_are_refused_with_any_status(status: int) -> None:
         let(carrier, login_status=status)
         client.login()
         _, answer = await client.read()
-        assert (type(answer), answer.status) == (ConnectResp, status)
+        assert isinstance(answer, ConnectResp)
+        assert answer.status == status
         assert await client.read_to_the_end() == b""
         let(carrier)
         async with logged_in(carrier):
@@ -270,6 +275,7 @@ async def test_a_login_is_answered_with_the_digest_of_another_secret(wrong: bool
         let(carrier, wrong_digest=wrong)
         source = client.login()
         _, answer = await client.read()
+        assert isinstance(answer, ConnectResp)
         assert answer.status == 0
         assert ismg_matches(answer.authenticator_ismg, source, SECRET) is not wrong
 
@@ -284,6 +290,7 @@ async def test_receipts_come_early_twice_or_for_nothing_as_asked() -> None:
         early = parse_report((await client.deliver()).msg_content)
         _, answer = await client.read()
         assert early is not None
+        assert isinstance(answer, SubmitResp)
         assert early.msg_id == answer.msg_id
 
     config = calm(max_delay_seconds=0, faults={**CALM, "duplicate_receipts": 1})

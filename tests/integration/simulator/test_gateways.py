@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from service.channels.contract.gateway import (
     Callback,
@@ -57,7 +58,7 @@ def as_callback(url: str, request: web.Request, body: bytes) -> Callback:
 
 async def test_the_generic_gateway_speaks_to_the_vendor_as_documented() -> None:
     async with callbacks() as taken:
-        account = Account(account="county", secret="simulated", callback_url=taken.url)
+        account = Account(account="county", secret=SecretStr("simulated"), callback_url=taken.url)
         carrier_config = simulator(
             accounts=(account,), cmpp_port=None, http_port=0, admin_port=0, seed=1
         )
@@ -95,7 +96,7 @@ async def test_the_generic_gateway_speaks_to_the_vendor_as_documented() -> None:
                 ({"disconnect_after": 1}, Outcome.UNANSWERED),
                 ({"garbage_responses": 1}, Outcome.UNANSWERED),
             ):
-                carrier.smsc.set_faults(Faults(**{**CALM, **fault}))
+                carrier.smsc.set_faults(Faults.model_validate({**CALM, **fault}))
                 assert (await outcome()).outcome is expected, fault
             await gateway.close(drain_seconds=0)
 
@@ -111,14 +112,14 @@ def test_the_documented_settings_know_every_fate() -> None:
 
 async def test_the_twilio_gateway_speaks_to_the_simulated_twilio() -> None:
     async with callbacks() as taken:
-        account = Account(account=SID, secret="token", callback_url=taken.url)
+        account = Account(account=SID, secret=SecretStr("token"), callback_url=taken.url)
         carrier_config = simulator(
             accounts=(account,), cmpp_port=None, twilio_port=0, admin_port=0, seed=1
         )
         async with running(carrier_config) as carrier:
             config = TwilioConfig(
                 account_sid=SID,
-                auth_token="token",
+                auth_token=SecretStr("token"),
                 sender="+8619790009999",
                 api_url=f"http://127.0.0.1:{carrier.ports['twilio']}",
                 public_url=taken.url,
@@ -141,14 +142,14 @@ async def test_the_twilio_gateway_speaks_to_the_simulated_twilio() -> None:
                 ({"disconnect_after": 1}, Outcome.UNANSWERED),
                 ({"barred_accounts": (SID,)}, Outcome.SUSPENDED),  # last: the gateway retires
             ):
-                carrier.smsc.set_faults(Faults(**{**CALM, **fault}))
+                carrier.smsc.set_faults(Faults.model_validate({**CALM, **fault}))
                 (future,) = gateway.submit([Submission((PHONE,), part, 1)])
                 result = await future
                 assert result.outcome is expected, (fault, result)
             await gateway.close(drain_seconds=0)
             await taken.next()  # of the text whose answer was lost
 
-            carrier.smsc.set_faults(Faults(**CALM, wrong_digest=True))
+            carrier.smsc.set_faults(Faults.model_validate({**CALM, "wrong_digest": True}))
             other = TwilioGateway(config, nothing, Clock())
             await other.open()
             (future,) = other.submit([Submission((PHONE,), part, 1)])
@@ -158,6 +159,6 @@ async def test_the_twilio_gateway_speaks_to_the_simulated_twilio() -> None:
                 TwilioGateway.read_callback(config, as_callback(str(request.url), request, body))
             await other.close(drain_seconds=0)
 
-            carrier.smsc.set_faults(Faults(**CALM, login_status=401))
+            carrier.smsc.set_faults(Faults.model_validate({**CALM, "login_status": 401}))
             with pytest.raises(LoginRefused):
                 await TwilioGateway(config, nothing, Clock()).open()

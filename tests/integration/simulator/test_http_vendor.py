@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from pydantic import SecretStr
 
 from service.simulator.carrier.config import Account, Faults
 from service.simulator.run import Simulator, running
@@ -27,7 +28,7 @@ async def reached(
     callback_url: str = "", **others: Any
 ) -> AsyncIterator[tuple[Simulator, ClientSession]]:
     """A simulated vendor and a client of its account."""
-    account = Account(account="county", secret=SECRET, callback_url=callback_url)
+    account = Account(account="county", secret=SecretStr(SECRET), callback_url=callback_url)
     values = {"cmpp_port": None, "http_port": 0, "admin_port": 0, "seed": 1}
     async with running(simulator(accounts=(account,), **{**values, **others})) as carrier:
         url = f"http://127.0.0.1:{carrier.ports['http']}"
@@ -51,7 +52,7 @@ def genuine(request: Any, body: bytes) -> bool:
 @pytest.mark.parametrize("wrong", [False, True])
 async def test_a_text_is_taken_and_its_receipt_signed(wrong: bool) -> None:
     async with callbacks() as taken, reached(taken.url) as (carrier, client):
-        carrier.smsc.set_faults(Faults(**CALM, wrong_digest=wrong))
+        carrier.smsc.set_faults(Faults.model_validate({**CALM, "wrong_digest": wrong}))
         status, answer = await post(client, id="mine")
         assert (status, answer["code"], answer["client_id"]) == (202, "accepted", "mine")
         request, body = await taken.next()
@@ -97,7 +98,7 @@ async def test_refusals(
     fault: dict[str, Any], others: dict[str, Any], status: int, code: str
 ) -> None:
     async with reached() as (carrier, client):
-        carrier.smsc.set_faults(Faults(**CALM, **fault))
+        carrier.smsc.set_faults(Faults.model_validate({**CALM, **fault}))
         answered, body = await post(client, **others)
         assert (answered, body["code"]) == (status, code)
         assert carrier.smsc.subscribers["http", "county"].tally.accepted == 0
@@ -116,11 +117,11 @@ async def test_what_is_no_json_is_refused_and_so_is_a_wrong_token() -> None:
 async def test_a_slow_answer_comes_late_and_a_swallowed_one_never() -> None:
     async with reached() as (carrier, client):
         for fault in ({"answer_delay_seconds": 5}, {"swallow_responses": 1}):
-            carrier.smsc.set_faults(Faults(**CALM, **fault))
+            carrier.smsc.set_faults(Faults.model_validate({**CALM, **fault}))
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(QUIET_SECONDS):
                     await post(client)
-        carrier.smsc.set_faults(Faults(**CALM))
+        carrier.smsc.set_faults(Faults.model_validate(CALM))
         assert (await post(client))[0] == 202
         assert carrier.smsc.subscribers["http", "county"].tally.accepted == 3
 

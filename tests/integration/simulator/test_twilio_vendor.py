@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 from aiohttp import ClientError, ClientSession
+from pydantic import SecretStr
 from twilio.request_validator import RequestValidator
 
 from service.simulator.carrier.config import Account, Faults
@@ -34,7 +35,7 @@ async def reached(
     callback_url: str = "", **others: Any
 ) -> AsyncIterator[tuple[Simulator, ClientSession]]:
     """A simulated Twilio and a client of its account."""
-    account = Account(account=SID, secret=TOKEN, callback_url=callback_url)
+    account = Account(account=SID, secret=SecretStr(TOKEN), callback_url=callback_url)
     values = {"cmpp_port": None, "twilio_port": 0, "admin_port": 0, "seed": 1}
     config = simulator(accounts=(account,), **{**values, **others})
     async with running(config) as carrier:

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from aiohttp import web
@@ -156,18 +157,20 @@ def nothing_delivered(_: Delivery) -> "asyncio.Future[None]":
     raise AssertionError("delivered over the gateway")
 
 
-def submissions(
-    gateway: Gateway, texts: Sequence[str] = ("警钟",), **others: object
-) -> list[Submission]:
+def submissions(gateway: Gateway, texts: Sequence[str] = ("警钟",)) -> list[Submission]:
     """One for each text."""
-    return [
-        Submission((PHONE,), part, 7, **others)  # type: ignore[arg-type]
-        for text in texts
-        for part in gateway.split(text)
-    ]
+    return [Submission((PHONE,), part, 7) for text in texts for part in gateway.split(text)]
 
 
-async def send(gateway: Gateway, text: str = "警钟", **others: object) -> SubmitResult:
+async def send(
+    gateway: Gateway,
+    text: str = "警钟",
+    *,
+    valid_until: datetime | None = None,
+    extension: str = "",
+    receipt: bool = True,
+) -> SubmitResult:
     """Submit a text and wait for its result."""
-    (future,) = gateway.submit(submissions(gateway, (text,), **others))
+    (part,) = gateway.split(text)
+    (future,) = gateway.submit([Submission((PHONE,), part, 7, valid_until, extension, receipt)])
     return await asyncio.wait_for(future, PATIENCE_SECONDS)

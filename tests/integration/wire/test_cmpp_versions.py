@@ -26,11 +26,12 @@ from service.protocols.cmpp.pdu import (
 from service.protocols.cmpp.query import Cancel, CancelResp, Query, QueryResp
 from service.protocols.cmpp.report import parse_report
 from service.protocols.cmpp.version import V20, V21, V30, VERSIONS, Version
+from service.protocols.times import BEIJING
 from service.simulator.run import Simulator, running
 from tests.harness.session import PATIENCE_SECONDS, Peer
 from tests.harness.simulated import ACCOUNT, SECRET, Inbox, gateway, phones, send, simulator
 
-RELIABLE = {"seed": 1, "profile": "carrier"}
+RELIABLE: dict[str, Any] = {"seed": 1, "profile": "carrier"}
 names = pytest.mark.parametrize("name", ["2.0", "2.1", "3.0"])
 versions = pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
 
@@ -186,7 +187,7 @@ async def test_a_carrier_with_another_secret_is_refused_unless_there_is_a_reason
 
 @pytest.mark.parametrize("version", [V20, V21, V30], ids=lambda version: version.name)
 async def test_queries_count_the_day_and_nothing_can_be_cancelled(version: Version) -> None:
-    clock = Clock(datetime(2026, 8, 9, 23, 30, tzinfo=digest.BEIJING), anchor=0.0, speed=0.0)
+    clock = Clock(datetime(2026, 8, 9, 23, 30, tzinfo=BEIJING), anchor=0.0, speed=0.0)
     config = simulator(max_delay_seconds=60, **RELIABLE)
     async with running(config, clock=clock) as carrier, dialled(carrier, version) as sp:
         await sp.log_in()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from service.channels.contract.gateway import Gateway, GatewayError
 from service.channels.contract.outcome import Outcome
@@ -100,7 +101,7 @@ async def http(url: str) -> Gateway:
 async def twilio(url: str) -> Gateway:
     config = TwilioConfig(
         account_sid="AC" + "0" * 32,
-        auth_token="t",
+        auth_token=SecretStr("t"),
         sender="NOTICE",
         api_url=url,
         timeout_seconds=SECONDS,

@@ -76,7 +76,7 @@ async def opened(config: HTTPConfig) -> AsyncIterator[HTTPGateway]:
 
 @asynccontextmanager
 async def reached(
-    reply: Reply | None = None, **others: Any
+    reply: Reply | None = None, /, **others: Any
 ) -> AsyncIterator[tuple[HTTPGateway, Provider]]:
     async with (
         provider(reply or says(200, OK)) as there,
@@ -104,8 +104,8 @@ async def test_no_text_can_break_out_of_a_form(method: str, text: str) -> None:
     body = (
         "to={recipient}&text={text}&pass={secret}&from={sender}&note=100%25+sure&end={valid_until}"
     )
-    secret = {"secret": SECRET, "sender": "1069"}
-    async with reached(method=method, content="form", body=body, **secret) as (gateway, there):
+    account = {"method": method, "secret": SECRET, "sender": "1069"}
+    async with reached(None, content="form", body=body, **account) as (gateway, there):
         assert (await send(gateway, text, extension="01")).outcome is Outcome.ACCEPTED
     (seen,) = there.seen
     form = urlsplit(seen.path_qs).query if method == "GET" else seen.text
@@ -232,7 +232,7 @@ async def test_a_throttling_provider_says_how_long(
 async def test_our_own_id_is_the_reference_where_the_provider_keeps_it() -> None:
     body = '{"to": "{recipient}", "text": "{text}", "uid": "{message_id}"}'
     own = {"body": body, "answer_id": "", "answer_code": "", "codes": {}}
-    async with reached(**own) as (gateway, there):
+    async with reached(None, **own) as (gateway, there):
         results = [await send(gateway), await send(gateway)]
     ids = [json.loads(seen.body)["uid"].encode() for seen in there.seen]
     assert [result.refs for result in results] == [(ids[0],), (ids[1],)]
@@ -452,7 +452,9 @@ async def test_what_has_not_begun_when_the_gateway_is_closed_was_not_sent() -> N
         assert there.seen == []
 
 
-async def test_a_provider_that_vanishes_lets_open_answers_in_before_the_gateway_is_lost() -> None:
+async def test_a_provider_that_vanishes_lets_open_answers_in_before_the_gateway_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     release = asyncio.Event()
     taken = asyncio.Event()
 
@@ -468,10 +470,10 @@ async def test_a_provider_that_vanishes_lets_open_answers_in_before_the_gateway_
     port = server.sockets[0].getsockname()[1]
     gateway = HTTPGateway(settings(f"http://127.0.0.1:{port}/"), nothing_delivered, CLOCK)
 
-    async def there(_: HTTPGateway) -> None:
+    async def there() -> None:
         return
 
-    gateway.sign_in = there.__get__(gateway)  # type: ignore[method-assign]
+    monkeypatch.setattr(gateway, "sign_in", there)
     await gateway.open()
     (open_one,) = gateway.submit(submissions(gateway))
     await asyncio.wait_for(taken.wait(), PATIENCE_SECONDS)

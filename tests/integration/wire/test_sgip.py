@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from service.channels.contract.gateway import (
     Delivery,
@@ -78,7 +79,7 @@ class Inbox:
 def carrier_config(*, listener: ListenerConfig | None = None, **others: Any) -> SimulatorConfig:
     """A simulated carrier without oddities whose receipts come at once, unless said otherwise."""
     faults = Faults(**{**NO_ODDITIES, **others.pop("faults", {})})
-    account = Account(account="12345", secret=PASSWORD, listener=listener)
+    account = Account(account="12345", secret=SecretStr(PASSWORD), listener=listener)
     values: dict[str, Any] = {
         "cmpp_port": None,
         "sgip_port": 0,
@@ -391,7 +392,7 @@ async def test_each_fault_has_its_outcome(
 
 async def test_a_text_that_went_unanswered_is_settled_by_its_report() -> None:
     async with world(gateway={"response_timeout_seconds": 0.3}, profile="carrier") as w:
-        w.carrier.smsc.set_faults(Faults(**{**NO_ODDITIES, "swallow_responses": 1}))
+        w.carrier.smsc.set_faults(Faults.model_validate({**NO_ODDITIES, "swallow_responses": 1}))
         lucky = next(p for p in phones(50) if fate(w.carrier, p).fate == "delivered")
         (result,) = await send(w.gateway, [(lucky,)])
         assert result.outcome is Outcome.UNANSWERED

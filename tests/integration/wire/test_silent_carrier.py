@@ -5,7 +5,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import pytest
 from pydantic import SecretStr
@@ -36,7 +36,7 @@ SILENT = "no sign of life from the other side"
 
 
 def gateway(kind: str, port: int, **others: Any) -> Gateway:
-    timers = QUICK | ({"heartbeat_seconds": 0.2} if kind in BEATING else {})
+    timers: dict[str, Any] = QUICK | ({"heartbeat_seconds": 0.2} if kind in BEATING else {})
     settings = account_of(kind, host="127.0.0.1", port=port, **timers) | others
     model = load()[kind].config_model.model_validate(settings)
     return factory(kind)(model, Counted().deliver, Clock())
@@ -47,11 +47,14 @@ async def behind_a_proxy(
     kind: str, *, delay: float = 0.0, certificate: Path | None = None, **others: Any
 ) -> AsyncIterator[tuple[SilentProxy, StreamGateway[Any]]]:
     """An unopened gateway whose carrier is behind a proxy that can fall silent."""
-    config = SimulatorConfig(
-        accounts=(Account(account=ACCOUNT, secret=SecretStr(SECRET)),),
-        faults=Faults(answer_delay_seconds=delay),
-        tls_certificate=certificate,
-        **{"cmpp_port": None, f"{kind}_port": 0},  # type: ignore[arg-type]
+    config = SimulatorConfig.model_validate(
+        {
+            "accounts": (Account(account=ACCOUNT, secret=SecretStr(SECRET)),),
+            "faults": Faults(answer_delay_seconds=delay),
+            "tls_certificate": certificate,
+            "cmpp_port": None,
+            f"{kind}_port": 0,
+        }
     )
     async with (
         running(config) as carrier,
@@ -154,7 +157,7 @@ async def test_a_slow_carrier_with_a_window_of_one_is_not_taken_for_a_dead_one(k
     SGIP has none: there a silence must be longer than the slowest answer.
     """
     rare = {"heartbeat_seconds": PATIENCE_SECONDS}  # only what is overdue asks for one
-    others = {"silence_seconds": 4 * SILENCE} if kind == "sgip" else rare
+    others: dict[str, Any] = {"silence_seconds": 4 * SILENCE} if kind == "sgip" else rare
     async with behind_a_proxy(kind, delay=2 * SILENCE, **others) as (_, link):
         await link.open()
         for first in range(3):
@@ -183,14 +186,23 @@ async def test_no_heartbeat_goes_before_the_login(kind: str) -> None:
         await asyncio.gather(opening, return_exceptions=True)
 
 
+@runtime_checkable
+class Watched(Protocol):
+    """Settings of a link whose silence is noticed."""
+
+    response_timeout_seconds: float
+    silence_seconds: float
+
+
 @pytest.mark.parametrize("kind", LINKS)
 def test_the_settings_as_they_come_notice_in_time(kind: str) -> None:
     """Idle or busy; each of the two looks at the time comes up to a tick late."""
     settings = load()[kind].config_model.model_validate(account_of(kind, host="h"))
+    assert isinstance(settings, Watched)
     timing = Timing(
         getattr(settings, "heartbeat_seconds", math.inf),
-        settings.response_timeout_seconds,  # type: ignore[attr-defined]
-        settings.silence_seconds,  # type: ignore[attr-defined]
+        settings.response_timeout_seconds,
+        settings.silence_seconds,
     )
     asked = timing.heartbeat_seconds if math.isfinite(timing.heartbeat_seconds) else 0.0
     assert asked + timing.longest_silence + 2 * timing.tick_seconds <= NOTICED_SECONDS
@@ -201,9 +213,12 @@ def test_the_settings_as_they_come_notice_in_time(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["http", "twilio"])
 async def test_a_silent_provider_leaves_a_text_uncertain(kind: str) -> None:
     """Over HTTP each request has its own end; what may have arrived is uncertain."""
-    config = SimulatorConfig(
-        accounts=(Account(account=f"AC{'0' * 32}", secret=SecretStr(SECRET)),),
-        **{"cmpp_port": None, f"{kind}_port": 0},  # type: ignore[arg-type]
+    config = SimulatorConfig.model_validate(
+        {
+            "accounts": (Account(account=f"AC{'0' * 32}", secret=SecretStr(SECRET)),),
+            "cmpp_port": None,
+            f"{kind}_port": 0,
+        }
     )
     async with (
         running(config) as carrier,
@@ -225,7 +240,7 @@ async def test_a_silent_provider_leaves_a_text_uncertain(kind: str) -> None:
         link = factory(kind)(values, Counted().deliver, Clock())
         await link.open()
         proxy.fall_silent()
-        assert await answers(link.submit(submissions(link, 0, 2))) == [Outcome.UNANSWERED] * 2  # type: ignore[arg-type]
+        assert await answers(link.submit(submissions(link, 0, 2))) == [Outcome.UNANSWERED] * 2
         again = factory(kind)(values, Counted().deliver, Clock())
         if kind == "twilio":  # of the other a connection is all that is asked at first
             with pytest.raises(Unreachable):

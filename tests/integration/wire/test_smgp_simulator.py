@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from service.channels.contract.gateway import (
     Delivery,
@@ -22,7 +23,7 @@ from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.coding.parts import split
 from service.gateways.smgp import SMGPConfig, SMGPGateway
-from service.protocols.smgp import session as smgp_session
+from service.protocols.gateway_digest import GATEWAY_UNVERIFIED
 from service.protocols.smgp.message_id import following
 from service.protocols.smgp.packet import PDU
 from service.protocols.smgp.pdu import (
@@ -83,7 +84,7 @@ def simulator(*, faults: dict[str, Any] | None = None, **others: Any) -> Simulat
         "cmpp_port": None,
         "smgp_port": 0,
         "lane": CHANNEL,
-        "accounts": (Account(account=ACCOUNT, secret=SECRET),),  # type: ignore[arg-type]
+        "accounts": (Account(account=ACCOUNT, secret=SecretStr(SECRET)),),
         "max_delay_seconds": 0,
         "seed": 1,
         "faults": Faults(**odd),
@@ -228,11 +229,10 @@ async def test_a_gateway_with_a_wrong_digest_is_refused_unless_there_is_a_reason
     async with running(simulator(faults={"wrong_digest": True})) as carrier:
         with pytest.raises(LoginRefused, match="does not match the secret"):
             await gateway(carrier, Inbox()).open()
-        reason = {"verify_gateway": False, "unverified_because": "it says so"}
         caplog.clear()
-        async with connected(carrier, **reason):
+        async with connected(carrier, verify_gateway=False, unverified_because="it says so"):
             pass
-        assert smgp_session.GATEWAY_UNVERIFIED in caplog.messages
+        assert GATEWAY_UNVERIFIED in caplog.messages
 
 
 async def test_nothing_goes_before_the_login() -> None:

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from service.channels.contract.gateway import DeliveryHandler
 from service.channels.contract.outcome import Outcome
 from service.clock import Clock
-from service.gateways.smpp import SMPPGateway
+from service.gateways.smpp import SMPPConfig, SMPPGateway
 from service.protocols.smpp import receiver
 from service.protocols.smpp.pdu import (
     BindReceiver,
@@ -111,10 +112,10 @@ async def test_an_error_of_our_own_does_not_end_receiving(
         made = SMPPGateway.receiver
         failures = iter([True])
 
-        def make(*args: object) -> SMPPGateway:
+        def make(config: SMPPConfig, deliver: DeliveryHandler, clock: Clock) -> SMPPGateway:
             if next(failures, False):
                 raise RuntimeError("out of luck")
-            return made(*args)  # type: ignore[arg-type]
+            return made(config, deliver, clock)
 
         monkeypatch.setattr(SMPPGateway, "receiver", make)
         listener = SMPPGateway.listener(pair, Inbox().deliver, Clock())

@@ -230,8 +230,8 @@ async def test_faults_become_outcomes(
 
 
 async def test_a_half_open_link_is_found_dead() -> None:
-    quick = {"response_timeout_seconds": 0.3, "heartbeat_seconds": 0.1}
-    async with reached(config(), **quick) as (carrier, link):
+    quick = reached(config(), response_timeout_seconds=0.3, heartbeat_seconds=0.1)
+    async with quick as (carrier, link):
         carrier.smsc.set_faults(carrier.smsc.config.faults.model_copy(update={"half_open": True}))
         await asyncio.wait_for(link.lost.wait(), PATIENCE_SECONDS)
         assert link.link.reason == "no sign of life from the other side"

@@ -175,8 +175,7 @@ async def test_a_text_is_created_once_with_what_belongs_to_it() -> None:
 
 
 async def test_a_sender_of_its_own_and_no_receipt() -> None:
-    sender = {"messaging_service_sid": "", "sender": "+447700900123"}
-    async with reached(**sender) as (gateway, there):
+    async with reached(messaging_service_sid="", sender="+447700900123") as (gateway, there):
         await send(gateway, receipt=False)
     assert form(there.seen[0]) == {"To": PHONE, "Body": "警钟", "From": "+447700900123"}
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,7 +128,7 @@ def test_each_carrier_has_its_networks_and_simulated_channels_their_own() -> Non
 @pytest.mark.parametrize("text", ["china_mobile", "192.0.2.0/24", "china_mobile=192.0.2.1/24"])
 def test_networks_that_cannot_be_read_are_refused_at_the_start(text: str) -> None:
     with pytest.raises(ValueError, match="carrier_networks"):
-        Settings(database_url="x", redis_url="x", key_file="x", carrier_networks=text)  # type: ignore[arg-type]
+        Settings(database_url="x", redis_url="x", key_file=Path("x"), carrier_networks=text)
 
 
 async def test_the_embedded_servers_are_known_by_their_urls(

@@ -40,7 +40,7 @@ def _codes() -> set[str]:
                 continue
             for word in node.keywords:
                 if word.arg == "code" and isinstance(word.value, ast.Constant):
-                    found.add(word.value.value)
+                    found.add(str(word.value.value))
     return found
 
 

@@ -9,7 +9,12 @@ from service.audience.numbers.prefix import packaged_prefixes
 from service.audience.suppressions import suppression
 from service.audience.suppressions.suppression import OptOuts, read_optouts
 from service.audience.tables import files
-from service.audience.tables.workbook_process import OF_IMPORTS, OF_LISTS, WorkbookLimits
+from service.audience.tables.workbook_process import (
+    OF_IMPORTS,
+    OF_LISTS,
+    WorkbookLimits,
+    unpack_workbook,
+)
 from service.errors import FileRefused
 from tests.unit.audience.workbooks import sheet, text_row, workbook
 
@@ -60,11 +65,10 @@ def test_a_workbook_of_numbers_is_bounded_closer_than_an_import(
 ) -> None:
     """It is unpacked by a process of its own, with the limits of lists."""
     given: list[WorkbookLimits] = []
-    unpack = files.unpack_workbook
 
     def unpacked(chunks: Any, limits: WorkbookLimits) -> Any:
         given.append(limits)
-        return unpack(chunks, limits._replace(unpacked_octets=10_000))
+        return unpack_workbook(chunks, limits._replace(unpacked_octets=10_000))
 
     monkeypatch.setattr(files, "unpack_workbook", unpacked)
     rows = [text_row("19790001234")] * 2_000

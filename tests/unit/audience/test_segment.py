@@ -28,13 +28,13 @@ from service.audience.segments.segment_words import (
     FIELDS,
     GENDER_WORDS,
     ROLE_WORDS,
-    Kind,
     SegmentError,
     fold,
 )
 from service.audience.vocabulary.ages import BANDS
 from service.audience.vocabulary.cells import WHITE
 from service.audience.vocabulary.choices import CARRIERS, ROLES
+from service.audience.vocabulary.fields import Kind
 from service.errors import Invalid
 
 RUN = "0199b3c0-1111-7222-8333-444444444444"

@@ -17,7 +17,8 @@ from service.audience.segments.segment_uses import (
     refers_to,
     write_out,
 )
-from service.audience.segments.segment_words import FIELDS, Kind, SegmentError
+from service.audience.segments.segment_words import FIELDS, SegmentError
+from service.audience.vocabulary.fields import Kind
 
 AREAS = RuleAreas(AreaTree(packaged_areas()))
 

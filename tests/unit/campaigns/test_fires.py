@@ -5,6 +5,7 @@ February; its eve, the 5th, and the day itself are quiet.
 """
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal, TypedDict
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -31,8 +32,34 @@ def _at(text: str, zone: ZoneInfo = SHANGHAI) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC)
 
 
-def _plan(rrule: str, start: str = "2027-01-10T09:00", **more: object) -> Schedule:
-    plan = Schedule("recurring", _at(start), rrule=rrule, **more)  # type: ignore[arg-type]
+class Terms(TypedDict, total=False):
+    """What a plan says besides its rule."""
+
+    start: str
+    until: datetime | None
+    days: Literal["all", "workdays"]
+    holidays: Literal["send", "skip", "next_workday", "previous_workday"]
+    quiet_days: Literal["keep", "send"]
+
+
+def _plan(
+    rrule: str,
+    start: str = "2027-01-10T09:00",
+    *,
+    until: datetime | None = None,
+    days: Literal["all", "workdays"] = "all",
+    holidays: Literal["send", "skip", "next_workday", "previous_workday"] = "send",
+    quiet_days: Literal["keep", "send"] = "keep",
+) -> Schedule:
+    plan = Schedule(
+        "recurring",
+        _at(start),
+        rrule=rrule,
+        until=until,
+        days=days,
+        holidays=holidays,
+        quiet_days=quiet_days,
+    )
     check(plan)
     return plan
 
@@ -53,7 +80,7 @@ def _shown(found: list[Fire], zone: ZoneInfo = SHANGHAI) -> list[str]:
 
 
 SPRING = "01-10 to 03-31"
-UNTIL = {"until": _at("2027-03-31T23:59")}
+UNTIL: Terms = {"until": _at("2027-03-31T23:59")}
 FRIDAYS = "01-15 01-22 01-29 {} 02-12 02-19 02-26 03-05 03-12 03-19 03-26"
 
 
@@ -94,10 +121,8 @@ FRIDAYS = "01-15 01-22 01-29 {} 02-12 02-19 02-26 03-05 03-12 03-19 03-26"
         ("FREQ=WEEKLY;COUNT=2", {"until": None}, "01-10 01-17"),
     ],
 )
-def test_through_the_spring_festival_of_2027(
-    rrule: str, more: dict[str, object], expected: str
-) -> None:
-    plan = _plan(rrule, **{**UNTIL, **more})  # type: ignore[arg-type]
+def test_through_the_spring_festival_of_2027(rrule: str, more: Terms, expected: str) -> None:
+    plan = _plan(rrule, **(UNTIL | more))
     assert _shown(_fires(plan)) == expected.split()
     times = {f"{fire.at.astimezone(SHANGHAI):%H:%M}" for fire in _fires(plan)}
     assert times == {"09:00"}
@@ -133,7 +158,7 @@ def test_days_of_an_exam_are_quiet_and_the_county_may_add_and_drop_some() -> Non
 
 
 def test_warnings_and_notices_know_no_quiet_days() -> None:
-    plan = _plan("FREQ=WEEKLY;BYDAY=FR", **UNTIL)  # type: ignore[arg-type]
+    plan = _plan("FREQ=WEEKLY;BYDAY=FR", **UNTIL)
     for message_class in ("warning", "service"):
         found = _shown(_fires(plan, message_class=message_class))
         assert found == FRIDAYS.format("02-05").split()

@@ -54,7 +54,7 @@ def test_each_years_shipped_days_off_are_those_of_its_notice() -> None:
     """The totals that the notices themselves give: 28 days in 2025, 33 in 2026."""
     for year, days_off, makeup in ((2025, 28, 5), (2026, 33, 6)):
         days = [date(year, 1, 1) + timedelta(n) for n in range(365)]
-        kinds = [CALENDAR.day(day).kind for day in days]
+        kinds: list[str] = [CALENDAR.day(day).kind for day in days]
         assert (kinds.count("holiday"), kinds.count("makeup")) == (days_off, makeup)
 
 

@@ -6,9 +6,9 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
-from service.channels.contract.gateway import Gateway
 from service.channels.contract.kinds import ChannelKind, Setting, describe
 from service.channels.contract.registry import load
+from tests.harness.stage import Scripted
 
 TYPES = {"string", "integer", "number", "boolean", "object", "array"}
 
@@ -31,7 +31,7 @@ class Config(BaseModel):
     inner: Inner = Field(default=Inner(), description="Nested")
 
 
-class Nobody(Gateway):
+class Nobody(Scripted):
     kind = "nobody"
     config_model = Config
     most_recipients = 7

@@ -1,5 +1,6 @@
 """How long a channel waits for its next login, and what people are told of it."""
 
+import inspect
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -79,7 +80,7 @@ def test_a_login_that_fails_is_told_by_its_kind() -> None:
 
 def test_what_a_session_says_of_its_end_has_chinese() -> None:
     said = {"closed by the other side", "no sign of life from the other side"}
-    source = session.__loader__.get_source(session.__name__)  # type: ignore[union-attr]
+    source = inspect.getsource(session)
     assert said <= REASONS.keys()
     assert all(reason in source for reason in said)
 

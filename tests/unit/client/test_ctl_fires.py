@@ -29,7 +29,7 @@ def _fire(day: int, target: int, **excluded: int) -> dict[str, Any]:
     }
 
 
-PLAN = {
+PLAN: dict[str, Any] = {
     "fires": [
         _fire(6, 541),
         _fire(13, 0, same_text=541),

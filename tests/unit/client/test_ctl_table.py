@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 from tocsin_client.ctl import import_report
 from tocsin_client.ctl.command import parser
 from tocsin_client.ctl.requests import Request
@@ -150,9 +151,11 @@ def test_a_command_shows_what_is_answered(request_: Request) -> None:
     if op.out is None or request_.saves:
         assert request_.shows == ""
         return
-    fields = op.out.model_fields  # type: ignore[union-attr]
+    assert isinstance(op.out, type)
+    assert issubclass(op.out, BaseModel)
+    fields = op.out.model_fields
     if request_.many:
-        (item,) = fields["items"].annotation.__args__
+        (item,) = get_args(fields["items"].annotation)
         fields = item.model_fields
         assert (request_.many == "paged") == ("cursor" in _names(op.query))
         if request_.many == "paged":

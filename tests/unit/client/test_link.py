@@ -10,7 +10,6 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from tocsin_client import Conflict, Patience, Refused, Tocsin, TocsinError, Unavailable
-from tocsin_client import link as links
 
 from tests.harness.waiting import turns
 
@@ -205,7 +204,7 @@ async def test_the_service_says_how_long_to_wait(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(links.asyncio, "sleep", sleep)
+    monkeypatch.setattr("tocsin_client.link.asyncio.sleep", sleep)
     failure = refusal(429, "too_many", after=asked)
     async with serving(failure, failure, ok) as (_, tocsin):
         await tocsin.segments.create("n", "r")

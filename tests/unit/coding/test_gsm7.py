@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -138,7 +140,7 @@ def test_an_escape_pair_moves_to_the_next_part_whole(text: str, lengths: list[in
     [c for c in load("cmpp", "split")["cases"] if c["coding"] == "ASCII"],
     ids=lambda case: str(case["chars"]),
 )
-def test_long_parts_are_those_of_an_independent_splitter(case: dict) -> None:
+def test_long_parts_are_those_of_an_independent_splitter(case: dict[str, Any]) -> None:
     contents = [bytes.fromhex(part["content_hex"]) for part in case["parts"]]
     bodies = [udh.parse(c)[1] if len(contents) > 1 else c for c in contents]
     text = b"".join(bodies).decode("ascii")

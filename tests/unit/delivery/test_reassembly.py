@@ -4,6 +4,7 @@ import itertools
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TypedDict
 from uuid import UUID
 
 import pytest
@@ -21,21 +22,40 @@ def ids() -> Iterator[UUID]:
     return iter(uuid.uuid4, None)
 
 
-def part(number: int, text: str, *, total: int = 3, at: datetime = NOW, **more: object) -> Arrival:
-    values: dict[str, object] = {
-        "id": next(_numbers),
-        "channel_id": 1,
-        "sender_hash": b"s" * 16,
-        "sender_cipher": b"",
-        "recipient": "10657001",
-        "text": text,
-        "reference": 7,
-        "number": number,
-        "total": total,
-        "received_at": at,
-        **more,
-    }
-    return Arrival(**values)  # type: ignore[arg-type]
+class Key(TypedDict, total=False):
+    """What the parts of one text share."""
+
+    sender_hash: bytes
+    recipient: str
+    reference: int
+    total: int
+
+
+def part(
+    number: int,
+    text: str,
+    *,
+    channel_id: int = 1,
+    sender_hash: bytes = b"s" * 16,
+    recipient: str = "10657001",
+    reference: int = 7,
+    total: int = 3,
+    at: datetime = NOW,
+    text_id: UUID | None = None,
+) -> Arrival:
+    return Arrival(
+        id=next(_numbers),
+        channel_id=channel_id,
+        sender_hash=sender_hash,
+        sender_cipher=b"",
+        recipient=recipient,
+        text=text,
+        reference=reference,
+        number=number,
+        total=total,
+        received_at=at,
+        text_id=text_id,
+    )
 
 
 def joined(*arrivals: Arrival) -> Joiner:
@@ -62,8 +82,8 @@ def test_parts_in_any_order_make_the_text(order: tuple[int, ...]) -> None:
         {"total": 4},
     ],
 )
-def test_what_differs_in_the_key_is_another_text(other: dict[str, object]) -> None:
-    joiner = joined(part(1, "甲", total=2), part(2, "乙", **{"total": 2, **other}))  # type: ignore[arg-type]
+def test_what_differs_in_the_key_is_another_text(other: Key) -> None:
+    joiner = joined(part(1, "甲", total=2), part(2, "乙", **(Key(total=2) | other)))
     assert joiner.wholes == []
     assert len(joiner.waiting) == 2
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections import deque
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from service.campaigns.calendar.hours import HourTerms
@@ -15,7 +16,7 @@ LONG = "【旌德县公安局】先做小任务返小钱、再让垫付大单的
 
 def work() -> ClaimedSlice:
     return ClaimedSlice(
-        run_id=None,  # type: ignore[arg-type]  # no packing asks for it
+        run_id=UUID(int=1),
         slice_no=1,
         text=LONG,
         message_class="public_interest",

@@ -23,7 +23,7 @@ SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 def counts(seconds: float = 0.1, **numbers: int) -> ChannelCounts:
     """Counts with as many answers of this duration as there are accepted ones."""
-    made = ChannelCounts(**numbers)
+    made = ChannelCounts(**numbers, times=[0] * (len(BOUNDS) + 1))
     made.submits = made.submits or made.judged
     made.times[next(i for i, bound in enumerate(BOUNDS) if seconds <= bound)] = made.accepted
     return made

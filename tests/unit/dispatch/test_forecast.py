@@ -27,7 +27,7 @@ def load(parts: float, priority: int = 1, department: int = 1, **more: Any) -> L
 
 def waits(channel: ForecastChannel, *loads: Load) -> list[float | None]:
     found = forecast(channel, loads, NOW)
-    return [None if found[x] is None else found[x].total_seconds() for x in loads]  # type: ignore[union-attr]
+    return [None if (wait := found[x]) is None else wait.total_seconds() for x in loads]
 
 
 def at(hour: int, minute: int = 0, day: int = 12) -> float:

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,8 @@ from service.audience.vocabulary.names import REQUEST_WORDS, read_name
 from service.dispatch import value_check as module
 from service.dispatch.direct import own_phone
 from service.dispatch.value_check import ValueCheck, ValueRefused
+from service.messages.lint.lint import Finding
+from service.messages.lint.lint_values import value_findings
 from service.messages.policy import SHIPPED
 from service.messages.template import MAX_VALUE, SAMPLE_VALUES, allowed_values, variables
 
@@ -227,11 +230,13 @@ def test_the_never_words_of_the_county_hold_for_values(kind: str) -> None:
 
 def test_a_verdict_is_kept_and_not_without_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[str] = []
-    real = module.value_findings
     monkeypatch.setattr(module, "MOST_KEPT", 3)
-    monkeypatch.setattr(
-        module, "value_findings", lambda value, *more: judged.append(value) or real(value, *more)
-    )
+
+    def judge(value: str, *more: Any) -> list[Finding]:
+        judged.append(value)
+        return value_findings(value, *more)
+
+    monkeypatch.setattr(module, "value_findings", judge)
     check = ValueCheck()
     for _ in range(3):
         refused("given", "甲", check)

@@ -1,5 +1,6 @@
 """Signatures of callbacks: known answers, and everything that must not pass."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from service.channels.contract.gateway import Callback
 from service.errors import Forbidden
-from service.protocols.http.signature import Signature, expected, verify
+from service.protocols.http.signature import Algorithm, Encoding, Signature, expected, verify
 
 NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)
 SECRET = "Jefe"
@@ -36,7 +37,7 @@ def callback(**headers: str) -> Callback:
         ("none", "hex", SECRET),
     ],
 )
-def test_known_signatures(algorithm: str, encoding: str, known: str) -> None:
+def test_known_signatures(algorithm: Algorithm, encoding: Encoding, known: str) -> None:
     signature = replace(PLAIN, algorithm=algorithm, encoding=encoding, prefix="v1=")
     verify(signature, SECRET, callback(x_signature=f"v1={known}"))
     assert expected(signature, SECRET, callback(), "") == known
@@ -77,8 +78,8 @@ def test_everything_that_is_named_is_signed() -> None:
         (lambda at: at.isoformat().replace("+00:00", "Z"), 0),
     ],
 )
-def test_a_recent_signature_passes(written: object, age: int) -> None:
-    time = written(NOW - timedelta(seconds=age))  # type: ignore[operator]
+def test_a_recent_signature_passes(written: Callable[[datetime], str], age: int) -> None:
+    time = written(NOW - timedelta(seconds=age))
     good = expected(TIMED, SECRET, callback(), time)
     verify(TIMED, SECRET, callback(x_signature=good, x_time=time))
 

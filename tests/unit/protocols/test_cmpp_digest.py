@@ -6,6 +6,7 @@ import pytest
 from service.protocols.cmpp import digest
 from service.protocols.cmpp.report import read_minute, write_minute, write_validity
 from service.protocols.cmpp.version import V20, V30
+from service.protocols.times import BEIJING
 from tests.harness.vectors import load
 
 DIGESTS = load("cmpp", "digests")
@@ -44,8 +45,10 @@ def test_a_gateway_is_recognised_in_both_widths(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", IDS, ids=lambda case: case["text22"])
 def test_message_ids_are_laid_out_as_recorded(case: dict[str, Any]) -> None:
-    instant = (case[name] for name in ("month", "day", "hour", "minute", "second"))
-    at = datetime(2024, *instant, tzinfo=digest.BEIJING)  # type: ignore[arg-type, misc]
+    month, day, hour, minute, second = (
+        case[name] for name in ("month", "day", "hour", "minute", "second")
+    )
+    at = datetime(2024, month, day, hour, minute, second, tzinfo=BEIJING)
     value = digest.message_id(at, case["gateway"], case["sequence"])
     assert value == case["uint64"]
     assert value.to_bytes(8, "big").hex() == case["hex"]

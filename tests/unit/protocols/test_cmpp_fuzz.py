@@ -1,6 +1,7 @@
 """The fuzzer itself: it reaches what it is for, finds what is broken, and can be repeated."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -12,11 +13,13 @@ from tests.harness.waiting import turns
 BATCHES = 4
 
 
-async def fuzzed(protocol: str, seed: int = 7, decoder: object = None) -> Fuzz:
+async def fuzzed(
+    protocol: str, seed: int = 7, decoder: Callable[[bytes], object] | None = None
+) -> Fuzz:
     target = Fuzz(protocol, seed)
     asyncio.get_running_loop().set_exception_handler(lambda _, context: target.unhandled(context))
     if decoder is not None:
-        target._decoders = [decoder]  # type: ignore[list-item]
+        target._decoders = [decoder]
     for _ in range(BATCHES):
         target.batch()
         await turns()

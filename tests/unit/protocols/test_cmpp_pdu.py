@@ -11,7 +11,7 @@ from service.coding.parts import decode as decode_text
 from service.protocols.cmpp import pdu as pdus
 from service.protocols.cmpp.packet import PDU
 from service.protocols.cmpp.pdu import Deliver, Submit, Unknown, decode, encode
-from service.protocols.cmpp.query import CancelResp, Query
+from service.protocols.cmpp.query import Cancel, CancelResp, Query, QueryResp
 from service.protocols.cmpp.report import Report, parse_report
 from service.protocols.cmpp.version import BY_NAME, V20, V21, V30, VERSIONS, Version
 from service.protocols.frame import Frames, Malformed
@@ -125,6 +125,7 @@ def test_a_truncated_packet_is_malformed_or_read_without_its_reserve(
     whole = decode(frame, version)
     dispensable = max(version.link_id_octets, 8)
     if "report" in vector["id"]:
+        assert isinstance(whole[1], pdus.Deliver)
         dispensable += len(whole[1].msg_content) - 60  # as long as the shorter report is there
     for length in range(len(frame)):
         try:
@@ -280,8 +281,8 @@ def packets(draw: st.DrawFn) -> tuple[PDU, Version]:
         st.builds(pdus.SubmitResp, identifier, result),
         st.builds(pdus.DeliverResp, identifier, result),
         st.builds(Query, texts(8), octet, texts(10)),
-        st.builds(pdus.QueryResp, texts(8), octet, texts(10), *[numbers(4)] * 8),
-        st.builds(pdus.Cancel, identifier),
+        st.builds(QueryResp, texts(8), octet, texts(10), *[numbers(4)] * 8),
+        st.builds(Cancel, identifier),
         st.builds(CancelResp, result),
         st.builds(pdus.ActiveTestResp, octet),
     )

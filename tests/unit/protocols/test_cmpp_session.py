@@ -26,6 +26,7 @@ from service.protocols.cmpp.pdu import (
 )
 from service.protocols.cmpp.session import CMPPClient
 from service.protocols.cmpp.version import BY_NAME, V20, V21, V30, Version
+from service.protocols.gateway_digest import GATEWAY_UNVERIFIED
 from service.protocols.session import Timing, connect
 from tests.harness.session import PATIENCE_SECONDS, Carrier, Peer, carrier
 from tests.harness.vectors import load
@@ -143,7 +144,7 @@ async def test_a_gateway_that_does_not_know_the_secret_is_a_warning_or_gets_no_s
         await login
         assert link.verified is known
         assert link.ready is (known or not verify)
-        assert (cmpp_session.GATEWAY_UNVERIFIED in caplog.messages) is not known
+        assert (GATEWAY_UNVERIFIED in caplog.messages) is not known
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from service.protocols.sgip import pdu as pdus
 from service.protocols.sgip.packet import PDU
 from service.protocols.sgip.pdu import Submit, Unknown, decode, encode
 from service.protocols.sgip.sequence import SequenceNumber
-from service.protocols.sgip.trace import Hop
+from service.protocols.sgip.trace import Hop, Trace, TraceResp
 from tests.harness.vectors import load
 
 VECTORS = load("sgip", "sgip12")
@@ -242,8 +242,8 @@ packets = st.one_of(
     st.builds(pdus.Deliver, text(21), text(21), contents, octet, octet, octet, text(8)),
     st.builds(pdus.Report, number, text(21), octet, octet, octet),
     st.builds(pdus.UserRpt, text(21), text(21), octet),
-    st.builds(pdus.Trace, number, text(21)),
-    st.builds(pdus.TraceResp, st.lists(hops, max_size=40).map(tuple)),
+    st.builds(Trace, number, text(21)),
+    st.builds(TraceResp, st.lists(hops, max_size=40).map(tuple)),
     *(
         st.builds(answer, octet)
         for answer in (
@@ -271,7 +271,7 @@ def test_a_user_report_is_laid_out_as_the_specification_says() -> None:
 
 def test_a_trace_answer_is_laid_out_as_the_specification_says() -> None:
     hop = Hop(0, "100101", "260809103045032+", "260809103046032+")
-    frame = encode(SEQUENCE, pdus.TraceResp((hop, hop)))
+    frame = encode(SEQUENCE, TraceResp((hop, hop)))
     assert len(frame) == 20 + 1 + 2 * 47
     assert frame[20] == 2
     assert frame[22:28] == b"100101"

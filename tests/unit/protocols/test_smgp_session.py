@@ -10,8 +10,8 @@ from unittest.mock import Mock
 import pytest
 
 from service.protocols import client as any_client
+from service.protocols.gateway_digest import GATEWAY_UNVERIFIED
 from service.protocols.session import Timing, connect
-from service.protocols.smgp import session as smgp_session
 from service.protocols.smgp.pdu import (
     ActiveTest,
     ActiveTestResp,
@@ -117,7 +117,7 @@ async def test_a_gateway_that_does_not_know_the_secret_is_a_warning_or_gets_noth
         await login
         assert link.verified is not warned
         assert link.ready is not (warned and verify)
-        assert (smgp_session.GATEWAY_UNVERIFIED in caplog.messages) is warned
+        assert (GATEWAY_UNVERIFIED in caplog.messages) is warned
         await link.cut("the test is over")
 
 

@@ -32,9 +32,22 @@ USUAL = (
 STATE = (TLV(Tag.RECEIPTED_MESSAGE_ID, "5f3c9a10"), TLV(Tag.MESSAGE_STATE, 2))
 
 
-def deliver(text: str | bytes = USUAL, esm_class: int = 4, **others: object) -> DeliverSM:
+def deliver(
+    text: str | bytes = USUAL,
+    esm_class: int = 4,
+    *,
+    data_coding: int = 0,
+    parameters: tuple[TLV, ...] = (),
+) -> DeliverSM:
     content = text if isinstance(text, bytes) else text.encode()
-    return DeliverSM(PHONE, "NOTICE", content, esm_class=esm_class, **others)
+    return DeliverSM(
+        PHONE,
+        "NOTICE",
+        content,
+        esm_class=esm_class,
+        data_coding=data_coding,
+        parameters=parameters,
+    )
 
 
 # What is a receipt

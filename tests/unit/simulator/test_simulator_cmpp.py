@@ -13,6 +13,7 @@ import pytest
 from service.channels.contract.gateway import LoginRefused, Submission
 from service.channels.contract.outcome import Outcome
 from service.coding.parts import Coding, Part
+from service.protocols.cmpp.packet import PDU
 from service.protocols.cmpp.pdu import (
     ActiveTest,
     ActiveTestResp,
@@ -85,6 +86,7 @@ async def test_a_short_account_may_be_padded_or_not(form: str) -> None:
     async with running(simulator(accounts=accounts)) as carrier, dialled(carrier) as sp:
         sp.write(1, Connect("1234", bytes.fromhex(case["md5"]), 0x30, int(case["timestamp"])))
         _, answer = await sp.read()
+        assert isinstance(answer, ConnectResp)
         assert answer.status == 0
 
 
@@ -179,12 +181,14 @@ async def test_several_recipients_have_consecutive_ids_and_a_receipt_each() -> N
     async with running(simulator(profile="carrier", seed=1)) as carrier, logged_in(carrier) as sp:
         sp.write(5, submit(*numbers))
         _, answer = await sp.read()
+        assert isinstance(answer, SubmitResp)
         reports = [(await sp.read())[1] for _ in numbers]
         found = {r.dest_terminal_id: r.msg_id for r in map(report_of, reports)}
         assert found == {n: answer.msg_id + offset for offset, n in enumerate(numbers)}
 
 
-def report_of(deliver: Deliver) -> Any:
+def report_of(deliver: PDU) -> Any:
+    assert isinstance(deliver, Deliver)
     found = parse_report(deliver.msg_content)
     assert found is not None
     return found
@@ -213,7 +217,7 @@ async def test_nothing_is_sent_before_a_login_and_nobody_waits_for_ever(
 ) -> None:
     """Many heartbeats would fit into the time in which a login may come."""
     monkeypatch.setattr(server, "LOGIN_SECONDS", 0.5)
-    ports = {f"{name}_port": 0 if name == protocol else None for name in ("cmpp", protocol)}
+    ports: dict[str, Any] = {"cmpp_port": None, f"{protocol}_port": 0}
     async with running(simulator(heartbeat_seconds=0.05, **ports)) as carrier:
         reader, writer = await asyncio.open_connection("127.0.0.1", carrier.ports[protocol])
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -270,6 +274,8 @@ async def test_report_blocks_have_the_length_asked_for(octets: int) -> None:
         sp.write(1, submit("19790000000"))
         _, answer = await sp.read()
         _, deliver = await sp.read()
+        assert isinstance(answer, SubmitResp)
+        assert isinstance(deliver, Deliver)
         assert len(deliver.msg_content) == octets
         assert report_of(deliver).msg_id == answer.msg_id
         assert deliver.msg_id != answer.msg_id
@@ -282,7 +288,7 @@ async def test_a_receipt_may_come_before_the_answer() -> None:
     ):
         sp.write(1, submit("19790000000"))
         (_, deliver), (_, answer) = await sp.read(), await sp.read()
-        assert isinstance(deliver, Deliver)
+        assert isinstance(answer, SubmitResp)
         assert report_of(deliver).msg_id == answer.msg_id
 
 
@@ -316,6 +322,7 @@ async def test_what_a_lost_link_left_unacknowledged_comes_again_on_another() -> 
             sp.write(1, submit("19790000000"))
             _, answer = await sp.read()
             _, deliver = await sp.read()
+            assert isinstance(answer, SubmitResp)
             assert report_of(deliver).msg_id == answer.msg_id
         async with connected(carrier.ports["cmpp"], inbox):
             (receipt,) = await inbox.wait_for(1)
@@ -360,7 +367,9 @@ async def test_no_more_receipts_are_open_than_the_window_allows() -> None:
         packets = [await sp.read() for _ in range(8 + 3)]
         sp.write(99, ActiveTest())
         assert await sp.read() == (99, ActiveTestResp())
-        sequence, deliver = next(p for p in packets if isinstance(p[1], Deliver))
+        sequence, deliver = next(
+            (number, pdu) for number, pdu in packets if isinstance(pdu, Deliver)
+        )
         sp.write(sequence, DeliverResp(deliver.msg_id))
         _, following = await sp.read()
         assert isinstance(following, Deliver)
