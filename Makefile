@@ -67,7 +67,7 @@ nightly: venv ## all that is too long for each change, one after another (about 
 
 MIGRATIONS := $(foreach f,$(wildcard service/storage/migrations/*.sql),$(if $(findstring _baseline_,$f),,$f))
 
-check: venv ## format, lint, strict types, import contracts, migrations after the baseline
+check: venv ## format, lint, strict types (tests too), import contracts, migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

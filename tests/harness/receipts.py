@@ -52,6 +52,7 @@ class HandedOff:
         row = await self.pool.fetchrow(
             "SELECT attempt, phone_hash FROM messages WHERE run_id = $1 AND no = $2", self.run, no
         )
+        assert row is not None
         reason = "no_answer" if state == "uncertain" else None
         numbered = tuple(enumerate(refs, start=1))
         return HandoffResult(
