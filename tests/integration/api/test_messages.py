@@ -18,7 +18,8 @@ from service.crypto import Keyring
 from service.dispatch.compose import ClaimedSlice, Composer
 from service.dispatch.fair_queue import Flow
 from service.dispatch.handoff.slice_store import queued_rows
-from tests.factories import phone
+from service.storage.postgres import transaction
+from tests.factories import make_contact, phone
 from tests.harness.channels import channel
 from tests.harness.direct_texts import GREETING, WORDS, send, template
 from tests.harness.keys import active_key
@@ -54,6 +55,29 @@ async def test_each_recipient_is_in_the_ledger_or_refused_by_name(
     assert report["excluded"] == {"opted_out": 1}
     slices = await api.runtime.pool.fetch("SELECT no, channel_id, first_no, last_no FROM slices")
     assert [tuple(row) for row in slices] == [(1, channel_id, 1, 2)]
+
+
+async def test_a_direct_send_goes_by_the_number_and_not_by_a_list(api: Api) -> None:
+    """The department's list says that both were ported; an override says it of the second too."""
+    mobile = await channel(api, "移动", "china_mobile")
+    unicom = await channel(api, "联通", "china_unicom")
+    whose, keyring = api.teams["school"].department_id, api.runtime.keyring
+    async with transaction(api.runtime.pool) as conn:
+        for n in (7, 8):
+            await make_contact(conn, keyring, whose, n, now=api.clock.at, carrier="china_unicom")
+    known = {"phone": phone(8), "carrier": "china_unicom"}
+    entered = await api.call("PUT", "/routes/overrides", ("county", "admin"), json=known)
+    assert entered.status == 200, entered.body
+    sent = await send(api, [phone(7), phone(8)])
+    assert sent.json["accepted"] == 2, sent.body
+    rows = await api.runtime.pool.fetch("SELECT phone_hash, channel_id, carrier FROM messages")
+    ways = {row["phone_hash"]: (row["channel_id"], row["carrier"]) for row in rows}
+    assert ways == {
+        keyring.phone_index(phone(7)): (mobile, "china_mobile"),
+        keyring.phone_index(phone(8)): (unicom, "china_unicom"),
+    }
+    said = await api.post("/routes/explain", OPERATOR, {"phone": phone(7)})
+    assert (said.json["contact_carrier"], said.json["chosen"]) == ("china_unicom", unicom)
 
 
 async def test_whose_a_text_is_is_told_by_the_place_in_the_list(api: Api, channel_id: int) -> None:
