@@ -2,7 +2,8 @@
 
 A dirty county roster is imported, three segments and three campaigns are made from the starter
 texts, one person submits and another approves, and the texts go out over TCP to the simulated
-carrier under a TPS limit. The end is a report that adds up, or an exit code that is not 0.
+carrier under a TPS limit. Then one text of the county goes out over the bases of three carriers
+(`joint`). The end is reports that add up, or an exit code that is not 0.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from service.audience.areas.area import packaged_areas
 from service.clock import CHINA
 from service.local.demo import screen
 from service.local.demo.client import DemoClient
+from service.local.demo.joint import broadcast_together
 from service.local.up import System, UpOptions, system
 from service.messages.template import load_library
 
@@ -84,7 +86,13 @@ async def _broadcast(running: System, folder: Path, roster: bytes) -> int:
         screen.line("三个活动已由操作员提交、审批员批准 / submitted and approved by two persons")
         runs = await _watch(operator, campaigns)
         reports = await _settle(operator, runs, folder)
-    return _conclude(reports, folder)
+    faults = [
+        *_conclude(reports, folder),
+        *await broadcast_together(url, keys, folder, receipts_left),
+    ]
+    for fault in faults:
+        screen.line(f"✗ {fault}")
+    return 1 if faults else 0
 
 
 def _roster(file: Path | None) -> bytes:
@@ -188,8 +196,8 @@ def receipts_left(folder: Path) -> tuple[int, int]:
     return silent, len(open_parts) - silent
 
 
-def _conclude(reports: list[dict[str, Any]], folder: Path) -> int:
-    """Print the reports and check that they add up."""
+def _conclude(reports: list[dict[str, Any]], folder: Path) -> list[str]:
+    """Print the reports; returns what does not add up."""
     names = {area.code: area.name for area in packaged_areas()}
     faults = []
     for plan, report in zip(PLANS, reports, strict=True):
@@ -203,8 +211,6 @@ def _conclude(reports: list[dict[str, Any]], folder: Path) -> int:
     screen.line(f"仍无回执 {waiting} 条，运营商不发回执 {silent} 条 / no receipt, none sent")
     if owed or waiting != silent:
         faults.append(f"{waiting} without receipt, but the carrier kept back {silent}, owes {owed}")
-    for fault in faults:
-        screen.line(f"✗ {fault}")
     if not faults:
         screen.line("✓ 目标 = 各状态之和；无不确定 / target = Σ states, nothing uncertain")
-    return 1 if faults else 0
+    return faults
