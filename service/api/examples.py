@@ -43,6 +43,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "add_version": {"text": _TEXT},
     "lint_text": {"text": _TEXT, "class": "public_interest", "values": {"姓名": "王小明"}},
     "approve_template": {"version": 1, "acknowledged": ["R21"]},
+    "offer_template": {"version": 1, "kinds": ["town", "school"], "direct": True},
+    "take_offer": {"signature": "旌德县反诈中心"},
+    "withdraw_offer": {"reason": "电话号码有误", "stop": False},
     "create_campaign": {
         "name": "财务转账提醒",
         "template_id": _TEMPLATE,

@@ -47,7 +47,7 @@ from service.api.campaigns import (
     milestones,
 )
 from service.api.channels import channel_changes, channel_health, channels, prefixes, routing
-from service.api.content import library, lint, signatures, templates
+from service.api.content import library, lint, offers, signatures, templates, versions
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
 from service.api.sending import (
@@ -195,10 +195,16 @@ _OPS = (
     Op("POST",   "/templates/lint", templates.lint_text, R.READ, changes=False, heavy=True),
     Op("GET",    "/templates/library", library.list_library, R.READ),
     Op("GET",    "/templates/{template_id}", templates.get_template, R.READ),
+    Op("GET",    "/templates/{template_id}/versions", versions.list_template_versions, R.READ),
     Op("POST",   "/templates/{template_id}/versions", templates.add_version, R.WRITE, 201),
     Op("POST",   "/templates/{template_id}/approve", templates.approve_template, R.APPROVE),
     Op("GET",    "/templates/{template_id}/preview", templates.preview_template, R.READ,
        seconds=PREVIEW, heavy=True),
+    Op("POST",   "/templates/{template_id}/offers", offers.offer_template, R.APPROVE, 201),
+    Op("GET",    "/offers", offers.list_offers, R.READ, heavy=True),
+    Op("GET",    "/offers/{offer_id}", offers.get_offer, R.READ),
+    Op("POST",   "/offers/{offer_id}/take", offers.take_offer, R.WRITE, 201),
+    Op("POST",   "/offers/{offer_id}/withdraw", offers.withdraw_offer, R.CONTROL, seconds=LONG),
     Op("GET",    "/templates/{template_id}/filings", filings.list_filings, R.READ),
     Op("PUT",    "/templates/{template_id}/filings",
        filings.set_filing, R.CHANNELS, errors=(409,), full_replace=True),

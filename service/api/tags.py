@@ -25,6 +25,7 @@ TAGS = {
     "logout": "People log out.",
     "me": "Your own access.",
     "messages": "A department's direct sends, and what became of one text.",
+    "offers": "Texts that the police or the county offer to other departments, and copies of them.",
     "prefixes": "Whose the first seven digits of a number are.",
     "privacy": "What is known of one person, and its erasure.",
     "receipts": "Carriers' receipts that fit no text.",

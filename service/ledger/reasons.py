@@ -228,6 +228,10 @@ class Reason(StrEnum):
         "cancelled_by_sender", "发送方取消", "发送单位取消", "the sender cancelled it",
         Place.CANCEL
     )
+    TEXT_WITHDRAWN = (
+        "text_withdrawn", "文字已收回", "提供单位收回了这段文字",
+        "whoever offered the words has withdrawn them", Place.CANCEL
+    )
     TEST_KEY = (
         "test_key", "测试密钥", "测试密钥，不会发出",
         "it came from a test key, which sends nothing", Place.CANCEL

@@ -39,6 +39,11 @@ def head(text: str) -> str:
     return _taken_apart(text)[0]
 
 
+def words(text: str) -> str:
+    """What a text says beside its signature, to the last octet; as `words_of` of the database."""
+    return text.removeprefix(head(text))
+
+
 def split_signed(text: str, split: Split, mode: SignMode, *, counts: bool) -> tuple[Part, ...]:
     """The parts a text is written in on a channel.
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from service.errors import Conflict, NotFound
@@ -14,7 +15,7 @@ from service.storage.postgres import Connection, Record, UniqueViolation, one
 _LATEST = """
     SELECT t.id, t.department_id, t.name, t.class, t.topic, t.language, t.created_at,
            v.id AS version_id, v.no, v.text, v.lint, v.edited_by, v.created_at AS edited_at,
-           v.approved_by, v.approved_at
+           v.approved_by, v.approved_at, v.taken_from, withdrawn_offer_of(v.id) AS withdrawn_offer
     FROM templates t
     JOIN LATERAL (
         SELECT * FROM template_versions WHERE template_id = t.id ORDER BY no DESC LIMIT 1
@@ -34,16 +35,24 @@ class TemplateInfo:
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
-    """A text to be stored, with what lint said of it and who wrote it."""
+    """A text to be stored, with what lint said of it and who wrote it.
+
+    taken_from: the offer whose words it has, unchanged; None: words of the department's own.
+    """
 
     text: str
     lint: Sequence[Finding]
     edited_by: UUID
+    taken_from: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template with its latest version."""
+    """A template with its latest version.
+
+    taken_from: the offer of which it is an unchanged copy. withdrawn_offer: the withdrawn one by
+    which nobody may send its words; None: they may be sent.
+    """
 
     id: UUID
     department_id: UUID
@@ -57,6 +66,8 @@ class Template:
     edited_at: datetime
     approved_by: UUID | None = None
     approved_at: datetime | None = None
+    taken_from: UUID | None = None
+    withdrawn_offer: UUID | None = None
 
 
 async def template_insert(
@@ -96,14 +107,16 @@ async def template_add_version(
     await sql.execute(
         conn,
         """
-        INSERT INTO template_versions (template_id, no, text, lint, edited_by, created_at)
-        SELECT :template_id, coalesce(max(no), 0) + 1, :text, :lint, :edited_by, :now
+        INSERT INTO template_versions
+            (template_id, no, text, lint, edited_by, created_at, taken_from)
+        SELECT :template_id, coalesce(max(no), 0) + 1, :text, :lint, :edited_by, :now, :taken_from
         FROM template_versions WHERE template_id = :template_id
         """,
         template_id=template_id,
         text=version.text,
         lint=list(version.lint),
         edited_by=version.edited_by,
+        taken_from=version.taken_from,
         now=now,
     )
     return _template(
@@ -175,6 +188,44 @@ async def template_list(
     return [_template(row) for row in rows]
 
 
+class TemplateVersion(NamedTuple):
+    """A version of a template: who wrote it and when, what lint said, who approved it."""
+
+    id: UUID
+    no: int
+    text: str
+    lint: list[Finding]
+    edited_by: UUID
+    edited_at: datetime
+    approved_by: UUID | None
+    approved_for: UUID | None
+    approved_at: datetime | None
+    approved_lint: list[Finding] | None
+    taken_from: UUID | None
+    withdrawn_offer: UUID | None
+
+
+async def list_versions(
+    conn: Connection, template_id: UUID, before: UUID | None, limit: int
+) -> list[TemplateVersion]:
+    """A page of the versions of a template, from new to old."""
+    rows = await sql.fetch(
+        conn,
+        """
+        SELECT id, no, text, lint, edited_by, created_at, approved_by, approved_for, approved_at,
+               approved_lint, taken_from, withdrawn_offer_of(id)
+        FROM template_versions
+        WHERE template_id = :template_id AND (:before::uuid IS NULL OR no < (
+            SELECT no FROM template_versions WHERE id = :before AND template_id = :template_id))
+        ORDER BY no DESC LIMIT :limit
+        """,
+        template_id=template_id,
+        before=before,
+        limit=limit,
+    )
+    return [TemplateVersion(*row) for row in rows]
+
+
 async def approve_version(
     conn: Connection,
     version_id: UUID,
@@ -242,4 +293,6 @@ def _template(row: Record) -> Template:
         edited_at=row["edited_at"],
         approved_by=row["approved_by"],
         approved_at=row["approved_at"],
+        taken_from=row["taken_from"],
+        withdrawn_offer=row["withdrawn_offer"],
     )

@@ -13,6 +13,8 @@ from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict
 from service.messages.lint.lint import Finding, of_level
 from service.messages.lint.verdict import judge
+from service.messages.offers.offer_store import authors_of
+from service.messages.offers.withdrawal import check_words_stand
 from service.messages.store import (
     Template,
     approve_version,
@@ -93,6 +95,7 @@ async def approve_text(
         Forbidden: the actor may not approve, or counts as who wrote it.
         Conflict: there is a newer version, or it is approved already.
         TextBlocked: lint blocks it.
+        TextWithdrawn: its words were withdrawn.
         UnreadFindings: it has findings of level `review` that the actor does not say to have read.
     """
     actor.need(Right.APPROVE)
@@ -101,7 +104,12 @@ async def approve_text(
         raise Conflict(
             f"version {known.no} is the latest; read it, and approve that one", code="newer_version"
         )
-    await need_second_person(conn, actor, {known.edited_by: "wrote this text"}, "approve it", now)
+    hands: dict[UUID | None, str] = {known.edited_by: "wrote this text"}
+    if known.taken_from is not None:
+        await check_words_stand(conn, [known.version_id])
+        authors = await authors_of(conn, [known.taken_from])
+        hands |= dict.fromkeys(authors, "wrote its words")
+    await need_second_person(conn, actor, hands, "approve it", now)
     if known.approved_by is not None:
         raise Conflict("this version is approved already", code="approved_already")
     found = await judge(conn, known.department_id, known.text, known.info.message_class)

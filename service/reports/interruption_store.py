@@ -24,11 +24,13 @@ class Interruption(NamedTuple):
     at: datetime
     others: int | None
     people: int | None
+    template_id: UUID | None
+    offer_id: UUID | None
 
 
 _INTERRUPTION = """
     SELECT i.kind, i.code, i.by_person, i.campaign_id, c.name, i.planned_at, i.channel_id, n.name,
-           i.at, i.others, i.people
+           i.at, i.others, i.people, i.template_id, i.offer_id
     FROM interruptions i LEFT JOIN campaigns c ON c.id = i.campaign_id
     LEFT JOIN channels n ON n.id = i.channel_id
 """

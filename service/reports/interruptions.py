@@ -38,6 +38,9 @@ KINDS: Mapping[str, Sentence] = {
     ),
     "channel.shut": Sentence("通道中断", "A channel was shut"),
     "channel.recovered": Sentence("通道恢复", "A channel works again"),
+    "text.revised": Sentence("采用的短信有新版本", "A text that was taken over has a new version"),
+    "text.corrected": Sentence("采用的短信有更正", "A text that was taken over was corrected"),
+    "text.withdrawn": Sentence("采用的短信已收回", "A text that was taken over was withdrawn"),
 }
 
 WHYS: Mapping[str, Sentence] = {
@@ -54,6 +57,17 @@ WHYS: Mapping[str, Sentence] = {
     ),
     Why.NEVER_WORD: Sentence(
         "正文含现在的禁用词", "its text has a word that must never be used now"
+    ),
+    Why.WITHDRAWN: Sentence(
+        "提供单位已收回这段文字，不再发送",
+        "whoever offered the words has withdrawn them; they are not sent",
+    ),
+    "corrected": Sentence(
+        "提供单位已更正这段文字，请采用新版本",
+        "whoever offered the words has corrected them; take the new version over",
+    ),
+    "revised": Sentence(
+        "提供单位有新版本可采用", "whoever offered the words has a new version to be taken over"
     ),
     Why.SUPERSEDED: Sentence("由后面的一次代替", "a later fire took its place"),
     Why.CALENDAR: Sentence("日历使它不发", "the calendar leaves it out"),

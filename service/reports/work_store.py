@@ -17,6 +17,7 @@ from uuid import UUID
 from service.accounts.people.model import Right, Role, User
 from service.accounts.people.proposals import WAITS
 from service.ledger.reasons import Sentence
+from service.messages.offers.offer_news_store import TAKEN_TEXTS
 from service.storage import sql
 from service.storage.postgres import Connection
 
@@ -76,7 +77,7 @@ _HOLDS = """
         WHERE campaign_id = c.id AND outcome = 'held' AND code = m.code
         ORDER BY planned_at DESC LIMIT 1) f ON true
     WHERE (asked.scope IS NULL OR c.department_id = asked.scope)
-      AND (c.state = 'held' OR (c.state = 'paused' AND m.code = 'guard'))
+      AND (c.state = 'held' OR (c.state = 'paused' AND m.code IN ('guard', 'withdrawn')))
     UNION ALL
     SELECT c.id::text, c.name, c.department_id, f.planned_at, f.at, f.code, f.others, f.people
     FROM asked, campaign_fires f JOIN campaigns c ON c.id = f.campaign_id
@@ -307,6 +308,12 @@ KINDS = (
         Sentence("被退回的联合任务", "Legs of joint plans that were returned"),
         Right.REPORTS,
         _RETURNED_LEGS,
+    ),
+    WorkKind(
+        "taken_texts",
+        Sentence("采用的短信有变动", "Texts taken over that were changed or withdrawn"),
+        Right.READ,
+        TAKEN_TEXTS,
     ),
     WorkKind(
         "retention",

@@ -27,6 +27,7 @@ _GRANTS = (
     # service gives none; a rotation of the master key writes the reason of a disclosure anew.
     "REVOKE ALL ON migrations, audit_entries, audit_seals, audit_unsealed, disclosures FROM {role}",
     "REVOKE DELETE, MAINTAIN ON erasures FROM {role}",
+    "REVOKE DELETE ON text_offers FROM {role}",
     "GRANT SELECT ON migrations, audit_entries, audit_seals, audit_unsealed, disclosures TO {role}",
     """GRANT INSERT (at, via, actor_id, department_id, action, object_kind, object_id, request_id,
                      request_hash, details, mac) ON audit_entries TO {role}""",

@@ -25,6 +25,7 @@ from tests.factories import TEXT, make_draft, make_scheduled, make_token, make_u
 from tests.harness.asker import Known
 from tests.harness.channels import real, secrets
 from tests.harness.logins import last_code
+from tests.harness.offers import approved, make_offer
 from tests.harness.signatures import register_signature
 from tests.harness.words import FILES, PASSWORD, USUAL
 from tests.integration.api.conftest import Api
@@ -114,6 +115,22 @@ async def prepare_proposals(api: Api, proposer: str) -> Known:
         ],
         "user_id of confirm_password": [{"user_id": str(given.id)}],
     }
+
+
+async def prepare_offers(api: Api) -> Known:
+    """Some for each act: texts to be offered, and offers of others."""
+    team, now = api.teams["county"], api.clock.at
+    found: Known = {}
+    async with transaction(api.runtime.pool) as conn:
+        for _ in range(3):
+            text = await approved(conn, team, now)
+            found.setdefault("template_id of offer_template", []).append(
+                {"template_id": str(text.id)}
+            )
+            for act in ("take_offer", "withdraw_offer"):
+                offer = await make_offer(conn, now, team.department_id)
+                found.setdefault(f"offer_id of {act}", []).append({"offer_id": str(offer.id)})
+    return found
 
 
 async def propose_rules(api: Api, proposer: str, known: Known) -> None:

@@ -3,6 +3,7 @@
 from service.delivery.webhooks.webhook_store import insert_webhook
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft
+from tests.harness.offers import make_offer
 from tests.integration.api.conftest import Api
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -160,6 +161,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
             team.operator.id,
             api.clock.at,
         )
+        offer = await make_offer(conn, api.clock.at, team.department_id)
     return {
         "campaign_id": str(draft.id),
         "template_id": str(draft.plan.template_id),
@@ -173,6 +175,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "hold_id": str(hold),
         "entry_id": str(entry),
         "leg_id": str(leg),
+        "offer_id": str(offer.id),
         "key_id": str(key),
         "deputy_id": str(deputy),
         "guest_id": str(guest),

@@ -24,6 +24,7 @@ from tocsin_client.types import (
     Schedule,
     Started,
     Template,
+    TextVersion,
 )
 
 
@@ -91,6 +92,11 @@ class Templates:
         """
         body = {"version": version, "acknowledged": list(acknowledged)}
         return cast(Template, await self._link.post(f"/templates/{template_id}/approve", body))
+
+    async def versions(self, template_id: str) -> AsyncIterator[TextVersion]:
+        """All versions of a template, from new to old."""
+        async for version in self._link.pages(f"/templates/{template_id}/versions"):
+            yield version
 
 
 class Campaigns:

@@ -10,6 +10,7 @@ from tocsin_client.campaigns import Campaigns, Runs, Templates
 from tocsin_client.hooks import Webhooks
 from tocsin_client.link import Link, Patience, Query, file_form, into
 from tocsin_client.messages import Messages
+from tocsin_client.offers import Offers
 from tocsin_client.operations import Audit, Channels, Keys, StopAll, Uncertain
 from tocsin_client.types import Me, WorkKind
 
@@ -32,6 +33,7 @@ class Tocsin:
         self.segments = Segments(self._link)
         self.suppressions = Suppressions(self._link)
         self.templates = Templates(self._link)
+        self.offers = Offers(self._link)
         self.campaigns = Campaigns(self._link)
         self.runs = Runs(self._link)
         self.webhooks = Webhooks(self._link)

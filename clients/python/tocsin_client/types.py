@@ -318,6 +318,18 @@ class Lint(TypedDict):
     lint: list[Finding]
 
 
+class TakenFrom(TypedDict):
+    """Whose words a text has, and what has become of them there."""
+
+    offer_id: str
+    department_id: str
+    department: str
+    version: int
+    direct: bool
+    news: Literal["withdrawn", "corrected", "revised"] | None
+    newer_offer_id: str | None
+
+
 class Template(_Classed, Lint):
     """A template with its latest version."""
 
@@ -332,6 +344,69 @@ class Template(_Classed, Lint):
     parts: int
     variables: list[str]
     approved_by: str | None
+    taken_from: TakenFrom | None
+    withdrawn: bool
+
+
+class TextVersion(Lint):
+    """One version of a template, which never changes."""
+
+    id: str
+    version: int
+    text: str
+    edited_by: str
+    edited_at: str
+    approved_by: str | None
+    approved_at: str | None
+    approved_lint: list[Finding] | None
+    taken_from: str | None
+    withdrawn: bool
+
+
+class Taker(TypedDict):
+    """A copy of an offer; `current`: it is the latest version of its template."""
+
+    department_id: str
+    department: str
+    template_id: str
+    version_id: str
+    taken_at: str
+    current: bool
+
+
+class Offer(_Classed, Lint):
+    """A version of a text that is offered to other departments."""
+
+    id: str
+    template_id: str
+    department_id: str
+    department: str
+    name: str
+    topic: str
+    language: str
+    version: int
+    text: str
+    your_text: str | None
+    kinds: list[str]
+    department_ids: list[str]
+    direct: bool
+    correction: bool
+    note: str
+    offered_by: str
+    offered_at: str
+    replaces: str | None
+    replaced_by: str | None
+    withdrawn_at: str | None
+    withdrawn_why: str | None
+    stops: bool
+    taken: list[Taker]
+
+
+class WithdrawnOffer(Offer):
+    """An offer that was withdrawn, with the campaigns and direct sends that this has stopped."""
+
+    paused: list[str]
+    cancelled: list[str]
 
 
 LateChoice = Literal["run", "hold", "skip"]
@@ -421,11 +496,23 @@ class Forecast(TypedDict):
     plans_left_out: int
 
 
+class TextNews(TypedDict):
+    """What has become of a text of a plan where it was taken over from."""
+
+    template_id: str
+    offer_id: str
+    code: Literal["withdrawn", "corrected", "revised"]
+    since: str
+    newer_offer_id: str | None
+    plain: Plain
+
+
 class CampaignDetail(Campaign):
     """A plan with everything that happened to it."""
 
     moves: list[Move]
     schedule_notes: list[str]
+    text_news: list[TextNews]
     forecast: Forecast | None
     held_fires: list[FireRecord]
     decided_fires: list[FireRecord]
@@ -744,6 +831,9 @@ EventType = Literal[
     "leg.cancelled",
     "channel.shut",
     "channel.recovered",
+    "text.revised",
+    "text.corrected",
+    "text.withdrawn",
 ]
 DeliveryState = Literal["waiting", "delivered", "given_up"]
 

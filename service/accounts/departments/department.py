@@ -100,6 +100,11 @@ class Department:
         """One of KINDS."""
         return self.settings.kind
 
+    @property
+    def signed(self) -> str:
+        """The signature that its own texts begin with, without brackets; "": none yet."""
+        return bare(self.settings.signature)
+
 
 def default_classes(kind: str) -> tuple[str, ...]:
     """What a new department may send unless it is said: warnings are for few."""

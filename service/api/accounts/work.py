@@ -18,7 +18,7 @@ class WorkItemOut(Out):
     """One thing that waits."""
 
     id: str = Field(
-        description="Of the campaign, channel, stop, hold, user, department, deputy, area;"
+        description="Of the campaign, channel, stop, hold, user, department, deputy, area, text;"
         " `rules`: those of lint."
     )
     name: str
@@ -66,6 +66,8 @@ class InterruptionOut(Out):
     people: int | None = Field(
         description="So many people it has, of whom `others` were not in the approved target."
     )
+    template_id: UUID | None = Field(description="The copy of a text, of a `text.…`.")
+    offer_id: UUID | None = Field(description="What has changed for it.")
     plain: PlainOut
 
 

@@ -27,6 +27,7 @@ from service.api.campaigns.safety_forms import (
     SafetyBody,
     safety_out,
 )
+from service.api.content.taken_texts import TextNewsOut, text_news_out
 from service.api.content.templates import Acknowledged
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
@@ -198,6 +199,9 @@ class CampaignDetail(CampaignOut):
     schedule_notes: list[str] = Field(
         description="What the planner should know of its time, and of whom the caps will take."
     )
+    text_news: list[TextNewsOut] = Field(
+        description="What there is to know of its texts that were taken over from others."
+    )
     forecast: ForecastOut | None = Field(
         description="What each fire to come will amount to, as foretold at the submission."
     )
@@ -228,7 +232,7 @@ async def list_campaigns(call: Call, query: CampaignQuery) -> Page[CampaignOut]:
     found = await store.list_campaigns(
         call.conn, call.user.scope, query.before, query.wanted, query.state
     )
-    return cut(Page[CampaignOut], [_shown(campaign) for campaign in found], query)
+    return cut(Page[CampaignOut], [CampaignOut(**_facts(campaign)) for campaign in found], query)
 
 
 async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
@@ -351,10 +355,6 @@ def chosen(channels: Channels) -> tuple[int, ...] | None:
     return None if channels == "auto" else tuple(dict.fromkeys(channels))
 
 
-def _shown(campaign: Campaign) -> CampaignOut:
-    return CampaignOut(**_facts(campaign))
-
-
 async def detail_out(
     call: Call, campaign: Campaign, decided: Sequence[fire_store.FireRecord] = ()
 ) -> CampaignDetail:
@@ -376,6 +376,7 @@ async def detail_out(
             *await repeats(call, campaign, county),
             *losses,
         ],
+        text_news=await text_news_out(call, campaign.id),
         forecast=forecast,
         moves=[MoveOut.model_validate(move) for move in moves],
         held_fires=[record_out(f) for f in await fire_store.held_fires(call.conn, campaign.id)],

@@ -1,6 +1,8 @@
 """Texts: templates, their versions, their length in parts, and what lint says of them."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -8,6 +10,7 @@ from pydantic import Field
 
 from service.accounts.departments.department_store import get_permits
 from service.accounts.people.model import Role
+from service.api.content.taken_texts import TakenFromOut, taken_out
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import (
@@ -31,6 +34,8 @@ from service.messages import store
 from service.messages.lint.lint import Finding, lint
 from service.messages.lint.lint_store import policy_get
 from service.messages.lint.verdict import judge
+from service.messages.offers.offers import still_taken
+from service.messages.offers.withdrawal import check_words_stand
 from service.messages.policy import TextSender, digits
 from service.messages.template import check, fills, measure, sample_values, variables
 from service.messages.text_approval import approve_text
@@ -149,6 +154,12 @@ class TemplateOut(TextOut):
         description="Who approved this version, so that it may be sent to people who are named."
     )
     approved_at: Instant | None
+    taken_from: TakenFromOut | None = Field(
+        description="The offer whose words it has, unchanged; null: words of your own."
+    )
+    withdrawn: bool = Field(
+        description="Whoever offered these words has withdrawn them, and nobody may send them."
+    )
 
 
 class PreviewQuery(QueryString):
@@ -209,7 +220,7 @@ class TemplatePreviewOut(Out):
 async def list_templates(call: Call, query: PageQuery) -> Page[TemplateOut]:
     """List the templates that you see."""
     found = await store.template_list(call.conn, call.user.scope, query.before, query.wanted)
-    return cut(Page[TemplateOut], [_shown(template) for template in found], query)
+    return cut(Page[TemplateOut], await templates_out(call, found), query)
 
 
 async def create_template(call: Call, body: TemplateBody) -> TemplateOut:
@@ -223,12 +234,14 @@ async def create_template(call: Call, body: TemplateBody) -> TemplateOut:
         version,
         call.now,
     )
-    return _shown(made)
+    return await template_out(call, made)
 
 
 async def get_template(call: Call, template_id: UUID) -> TemplateOut:
     """Show a template with its latest version."""
-    return _shown(await store.template_get(call.conn, template_id, call.user.scope))
+    return await template_out(
+        call, await store.template_get(call.conn, template_id, call.user.scope)
+    )
 
 
 async def preview_template(
@@ -288,7 +301,11 @@ async def add_version(call: Call, template_id: UUID, body: TextBody) -> Template
     """Give a template a new text; campaigns submitted with the old one must be submitted again."""
     known = await store.template_get(call.conn, template_id, call.user.scope)
     version = await _version(call, known.department_id, body.text, known.info.message_class)
-    return _shown(await store.template_add_version(call.conn, template_id, version, call.now))
+    if (taken_from := still_taken(known, body.text)) is not None:
+        await check_words_stand(call.conn, [known.version_id])
+        version = replace(version, taken_from=taken_from)
+    made = await store.template_add_version(call.conn, template_id, version, call.now)
+    return await template_out(call, made)
 
 
 async def lint_text(call: Call, body: LintBody) -> LintOut:
@@ -307,16 +324,15 @@ async def lint_text(call: Call, body: LintBody) -> LintOut:
             sender=body.context.sender(),
             policy=await policy_get(call.conn),
         )
-    return LintOut(lint=_findings(found))
+    return LintOut(lint=findings_out(found))
 
 
 async def approve_template(call: Call, template_id: UUID, body: ApproveBody) -> TemplateOut:
     """Approve the latest version of what somebody else wrote, for direct sends."""
-    return _shown(
-        await approve_text(
-            call.conn, call.user, template_id, body.version, body.acknowledged, call.now
-        )
+    approved = await approve_text(
+        call.conn, call.user, template_id, body.version, body.acknowledged, call.now
     )
+    return await template_out(call, approved)
 
 
 async def _version(
@@ -331,7 +347,7 @@ def text_out(text: str, findings: list[Finding]) -> TextOut:
     """How a text travels, and what lint said of it."""
     size = measure(text, sample_values(text))
     return TextOut(
-        lint=_findings(findings),
+        lint=findings_out(findings),
         characters=size.characters,
         encoding=size.encoding,
         parts=size.parts,
@@ -340,11 +356,23 @@ def text_out(text: str, findings: list[Finding]) -> TextOut:
     )
 
 
-def _findings(findings: list[Finding]) -> list[FindingOut]:
+def findings_out(findings: Sequence[Finding]) -> list[FindingOut]:
+    """What lint found."""
     return [FindingOut(**finding) for finding in findings]
 
 
-def _shown(template: store.Template) -> TemplateOut:
+async def template_out(call: Call, template: store.Template) -> TemplateOut:
+    """A template with its latest version."""
+    return (await templates_out(call, [template]))[0]
+
+
+async def templates_out(call: Call, found: Sequence[store.Template]) -> list[TemplateOut]:
+    """Templates, and whose words those have that are copies."""
+    taken = await taken_out(call, found)
+    return [_shown(template, taken.get(template.version_id)) for template in found]
+
+
+def _shown(template: store.Template, taken: TakenFromOut | None) -> TemplateOut:
     return TemplateOut(
         **text_out(template.text, template.lint).model_dump()
         | {"class": template.info.message_class},
@@ -361,4 +389,6 @@ def _shown(template: store.Template) -> TemplateOut:
         edited_at=template.edited_at,
         approved_by=template.approved_by,
         approved_at=template.approved_at,
+        taken_from=taken,
+        withdrawn=template.withdrawn_offer is not None,
     )

@@ -23,6 +23,8 @@ from service.ledger.message_id import PATTERN, MessageKey, parse_message_id
 from service.ledger.reasons import Sentence
 from service.ledger.states import MessageState
 from service.messages import store as templates
+from service.messages.offers.offers import needs_no_approval
+from service.messages.offers.withdrawal import check_words_stand
 from service.queue import Job
 from service.reports import explanations, progress
 from service.reports.waiting_reasons import why_they_wait
@@ -198,7 +200,9 @@ async def _words(call: Call, body: SendBody) -> DirectText:
     if body.message_class not in {None, message_class}:
         problem = f"the template is of the class {message_class}; leave the class out"
         raise Invalid(problem, fields={"class": problem})
-    approved = template.approved_by is not None
+    if template.withdrawn_offer is not None:
+        await check_words_stand(call.conn, [template.version_id])
+    approved = await needs_no_approval(call.conn, template)
     return DirectText(template.text, message_class, template.version_id, approved=approved)
 
 

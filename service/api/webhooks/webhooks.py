@@ -48,6 +48,9 @@ Told = Literal[
     "leg.cancelled",
     "channel.shut",
     "channel.recovered",
+    "text.revised",
+    "text.corrected",
+    "text.withdrawn",
 ]
 
 

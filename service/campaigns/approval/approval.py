@@ -45,6 +45,8 @@ from service.campaigns.plans.sequence import has_fired_for_good, plan_anew, step
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid
 from service.ledger.message_class import WARNING
+from service.messages.offers.offer_store import authors_of
+from service.messages.offers.withdrawal import check_words_stand
 from service.messages.signature import head
 from service.messages.store import Template, record_read, template_get
 from service.messages.template import unfilled_problem
@@ -68,6 +70,7 @@ async def submit(
         NotFound: there is none of this id in the actor's scope.
         WrongState: it is not a draft.
         TextBlocked: a text has findings of level `block`.
+        TextWithdrawn: the words of a text were withdrawn by the department that offered them.
         ValuesMissing: people whom the rule means have no value for a variable.
         Forbidden: it is a warning, and the department is not the police.
         Invalid: a variable has no source, the fire lies in the past, or the department may not
@@ -94,6 +97,7 @@ async def _submission(
     """What a draft comes to, once it is known that it may be submitted; raises as `submit`."""
     templates, rule, ruled_by = await _sources(conn, campaign)
     content = _content(campaign, templates, rule)
+    await check_words_stand(conn, [template.version_id for template in templates])
     _check_variables(content)
     await _check_fires(conn, campaign, content, now)
     await _check_permits(conn, campaign, content)
@@ -108,9 +112,15 @@ async def _submission(
         pending_until=now + PENDING,
         baseline=await count_target(conn, campaign, content, now),
         rule_editors=sorted(rule.editors | {ruled_by}),
-        text_editors=sorted({template.edited_by for template in templates}),
+        text_editors=await _writers(conn, templates),
         findings=findings,
     )
+
+
+async def _writers(conn: Connection, templates: Sequence[Template]) -> list[UUID]:
+    """Who wrote the texts, and the words that they have from another department."""
+    taken = [template.taken_from for template in templates if template.taken_from is not None]
+    return sorted({t.edited_by for t in templates}.union(await authors_of(conn, taken)))
 
 
 async def approve(
@@ -205,6 +215,7 @@ async def _approvable(
     if campaign.pending_until is None or campaign.pending_until <= now:
         raise Conflict("the submission has expired; it must be submitted again", code="expired")
     templates, rule, _ = await _sources(conn, campaign)
+    await check_words_stand(conn, [template.version_id for template in templates])
     content = _content(campaign, templates, rule)
     content = await judged_again(conn, campaign, content, rule, keyring, now)
     if content.hash != campaign.content_hash:

@@ -35,6 +35,7 @@ class Why(StrEnum):
     DRIFTED = "drifted"
     EXCHANGED = "exchanged"
     NEVER_WORD = "never_word"
+    WITHDRAWN = "withdrawn"
     SUPERSEDED = "superseded"
     CALENDAR = "calendar"
     PERSON = "person"

@@ -213,6 +213,36 @@ async def lock_open_runs(conn: Connection, campaign_id: UUID) -> list[UUID]:
     return runs
 
 
+async def open_runs_with(
+    conn: Connection, versions: Sequence[UUID]
+) -> list[tuple[UUID, UUID | None]]:
+    """The open runs that send one of these versions, each with its campaign; None: a direct run.
+    Tests are none.
+    """
+    rows = await sql.fetch(
+        conn,
+        """
+        SELECT id, campaign_id FROM runs
+        WHERE state = ANY(:open) AND template_version_id = ANY(:versions) AND mode <> 'test'
+        ORDER BY id
+        """,
+        versions=list(versions),
+        open=OPEN,
+    )
+    return [(row["id"], row["campaign_id"]) for row in rows]
+
+
+async def open_runs_of(conn: Connection, campaigns: Sequence[UUID]) -> list[UUID]:
+    """The open runs of these campaigns, which are locked."""
+    rows = await sql.fetch(
+        conn,
+        "SELECT id FROM runs WHERE campaign_id = ANY(:campaigns) AND state = ANY(:open)",
+        campaigns=list(campaigns),
+        open=OPEN,
+    )
+    return [row["id"] for row in rows]
+
+
 async def goes_on(conn: Connection, campaign_id: UUID) -> bool:
     """Whether a run of a campaign is still going out; tests are none."""
     found: bool = await sql.fetchval(

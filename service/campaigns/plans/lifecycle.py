@@ -31,6 +31,7 @@ from service.campaigns.plans.sequence import has_fired_for_good
 from service.campaigns.stops import guard_store
 from service.campaigns.stops.stop_all import refuse_while_stopped
 from service.errors import Conflict
+from service.messages.offers.withdrawal_store import is_stopped
 from service.storage.postgres import Connection, Pool, transaction
 
 WAIT_FOR_LEGS = timedelta(days=31)
@@ -82,7 +83,8 @@ async def resume(
         NotFound: there is none of this id in the actor's scope.
         WrongState: it is not paused.
         MissedFires: fires are late, the plan holds such, and `missed` does not say what to do.
-        Conflict: the plan skips late fires, and `missed` says otherwise.
+        Conflict: the plan skips late fires, and `missed` says otherwise; or a run of it was stopped
+            because its words were withdrawn.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.RESUME, campaign.state)
@@ -104,6 +106,12 @@ async def resume(
 
 async def _resume(conn: Connection, campaign: Campaign, missed: LatePolicy | None, by: By) -> None:
     runs = await run_store.lock_open_runs(conn, campaign.id)
+    if await is_stopped(conn, runs):
+        raise Conflict(
+            "the words of a run that is under way were withdrawn, and it was stopped for that: it"
+            " does not go on; cancel the campaign",
+            code="text_withdrawn",
+        )
     await guard_store.trust_runs(conn, runs, by.at)
     await run_store.set_runs(conn, runs, ["paused"], "running", by.at)
     to = State.RUNNING if runs or campaign.next_fire_at is None else State.SCHEDULED

@@ -15,6 +15,8 @@ from service.campaigns.core.model import Act, Campaign, Content, State
 from service.campaigns.stops.stop_store import stop_in_force
 from service.messages.lint import never_words
 from service.messages.lint.lint_store import policy_get
+from service.messages.offers.withdrawal import explain
+from service.messages.offers.withdrawal_store import withdrawn_among
 from service.storage.postgres import Connection
 
 
@@ -38,7 +40,9 @@ TOO_LATE = Obstacle(Why.LATE, "too late to fire")
 async def find_obstacle(
     conn: Connection, campaign: Campaign, content: Content, now: datetime
 ) -> Obstacle | None:
-    """Why only a person may let a campaign that is due send; None: nothing is in the way."""
+    """Why only a person may let a campaign that is due send; None: nothing is in the way, and its
+    words are not withdrawn before the transaction ends.
+    """
     if (stop := await stop_in_force(conn)) is not None:
         return Obstacle(Why.STOPPED, f"everything is stopped: {stop.reason}")
     if campaign.plan.period_end is not None and now >= campaign.plan.period_end:
@@ -51,8 +55,15 @@ async def find_obstacle(
         )
     if content.hash != campaign.approved_hash:
         return Obstacle(Why.NOT_APPROVED, "not what was approved")
-    words = (await policy_get(conn)).never_words
-    found = (never_words.first_in(text.text, words) for text in content.texts)
+    return await _obstacle_of_words(conn, content)
+
+
+async def _obstacle_of_words(conn: Connection, content: Content) -> Obstacle | None:
+    versions = [words.template_version_id for words in content.texts]
+    if withdrawn := await withdrawn_among(conn, versions):
+        return Obstacle(Why.WITHDRAWN, explain(withdrawn[0]))
+    never = (await policy_get(conn)).never_words
+    found = (never_words.first_in(text.text, never) for text in content.texts)
     if (word := next(filter(None, found), None)) is not None:
         return Obstacle(
             Why.NEVER_WORD,

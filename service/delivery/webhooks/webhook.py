@@ -89,6 +89,9 @@ class WebhookEvent(StrEnum):
     LEG_CANCELLED = "leg.cancelled"
     CHANNEL_SHUT = "channel.shut"
     CHANNEL_RECOVERED = "channel.recovered"
+    TEXT_REVISED = "text.revised"
+    TEXT_CORRECTED = "text.corrected"
+    TEXT_WITHDRAWN = "text.withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

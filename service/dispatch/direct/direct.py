@@ -17,6 +17,7 @@ from service.dispatch.direct import direct_store
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.expansion import expand_store
 from service.dispatch.expansion.expand import SLICE_ROWS
+from service.ledger.reasons import Reason
 from service.ledger.states import OPEN, MessageState
 from service.storage.postgres import Connection
 
@@ -69,17 +70,22 @@ class Cancelled:
     leaving: int
 
 
-async def cancel(conn: Connection, run_id: uuid.UUID, now: datetime) -> Cancelled:
+async def cancel(
+    conn: Connection,
+    run_id: uuid.UUID,
+    now: datetime,
+    reason: Reason = Reason.CANCELLED_BY_SENDER,
+) -> Cancelled:
     """End a direct run; must run in a transaction. Doing it again changes nothing.
 
     Nothing is marked any more once this has answered (invariant I7), nor tried again. A run of
     which nothing could be called back, because all of it has ended, stays what it is.
     """
     await direct_store.lock_direct_run(conn, run_id)
-    called_back = await direct_store.cancel_queued(conn, run_id, now)
+    called_back = await direct_store.cancel_queued(conn, run_id, now, reason)
     states = Counter(await direct_store.count_states(conn, run_id))
     if called_back or any(states[state] for state in OPEN):
-        await direct_store.cancel_run(conn, run_id, now)
+        await direct_store.cancel_run(conn, run_id, now, reason)
     cancelled, stopped = states[MessageState.CANCELLED], states[MessageState.SUPPRESSED]
     leaving = states[MessageState.SUBMITTING]
     return Cancelled(cancelled, stopped, states.total() - cancelled - stopped - leaving, leaving)

@@ -71,7 +71,7 @@ class Named:
 class DirectText:
     """What is said. template_version_id: where it comes from; None: words of the caller's own.
 
-    approved: whether a second person has approved that version.
+    approved: whether a second person has approved that version, here or where it was taken from.
     """
 
     text: str

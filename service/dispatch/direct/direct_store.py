@@ -263,33 +263,44 @@ async def lock_direct_run(conn: Connection, run_id: UUID) -> None:
     await lock_run(conn, run_id)
 
 
-async def cancel_queued(conn: Connection, run_id: UUID, now: datetime) -> int:
+async def lock_rows(conn: Connection, runs: Sequence[UUID]) -> None:
+    """Lock the rows of direct runs, before any lock for the marks of one."""
+    await sql.execute(
+        conn,
+        "SELECT FROM runs WHERE id = ANY(:runs) ORDER BY id FOR NO KEY UPDATE",
+        runs=list(runs),
+    )
+
+
+async def cancel_queued(
+    conn: Connection, run_id: UUID, now: datetime, reason: Reason = Reason.CANCELLED_BY_SENDER
+) -> int:
     """Cancel whatever of a run is queued; returns how many texts."""
     status = await sql.execute(
         conn,
         f"""
-        UPDATE messages SET {ended_as(MessageState.CANCELLED, ":cancelled_by_sender", ":now")}
+        UPDATE messages SET {ended_as(MessageState.CANCELLED, ":reason", ":now")}
         WHERE run_id = :run_id AND state IN {CANCEL.sources_sql}
         """,  # noqa: S608  # constants
         run_id=run_id,
         now=now,
-        cancelled_by_sender=Reason.CANCELLED_BY_SENDER,
+        reason=reason,
     )
     return affected(status)
 
 
-async def cancel_run(conn: Connection, run_id: UUID, now: datetime) -> None:
-    """Let nothing of a direct run leave any more; what comes back has the sender's reason, too."""
+async def cancel_run(conn: Connection, run_id: UUID, now: datetime, reason: Reason) -> None:
+    """Let nothing of a direct run leave any more; what comes back has this reason, too."""
     await sql.execute(
         conn,
         f"""
-        UPDATE runs SET state = 'cancelled', cancel_reason = :cancelled_by_sender, settle_at = NULL,
+        UPDATE runs SET state = 'cancelled', cancel_reason = :reason, settle_at = NULL,
             finished_at = coalesce(finished_at, :now)
         WHERE id = :run_id AND kind = 'direct' AND state IN {CANCEL_DIRECT.sources_sql}
         """,  # noqa: S608  # constants
         run_id=run_id,
         now=now,
-        cancelled_by_sender=Reason.CANCELLED_BY_SENDER,
+        reason=reason,
     )
 
 

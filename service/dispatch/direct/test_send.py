@@ -30,6 +30,7 @@ from service.dispatch.direct.test_send_store import NewTest
 from service.dispatch.expansion import expand_store
 from service.dispatch.expansion.expand import SLICE_ROWS
 from service.errors import Conflict, Invalid
+from service.messages.offers.withdrawal import check_words_stand
 from service.storage.postgres import Connection
 
 VALIDITY = timedelta(hours=1)
@@ -62,6 +63,7 @@ async def test_send(
     if text_no > len(campaign.further) + 1:
         problem = f"the campaign has {len(campaign.further) + 1} texts"
         raise Invalid(problem, fields={"text_no": problem})
+    await _check_words(conn, campaign)
     phone = await _proved_phone(conn, keyring, actor)
     if await test_send_store.count_tests(conn, actor.id, now - timedelta(days=1)) >= MOST_A_DAY:
         raise Conflict(f"you had {MOST_A_DAY} tests in 24 hours; try tomorrow", code="too_many")
@@ -76,6 +78,11 @@ async def test_send(
     channels: Sequence[int] = await expand_store.write_slices(conn, run, SLICE_ROWS)
     await expand_store.finish_expansion(conn, run["id"], "running", target, now)
     return Started(run["id"], target, excluded, channels)
+
+
+async def _check_words(conn: Connection, campaign: Campaign) -> None:
+    texts = frozen_content(campaign).texts
+    await check_words_stand(conn, [words.template_version_id for words in texts])
 
 
 async def _proved_phone(conn: Connection, keyring: Keyring, actor: User) -> str:

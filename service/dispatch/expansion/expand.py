@@ -76,7 +76,8 @@ async def expand_run(
         source = await _audience_source(conn, run, now)
         target, excluded = await expand_store.write_ledger(conn, run_id, terms, source)
         channels = await _cut(conn, run, target, keyring, now)
-        state = "paused" if run["campaign_state"] == "paused" else "running"
+        halted = run["campaign_state"] == "paused" or run["words_stopped"]
+        state = "paused" if halted else "running"
         await expand_store.finish_expansion(conn, run_id, state, target, now)
     if run["relation"] == "resend":
         async with transaction(pool, seconds=LONG_SECONDS) as conn:

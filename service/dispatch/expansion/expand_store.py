@@ -26,7 +26,8 @@ WORK_MEMORY = "128MB"
 
 
 async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | None:
-    """The run, locked, if its ledger is still to be written; with its campaign's state.
+    """The run, locked, if its ledger is still to be written; with its campaign's state, and
+    whether its words were withdrawn so that it stops.
 
     The campaign is locked first, as everybody does who locks both.
     """
@@ -41,7 +42,10 @@ async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | No
     return await sql.fetchrow(
         conn,
         """
-        SELECT r.*, c.state AS campaign_state, p.department_id AS plan_of
+        SELECT r.*, c.state AS campaign_state, coalesce((
+                   SELECT stops FROM text_offers
+                   WHERE id = withdrawn_offer_of(r.template_version_id)), false) AS words_stopped,
+               p.department_id AS plan_of
         FROM runs r JOIN campaigns c ON c.id = r.campaign_id
         LEFT JOIN campaigns p ON p.id = c.leg_of
         WHERE r.id = :run_id AND r.state = 'expanding'

@@ -48,3 +48,23 @@ async def judge(
         audience=audience,
         sent_before=sent,
     )
+
+
+async def judge_as_one(
+    conn: Connection, department_id: UUID, texts: Sequence[tuple[str, MessageClass]]
+) -> list[list[Finding]]:
+    """The findings on each of several texts, with their classes, that a department would send and
+    that begin with the same signature; as `judge`, but the sender is looked up once for all.
+    """
+    if not texts:
+        return []
+    policy = await lint_store.policy_get(conn)
+    sender = await lint_store.sender_get(conn, department_id, head(texts[0][0]).strip("【】"))
+
+    def each() -> list[list[Finding]]:
+        return [
+            lint(text, None, message_class=message_class, sender=sender, policy=policy)
+            for text, message_class in texts
+        ]
+
+    return await asyncio.to_thread(each)

@@ -36,6 +36,7 @@ from tests.harness.prepared import (
     hold_deletions,
     load_prefixes,
     prepare_campaigns,
+    prepare_offers,
     prepare_others,
     prepare_proposals,
     propose_rules,
@@ -102,7 +103,7 @@ async def _known(api: Api, proposer: str) -> Known:
         for name in op.parameters if op.method == "DELETE" else ():
             known[f"{name} of {op.name}"] = [known[name].pop(0)]  # the school's
     known |= await prepare_campaigns(api) | await prepare_proposals(api, proposer)
-    known |= await prepare_others(api)
+    known |= await prepare_others(api) | await prepare_offers(api)
     hook = {"url": "https://sms.example.gov.cn/tocsin", "events": ["run.finished"]}
     made = (await api.post("/webhooks", admin, hook)).json
     known["webhook_id of replay"] = [{"webhook_id": made["id"]}]

@@ -55,8 +55,11 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "held_opt_outs",
         "held_suppressions",
         "missed_fires",
+        "asked_legs",
+        "returned_legs",
+        "taken_texts",
     ]
-    assert [kind["count"] for kind in work.values()] == [0] * 7
+    assert [kind["count"] for kind in work.values()] == [0] * 10
     held, paused = await daily_campaign(api, late="hold"), await daily_campaign(api)
     whole = await daily_campaign(api, late="hold", hold_following=True)
     team = api.teams["school"]
@@ -75,6 +78,9 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "held_opt_outs": 0,
         "held_suppressions": 0,
         "missed_fires": 1,
+        "asked_legs": 0,
+        "returned_legs": 0,
+        "taken_texts": 0,
     }
     (stop,), (shut,) = work["stops"]["items"], work["shut_channels"]["items"]
     assert (stop["name"], stop["code"]) == ("wrong hotline", "person")
@@ -88,9 +94,10 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
     assert datetime.fromisoformat(missed["planned_at"]) == begin + HOUR
     assert datetime.fromisoformat(work["missed_fires"]["oldest"]) == begin + 2 * HOUR
     others = await work_of(api, COUNTY)
-    assert [kind["count"] for kind in others.values()] == [1, 1] + [0] * 6, "their own is theirs"
+    assert [kind["count"] for kind in others.values()] == [1, 1] + [0] * 9, "their own is theirs"
     inspected = await work_of(api, ("county", "inspector"))
-    assert set(inspected) == {"not_firing", "holds", "missed_fires"}
+    reports = {"not_firing", "holds", "missed_fires", "asked_legs", "returned_legs"}
+    assert set(inspected) == reports
     assert inspected["holds"]["count"] == 2
     figures = await _figures(api)
     assert figures["tocsin_work", "holds"] == 2

@@ -39,6 +39,7 @@ NAMES = {
     "SentTo": "AllArrivedOut",
     "CancelledSend": "CancelledOut",
     "AuditEntry": "AuditEntryOut",
+    "WithdrawnOffer": "WithdrawnOut",
 }
 """The API's name of a type, where it is not ours and `Out`."""
 

@@ -386,6 +386,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("rosters", ("imported lists", "名单"), _rosters),
     ("segments", ("audience rules", "人群规则"), _segments),
     ("templates", ("texts", "短信模板"), _templates),
+    ("offers", ("texts for others", "共享文本"), _alone),
     ("lint", ("what a text may not say", "审查规则"), _alone),
     ("inbound", ("what people write back", "群众回复"), _alone),
     ("contacts", ("people", "人员"), _alone),

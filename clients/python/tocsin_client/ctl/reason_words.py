@@ -46,6 +46,7 @@ REASON_WORDS = {
     "erased": "资料已删除",
     "campaign_cancelled": "任务已取消",
     "cancelled_by_sender": "发送方取消",
+    "text_withdrawn": "文字已收回",
     "test_key": "测试密钥",
     "decided": "人工认定",
     "statement": "按对账单认定",

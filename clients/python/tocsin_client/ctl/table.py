@@ -16,6 +16,7 @@ CHANNEL: Words = ("a channel's id", "通道编号")
 CAMPAIGN = path("campaign_id", ("the campaign's id", "任务编号"))
 SEGMENT = path("segment_id", ("the rule's id", "规则编号"))
 TEMPLATE = path("template_id", ("the text's id", "模板编号"))
+OFFER = path("offer_id", ("the offer's id", "共享文本编号"))
 RUN = path("run_id", ("the run's id", "批次编号"))
 CONTACT = path("contact_id", ("the person's id", "人员编号"))
 ROSTER = path("name", ("the list's name", "名单名称"))
@@ -35,6 +36,10 @@ _CONTACT = (
 )
 _ROSTER = "id name kind basis purpose expires_on expired contacts unshown confirmed_at latest"
 _TEMPLATE = "id name class topic version parts encoding variables lint"
+_OFFER = (
+    "id department name class version your_text lint kinds direct correction note offered_at"
+    " replaced_by withdrawn_at withdrawn_why taken"
+)
 _SEGMENT = "id name rule canonical edited_by edited_at"
 _AREA = "code name level parent population"
 _ENTRY = "id department entered_by entered_at reason classes numbers state"
@@ -326,6 +331,41 @@ WORDS_AND_RULES = (
             ("give it a new text", "新增版本"),
             (TEMPLATE, body("text", ("a text; - or @FILE reads it", "正文；- 或 @文件 读取"),
                             needed=True)), _TEMPLATE),
+    Request("templates", "versions", "GET /templates/{template_id}/versions",
+            ("all its versions", "全部版本"), (TEMPLATE,),
+            "version edited_by edited_at approved_by approved_at taken_from withdrawn text lint",
+            many="paged"),
+    Request("templates", "offer", "POST /templates/{template_id}/offers",
+            ("offer an approved version to other departments", "供其他单位采用已批准的版本"),
+            (TEMPLATE,
+             body("version", ("which version you have read", "已阅的版本号"), kind="number",
+                  needed=True),
+             body("kinds", ("a kind of department; may be repeated", "单位种类，可重复"),
+                  kind="many"),
+             body("department_ids", ("a department's id; may be repeated", "单位编号，可重复"),
+                  kind="many"),
+             body("direct", ("unchanged copies need no approval to be sent directly",
+                             "原文直接发送无须采用单位再批准"), kind="flag"),
+             body("correction", ("what was offered before was wrong", "更正先前提供的文字"),
+                  kind="flag"),
+             body("note", ("what others should know of it", "给采用单位的说明"))), _OFFER),
+    Request("offers", "list", "GET /offers",
+            ("texts offered to you and by you", "可采用与已提供的文本"),
+            (query("side", ("to you or by you", "收到的或提供的"), choices=("received", "given")),),
+            "id department name version direct offered_at replaced_by withdrawn_at lint",
+            many="paged"),
+    Request("offers", "show", "GET /offers/{offer_id}", ("one of them", "查看"), (OFFER,), _OFFER),
+    Request("offers", "take", "POST /offers/{offer_id}/take",
+            ("take it over behind your signature", "以本单位签名采用"),
+            (OFFER, body("name", ("of a new template", "新模板的名称")),
+             body("signature", ("one of your department's", "本单位的签名"))),
+            _TEMPLATE + " text taken_from"),
+    Request("offers", "withdraw", "POST /offers/{offer_id}/withdraw",
+            ("take it back for good: nothing begins to be sent with its words",
+             "收回：这段文字不再开始发送，不可恢复"),
+            (OFFER, body("reason", REASON, needed=True),
+             body("stop", ("also pause runs under way", "同时暂停正在发送的批次"), kind="flag")),
+            "id name version withdrawn_at withdrawn_why stops paused cancelled taken"),
     Request("templates", "preview", "GET /templates/{template_id}/preview",
             ("as people would read it", "按收件人预览"),
             (TEMPLATE, query("segment_id", ("people of this rule", "某规则的人"))),

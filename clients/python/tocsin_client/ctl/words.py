@@ -49,6 +49,11 @@ LABELS = {
     "confirmed_by": "确认人", "confirmed_at": "确认时间", "enables": "恢复使用",
     "creates": "新建通道", "waits_since": "待第二人确认自", "proposal_id": "待确认编号",
     "numbers": "号码数", "entered_by": "录入人", "entered_at": "录入时间", "waiting": "待认定",
+    "your_text": "本单位文本", "kinds": "单位种类", "direct": "直发免批", "correction": "更正",
+    "offered_at": "提供时间", "replaced_by": "由此代替", "withdrawn_at": "收回时间",
+    "withdrawn_why": "收回原因", "withdrawn": "已收回", "taken": "采用情况", "taken_from": "采自",
+    "stops": "同时停发", "cancelled": "已取消", "edited_by": "编写人", "approved_at": "批准时间",
+    "news": "变动", "offer_id": "共享文本编号", "newer_offer_id": "应采用", "current": "在用",
     "held_by": "视同本人的用户", "needs_second": "须第二人确认",
 }  # fmt: skip
 """Members, by the name that the API gives them."""

@@ -1,0 +1,40 @@
+"""Words that were withdrawn are sent by nobody: not by a campaign, nor directly, nor as a test."""
+
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+from service.errors import Conflict
+from service.messages.offers.withdrawal_store import Withdrawn, withdrawn_among
+from service.storage.postgres import Connection
+
+
+class TextWithdrawn(Conflict):
+    """Whoever offered the words has withdrawn them."""
+
+    code = "text_withdrawn"
+
+    def __init__(self, withdrawn: Withdrawn) -> None:
+        super().__init__(explain(withdrawn))
+        self.offer_id = withdrawn.offer_id
+
+    def details(self) -> Mapping[str, object]:
+        """`offer_id`."""
+        return {"offer_id": str(self.offer_id)}
+
+
+def explain(withdrawn: Withdrawn) -> str:
+    """Why words may not be sent, and what to do."""
+    return (
+        f"{withdrawn.department} has withdrawn the words of its text: {withdrawn.why}; take its new"
+        " version over or write one of your own, and have it approved"
+    )
+
+
+async def check_words_stand(conn: Connection, versions: Collection[UUID]) -> None:
+    """Refuse versions whose words were withdrawn; no other is before the transaction ends.
+
+    Raises:
+        TextWithdrawn: says by whom and why.
+    """
+    if withdrawn := await withdrawn_among(conn, versions):
+        raise TextWithdrawn(withdrawn[0])
