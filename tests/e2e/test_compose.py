@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from service.local.embedded import (
 )
 from service.storage.postgres import UNREACHABLE, connect
 from tests.architecture.tree import ROOT
+from tests.harness.waiting import until_sync
 
 DEPLOY = ROOT / "deploy"
 READY_SECONDS = 60
@@ -118,12 +118,13 @@ def wait_until_healthy(
     Raises:
         AssertionError: the process has ended, or is not healthy in time; with its last words.
     """
-    deadline = time.monotonic() + READY_SECONDS
-    while subprocess.run(check, env=environment, check=False).returncode:
+
+    def healthy() -> bool:
         words = log.read_text(errors="replace")[-2000:]
         assert process.poll() is None, f"ended with {process.returncode}: {words}"
-        assert time.monotonic() < deadline, f"not healthy: {words}"
-        time.sleep(0.1)
+        return subprocess.run(check, env=environment, check=False).returncode == 0
+
+    until_sync(healthy, READY_SECONDS, lambda: log.read_text(errors="replace")[-2000:])
 
 
 @contextmanager
@@ -166,14 +167,14 @@ def valkey_of(compose: Compose) -> Iterator[redis.Redis]:
     password = (compose.folder / "deploy/secrets/valkey_password").read_text()
     client = redis.Redis(port=compose.ports["valkey"], password=password)
     with client, started(command, log, environment) as process:
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            with suppress(redis.exceptions.ConnectionError):
-                if client.ping():
-                    break
+
+        def answers() -> bool:
             assert process.poll() is None, log.read_text(errors="replace")
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+            with suppress(redis.exceptions.ConnectionError):
+                return bool(client.ping())
+            return False
+
+        until_sync(answers, READY_SECONDS)
         yield client
 
 

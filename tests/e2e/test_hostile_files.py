@@ -1,6 +1,5 @@
 """What a hostile file may do to a running system: be refused in plain words, and no more."""
 
-import asyncio
 import io
 import random
 import time
@@ -14,6 +13,7 @@ from aiohttp import ClientSession, FormData
 from benchmarks.process import peak_megabytes
 from service.settings import Settings
 from tests.harness.live import Live
+from tests.harness.waiting import until
 from tests.unit.audience.workbooks import sheet, text_row, workbook
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
@@ -83,10 +83,12 @@ async def _healthy(live: Live) -> bool:
 async def _read(client: Any, content: bytes, **fields: str) -> Any:
     """What has become of a file, once it has been read."""
     made = await client.upload("/imports", content, {"roster": "坏文件", **fields})
-    async with asyncio.timeout(SECONDS):
-        while (found := await client.get(f"/imports/{made['id']}"))["state"] == "reading":
-            await asyncio.sleep(0.05)
-    return found
+
+    async def is_read() -> Any:
+        found = await client.get(f"/imports/{made['id']}")
+        return found if found["state"] != "reading" else None
+
+    return await until(is_read, SECONDS)
 
 
 @pytest.mark.attack

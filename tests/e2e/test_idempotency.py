@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from service.local.embedded import Valkey
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_team, make_token
 from tests.harness.channels import BODY as CHANNEL
+from tests.harness.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -48,15 +49,17 @@ async def serving(environment: dict[str, str]) -> AsyncIterator[asyncio.subproce
         sys.executable, "-m", "service", "serve", env=environment
     )
     try:
+        url = f"http://127.0.0.1:{environment['TOCSIN_API_PORT']}/healthz"
         async with ClientSession() as session:
-            while True:
-                try:
-                    url = f"http://127.0.0.1:{environment['TOCSIN_API_PORT']}/healthz"
+
+            async def answers() -> bool:
+                assert process.returncode is None
+                with suppress(ClientError):
                     async with session.get(url):
-                        break
-                except ClientError:
-                    assert process.returncode is None
-                    await asyncio.sleep(0.05)
+                        return True
+                return False
+
+            await until(answers)
         yield process
     finally:
         if process.returncode is None:
@@ -136,9 +139,7 @@ async def test_a_kill_between_effect_and_answer_leaves_one_effect(
         # Once it is committed, a job is enqueued: it is made to hang there, the answer unsent.
         await redis.client_pause(PAUSE_MS, all=False)  # of writes
         asked = asyncio.create_task(asked_for(environment, operator, ask))
-        while await pool.fetchval(count) == 0:
-            assert not asked.done()
-            await asyncio.sleep(0.01)
+        await until(lambda: pool.fetchval(count))
         assert not asked.done()
         process.send_signal(signal.SIGKILL)
         with pytest.raises(ClientError):

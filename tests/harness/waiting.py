@@ -20,6 +20,9 @@ from service.storage.postgres import Pool
 PATIENCE_SECONDS = 30.0
 """Long enough for a machine that is busy."""
 
+LONGEST_PAUSE_SECONDS = 0.05
+"""Between two looks that are costly themselves."""
+
 BLOCKED = """
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'
@@ -37,9 +40,9 @@ async def until(
 ) -> Any:
     """Wait until a condition holds, and return what it gave. within: seconds.
 
-    The condition may be awaitable. Between two looks are `every` seconds, or as long as a look
-    takes. With `progress` the time counts from its last change: a slow machine may take long, but
-    nothing may stand still.
+    The condition may be awaitable. Between two looks are `every` seconds, and more where a look
+    takes longer. With `progress` the time counts from its last change: a slow machine may take
+    long, but nothing may stand still.
 
     Raises:
         AssertionError: it did not hold in time; or what `raising` names.
@@ -54,7 +57,7 @@ async def until(
                 if progress is not None and (now := progress()) != seen:
                     seen = now
                     limit.reschedule(loop.time() + within)
-                await asyncio.sleep(max(every, loop.time() - began))
+                await asyncio.sleep(max(every, min(loop.time() - began, LONGEST_PAUSE_SECONDS)))
     except TimeoutError as error:
         if not limit.expired():
             raise

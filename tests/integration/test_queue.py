@@ -1,12 +1,12 @@
 """The job queue of a process that asks for the same work again and again."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from service.local.embedded import Valkey
 from service.queue import Job, open_queue
+from tests.harness.waiting import turns
 
 
 async def test_whoever_asks_together_enqueues_once_more_after_the_last(
@@ -26,7 +26,7 @@ async def test_whoever_asks_together_enqueues_once_more_after_the_last(
         while asked < 20:
             asked += 1
             await queue.enqueue_once(Job.DRAIN_CHANNEL, 1)
-            await asyncio.sleep(0)
+            await turns()
         await queue.enqueue_once(Job.DRAIN_CHANNEL, 2)
         await queue.rested()
         asked = 99

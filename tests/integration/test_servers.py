@@ -21,6 +21,7 @@ from service.storage.migrate import migrations
 from service.storage.postgres import NoRight, OwnConnection, connected
 from service.storage.roles import find_excess
 from tests.harness.silent import silent_proxy
+from tests.harness.waiting import until
 
 SECONDS = 60
 BOOTSTRAP = ("bootstrap", "--admin", "a", "甲", "--second-admin", "b", "乙")
@@ -165,9 +166,8 @@ async def test_postgresql_is_waited_for_and_redis_is_not(
     port = free_port()
     url = database.replace(f":{postgres.port}/", f":{port}/")
     waiting = asyncio.create_task(wait_for_servers(url, "redis://127.0.0.1:1/0"))
+    await until(lambda: len(caplog.records) >= 2)
     async with asyncio.timeout(SECONDS):
-        while len(caplog.records) < 2:
-            await asyncio.sleep(0.01)
         assert not waiting.done()
         async with silent_proxy("127.0.0.1", postgres.port, port):
             await waiting

@@ -38,6 +38,7 @@ from service.storage.postgres import (
 )
 from tests.harness.silent import Direction, SilentProxy, silent_proxy
 from tests.harness.valkey import answered
+from tests.harness.waiting import turns, until
 from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
 
@@ -137,7 +138,7 @@ async def test_whoever_is_cancelled_before_a_silent_server_is_cancelled(
 
     task = asyncio.create_task(work())
     await began.wait()
-    await asyncio.sleep(0.05)
+    await turns(100)
     task.cancel()
     done, _ = await asyncio.wait({task}, timeout=LONG / 2)
     assert done
@@ -204,11 +205,14 @@ async def test_a_statement_that_takes_too_long_is_stopped_on_the_server(
         with pytest.raises(TimeoutError):
             async with wired.acquire() as conn:
                 await conn.execute("SELECT pg_sleep(600)")
-        while await pool.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)%' "
-            "AND state = 'active'"
-        ):
-            await asyncio.sleep(0.05)
+
+        async def is_stopped() -> bool:
+            return not await pool.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)%' "
+                "AND state = 'active'"
+            )
+
+        await until(is_stopped)
 
 
 async def test_whoever_says_so_may_take_longer(wired: Pool) -> None:
@@ -245,8 +249,7 @@ async def test_a_transaction_whose_statement_came_half_ends(database_url: str, p
         await conn.execute("SELECT pg_advisory_xact_lock(1)")
         inner: Any = conn
         inner._con._transport.write(HALF)
-        while not await pool.fetchval("SELECT pg_try_advisory_lock(1)"):
-            await asyncio.sleep(0.05)
+        await until(lambda: pool.fetchval("SELECT pg_try_advisory_lock(1)"))
 
 
 async def test_only_whoever_says_so_has_long_transactions(pool: Pool, database_url: str) -> None:
@@ -364,8 +367,7 @@ async def test_a_wake_up_before_a_silent_redis_is_left_to_the_sweep(
             await queue.enqueue(Job.DRAIN_CHANNEL, number)
         assert queue.reach.lost
         redis_wire.forward_new()
-        while queue.reach.lost:
-            await asyncio.sleep(0.01)
+        await until(lambda: not queue.reach.lost)
         await queue.enqueue(Job.DRAIN_CHANNEL, 100)
     rung = {job.decode().split(":")[1] for job in await redis.zrange("tocsin:queue:channel", 0, -1)}
     assert {"1", "100"} <= rung
@@ -401,8 +403,7 @@ async def test_a_worker_works_again_when_redis_was_silent(
         async with asyncio.timeout(LONG):
             await _done(queue, done, before)
             redis_wire.fall_silent()
-            while not queue.reach.lost:
-                await asyncio.sleep(0.01)
+            await until(lambda: queue.reach.lost)
             if old_ones_return:
                 redis_wire.forward()
             else:
@@ -414,9 +415,12 @@ async def test_a_worker_works_again_when_redis_was_silent(
 
 async def _done(queue: Queue, done: list[str], name: str) -> None:
     """Ask for the job until it was done, as the sweep does."""
-    while name not in done:
+
+    async def is_done() -> bool:
         await queue.enqueue(Job.READ_INBOUND, name)
-        await asyncio.sleep(0.05)
+        return name in done
+
+    await until(is_done, every=0.05)
 
 
 _EMPTY = Runtime(None, None, None, None, None, None)  # type: ignore[arg-type]  # a worker needs settings and queue

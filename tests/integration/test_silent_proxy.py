@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.harness.silent import Direction, SilentProxy, silent_proxy
+from tests.harness.waiting import turns, until
 
 HELD_SECONDS = 0.1
 ANSWER_SECONDS = 10
@@ -117,12 +118,10 @@ async def test_neither_end_learns_of_the_other_ones_end() -> None:
         proxy.fall_silent()
         client.writer.write(b"last")
         client.writer.close()
-        await asyncio.sleep(HELD_SECONDS)
+        await turns(100)
         assert (echo.got, echo.ended, proxy.open) == (b"first", 0, 1)
         proxy.forward()
-        async with asyncio.timeout(ANSWER_SECONDS):
-            while not echo.ended:
-                await asyncio.sleep(0.01)
+        await until(lambda: echo.ended)
         assert echo.got == b"firstlast"
 
 

@@ -18,6 +18,7 @@ from service.storage.postgres import transaction
 from tests.factories import make_contact, phone
 from tests.harness.instants import instant
 from tests.harness.uploads import FILE, upload
+from tests.harness.waiting import until_blocked
 from tests.integration.api.conftest import Api
 
 OPERATOR, SCHOOL = ("county", "operator"), ("school", "operator")
@@ -190,8 +191,7 @@ async def test_suppressing_waits_for_a_hand_off_that_is_being_marked(api: Api) -
             "SELECT pg_advisory_xact_lock_shared(hashtextextended('suppressions', 0))"
         )
         asking = asyncio.create_task(api.post("/suppressions", OPERATOR, {"phone": "19790000001"}))
-        await asyncio.sleep(0.3)
-        assert not asking.done()
+        await until_blocked(api.runtime.pool, asking)
     assert (await asking).status == 201
 
 

@@ -20,6 +20,7 @@ from service.storage.postgres import transaction
 from tests.factories import make_draft
 from tests.harness.bodies import BODIES
 from tests.harness.logins import PASSWORD, log_in, person
+from tests.harness.pauses import delay
 from tests.harness.things import make_things
 from tests.integration.api.conftest import Answer, Api
 
@@ -159,7 +160,7 @@ async def _raw(api: Api, octets: bytes, *, then: bytes = b"", whole: bool = Fals
         writer.write(octets)
         await writer.drain()
         if then:
-            await asyncio.sleep(0.05)
+            await delay(0.05)
             writer.write(then)
         first = await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
         return first + await reader.read(65_536) if whole else first

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +18,8 @@ from service.messages.lint.lint import Finding, lint
 from tests.factories import phone
 from tests.harness.channels import channel
 from tests.harness.direct_texts import GREETING, send, template
+from tests.harness.pauses import stall
+from tests.harness.waiting import until
 from tests.integration.api.conftest import Api
 
 OPERATOR = ("county", "operator")
@@ -111,9 +112,8 @@ async def test_others_are_served_while_a_text_is_looked_at(
     stuck = Stuck()
     monkeypatch.setattr(verdict, "lint", stuck.lint)
     asked = asyncio.create_task(api.post("/templates/lint", OPERATOR, {"text": TEXT}))
+    await until(stuck.begun.is_set)
     async with asyncio.timeout(PATIENCE):
-        while not stuck.begun.is_set():
-            await asyncio.sleep(0.01)
         assert (await api.get("/me", ("county", "viewer"))).status == 200
     stuck.go_on.set()
     await asked  # on a busy machine PostgreSQL may have ended it: its transaction stood still
@@ -135,9 +135,8 @@ async def test_large_bodies_are_read_beside_the_rest_and_two_of_a_caller_at_once
     large = {"name": "n", "rule": "性别 = 女" + " " * 100_000}
     asked = [asyncio.create_task(api.post("/segments", OPERATOR, large)) for _ in range(6)]
     try:
+        await until(lambda: len(read) >= admission.LARGE_AT_ONCE)
         async with asyncio.timeout(PATIENCE):
-            while len(read) < admission.LARGE_AT_ONCE:
-                await asyncio.sleep(0.01)
             assert (await api.get("/me", ("county", "viewer"))).status == 200
             small = {"name": "n", "rule": "性别 = 女"}
             assert (await api.post("/segments", OPERATOR, small)).status == 201
@@ -159,9 +158,8 @@ async def test_others_are_served_while_the_values_of_a_direct_send_are_looked_at
     monkeypatch.setattr(direct_values, "lint", stuck.lint)
     to = [{"phone": phone(1), "variables": {"姓名": "家长"}}]
     sending = asyncio.create_task(send(api, to, template_id=chosen))
+    await until(stuck.begun.is_set)
     async with asyncio.timeout(PATIENCE):
-        while not stuck.begun.is_set():
-            await asyncio.sleep(0.01)
         assert (await api.get("/me", ("county", "viewer"))).status == 200
     stuck.go_on.set()
     await sending
@@ -186,7 +184,7 @@ async def test_a_busy_machine_refuses_no_values(api: Api, monkeypatch: pytest.Mo
     chosen = await template(api, GREETING)
 
     def interrupted(*arguments: Any, **options: Any) -> list[Finding]:
-        time.sleep(0.2)  # the processor is somebody else's
+        stall(0.2)  # the processor is somebody else's
         return lint(*arguments, **options)
 
     monkeypatch.setattr(direct_values, "lint", interrupted)

@@ -29,6 +29,7 @@ from service.storage.postgres import (
     open_pool,
 )
 from tests.harness.owner import as_owner
+from tests.harness.waiting import until
 from tests.integration.api.conftest import Api
 
 
@@ -139,9 +140,11 @@ async def test_a_database_without_a_free_connection_is_named(api: Api, database_
                     assert detail == "the database has no connection free; try again soon"
                 await taken.pop().close()
                 await taken.pop().close()
-                async with asyncio.timeout(10):
-                    while (await client.get("/api/v1/campaigns", headers=key)).status != 200:
-                        await asyncio.sleep(0.05)
+
+                async def answers() -> bool:
+                    return (await client.get("/api/v1/campaigns", headers=key)).status == 200
+
+                await until(answers)
     finally:
         for connection in taken:
             await connection.close()
@@ -200,8 +203,7 @@ async def test_it_serves_until_it_is_asked_to_stop(runtime: Runtime) -> None:
     wording.shipped.cache_clear()
     ports: list[int] = []
     serving = asyncio.create_task(serve(runtime, "127.0.0.1", 0, ports.append))
-    while not ports:
-        await asyncio.sleep(0.01)
+    await until(lambda: ports)
     assert wording.shipped.cache_info().currsize, "the first who lints would wait for it"
     url = f"http://127.0.0.1:{ports[0]}/healthz"
     async with aiohttp.ClientSession() as session, session.get(url) as response:

@@ -14,6 +14,7 @@ from service.audience.imports.loading import run_import
 from service.privacy.erasure_store import delete_left_behind
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft, phone
+from tests.harness.waiting import until_blocked
 from tests.integration.api.conftest import Api
 
 ADMIN, SCHOOL = ("county", "admin"), ("school", "admin")
@@ -329,8 +330,7 @@ async def _erase_at(api: Api, monkeypatch: pytest.MonkeyPatch, step: str, *, bef
         await there.wait()
         erasing = asyncio.create_task(erase(api))
         if step == "delete_erased" and not before:  # it is about to commit: the erasure waits
-            await asyncio.sleep(0.2)
-            assert not erasing.done()
+            await until_blocked(api.runtime.pool, erasing)
         else:
             await asyncio.wait_for(erasing, 5)
         go_on.set()

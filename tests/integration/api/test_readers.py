@@ -27,6 +27,7 @@ from service.audience.suppressions.suppression import read_optouts
 from service.storage import postgres
 from service.storage.postgres import HOT_SECONDS, Pool, transaction
 from tests.factories import make_team, make_token
+from tests.harness.waiting import until
 from tests.integration.api.conftest import Answer, Api
 
 pytestmark = pytest.mark.attack
@@ -88,9 +89,7 @@ class Held:
         self.op = Op("GET", "/held", get_held, Right.READ, changes=False, **options)
 
     async def reach(self, count: int) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while self.count < count:
-                await asyncio.sleep(0.01)
+        await until(lambda: self.count >= count)
 
 
 async def test_a_caller_is_known_and_a_callback_heard_while_no_connection_is_free(
@@ -164,9 +163,7 @@ async def test_the_reads_of_many_leave_connections_to_whoever_acts(
     async with served(api, held.op) as ask:
         asked = [asyncio.create_task(ask(who)) for who in crowd]
         await held.reach(most)
-        async with asyncio.timeout(PATIENCE):
-            while sum(task.done() for task in asked) < size - most:
-                await asyncio.sleep(0.01)
+        await until(lambda: sum(task.done() for task in asked) >= size - most)
         assert held.count == most
         for task in asked:
             if task.done():
@@ -301,16 +298,12 @@ async def test_whoever_does_not_take_a_file_holds_no_connection(api: Api) -> Non
         async with asyncio.timeout(PATIENCE):
             for reader, _ in streams:
                 assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
-        async with asyncio.timeout(PATIENCE):
-            while pool.get_size() > pool.get_idle_size():
-                await asyncio.sleep(0.01)
+        await until(lambda: pool.get_size() == pool.get_idle_size())
         assert app[server.DOWNLOADS].octets == len(tokens) * 16 * MIB, "nobody has let go"
         assert (await api.get("/segments", VIEWER)).status == 200
         for _, writer in streams:
             writer.close()
-        async with asyncio.timeout(PATIENCE):
-            while app[server.DOWNLOADS].octets:
-                await asyncio.sleep(0.01)
+        await until(lambda: not app[server.DOWNLOADS].octets)
 
 
 async def test_whoever_does_not_take_a_file_in_time_is_left(
@@ -324,11 +317,8 @@ async def test_whoever_does_not_take_a_file_in_time_is_left(
         _, writer = await asyncio.open_connection(running.host, running.port, limit=1024)
         head = f"GET /file HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.tokens[VIEWER]}\r\n"
         writer.write(f"{head}\r\n".encode())
-        async with asyncio.timeout(PATIENCE):
-            while not app[server.DOWNLOADS].octets:
-                await asyncio.sleep(0.01)
-            while app[server.DOWNLOADS].octets:
-                await asyncio.sleep(0.01)
+        await until(lambda: app[server.DOWNLOADS].octets)
+        await until(lambda: not app[server.DOWNLOADS].octets)
         writer.close()
 
 
@@ -364,9 +354,7 @@ async def test_a_list_of_opt_outs_is_read_before_there_is_a_connection(
     asked = asyncio.create_task(api.post("/suppressions/imports", operator, data=form))
     pool = api.runtime.pool
     try:
-        async with asyncio.timeout(PATIENCE):
-            while not begun.is_set():
-                await asyncio.sleep(0.01)
+        await until(begun.is_set)
         assert pool.get_size() == pool.get_idle_size(), "it holds a connection"
         assert (await api.get("/me", VIEWER)).status == 200
     finally:

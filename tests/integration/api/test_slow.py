@@ -12,6 +12,8 @@ from service import app as application
 from service.api.http import reading
 from service.api.routes import PREFIX
 from service.runtime import Runtime
+from tests.harness.pauses import delay
+from tests.harness.waiting import until
 from tests.integration.api.conftest import Api
 
 WAIT = 0.5
@@ -41,7 +43,7 @@ async def _dripped(port: int, head: bytes, drop: bytes) -> bytes:
         while drop:
             writer.write(drop)
             await writer.drain()
-            await asyncio.sleep(WAIT / 5)
+            await delay(WAIT / 5)
 
     writer.write(head)
     dripping = asyncio.create_task(drip())
@@ -85,10 +87,13 @@ async def test_a_crowd_of_the_slow_is_let_go_while_others_are_served(
         }
         url = f"http://127.0.0.1:{port}{PREFIX}/segments"
         mine = {"Authorization": f"Bearer {token}", "Connection": "close"}
-        while not all(task.done() for tasks in waiting.values() for task in tasks):
+
+        async def all_are_sent_away() -> bool:
             async with session.get(url, headers=mine) as answer:
                 assert answer.status == 200
-            await asyncio.sleep(WAIT / 10)
+            return all(task.done() for tasks in waiting.values() for task in tasks)
+
+        await until(all_are_sent_away, every=WAIT / 10)
         for what, tasks in waiting.items():
             answers = {(await task)[:13] for task in tasks}
             # An answer to somebody who goes on sending may get lost, as TCP has it.

@@ -17,6 +17,7 @@ from service.protocols.cmpp.pdu import Deliver, DeliverResp, encode
 from tests.harness.ledger import add_channel
 from tests.harness.metrics import figures
 from tests.harness.session import PATIENCE_SECONDS, Peer, carrier
+from tests.harness.stage import wakes_nobody
 from tests.integration.api.conftest import Api
 from tests.unit.gateways.test_cmpp_gateway import settings
 
@@ -38,7 +39,7 @@ async def connected(api: Api, channel_id: int) -> AsyncIterator[Peer]:
     """The carrier's end of a channel whose deliveries are really stored."""
     runtime = api.runtime
     clock = Clock(api.clock.at, anchor=0.0, speed=0.0)
-    inbox = Inbox(runtime.pool, runtime.keyring, clock, lambda _: asyncio.sleep(0))
+    inbox = Inbox(runtime.pool, runtime.keyring, clock, wakes_nobody)
     storing = asyncio.create_task(inbox.run())
     async with carrier() as scripted:
         gateway = CMPPGateway(settings(scripted.port), inbox.deliver_for(channel_id), clock)

@@ -15,6 +15,7 @@ from service.errors import Conflict
 from service.storage.postgres import transaction
 from tests.factories import make_draft, make_token, make_user
 from tests.harness.keys import second_admin
+from tests.harness.waiting import until_blocked
 from tests.integration.api.conftest import Answer, Api
 
 ADMIN, SCHOOL = ("county", "admin"), ("school", "admin")
@@ -80,10 +81,6 @@ async def test_no_department_is_taken_for_another_by_its_name(api: Api) -> None:
 async def test_of_twins_made_in_one_moment_one_is_there(api: Api) -> None:
     """The second waits for the first, whom it would not see before."""
     pool, admin = api.runtime.pool, api.teams["county"].admin
-    waits = """
-        SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-        WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted
-    """
 
     async def make(login: str) -> None:
         new = NewUser(admin.department_id, login, "王", frozenset({Role.VIEWER}))
@@ -94,8 +91,7 @@ async def test_of_twins_made_in_one_moment_one_is_there(api: Api) -> None:
         new = NewUser(admin.department_id, "li", "李", frozenset({Role.VIEWER}))
         await create_user(conn, admin, new, api.clock.at)
         twin = asyncio.create_task(make("Li"))
-        while not twin.done() and not await conn.fetchval(waits):
-            await asyncio.sleep(0)
+        await until_blocked(pool, twin)
     with pytest.raises(Conflict, match="looks like one"):
         await twin
 

@@ -11,6 +11,7 @@ from service.audience.areas.area_store import load_areas
 from service.storage.postgres import transaction
 from tests.factories import make_draft
 from tests.harness.channels import BODY as CHANNEL
+from tests.harness.waiting import until_blocked
 from tests.integration.api.conftest import Answer, Api
 
 ADMIN = ("county", "admin")
@@ -125,9 +126,7 @@ async def test_of_two_at_once_one_is_told(api: Api) -> None:
         both = [
             asyncio.create_task(patch(api, where, {"weight": weight}, tag)) for weight in (40, 41)
         ]
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        while await api.runtime.pool.fetchval(waiting) < 2:
-            await asyncio.sleep(0.01)
+        await until_blocked(api.runtime.pool, *both)
     answers = await asyncio.gather(*both)
     assert sorted(answer.status for answer in answers) == [200, 412]
 

@@ -1,6 +1,5 @@
 """`tocsin import` as a person uses it: a process of its own, over the database."""
 
-import asyncio
 import csv
 import json
 import signal
@@ -11,6 +10,7 @@ import pytest
 
 from service.storage.postgres import Pool
 from tests.harness.shell import Said, Shell
+from tests.harness.waiting import until
 
 CONTACTS = Path(__file__).resolve().parents[2] / "data" / "contacts"
 
@@ -119,9 +119,7 @@ async def test_breaking_it_off_leaves_nothing(shell: Shell, pool: Pool, tmp_path
     path = tmp_path / "list.csv"
     path.write_text("phone\n" + "".join(f"1979{number:07}\n" for number in range(1, 600_000)))
     process = await shell.start("import", path, "--login", "县局", "--roster", "名单")
-    async with asyncio.timeout(120):
-        while not await pool.fetchval("SELECT max(rows_read) FROM import_progress"):
-            await asyncio.sleep(0.01)
+    await until(lambda: pool.fetchval("SELECT max(rows_read) FROM import_progress"), 120)
     process.send_signal(signal.SIGINT)
     await process.communicate()
     assert process.returncode == 130

@@ -28,6 +28,7 @@ from service.settings import Settings
 from service.storage.locks import lock_contacts
 from service.storage.postgres import Pool, connect
 from tests.harness.owner import as_owner
+from tests.harness.waiting import until
 from workers import imports
 
 CONTACTS = Path(__file__).resolve().parents[2] / "data" / "contacts"
@@ -42,12 +43,13 @@ Wait = Callable[[str, Any], Any]
 def wait(pool: Pool) -> Wait:
     """Waits until a query gives a value."""
 
-    async def until(query: str, value: object) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while await pool.fetchval(query) != value:
-                await asyncio.sleep(0.02)
+    async def wait_for(query: str, value: object) -> None:
+        async def given() -> bool:
+            return bool(await pool.fetchval(query) == value)
 
-    return until
+        await until(given, PATIENCE, f"{query}: {value}")
+
+    return wait_for
 
 
 @pytest.fixture
@@ -114,10 +116,12 @@ async def test_the_import_of_a_killed_worker_is_done_by_another(
             assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0
         assert await pool.fetchval("SELECT state FROM imports") == "reading"
         worker()
-        async with asyncio.timeout(PATIENCE):
-            while await pool.fetchval("SELECT state FROM imports") == "reading":
-                await queue.enqueue(Job.READ_IMPORT, waiting)  # as the sweep does
-                await asyncio.sleep(0.5)
+
+        async def is_read() -> bool:
+            await queue.enqueue(Job.READ_IMPORT, waiting)  # as the sweep does
+            return bool(await pool.fetchval("SELECT state FROM imports") != "reading")
+
+        await until(is_read, PATIENCE, every=0.5)
     async with pool.acquire() as conn:
         done = await store.get_import(conn, waiting)
     assert done.report is not None
@@ -148,9 +152,7 @@ async def test_a_worker_that_stands_still_loses_its_import(
         slow.setattr(loading, "_open", frozen)
         conn = await connect(database_url)
         standing = asyncio.create_task(run_import(conn, keyring, waiting, now))
-        async with asyncio.timeout(PATIENCE):
-            while not conn.is_closed():
-                await asyncio.sleep(0.02)
+        await until(conn.is_closed, PATIENCE)
     async with pool.acquire() as other:
         assert await run_import(other, keyring, waiting, now)
     before = await pool.fetchval("SELECT count(*) FROM links")
@@ -191,9 +193,7 @@ async def test_a_job_only_starts_the_reading(
     assert (seen.state, seen.rows_read) == ("reading", 7)
     go_on.set()
     await wait("SELECT state FROM imports", "done")
-    async with asyncio.timeout(PATIENCE):
-        while imports._under_way:
-            await asyncio.sleep(0.02)
+    await until_idle()
 
 
 async def test_the_rows_read_so_far_are_seen_from_outside(
@@ -235,9 +235,7 @@ async def test_a_job_takes_an_import_back_and_waits_for_whoever_writes(
     assert taken_back.undo == {"state": "done", "links": links, "restored": 0, "contacts": people}
     for table in ("contacts", "links", "rosters"):
         assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0
-    async with asyncio.timeout(PATIENCE):
-        while imports._under_way:
-            await asyncio.sleep(0.02)
+    await until_idle()
 
 
 async def test_an_import_is_taken_back_in_time_whatever_the_statistics_knew(
@@ -291,9 +289,7 @@ def files(pool: Pool, keyring: Keyring, octets: Any, new_department: Any) -> Fil
 
 
 async def until_idle() -> None:
-    async with asyncio.timeout(PATIENCE):
-        while imports._under_way:
-            await asyncio.sleep(0.02)
+    await until(lambda: not imports._under_way, PATIENCE)
 
 
 async def test_a_process_reads_few_files_at_once_and_says_why_one_broke_off(
@@ -357,9 +353,7 @@ async def test_a_hundred_files_of_one_department_hold_up_none_of_another(
     await _begun(order, imports.MOST_OF_ONE + 1)
     assert order[imports.MOST_OF_ONE :] == [mine]
     go_on.set()
-    async with asyncio.timeout(PATIENCE):
-        while another not in order:
-            await asyncio.sleep(0.02)
+    await until(lambda: another in order, PATIENCE)
     assert order.index(another) <= 4
     await until_idle()
     states = await pool.fetch("SELECT DISTINCT state FROM imports")
@@ -367,11 +361,9 @@ async def test_a_hundred_files_of_one_department_hold_up_none_of_another(
 
 
 async def _begun(order: list[UUID], count: int) -> None:
-    """Until so many files have begun; a moment more shows whether others do."""
-    async with asyncio.timeout(PATIENCE):
-        while len(order) < count:
-            await asyncio.sleep(0.01)
-    await asyncio.sleep(0.1)
+    """Until all files that have a place have begun; these are so many."""
+    await until(lambda: len(order) >= max(count, len(imports._under_way)), PATIENCE)
+    assert len(order) == count
 
 
 @pytest.mark.attack

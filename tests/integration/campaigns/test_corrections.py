@@ -37,6 +37,7 @@ from tests.factories import (
     suppression,
 )
 from tests.harness.ledger import add_channel
+from tests.harness.waiting import until
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 RIGHT = "【旌德县反诈中心】更正：昨天短信里的电话写错了，请以96110为准，请转告家人。"
@@ -278,10 +279,13 @@ async def test_two_corrections_at_once_share_nobody(
     await written.wait()
     written.clear()
     second = asyncio.create_task(expand_run(wrong.pool, runs[1], wrong.now))
-    while not written.is_set() and not await wrong.pool.fetchval(
-        "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
-    ):
-        await asyncio.sleep(0.01)
+
+    async def second_waits() -> bool:
+        return written.is_set() or await wrong.pool.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
+        )
+
+    await until(second_waits)
     go_on.set()
     await asyncio.gather(first, second)
     assert [await wrong.reached(run) for run in runs] == [[0, 1, 2, 3, 4], []]

@@ -17,6 +17,7 @@ from service.campaigns.runs import firing
 from service.campaigns.runs.firing import DriftLimits, fire_due
 from service.storage.postgres import Connection, Pool, transaction
 from tests.factories import Team, make_scheduled, make_team, phone
+from tests.harness.waiting import until_blocked
 
 HOUR = timedelta(hours=1)
 
@@ -183,8 +184,7 @@ async def test_pause_and_cancel_wait_for_a_hand_off_that_is_being_marked(
             "SELECT pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 0))", run_id
         )
         steering = asyncio.create_task(steer())
-        await asyncio.sleep(0.3)
-        assert not steering.done()
+        await until_blocked(pool, steering)
         await marking.execute("UPDATE messages SET state = 'submitting' WHERE run_id = $1", run_id)
     await steering
     async with transaction(pool) as conn:

@@ -22,6 +22,7 @@ from service.dispatch.handoff import lease_store, record_store, sweep_store
 from service.storage.locks import try_lock_fold
 from service.storage.postgres import Connection, transaction
 from tests.harness.ledger import add_channel, phone
+from tests.harness.pauses import repeatedly
 from tests.harness.receipts import DAYS_3, SECOND, SetUp, another_run
 
 # ---- order
@@ -171,12 +172,7 @@ async def test_answers_and_folds_at_once_lose_no_receipt(stage: SetUp) -> None:
         for no in nos:
             await on.receive(no.to_bytes(8, "big"))
 
-    async def keep_folding() -> None:
-        while True:
-            await on.fold()
-            await asyncio.sleep(0.001)
-
-    folders = [asyncio.create_task(keep_folding()) for _ in range(2)]
+    folders = [asyncio.create_task(repeatedly(on.fold, 0.001)) for _ in range(2)]
     nos = list(range(1, 301))
     await asyncio.gather(answer(nos[:150]), answer(nos[150:]), report(nos[:150]), report(nos[150:]))
     for folder in folders:

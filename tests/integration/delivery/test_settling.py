@@ -12,6 +12,7 @@ from service.delivery.receipts.settle_store import CLAIMED, settle_runs
 from service.dispatch.handoff import sweep_store
 from service.storage.postgres import Connection, Record
 from tests.harness.receipts import DAYS_3, SECOND, HandedOff, SetUp
+from tests.harness.waiting import until
 
 MINUTE = timedelta(minutes=1)
 
@@ -121,8 +122,7 @@ async def test_two_schedulers_do_not_look_at_the_same_run_at_once(
 
     monkeypatch.setattr(settle_store, "_look", slow)
     first = asyncio.create_task(settle(on, on.now + MINUTE))
-    while not looks:
-        await asyncio.sleep(0.01)
+    await until(lambda: looks)
     await settle(on, on.now + MINUTE)
     looking.set()
     await first

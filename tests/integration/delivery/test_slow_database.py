@@ -14,6 +14,8 @@ from service.gateways.cmpp import CMPPGateway
 from service.protocols.cmpp.pdu import DeliverResp
 from service.storage.postgres import Pool, transaction
 from tests.harness.session import PATIENCE_SECONDS, carrier
+from tests.harness.stage import wakes_nobody
+from tests.harness.waiting import turns, until
 from tests.unit.gateways.test_cmpp_gateway import report, settings
 
 MOST = 100
@@ -24,7 +26,7 @@ async def test_a_flood_while_the_database_stands_still_is_bounded_and_stored_onc
     pool: Pool, keyring: Keyring, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.protocols.session.MOST_UNSTORED", MOST)
-    inbox = Inbox(pool, keyring, Clock(now), lambda _: asyncio.sleep(0))
+    inbox = Inbox(pool, keyring, Clock(now), wakes_nobody)
     storing = asyncio.create_task(inbox.run())
     async with carrier() as scripted:
         gateway = CMPPGateway(settings(scripted.port), inbox.deliver_for(1), Clock(now))
@@ -36,12 +38,10 @@ async def test_a_flood_while_the_database_stands_still_is_bounded_and_stored_onc
             await conn.execute("LOCK TABLE receipt_inbox IN ACCESS EXCLUSIVE MODE")
             for sequence in range(1, FLOOD + 1):
                 peer.write(sequence, report())
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while len(inbox._waiting) < MOST:
-                    await asyncio.sleep(0.01)
-            for _ in range(100):
+            await until(lambda: len(inbox._waiting) >= MOST)
+            for _ in range(500):
                 assert len(inbox._waiting) == MOST
-                await asyncio.sleep(0.01)
+                await turns()
         for sequence in range(1, FLOOD + 1):
             number, answer = await peer.read()
             assert (number, isinstance(answer, DeliverResp)) == (sequence, True)
@@ -55,7 +55,7 @@ async def test_what_cannot_be_stored_holds_up_nothing_else(
     pool: Pool, keyring: Keyring, now: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
     """PostgreSQL takes no zero octet in a text: who sent one is not answered, the others are."""
-    inbox = Inbox(pool, keyring, Clock(now), lambda _: asyncio.sleep(0))
+    inbox = Inbox(pool, keyring, Clock(now), wakes_nobody)
     deliver = inbox.deliver_for(1)
 
     def receipt(ref: bytes, code: str = "DELIVRD") -> Receipt:

@@ -3,6 +3,8 @@
 import asyncio
 
 from service.storage.postgres import Pool, transaction
+from tests.harness.pauses import delay
+from tests.harness.waiting import turns
 
 
 async def _work(pool: Pool, statement: str) -> None:
@@ -14,12 +16,11 @@ async def _work(pool: Pool, statement: str) -> None:
 async def test_a_cancellation_in_a_transaction_is_never_replaced(pool: Pool) -> None:
     """The connection may be gone at any moment of its being given back."""
     ended = []
-    for turns in range(300):
+    for number in range(300):
         task = asyncio.create_task(_work(pool, "SELECT pg_sleep(5)"))
-        for _ in range(turns % 30):
-            await asyncio.sleep(0)
-        if turns % 3 == 0:
-            await asyncio.sleep(0.005)
+        await turns(number % 30)
+        if number % 3 == 0:
+            await delay(0.005)  # of the server, which has begun the statement by then
         task.cancel()
         (how,) = await asyncio.gather(task, return_exceptions=True)
         ended.append(type(how))

@@ -18,6 +18,7 @@ from multidict import CIMultiDictProxy
 
 from service.channels.contract.gateway import Delivery, Gateway, Submission, SubmitResult
 from tests.harness.session import PATIENCE_SECONDS
+from tests.harness.waiting import turns
 
 PHONE = "+8619790001234"
 
@@ -111,7 +112,7 @@ async def raw_server(
         yield server.sockets[0].getsockname()[1], heads
     finally:
         server.close()
-        await asyncio.sleep(0)
+        await turns()
 
 
 async def free_port() -> int:

@@ -30,6 +30,7 @@ from service.protocols.times import BEIJING
 from service.simulator.run import Simulator, running
 from tests.harness.session import PATIENCE_SECONDS, Peer
 from tests.harness.simulated import ACCOUNT, SECRET, Inbox, gateway, phones, send, simulator
+from tests.harness.waiting import turns
 
 RELIABLE: dict[str, Any] = {"seed": 1, "profile": "carrier"}
 names = pytest.mark.parametrize("name", ["2.0", "2.1", "3.0"])
@@ -76,7 +77,7 @@ async def dialled(carrier: Simulator, version: Version) -> AsyncIterator[SP]:
     reader, writer = await asyncio.open_connection("127.0.0.1", carrier.ports["cmpp"])
     yield SP(Peer(reader, writer), version)
     writer.transport.abort()
-    await asyncio.sleep(0)
+    await turns()
 
 
 @names

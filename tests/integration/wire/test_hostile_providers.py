@@ -16,6 +16,7 @@ from service.clock import Clock
 from service.gateways.http import HTTPConfig, HTTPGateway
 from service.gateways.twilio import TwilioConfig, TwilioGateway
 from service.protocols.http.client import ANSWER_OCTETS
+from tests.harness.pauses import delay
 from tests.harness.session import PATIENCE_SECONDS
 from tests.integration.wire.http_provider import nothing_delivered, submissions
 
@@ -41,7 +42,7 @@ async def packed_body(writer: asyncio.StreamWriter) -> None:
     length = f"Content-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
     writer.write(HEAD + length + packed)
     await writer.drain()
-    await asyncio.sleep(60)
+    await delay(60)
 
 
 async def endless_headers(writer: asyncio.StreamWriter) -> None:
@@ -56,11 +57,11 @@ async def dribbled_body(writer: asyncio.StreamWriter) -> None:
     while True:
         writer.write(b"x")
         await writer.drain()
-        await asyncio.sleep(0.05)
+        await delay(0.05)
 
 
 async def silence(_: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(60)
+    await delay(60)
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from service.gateways.http import HTTPConfig, HTTPGateway
 from service.ledger.reasons import Reason
 from service.protocols.http.client import trusted
 from tests.harness.session import PATIENCE_SECONDS
+from tests.harness.waiting import turns
 from tests.integration.wire.http_provider import (
     PHONE,
     Provider,
@@ -324,7 +325,7 @@ async def test_a_cancelled_opening_is_cancelled() -> None:
     async with provider(says(200, OK)) as there:
         gateway = HTTPGateway(settings(there.url), nothing_delivered, CLOCK)
         opening = asyncio.create_task(gateway.open())
-        await asyncio.sleep(0)
+        await turns()
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
@@ -430,7 +431,7 @@ async def test_closing_waits_for_answers_and_gives_up_the_rest() -> None:
         first, second = gateway.submit(submissions(gateway, ("first", "second")))
         await there.wait_for(2)
         closing = asyncio.create_task(gateway.close(drain_seconds=1.0))
-        await asyncio.sleep(0)
+        await turns()
         (late,) = gateway.submit(submissions(gateway, ("late",)))
         release.set()
         await asyncio.wait_for(closing, PATIENCE_SECONDS)
@@ -481,7 +482,7 @@ async def test_a_provider_that_vanishes_lets_open_answers_in_before_the_gateway_
     assert (await send(gateway)).outcome is Outcome.NOT_SENT
     assert not gateway.lost.is_set()
     (held,) = gateway.submit(submissions(gateway))
-    await asyncio.sleep(0)
+    await turns()
     assert not held.done()  # at once, its caller would spin
     release.set()
     assert (await asyncio.wait_for(open_one, PATIENCE_SECONDS)).outcome is Outcome.ACCEPTED

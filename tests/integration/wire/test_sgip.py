@@ -42,6 +42,7 @@ from service.simulator.wire import sgip as simulated
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.session import carrier as listening_sp
 from tests.harness.sgip import CLOCK, PASSWORD, PHONE, SMG, dialled, number, settings, soon
+from tests.harness.waiting import until
 
 NO_ODDITIES = {"duplicate_receipts": 0, "early_receipts": 0, "unknown_receipts": 0}
 SUBMIT = Submit("10655123", (PHONE[1:],), "12345", b"x", 0)
@@ -174,12 +175,6 @@ async def send_until_taken(gateway: SGIPGateway, numbers: Sequence[str]) -> dict
     return refs
 
 
-async def eventually(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not true():
-            await asyncio.sleep(0.005)
-
-
 # Submits out, reports in
 
 
@@ -191,7 +186,7 @@ async def test_everybody_is_submitted_to_and_reported_on_over_the_other_connecti
         receipts = await w.inbox.receipts(len(reported))
         assert {(r.recipient, r.ref) for r in receipts} == {(p, refs[p]) for p in reported}
         tally = w.subscriber.tally
-        await eventually(lambda: tally.receipts_acknowledged == len(reported))
+        await until(lambda: tally.receipts_acknowledged == len(reported))
         assert tally.receipts_sent == len(reported)
         drawn = Counter(fate(w.carrier, phone).fate for phone in reported)
         states = Counter(r.state for r in receipts)
@@ -210,7 +205,7 @@ async def test_each_recipient_of_a_lot_is_reported_on() -> None:
         receipts = await w.inbox.receipts(len(reported))
         assert {r.recipient for r in receipts} == reported
         assert {r.ref for r in receipts} == set(result.refs)
-        await eventually(lambda: w.subscriber.tally.receipts_acknowledged == len(reported))
+        await until(lambda: w.subscriber.tally.receipts_acknowledged == len(reported))
 
 
 async def test_a_long_text_has_a_report_for_each_part() -> None:
@@ -242,7 +237,7 @@ async def test_what_could_not_be_stored_comes_again() -> None:
         await w.inbox.wait_for(lambda: len(w.inbox.items) >= 2 * len(reported))
         assert w.subscriber.tally.receipts_acknowledged == 0
         w.inbox.storing = True
-        await eventually(lambda: w.subscriber.tally.receipts_acknowledged == len(reported))
+        await until(lambda: w.subscriber.tally.receipts_acknowledged == len(reported))
 
 
 async def test_receipts_wait_while_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +249,7 @@ async def test_receipts_wait_while_nobody_listens(monkeypatch: pytest.MonkeyPatc
         async with connected(carrier, inbox) as gateway:
             refs = await send_until_taken(gateway, phones(20))
         reported = {phone for phone in refs if fate(carrier, phone).stat}
-        await eventually(lambda: len(subscriber(carrier).receipts) == len(reported))
+        await until(lambda: len(subscriber(carrier).receipts) == len(reported))
         async with listening(inbox, port):
             receipts = await inbox.receipts(len(reported))
             assert {r.recipient for r in receipts} == reported
@@ -269,7 +264,7 @@ async def test_a_listener_that_refuses_the_login_gets_nothing(
         config = carrier_config(listener=door(listener.port, password="wrong"))
         async with running(config) as carrier, connected(carrier, inbox) as gateway:
             await send_until_taken(gateway, phones(3))
-            await eventually(lambda: caplog.messages.count(simulated.NOT_DIALLED) >= 2)
+            await until(lambda: caplog.messages.count(simulated.NOT_DIALLED) >= 2)
     assert inbox.items == []
 
 
@@ -310,7 +305,7 @@ async def test_an_account_without_a_listener_is_reported_to_on_its_own_connectio
         reported = {phone for phone in refs if fate(carrier, phone).stat}
         receipts = await inbox.receipts(len(reported))
         assert {(r.recipient, r.ref) for r in receipts} == {(p, refs[p]) for p in reported}
-        await eventually(lambda: subscriber(carrier).tally.receipts_acknowledged == len(reported))
+        await until(lambda: subscriber(carrier).tally.receipts_acknowledged == len(reported))
 
 
 # Texts from handsets
@@ -319,10 +314,10 @@ async def test_an_account_without_a_listener_is_reported_to_on_its_own_connectio
 async def test_the_parts_of_a_text_may_come_over_two_connections() -> None:
     async with world() as w:
         await send_until_taken(w.gateway, phones(3))
-        await eventually(lambda: len(w.subscriber.receipts.links) == 2)
+        await until(lambda: len(w.subscriber.receipts.links) == 2)
         parts = split("退" * 150)
         w.subscriber.receipts.spread([MOPart(PHONE, "1065512301", part, 0x21) for part in parts])
-        await eventually(lambda: w.subscriber.tally.replies_acknowledged == len(parts))
+        await until(lambda: w.subscriber.tally.replies_acknowledged == len(parts))
         texts = [item for item in w.inbox.items if isinstance(item, Inbound)]
         assert {(t.sender, t.recipient, t.reference, t.total) for t in texts} == {
             (PHONE, "1065512301", 0x21, 3)
@@ -496,14 +491,14 @@ async def test_an_idle_carrier_logs_out_and_dials_again_when_needed() -> None:
     async with world() as w:
         refs = await send_until_taken(w.gateway, phones(5))
         reported = [phone for phone in refs if fate(w.carrier, phone).stat]
-        await eventually(lambda: w.subscriber.tally.receipts_acknowledged == len(reported))
-        await eventually(lambda: len(w.subscriber.receipts.links) == 2)
+        await until(lambda: w.subscriber.tally.receipts_acknowledged == len(reported))
+        await until(lambda: len(w.subscriber.receipts.links) == 2)
         for link in list(w.subscriber.receipts.links):
             assert isinstance(link, simulated.DialledLink)
             link.on_tick(link.loop.time() + 61)
             await soon(link.lost.wait())
             assert link.reason == "logged out"
-        await eventually(lambda: not w.listener.links)
+        await until(lambda: not w.listener.links)
         (part,) = split("TD")
         w.subscriber.receipts.spread([MOPart(PHONE, "10655123", part, 0)])
         await w.inbox.wait_for(lambda: w.inbox.items[-1] == Inbound(PHONE, "10655123", "TD"))
@@ -525,4 +520,4 @@ async def test_a_report_that_is_not_taken_comes_again() -> None:
             again, repeated = await sp.read()
             assert (repeated, again == first) == (report, False)
             sp.write(again, ReportResp(0))
-            await eventually(lambda: subscriber(carrier).tally.receipts_acknowledged == 1)
+            await until(lambda: subscriber(carrier).tally.receipts_acknowledged == 1)

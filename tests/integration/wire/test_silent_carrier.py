@@ -14,7 +14,7 @@ from service.channels.contract.gateway import Gateway, SubmitResult, Unreachable
 from service.channels.contract.outcome import Outcome
 from service.channels.contract.registry import factory, load
 from service.clock import Clock
-from service.protocols.session import Timing
+from service.protocols.session import Session, Timing
 from service.protocols.stream import OPEN_SECONDS, StreamGateway
 from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import running
@@ -24,6 +24,7 @@ from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.silent import SilentProxy, silent_proxy
 from tests.harness.simulated import ACCOUNT, SECRET
 from tests.harness.stream_gateways import Counted, submissions
+from tests.harness.waiting import counted, turns, until
 
 NOTICED_SECONDS = 30.0
 """The longest that a silence may stay unnoticed (I4)."""
@@ -108,7 +109,7 @@ async def test_a_link_that_cannot_write_any_more_notices(kind: str) -> None:
         while not transport.get_write_buffer_size():
             link.link.request(b"\0" * 1024 * 1024)
             link.link.flush()
-            await asyncio.sleep(0)
+            await turns()
         assert await gone(link) == SILENT
 
 
@@ -136,9 +137,7 @@ async def test_a_handshake_that_meets_silence_is_given_up(
         with pytest.raises(Unreachable):
             await asyncio.wait_for(link.open(), PATIENCE_SECONDS)
         proxy.forward()
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while proxy.open:  # nothing of it stays behind
-                await asyncio.sleep(0.01)
+        await until(lambda: not proxy.open, what="nothing of it stays behind")
 
 
 async def test_a_link_under_tls_notices_and_closing_it_waits_for_nobody(tmp_path: Path) -> None:
@@ -166,8 +165,11 @@ async def test_a_slow_carrier_with_a_window_of_one_is_not_taken_for_a_dead_one(k
 
 
 @pytest.mark.parametrize("kind", LINKS)
-async def test_no_heartbeat_goes_before_the_login(kind: str) -> None:
+async def test_no_heartbeat_goes_before_the_login(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A carrier that takes its time for the login must not be asked anything before."""
+    ticks = counted(monkeypatch, Session, "_tick")
     read: list[int] = []
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -180,7 +182,8 @@ async def test_no_heartbeat_goes_before_the_login(kind: str) -> None:
     async with server:
         link = gateway(kind, server.sockets[0].getsockname()[1])
         opening = asyncio.create_task(link.open())
-        await asyncio.sleep(0.8 * SILENCE)
+        # A session looks at the time eight times in each wait for a heartbeat.
+        await until(lambda: ticks.count >= 2 * 8 + 2 or opening.done())
         assert len(read) == 1
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)

@@ -45,6 +45,7 @@ from service.simulator.run import Simulator, running
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.smgp import SMGPPeer
 from tests.harness.vectors import load
+from tests.harness.waiting import turns
 
 VECTORS = {vector["id"]: vector for vector in load("smgp", "smgp30")}
 SHORT_LOGIN = VECTORS["smgp-login-send-mode-short-id"]["fields"]
@@ -125,7 +126,7 @@ async def dialled(carrier: Simulator) -> AsyncIterator[SMGPPeer]:
         yield SMGPPeer(reader, writer)
     finally:
         writer.transport.abort()
-        await asyncio.sleep(0)
+        await turns()
 
 
 @asynccontextmanager

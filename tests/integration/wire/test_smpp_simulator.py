@@ -52,6 +52,7 @@ from tests.harness.smpp_simulated import (
     send,
 )
 from tests.harness.vectors import load
+from tests.harness.waiting import turns
 
 VECTORS = {vector["id"]: vector for vector in load("smpp", "smpp34")}
 NUMBER = "8619790000000"
@@ -63,7 +64,7 @@ async def dialled(carrier: Simulator) -> AsyncIterator[Peer]:
     reader, writer = await asyncio.open_connection("127.0.0.1", carrier.ports["smpp"])
     yield Peer(reader, writer)
     writer.transport.abort()
-    await asyncio.sleep(0)
+    await turns()
 
 
 @asynccontextmanager

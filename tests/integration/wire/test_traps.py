@@ -16,6 +16,7 @@ from service.simulator.wire.server import Served
 from tests.harness.links import BEATING, LINKS
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.stream_gateways import Counted, reached, submissions
+from tests.harness.waiting import until
 
 LOOPS = {"asyncio": asyncio.run, "uvloop": uvloop.run}
 WINDOW = 4
@@ -62,9 +63,7 @@ async def test_nothing_is_logged_a_message(kind: str, caplog: pytest.LogCaptureF
                 answers = gateway.submit(submissions(gateway, start, WINDOW))
                 results = await asyncio.gather(*answers)
                 accepted += sum(result.outcome is Outcome.ACCEPTED for result in results)
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while inbox.receipts < 90:
-                    await asyncio.sleep(0.01)
+            await until(lambda: inbox.receipts >= 90)
             assert accepted > 90
             assert [record.message for record in caplog.records[before:]] == []
     assert logging.getLevelName(default) >= logging.INFO
