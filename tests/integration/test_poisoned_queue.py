@@ -21,7 +21,9 @@ from service.queue import Job, queue_name
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import Connection
+from tests.harness.pauses import delay
 from tests.harness.valkey import answered
+from tests.harness.waiting import until
 from workers import channel, context, scheduler, supervise
 from workers.context import WorkerKind, make_worker
 
@@ -80,9 +82,12 @@ async def working(runtime: Runtime) -> AsyncIterator[Done]:
 
 async def rung(runtime: Runtime, done: Done) -> None:
     """Enqueue until the job is done, as the sweep does."""
-    while done.runs.empty():
+
+    async def is_done() -> bool:
         await runtime.queue.enqueue(Job.EXPAND_RUN, RUN)
-        await asyncio.sleep(0.2)
+        return not done.runs.empty()
+
+    await until(is_done, every=0.2)
     assert await done.next() == RUN
 
 
@@ -140,7 +145,7 @@ async def test_what_stands_in_a_queue_ends_no_process_and_holds_up_no_job(
     async with working(runtime) as done:
         await rung(runtime, done)
         await poison(runtime.redis)
-        await asyncio.sleep(0.3)
+        await delay(0.3)  # until the worker meets it, and empties its queue if it must
         await rung(runtime, done)
 
 
@@ -156,9 +161,11 @@ async def test_many_absurd_jobs_are_said_in_one_line(
             await job(GOOD | {"f": f"f{n}"}, f"f{n}")(runtime.redis)
         async with working(runtime) as done:
             await rung(runtime, done)
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while await runtime.redis.zcard(QUEUE):
-                    await asyncio.sleep(0.05)
+
+            async def is_empty() -> bool:
+                return not await runtime.redis.zcard(QUEUE)
+
+            await until(is_empty)
     finally:
         logging.getLogger("arq.worker").removeFilter(counting)
     assert caplog.messages.count(context.ABSURD) == 1
@@ -174,13 +181,13 @@ async def test_acts_have_their_turns_whatever_stands_in_the_way_in_valkey(
     stop = asyncio.Event()
     turns = asyncio.create_task(scheduler.keep_turns(runtime, stop))
     wanted = {job.name.removeprefix("cron:") for job in scheduler.CRONS}
-    async with asyncio.timeout(2 * PATIENCE_SECONDS):
-        while True:
-            async with runtime.pool.acquire() as conn:
-                if set(await sweep_store.last_turns(conn)) == wanted:
-                    break
-            assert not turns.done()
-            await asyncio.sleep(0.05)
+
+    async def all_had_one() -> bool:
+        assert not turns.done()
+        async with runtime.pool.acquire() as conn:
+            return set(await sweep_store.last_turns(conn)) == wanted
+
+    await until(all_had_one, 2 * PATIENCE_SECONDS)
     stop.set()
     await turns
 
@@ -210,10 +217,8 @@ async def test_acts_that_have_had_their_turn_are_not_done_again(
         before = await conn.fetch("SELECT act, ended_at FROM turns ORDER BY act")
     stop = asyncio.Event()
     turns = asyncio.create_task(scheduler.keep_turns(runtime, stop))
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while looks < 3:
-            assert not turns.done()
-            await asyncio.sleep(0.01)
+    await until(lambda: looks >= 3 or turns.done())
+    assert not turns.done()
     stop.set()
     await turns
     assert await runtime.pool.fetch("SELECT act, ended_at FROM turns ORDER BY act") == before
@@ -239,9 +244,13 @@ async def test_a_process_that_is_rung_for_anothers_channel_calls_it_out(runtime:
     event, stop = serving.wakeups.events[7], asyncio.Event()
     hearing = asyncio.create_task(channel.hear(serving, runtime.settings.redis_url, stop))
     try:
+
+        async def heard() -> bool:
+            said: list[tuple[bytes, int]] = await runtime.redis.pubsub_numsub("tocsin:wakes")
+            return said == [(b"tocsin:wakes", 1)]
+
+        await until(heard)
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while await runtime.redis.pubsub_numsub("tocsin:wakes") != [(b"tocsin:wakes", 1)]:
-                await asyncio.sleep(0.01)
             for poison in ("x", "-1", "9" * 400, "", "8"):
                 await runtime.redis.publish("tocsin:wakes", poison)
             await channel.drain_channel({"server": rung, "runtime": runtime}, "7")
