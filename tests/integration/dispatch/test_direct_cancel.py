@@ -172,8 +172,8 @@ async def test_a_sender_at_work_loses_nobody_when_its_run_is_cancelled(
     on = await direct_run(base, 800)
     whole = store.mark
 
-    async def slow_mark(*args: Any) -> Any:
-        moved = await whole(*args)
+    async def slow_mark(*args: Any, **how: Any) -> Any:
+        moved = await whole(*args, **how)
         await random_moment(0.003)
         return moved
 

@@ -35,8 +35,8 @@ async def test_neither_tokens_nor_marks_come_one_by_one(
     on = await stage(PEOPLE, tps=TPS, window=WINDOW)
     pace, marked, mark = Counted(redis), [], store.mark
 
-    async def counted(*arguments: Any) -> Any:
-        rows = await mark(*arguments)
+    async def counted(*arguments: Any, **how: Any) -> Any:
+        rows = await mark(*arguments, **how)
         marked.append(len(rows))
         return rows
 

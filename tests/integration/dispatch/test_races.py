@@ -129,8 +129,8 @@ async def test_fifty_pauses_of_a_working_sender_repeat_nobody(
     on = await stage(1_500, window=8)
     whole = store.mark
 
-    async def slow_mark(*args: Any) -> Any:
-        moved = await whole(*args)
+    async def slow_mark(*args: Any, **how: Any) -> Any:
+        moved = await whole(*args, **how)
         await random_moment(0.003)
         return moved
 
