@@ -16,6 +16,7 @@ from tests.factories import Team, make_contact, make_team, make_token, phone
 from tests.harness.channels import channel
 from tests.harness.keys import active_key, key_made_by, other
 from tests.harness.offers import POLICE_TEXT, WORDS, sign
+from tests.harness.waiting import until_blocked
 from tests.integration.api.conftest import Answer, Api
 
 OPERATOR, APPROVER, ADMIN = "operator", "approver", "admin"
@@ -661,11 +662,7 @@ async def test_a_fire_that_holds_the_words_is_waited_for_by_the_withdrawal(world
         )
         await check_words_stand(conn, [version])
         waiting = asyncio.create_task(withdraw(world, offered))
-        while not await world.runtime.pool.fetchval(
-            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
-        ):
-            assert not waiting.done()
-            await asyncio.sleep(0)
+        await until_blocked(world.runtime.pool, waiting)
         await open_.commit()
     await waiting
     assert await fire_due(world.runtime.pool, at) == []
