@@ -4,12 +4,15 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Coroutine
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 
-from service.cli import COMMANDS, main
+from service.cli import COMMANDS, main, serve
 from service.cli.up import add_up
+from service.settings import Settings
 
 HEAVY = (
     "service.api",
@@ -99,3 +102,24 @@ def test_an_option_is_taken_by_its_earlier_name_too(option: str) -> None:
     parser = argparse.ArgumentParser()
     add_up(parser)
     assert parser.parse_args([option, "cmpp,smgp"]).protocols == ("cmpp", "smgp")
+
+
+def test_the_api_does_not_wait_long_for_a_thread_that_computes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten answers of PostgreSQL a request, and Python's own interval for each."""
+    seen: list[float] = []
+
+    def noted(work: Coroutine[Any, Any, None]) -> None:
+        seen.append(sys.getswitchinterval())
+        work.close()
+
+    before = sys.getswitchinterval()
+    monkeypatch.setattr("service.cli.serve.uvloop.run", noted)
+    monkeypatch.setattr("service.cli.serve.read_settings", Settings.model_construct)
+    try:
+        serve._serve(argparse.Namespace())
+    finally:
+        sys.setswitchinterval(before)
+    assert len(seen) == 1
+    assert seen[0] <= 0.001 < before

@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from service.ledger.message_class import MessageClass
@@ -12,6 +15,11 @@ from service.messages.lint.lint import Finding, lint
 from service.messages.policy import for_unread_words
 from service.messages.signature import head
 from service.storage.postgres import Connection
+
+_THREAD = ThreadPoolExecutor(1, "lint")
+"""One text of a process is looked at after the other. Two threads that compute are no faster than
+one, and whoever waits for the interpreter waits for both, again and again (decision 0381).
+"""
 
 
 async def judge(
@@ -25,8 +33,8 @@ async def judge(
     remember_at: datetime | None = None,
     unread: bool = False,
 ) -> list[Finding]:
-    """All findings on a text that a department would send, looked for in a thread: a text that is
-    made for it keeps lint busy for a second, and nobody else waits for that.
+    """All findings on a text that a department would send, looked for in a thread, after those that
+    others have handed in: a text may be made to keep lint busy, and no other request waits for it.
 
     audience: who would read it, where that is known.
     remember_at: now, to compare it with what the department sent before.
@@ -38,8 +46,7 @@ async def judge(
         sent = await lint_store.texts_sent(conn, department_id, remember_at)
     policy = await lint_store.policy_get(conn)
     signature = "" if unread else head(text).strip("【】")
-    return await asyncio.to_thread(
-        lint,
+    return await _look(
         text,
         values,
         message_class=message_class,
@@ -60,11 +67,15 @@ async def judge_as_one(
         return []
     policy = await lint_store.policy_get(conn)
     sender = await lint_store.sender_get(conn, department_id, head(texts[0][0]).strip("【】"))
+    return [
+        await _look(text, message_class=message_class, sender=sender, policy=policy)
+        for text, message_class in texts
+    ]
 
-    def each() -> list[list[Finding]]:
-        return [
-            lint(text, None, message_class=message_class, sender=sender, policy=policy)
-            for text, message_class in texts
-        ]
 
-    return await asyncio.to_thread(each)
+async def _look(
+    text: str, values: Mapping[str, str] | None = None, **options: Any
+) -> list[Finding]:
+    """What lint finds in a text, after the texts that were handed in before."""
+    look = partial(lint, text, values, **options)
+    return await asyncio.get_running_loop().run_in_executor(_THREAD, look)

@@ -119,6 +119,28 @@ async def test_others_are_served_while_a_text_is_looked_at(
     await asked  # on a busy machine PostgreSQL may have ended it: its transaction stood still
 
 
+async def test_texts_are_looked_at_one_after_the_other(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several threads that compute would keep the interpreter from all other requests."""
+    inside: list[int] = []
+    together = threading.Event()
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        inside.append(1)
+        if len(inside) > 1:
+            together.set()
+        together.wait(0.05)  # for another one, if it may begin
+        inside.pop()
+        return lint(*arguments, **options)
+
+    monkeypatch.setattr(verdict, "lint", counted)
+    people = [("county", "operator"), ("school", "operator")] * 2
+    asked = [api.post("/templates/lint", who, {"text": TEXT}) for who in people]
+    assert {answer.status for answer in await asyncio.gather(*asked)} == {200}
+    assert not together.is_set()
+
+
 async def test_large_bodies_are_read_beside_the_rest_and_two_of_a_caller_at_once(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
