@@ -1,30 +1,50 @@
-"""The carrier's ends of SGIP's two connections, scripted: it answers ours, and opens one to us."""
+"""SGIP as its tests need it: an account sheet, reports, and the carrier's ends of its two
+connections: it answers ours, and opens one to us.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
-from service.channels.contract.gateway import Delivery, SubmitResult
-from service.clock import Clock
 from service.gateways.sgip import SGIPConfig, SGIPGateway
-from service.protocols.sgip.packet import PDU
-from service.protocols.sgip.pdu import Bind, BindResp, decode, encode
-from service.protocols.sgip.sequence import SequenceNumber
-from tests.harness.session import PATIENCE_SECONDS, Peer, carrier
+from service.protocols.sgip.listener import CarrierLink, Listener
+from service.protocols.sgip.pdu import (
+    Bind,
+    BindResp,
+    Deliver,
+    DeliverResp,
+    Report,
+    ReportResp,
+    SubmitResp,
+    Unbind,
+    UnbindResp,
+    UserRpt,
+    UserRptResp,
+    decode,
+    encode,
+)
+from service.protocols.sgip.sequence import SequenceNumber, reference
+from tests.harness.scripted import CLOCK, PHONE, Protocol, Store
+from tests.harness.session import Peer
+from tests.harness.vectors import load
 from tests.harness.waiting import turns
 
-CLOCK = Clock(datetime(2026, 8, 9, 2, 30, 45, tzinfo=UTC), anchor=0.0, speed=0.0)
+VECTORS = {vector["id"]: vector for vector in load("sgip", "sgip12")}
 NODE = 3037112345
 SMG_NODE = 103711
 PASSWORD = "1qaz2wsx"
-PHONE = "+8619790001234"
+LOGIN = Bind(2, "smg0371", "smgpass")
+"""The carrier's, at our listener."""
 
 
 def number(counter: int, *, node: int = SMG_NODE) -> int:
     """A sequence number of the carrier's."""
     return SequenceNumber(node, 809104500, counter).number
+
+
+SUBMIT_SEQUENCE = number(2, node=NODE)
 
 
 def settings(port: int, **others: Any) -> SGIPConfig:
@@ -42,79 +62,52 @@ def settings(port: int, **others: Any) -> SGIPConfig:
     return SGIPConfig(**{**given, **others})
 
 
-class Store:
-    """Where deliveries go; each stays unstored until the test says so."""
-
-    def __init__(self) -> None:
-        self.items: asyncio.Queue[Delivery] = asyncio.Queue()
-        self.futures: list[asyncio.Future[None]] = []
-
-    def deliver(self, item: Delivery) -> "asyncio.Future[None]":
-        self.items.put_nowait(item)
-        future = asyncio.get_running_loop().create_future()
-        self.futures.append(future)
-        return future
-
-    async def next(self) -> Delivery:
-        item: Delivery = await soon(self.items.get())
-        return item
-
-
-class SMG:
+class SMG(Peer):
     """The carrier's end of one connection, in packets."""
 
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
-        self.writer = peer.writer
-        self.read_frame = peer.read_frame
-        self.read_to_the_end = peer.read_to_the_end
+    def decode(self, frame: bytes) -> tuple[int, Any]:
+        return decode(frame)
 
-    async def read(self) -> tuple[int, PDU]:
-        """The next packet."""
-        return decode(await self._peer.read_frame())
+    def encode(self, sequence: int, pdu: Any) -> bytes:
+        return encode(sequence, pdu)
 
-    def write(self, sequence: int, pdu: PDU) -> None:
-        self.writer.write(encode(sequence, pdu))
-
-    async def accept_login(self, result: int = 0) -> Bind:
-        """Read a login and answer it."""
+    async def accept_login(self, status: int = 0, **_: str) -> Bind:
+        """Read a login and answer it; a carrier proves nothing."""
         sequence, bind = await self.read()
         assert isinstance(bind, Bind)
-        self.write(sequence, BindResp(result))
+        self.write(sequence, BindResp(status))
         return bind
 
-    async def ask(self, sequence: int, pdu: PDU) -> tuple[int, PDU]:
-        """Write a packet and read the next one that comes."""
-        self.write(sequence, pdu)
-        return await self.read()
 
-    def cut(self) -> None:
-        self.writer.transport.abort()
+def report(state: int = 0, error_code: int = 0, **others: Any) -> Report:
+    """A report on a text, of any submit unless one is given."""
+    given = {"submit_sequence": SUBMIT_SEQUENCE, "user_number": PHONE[1:], **others}
+    return Report(state=state, error_code=error_code, **given)
 
 
-async def soon(awaitable: Any) -> Any:
-    """What must come, or the test fails."""
-    return await asyncio.wait_for(awaitable, PATIENCE_SECONDS)
-
-
-async def answer(future: "asyncio.Future[SubmitResult]") -> SubmitResult:
-    result: SubmitResult = await soon(future)
-    return result
-
-
-@asynccontextmanager
-async def opened(**others: Any) -> AsyncIterator[tuple[SGIPGateway, SMG, Store]]:
-    """A gateway that is logged in at a scripted carrier."""
-    async with carrier() as scripted:
-        store = Store()
-        gateway = SGIPGateway(settings(scripted.port, **others), store.deliver, CLOCK)
-        opening = asyncio.create_task(gateway.open())
-        smg = SMG(await scripted.peer())
-        await smg.accept_login()
-        await opening
-        yield gateway, smg, store
-        smg.cut()
-        await soon(gateway.link.lost.wait())
+SGIP = Protocol(
+    name="sgip",
+    gateway=SGIPGateway,
+    settings=settings,
+    peer=SMG,
+    answer=lambda _, result: SubmitResp(result),
+    ref=reference,
+    report=lambda sequence: Report(sequence, PHONE[1:], 0),
+    acknowledgement=ReportResp(0),
+    text=Deliver(PHONE[1:], "10655123", "退订".encode("utf-16-be"), message_coding=8),
+    text_acknowledgement=DeliverResp(0),
+    at_once=UserRpt("10655123", PHONE[1:], 2),
+    answered_at_once=UserRptResp(),
+    heartbeat=None,
+    heartbeat_answer=None,
+    logout=Unbind(),
+    logout_answer=UnbindResp(),
+    vectors=VECTORS,
+    account="12345",
+    code="0:0",
+    done_at=None,
+    number=number,
+)
 
 
 @asynccontextmanager
@@ -122,7 +115,68 @@ async def dialled(port: int, address: str = "127.0.0.1") -> AsyncIterator[SMG]:
     """A connection that the carrier opens to the SP's listener, from an address of its own."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     try:
-        yield SMG(Peer(reader, writer))
+        yield SMG(reader, writer)
     finally:
         writer.transport.abort()
         await turns()
+
+
+@asynccontextmanager
+async def listening(store: Store, **others: Any) -> AsyncIterator[Listener]:
+    """The listener of a channel, on a free port."""
+    given = {
+        "listen_port": 0,
+        "listen_login_name": "smg0371",
+        "listen_password": "smgpass",
+        "listen_addresses": ("127.0.0.0/8",),
+    }
+    listener = SGIPGateway.listener(settings(1, **{**given, **others}), store.deliver, CLOCK)
+    assert listener is not None
+    async with listener as entered:
+        yield entered
+
+
+@asynccontextmanager
+async def logged_in(**others: Any) -> AsyncIterator[tuple[Listener, SMG, Store]]:
+    """A listener with one connection of the carrier's that is logged in."""
+    store = Store()
+    async with listening(store, **others) as listener, dialled(listener.port) as smg:
+        assert await smg.ask(number(1), LOGIN) == (number(1), BindResp(0))
+        yield listener, smg, store
+
+
+async def is_sent_away(smg: SMG) -> bool:
+    """Whether the connection ends without a word."""
+    try:
+        return await smg.read_to_the_end() == b""
+    except ConnectionResetError:  # with octets of ours that nobody has read
+        return True
+
+
+def link_of(listener: Listener) -> CarrierLink:
+    (link,) = listener.links
+    return link
+
+
+@dataclass(frozen=True)
+class Dialled:
+    """What stands for a gateway where the carrier has opened the link."""
+
+    link: CarrierLink
+
+    @property
+    def lost(self) -> asyncio.Event:
+        return self.link.lost
+
+
+class FromTheCarrier(Protocol):
+    """SGIP on a link that the carrier opens to our listener."""
+
+    @asynccontextmanager
+    async def opened(self, **others: Any) -> AsyncIterator[tuple[Any, Any, Store]]:
+        """The listener's end of a link that is logged in, the carrier's, and the store."""
+        async with logged_in(**others) as (listener, smg, store):
+            yield Dialled(link_of(listener)), smg, store
+
+
+SGIP_LISTENER = FromTheCarrier(**{**vars(SGIP), "name": "sgip-listener"})

@@ -78,9 +78,9 @@ async def channel(pool: Pool, keyring: Keyring, now: datetime, port: int, who: s
         return (await insert_channel(conn, keyring, settings, now)).id
 
 
-async def logged_in(scripted: Carrier) -> Peer:
+async def logged_in(scripted: Carrier[Peer]) -> Peer:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        peer = await scripted._arrived.get()
+        peer = await scripted.arrived.get()
     await peer.accept_login()
     return peer
 
@@ -107,7 +107,7 @@ async def test_a_process_that_one_carrier_has_stopped_stops_no_other_carriers_ch
         async with process(environment, "channel:china_unicom"):
             peer = await logged_in(unicom)
             await answers(peer)
-            assert mobile._arrived.empty()
+            assert mobile.arrived.empty()
             owner = "SELECT owner FROM connections WHERE channel_id = $1"
             assert await pool.fetchval(owner, first) is None
             async with process(environment, "channel:china_mobile,china_broadnet") as stopped:

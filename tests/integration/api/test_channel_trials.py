@@ -166,7 +166,7 @@ async def test_a_refusal_for_too_many_connections_says_what_it_may_mean(api: Api
 
         async def answered_with(status: int) -> dict[str, Any]:
             asked = asyncio.create_task(tried(api, path))
-            await (await scripted.peer()).accept_login(status, SECRET)
+            await (await scripted.peer()).accept_login(status, secret=SECRET)
             return await asked
 
         alone = await answered_with(56)
@@ -191,7 +191,7 @@ async def test_a_real_channel_is_never_called_on_simulated_time(api: Api) -> Non
         asked = asyncio.create_task(tried(api, await set_up(api, rehearsed.port)))
         await (await rehearsed.peer()).accept_login(secret=SECRET)
         assert (await asked)["ok"] is True
-        assert real._arrived.empty()
+        assert real.arrived.empty()
         api.clock.simulated = False
         asked = asyncio.create_task(tried(api, path))
         await (await real.peer()).accept_login(secret=SECRET)
@@ -249,7 +249,7 @@ async def test_without_redis_nobody_is_called(api: Api) -> None:
             channel = await get_channel(conn, api.runtime.keyring, int(path.rsplit("/", 1)[-1]))
         with pytest.raises(Unavailable, match="Redis"):
             await try_channel(channel, Clock(), away, 0)
-        assert scripted._arrived.empty()
+        assert scripted.arrived.empty()
 
 
 PASSWORD = "1qaz2wsx"

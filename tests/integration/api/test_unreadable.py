@@ -14,12 +14,12 @@ from service.clock import Clock
 from service.delivery.receipts.inbox import Inbox
 from service.gateways.cmpp import CMPPGateway
 from service.protocols.cmpp.pdu import Deliver, DeliverResp, encode
+from tests.harness.cmpp import settings
 from tests.harness.ledger import add_channel
 from tests.harness.metrics import figures
 from tests.harness.session import PATIENCE_SECONDS, Peer, carrier
 from tests.harness.stage import wakes_nobody
 from tests.integration.api.conftest import Api
-from tests.unit.gateways.test_cmpp_gateway import settings
 
 ADMIN, OPERATOR, VIEWER = ("county", "admin"), ("county", "operator"), ("county", "viewer")
 SCHOOL = ("school", "admin")

@@ -182,7 +182,7 @@ async def test_a_test_says_what_the_carrier_answered(tocsin: Tocsin) -> None:
             (3, "failed: ", 1),
         ):
             asked = asyncio.create_task(tocsin("test", str(made["id"])))
-            await (await scripted.peer()).accept_login(status, SECRET)
+            await (await scripted.peer()).accept_login(status, secret=SECRET)
             said = await asked
             assert said.code == code, said.err
             assert said.out.startswith(begins)
@@ -200,7 +200,7 @@ async def test_a_test_calls_no_real_carrier_on_simulated_time(tocsin: Tocsin) ->
             "test", "移动", TOCSIN_CLOCK_START="2027-01-12T09:30+08:00", TOCSIN_CLOCK_ANCHOR="0"
         )
         assert (refused.code, "simulated time" in refused.err) == (1, True)
-        assert real._arrived.empty()
+        assert real.arrived.empty()
 
 
 @pytest.mark.attack

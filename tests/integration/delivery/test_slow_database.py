@@ -13,10 +13,10 @@ from service.delivery.receipts.inbox import Inbox
 from service.gateways.cmpp import CMPPGateway
 from service.protocols.cmpp.pdu import DeliverResp
 from service.storage.postgres import Pool, transaction
+from tests.harness.cmpp import report, settings
 from tests.harness.session import PATIENCE_SECONDS, carrier
 from tests.harness.stage import wakes_nobody
 from tests.harness.waiting import turns, until
-from tests.unit.gateways.test_cmpp_gateway import report, settings
 
 MOST = 100
 FLOOD = 5_000

@@ -39,9 +39,10 @@ from service.simulator.carrier.receipts import MOPart
 from service.simulator.carrier.subscriber import Subscriber
 from service.simulator.run import Simulator, running
 from service.simulator.wire import sgip as simulated
-from tests.harness.session import PATIENCE_SECONDS
-from tests.harness.session import carrier as listening_sp
-from tests.harness.sgip import CLOCK, PASSWORD, PHONE, SMG, dialled, number, settings, soon
+from tests.harness.scripted import CLOCK, PHONE
+from tests.harness.session import PATIENCE_SECONDS, soon
+from tests.harness.session import carrier_of as listening_sp
+from tests.harness.sgip import PASSWORD, SMG, dialled, number, settings
 from tests.harness.waiting import until
 
 NO_ODDITIES = {"duplicate_receipts": 0, "early_receipts": 0, "unknown_receipts": 0}
@@ -506,12 +507,12 @@ async def test_an_idle_carrier_logs_out_and_dials_again_when_needed() -> None:
 
 async def test_a_report_that_is_not_taken_comes_again() -> None:
     """A scripted SP, whose listener answers with an error at first."""
-    async with listening_sp() as sp_side:
+    async with listening_sp(SMG) as sp_side:
         config = carrier_config(listener=door(sp_side.port), profile="carrier")
         async with running(config) as carrier, connected(carrier, Inbox()) as gateway:
             lucky = next(p for p in phones(50) if fate(carrier, p).fate == "delivered")
             (result,) = await send(gateway, [(lucky,)])
-            sp = SMG(await sp_side.peer())
+            sp = await sp_side.peer()
             assert await sp.accept_login() == Bind(2, "smg0371", "smgpass")
             first, report = await sp.read()
             assert report == Report(int.from_bytes(result.refs[0], "big"), lucky[1:], 0)

@@ -125,7 +125,7 @@ async def test_nothing_is_written_to_a_server_that_is_not_trusted(certificate: M
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate.server)
     async with smsc(context) as scripted, refused(scripted.port):
-        assert scripted._arrived.empty(), "the handshake was refused, so no login went out"
+        assert scripted.arrived.empty(), "the handshake was refused, so no login went out"
 
 
 async def test_plain_text_where_tls_was_expected_says_so() -> None:

@@ -1,74 +1,49 @@
 """What a handset's text says, in whichever coding a carrier hands it on: frames over TCP."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from service.channels.contract.gateway import Inbound
 from service.coding.data_coding import Alphabet, alphabet
 from service.protocols.cmpp import pdu as cmpp
 from service.protocols.sgip import pdu as sgip
 from service.protocols.smgp import pdu as smgp
-from tests.harness.sgip import number
-from tests.harness.sgip import opened as sgip_opened
-from tests.unit.gateways.test_cmpp_gateway import opened as cmpp_opened
-from tests.unit.gateways.test_cmpp_gateway import submissions as cmpp_submissions
-from tests.unit.gateways.test_sgip_gateway import submissions as sgip_submissions
-from tests.unit.gateways.test_smgp_gateway import opened as smgp_opened
+from tests.harness.cmpp import CMPP
+from tests.harness.protocols import rows
+from tests.harness.scripted import Protocol, submissions
+from tests.harness.sgip import SGIP
 
 HANDSET, NUMBER = "19790001234", "106900001234"
 WIDE = "退订".encode("utf-16-be")
 
-Hear = Callable[[int, bytes], Awaitable[str]]
-"""Hands on a text of this coding with these octets; what the gateway reads of it."""
 
-
-@asynccontextmanager
-async def _cmpp() -> AsyncIterator[Hear]:
-    async with cmpp_opened() as (_, peer, store):
-
-        async def hear(coding: int, octets: bytes) -> str:
-            peer.write(1, cmpp.Deliver(1, NUMBER, HANDSET, octets, msg_fmt=coding))
-            return _text(await store.next())
-
-        yield hear
-
-
-@asynccontextmanager
-async def _sgip() -> AsyncIterator[Hear]:
-    async with sgip_opened() as (_, smg, store):
-
-        async def hear(coding: int, octets: bytes) -> str:
-            smg.write(
-                number(1), sgip.Deliver("86" + HANDSET, NUMBER, octets, message_coding=coding)
+@rows(
+    "deliver",
+    {
+        "cmpp": [lambda coding, octets: cmpp.Deliver(1, NUMBER, HANDSET, octets, msg_fmt=coding)],
+        "sgip": [
+            lambda coding, octets: sgip.Deliver(
+                f"86{HANDSET}", NUMBER, octets, message_coding=coding
             )
-            return _text(await store.next())
-
-        yield hear
-
-
-@asynccontextmanager
-async def _smgp() -> AsyncIterator[Hear]:
-    async with smgp_opened() as (_, peer, store):
+        ],
+        "smgp": [
+            lambda coding, octets: smgp.Deliver(
+                bytes(10), HANDSET, NUMBER, octets, msg_format=coding
+            )
+        ],
+    },
+    but={"smpp": "its codings are a list of their own: tests/unit/protocols/test_smpp_coding.py"},
+)
+async def test_a_text_is_read_by_the_bits_of_its_coding(
+    protocol: Protocol, deliver: Callable[[int, bytes], Any]
+) -> None:
+    async with protocol.opened() as (_, peer, store):
 
         async def hear(coding: int, octets: bytes) -> str:
-            peer.write(1, smgp.Deliver(bytes(10), HANDSET, NUMBER, octets, msg_format=coding))
-            return _text(await store.next())
+            peer.write(protocol.number(1), deliver(coding, octets))
+            return (await store.inbound()).text
 
-        yield hear
-
-
-def _text(item: object) -> str:
-    assert isinstance(item, Inbound)
-    return item.text
-
-
-@pytest.mark.parametrize("protocol", [_cmpp, _sgip, _smgp])
-async def test_a_text_is_read_by_the_bits_of_its_coding(
-    protocol: Callable[[], AbstractAsyncContextManager[Hear]],
-) -> None:
-    async with protocol() as hear:
         for coding in (8, 9, 11, 24, 25, 26, 27, 72, 88, 0xE0, 0xE3):
             assert await hear(coding, WIDE) == "退订", coding
         for coding in (0, 1, 16, 17, 64, 0xC0, 0xD0, 0xF0, 0xF1):
@@ -108,17 +83,13 @@ def test_each_of_the_256_values_has_the_alphabet_of_its_group() -> None:
 )
 async def test_what_gbk_lacks_leaves_as_ucs2(text: str, coding: int, octets: bytes | None) -> None:
     """Each part of a text travels in the same coding."""
-    async with sgip_opened(message_coding=15) as (gateway, smg, _):
-        gateway.submit(sgip_submissions(gateway, text))
-        for _ in gateway.split(text):
-            _, submit = await smg.read()
-            assert isinstance(submit, sgip.Submit)
-            assert submit.message_coding == coding
-            assert octets in {None, submit.message_content}
-    async with cmpp_opened(coding="gbk") as (mobile, peer, _):
-        mobile.submit(cmpp_submissions(mobile, text))
-        for _ in mobile.split(text):
-            _, sent = await peer.read()
-            assert isinstance(sent, cmpp.Submit)
-            assert sent.msg_fmt == coding
-            assert octets in {None, sent.msg_content}
+    for protocol, setting, name, content in (
+        (SGIP, {"message_coding": 15}, "message_coding", "message_content"),
+        (CMPP, {"coding": "gbk"}, "msg_fmt", "msg_content"),
+    ):
+        async with protocol.opened(**setting) as (gateway, peer, _):
+            gateway.submit(submissions(gateway, text))
+            for _ in gateway.split(text):
+                _, submit = await peer.read()
+                assert getattr(submit, name) == coding
+                assert octets in {None, getattr(submit, content)}

@@ -16,9 +16,9 @@ from service.protocols.sgip.waiting_peers import (
     Waiting,
     origin_of,
 )
-from tests.harness.sgip import SMG, Store, dialled, number
+from tests.harness.scripted import Store
+from tests.harness.sgip import LOGIN, SMG, dialled, is_sent_away, listening, number
 from tests.harness.waiting import until
-from tests.unit.gateways.test_sgip_listener import LOGIN, is_sent_away, listening
 
 pytestmark = pytest.mark.attack
 

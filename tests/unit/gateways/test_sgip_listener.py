@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -12,13 +11,11 @@ import pytest
 from service.channels.contract.gateway import Inbound, Receipt, Submission
 from service.channels.contract.outcome import Outcome, ReceiptState
 from service.gateways.sgip import SGIPGateway
-from service.protocols import stream
 from service.protocols.sgip import listener as listener_module
 from service.protocols.sgip.listener import Door, Listener
 from service.protocols.sgip.pdu import (
     Bind,
     BindResp,
-    Deliver,
     DeliverResp,
     Report,
     ReportResp,
@@ -26,78 +23,28 @@ from service.protocols.sgip.pdu import (
     SubmitResp,
     Unbind,
     UnbindResp,
-    UserRpt,
-    UserRptResp,
     encode,
 )
 from service.protocols.sgip.sequence import reference
-from tests.harness.session import PATIENCE_SECONDS
+from tests.harness.scripted import CLOCK, PHONE, Store, answer
+from tests.harness.session import PATIENCE_SECONDS, soon
 from tests.harness.sgip import (
-    CLOCK,
-    NODE,
+    LOGIN,
     PASSWORD,
-    PHONE,
+    SGIP,
     SMG,
-    Store,
-    answer,
+    SUBMIT_SEQUENCE,
+    VECTORS,
     dialled,
+    is_sent_away,
+    link_of,
+    listening,
+    logged_in,
     number,
-    opened,
+    report,
     settings,
-    soon,
 )
-from tests.harness.vectors import load
 from tests.harness.waiting import turns, until
-
-VECTORS = {vector["id"]: vector for vector in load("sgip", "sgip12")}
-SUBMIT_SEQUENCE = number(2, node=NODE)
-LOGIN = Bind(2, "smg0371", "smgpass")
-REPORT = Report(SUBMIT_SEQUENCE, PHONE[1:], 0)
-TEXT = Deliver(PHONE[1:], "10655123", b"TD")
-
-
-@asynccontextmanager
-async def listening(store: Store, **others: Any) -> AsyncIterator[Listener]:
-    """The listener of a channel, on a free port."""
-    given = {
-        "listen_port": 0,
-        "listen_login_name": "smg0371",
-        "listen_password": "smgpass",
-        "listen_addresses": ("127.0.0.0/8",),
-    }
-    listener = SGIPGateway.listener(settings(1, **{**given, **others}), store.deliver, CLOCK)
-    assert listener is not None
-    async with listener as entered:
-        yield entered
-
-
-@asynccontextmanager
-async def logged_in(**others: Any) -> AsyncIterator[tuple[Listener, SMG, Store]]:
-    """A listener with one connection of the carrier's that is logged in."""
-    store = Store()
-    async with listening(store, **others) as listener, dialled(listener.port) as smg:
-        assert await smg.ask(number(1), LOGIN) == (number(1), BindResp(0))
-        yield listener, smg, store
-
-
-async def nothing_was_acknowledged(smg: SMG) -> bool:
-    """Asks for something that is answered at once, after whatever was to be answered before."""
-    sequence = number(999)
-    return await smg.ask(sequence, UserRpt("10655123", PHONE[1:], 2)) == (sequence, UserRptResp())
-
-
-async def is_sent_away(smg: SMG) -> bool:
-    """Whether the connection ends without a word."""
-    try:
-        return await smg.read_to_the_end() == b""
-    except ConnectionResetError:  # with octets of ours that nobody has read
-        return True
-
-
-def link_of(listener: Listener) -> listener_module.CarrierLink:
-    (link,) = listener.links
-    return link
-
 
 # Logging in
 
@@ -125,7 +72,7 @@ async def test_a_wrong_login_is_refused_and_the_connection_closed(bind: Bind, re
     store = Store()
     async with listening(store) as listener, dialled(listener.port) as smg:
         smg.write(number(1), bind)
-        smg.write(number(2), REPORT)
+        smg.write(number(2), report())
         assert await smg.read() == (number(1), BindResp(result))
         assert await smg.read_to_the_end() == b""
         assert store.items.empty(), "nothing is taken from whoever is not logged in"
@@ -149,7 +96,7 @@ async def test_any_login_is_taken_where_the_channel_says_so() -> None:
 async def test_a_command_before_the_login_closes_the_connection() -> None:
     store = Store()
     async with listening(store) as listener, dialled(listener.port) as smg:
-        smg.write(number(1), REPORT)
+        smg.write(number(1), report())
         assert await smg.read_to_the_end() == b""
         assert store.items.empty()
 
@@ -233,7 +180,7 @@ def test_addresses_are_looked_up_in_the_networks(address: str, admitted: bool) -
 async def test_a_second_login_on_a_connection_is_refused_and_nothing_else_changes() -> None:
     async with logged_in() as (_, smg, store):
         assert await smg.ask(number(2), LOGIN) == (number(2), BindResp(2))
-        smg.write(number(3), REPORT)
+        smg.write(number(3), report())
         await store.next()
         store.futures[0].set_result(None)
         assert await smg.read() == (number(3), ReportResp(0))
@@ -274,7 +221,7 @@ async def test_a_report_is_acknowledged_only_after_it_is_stored() -> None:
         assert receipt.ref == reference(SUBMIT_SEQUENCE - (809104500 - 809103045 << 32))
         assert (receipt.state, receipt.code) == (ReceiptState.DELIVERED, "0:0")
         assert receipt.recipient == "+" + VECTORS["sgip-report-ok"]["fields"]["user_number"]
-        assert await nothing_was_acknowledged(smg)
+        assert await SGIP.acknowledged_before(smg) == []
         store.futures[0].set_result(None)
         assert (await smg.read_frame()).hex() == VECTORS["sgip-report-resp"]["hex"]
 
@@ -285,49 +232,14 @@ async def test_a_text_is_acknowledged_only_after_it_is_stored() -> None:
         inbound = await store.next()
         assert isinstance(inbound, Inbound)
         assert (inbound.recipient, inbound.text) == ("10655123", "TD")
-        assert await nothing_was_acknowledged(smg)
+        assert await SGIP.acknowledged_before(smg) == []
         store.futures[0].set_result(None)
         assert (await smg.read_frame()).hex() == VECTORS["sgip-deliver-resp"]["hex"]
 
 
-async def test_what_could_not_be_stored_is_not_acknowledged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async with logged_in() as (_, smg, store):
-        for counter in (1, 2, 3):
-            smg.write(number(counter), REPORT)
-            await store.next()
-        store.futures[0].set_exception(RuntimeError("the store is away"))
-        store.futures[1].cancel()
-        store.futures[2].set_result(None)
-        assert await smg.read() == (number(3), ReportResp(0))
-        assert await nothing_was_acknowledged(smg)
-    assert caplog.messages.count(stream.NOT_STORED) == 1
-
-
-async def test_what_comes_again_is_handed_on_again() -> None:
-    async with logged_in() as (_, smg, store):
-        for _ in range(2):
-            smg.write(number(7), REPORT)
-            await store.next()
-            store.futures[-1].set_result(None)
-            assert await smg.read() == (number(7), ReportResp(0))
-
-
-async def test_storing_may_finish_in_any_order() -> None:
-    async with logged_in() as (_, smg, store):
-        for counter in range(32):
-            smg.write(number(counter), REPORT)
-            await store.next()
-        for future in reversed(store.futures):
-            future.set_result(None)
-        acknowledged = [(await smg.read())[0] for _ in range(32)]
-        assert acknowledged == [number(counter) for counter in reversed(range(32))]
-
-
 async def test_a_connection_lost_before_storing_acknowledges_nothing_and_raises_nothing() -> None:
     async with logged_in() as (listener, smg, store):
-        smg.write(number(1), REPORT)
+        smg.write(number(1), report())
         await store.next()
         link = link_of(listener)
         smg.cut()
@@ -335,12 +247,6 @@ async def test_a_connection_lost_before_storing_acknowledges_nothing_and_raises_
         store.futures[0].set_result(None)
         await turns()
         assert not listener.links
-
-
-async def test_news_of_a_subscriber_are_acknowledged_and_ignored() -> None:
-    async with logged_in() as (_, smg, store):
-        assert await nothing_was_acknowledged(smg)
-        assert store.items.empty()
 
 
 @pytest.mark.attack
@@ -351,7 +257,7 @@ async def test_a_submit_to_the_sp_is_answered_with_an_error() -> None:
 
 
 async def test_both_directions_work_at_once() -> None:
-    async with opened() as (gateway, smg, own), logged_in() as (_, dialler, store):
+    async with SGIP.opened() as (gateway, smg, own), logged_in() as (_, dialler, store):
         batch = [Submission((PHONE,), part, 1) for part in gateway.split("警" * 134)]
         futures = gateway.submit(batch)
         for counter, future in enumerate(futures):
@@ -411,7 +317,7 @@ async def test_ending_acknowledges_what_gets_stored_and_closes_the_connections()
         listener = await stack.enter_async_context(listening(store))
         smg = await stack.enter_async_context(dialled(listener.port))
         assert await smg.ask(number(1), LOGIN) == (number(1), BindResp(0))
-        smg.write(number(2), TEXT)
+        smg.write(number(2), SGIP.text)
         await store.next()
         ending = asyncio.create_task(listener.__aexit__(None, None, None))
         await turns()
@@ -432,7 +338,7 @@ async def test_ending_does_not_wait_for_a_store_that_never_finishes(
 ) -> None:
     monkeypatch.setattr(listener_module, "DRAIN_SECONDS", 0.05)
     async with asyncio.timeout(PATIENCE_SECONDS), logged_in() as (_, smg, store):
-        smg.write(number(1), REPORT)
+        smg.write(number(1), report())
         await store.next()
     assert not store.futures[0].done()
 
@@ -468,7 +374,7 @@ def test_the_port_is_known_only_while_listening() -> None:
 async def test_no_phone_or_password_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="service")
     async with logged_in() as (listener, smg, store):
-        smg.writer.write(encode(number(1), REPORT) + encode(number(2), TEXT))
+        smg.writer.write(encode(number(1), report()) + encode(number(2), SGIP.text))
         smg.write(number(3), Bind(2, "smg0371", "another secret"))
         for _ in range(2):
             await store.next()

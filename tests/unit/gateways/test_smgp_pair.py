@@ -9,7 +9,6 @@ import pytest
 
 from service.channels.contract.gateway import (
     LoginRefused,
-    Receipt,
     Unreachable,
 )
 from service.channels.contract.outcome import Outcome
@@ -23,32 +22,22 @@ from service.protocols.smgp.pdu import (
     Submit,
     SubmitResp,
 )
-from tests.harness.session import PATIENCE_SECONDS, carrier
-from tests.harness.smgp import SMGPPeer, peer_of
-from tests.unit.gateways.test_smgp_gateway import (
-    CLOCK,
-    ID,
-    OWN_ID,
-    Store,
-    acknowledged_before,
-    answer,
-    report,
-    settings,
-    submissions,
-)
+from tests.harness.scripted import CLOCK, Store, answer, submissions
+from tests.harness.session import PATIENCE_SECONDS, carrier_of
+from tests.harness.smgp import ID, OWN_ID, SMGP, SMGPPeer, report, settings
 
 
 @asynccontextmanager
 async def pair(**others: Any) -> AsyncIterator[tuple[SMGPGateway, SMGPPeer, SMGPPeer, Store]]:
     """An opened gateway of LoginMode 0, with the carrier's ends for sending and for receiving."""
-    async with carrier() as scripted:
+    async with carrier_of(SMGPPeer) as scripted:
         store = Store()
         config = settings(scripted.port, login_mode=0, **others)
         gateway = SMGPGateway(config, store.deliver, CLOCK)
         opening = asyncio.create_task(gateway.open())
-        sender = await peer_of(scripted)
+        sender = await scripted.peer()
         assert (await sender.accept_login()).login_mode == 0
-        receiver = await peer_of(scripted)
+        receiver = await scripted.peer()
         assert (await receiver.accept_login()).login_mode == 1
         await opening
         yield gateway, sender, receiver, store
@@ -63,10 +52,9 @@ async def test_a_pair_submits_on_one_connection_and_acknowledges_on_the_other() 
         assert isinstance(submit, Submit)
         sender.write(sequence, SubmitResp(ID, 0))
         receiver.write(31, report())
-        receipt = await store.next()
-        assert isinstance(receipt, Receipt)
+        receipt = await store.receipt()
         assert (await answer(future)).refs == (receipt.ref,) == (ID,)
-        assert await acknowledged_before(receiver) == []
+        assert await SMGP.acknowledged_before(receiver) == []
         store.futures[0].set_result(None)
         assert await receiver.read() == (31, DeliverResp(OWN_ID))
 
@@ -88,13 +76,13 @@ async def test_a_pair_that_loses_one_connection_is_lost(first: str) -> None:
 async def test_a_pair_without_its_second_connection_is_not_open(
     status: int | None, error: type[Exception]
 ) -> None:
-    async with carrier() as scripted:
+    async with carrier_of(SMGPPeer) as scripted:
         config = settings(scripted.port, login_mode=0)
         gateway = SMGPGateway(config, Store().deliver, CLOCK)
         opening = asyncio.create_task(gateway.open())
-        sender = await peer_of(scripted)
+        sender = await scripted.peer()
         await sender.accept_login()
-        receiver = await peer_of(scripted)
+        receiver = await scripted.peer()
         if status is None:
             receiver.writer.close()
         else:
@@ -128,11 +116,11 @@ async def test_a_pair_whose_first_connection_goes_while_the_second_opens_is_not_
     connected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether it goes before the second connection is there or after."""
-    async with carrier() as scripted:
+    async with carrier_of(SMGPPeer) as scripted:
         config = settings(scripted.port, login_mode=0)
         gateway = SMGPGateway(config, Store().deliver, CLOCK)
         opening = asyncio.create_task(gateway.open())
-        sender = await peer_of(scripted)
+        sender = await scripted.peer()
 
         async def connect_late(*args: Any, **others: Any) -> Any:
             await gateway.lost.wait()
@@ -143,7 +131,7 @@ async def test_a_pair_whose_first_connection_goes_while_the_second_opens_is_not_
         await sender.accept_login()
         if not connected:
             sender.writer.transport.abort()
-        receiver = await peer_of(scripted)
+        receiver = await scripted.peer()
         if connected:
             sender.writer.transport.abort()
         else:

@@ -8,8 +8,6 @@ from unittest.mock import Mock
 
 import pytest
 
-from service.protocols import client as client_module
-from service.protocols.client import LATE_ANSWER
 from service.protocols.session import Timing, connect
 from service.protocols.smpp.operations import AlertNotification, Outbind, QuerySM
 from service.protocols.smpp.pdu import (
@@ -25,28 +23,21 @@ from service.protocols.smpp.pdu import (
     GenericNack,
     SubmitSM,
     SubmitSMResp,
-    Unbind,
-    UnbindResp,
     encode,
 )
 from service.protocols.smpp.session import SMPPClient
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.smpp import Peer, smsc
 from tests.harness.vectors import load
-from tests.harness.waiting import turns
 
 VECTORS = {vector["id"]: vector for vector in load("smpp", "smpp34")}
-LOGIN_ANSWERS = {"bind_transceiver_resp"}
 LOGIN = BindTransceiver("esme01", "pw123456")
 SUBMIT = SubmitSM("NOTICE", "8619790001234", b"x")
 PATIENT = Timing(heartbeat_seconds=30, response_timeout_seconds=60)
-QUICK = Timing(heartbeat_seconds=0.08, response_timeout_seconds=0.24)
 
 Answer = SubmitSMResp | None
 Client = SMPPClient[Answer]
 OnDeliver = Callable[[int, DeliverSM | DataSM], None]
-
-OPEN = {"is_closing": lambda: False, "get_write_buffer_size": lambda: 0}
 
 
 def client(timing: Timing, on_deliver: OnDeliver | None = None) -> Client:
@@ -139,35 +130,7 @@ async def test_a_login_that_is_not_understood_is_refused() -> None:
         assert answer.command_status == 3
 
 
-async def test_a_link_that_ends_before_the_login_is_answered_gives_none() -> None:
-    async with dialled() as (link, peer):
-        login = asyncio.create_task(link.login(LOGIN))
-        peer.writer.transport.abort()
-        assert await asyncio.wait_for(login, PATIENCE_SECONDS) is None
-        assert link.lost.is_set()
-
-
 # Submits
-
-
-async def test_answers_in_any_order_find_their_submit() -> None:
-    async with logged_in() as (link, peer):
-        futures = submit(link, SUBMIT, SUBMIT, SUBMIT)
-        sequences = [(await peer.read())[0] for _ in futures]
-        assert sequences == [2, 3, 4]
-        for sequence in reversed(sequences):
-            peer.write(sequence, SubmitSMResp(f"id-{sequence}"))
-        answers = [await soon(future) for future in futures]
-        assert answers == [SubmitSMResp(f"id-{sequence}") for sequence in sequences]
-        assert link.unanswered == []
-
-
-async def test_one_batch_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with logged_in() as (link, _):
-        written: list[bytes] = []
-        monkeypatch.setattr(link._transport, "write", written.append)
-        submit(link, *[SUBMIT] * 5)
-        assert [len(data) for data in written] == [5 * len(encode(1, SUBMIT))]
 
 
 async def test_sequence_numbers_end_at_31_bits_and_begin_again() -> None:
@@ -216,85 +179,7 @@ async def test_a_generic_nack_for_nothing_of_ours_changes_nothing() -> None:
         assert not future.done()
 
 
-async def test_a_lost_link_answers_every_submit_with_nothing() -> None:
-    async with logged_in() as (link, peer):
-        futures = submit(link, *[SUBMIT] * 4)
-        sequence, _ = await peer.read()
-        peer.write(sequence, SubmitSMResp("1"))
-        assert await soon(futures[0]) == SubmitSMResp("1")
-        peer.writer.transport.abort()
-        assert [await soon(future) for future in futures[1:]] == [None] * 3
-        await gone(link)
-        assert not link.ready
-
-
-LAST = 999
-
-
-async def _answer_heartbeats(peer: Peer) -> None:
-    """Answer heartbeats until the client has answered one with the last number."""
-    while True:
-        sequence, pdu = await peer.read()
-        if isinstance(pdu, EnquireLink):
-            peer.write(sequence, EnquireLinkResp())
-        elif sequence == LAST:
-            return
-
-
-async def test_a_submit_without_an_answer_is_given_up_and_a_late_one_is_logged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async with logged_in(QUICK) as (link, peer):
-        (future,) = submit(link, SUBMIT)
-        answering = asyncio.create_task(_answer_heartbeats(peer))
-        assert await soon(future) is None
-        assert link.ready, "the link lives on, since others talk"
-        peer.write(2, SubmitSMResp("1"))
-        peer.write(LAST, EnquireLink())
-        await answering
-        assert LATE_ANSWER in caplog.messages
-        assert link.ready
-
-
-# Heartbeats
-
-
-async def test_a_silent_smsc_is_asked_and_then_given_up() -> None:
-    async with logged_in(QUICK) as (link, peer):
-        started = link.loop.time()
-        _, pdu = await peer.read()
-        assert isinstance(pdu, EnquireLink)
-        assert await gone(link) == "no sign of life from the other side"
-        assert 0.24 <= link.loop.time() - started < 5
-
-
-async def test_an_smsc_that_answers_heartbeats_is_kept() -> None:
-    async with logged_in(QUICK) as (link, peer):
-        for _ in range(6):  # twice the time after which silence would have ended it
-            sequence, pdu = await peer.read()
-            assert isinstance(pdu, EnquireLink)
-            peer.write(sequence, EnquireLinkResp())
-        assert link.ready
-
-
-async def test_heartbeats_of_the_smsc_are_answered() -> None:
-    async with logged_in() as (_, peer):
-        peer.writer.write(bytes.fromhex(VECTORS["smpp-enquire-link"]["hex"]))
-        assert (await peer.read_frame()).hex() == VECTORS["smpp-enquire-link-resp"]["hex"]
-
-
 # Delivers
-
-
-async def test_a_deliver_is_acknowledged_only_when_asked_to() -> None:
-    delivered: asyncio.Queue[tuple[int, DeliverSM | DataSM]] = asyncio.Queue()
-    async with logged_in(on_deliver=lambda *args: delivered.put_nowait(args)) as (link, peer):
-        peer.writer.write(bytes.fromhex(VECTORS["smpp-deliver-receipt"]["hex"]))
-        sequence, deliver = await asyncio.wait_for(delivered.get(), PATIENCE_SECONDS)
-        peer.write(9, EnquireLink())
-        assert (await peer.read())[0] == 9, "nothing was acknowledged before it was stored"
-        link.acknowledge(sequence, deliver)
-        assert (await peer.read_frame()).hex() == VECTORS["smpp-deliver-resp"]["hex"]
 
 
 async def test_data_sm_is_acknowledged_in_its_own_way() -> None:
@@ -303,45 +188,6 @@ async def test_data_sm_is_acknowledged_in_its_own_way() -> None:
         peer.write(31, DataSM("", 1, 1, "8619790001234", 0, 0, "1069", 0, 0, 0))
         link.acknowledge(*await asyncio.wait_for(delivered.get(), PATIENCE_SECONDS))
         assert await peer.read() == (31, DataSMResp())
-
-
-async def test_octets_in_any_pieces_are_read() -> None:
-    delivered: asyncio.Queue[tuple[int, DeliverSM | DataSM]] = asyncio.Queue()
-    async with logged_in(on_deliver=lambda *args: delivered.put_nowait(args)) as (_, peer):
-        for octet in bytes.fromhex(VECTORS["smpp-deliver-mo"]["hex"]):
-            peer.writer.write(bytes((octet,)))
-            await peer.writer.drain()
-            await turns()
-        sequence, _ = await asyncio.wait_for(delivered.get(), PATIENCE_SECONDS)
-        assert sequence == 100
-
-
-# Logout
-
-
-async def test_a_logout_of_the_smsc_is_answered_and_ends_the_link() -> None:
-    async with logged_in() as (link, peer):
-        peer.write(77, Unbind())
-        assert await peer.read() == (77, UnbindResp())
-        assert await gone(link) == "the other side logged out"
-
-
-async def test_logging_out_waits_for_the_answer() -> None:
-    async with logged_in() as (link, peer):
-        logout = asyncio.create_task(link.logout())
-        sequence, pdu = await peer.read()
-        assert isinstance(pdu, Unbind)
-        assert not link.ready
-        peer.write(sequence, UnbindResp())
-        await asyncio.wait_for(logout, PATIENCE_SECONDS)
-        assert link.reason == "logged out"
-
-
-async def test_logging_out_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "LOGOUT_SECONDS", 0.05)
-    async with logged_in() as (link, _):
-        await asyncio.wait_for(link.logout(), PATIENCE_SECONDS)
-        assert link.lost.is_set()
 
 
 # What should not come
@@ -402,15 +248,3 @@ async def test_a_bad_length_is_refused_and_closes_the_link_with_a_logged_reason(
     levels = [record.levelno for record in caplog.records if record.name.startswith("service")]
     assert logging.WARNING in levels
     assert not any(record.exc_info for record in caplog.records)
-
-
-@pytest.mark.parametrize("vector", VECTORS.values(), ids=list(VECTORS))
-async def test_no_truncated_packet_raises_out_of_the_reader(vector: dict[str, str]) -> None:
-    """Every truncation, its length field mended: only an answer to the login may end the link."""
-    frame = bytes.fromhex(vector["hex"])
-    for length in range(16, len(frame)):
-        link = client(PATIENT)
-        link.connection_made(Mock(spec=asyncio.Transport, **OPEN))
-        link.data_received(length.to_bytes(4, "big") + frame[4:length])
-        assert link.fault is None or vector["pdu"] in LOGIN_ANSWERS
-        link.connection_lost(None)
