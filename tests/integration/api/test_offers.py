@@ -11,7 +11,7 @@ import pytest
 from service.accounts.people.model import Role
 from service.campaigns.runs.firing import fire_due
 from service.messages.offers.withdrawal import check_words_stand
-from service.storage.postgres import CheckViolation, transaction
+from service.storage.postgres import COLLISIONS, CheckViolation, transaction
 from tests.factories import Team, make_contact, make_team, make_token, phone
 from tests.harness.channels import channel
 from tests.harness.keys import active_key, key_made_by, other
@@ -643,6 +643,34 @@ async def test_nothing_of_withdrawn_words_begins_after_the_withdrawal_has_answer
         )
     assert outcomes["fired"], outcomes
     assert outcomes["held"], outcomes
+
+
+DIRECT_RUN = """
+    INSERT INTO runs (kind, department_id, fire_at, state, priority, class, text, send_hours,
+                      timezone, created_at, sent_by, template_version_id)
+    SELECT 'direct', t.department_id, $2, 'running', 'normal', t.class, v.text, '[]',
+           'Asia/Shanghai', $2, v.edited_by, v.id
+    FROM template_versions v JOIN templates t ON t.id = v.template_id WHERE t.id = $1
+    RETURNING id
+"""
+
+
+@pytest.mark.attack
+async def test_the_database_begins_no_run_with_withdrawn_words(world: Api) -> None:
+    """Whatever the program overlooks between its look and its write."""
+    offered = await offer(world, await write(world))
+    copy = await take(world, offered, "town")
+    pool, at = world.runtime.pool, world.clock.at
+    async with pool.acquire() as conn:
+        open_ = conn.transaction()
+        await open_.start()
+        run = await conn.fetchval(DIRECT_RUN, UUID(copy["id"]), at)
+        waiting = asyncio.create_task(withdraw(world, offered))
+        await until_blocked(world.runtime.pool, waiting)
+        await open_.commit()
+    assert (await waiting)["cancelled"] == [str(run)], "a run that was before it is seen"
+    with pytest.raises(COLLISIONS, match="words are withdrawn"):
+        await pool.fetchval(DIRECT_RUN, UUID(copy["id"]), at)
 
 
 @pytest.mark.attack
