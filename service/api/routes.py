@@ -47,7 +47,7 @@ from service.api.campaigns import (
     milestones,
 )
 from service.api.channels import channel_changes, channel_health, channels, prefixes, routing
-from service.api.content import library, lint, offers, signatures, templates, versions
+from service.api.content import library, lint, offers, previews, signatures, templates, versions
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
 from service.api.sending import (
@@ -198,7 +198,7 @@ _OPS = (
     Op("GET",    "/templates/{template_id}/versions", versions.list_template_versions, R.READ),
     Op("POST",   "/templates/{template_id}/versions", templates.add_version, R.WRITE, 201),
     Op("POST",   "/templates/{template_id}/approve", templates.approve_template, R.APPROVE),
-    Op("GET",    "/templates/{template_id}/preview", templates.preview_template, R.READ,
+    Op("GET",    "/templates/{template_id}/preview", previews.preview_template, R.READ,
        seconds=PREVIEW, heavy=True),
     Op("POST",   "/templates/{template_id}/offers", offers.offer_template, R.APPROVE, 201),
     Op("GET",    "/offers", offers.list_offers, R.READ, heavy=True),

@@ -22,8 +22,12 @@ from service.dispatch.fair_queue import Flow
 from service.dispatch.value_check import ValueCheck
 from service.ledger.reasons import Reason
 from service.messages.signature import SignMode, Split, split_signed
-from service.messages.template import CONTACT_VARIABLES, allowed_values, render, variables
+from service.messages.template import allowed_values, render, variables
+from service.messages.value_sources import PERSON_VARIABLES
 from service.storage.postgres import Record
+
+VARIABLES = "variables"
+"""The kind of cipher that `messages.variables_cipher` is."""
 
 _references = itertools.count(random.randrange(65536))  # noqa: S311  # no secret
 
@@ -59,6 +63,7 @@ class ClaimedSlice:
     flow, weight: whose it is and how much it counts when turns are taken.
     extension: the digits that its texts leave from, behind the channel's number.
     joint: whether it is of a leg of a joint plan, whose people may be in other legs, too.
+    direct: whether its run is of no campaign: then whoever sends gave the values.
     taken_together: whether it is a slice of a direct run with few rows; such slices are taken,
     marked and finished together.
     has_allowance: whether the department has a quota of its own.
@@ -81,6 +86,7 @@ class ClaimedSlice:
     extension: str = ""
     has_allowance: bool = False
     joint: bool = False
+    direct: bool = False
     taken_together: bool = False
     rows_without_message: list[tuple[int, Reason]] = field(default_factory=list)
     outstanding: int = 0
@@ -121,6 +127,7 @@ def claimed_slice_from(claimed: Record, rows: list[Record], extension: str) -> C
         extension=extension,
         has_allowance=claimed["has_allowance"],
         joint=claimed["joint"],
+        direct=claimed["direct"],
         taken_together=claimed["taken_together"],
     )
 
@@ -188,29 +195,34 @@ class Composer:
         if not names:
             work.fixed_parts = self._split(work.text)
             return work.fixed_parts
-        values = self._values(row, names)
+        given = work.direct and bool(row["variables_cipher"])
+        values = self._stored(row) if given else self._facts(row, names)
         self._check(
             names,
             values,
-            given=bool(row["variables_cipher"]),
+            given=given,
             department_id=work.flow.department,
             allowed=allowed_values(work.text),
         )
         return self._split(render(work.text, values))
 
-    def _values(self, row: Record, names: Sequence[str]) -> Mapping[str, str]:
-        """What a direct send gave for this recipient, or else the contact's facts."""
-        if cipher := row["variables_cipher"]:
-            values: dict[str, str] = json.loads(self._keyring.decrypt("variables", cipher))
-            return values
-        facts = self._facts(row)
-        return {name: facts[CONTACT_VARIABLES[name]] for name in names}
+    def _stored(self, row: Record) -> Mapping[str, str]:
+        """What is kept with the row: what a direct send gave for each variable, or what a list
+        said of each fact when the ledger was written.
+        """
+        cipher = row["variables_cipher"]
+        values: dict[str, str] = json.loads(self._keyring.decrypt(VARIABLES, cipher))
+        return values
 
-    def _facts(self, row: Record) -> dict[str, str]:
+    def _facts(self, row: Record, names: Sequence[str]) -> Mapping[str, str]:
+        """What fills these variables of a campaign's text; "" where nothing is known."""
         cipher = row["name_cipher"]
         town, village = self._areas.get(row["area_code"] or "", ("", ""))
-        return {
+        facts = {
             "name": self._keyring.decrypt("name", cipher) if cipher else "",
             "town": town,
             "village": village,
         }
+        if row["variables_cipher"]:
+            facts |= self._stored(row)
+        return {name: facts.get(PERSON_VARIABLES[name], "") for name in names}

@@ -18,20 +18,33 @@ from uuid import UUID
 from service.audience.vocabulary.names import REQUEST_WORDS, asks, is_name
 from service.ledger.reasons import Reason
 from service.messages.lint.draft import closed
-from service.messages.lint.lint_values import carries_number, tell_together, tells, value_findings
+from service.messages.lint.lint_values import (
+    carries_number,
+    listed_findings,
+    tell_together,
+    tells,
+    tells_as_name,
+    value_findings,
+)
 from service.messages.policy import SHIPPED
-from service.messages.template import CONTACT_VARIABLES
 from service.messages.value_kinds import Allowed, fits
+from service.messages.value_sources import PERSON_VARIABLES, Fact
 
-ValueOrigin = Literal["name", "place", "given", "figure"]
-"""What a value is: a person's name, a place of the area tree, what a direct send brings, or what
-has the form that its text asks for."""
+ValueOrigin = Literal["name", "place", "listed", "given", "figure"]
+"""What a value is: a person's name, a place of the area tree, what a list says of a person, what a
+direct send brings, or what has the form that its text asks for or is a word of our own."""
 
 MOST_KEPT = 50_000
 """Verdicts of a kind in memory; beyond that they are begun anew."""
 
+_ORIGINS: Mapping[Fact, ValueOrigin] = {
+    "name": "name",
+    "town": "place",
+    "village": "place",
+    "role": "figure",
+}
 _KINDS: Mapping[str, ValueOrigin] = {
-    variable: "name" if fact == "name" else "place" for variable, fact in CONTACT_VARIABLES.items()
+    variable: _ORIGINS.get(fact, "listed") for variable, fact in PERSON_VARIABLES.items()
 }
 _FIGURE = re.compile("[0-9]{1,4}(?:[.:,年月][0-9]{1,2}){0,2}[元日月年时点分%]?")
 _TELLING = "转账帐款汇码验密链扫缴贷领奖冻骗涉罪"
@@ -114,13 +127,16 @@ class ValueCheck:
             ValueRefused: names the variable.
         """
         own = self._landlines.get(department_id) if department_id is not None else None
+        free = list[str](names) if given else []
         for name in names:
             kind: ValueOrigin = "given" if given else _KINDS[name]
+            if kind == "listed":
+                free.append(name)
             value = values.get(name, "")
             if (said := allowed.get(name)) is not None and value.strip():
                 if not fits(value, said):
                     raise ValueRefused(name)
-                kind = "name" if said == "name" else "figure"
+                kind = said if said in {"name", "place"} else "figure"
             has_own = own and kind == "given" and _DIGIT.search(value)
             judged: _ValueFate = (value, own) if own and has_own else value
             refused = self._refused[kind].get(judged)
@@ -128,8 +144,8 @@ class ValueCheck:
                 refused = self._judge(kind, value, judged)
             if refused:
                 raise ValueRefused(name)
-        if given and len(names) > 1 and tell_together([values.get(name, "") for name in names]):
-            raise ValueRefused(names[-1])
+        if len(free) > 1 and tell_together([values.get(name, "") for name in free]):
+            raise ValueRefused(free[-1])
 
     def _judge(self, kind: ValueOrigin, value: str, judged: "_ValueFate") -> bool:
         known = self._refused[kind]
@@ -142,13 +158,16 @@ class ValueCheck:
     def _refuses(self, kind: ValueOrigin, value: str, landlines: frozenset[str]) -> bool:
         if kind == "name":
             return self._refuses_name(value)
-        if kind == "place" and asks(closed(value)):
-            return True
         if kind == "figure" or (kind == "given" and _FIGURE.fullmatch(value)):
             return self._has_never_word(value)
-        if kind == "given" and (tells(value) or carries_number(value, landlines)):
+        if kind == "place":
+            return asks(closed(value)) or bool(value_findings(value, self._policy, landlines))
+        if carries_number(value, landlines):
             return True
-        return bool(value_findings(value, self._policy, landlines))
+        if kind == "listed":
+            found = listed_findings(value, self._policy, landlines)
+            return bool(found) or tells_as_name(value)
+        return tells(value) or bool(value_findings(value, self._policy, landlines))
 
     def _refuses_name(self, value: str) -> bool:
         if self._telling.isdisjoint(value) and _SHORT_NAME.fullmatch(value):

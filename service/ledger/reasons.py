@@ -146,6 +146,11 @@ class Reason(StrEnum):
         "no_area", "缺区划", "名单里没有所需的区域", "the list has no area, and the text names it",
         Place.EXPANSION
     )
+    NO_VALUE = (
+        "no_value", "缺所填内容", "名单里没有文中要填的单位、学校、班级等内容",
+        "the list lacks what fills the text, such as the organisation or the class",
+        Place.EXPANSION
+    )
     NOT_A_GUEST = (
         "not_a_guest", "不在试用名单", "试用密钥只发给试用名单上的人",
         "a trial key writes only to the department's guests", _NAMED

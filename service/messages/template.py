@@ -6,7 +6,7 @@ what fills a variable (`value_kinds`).
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,25 +15,22 @@ from typing import Any, Literal
 from service.coding import parts
 from service.errors import Invalid, Misconfigured
 from service.ledger.message_class import MessageClass
-from service.messages.value_kinds import Allowed, read_variable
+from service.messages.value_kinds import Allowed, longest_of, read_variable
+from service.messages.value_sources import (
+    CONTACT_VARIABLES,
+    LIST_VARIABLES,
+    LONGEST_LISTED,
+    PERSON_VARIABLES,
+    PLAN_VARIABLES,
+    ContactFact,
+    Fact,
+    planned_kind,
+)
 
 MAX_VARIABLES = 6
 MAX_CHARACTERS = 500
 MAX_VALUE = 20
-"""The longest value of a variable, in characters; the worst case of a length."""
-
-ContactFact = Literal["name", "town", "village"]
-
-CONTACT_VARIABLES: Mapping[str, ContactFact] = {
-    "姓名": "name",
-    "name": "name",
-    "乡镇": "town",
-    "town": "town",
-    "社区": "village",
-    "村": "village",
-    "village": "village",
-}
-"""The variables a campaign fills for each recipient: the first link's name, the area's names."""
+"""The longest value of a variable, in characters; `longest_value` has those that lists fill."""
 
 SAMPLE_VALUES: Mapping[str, str] = {
     "姓名": "欧阳建国",
@@ -48,6 +45,15 @@ SAMPLE_VALUES: Mapping[str, str] = {
     "金额": "35.6",
     "单位": "县市场监管局",
     "群名": "新桥小区3幢群",
+    "学校": "旌德县第一中学",
+    "学院": "经济管理学院",
+    "科室": "综合办公室",
+    "年级": "三年级",
+    "班级": "三年级（2）班",
+    "村民组": "东山组",
+    "类型": "刷单返利、虚假征信",
+    "职务": "财务人员",
+    "身份": "财务人员",
 }
 """Ordinary values, for the length that an operator sees while writing."""
 
@@ -142,20 +148,44 @@ def allowed_values(text: str) -> Mapping[str, Allowed]:
     return {slot.variable: slot.allowed for slot in slots(text) if slot.allowed is not None}
 
 
-def fills(text: str) -> dict[str, ContactFact | None]:
-    """What of a contact fills each variable of a text in a campaign; None: nothing does."""
-    return {name: CONTACT_VARIABLES.get(name) for name in variables(text)}
+Fill = Literal[Fact, "plan"]
+"""What fills a variable in a campaign: a fact of each person, or the plan."""
+
+
+def fills(text: str) -> dict[str, Fill | None]:
+    """What fills each variable of a text in a campaign; None: nothing does."""
+    found: dict[str, Fill | None] = {name: PERSON_VARIABLES.get(name) for name in variables(text)}
+    return found | dict.fromkeys(planned(text), "plan")
+
+
+def planned(text: str) -> dict[str, Allowed]:
+    """The variables of a text that a plan fills, each with what may fill it."""
+    said = allowed_values(text)
+    kinds = {name: planned_kind(name, said.get(name)) for name in variables(text)}
+    return {name: kind for name, kind in kinds.items() if kind is not None}
+
+
+def fill(text: str, values: Iterable[tuple[str, str]]) -> str:
+    """The text with these variables filled; all others stay."""
+    given = dict(values)
+    return _VARIABLE.sub(lambda match: given.get(_slot(match).variable) or match[0], text)
 
 
 def unfilled_problem(text: str) -> str | None:
     """Why no campaign can send a text: it has variables that nothing fills; None: it can."""
-    unfilled = [f"{{{name}}}" for name, fact in fills(text).items() if fact is None]
+    unfilled = [f"{{{name}}}" for name, source in fills(text).items() if source is None]
     if not unfilled:
         return None
-    known = ", ".join(f"{{{name}}}" for name in CONTACT_VARIABLES)
+    names = ", ".join(unfilled)
+    of_people = ", ".join(f"{{{name}}}" for name in PERSON_VARIABLES)
+    of_plans = ", ".join(f"{{{name}}}" for name in PLAN_VARIABLES)
+    kind = unfilled[0].removesuffix("}") + ":数量}"
     return (
-        f"nothing fills {', '.join(unfilled)} of this text in a campaign, which takes {known} from"
-        " its contacts. Write the value into the text in place of the variable, or send it with"
+        f"没有内容可填入 {names}：名单可填 {of_people}，任务可填 {of_plans}，"
+        f"或写明类型如 {kind}；否则请改成文字，或用 POST /messages 逐人给值"
+        f" / nothing fills {names} of this text in a campaign. Its contacts and lists fill"
+        f" {of_people}; its plan fills {of_plans}, and what the text says the kind of, as {kind}."
+        " Else write the value into the text in place of the variable, or send it with"
         " POST /messages, which brings the values with each recipient"
     )
 
@@ -260,14 +290,31 @@ def _value(variable: str, values: Mapping[str, str]) -> str:
 
 
 def contact_values(name: str, town: str, village: str) -> dict[str, str]:
-    """The values of all variables of one recipient; a fact we do not know is left out."""
+    """The values of all variables that a contact fills; a fact we do not know is left out."""
     facts: Mapping[ContactFact, str] = {"name": name, "town": town, "village": village}
     return {word: facts[fact] for word, fact in CONTACT_VARIABLES.items() if facts[fact].strip()}
 
 
+def listed_values(facts: Mapping[str, str]) -> dict[str, str]:
+    """The values of all variables that an entry of a list fills; what it does not say is left
+    out.
+    """
+    return {word: said for word, fact in LIST_VARIABLES.items() if (said := facts.get(fact, ""))}
+
+
+def longest_value(variable: str) -> int:
+    """How many characters the value of a variable has at most."""
+    fact = LIST_VARIABLES.get(variable)
+    return MAX_VALUE if fact is None else LONGEST_LISTED[fact]
+
+
 def worst_values(text: str) -> dict[str, str]:
     """The longest allowed value for every variable of a text."""
-    return {slot.variable: "国" * MAX_VALUE for slot in slots(text)}
+    longest = {slot.variable: longest_value(slot.variable) for slot in slots(text)}
+    longest |= {
+        name: longest_of(kind, longest[name]) for name, kind in allowed_values(text).items()
+    }
+    return {name: "国" * most for name, most in longest.items()}
 
 
 def sample_values(text: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ from service.dispatch.handoff import store as marks
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.store import MarkRequest
 from service.storage.postgres import Connection, Pool, transaction
-from tests.factories import Team, make_contact, make_team, make_template, make_user
+from tests.factories import TEXT, Team, make_contact, make_team, make_template, make_user
 from tests.harness.ledger import add_channel
 
 MOBILE, UNICOM, TELECOM = "china_mobile", "china_unicom", "china_telecom"
@@ -76,12 +76,13 @@ class JointCounty:
         schedule: Schedule,
         asks: Mapping[str, tuple[str, ...]] | None = None,
         further: Sequence[tuple[str, int | None]] = (),
+        text: str = TEXT,
         **plan: Any,
     ) -> Campaign:
         """A joint plan that nobody has submitted. asks: of whom, for which areas."""
         wanted = dict.fromkeys(self.sides, ()) if asks is None else asks
         async with transaction(self.pool) as conn:
-            template = await make_template(conn, self.team.operator, now=self.now)
+            template = await make_template(conn, self.team.operator, now=self.now, text=text)
             more = [
                 MoreText(
                     (await make_template(conn, self.team.operator, now=self.now, text=words)).id,

@@ -116,12 +116,14 @@ class Campaigns:
         priority: Priority = "normal",
         max_tps: int | None = None,
         drill: bool = False,
+        values: Mapping[str, str] | None = None,
         more: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> CampaignDetail:
         """Plan a campaign; it is a draft, and nothing leaves before two persons agree.
 
         segment_id: for whom; None: it is a joint plan, whose `legs` are in `more`.
+        values: what fills the text for all who get it, such as {"起数": "12"}.
         more: other fields of the plan, such as `period`, `safety`, `over_cap`, `legs`.
         """
         body: dict[str, Any] = {
@@ -137,6 +139,8 @@ class Campaigns:
             body["schedule"] = schedule
         if max_tps is not None:
             body["max_tps"] = max_tps
+        if values is not None:
+            body["values"] = dict(values)
         made = await self._link.post("/campaigns", body, key=idempotency_key)
         return cast(CampaignDetail, made)
 
@@ -318,10 +322,16 @@ class Runs:
         *,
         template_id: str,
         schedule: Schedule | None = None,
+        values: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> CampaignDetail:
-        """Draft a correction to those who got a run, or may have; submit it as any campaign."""
+        """Draft a correction to those who got a run, or may have; submit it as any campaign.
+
+        values: what fills the text for all who get it.
+        """
         body: dict[str, Any] = {"name": name, "template_id": template_id}
+        if values is not None:
+            body["values"] = dict(values)
         if schedule is not None:
             body["schedule"] = schedule
         made = await self._link.post(f"/runs/{run_id}/correction", body, key=idempotency_key)

@@ -459,6 +459,7 @@ class Campaign(_Classed):
     template_id: str
     segment_id: str | None
     corrects: str | None
+    values: dict[str, str]
     priority: str
     state: CampaignState
     next_fire_at: str | None

@@ -1,5 +1,6 @@
 """What a campaign would amount to now: whom it reaches, what they read, when all have it."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from service.audience.segments.segment_store import AudienceCounts
 from service.campaigns.audience.preview import Preview, read_rule, sample_text, with_sample
 from service.campaigns.audience.reach import count_ledger
 from service.campaigns.audience.recipients import parts_of, rule_text
-from service.campaigns.audience.text_preview import audience_of
+from service.campaigns.audience.text_preview import audiences_of
 from service.campaigns.core.model import Campaign
 from service.campaigns.plans import planning
 from service.dispatch.forecast.cap_conflicts import find_cap_conflicts
@@ -66,7 +67,7 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
     campaign = await planning.load(call.conn, campaign_id, call.user.scope)
     rule = campaign.frozen_rule or await rule_text(call.conn, campaign.plan, None)
     people = await _people(call, campaign, rule)
-    audience = await _audience(call, campaign, rule)
+    audience, *audiences = await _audiences(call, campaign, rule)
     text = await _judged(call, campaign, campaign.text, audience)
     return CampaignPreviewOut(
         **(await preview_out(call, people)).model_dump(),
@@ -74,11 +75,11 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
         text=sample_text(campaign.text),
         more_texts=[
             FurtherTextOut(
-                **(await _judged(call, campaign, more.text, audience)).model_dump(),
+                **(await _judged(call, campaign, more.text, others)).model_dump(),
                 text=sample_text(more.text),
                 after_days=more.after_days,
             )
-            for more in campaign.further
+            for more, others in zip(campaign.further, audiences, strict=True)
         ],
         estimate=None
         if campaign.plan.is_joint
@@ -106,16 +107,17 @@ async def _people(call: Call, campaign: Campaign, rule: str) -> Preview:
     return Preview(whole, [])
 
 
-async def _audience(call: Call, campaign: Campaign, rule: str) -> DraftAudience | None:
-    """Whose values the texts are judged with; a leg of a joint plan is judged when it is taken."""
+async def _audiences(call: Call, campaign: Campaign, rule: str) -> Sequence[DraftAudience | None]:
+    """Whose values each text is judged with; a leg of a joint plan is judged when it is taken."""
+    texts = [campaign.text, *(more.text for more in campaign.further)]
     if campaign.plan.is_joint:
-        return None
-    return await audience_of(
+        return [None] * len(texts)
+    return await audiences_of(
         call.conn,
         call.runtime.keyring,
         campaign.department_id,
         await read_rule(call.conn, campaign.department_id, rule),
-        ([campaign.text, *(more.text for more in campaign.further)], campaign.message_class),
+        (texts, campaign.message_class),
         call.now,
     )
 

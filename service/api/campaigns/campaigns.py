@@ -1,7 +1,7 @@
 """Campaigns: plan, submit, approve; `lifecycle` has what comes after."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -21,6 +21,8 @@ from service.api.calendar.schedules import (
 from service.api.campaigns.forecasts import ForecastOut, keep_forecast, told_at_submission
 from service.api.campaigns.legs import LegAskOut, Legs
 from service.api.campaigns.safety_forms import (
+    GivenValues,
+    MoreTextOut,
     MoreTexts,
     PeriodBody,
     PeriodOut,
@@ -43,6 +45,7 @@ from service.campaigns.plans import missed, planning
 from service.dispatch.direct.test_send import test_send
 from service.errors import Forbidden
 from service.ledger.priority import Priority
+from service.messages.plan_values import plan_values
 from service.queue import Job
 
 ChannelId = Annotated[Int, Field(ge=0, le=2**15 - 1)]
@@ -71,6 +74,7 @@ class CampaignBody(Body):
     drill: bool = Field(default=False, description="All real but the channel and the numbers.")
     safety: SafetyBody = SafetyBody()
     more_texts: MoreTexts = Field(default=[])
+    values: GivenValues = Field(default={})
 
 
 class CampaignPatch(Body):
@@ -89,6 +93,7 @@ class CampaignPatch(Body):
     drill: bool | None = None
     safety: SafetyBody | None = None
     more_texts: MoreTexts | None = None
+    values: GivenValues | None = None
 
 
 class CloneBody(Body):
@@ -126,15 +131,6 @@ class RefusalBody(Body):
     reason: Line
 
 
-class MoreTextOut(Out):
-    """A text after the first."""
-
-    template_id: UUID
-    template_version_id: UUID
-    after_days: int | None
-    text: str
-
-
 class CampaignOut(Out):
     """A campaign; `baseline` is how many people the rule meant at submission."""
 
@@ -156,6 +152,7 @@ class CampaignOut(Out):
     drill: bool
     safety: SafetyBody
     more_texts: list[MoreTextOut]
+    values: dict[str, str] = Field(description="What fills the first text for all who get it.")
     cloned_from: UUID | None
     message_class: str = Field(alias="class")
     state: State
@@ -193,7 +190,7 @@ class CampaignDetail(CampaignOut):
 
     BY_THE_CLOCK = frozenset({"next_fires", "schedule_notes"})
 
-    text: str
+    text: str = Field(description="With the plan's values in it.")
     frozen_rule: str | None
     next_fires: list[FireOut] = Field(description="The next five, and those left out among them.")
     schedule_notes: list[str] = Field(
@@ -252,6 +249,7 @@ async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
         safety=body.safety.safety(),
         more_texts=tuple(text.text() for text in body.more_texts),
         legs=tuple(leg.ask() for leg in body.legs or ()),
+        values=plan_values(body.values),
     )
     made = await planning.create(call.conn, call.user, plan, call.now, call.mode)
     return await detail_out(call, made)
@@ -279,6 +277,7 @@ async def edit_campaign(call: Call, campaign_id: UUID, body: CampaignPatch) -> C
         changes["more_texts"] = tuple(text.text() for text in body.more_texts)
     if body.legs is not None:
         changes["legs"] = tuple(leg.ask() for leg in body.legs)
+    changes |= {"values": plan_values(body.values)} if body.values is not None else {}
     if (period := changes.pop("period", None)) is not None:
         changes |= {"period_start": period.start, "period_end": period.end}
     edited = await planning.edit(
@@ -394,7 +393,8 @@ def _facts(campaign: Campaign) -> dict[str, Any]:
         **plan,
         "period": PeriodOut(start=campaign.plan.period_start, end=campaign.plan.period_end),
         "safety": safety_out(campaign.plan.safety),
-        "more_texts": campaign.further,
+        "more_texts": [asdict(text) | {"values": dict(text.values)} for text in campaign.further],
+        "values": dict(campaign.plan.values),
         "channels": "auto" if channels is None else list(channels),
         "content_hash": campaign.content_hash.hex() if campaign.content_hash else None,
     }

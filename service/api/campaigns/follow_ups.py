@@ -15,12 +15,14 @@ from service.api.campaigns.campaigns import (
     chosen,
     detail_out,
 )
+from service.api.campaigns.safety_forms import GivenValues
 from service.api.http.call import Call
 from service.api.http.schema import Body, Line, OptionalLine, Out
 from service.campaigns.core.model import Plan
 from service.campaigns.plans.corrections import correct
 from service.campaigns.runs import follow_up_runs
 from service.ledger.priority import Priority
+from service.messages.plan_values import plan_values
 from service.queue import Job
 
 
@@ -61,6 +63,7 @@ class CorrectionBody(Body):
     channels: Channels = "auto"
     priority: Priority = "urgent"
     schedule: ScheduleBody = ScheduleBody()
+    values: GivenValues = Field(default={})
 
 
 async def correct_run(call: Call, run_id: UUID, body: CorrectionBody) -> CampaignDetail:
@@ -78,6 +81,7 @@ async def correct_run(call: Call, run_id: UUID, body: CorrectionBody) -> Campaig
         max_tps=None,
         over_cap="send",
         corrects=run_id,
+        values=plan_values(body.values),
     )
     made = await correct(call.conn, call.user, run_id, plan, call.now, call.mode)
     return await detail_out(call, made)

@@ -6,9 +6,11 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from service.api.http.schema import Body, Instant, Int, Out
+from service.api.http.schema import Body, Instant, Int, Line, Out, Text
 from service.campaigns.core.safety import DEFAULT_WAIT_MINUTES, Safety
 from service.campaigns.core.texts import MOST_DAYS, MOST_TEXTS, MoreText
+from service.messages.plan_values import plan_values
+from service.messages.template import MAX_VARIABLES
 
 MAX_WAIT_MINUTES = 72 * 60
 
@@ -81,6 +83,17 @@ def safety_out(safety: Safety) -> SafetyBody:
     return SafetyBody(canary=canary, **set_here)
 
 
+_VALUES = (
+    'What fills variables of the text for all who get it, such as {"起数": "12"}: 周期, 起数,'
+    " 金额, 类型 (of the police and the county alone), 群名, and what the text says the kind of."
+    " It is part of what is approved."
+)
+GivenValues = Annotated[
+    dict[Line, Annotated[Text, Field(max_length=200)]],
+    Field(max_length=MAX_VARIABLES, description=_VALUES),
+]
+
+
 class MoreTextBody(Body):
     """A text after the first: so many days after the fire to the same people, or in turn."""
 
@@ -91,9 +104,21 @@ class MoreTextBody(Body):
         " none, in a recurring schedule: each fire sends the text after the last one sent.",
     )
 
+    values: GivenValues = Field(default={})
+
     def text(self) -> MoreText:
         """What the rules know."""
-        return MoreText(**self.model_dump())
+        return MoreText(self.template_id, self.after_days, plan_values(self.values))
 
 
 MoreTexts = Annotated[list[MoreTextBody], Field(max_length=MOST_TEXTS - 1)]
+
+
+class MoreTextOut(Out):
+    """A text after the first."""
+
+    template_id: UUID
+    template_version_id: UUID
+    after_days: int | None
+    text: str
+    values: dict[str, str]

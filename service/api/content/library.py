@@ -1,13 +1,11 @@
 """The starter library: the texts that come with the program, and what each of them wants."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from service.api.http.call import Call
 from service.api.http.schema import Out
 from service.messages.starters import title
-from service.messages.template import Starter, fills, load_library
+from service.messages.template import Fill, Starter, fills, load_library
 
 
 class StarterOut(Out):
@@ -27,12 +25,13 @@ class StarterOut(Out):
         description="The text whose warning it says in other words: nobody gets the same words"
         " again within 30 days."
     )
-    fills: dict[str, Literal["name", "town", "village"] | None] = Field(
-        description="What of a contact fills each variable in a campaign; null: nothing does."
+    fills: dict[str, Fill | None] = Field(
+        description="What fills each variable in a campaign: a fact of each person, or `plan`, the"
+        " values of the campaign; null: nothing does."
     )
     wants: list[str] = Field(
-        description="The variables whose values a direct send must bring; with any, no campaign"
-        " takes the text as it is."
+        description="The variables whose values a campaign must say (`values`), or a direct send"
+        " bring."
     )
 
 
@@ -56,6 +55,6 @@ def _shown(starter: Starter) -> StarterOut:
             "name": title(starter),
             "class": starter.message_class,
             "fills": filled,
-            "wants": [name for name, fact in filled.items() if fact is None],
+            "wants": [name for name, source in filled.items() if source in {None, "plan"}],
         }
     )

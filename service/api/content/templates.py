@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
-from service.accounts.departments.department_store import get_permits
 from service.accounts.people.model import Role
 from service.api.content.taken_texts import TakenFromOut, taken_out
 from service.api.http.call import Call
@@ -21,13 +20,8 @@ from service.api.http.schema import (
     OptionalLine,
     Out,
     Page,
-    QueryString,
     Text,
 )
-from service.audience.segments.segment_store import get_segment
-from service.campaigns.audience.text_preview import PreviewedText, read_by
-from service.channels.config.store import readable_channels
-from service.channels.trial.split_preview import Cutter
 from service.errors import Forbidden
 from service.ledger.message_class import PUBLICITY, MessageClass
 from service.messages import store
@@ -37,7 +31,14 @@ from service.messages.lint.verdict import judge
 from service.messages.offers.offers import still_taken
 from service.messages.offers.withdrawal import check_words_stand
 from service.messages.policy import TextSender, digits
-from service.messages.template import check, fills, measure, sample_values, variables
+from service.messages.template import (
+    Fill,
+    check,
+    fills,
+    measure,
+    sample_values,
+    variables,
+)
 from service.messages.text_approval import approve_text
 
 MOST_VALUES = 20
@@ -129,8 +130,9 @@ class TextOut(LintOut):
     encoding: str
     parts: int
     variables: list[str]
-    fills: dict[str, Literal["name", "town", "village"] | None] = Field(
-        description="What of a contact fills each variable in a campaign; null: nothing does, and"
+    fills: dict[str, Fill | None] = Field(
+        description="What fills each variable in a campaign: a fact of the contact (name, town,"
+        " village) or of the person's list, or `plan`, the campaign's values; null: nothing, and"
         " only a direct send can bring the value, so no campaign takes the text."
     )
 
@@ -162,61 +164,6 @@ class TemplateOut(TextOut):
     )
 
 
-class PreviewQuery(QueryString):
-    """Who would read it."""
-
-    segment_id: UUID | None = Field(
-        default=None, description="Left out: everybody of the department."
-    )
-
-
-class CutOut(Out):
-    """What becomes of a text on a channel, with the signature where the channel's contract puts it
-    and opt-out words as written.
-    """
-
-    channel_id: int
-    channel: str
-    encoding: str | None = Field(description="UCS2, GSM7 …; null: the channel does not take it.")
-    parts: int | None = Field(description="What it is read and paid in.")
-    submits: int | None = Field(
-        description="What it leaves in: fewer than its parts where the carrier or provider cuts it."
-    )
-    fits: bool
-    problem: str | None = Field(description="Why it does not fit; null if it does.")
-
-
-class ReadOut(Out):
-    """What one person would read, with phone and name masked; its length is the true one."""
-
-    phone: str
-    text: str
-    characters: int
-    parts: int
-    channels: list[CutOut] = Field(description="On each channel that the text could take.")
-
-
-class TemplatePreviewOut(Out):
-    """What a text is to those of a segment."""
-
-    version: int
-    people: int
-    missing: dict[str, int] = Field(
-        description="How many have no value for a variable; with any, no campaign is submitted."
-    )
-    characters: int | None = Field(
-        description="The length that nobody's text exceeds; null if nobody's can be filled."
-    )
-    encoding: str | None
-    parts: int | None
-    exact: bool = Field(description="Whether the longest name was read, or its length is a bound.")
-    channels: list[CutOut] = Field(
-        description="That longest text on each channel that the department may use."
-    )
-    at_random: list[ReadOut]
-    longest: list[ReadOut]
-
-
 async def list_templates(call: Call, query: PageQuery) -> Page[TemplateOut]:
     """List the templates that you see."""
     found = await store.template_list(call.conn, call.user.scope, query.before, query.wanted)
@@ -241,59 +188,6 @@ async def get_template(call: Call, template_id: UUID) -> TemplateOut:
     """Show a template with its latest version."""
     return await template_out(
         call, await store.template_get(call.conn, template_id, call.user.scope)
-    )
-
-
-async def preview_template(
-    call: Call, template_id: UUID, query: PreviewQuery
-) -> TemplatePreviewOut:
-    """Show a text as those of a segment would read it, some at random and the longest ones."""
-    template = await store.template_get(call.conn, template_id, call.user.scope)
-    rule = None
-    if query.segment_id is not None:
-        segment = await get_segment(call.conn, query.segment_id, template.department_id)
-        rule = segment.rule
-    found = await read_by(
-        call.conn,
-        call.runtime.keyring,
-        template.department_id,
-        rule,
-        (template.text, template.info.message_class),
-        call.now,
-        await _cutters(call, template.department_id),
-    )
-    longest = found.longest
-    return TemplatePreviewOut(
-        version=template.no,
-        people=found.people,
-        missing=dict(found.missing),
-        characters=longest.characters if longest else None,
-        encoding=longest.encoding if longest else None,
-        parts=longest.parts if longest else None,
-        exact=found.exact,
-        channels=[CutOut.model_validate(cut) for cut in found.cuts],
-        at_random=[_read(read) for read in found.at_random],
-        longest=[_read(read) for read in found.by_length],
-    )
-
-
-async def _cutters(call: Call, department_id: UUID) -> list[Cutter]:
-    """Of the enabled channels that a department may use."""
-    permits = await get_permits(call.conn, department_id)
-    return [
-        Cutter(channel, call.runtime.clock)
-        for channel in await readable_channels(call.conn, call.runtime.keyring)
-        if channel.enabled and (permits.channels is None or channel.id in permits.channels)
-    ]
-
-
-def _read(read: PreviewedText) -> ReadOut:
-    return ReadOut(
-        phone=read.phone,
-        text=read.text,
-        characters=read.size.characters,
-        parts=read.size.parts,
-        channels=[CutOut.model_validate(cut) for cut in read.cuts],
     )
 
 

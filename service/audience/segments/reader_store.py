@@ -4,7 +4,7 @@ Names are enciphered. A cipher is as much longer than its text as any other, so 
 order people by the octets of their names without a name being read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -33,16 +33,52 @@ class Readers(NamedTuple):
             **self.condition.values,
         }
 
+    @property
+    def said(self) -> str:
+        """SQL: what lists say of each field that the rule was compiled with, in order."""
+        return f"ARRAY[{', '.join(self.condition.said.values())}]::text[]"
+
 
 async def some_readers(conn: Connection, readers: Readers, limit: int) -> list[Record]:
-    """A few of them at random: phone_cipher, name_cipher, area_code."""
+    """A few of them at random: phone_cipher, name_cipher, area_code, said."""
     return await sql.fetch(
         conn,
         f"""
-        SELECT c.phone_cipher, c.name_cipher, c.area_code {shown(readers.condition)}
+        SELECT c.phone_cipher, c.name_cipher, c.area_code, {readers.said} AS said
+        {shown(readers.condition)}
         ORDER BY random() LIMIT {limit:d}
         """,  # compiled from a parsed rule, whose values are parameters
         **readers.values,
+    )
+
+
+async def some_without(
+    conn: Connection,
+    readers: Readers,
+    places: Collection[str] | None,
+    *,
+    nameless: bool,
+    limit: int,
+) -> list[Record]:
+    """A few of them who lack something, always the same: as `some_readers`.
+
+    places: the areas that a person must live in one of; None: any will do. nameless: whether who
+    has no name lacks something. Whoever has no value for a field of the rule's `said` does.
+    """
+    lacks = [f"coalesce({said}, '') = ''" for said in readers.condition.said.values()]
+    if nameless:
+        lacks.append("c.name_cipher IS NULL")
+    if places is not None:
+        lacks.append("(c.area_code = ANY(:places::text[])) IS NOT TRUE")
+    values = readers.values if places is None else readers.values | {"places": list(places)}
+    return await sql.fetch(
+        conn,
+        f"""
+        SELECT c.phone_cipher, c.name_cipher, c.area_code, {readers.said} AS said
+        {shown(readers.condition)} AND ({" OR ".join(lacks or ["false"])})
+        ORDER BY c.phone_hash LIMIT {limit:d}
+        """,  # compiled from a parsed rule, whose values are parameters
+        **values,
     )
 
 
@@ -52,12 +88,18 @@ class Extremes(NamedTuple):
     areas: every area_code in which people are, with how many (people) and how many of them have no
         name (nameless).
     by_name: those with the most octets in their names, most first: phone_cipher, name_cipher,
-        area_code, octets. by_place: a few in the places with the longest names, the same of them.
+        area_code, said, octets. by_place: a few in the places with the longest names, the same of
+        them. by_said: a few of whom lists say the most.
+    said: for each field that the rule was compiled with, in order, how many units of UTF-16 the
+        longest value has (units), whether any has pairs of them (wide), and how many people have no
+        value (missing).
     """
 
     areas: list[Record]
     by_name: list[Record]
     by_place: list[Record]
+    by_said: list[Record]
+    said: list[Record]
 
 
 async def extremes_of(
@@ -71,8 +113,8 @@ async def extremes_of(
 ) -> Extremes:
     """Look for the longest and the missing values of all of them, in one statement.
 
-    places: the length of the name of each area. most: how many by name; few: by place.
-    only_shown: of those alone who may be shown; else of all whom the text would reach.
+    places: the length of the name of each area. most: how many by name; few: by place, and by what
+    lists say. only_shown: of those alone who may be shown; else of all whom the text would reach.
     """
     source = (shown if only_shown else reached)(readers.condition)
     rows = await sql.fetch(
@@ -80,7 +122,7 @@ async def extremes_of(
         f"""
         WITH people AS MATERIALIZED (
             SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code,
-                   octet_length(c.name_cipher) AS octets
+                   octet_length(c.name_cipher) AS octets, {readers.said} AS said
             {source}
         ), places AS (
             SELECT *
@@ -88,19 +130,46 @@ async def extremes_of(
         )
         SELECT 'area' AS of, area_code, count(*) AS people,
                count(*) FILTER (WHERE octets IS NULL) AS nameless,
-               NULL::bytea AS phone_cipher, NULL::bytea AS name_cipher, NULL::int AS octets
+               NULL::bytea AS phone_cipher, NULL::bytea AS name_cipher, NULL::int AS octets,
+               NULL::text[] AS said, NULL::bigint AS place, NULL::int AS units,
+               NULL::bool AS wide, NULL::bigint AS missing
         FROM people GROUP BY area_code
         UNION ALL
-        (SELECT 'name', area_code, NULL, NULL, phone_cipher, name_cipher, octets
+        (SELECT 'name', area_code, NULL, NULL, phone_cipher, name_cipher, octets,
+                said, NULL, NULL, NULL, NULL
          FROM people WHERE octets IS NOT NULL ORDER BY octets DESC, phone_hash LIMIT {most:d})
         UNION ALL
-        (SELECT 'place', area_code, NULL, NULL, phone_cipher, name_cipher, octets
+        (SELECT 'place', area_code, NULL, NULL, phone_cipher, name_cipher, octets,
+                said, NULL, NULL, NULL, NULL
          FROM people JOIN places USING (area_code)
          ORDER BY characters DESC, octets DESC NULLS LAST, phone_hash LIMIT {few:d})
+        {_SAID.format(few=few) if readers.condition.said else ""}
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         **readers.values,
         area_codes=list(places),
         characters=list(places.values()),
     )
-    kinds = ([row for row in rows if row["of"] == kind] for kind in ("area", "name", "place"))
-    return Extremes(*kinds)
+    kinds = ("area", "name", "place", "entry", "said")
+    found = Extremes(*([row for row in rows if row["of"] == kind] for kind in kinds))
+    found.said.sort(key=lambda row: row["place"])
+    return found
+
+
+_PAIRS = r"regexp_replace({}, '[^\U00010000-\U0010FFFF]', '', 'g')"
+"""SQL: the characters of a text outside the BMP, which count two units of UTF-16."""
+
+_SAID = f"""
+        UNION ALL
+        (SELECT 'entry', area_code, NULL, NULL, phone_cipher, name_cipher, octets,
+                said, NULL, NULL, NULL, NULL
+         FROM people WHERE said IS NOT NULL
+         ORDER BY char_length(array_to_string(said, '')) DESC, phone_hash LIMIT {{few:d}})
+        UNION ALL
+        (SELECT 'said', NULL, NULL, NULL, NULL, NULL, NULL, NULL, v.place,
+                max(char_length(v.value) + char_length({_PAIRS.format("v.value")})),
+                bool_or({_PAIRS.format("v.value")} <> ''),
+                count(*) FILTER (WHERE coalesce(v.value, '') = '')
+         FROM people CROSS JOIN LATERAL unnest(said) WITH ORDINALITY AS v(value, place)
+         GROUP BY v.place)
+"""  # noqa: S608  # constants
+"""The part of the statement on what lists say."""

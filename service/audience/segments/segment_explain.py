@@ -1,11 +1,11 @@
 """A rule in plain words, Chinese and English, for whoever approves it and does not write rules."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from service.audience.segments.segment import And, Comparison, Not, Or, Rule, comparisons
 from service.audience.segments.segment_words import RuleValue
-from service.audience.vocabulary.choices import CARRIERS
+from service.audience.vocabulary.choices import CARRIERS, ROLE_TITLES
 from service.audience.vocabulary.fields import RULE_TEXTS
 
 
@@ -29,7 +29,7 @@ class _Tongue:
     opening: str
     phrases: dict[str, tuple[str, str]]
     orders: dict[str, dict[str, str]]
-    words: dict[str, dict[str, str]]
+    words: dict[str, Mapping[str, str]]
     either: str
     both: str
     any_of: str
@@ -60,29 +60,6 @@ _ROLES_IN_ENGLISH = {
     "liaison": "liaison officers",
     "counsellor": "counsellors",
     "class_monitor": "class monitors",
-}
-
-_ROLES_IN_CHINESE = {
-    "resident": "群众",
-    "finance": "财务人员",
-    "owner": "企业负责人",
-    "shop": "个体工商户",
-    "teacher": "教师",
-    "student": "学生",
-    "parent": "家长",
-    "bank_staff": "银行从业人员",
-    "grid_worker": "网格员",
-    "village_staff": "村居干部",
-    "group_owner": "群主",
-    "civil_servant": "干部职工",
-    "elderly": "老年人",
-    "care_family": "养老院家属",
-    "site_worker": "建筑工人",
-    "driver": "司机",
-    "returnee": "返乡人员",
-    "liaison": "联络员",
-    "counsellor": "辅导员",
-    "class_monitor": "班长",
 }
 
 _ENGLISH = _Tongue(
@@ -170,7 +147,7 @@ _CHINESE = _Tongue(
         },
     },
     words={
-        "role": _ROLES_IN_CHINESE,
+        "role": ROLE_TITLES,
         "carrier": {key: names.split()[0] for key, names in CARRIERS.items()},
         "gender": {"f": "女", "m": "男"},
     },

@@ -7,15 +7,15 @@ left every roster, or whose rosters have all expired; no rule sees links that ha
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
 from service.audience.segments.segment import And, Comparison, Not, Or, Rule, comparisons
 from service.audience.segments.segment_words import FIELDS, SegmentError
-from service.audience.vocabulary.choices import ROLES
-from service.audience.vocabulary.fields import RULE_TEXTS
+from service.audience.vocabulary.choices import ROLE_TITLES, ROLES
+from service.audience.vocabulary.fields import PERSON_FIELDS, RULE_TEXTS
 from service.clock import CHINA
 from service.ledger.states import HANDED_OFF, sql_list
 
@@ -65,12 +65,15 @@ class Compiled:
     finds `c` (contacts), `v` (overrides) and `k` (what lists that hold say of each person, with all
     their roles in `k.roles`); it must keep to contacts of the department itself.
     values: those of the parameters of both, by name. role_order: all roles, the most telling first.
+    said: what the person's entry says of each field that was asked for, over `k`; null or "" where
+    it says nothing that fits.
     """
 
     sql: str
     source: str
     values: Mapping[str, Any]
     role_order: tuple[str, ...]
+    said: Mapping[str, str] = field(default_factory=dict)
 
     def roles(self, column: str) -> str:
         """The roles of a `k.roles` that was selected as this column, each once as an array.
@@ -104,6 +107,11 @@ _READ = {name: f"{text.compared} AS {name}" for name, text in RULE_TEXTS.items()
 """What of `links` must be read for a field: texts folded, as `segment_words.fold` folds one that is
 in NFKC as imports store it.
 """
+
+_COLUMNS = {
+    text.code: text.column for text in PERSON_FIELDS if text.is_text and text.sql_type == "text"
+}
+"""The column of `links` of each free text in clear, by the code of its field."""
 
 _CONDITIONS = {
     "area": "(c.area_code IS NOT NULL AND c.area_code = ANY({}::text[]))",
@@ -157,6 +165,7 @@ def compile_rule(
     areas: AreaNames,
     department_id: UUID,
     today: date,
+    fields: Mapping[str, int] | None = None,
 ) -> Compiled:
     """The condition of a rule on a department's people; None means everybody on a list that holds.
     Its parameters are `rule_1`, `rule_2` and so on.
@@ -165,15 +174,25 @@ def compile_rule(
     somebody was last sent a text are counted back from it. The rule must use no other segments
     (`segment_uses.write_out`).
 
+    fields: free texts of lists, or `role`, by the code of the field, with the most characters that
+    a value may have; `said` of the result has what a person's entry says of each. Of several
+    entries that hold all values come from one: the one of which most comparisons of the rule are
+    true; of these one that says most of the fields; of these the newest.
+
     Raises:
         SegmentError: a rule names an area that does not exist, or several of one name.
     """
+    order = _role_order(rule)
     compiler = _Compiler(areas, department_id, today)
     # A person made by hand is on no roster, and no expiry applies.
     on_a_list = "(k.contact_id IS NULL OR k.holds)"
     asked = "true" if rule is None else compiler.condition(rule)
     condition = f"(c.listed AND {on_a_list} AND {asked})"
-    return Compiled(condition, compiler.source(), compiler.values, _role_order(rule))
+    said = {code: f"k.said[{place}]" for place, code in enumerate(fields or {}, 2)}
+    source = compiler.source(
+        {code: _said_of_entry(code, longest, order) for code, longest in (fields or {}).items()}
+    )
+    return Compiled(condition, source, compiler.values, order, said)
 
 
 def check_areas(rule: Rule, areas: AreaNames) -> None:
@@ -189,6 +208,19 @@ def _role_order(rule: Rule | None) -> tuple[str, ...]:
     named = [str(v) for c in asked if c.field == "role" for v in c.values]
     others = [role for role in ROLES if role != "resident"]
     return tuple(dict.fromkeys([*(role for role in named if role in ROLES), *others, "resident"]))
+
+
+def _said_of_entry(code: str, longest: int, role_order: Sequence[str]) -> str:
+    """SQL: what an entry `l` says of a field; "" if that is nothing or too long.
+
+    Raises:
+        KeyError: lists do not say it in clear.
+    """
+    if code == "role":
+        titles = (f"WHEN '{r}' = ANY(l.roles) THEN '{ROLE_TITLES[r]}'" for r in role_order)
+        return f"CASE {' '.join(titles)} ELSE '' END"
+    own = f"l.own_{_COLUMNS[code]}"
+    return f"CASE WHEN char_length({own}) <= {longest:d} THEN {own} ELSE '' END"
 
 
 class _Compiler:
@@ -207,29 +239,44 @@ class _Compiler:
         self._day = self._placeholder(today)
         self._department = self._placeholder(department_id)
 
-    def source(self) -> str:
-        """The tables of the statement."""
+    def source(self, said: Mapping[str, str]) -> str:
+        """The tables of the statement; said: what an entry says of each field that is asked for."""
         texts = "".join(f", {_READ[name]}" for name in sorted(self._texts))
         asked = "".join(
             f", bool_or(l.holds AND {condition}) AS k{number}"
             for number, condition in enumerate(self._asked)
         )
+        best, columns = self._best_entry(said) if said else ("", "")
         return f"""contacts c
             LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
             LEFT JOIN (
                 SELECT l.contact_id, bool_or(l.holds) AS holds,
                        string_agg(array_to_string(l.roles, ' '), ' ') FILTER (WHERE l.holds)
-                           AS roles{asked}
+                           AS roles{asked}{best}
                 FROM (
                     SELECT contact_id, roster_id, roles, roster_id = ANY(ARRAY(
                                SELECT id FROM rosters o WHERE {holds_on("o", self._day)}))
                                AND (last_day IS NULL OR last_day >= {self._day}::date)
-                               AS holds{texts}
+                               AS holds{texts}{columns}
                     FROM links
                     WHERE left_by IS NULL AND roster_id = ANY(ARRAY(
                         SELECT id FROM rosters WHERE department_id = {self._department}::uuid))
                     OFFSET 0) l
                 GROUP BY l.contact_id) k ON k.contact_id = c.id"""  # noqa: S608  # placeholders
+
+    def _best_entry(self, said: Mapping[str, str]) -> tuple[str, str]:
+        """The column of what a person's best entry says, and what must be read of `links` for it.
+
+        Arrays are compared from the left. The first item is the entry's rank and ends with its id,
+        so the texts behind it decide nothing.
+        """
+        fits = " + ".join([f"({condition})::int" for condition in self._asked] or ["0"])
+        says = " + ".join(f"({text} <> '')::int" for text in said.values())
+        rank = f"to_char({fits}, 'FM0000') || ({says}) || to_char(l.id, 'FM{'0' * 19}')"
+        items = ", ".join([f'({rank}) COLLATE "C"', *said.values()])
+        read = (_COLUMNS[code] for code in said if code in _COLUMNS)
+        columns = "".join(f", {column} AS own_{column}" for column in read)
+        return f", max(ARRAY[{items}]) FILTER (WHERE l.holds) AS said", f", id{columns}"
 
     def condition(self, rule: Rule) -> str:
         match rule:

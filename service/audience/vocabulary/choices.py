@@ -31,6 +31,30 @@ ROLES = {
 }
 """Each role's key and the words that people write for it."""
 
+ROLE_TITLES: Mapping[str, str] = {
+    "resident": "群众",
+    "finance": "财务人员",
+    "owner": "企业负责人",
+    "shop": "个体工商户",
+    "teacher": "教师",
+    "student": "学生",
+    "parent": "家长",
+    "bank_staff": "银行从业人员",
+    "grid_worker": "网格员",
+    "village_staff": "村居干部",
+    "group_owner": "群主",
+    "civil_servant": "干部职工",
+    "elderly": "老年人",
+    "care_family": "养老院家属",
+    "site_worker": "建筑工人",
+    "driver": "司机",
+    "returnee": "返乡人员",
+    "liaison": "联络员",
+    "counsellor": "辅导员",
+    "class_monitor": "班长",
+}
+"""What each role is called where people read it."""
+
 Carrier = Literal["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
 
 CARRIERS: Mapping[str, str] = {

@@ -40,7 +40,7 @@ from service.campaigns.core.model import (
     check_move,
 )
 from service.campaigns.core.texts import BoundText
-from service.campaigns.plans.planning import fires_ahead, load
+from service.campaigns.plans.planning import fires_ahead, load, variable_problems
 from service.campaigns.plans.sequence import has_fired_for_good, plan_anew, steps_remain
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid
@@ -49,7 +49,7 @@ from service.messages.offers.offer_store import authors_of
 from service.messages.offers.withdrawal import check_words_stand
 from service.messages.signature import head
 from service.messages.store import Template, record_read, template_get
-from service.messages.template import unfilled_problem
+from service.messages.template import fill
 from service.messages.text_approval import check_read
 from service.storage.postgres import Connection
 
@@ -96,9 +96,9 @@ async def _submission(
 ) -> CampaignSubmission:
     """What a draft comes to, once it is known that it may be submitted; raises as `submit`."""
     templates, rule, ruled_by = await _sources(conn, campaign)
+    await _check_variables(conn, campaign, templates)
     content = _content(campaign, templates, rule)
     await check_words_stand(conn, [template.version_id for template in templates])
-    _check_variables(content)
     await _check_fires(conn, campaign, content, now)
     await _check_permits(conn, campaign, content)
     content, findings = await judged_for_submission(conn, campaign, content, rule, keyring, now)
@@ -288,21 +288,29 @@ def _content(campaign: Campaign, templates: Sequence[Template], rule: WrittenOut
     further = zip(others, campaign.plan.more_texts, strict=True)
     return Content(
         first.version_id,
-        first.text,
+        fill(first.text, campaign.plan.values),
         first.info.message_class,
         canonical(rule.rule),
         campaign.plan,
-        further=tuple(BoundText(t.version_id, t.text, more.after_days) for t, more in further),
+        further=tuple(
+            BoundText(t.version_id, fill(t.text, more.values), more.after_days)
+            for t, more in further
+        ),
     )
 
 
-def _check_variables(content: Content) -> None:
-    """Again at the submission: the text may have a new version since the plan was made."""
-    for number, words in enumerate(content.texts):
-        problem = unfilled_problem(words.text)
-        if problem is not None:
-            field = f"more_texts.{number - 1}.template_id" if number else "template_id"
-            raise Invalid(problem, fields={field: problem})
+async def _check_variables(
+    conn: Connection, campaign: Campaign, templates: Sequence[Template]
+) -> None:
+    """Again at the submission: a text may have a new version since the plan was made, and the
+    department may be of another kind.
+    """
+    kind = await store.department_kind(conn, campaign.department_id)
+    fields: dict[str, str] = {}
+    for number, template in enumerate(templates):
+        fields |= variable_problems(template.text, campaign.plan, number, kind)
+    if fields:
+        raise Invalid("the variables of the texts are not filled", fields=fields)
 
 
 async def _check_fires(

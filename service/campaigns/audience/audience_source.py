@@ -8,7 +8,7 @@ lists only.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from service.audience.segments.segment_sql import CARRIER, Compiled
@@ -22,28 +22,39 @@ EVERYBODY = Condition("true")
 class AudienceSource:
     """sql: the statement that reads them. values: those of its parameters, but for the
     `department_id` of the terms by which they are looked at. roles: their roles in order, of what
-    it reads; role_words: the same as words in any order, which may repeat.
+    it reads; role_words: the same as words in any order, which may repeat. said: the column with
+    what the person's list says of each field that a text takes of lists.
     """
 
     sql: str
     values: Mapping[str, Any]
     roles: str
     role_words: str
+    said: Mapping[str, str] = field(default_factory=dict)
+
+
+def _said(condition: Compiled) -> tuple[str, dict[str, str]]:
+    """Columns for what lists say, behind all others, and the name of each by its field."""
+    names = {code: f"said_{place}" for place, code in enumerate(condition.said, 1)}
+    columns = "".join(f", {sql} AS {names[code]}" for code, sql in condition.said.items())
+    return columns, names
 
 
 def by_rule(condition: Compiled, among: Condition = EVERYBODY) -> AudienceSource:
     """Contacts whom a rule means, or may mean, of those `among` whom a condition holds."""
+    columns, said = _said(condition)
     return AudienceSource(
         f"""
         SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code, c.synthetic,
             {CARRIER} AS carrier, k.roles, ({condition.sql}) AS matches, NULL AS gone,
-            c.listed AND NOT k.holds AS ended
+            c.listed AND NOT k.holds AS ended{columns}
         FROM {condition.source} WHERE c.department_id = :department_id AND {among.text}
         OFFSET 0  -- so that nobody is judged twice
         """,  # noqa: S608  # the condition is compiled from a parsed rule, its values are parameters
         {**condition.values, **among.values},
         condition.roles("roles"),
         "roles",
+        said,
     )
 
 
@@ -52,6 +63,7 @@ def of_ledger(members: Members, lists: Compiled, *, must_be_listed: bool) -> Aud
 
     lists: everybody on a list that holds; must_be_listed: whoever is on none any more is left out.
     """
+    columns, said = _said(lists)
     left = f"NOT coalesce({lists.sql}, false)" if must_be_listed else f"{lists.sql} AND false"
     return AudienceSource(
         f"""
@@ -67,7 +79,7 @@ def of_ledger(members: Members, lists: Compiled, *, must_be_listed: bool) -> Aud
                           'erased'
                  WHEN coalesce(c.phone_cipher, m.phone_cipher) IS NULL THEN 'not_kept'
                  WHEN {left} THEN 'no_longer_listed' END AS gone,
-            false AS ended
+            false AS ended{columns}
         FROM {members.rows} JOIN channels h ON h.id = m.channel_id
         LEFT JOIN ({lists.source}) ON c.phone_hash = m.phone_hash
           AND c.department_id = :department_id
@@ -78,4 +90,5 @@ def of_ledger(members: Members, lists: Compiled, *, must_be_listed: bool) -> Aud
         {**lists.values, **members.values},
         "roles",
         "array_to_string(roles, ' ')",
+        said,
     )

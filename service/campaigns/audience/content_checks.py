@@ -7,11 +7,12 @@ that somebody lacks a value (R17). Likeness to what was sent before (R24) change
 days, and so is not bound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from service.audience.segments.segment_uses import WrittenOut
-from service.campaigns.audience.text_preview import audience_of
+from service.campaigns.audience.text_preview import LackingPerson, audiences_of, who_lacks
 from service.campaigns.core.model import Campaign, Content
 from service.campaigns.core.store import department_of
 from service.campaigns.core.texts import BoundText, LintVerdict
@@ -38,7 +39,7 @@ class ValuesMissing(Invalid):
 
     code = "missing_value"
 
-    def __init__(self, audience: DraftAudience) -> None:
+    def __init__(self, audience: DraftAudience, people: Sequence[LackingPerson] = ()) -> None:
         fields = {
             f"values.{variable}": f"{count} of {audience.people} people have none"
             for variable, count in audience.missing.items()
@@ -49,6 +50,11 @@ class ValuesMissing(Invalid):
             " rule, or take the variable out",
             fields=fields,
         )
+        self.people = people
+
+    def details(self) -> Mapping[str, object]:
+        """`fields`, and as `people` a few of them with what they lack."""
+        return {**super().details(), "people": [asdict(person) for person in self.people]}
 
 
 async def judged_for_submission(
@@ -75,12 +81,6 @@ async def judged_for_submission(
     return content.judged([bound(findings) for findings in found]), found
 
 
-def _check_filled(findings: Sequence[Finding], audience: DraftAudience | None) -> None:
-    blocked = {finding["rule"] for finding in of_level(findings, "block")}
-    if audience is not None and audience.missing and FILLED in blocked:
-        raise ValuesMissing(audience)
-
-
 async def _judge_all(
     conn: Connection,
     campaign: Campaign,
@@ -93,17 +93,20 @@ async def _judge_all(
 ) -> list[list[Finding]]:
     whose, kind = campaign.department_id, content.message_class
     texts = [words.text for words in content.texts]
-    audience = None
+    audiences: list[DraftAudience | None] = [None] * len(texts)
     if not campaign.plan.is_joint:  # each leg is judged for its own people when it is taken
-        audience = await audience_of(conn, keyring, whose, rule, (texts, kind), now)
+        audiences = await audiences_of(conn, keyring, whose, rule, (texts, kind), now)
     author = await department_of(conn, campaign.plan.leg_of) or whose
     since = now if remember else None
     found = [
         await judge(conn, author, text, kind, audience=audience, remember_at=since)
-        for text in texts
+        for text, audience in zip(texts, audiences, strict=True)
     ]
-    for findings in found:
-        _check_filled(findings, audience)
+    for text, findings, audience in zip(texts, found, audiences, strict=True):
+        blocked = {finding["rule"] for finding in of_level(findings, "block")}
+        if audience is not None and audience.missing and FILLED in blocked:
+            people = await who_lacks(conn, keyring, whose, rule, (text, kind), now)
+            raise ValuesMissing(audience, people)
     return found
 
 

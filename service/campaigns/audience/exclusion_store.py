@@ -14,7 +14,8 @@ first of these that applies:
 7. a suppression: `complaint`, `dead_number`, `opted_out`, `protected`; the alphabetically first one
 8. no channel takes the number: `no_route`; `synthetic_range` and `not_synthetic` where only one of
    the other kind would (invariant I12)
-9. the text has a variable for which the contact has no value: `no_name`, `no_area`
+9. the text has a variable for which the contact or its list has no value: `no_name`, `no_area`,
+   `no_value`
 10. another leg of its joint plan has sent it to the person: `other_leg`
 11. the caps leave no room, and the text may not wait, has no end of validity, or is over before
     there is room: `same_text`, `capped`
@@ -43,7 +44,7 @@ from service.channels.routing.route import Route
 from service.ledger.caps import CURRENT, repeat_ends, spans_end
 from service.ledger.joint_places import has_place_elsewhere
 from service.ledger.reasons import Reason
-from service.messages.template import ContactFact
+from service.messages.value_sources import Fact, listed_of
 from service.storage import sql
 from service.storage.postgres import Connection
 
@@ -58,7 +59,7 @@ BEFORE_STOPS = (
 
 AFTER_STOPS = (
     *(Reason.NO_ROUTE, Reason.SYNTHETIC_RANGE, Reason.NOT_SYNTHETIC),
-    *(Reason.NO_NAME, Reason.NO_AREA),
+    *(Reason.NO_NAME, Reason.NO_AREA, Reason.NO_VALUE),
 )
 """Those after it, in order, but for the caps."""
 
@@ -127,16 +128,17 @@ class ExclusionTerms:
     """What is known of a text and its channels; it decides which people are left out.
 
     routes: the channel for each carrier's numbers; None: the channels are not known. needs: the
-    contact's facts that the text's variables use. at: the instant at which a suppression must be in
-    force. trial: whether it goes to guests only. barred: a reason that leaves everybody out; None:
-    there is none. caps: None: the caps are not checked. joint_fire: of a leg whose plan fires.
+    facts of a person that the text's variables use; those of lists must be `said` of whom it asks.
+    at: the instant at which a suppression must be in force. trial: whether it goes to guests only.
+    barred: a reason that leaves everybody out; None: there is none. caps: None: the caps are not
+    checked. joint_fire: of a leg whose plan fires.
     """
 
     department_id: UUID
     message_class: str
     at: datetime
     routes: Sequence[Route] | None
-    needs: Collection[ContactFact] = ()
+    needs: Collection[Fact] = ()
     trial: bool = False
     barred: Reason | None = None
     caps: CapTerms | None = None
@@ -192,6 +194,9 @@ def excluded(terms: ExclusionTerms, source: AudienceSource) -> str:
         areas = "LEFT JOIN areas a ON a.code = c.area_code"
     if "name" in terms.needs:
         late[Reason.NO_NAME] = "c.name_cipher IS NULL"
+    if listed := listed_of(terms.needs):
+        said = (f"coalesce(c.{source.said[fact]}, '') = ''" for fact in listed)
+        late[Reason.NO_VALUE] = f"({' OR '.join(said)})"
     routes_cte, channel, routes_join = "", "NULL::smallint", ""
     if terms.routes is not None:
         late |= no_route_reasons(
@@ -268,7 +273,7 @@ def _caps() -> tuple[str, str]:
     return caps_cte, caps_join
 
 
-def _area_levels(needs: Collection[ContactFact]) -> str:
+def _area_levels(needs: Collection[Fact]) -> str:
     """SQL: the levels an area must have for the text's variables; "": any will do."""
     if "village" in needs:
         return "('village', 'community')"

@@ -1,5 +1,6 @@
 """Whom a rule means right now, and what one of them would read: counts, and a masked sample."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -179,13 +180,22 @@ def sample_text(text: str) -> str:
     return render(text, sample_values(text))
 
 
-def compiled(rule: WrittenOut, department_id: UUID, tree: AreaTree, now: datetime) -> Compiled:
-    """A rule as SQL on a department's people; raises as `check_rule`."""
+def compiled(
+    rule: WrittenOut | None,
+    department_id: UUID,
+    tree: AreaTree,
+    now: datetime,
+    fields: Mapping[str, int] | None = None,
+) -> Compiled:
+    """A rule as SQL on a department's people, or everybody on a list that holds; raises as
+    `check_rule`. fields: as for `compile_rule`.
+    """
     return compile_rule(
-        rule.rule,
+        rule.rule if rule is not None else None,
         areas=RuleAreas(tree),
         department_id=department_id,
         today=day_in_china(now),
+        fields=fields,
     )
 
 

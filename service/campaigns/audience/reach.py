@@ -5,6 +5,7 @@ will be.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from service.accounts.keys.key import Mode
@@ -26,7 +27,8 @@ from service.campaigns.core.store import department_of
 from service.campaigns.core.texts import next_in_turn
 from service.channels.routing.route_store import list_routable_channels
 from service.clock import day_in_china
-from service.messages.template import CONTACT_VARIABLES, ContactFact, variables
+from service.messages.template import variables
+from service.messages.value_sources import Fact, facts_of, listed_of
 from service.storage.postgres import Connection
 
 
@@ -99,21 +101,27 @@ async def exclusion_terms(
     )
 
 
-def facts_needed(text: str) -> set[ContactFact]:
-    """Which facts of a contact the variables of a text use. A village lies in a town, so whoever
+def facts_needed(text: str) -> set[Fact]:
+    """Which facts of a person the variables of a text use. A village lies in a town, so whoever
     needs the one needs the other.
     """
-    facts = {CONTACT_VARIABLES[name] for name in variables(text) if name in CONTACT_VARIABLES}
+    facts = facts_of(variables(text))
     return facts | {"town"} if "village" in facts else facts
 
 
 async def approval_audience(
-    conn: Connection, campaign: Campaign, content: Content, now: datetime
+    conn: Connection,
+    campaign: Campaign,
+    content: Content,
+    now: datetime,
+    text: str | None = None,
 ) -> tuple[ExclusionTerms, AudienceSource]:
     """Whom an approval of this content is for: those whom nothing leaves out that lies in
     themselves. Channels, caps and what the department may send change by the day and are asked by
     each fire; an approval that was bound to them would be taken back whenever they change. Where
     texts take turns, nobody is left out for lack of a fact that only some of the texts need.
+
+    text: one of its texts, of which something more will be asked.
 
     Raises:
         SegmentError: the rule names an unknown area.
@@ -126,10 +134,12 @@ async def approval_audience(
         needs=_needed_by_all(content),
         trial=campaign.key_mode == Mode.TRIAL,
     )
-    return terms, await _audience_source(conn, campaign, content.rule, terms)
+    asked = terms.needs if text is None else {*terms.needs, *facts_needed(text)}
+    lists = replace(terms, needs=asked)
+    return terms, await _audience_source(conn, campaign, content.rule, lists)
 
 
-def _needed_by_all(content: Content) -> set[ContactFact]:
+def _needed_by_all(content: Content) -> set[Fact]:
     if content.plan.is_sequence:  # its fire sends the first text, and only its people get the rest
         return facts_needed(content.text)
     return set.intersection(*(facts_needed(words.text) for words in content.texts))
@@ -145,6 +155,7 @@ async def _audience_source(
         areas=RuleAreas(await read_area_tree(conn)),
         department_id=campaign.department_id,
         today=day_in_china(terms.at),
+        fields=listed_of(terms.needs),
     )
     if corrects is None:
         return by_rule(condition)

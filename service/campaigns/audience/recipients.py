@@ -154,8 +154,8 @@ async def compare_people(
     """How many of those who get the text of a fire are others than those of the approval; see
     `compare`.
     """
-    terms, source = await approval_audience(conn, campaign, content, now)
     text = await text_in_turn(conn, campaign, [words.text for words in content.texts])
+    terms, source = await approval_audience(conn, campaign, content, now, text)
     of_text = replace(terms, needs=facts_needed(text))
     return await target_store.compare(conn, campaign.id, terms, of_text, source, planned_at, share)
 

@@ -20,6 +20,7 @@ from service.campaigns.core.texts import BoundText, Further, LintVerdict, MoreTe
 from service.errors import Conflict
 from service.ledger.message_class import MessageClass
 from service.messages.lint.lint import Finding
+from service.messages.plan_values import PlanValues
 
 PENDING = timedelta(days=7)
 """How long a submitted campaign may wait for its approval."""
@@ -124,7 +125,8 @@ class Plan:
     real but the channel and the numbers. more_texts: those after the first, see `texts`.
     corrects: the run whose people it goes to, in place of those of a segment. legs: what a joint
         plan asks of each department, in place of an audience; leg_of: the joint plan whose leg it
-        is.
+        is. values: what fills the first text for all who get it; those of the others stand with
+        them.
     """
 
     name: str
@@ -143,6 +145,7 @@ class Plan:
     corrects: UUID | None = None
     legs: tuple[LegAsk, ...] = ()
     leg_of: UUID | None = None
+    values: PlanValues = ()
 
     @property
     def is_joint(self) -> bool:
@@ -162,7 +165,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """A row of the table, with the text of its template version and the current segment rule.
+    """A row of the table, with the text of its template version, filled with the plan's values, and
+    the current segment rule.
 
     key_mode: what kind of key planned it (`accounts.key.Mode`); it never becomes more than that.
     """
@@ -283,6 +287,8 @@ class Content:
             )
         if self.plan.leg_of is not None:
             bound["leg_of"] = str(self.plan.leg_of)
+        if any(given := [self.plan.values, *(text.values for text in self.plan.more_texts)]):
+            bound["values"] = [dict(values) for values in given]
         if self.further:
             bound["further"] = [
                 words._asdict() | {"template_version_id": str(words.template_version_id)}

@@ -5,6 +5,7 @@
 One module: whoever adds a column to a campaign finds all its statements here.
 """
 
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -26,6 +27,8 @@ from service.campaigns.core.model import (
 from service.campaigns.core.safety import Safety
 from service.campaigns.core.texts import Further, MoreText
 from service.ledger.states import MessageState, sql_list
+from service.messages.plan_values import plan_values
+from service.messages.template import fill
 from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
 
@@ -33,7 +36,8 @@ _CAMPAIGN = """
     SELECT c.*, v.template_id, v.text, v.lint AS linted, t.class AS message_class,
            coalesce((
                SELECT jsonb_agg(jsonb_build_array(
-                          o.template_id, o.id, o.text, x.after_days, x.verdict) ORDER BY x.no)
+                          o.template_id, o.id, o.text, x.after_days, x.verdict, x.text_values)
+                          ORDER BY x.no)
                FROM campaign_texts x JOIN template_versions o ON o.id = x.template_version_id
                WHERE x.campaign_id = c.id), '[]') AS further,
            coalesce((
@@ -76,11 +80,11 @@ async def insert_campaign(
         """
         INSERT INTO campaigns (department_id, name, template_version_id, segment_id, channels,
                                priority, schedule, max_tps, over_cap, period_start, period_end,
-                               drill, safety, corrects, joint, leg_of, state, created_by, edited_by,
-                               created_at, key_mode, cloned_from)
+                               drill, safety, corrects, joint, leg_of, text_values, state,
+                               created_by, edited_by, created_at, key_mode, cloned_from)
         SELECT :department_id, :name, v.id, :segment_id, :channels, :priority, :schedule, :max_tps,
             :over_cap, :period_start, :period_end, :drill, :safety, :corrects, :joint, :leg_of,
-               'draft', :user_id, :user_id, :now, :key_mode, :cloned_from
+               :text_values, 'draft', :user_id, :user_id, :now, :key_mode, :cloned_from
         FROM template_versions v WHERE v.template_id = :template_id ORDER BY v.no DESC LIMIT 1
         RETURNING id
         """,
@@ -106,7 +110,8 @@ async def update_plan(conn: Connection, campaign_id: UUID, plan: Plan, user_id: 
             schedule = :schedule, max_tps = :max_tps,
             over_cap = :over_cap, period_start = :period_start, period_end = :period_end,
                 drill = :drill, safety = :safety,
-            corrects = :corrects, joint = :joint, leg_of = :leg_of, edited_by = :user_id,
+            corrects = :corrects, joint = :joint, leg_of = :leg_of, text_values = :text_values,
+            edited_by = :user_id,
             template_version_id = (
                 SELECT id FROM template_versions WHERE template_id = :template_id ORDER BY no DESC
                 LIMIT 1)
@@ -128,16 +133,17 @@ async def _set_texts(conn: Connection, campaign_id: UUID, plan: Plan) -> None:
     await sql.execute(
         conn,
         """
-        INSERT INTO campaign_texts (campaign_id, no, template_version_id, after_days)
+        INSERT INTO campaign_texts (campaign_id, no, template_version_id, after_days, text_values)
         SELECT :campaign_id, m.no + 1, (
             SELECT id FROM template_versions WHERE template_id = m.template_id
-            ORDER BY no DESC LIMIT 1), m.after_days
-        FROM unnest(:template_ids::uuid[], :after_days::smallint[]) WITH ORDINALITY AS
-            m(template_id, after_days, no)
+            ORDER BY no DESC LIMIT 1), m.after_days, m.text_values
+        FROM unnest(:template_ids::uuid[], :after_days::smallint[], :text_values::jsonb[])
+            WITH ORDINALITY AS m(template_id, after_days, text_values, no)
         """,
         campaign_id=campaign_id,
         template_ids=[text.template_id for text in plan.more_texts],
         after_days=[text.after_days for text in plan.more_texts],
+        text_values=[dict(text.values) for text in plan.more_texts],
     )
 
 
@@ -192,6 +198,7 @@ def _columns(plan: Plan) -> dict[str, Any]:
         "corrects": plan.corrects,
         "joint": plan.is_joint,
         "leg_of": plan.leg_of,
+        "text_values": dict(plan.values),
     }
 
 
@@ -550,7 +557,7 @@ async def overdue_approvals(conn: Connection, now: datetime) -> list[UUID]:
 
 
 def _campaign(row: Record) -> Campaign:
-    further = [Further(UUID(text[0]), UUID(text[1]), *text[2:]) for text in row["further"]]
+    values, further = plan_values(row["text_values"]), list(map(_further, row["further"]))
     plan = Plan(
         name=row["name"],
         template_id=row["template_id"],
@@ -564,11 +571,26 @@ def _campaign(row: Record) -> Campaign:
         period_end=row["period_end"],
         drill=row["drill"],
         safety=Safety.from_json(row["safety"]),
-        more_texts=tuple(MoreText(text.template_id, text.after_days) for text in further),
+        more_texts=tuple(
+            MoreText(text.template_id, text.after_days, text.values) for text in further
+        ),
         corrects=row["corrects"],
         legs=tuple(LegAsk(UUID(leg[0]), tuple(leg[1])) for leg in row["legs"]),
         leg_of=row["leg_of"],
+        values=values,
     )
-    replaced = {field.name for field in fields(Plan)} | {"expected_at", "silent_since", "joint"}
+    replaced = {field.name for field in fields(Plan)} | {
+        *("expected_at", "silent_since", "joint", "text_values")
+    }
     kept = {name: value for name, value in row.items() if name not in replaced}
-    return Campaign(plan=plan, **kept | {"state": State(row["state"]), "further": further})
+    made = {"state": State(row["state"]), "further": further, "text": fill(row["text"], values)}
+    return Campaign(plan=plan, **kept | made)
+
+
+def _further(stored: Sequence[Any]) -> Further:
+    """A text after the first, as `_CAMPAIGN` gives it."""
+    template_id, version_id, text, after_days, verdict, given = stored
+    values = plan_values(given)
+    return Further(
+        UUID(template_id), UUID(version_id), fill(text, values), after_days, verdict, values
+    )

@@ -14,6 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from service.messages.lint.lint import Finding
+from service.messages.plan_values import PlanValues
 
 MOST_TEXTS = 20
 """How many texts a campaign may have, the first one among them."""
@@ -26,17 +27,20 @@ LintVerdict = tuple[tuple[str, str, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class MoreText:
-    """A text of a plan after the first. after_days: how long after the fire; None: in turn."""
+    """A text of a plan after the first. after_days: how long after the fire; None: in turn.
+    values: what the plan fills it with.
+    """
 
     template_id: UUID
     after_days: int | None = None
+    values: PlanValues = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Further:
     """A text after the first as it is stored: its latest version, or the one submitted.
 
-    verdict: what lint said of it at the submission.
+    text: filled with the plan's values. verdict: what lint said of it at the submission.
     """
 
     template_id: UUID
@@ -44,6 +48,7 @@ class Further:
     text: str
     after_days: int | None
     verdict: list[Finding] | None
+    values: PlanValues = ()
 
 
 class BoundText(NamedTuple):

@@ -24,6 +24,7 @@ from service.campaigns.plans import sequence_store
 from service.campaigns.plans.sequence import has_fired_for_good, step_note
 from service.channels.config.store import existing_channels
 from service.errors import Conflict, Forbidden, Invalid, NotFound
+from service.messages.plan_values import value_problems
 from service.messages.store import Template, template_get
 from service.messages.template import unfilled_problem
 from service.storage.postgres import Connection
@@ -224,11 +225,10 @@ async def _check_plan(
 async def _text_problems(
     conn: Connection, department_id: UUID, plan: Plan, first: Template
 ) -> dict[str, str]:
-    """What is wrong with the texts, which are of one class and whose variables contacts fill."""
-    message_class = first.info.message_class
+    """What is wrong with the texts, which are of one class, and with what fills them."""
+    message_class, kind = first.info.message_class, await store.department_kind(conn, department_id)
     problems = dict(text_problems(plan.more_texts, plan.schedule.kind))
-    if (problem := unfilled_problem(first.text)) is not None:
-        problems["template_id"] = problem
+    problems |= variable_problems(first.text, plan, 0, kind)
     for number, text in enumerate(plan.more_texts):
         field = f"more_texts.{number}.template_id"
         try:
@@ -238,8 +238,8 @@ async def _text_problems(
         else:
             if found.info.message_class != message_class:
                 problems[field] = f"all texts of a campaign are of one class, here {message_class}"
-            elif (unfilled := unfilled_problem(found.text)) is not None:
-                problems[field] = unfilled
+            else:
+                problems |= variable_problems(found.text, plan, number + 1, kind)
     return problems
 
 
@@ -279,6 +279,21 @@ async def _leg_problems(conn: Connection, department_id: UUID, plan: Plan) -> di
         if unknown := [code for code in leg.areas if code not in known]:
             fields[f"legs.{number}.areas"] = f"there is no area {', '.join(unknown)}"
     return fields
+
+
+def variable_problems(text: str, plan: Plan, number: int, kind: str) -> dict[str, str]:
+    """Why a text of a plan cannot be filled, by field: variables that nothing fills, and values of
+    the plan that are missing or wrong.
+
+    text: of the template, with its variables. number: 0 for the first text. kind: of the
+    department.
+    """
+    place = f"more_texts.{number - 1}." if number else ""
+    values = plan.more_texts[number - 1].values if number else plan.values
+    if (problem := unfilled_problem(text)) is not None:
+        return {f"{place}template_id": problem}
+    found = value_problems(text, values, kind)
+    return {f"{place}values.{name}": problem for name, problem in found.items()}
 
 
 def _check_right_to_go_beyond(actor: User, new: Schedule, before: Schedule | None) -> None:

@@ -27,6 +27,7 @@ from service.audience.numbers.prefix_store import prefixes_of
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.channels.routing.route import routes
 from service.crypto import Keyring
+from service.dispatch.compose import VARIABLES
 from service.dispatch.direct import direct, direct_bounds_store
 from service.dispatch.direct.direct_bounds_store import DirectTerms
 from service.dispatch.direct.direct_store import NewRun, Recipient
@@ -54,9 +55,6 @@ LINT_SECONDS = 5.0
 """How much time of a processor lint may take over the values of one direct send."""
 LONGEST_PAUSE_SECONDS = 60.0
 """How long its connection may wait meanwhile, on a busy machine."""
-
-VARIABLES = "variables"
-"""The kind of field that the values of a recipient are encrypted as."""
 
 
 @dataclass(frozen=True, slots=True)

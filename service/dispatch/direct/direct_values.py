@@ -16,7 +16,7 @@ from service.ledger.message_class import NOTICE
 from service.messages.lint.lint import Finding, lint, of_level
 from service.messages.policy import Policy, TextSender
 from service.messages.template import MAX_VALUE, allowed_values, variables
-from service.messages.value_kinds import Allowed, fits
+from service.messages.value_kinds import KIND_WORDS, Allowed, fits
 
 _VALUES = ValueCheck()
 """The verdicts of this process, as the hand-off has its own."""
@@ -100,7 +100,7 @@ class GivenText:
                 wanted = (
                     f"one of {', '.join(allowed)}"
                     if isinstance(allowed, tuple)
-                    else f"a {allowed}, as the text says"
+                    else f"{KIND_WORDS[allowed][1]}, as the text says"
                 )
                 raise Invalid(f"the value of {{{name}}} must be {wanted}", code="variables")
 

@@ -26,8 +26,8 @@ from service.channels.routing.route import routes
 from service.channels.routing.route_store import list_routable_channels
 from service.clock import CHINA
 from service.crypto import Keyring
+from service.dispatch.compose import VARIABLES
 from service.dispatch.direct import direct
-from service.dispatch.direct.direct_send import VARIABLES
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.errors import Conflict, Invalid
 from service.ledger.message_class import NOTICE

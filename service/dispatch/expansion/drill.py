@@ -48,7 +48,12 @@ def _stand_in(keyring: Keyring, no: int) -> tuple[int, bytes, bytes]:
 
 
 def _nobodys_name(keyring: Keyring, cipher: bytes) -> bytes:
-    """A name that takes as much room in a text: as many letters, or as many units of UTF-16."""
-    name = keyring.decrypt("name", cipher)
-    units = ("x" if char.isascii() else "某" * (1 + (ord(char) > 0xFFFF)) for char in name)
-    return keyring.encrypt("name", "".join(units))
+    return keyring.encrypt("name", nobodys(keyring.decrypt("name", cipher)))
+
+
+def nobodys(value: str) -> str:
+    """A name or value that takes as much room in a text: as many letters, or as many units of
+    UTF-16.
+    """
+    units = ("x" if char.isascii() else "某" * (1 + (ord(char) > 0xFFFF)) for char in value)
+    return "".join(units)

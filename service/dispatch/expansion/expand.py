@@ -35,7 +35,9 @@ from service.clock import day_in_china
 from service.crypto import Keyring
 from service.dispatch.expansion import expand_store
 from service.dispatch.expansion.drill import stand_in
-from service.messages.template import CONTACT_VARIABLES, ContactFact, variables
+from service.dispatch.expansion.list_values import fill_with_samples, write_with_values
+from service.messages.template import variables
+from service.messages.value_sources import Fact, facts_of, listed_of
 from service.storage.locks import lock_follow_up_runs, try_lock_expansion
 from service.storage.postgres import LONG_SECONDS, Connection, Pool, Record, transaction
 
@@ -59,7 +61,7 @@ async def expand_run(
     """Write the ledger of a run that is waiting for it; None if it is not (any more), or somebody
     is at it.
 
-    keyring: for the numbers of a drill.
+    keyring: for the numbers of a drill, and for what a text takes of lists.
     """
     async with transaction(pool, seconds=LONG_SECONDS) as conn:  # a province is large
         if not await try_lock_expansion(conn, run_id):
@@ -70,11 +72,10 @@ async def expand_run(
         if run["campaign_state"] == "cancelled":
             await expand_store.finish_expansion(conn, run_id, "cancelled", 0, now)
             return Expansion(0, 0, [])
-        needs = {CONTACT_VARIABLES[name] for name in variables(run["text"])}
-        terms, channels = await _terms(conn, run, needs, now)
+        terms, channels = await _terms(conn, run, _needs(run), now)
         await expand_store.bound_run(conn, run_id, channels, terms.barred)
-        source = await _audience_source(conn, run, now)
-        target, excluded = await expand_store.write_ledger(conn, run_id, terms, source)
+        source = await _audience_source(conn, run, terms, now)
+        target, excluded = await _write(conn, run, terms, source, keyring)
         channels = await _cut(conn, run, target, keyring, now)
         halted = run["campaign_state"] == "paused" or run["words_stopped"]
         state = "paused" if halted else "running"
@@ -84,6 +85,37 @@ async def expand_run(
             await stop_arrived(conn, [run_id], now)
     log.info("expanded", extra={"run_id": str(run_id), "target": target, "excluded": excluded})
     return Expansion(target, excluded, channels)
+
+
+def _needs(run: Record) -> set[Fact]:
+    """The facts without which somebody is left out. A later text of a drill asks nothing of lists,
+    on which its people are not.
+    """
+    needs = facts_of(variables(run["text"]))
+    return needs - listed_of(needs).keys() if _follows_drill(run) else needs
+
+
+def _follows_drill(run: Record) -> bool:
+    return run["mode"] == "drill" and run["follows"] is not None
+
+
+async def _write(
+    conn: Connection,
+    run: Record,
+    terms: ExclusionTerms,
+    source: AudienceSource,
+    keyring: Keyring | None,
+) -> tuple[int, int]:
+    """Write the ledger, with what its text takes of lists; returns how many people are in it and
+    how many are left out.
+    """
+    if source.said:
+        drill = run["mode"] == "drill"
+        return await write_with_values(conn, keyring, run["id"], terms, source, drill=drill)
+    target, excluded = await expand_store.write_ledger(conn, run["id"], terms, source)
+    if _follows_drill(run) and (listed := listed_of(facts_of(variables(run["text"])))):
+        await fill_with_samples(conn, keyring, run["id"], list(listed), target)
+    return target, excluded
 
 
 async def _members(conn: Connection, run: Record) -> Members:
@@ -98,7 +130,9 @@ async def _members(conn: Connection, run: Record) -> Members:
     return to_be_corrected(run["follows"], run["id"])
 
 
-async def _audience_source(conn: Connection, run: Record, now: datetime) -> AudienceSource:
+async def _audience_source(
+    conn: Connection, run: Record, terms: ExclusionTerms, now: datetime
+) -> AudienceSource:
     """Whom a run is for: those whom its rule means, of them those who are new to its plan, or the
     people of the run that it follows. A drill's people are nobody's numbers, on no list.
     """
@@ -109,6 +143,7 @@ async def _audience_source(conn: Connection, run: Record, now: datetime) -> Audi
         areas=RuleAreas(await read_area_tree(conn)),
         department_id=run["department_id"],
         today=day_in_china(now),
+        fields=listed_of(terms.needs),
     )
     if follows:
         members = await _members(conn, run)
@@ -140,7 +175,7 @@ async def _cut(
 
 
 async def _terms(
-    conn: Connection, run: Record, needs: Collection[ContactFact], now: datetime
+    conn: Connection, run: Record, needs: Collection[Fact], now: datetime
 ) -> tuple[ExclusionTerms, list[int] | None]:
     """What decides who of those that a run looks at is left out, and the channels it may use."""
     sender = await sender_of(conn, run["department_id"], run["plan_of"])

@@ -11,7 +11,7 @@ from service.ledger.priority import number_of
 from service.ledger.reasons import Reason
 from service.ledger.states import MessageState, RunState, state_move
 from service.storage import sql
-from service.storage.postgres import Connection, Record, one
+from service.storage.postgres import Connection, Cursor, Record, one
 
 EXPANDED = state_move(
     RunState.RUNNING, RunState.PAUSED, RunState.CANCELLED, only=[RunState.EXPANDING]
@@ -23,6 +23,9 @@ FEWEST_ROWS = 50
 
 WORK_MEMORY = "128MB"
 """What the one statement of an expansion may use at each step before it writes to disk."""
+
+VALUES_AT_ONCE = 5_000
+"""So many people's values are in memory at a time, before they are encrypted."""
 
 
 async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | None:
@@ -68,26 +71,7 @@ async def write_ledger(
     row = await sql.fetchrow(
         conn,
         f"""
-        WITH people AS MATERIALIZED (
-            SELECT phone_hash, phone_cipher, name_cipher, carrier, area_code, roles, channel_id,
-                {REASON_SQL} AS excluded
-            FROM ({excluded(terms, source)}) e
-            WHERE matches IS NOT FALSE
-        ), kept AS (
-            INSERT INTO messages (run_id, no, phone_hash, phone_cipher, name_cipher, channel_id,
-                                  carrier, area_code, roles, told)
-            SELECT :run_id::uuid, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
-                   phone_cipher, {"name_cipher" if "name" in terms.needs else "NULL::bytea"},
-                   channel_id, carrier, area_code, {source.roles},
-                   (SELECT is_told(:department_id, 'message.final'))
-            FROM people WHERE excluded IS NULL
-            RETURNING 1
-        ), left_out AS (
-            INSERT INTO exclusions (run_id, phone_hash, reason, carrier, area_code)
-            SELECT :run_id::uuid, phone_hash, excluded, carrier, area_code
-            FROM people WHERE excluded IS NOT NULL
-            RETURNING 1
-        )
+        WITH {_ledger(terms, source)}
         SELECT (SELECT count(*) FROM kept) AS target, (SELECT count(*) FROM left_out) AS excluded
         """,  # noqa: S608  # the condition is compiled from a parsed rule, its values are parameters
         **terms.values,
@@ -96,6 +80,83 @@ async def write_ledger(
     )
     counts = one(row)
     return counts["target"], counts["excluded"]
+
+
+async def write_ledger_with_values(
+    conn: Connection, run_id: uuid.UUID, terms: ExclusionTerms, source: AudienceSource
+) -> Cursor:
+    """As `write_ledger`, with what the lists of each person say: the rows of the ledger in any
+    order, each its no and then a column for each field of `source.said`, in order. Nothing of it is
+    in the ledger yet, which has no value in clear (`set_values`).
+
+    The statement has written everything before it gives its first row.
+    """
+    await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
+    columns = ", ".join(["no", *source.said.values()])
+    return sql.cursor(
+        conn,
+        f"WITH {_ledger(terms, source)} SELECT {columns} FROM target",  # noqa: S608  # as above
+        prefetch=VALUES_AT_ONCE,
+        **terms.values,
+        **source.values,
+        run_id=run_id,
+    )
+
+
+def _ledger(terms: ExclusionTerms, source: AudienceSource) -> str:
+    """The statement that writes a ledger, as far as its answer."""
+    said = "".join(f", {column}" for column in source.said.values())
+    return f"""people AS MATERIALIZED (
+            SELECT phone_hash, phone_cipher, name_cipher, carrier, area_code, roles, channel_id,
+                {REASON_SQL} AS excluded{said}
+            FROM ({excluded(terms, source)}) e
+            WHERE matches IS NOT FALSE
+        ), {_NUMBERED if said else ""} kept AS (
+            INSERT INTO messages (run_id, no, phone_hash, phone_cipher, name_cipher, channel_id,
+                                  carrier, area_code, roles, told)
+            SELECT :run_id::uuid, {"no" if said else _NO}, phone_hash,
+                   phone_cipher, {"name_cipher" if "name" in terms.needs else "NULL::bytea"},
+                   channel_id, carrier, area_code, {source.roles},
+                   (SELECT is_told(:department_id, 'message.final'))
+            FROM {"target" if said else "people WHERE excluded IS NULL"}
+            RETURNING 1
+        ), left_out AS (
+            INSERT INTO exclusions (run_id, phone_hash, reason, carrier, area_code)
+            SELECT :run_id::uuid, phone_hash, excluded, carrier, area_code
+            FROM people WHERE excluded IS NOT NULL
+            RETURNING 1
+        )"""  # noqa: S608  # as above
+
+
+_NO = "row_number() OVER (ORDER BY channel_id, phone_hash)"
+_NUMBERED = f"""target AS MATERIALIZED (
+            SELECT *, {_NO} AS no FROM people WHERE excluded IS NULL
+        ),"""  # noqa: S608  # constants
+
+
+async def count_excluded(conn: Connection, run_id: uuid.UUID) -> int:
+    """How many people a ledger has left out."""
+    count: int = await sql.fetchval(
+        conn, "SELECT count(*) FROM exclusions_of(:run_id)", run_id=run_id
+    )
+    return count
+
+
+async def set_values(
+    conn: Connection, run_id: uuid.UUID, rows: Sequence[tuple[int, bytes]]
+) -> None:
+    """Give rows of a ledger what fills their texts: (no, cipher)."""
+    await sql.execute(
+        conn,
+        """
+        UPDATE messages m SET variables_cipher = n.cipher
+        FROM unnest(:nos::int[], :ciphers::bytea[]) AS n(no, cipher)
+        WHERE m.run_id = :run_id AND m.no = n.no
+        """,
+        run_id=run_id,
+        nos=[no for no, _ in rows],
+        ciphers=[cipher for _, cipher in rows],
+    )
 
 
 async def bound_run(

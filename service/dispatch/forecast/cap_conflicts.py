@@ -31,6 +31,8 @@ from service.dispatch.forecast.cap_losses import TENS, Group, group_of
 from service.dispatch.forecast.cap_places import SPANS, Had, full_until
 from service.dispatch.forecast.fire_forecast_store import Membership, group_people
 from service.dispatch.limits.caps import CapLimits, limits_of
+from service.messages.template import fill
+from service.messages.value_sources import listed_of
 from service.storage.postgres import Connection, Record
 
 NEAR = timedelta(days=7)
@@ -79,14 +81,15 @@ async def find_cap_conflicts(
     others = await cap_conflicts_store.plans_near(
         conn, campaign.id, cap_conflicts_store.CapPlan(campaign.message_class, at, now), NEAR, MOST
     )
-    texts = list(dict.fromkeys([campaign.text, *(other["text"] for other in others)]))
+    said = [fill(other["text"], other["text_values"].items()) for other in others]
+    texts = list(dict.fromkeys([campaign.text, *said]))
     groups, bits = await _groups(conn, campaign, rule, (at, now), others, texts)
     limits = await limits_of(conn, campaign.message_class)
     capped = sum(g.people for g in groups if _is_full(g.had, 1, limits, at))
     found = []
-    for other, own_bits in zip(others, bits, strict=True):
+    for other, own_text, own_bits in zip(others, said, bits, strict=True):
         first, last = sorted((at, max(other["fires_at"], now)))
-        theirs = Had(first, texts.index(other["text"]) + 1, None)
+        theirs = Had(first, texts.index(own_text) + 1, None)
         people = sum(
             group.people
             for group in groups
@@ -160,6 +163,7 @@ async def _audience_source(
         areas=RuleAreas(tree),
         department_id=terms.department_id,
         today=day_in_china(now),
+        fields=listed_of(terms.needs),
     )
     return by_rule(condition)
 

@@ -30,6 +30,7 @@ async def plans_near(
         """
         SELECT o.* FROM (
             SELECT c.id, c.name, c.department_id, d.name AS department, c.frozen_rule, v.text,
+                   c.text_values,
                    c.next_fire_at IS NOT NULL AS waits, coalesce(c.next_fire_at, :now) AS fires_at
             FROM campaigns c
             JOIN departments d ON d.id = c.department_id

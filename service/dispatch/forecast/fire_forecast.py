@@ -52,6 +52,7 @@ from service.dispatch.forecast.cap_places import SPANS, Occasion
 from service.dispatch.forecast.fire_forecast_store import MOST_OTHERS, Membership
 from service.dispatch.limits.caps import limits_of
 from service.ledger.priority import number_of
+from service.messages.value_sources import listed_of
 from service.storage.postgres import Connection, Record
 
 MOST_FIRES = 53
@@ -236,6 +237,7 @@ class _FireTeller:
             areas=RuleAreas(self._tree),
             department_id=asked.department_id,
             today=day,
+            fields=listed_of(asked.needs),
         )
         return by_rule(condition)
 

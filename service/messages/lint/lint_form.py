@@ -9,6 +9,7 @@ from service.messages import template
 from service.messages.lint import lint_contacts, obfuscation
 from service.messages.lint.draft import Draft, Hit
 from service.messages.policy import Policy, TextSender
+from service.messages.value_sources import PERSON_VARIABLES
 
 SHORTEST_SIGNATURE, LONGEST_SIGNATURE = 2, 12
 ONE_PART, MOST_PARTS = 1, 3
@@ -164,7 +165,7 @@ def filled(draft: Draft) -> Iterator[Hit]:
         if slot.variable and slot.variable not in seen:
             seen.add(slot.variable)
             value = draft.values.get(slot.variable, "")
-            for chinese, english in _value_faults(draft, value):
+            for chinese, english in _value_faults(draft, slot.variable, value):
                 yield Hit(
                     "block",
                     slot.start,
@@ -174,7 +175,7 @@ def filled(draft: Draft) -> Iterator[Hit]:
 
 
 def _free_variables(text: str) -> Iterator[Hit]:
-    seen = set(template.CONTACT_VARIABLES)
+    seen = set(PERSON_VARIABLES)
     for slot in template.slots(text):
         if slot.variable and slot.allowed is None and slot.variable not in seen:
             seen.add(slot.variable)
@@ -224,14 +225,14 @@ def _missing_among_readers(draft: Draft) -> Iterator[Hit]:
             )
 
 
-def _value_faults(draft: Draft, value: str) -> Iterator[tuple[str, str]]:
+def _value_faults(draft: Draft, variable: str, value: str) -> Iterator[tuple[str, str]]:
     if not value.strip():
         yield "没有值，请填写或从文中删去", "has no value; give one or take it out of the text"
         return
-    if len(value) > template.MAX_VALUE:
+    if len(value) > (most := template.longest_value(variable)):
         yield (
-            f"的值有 {len(value)} 字，请减到 {template.MAX_VALUE} 字以内",
-            f"has a value of {len(value)} characters; use at most {template.MAX_VALUE}",
+            f"的值有 {len(value)} 字，请减到 {most} 字以内",
+            f"has a value of {len(value)} characters; use at most {most}",
         )
     if re.search("[{}【】]", value):
         yield "的值含括号 {} 或 【】，请删除", "has a value with {} or 【】; take them out"

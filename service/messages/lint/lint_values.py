@@ -17,22 +17,26 @@ from service.messages.lint.lint import Finding, lint, of_level
 from service.messages.policy import Policy, TextSender, for_unread_words
 
 _SIGNATURE = "本县"
-_ALONE = f"【{_SIGNATURE}】您好。{{值}}。"
+_ALONE = f"【{_SIGNATURE}】您好。{{{{{{}}}}}}。"
 """A text in which lint finds nothing, so that what it finds is in the value."""
 
 
 def value_findings(
-    value: str, policy: Policy, landlines: Collection[str] = frozenset()
+    value: str,
+    policy: Policy,
+    landlines: Collection[str] = frozenset(),
+    variable: str = "值",
 ) -> list[Finding]:
     """The findings of level `block` and `review` on a value, at the shipped levels or stricter
     ones, and by the county's never-words; takes about a millisecond.
 
-    landlines: the numbers that are registered for whoever sends, in digits.
+    landlines: the numbers that are registered for whoever sends, in digits. variable: what it
+    fills, which says how long it may be.
     """
     sender = TextSender(_SIGNATURE, "county", frozenset({_SIGNATURE}), frozenset(landlines))
     found = lint(
-        _ALONE,
-        {"值": value},
+        _ALONE.format(variable),
+        {variable: value},
         message_class=NOTICE,
         sender=sender,
         policy=for_unread_words(policy),
@@ -129,6 +133,40 @@ def tells(value: str) -> bool:
         return True
     plain = _HONEST_ACTS.sub("〇", text)
     return bool(_ACTS.search(plain)) or any(map(_begins_with_verb, _SEGMENT.split(text)))
+
+
+_TRADES = re.compile(
+    "投资|理财|彩票|股票|法院|保健品|养生|按摩|兼职|转运|现金|优惠|特价|促销|收益|网贷|交友|"
+    "犯罪(?=预防|侦查|研究)|违法(?=处理|查处)"
+)
+"""What an organisation may have in its name, by its trade or its task."""
+_ORGANISATION = re.compile(
+    r"(?:公司|集团|厂|店|铺|超市|商场|酒店|宾馆|局|委|办|院|校|园|站|所|部|处|科|中心|协会|学会|联合会|合作社|社|"
+    r"行|队|馆|会|庭|室|城|市场|大厅|网点)(?:[(（][^()（）]{1,10}[)）])?"
+)
+"""How the name of an organisation ends."""
+_INTAKE = re.compile("(?:20)?[0-9]{2}(?=[级届])")
+"""The year in which a class began: a number that nobody calls."""
+
+
+_LONGEST_LISTED = "单位"
+"""A variable that may be filled by the longest values of lists."""
+
+
+def listed_findings(
+    value: str, policy: Policy, landlines: Collection[str] = frozenset()
+) -> list[Finding]:
+    """As `value_findings`, on what a list says for an organisation, a school or a class."""
+    return value_findings(_INTAKE.sub("本", value), policy, landlines, _LONGEST_LISTED)
+
+
+def tells_as_name(value: str) -> bool:
+    """Whether what a list says for an organisation, a school or a class tells somebody something;
+    the trade of an organisation does not.
+    """
+    text = closed(value)
+    ends = [match for match in _ORGANISATION.finditer(text) if match.end() == len(text)]
+    return tells(_TRADES.sub("业", text) if ends else text)
 
 
 def tell_together(values: Sequence[str]) -> bool:

@@ -192,9 +192,9 @@ async def test_a_text_whose_variables_nothing_fills_is_refused_when_it_is_planne
     api: Api,
 ) -> None:
     """The problem names them all, and what can fill a text; a newer version is seen, too."""
-    text = "【旌德县公安局】{社区}：{周期}本周发案{起数}起，请注意。"
+    text = "【旌德县公安局】{社区}：{课程}收费{学费}，请注意。"
     unfillable = (await api.post("/templates", OPERATOR, {"name": "周报", "text": text})).json
-    assert unfillable["fills"] == {"社区": "village", "周期": None, "起数": None}
+    assert unfillable["fills"] == {"社区": "village", "课程": None, "学费": None}
     campaign = await planned(api)
     before = (await api.get(f"/campaigns/{campaign}", OPERATOR)).json
     body = {name: before[name] for name in ("name", "segment_id")}
@@ -212,15 +212,18 @@ async def test_a_text_whose_variables_nothing_fills_is_refused_when_it_is_planne
             assert refused.status == 422, refused.body
             (problem,) = refused.json["fields"].items()
             assert problem[0] == field
-            assert "{周期}, {起数}" in problem[1]
-            assert all(f"{{{name}}}" in problem[1] for name in ("姓名", "乡镇", "社区"))
+            chinese, english = problem[1].split(" / ")
+            assert "可填入 {课程}, {学费}" in chinese
+            assert "nothing fills {课程}, {学费}" in english
+            known = ("姓名", "乡镇", "社区", "单位", "起数", "课程:数量")
+            assert all(f"{{{name}}}" in chinese and f"{{{name}}}" in english for name in known)
     assert (await api.get(f"/campaigns/{campaign}", OPERATOR)).json == before
     version = {"text": text}
     path = f"/templates/{before['template_id']}/versions"
     assert (await api.post(path, OPERATOR, version)).status == 201
     refused = await api.post(f"/campaigns/{campaign}/submit", OPERATOR)
     assert refused.status == 422
-    assert "{周期}, {起数}" in refused.json["fields"]["template_id"]
+    assert "{课程}, {学费}" in refused.json["fields"]["template_id"]
 
 
 async def test_the_library_says_what_each_text_wants(api: Api) -> None:
@@ -229,11 +232,13 @@ async def test_the_library_says_what_each_text_wants(api: Api) -> None:
     assert wants == {
         "S28": ["起数"],
         "L1": ["周期", "起数", "金额"],
-        "W1": ["单位"],
         "W2": ["群名"],
     }
-    (one,) = [item for item in items if item["id"] == "S08"]
-    assert one["fills"] == {"社区": "village"}
+    by_id = {item["id"]: item["fills"] for item in items}
+    assert by_id["S08"] == {"社区": "village"}
+    assert by_id["W1"] == {"单位": "org"}
+    assert by_id["W2"] == {"姓名": "name", "群名": "plan"}
+    assert None not in {source for fills in by_id.values() for source in fills.values()}
 
 
 async def test_a_recurrence_that_is_not_supported_is_refused_by_its_name(api: Api) -> None:

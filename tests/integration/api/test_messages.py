@@ -99,7 +99,7 @@ async def test_each_gets_the_values_that_were_given_for_it(
         stored = await conn.fetchval("SELECT string_agg(m::text, '') FROM messages m")
     work = ClaimedSlice(
         run_id, 1, GREETING, "service", None, HourTerms(DEFAULT_HOURS, CHINA, "service"), None,
-        Flow(1, run_id), weight=1, rows=deque(),
+        Flow(1, run_id), weight=1, rows=deque(), direct=True,
     )  # fmt: skip
     composer = Composer(keyring, {}, lambda text: tuple(split(text)), simulated=True)
     said = {

@@ -21,7 +21,7 @@ from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.messages.lint.lint_store import policy_set
 from service.storage.postgres import CheckViolation, Pool, transaction
-from tests.factories import make_contact, make_team
+from tests.factories import TEXT, make_contact, make_team
 from tests.harness.joint import CARRIERS, MOBILE, UNICOM, JointCounty, make_joint_county
 from tests.harness.waiting import until
 
@@ -65,6 +65,20 @@ async def test_each_leg_that_was_taken_fires_to_its_own_people(county: JointCoun
     async with county.pool.acquire() as conn:
         (fire,) = await fire_store.list_fires(conn, plan.id, None, 10)
     assert (fire.outcome, fire.run_id) == ("shared", None)
+
+
+async def test_a_leg_has_the_figures_that_the_police_gave_its_plan(county: JointCounty) -> None:
+    """No carrier types any, and the database takes those of the plan's department for theirs."""
+    await county.give(MOBILE, [1])
+    text = TEXT.replace("】", "】上周发案{起数}起。")
+    figures = (("起数", "12"),)
+    await county.approve(in_an_hour(county), asks={MOBILE: ()}, text=text, values=figures)
+    await county.take(MOBILE)
+    own = await county.own(MOBILE)
+    assert (own.text, own.plan.values) == (text.replace("{起数}", "12"), figures)
+    (run,) = await county.pass_time(HOUR)
+    sent = await county.pool.fetchval("SELECT text FROM runs WHERE id = $1", run)
+    assert sent == own.text
 
 
 async def test_the_plan_is_done_when_its_last_leg_is(county: JointCounty) -> None:

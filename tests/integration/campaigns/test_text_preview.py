@@ -8,8 +8,8 @@ import pytest
 from service.audience.areas.area_store import load_areas
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_uses import WrittenOut, write_out
-from service.campaigns.audience import text_preview
-from service.campaigns.audience.text_preview import Reading, audience_of, read_by
+from service.campaigns.audience import reader_values, text_preview
+from service.campaigns.audience.text_preview import Reading, audiences_of, read_by
 from service.crypto import Keyring
 from service.storage.postgres import Connection
 from tests.factories import RULE, make_contact, make_team, phone
@@ -74,7 +74,7 @@ async def test_it_reads_no_more_names_than_it_must(
         return decrypt(kind, cipher)
 
     monkeypatch.setattr(keyring, "decrypt", counted)
-    found = await audience_of(conn, keyring, department_id, _rule(), WORDS, now)
+    (found,) = await audiences_of(conn, keyring, department_id, _rule(), WORDS, now)
     assert found is not None
     # One name settles it: 18 characters are more than the 9 octets of all others.
     assert (len(found.longest["姓名"]), len(read)) == (18, 1)
@@ -84,11 +84,12 @@ async def test_what_it_does_not_read_is_bounded_from_above(
     conn: Connection, keyring: Keyring, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     department_id = await _people(conn, keyring, now, *["王小明"] * 6)
-    monkeypatch.setattr(text_preview, "_MOST_READ", 4)
+    for module in (reader_values, text_preview):
+        monkeypatch.setattr(module, "MOST_READ", 4)
     found = await _read(conn, keyring, department_id, now)
     assert found.longest is not None
     assert (found.longest.characters, found.exact) == (PLAIN + 9, False)
-    unread = await audience_of(conn, None, department_id, _rule(), WORDS, now)
+    (unread,) = await audiences_of(conn, None, department_id, _rule(), WORDS, now)
     assert unread is not None
     assert unread.longest["姓名"] == "国" * 9
 
@@ -129,7 +130,7 @@ async def test_a_carriers_subscribers_count_and_are_not_shown(
     name = keyring.encrypt("name", "买买提江·吾买尔")
     await make_contact(conn, keyring, department_id, 1, now=now, name_cipher=name)
     await make_contact(conn, keyring, department_id, 2, now=now, name_cipher=None)
-    found = await audience_of(conn, keyring, department_id, _rule(), WORDS, now)
+    (found,) = await audiences_of(conn, keyring, department_id, _rule(), WORDS, now)
     assert found is not None
     assert (found.people, len(found.longest["姓名"]), found.missing) == (2, 8, {"姓名": 1})
     seen = await _read(conn, keyring, department_id, now)
@@ -155,7 +156,22 @@ async def test_who_lacks_a_value_is_counted_and_not_shown(
     department_id = await _people(conn, keyring, now, "王安", None, None)
     found = await _read(conn, keyring, department_id, now)
     assert (found.people, found.missing, len(found.at_random)) == (3, {"姓名": 2}, 1)
-    strange = await _read(conn, keyring, department_id, now, TEXT.replace("姓名", "起数"))
-    assert (strange.missing, strange.longest, strange.at_random) == ({"起数": 3}, None, [])
+    strange = await _read(conn, keyring, department_id, now, TEXT.replace("姓名", "学费"))
+    assert (strange.missing, strange.longest, strange.at_random) == ({"学费": 3}, None, [])
     nobody = await _people(conn, keyring, now)
     assert (await _read(conn, keyring, nobody, now)).people == 0
+
+
+async def test_what_a_plan_fills_is_ordinary_to_read_and_measured_at_its_longest(
+    conn: Connection, keyring: Keyring, now: datetime
+) -> None:
+    department_id = await _people(conn, keyring, now, "王安")
+    text = TEXT.replace("您好", "您好：{周期}发案{件数:数量}起")
+    found = await _read(conn, keyring, department_id, now, text)
+    assert (found.missing, found.exact) == ({}, False)
+    (one,) = found.at_random
+    assert "1月10日至16日" in one.text
+    assert "{" not in one.text
+    assert found.longest is not None
+    plain = len(TEXT.replace("{姓名}", "王安").replace("您好", "您好：发案起"))
+    assert found.longest.characters == plain + 20 + 13

@@ -55,6 +55,7 @@ TEXTS = {
     f"{HEAD}{{姓名}}您好，{WORDS}": frozenset({"name"}),
     f"{HEAD}{{乡镇}}居民您好，{WORDS}": frozenset({"town"}),
     f"{HEAD}{{姓名}}您好，{{村}}居民，{WORDS}": frozenset({"name", "village"}),
+    f"{HEAD}{{单位}}同志您好，{WORDS}": frozenset({"org"}),
 }
 FINDINGS = {text: lint(text) for text in TEXTS}
 COUNTY, TOWN, VILLAGE = "341825000000", "341825100000", "341825100001"
@@ -82,6 +83,8 @@ class World:
     people: dict[bytes, dict[str, Any]]
     campaign: Campaign
     rule: str
+    employed: set[bytes]
+    """Of whom a list that holds says where they work."""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -95,6 +98,7 @@ class World:
             ("name" in self.needs and columns["name_cipher"] is None)
             or ("town" in self.needs and level not in {"town", "village"})
             or ("village" in self.needs and level != "village")
+            or ("org" in self.needs and person not in self.employed)
         )
 
 
@@ -170,10 +174,13 @@ async def insert_people(
             last_day,
         )
         await conn.executemany(
-            "INSERT INTO links (contact_id, roster_id, digest, roles)"
-            " SELECT id, $2, $3, $4 FROM contacts WHERE department_id = $1 AND phone_hash = $5",
+            "INSERT INTO links (contact_id, roster_id, digest, roles, org)"
+            " SELECT id, $2, $3, $4, $6 FROM contacts WHERE department_id = $1 AND phone_hash = $5",
             [
-                (team.department_id, roster, name.encode(), draw.choice(LINK_ROLES), one)
+                (
+                    *(team.department_id, roster, name.encode(), draw.choice(LINK_ROLES), one),
+                    draw.choice(("", "县局", "县局")),
+                )
                 for one in hashes
                 if draw.random() < 0.3
             ],
@@ -197,6 +204,16 @@ async def insert_people(
         " created_at) VALUES ($1, $2, $3, $4, $5, $6)",
         [suppressed(draw, one, team, now) for one in draw.sample(hashes, PEOPLE // 4)],
     )
+
+
+async def employed(conn: Connection, team: Team) -> set[bytes]:
+    rows = await conn.fetch(
+        "SELECT c.phone_hash FROM contacts c JOIN links l ON l.contact_id = c.id"
+        " JOIN rosters o ON o.id = l.roster_id"
+        " WHERE c.department_id = $1 AND o.name = 'holds' AND l.org <> ''",
+        team.department_id,
+    )
+    return {row["phone_hash"] for row in rows}
 
 
 def suppressed(draw: random.Random, one: bytes, team: Team, now: datetime) -> tuple[Any, ...]:
@@ -266,7 +283,8 @@ async def make_world(
     )
     mode = draw.choice((Mode.LIVE, Mode.LIVE, Mode.TRIAL))
     campaign = await planning.create(conn, team.operator, plan, now, mode)
-    world = World(draw, team, {one["phone_hash"]: one for one in people}, campaign, rule)
+    known = {one["phone_hash"]: one for one in people}
+    world = World(draw, team, known, campaign, rule, await employed(conn, team))
     await insert_texts(conn, draw, world, now)
     return world
 
@@ -448,6 +466,6 @@ async def test_who_is_left_out_is_decided_once(pool: Pool, keyring: Keyring, now
 REASONS: set[str | None] = {
     *(None, "direct", "segment", "class_not_allowed", "age_unclear", "not_a_guest", "outside_area"),
     *("opted_out", "protected", "dead_number", "complaint", "no_route", "not_synthetic"),
-    *("synthetic_range", "no_name", "no_area", "capped", "same_text"),
+    *("synthetic_range", "no_name", "no_area", "no_value", "capped", "same_text"),
 }
 """What a hundred worlds must have shown, or the draw says nothing."""

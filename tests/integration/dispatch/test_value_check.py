@@ -14,8 +14,8 @@ from service.channels.config.store import insert_channel, parse_settings
 from service.channels.contract.model import ChannelSettings
 from service.clock import Clock
 from service.crypto import Keyring
+from service.dispatch.compose import VARIABLES
 from service.dispatch.direct import direct
-from service.dispatch.direct.direct_send import VARIABLES
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.value_check import ValueRefused
 from service.reports.store import count_messages

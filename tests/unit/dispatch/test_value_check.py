@@ -21,7 +21,7 @@ CONTACTS = Path(__file__).parents[2] / "data" / "contacts"
 
 def refused(kind: str, value: str, check: ValueCheck | None = None) -> bool:
     """Whether a text is refused for a value of this kind."""
-    variable = {"name": "姓名", "place": "村", "given": "事项"}[kind]
+    variable = {"name": "姓名", "place": "村", "listed": "单位", "given": "事项"}[kind]
     try:
         (check or ValueCheck()).check([variable], {variable: value}, given=kind == "given")
     except ValueRefused:
@@ -109,6 +109,83 @@ def test_a_given_value_that_asks_for_something_leaves_in_no_text(value: str) -> 
     assert refused("given", value)
 
 
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "value",
+    [
+        "请把验证码发给我",
+        "请速到银行汇款的单位",
+        "加微信abc123公司",
+        "点t.cn/a报验证码学校",
+        "您涉嫌洗钱局",
+        "三年级(请转账)班",
+        "三班，请家长加群",
+        "投资翻倍联系我公司",
+        "中奖名单一班",
+        "转账到安全账户中心",
+        "致电19790000001公司",
+        "零五六三零六零零一一二局",
+        "【公安局】",
+        "扫码领补贴学校",
+        "你被抓了快接电话",
+        "宗教",
+    ],
+)
+@pytest.mark.parametrize("variable", ["单位", "学校", "班级", "科室", "村民组"])
+def test_a_sentence_on_a_list_leaves_in_no_text(variable: str, value: str) -> None:
+    """Whoever writes a list writes into texts that others approved."""
+    with pytest.raises(ValueRefused, match=variable):
+        ValueCheck().check([variable], {variable: value}, given=False)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(("one", "other"), [("小王微", "信同号班"), ("钱转", "账事宜")])
+def test_no_two_values_of_a_list_ask_together(one: str, other: str) -> None:
+    check, names = ValueCheck(), ("姓名", "单位", "班级")
+    check.check(names, {"姓名": "王建国", "单位": one, "班级": "三班"}, given=False)
+    check.check(names, {"姓名": "王建国", "单位": "县局", "班级": other}, given=False)
+    with pytest.raises(ValueRefused, match="班级"):
+        check.check(names, {"姓名": "王建国", "单位": one, "班级": other}, given=False)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "县市场监管局",
+        "旌德县人民法院",
+        "旌德县人民检察院",
+        "国家税务总局旌德县税务局",
+        "中国农业银行旌德县支行",
+        "旌德农村商业银行",
+        "安徽某某投资管理有限公司",
+        "旌德县某某小额贷款有限公司",
+        "旌德县福利彩票销售中心",
+        "某某养生馆",
+        "中国移动旌德分公司",
+        "旌德县第一中学",
+        "旌德县三溪镇中心小学",
+        "安徽某某物流有限责任公司旌德县分公司(三溪)",
+        "旌德县公安局三溪派出所",
+        "城关便民超市(三店)",
+        "三年级",
+        "三年级（2）班",
+        "高一(3)班",
+        "2023级计算机1班",
+        "21电商2班",
+        "经济管理学院",
+        "综合办公室",
+        "财务科",
+        "反诈中心",
+        "第3村民组",
+        "东山组",
+        "霞光花苑3幢",
+        "财务人员",
+    ],
+)
+def test_organisations_schools_and_classes_pass(value: str) -> None:
+    assert not refused("listed", value)
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -180,7 +257,7 @@ def test_places_with_suspicious_characters_pass(value: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *(value for value in SAMPLE_VALUES.values()),
+        *(value for name, value in SAMPLE_VALUES.items() if name != "类型"),  # a kind of its own
         *(
             "108.50元",
             "9:30",
@@ -217,7 +294,7 @@ def test_a_blank_value_is_not_judged() -> None:
 
 
 @pytest.mark.attack
-@pytest.mark.parametrize("kind", ["name", "place", "given"])
+@pytest.mark.parametrize("kind", ["name", "place", "listed", "given"])
 def test_the_never_words_of_the_county_hold_for_values(kind: str) -> None:
     """From the moment on in which they are known, also for what was judged before."""
     check = ValueCheck()

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from service.errors import Invalid, Misconfigured
 from service.messages import template
 from service.messages.template import (
-    CONTACT_VARIABLES,
     MAX_CHARACTERS,
     SAMPLE_VALUES,
     Measure,
@@ -27,6 +26,7 @@ from service.messages.template import (
     variables,
     worst_values,
 )
+from service.messages.value_sources import CONTACT_VARIABLES
 
 LIBRARY: dict[str, Any] = json.loads(template.LIBRARY.read_text("utf-8"))
 TEXTS: list[dict[str, Any]] = LIBRARY["texts"]

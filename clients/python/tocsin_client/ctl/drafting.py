@@ -66,10 +66,12 @@ def _legs(o: Options) -> dict[str, Any]:
 
 
 def _planned(o: Options) -> dict[str, Any]:
-    """What a file says of a plan, and when it is to be sent, if an option says so."""
+    """What a file says of a plan, and when it is sent and what fills its text, if options do."""
     more: dict[str, Any] = json.loads(read_text(f"@{o.plan}")) if o.plan else {}
     if o.start_at:
         more["schedule"] = more.get("schedule", {}) | {"kind": "once", "start_at": o.start_at}
+    if o.value:
+        more["values"] = more.get("values", {}) | dict(o.value)
     return more
 
 

@@ -74,8 +74,8 @@ def pair(given: str) -> tuple[str, str]:
     if not (name and value):
         raise argparse.ArgumentTypeError(
             say(
-                f"{given!r} is not NAME=HEADER, such as phone=Mobile",
-                f"{given!r} 不是 NAME=HEADER 的形式，例如 phone=联系电话",
+                f"{given!r} is not NAME=VALUE (of a column NAME=HEADER), such as phone=Mobile",
+                f"{given!r} 不是 NAME=VALUE（列为 NAME=HEADER）的形式，例如 phone=联系电话",
             )
         )
     return name, value

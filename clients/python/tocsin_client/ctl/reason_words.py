@@ -26,6 +26,7 @@ REASON_WORDS = {
     "age_unclear": "年龄不明",
     "no_name": "缺姓名",
     "no_area": "缺区划",
+    "no_value": "缺所填内容",
     "not_a_guest": "不在试用名单",
     "outside_area": "不在本区域",
     "outside_key": "密钥不可发",

@@ -99,6 +99,9 @@ def _texts(campaign: Facts, preview: Facts) -> Iterator[str]:
         yield say(f"── Text {number}{later} ({size})", f"── 短信 {number}{later}（{size}）")
         for line in str(text["text"]).splitlines():
             yield cell(line)
+        if text["values"]:
+            given = "  ".join(f"{name}={value}" for name, value in text["values"].items())
+            yield _line("values of the plan, in the text", "任务填入正文的内容", given)
         if found["variables"]:
             yield _line("variables", "变量", found["variables"])
         if not found["lint"]:

@@ -369,7 +369,7 @@ WORDS_AND_RULES = (
     Request("templates", "preview", "GET /templates/{template_id}/preview",
             ("as people would read it", "按收件人预览"),
             (TEMPLATE, query("segment_id", ("people of this rule", "某规则的人"))),
-            "version people missing characters parts exact at_random longest channels"),
+            "version people missing lacking characters parts exact at_random longest channels"),
     Request("templates", "library", "GET /templates/library",
             ("the starter texts", "范文库"), (), "id name audience_label fraud_label class topic",
             many="whole"),

@@ -1,0 +1,82 @@
+"""What lists say of the people of a ledger, copied into it as ciphers when it is written.
+
+A run whose text takes nothing of lists has none of this: its ledger is one statement. The others
+cost a second write of each row, since only the program has the key.
+"""
+
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+
+from service.campaigns.audience.audience_source import AudienceSource
+from service.campaigns.audience.exclusion_store import ExclusionTerms
+from service.crypto import Keyring
+from service.dispatch.compose import VARIABLES
+from service.dispatch.expansion import expand_store
+from service.dispatch.expansion.drill import nobodys
+from service.messages.template import SAMPLE_VALUES
+from service.messages.value_sources import LIST_VARIABLES
+from service.storage.postgres import Connection
+
+
+async def write_with_values(
+    conn: Connection,
+    keyring: Keyring | None,
+    run_id: uuid.UUID,
+    terms: ExclusionTerms,
+    source: AudienceSource,
+    *,
+    drill: bool,
+) -> tuple[int, int]:
+    """Write a ledger with the values of its people, in its transaction; returns how many people
+    are in it and how many are left out.
+
+    drill: the values are nobody's, as long as those of the person.
+
+    Raises:
+        ValueError: there is no keyring.
+    """
+    if keyring is None:
+        raise ValueError("a ledger with values of lists needs the keyring")
+    facts, target = tuple(source.said), 0
+    batch: list[tuple[int, bytes]] = []
+    async for no, *said in await expand_store.write_ledger_with_values(conn, run_id, terms, source):
+        values = map(nobodys, said) if drill else said
+        batch.append((no, _cipher(keyring, facts, values)))
+        target += 1
+        if len(batch) == expand_store.VALUES_AT_ONCE:
+            await expand_store.set_values(conn, run_id, batch)
+            batch = []
+    if batch:
+        await expand_store.set_values(conn, run_id, batch)
+    return target, await expand_store.count_excluded(conn, run_id)
+
+
+async def fill_with_samples(
+    conn: Connection,
+    keyring: Keyring | None,
+    run_id: uuid.UUID,
+    facts: Sequence[str],
+    target: int,
+) -> None:
+    """Give the people of a later text of a drill ordinary values: they are on no list.
+
+    Raises:
+        ValueError: there is no keyring.
+    """
+    if keyring is None:
+        raise ValueError("a ledger with values of lists needs the keyring")
+    named: dict[str, str] = {
+        fact: name for name, fact in LIST_VARIABLES.items() if name in SAMPLE_VALUES
+    }
+    values = [nobodys(SAMPLE_VALUES[named[fact]]) for fact in facts]
+    for first in range(1, target + 1, expand_store.VALUES_AT_ONCE):
+        nos = range(first, min(first + expand_store.VALUES_AT_ONCE, target + 1))
+        await expand_store.set_values(
+            conn, run_id, [(no, _cipher(keyring, facts, values)) for no in nos]
+        )
+
+
+def _cipher(keyring: Keyring, facts: Sequence[str], values: Iterable[str]) -> bytes:
+    said = dict(zip(facts, values, strict=True))
+    return keyring.encrypt(VARIABLES, json.dumps(said, ensure_ascii=False))

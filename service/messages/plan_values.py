@@ -1,0 +1,87 @@
+"""The values that a plan gives its texts, once for all who get them: `{周期}`, `{起数}`, `{群名}`.
+
+They are part of what is approved. A text is filled with them before anything else is done with it,
+so it is linted, measured, bound and sent as it will be read; the variables that are left in it are
+filled for each person.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from service.messages.lint.lint_values import carries_number, tells
+from service.messages.template import MAX_VALUE, planned, variables
+from service.messages.value_kinds import KIND_WORDS, Allowed, fits
+from service.messages.value_sources import PERSON_VARIABLES, POLICE_VARIABLES
+
+PlanValues = tuple[tuple[str, str], ...]
+"""The variables with their values, in the order of their names."""
+
+FIGURES = frozenset({"police", "county"})
+"""The kinds of departments that give figures on cases."""
+
+
+def plan_values(values: Mapping[str, str]) -> PlanValues:
+    """Values as a plan keeps them."""
+    return tuple(sorted(values.items()))
+
+
+def value_problems(text: str, values: PlanValues, kind: str) -> dict[str, str]:
+    """What is wrong with the values that a plan gives a text, by variable, each in Chinese and in
+    English; empty if nothing is.
+
+    kind: of the department that sends it.
+    """
+    given, wanted = dict(values), planned(text)
+    found = {name: _missing(wanted[name]) for name in wanted if name not in given}
+    for name, value in given.items():
+        problems = [*_place_problems(text, name, wanted), *_form_problems(value, wanted.get(name))]
+        if name in POLICE_VARIABLES and kind not in FIGURES:
+            problems.insert(0, _NOT_YOURS)
+        if problems:
+            found[name] = problems[0]
+    return found
+
+
+_NOT_YOURS = (
+    "案件数据只能由公安或县级牵头单位填写，请从文中删去 / figures on cases are given by the"
+    " police or the county's own office alone; take the variable out of the text"
+)
+
+
+def _missing(allowed: Allowed) -> str:
+    chinese, english = _asked(allowed)
+    return f"请在 values 中填写{chinese} / give it in values: {english}"
+
+
+def _asked(allowed: Allowed) -> tuple[str, str]:
+    if isinstance(allowed, tuple):
+        return f"其中之一：{'、'.join(allowed)}", f"one of {', '.join(allowed)}"
+    return KIND_WORDS[allowed]
+
+
+def _place_problems(text: str, name: str, wanted: Mapping[str, Allowed]) -> Iterator[str]:
+    if name in wanted:
+        return
+    if name in PERSON_VARIABLES:
+        yield "由名单逐人填入，请不要在 values 中填写 / each person's list fills it; leave it out"
+    elif name not in variables(text):
+        yield "文中没有这个变量，请删去 / the text has no such variable; leave it out"
+    else:
+        yield "不知道它的类型 / it is not known of which kind it is"
+
+
+def _form_problems(value: str, allowed: Allowed | None) -> Iterator[str]:
+    if allowed is None:
+        return
+    if not value.strip() or value != value.strip() or not value.isprintable():
+        yield "须为一行文字，首尾无空格 / one line of text without blanks around it"
+    elif len(value) > MAX_VALUE:
+        yield f"最多 {MAX_VALUE} 字 / at most {MAX_VALUE} characters"
+    elif not fits(value, allowed) or (allowed in {"name", "place"} and _says_more(value)):
+        chinese, english = _asked(allowed)
+        yield f"须为{chinese} / it must be {english}"
+
+
+def _says_more(value: str) -> bool:
+    """Whether a name says more than what something is called. The composed text is linted, too."""
+    braces = any(sign in value for sign in "{}【】")
+    return braces or tells(value) or carries_number(value, ())
