@@ -561,8 +561,12 @@ async def test_what_is_queued_of_direct_sends_ends_and_runs_go_on_unless_stopped
     assert await runs_of(world, going) == ["expanding"], "what is under way goes on"
     assert await told(world, "town", "campaign.paused") == []
 
+    await world.runtime.pool.execute(
+        "UPDATE runs SET state = 'running' WHERE campaign_id = $1", UUID(going)
+    )
     stopped = await withdraw(world, offered, stop=True)
     assert (stopped["paused"], stopped["stops"]) == ([going], True)
+    assert await runs_of(world, going) == ["paused"]
     assert await told(world, "town", "campaign.paused") == [("campaign.paused", going)]
     shown = await ok(await world.get(f"/campaigns/{going}", ("town", OPERATOR)))
     assert (shown["state"], shown["moves"][-1]["code"]) == ("paused", "withdrawn")
