@@ -153,7 +153,9 @@ class System:
                         return (answer,)
             return None
 
-        return (await until(asked, 60, f"an API answers {method} {path}"))[0]  # type: ignore[no-any-return]
+        found: tuple[dict[str, Any]]
+        found = await until(asked, 60, f"an API answers {method} {path}")
+        return found[0]
 
     async def _ask(
         self, url: str, who: str, method: str, path: str, body: object, key: str
@@ -261,7 +263,8 @@ class System:
                         conn.terminate()
             return None
 
-        return (await until(asked, AWAY_SECONDS, "the database answers"))[0]  # type: ignore[no-any-return]
+        found: tuple[list[Record]] = await until(asked, AWAY_SECONDS, "the database answers")
+        return found[0]
 
     async def value(self, sql: str, *arguments: object) -> Any:
         """One value of the database; waits while it is away."""
