@@ -116,7 +116,7 @@ class Protocol:
 
     @asynccontextmanager
     async def opening(
-        self, store: Store | None = None, **others: Any
+        self, store: Store | None = None, /, **others: Any
     ) -> AsyncIterator[tuple[StreamGateway[Any], "asyncio.Task[None]", Any]]:
         """A gateway that has connected, its task, and the carrier's end: nobody has answered."""
         async with carrier_of(self.peer) as scripted:

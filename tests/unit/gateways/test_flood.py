@@ -51,7 +51,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Later:
 
     def set_forward(self: Session, *arguments: Any) -> None:
         init(self, *arguments)
-        self.loop = Ahead()  # type: ignore[assignment]
+        self.loop = Ahead()  # type: ignore[assignment]  # the loop but for its time
 
     monkeypatch.setattr(Session, "__init__", set_forward)
     return move

@@ -22,7 +22,6 @@ from service.protocols.sgip.pdu import (
     ReportResp,
     Submit,
     SubmitResp,
-    Trace,
     Unbind,
     UnbindResp,
     UserRpt,
@@ -30,6 +29,7 @@ from service.protocols.sgip.pdu import (
 )
 from service.protocols.sgip.sequence import read, reference, time_field
 from service.protocols.sgip.session import NOT_SERVED, USER_CHANGED
+from service.protocols.sgip.trace import Trace
 from service.protocols.times import BEIJING
 from tests.harness.scripted import PHONE, answer, later, submissions
 from tests.harness.session import soon

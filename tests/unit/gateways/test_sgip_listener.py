@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.channels.contract.gateway import Inbound, Receipt, Submission
+from service.channels.contract.gateway import Inbound, Receipt, Submission, UnreadReason
 from service.channels.contract.outcome import Outcome, ReceiptState
 from service.gateways.sgip import SGIPGateway
 from service.protocols.sgip import listener as listener_module
@@ -289,6 +289,7 @@ async def test_an_idle_connection_is_closed() -> None:
 async def test_a_half_open_connection_makes_room_by_itself() -> None:
     async with logged_in(listen_connections=1, listen_idle_seconds=0.2) as (listener, smg, _):
         link = link_of(listener)
+        assert isinstance(smg.writer.transport, asyncio.Transport)
         smg.writer.transport.pause_reading()  # it neither sends nor reads nor closes
         await soon(link.lost.wait())
         async with dialled(listener.port) as another:
@@ -366,7 +367,9 @@ def test_a_channel_without_a_port_does_not_listen() -> None:
 
 
 def test_the_port_is_known_only_while_listening() -> None:
-    listener = Listener(Door("127.0.0.1", 0, "", ""), Store().deliver, lambda _: None)
+    listener = Listener(
+        Door("127.0.0.1", 0, "", ""), Store().deliver, lambda _: UnreadReason.BROKEN_REPORT
+    )
     with pytest.raises(ValueError, match="not listening"):
         _ = listener.port
 

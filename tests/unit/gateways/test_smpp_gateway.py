@@ -44,7 +44,7 @@ async def submitted(text: str = "警钟", *, options: Any = None, **others: Any)
         gateway.submit(batch)
         packets = [(await peer.read())[1] for _ in batch]
     assert all(isinstance(packet, SubmitSM) for packet in packets)
-    return packets  # type: ignore[return-value]
+    return packets
 
 
 # Opening
@@ -273,7 +273,7 @@ def test_nothing_that_is_delivered_raises(message: DeliverSM) -> None:
     async def deliver() -> None:
         for id_form in ("same", "hex_decimal", "decimal_hex"):
             gateway = SMPPGateway(settings(1, id_form=id_form), Store().deliver, CLOCK)
-            gateway.link.acknowledge = lambda *args: acknowledged.append(args)  # type: ignore[method-assign]
+            gateway.link.acknowledge = lambda *args: acknowledged.append(args)  # type: ignore[method-assign]  # of this link alone
             gateway._delivered(1, message)
 
     asyncio.run(deliver())
