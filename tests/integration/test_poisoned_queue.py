@@ -84,8 +84,10 @@ async def rung(runtime: Runtime, done: Done) -> None:
     """Enqueue until the job is done, as the sweep does."""
 
     async def is_done() -> bool:
-        await runtime.queue.enqueue(Job.EXPAND_RUN, RUN)
-        return not done.runs.empty()
+        if done.runs.empty():
+            await runtime.queue.enqueue(Job.EXPAND_RUN, RUN)
+            return False
+        return True
 
     await until(is_done, every=0.2)
     assert await done.next() == RUN

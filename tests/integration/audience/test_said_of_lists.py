@@ -169,7 +169,7 @@ async def test_a_rule_of_which_nothing_is_asked_reads_no_more_than_before(now: d
     """A run whose text takes nothing of lists has the statement that it always had."""
     asked = {"areas": AREAS, "department_id": UUID(int=1), "today": day_in_china(now)}
     rule = parse("roster = 一小 and class = 1班")
-    plain = compile_rule(rule, **asked)  # type: ignore[arg-type]
-    assert plain == compile_rule(rule, **asked, fields={})  # type: ignore[arg-type]
+    plain = compile_rule(rule, **asked)  # type: ignore[arg-type]  # of several types
+    assert plain == compile_rule(rule, **asked, fields={})  # type: ignore[arg-type]  # of several types
     assert "said" not in plain.source
     assert "own_" not in plain.source

@@ -66,8 +66,8 @@ async def expanded(
 def read(keyring: Keyring, text: str, row: Record, *, direct: bool = False) -> str:
     """What somebody reads."""
     work = ClaimedSlice(
-        uuid.UUID(int=1), 1, text, "public_interest", None, hours=None, valid_until=None,  # type: ignore[arg-type]
-        flow=Flow(1, uuid.UUID(int=1)), weight=1, rows=None, direct=direct,  # type: ignore[arg-type]
+        uuid.UUID(int=1), 1, text, "public_interest", None, hours=None, valid_until=None,  # type: ignore[arg-type]  # not read here
+        flow=Flow(1, uuid.UUID(int=1)), weight=1, rows=None, direct=direct,  # type: ignore[arg-type]  # not read here
     )  # fmt: skip
     composer = Composer(keyring, {}, lambda t: tuple(split(t)), simulated=True)
     return b"".join(p.body for p in composer.compose(work, row).parts).decode("utf-16-be")
@@ -219,7 +219,7 @@ async def test_what_a_direct_send_brings_is_no_word_of_a_list(
     given = dict(row) | {
         "variables_cipher": keyring.encrypt(VARIABLES, json.dumps({"姓名": "李四", "单位": "省厅"}))
     }
-    assert "李四：省厅财务" in read(keyring, TEXT, given, direct=True)  # type: ignore[arg-type]
+    assert "李四：省厅财务" in read(keyring, TEXT, given, direct=True)  # type: ignore[arg-type]  # the rows that it reads
 
 
 async def test_a_drill_has_nobodys_values_as_long_as_theirs(

@@ -122,8 +122,8 @@ async def test_every_text_of_the_library_is_planned_and_expanded(
         )
         row = one(found)
         work = ClaimedSlice(
-            run, 1, row["text"], starter.message_class, None, hours=None, valid_until=None,  # type: ignore[arg-type]
-            flow=Flow(1, run), weight=1, rows=None,  # type: ignore[arg-type]
+            run, 1, row["text"], starter.message_class, None, hours=None, valid_until=None,  # type: ignore[arg-type]  # not read here
+            flow=Flow(1, run), weight=1, rows=None,  # type: ignore[arg-type]  # not read here
         )  # fmt: skip
         composer = Composer(keyring, AREAS, lambda text: tuple(split(text)), simulated=True)
         message = composer.compose(work, row)
