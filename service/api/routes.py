@@ -258,7 +258,7 @@ _OPS = (
     Op("GET",    CAMPAIGN + "/legs", legs.list_plan_legs, R.REPORTS),
     Op("GET",    "/legs", legs.list_legs, R.REPORTS),
     Op("GET",    "/legs/{leg_id}", legs.get_leg, R.REPORTS),
-    Op("POST",   "/legs/{leg_id}/take", legs.take_leg, R.CONTROL, errors=(404,), seconds=LONG),
+    Op("POST",   "/legs/{leg_id}/take", legs.take_leg, R.CONTROL, seconds=LONG),
     Op("POST",   "/legs/{leg_id}/return", legs.return_leg, R.CONTROL),
     Op("POST",   "/legs/{leg_id}/ask", legs.ask_again, R.SUBMIT),
     Op("POST",   "/schedules/preview", schedules.preview_schedule, R.READ, changes=False,
