@@ -46,7 +46,7 @@ KEPT_WORDS = {
     },
     "service/reports/campaign.py": {"lanes"},
     # Codes of answers.
-    "service/campaigns/audience/follow_up_store.py": {"in_doubt"},
+    "service/campaigns/audience/follow_up_store.py": {"IN_DOUBT", "in_doubt"},
     "service/delivery/uncertain/reconcile.py": {"in_doubt"},
     "service/delivery/uncertain/uncertain.py": {"NOT_IN_DOUBT", "not_in_doubt", "doubt"},
     "service/ledger/reasons.py": {"IN_DOUBT", "in_doubt"},

@@ -215,3 +215,10 @@ async def read_area_tree(conn: Connection) -> AreaTree:
         "SELECT code, name, level, coalesce(parent_code, '') AS parent, population FROM areas"
     )
     return AreaTree(Area(**row) for row in rows)
+
+
+def outside_area(own: str, area: str, is_within: str) -> str:
+    """SQL: whether a person lives outside the area `own` that a department may send to. A person
+    whose area is not known does not count as outside.
+    """
+    return f"{own} IS NOT NULL AND {area} IS NOT NULL AND NOT {is_within}"

@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.accounts.people.model import User
+from service.audience.areas.area_store import outside_area
 from service.audience.segments.segment_sql import CARRIER, Compiled
 from service.audience.segments.segment_uses import SavedRule
 from service.audience.suppressions.suppression_store import stops
@@ -181,15 +182,6 @@ async def list_saved_rules(
     return [SavedRule(**row) for row in rows]
 
 
-def outside_area(department: str) -> str:
-    """SQL: whether the area of the contact `c` lies outside the one that a department may send to.
-    Where somebody lives may be unknown, and is no reason to leave them out.
-    """
-    own = f"(SELECT area_code FROM departments WHERE id = {department})"  # noqa: S608
-    return f"""({own} IS NOT NULL AND c.area_code IS NOT NULL
-        AND c.area_code NOT IN (SELECT w.code FROM areas_within({own}) AS w(code)))"""  # noqa: S608
-
-
 def counts_of(rows: Iterable[Record]) -> AudienceCounts:
     """Adds up rows with excluded, carrier, town, roles, people and some."""
     counts = AudienceCounts()
@@ -217,10 +209,12 @@ def reached(condition: Compiled) -> str:
     """FROM and WHERE of those whom a text would reach, as `c`. Its parameters are
     :department_id, :now, :message_class (the class of the text) and the rule's.
     """
+    own = "(SELECT area_code FROM departments WHERE id = :department_id)"
+    within = f"c.area_code IN (SELECT w.code FROM areas_within({own}) AS w(code))"  # noqa: S608
     return f"""
         FROM {condition.source}
         WHERE c.department_id = :department_id AND ({condition.sql}) IS TRUE
-          AND NOT {outside_area(":department_id")}
+          AND NOT ({outside_area(own, "c.area_code", within)})
           AND NOT EXISTS (
             SELECT FROM suppressions p
             WHERE p.phone_hash = c.phone_hash

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from service.accounts.people.model import User
 from service.audience.suppressions.suppression_store import NewSuppression, merged
+from service.ledger.reasons import Reason
 from service.storage import sql
 from service.storage.postgres import Connection
 
@@ -92,13 +93,13 @@ async def count_entered(conn: Connection, user: User, now: datetime) -> tuple[in
     """
     row = await sql.fetchrow(
         conn,
-        """
+        f"""
         SELECT coalesce(sum(numbers) FILTER (WHERE entered_at > :day), 0) AS day,
                coalesce(sum(numbers), 0) AS month
         FROM suppression_entries
         WHERE (department_id = :department_id OR entered_by = :user_id) AND entered_at > :month
-          AND reason <> 'opted_out' AND NOT held AND decision IS NULL
-        """,
+          AND reason <> '{Reason.OPTED_OUT}' AND NOT held AND decision IS NULL
+        """,  # noqa: S608  # a constant
         department_id=user.department_id,
         user_id=user.id,
         day=now - DAY,

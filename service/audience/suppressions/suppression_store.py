@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from service.errors import NotFound
+from service.ledger.reasons import Reason
 from service.storage import sql
 from service.storage.postgres import Connection, Record, affected, one
 
@@ -263,7 +264,7 @@ async def delete_suppression(conn: Connection, suppression_id: UUID, scope: UUID
             WHERE s.id = :suppression_id AND {_of(":scope")}
         ), forgotten AS (
             DELETE FROM dead_reports d USING lifted l
-            WHERE l.reason = 'dead_number' AND d.phone_hash = l.phone_hash
+            WHERE l.reason = '{Reason.DEAD_NUMBER}' AND d.phone_hash = l.phone_hash
         )
         DELETE FROM suppressions s USING lifted l WHERE s.id = l.id
         """,  # noqa: S608  # constants

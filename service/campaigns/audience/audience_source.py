@@ -13,6 +13,7 @@ from typing import Any
 
 from service.audience.segments.segment_sql import CARRIER, Compiled
 from service.campaigns.audience.follow_up_store import Members
+from service.ledger.reasons import Reason
 from service.storage.sql import Condition
 
 EVERYBODY = Condition("true")
@@ -76,9 +77,10 @@ def of_ledger(members: Members, lists: Compiled, *, must_be_listed: bool) -> Aud
                     SELECT FROM erasures e JOIN runs o ON o.id = m.run_id
                     WHERE e.phone_hash = m.phone_hash AND e.erased_at >= o.created_at
                       AND (e.department_id IS NULL OR e.department_id = :department_id)) THEN
-                          'erased'
-                 WHEN coalesce(c.phone_cipher, m.phone_cipher) IS NULL THEN 'not_kept'
-                 WHEN {left} THEN 'no_longer_listed' END AS gone,
+                          '{Reason.ERASED}'
+                 WHEN coalesce(c.phone_cipher, m.phone_cipher) IS NULL
+                     THEN '{Reason.NOT_KEPT}'
+                 WHEN {left} THEN '{Reason.NO_LONGER_LISTED}' END AS gone,
             false AS ended{columns}
         FROM {members.rows} JOIN channels h ON h.id = m.channel_id
         LEFT JOIN ({lists.source}) ON c.phone_hash = m.phone_hash

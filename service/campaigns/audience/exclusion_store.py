@@ -31,6 +31,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from service.audience.areas.area_store import outside_area
 from service.audience.segments.segment_store import (
     ENDED,
     SAMPLE,
@@ -86,13 +87,6 @@ def first_reason(order: Sequence[str], found: Mapping[str, str]) -> str:
         if reason in found
     ]
     return f"CASE {' '.join(branches)} END" if branches else "NULL::text"
-
-
-def outside_area(own: str, area: str, is_within: str) -> str:
-    """SQL: whether a person lives outside the area `own` that a department may send to. A person
-    whose area is not known does not count as outside.
-    """
-    return f"{own} IS NOT NULL AND {area} IS NOT NULL AND NOT {is_within}"
 
 
 def no_route_reasons(fits: str, other: str, synthetic: str) -> dict[str, str]:

@@ -117,12 +117,13 @@ def missed(run_id: UUID) -> Members:
 
 
 def _failed(m: str) -> str:
-    over = f"{m}.state = 'suppressed' AND {m}.reason = 'validity_over'"
+    over = f"{m}.state = 'suppressed' AND {m}.reason = '{Reason.VALIDITY_OVER}'"
     return f"({m}.state IN {sql_list(FAILED)} OR ({over}))"
 
 
 def _dead(m: str) -> str:
-    return f"({m}.state IN {sql_list(FAILED)} AND {m}.reason IS NOT DISTINCT FROM 'empty_number')"
+    dead = f"{m}.reason IS NOT DISTINCT FROM '{Reason.EMPTY_NUMBER}'"
+    return f"({m}.state IN {sql_list(FAILED)} AND {dead})"
 
 
 def uncorrected(run: str) -> str:
@@ -159,7 +160,7 @@ async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
             WHERE t.id IN {_same_text(":run_id")} GROUP BY m.phone_hash
         ), judged AS (
             SELECT p.failed AND NOT p.may AND NOT p.dead AND s.reason IS NULL AS again,
-                   CASE WHEN p.may THEN 'in_doubt' WHEN p.dead THEN 'empty_number'
+                   CASE WHEN p.may THEN '{Reason.IN_DOUBT}' WHEN p.dead THEN '{Reason.EMPTY_NUMBER}'
                         ELSE coalesce(s.reason, p.reason) END AS reason
             FROM runs r, person p LEFT JOIN LATERAL (
                 SELECT min(x.reason) AS reason FROM suppressions x

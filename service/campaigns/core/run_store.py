@@ -8,6 +8,7 @@ from uuid import UUID
 from service.campaigns.core.legs import fire_of_plan, fire_of_step
 from service.campaigns.core.model import Campaign, Content, Run
 from service.ledger.fragments import CANCEL, ended_as
+from service.ledger.reasons import Reason
 from service.ledger.states import OPEN_RUNS, MessageState, RunState, state_move
 from service.storage import sql
 from service.storage.locks import lock_each_run
@@ -298,7 +299,9 @@ async def cancel_messages(conn: Connection, runs: Sequence[UUID], now: datetime)
                 WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
                   AND channel_id = s.channel_id AND state IN {CANCEL.sources_sql} OFFSET 0) m
         )
-        UPDATE messages m SET {ended_as(MessageState.CANCELLED, "'campaign_cancelled'", ":now")}
+        UPDATE messages m SET {
+            ended_as(MessageState.CANCELLED, f"'{Reason.CAMPAIGN_CANCELLED}'", ":now")
+        }
         FROM queued q WHERE m.ctid = q.row AND m.state IN {CANCEL.sources_sql}
         """,  # noqa: S608  # constants
         runs=runs,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.campaigns.core.safety import Canary, Safety, SafetyFigures
+from service.ledger.reasons import Reason
 from service.ledger.states import FAILED, MessageState, sql_list
 from service.storage import sql
 from service.storage.postgres import Connection, one
@@ -78,7 +79,7 @@ async def figures(
                 WHERE state IN {sql_list(JUDGED)}) AS judged,
             count(*) FILTER (WHERE state IN {sql_list(FAILED)}) AS failed,
             count(*) FILTER (
-                WHERE state IN {sql_list(REFUSED)} AND reason = 'content_filter')
+                WHERE state IN {sql_list(REFUSED)} AND reason = '{Reason.CONTENT_FILTER}')
                 AS filtered,
             count(*) FILTER (WHERE state IN {sql_list(HEARD)}) AS heard,
             count(*) FILTER (WHERE state = 'submitted' AND submitted_at <= :before) AS silent,

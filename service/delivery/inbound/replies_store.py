@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.audience.suppressions.suppression_store import IS_NEW, merged
+from service.ledger.reasons import Reason
 from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
 
@@ -59,7 +60,8 @@ async def suppress_senders(
             INSERT INTO suppressions AS s
                 (phone_hash, reason, note, note_cipher, created_by, created_at, classes, source,
                  department_id)
-            SELECT phone_hash, 'opted_out', :note, '', :user_id::uuid, :now::timestamptz, classes,
+            SELECT phone_hash, '{Reason.OPTED_OUT}', :note, '', :user_id::uuid,
+                   :now::timestamptz, classes,
                    CASE WHEN :user_id::uuid IS NULL THEN 'reply' ELSE 'person' END, department_id
             FROM wanted ORDER BY phone_hash, department_id
             ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged(":now")}

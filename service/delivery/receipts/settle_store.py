@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from service.delivery.receipts.store import RECEIPT_WAIT
 from service.ledger.fragments import ended_as
+from service.ledger.reasons import Reason
 from service.ledger.states import ENDED_RUNS, OPEN, MessageState, sql_list, state_move
 from service.storage import sql
 from service.storage.postgres import Connection, Record
@@ -120,7 +121,7 @@ async def _give_up_silent(conn: Connection, run_id: uuid.UUID, last_no: int, now
         await sql.execute(
             conn,
             f"""
-            UPDATE messages SET {ended_as(MessageState.UNKNOWN, "'no_receipt'", ":now")}
+            UPDATE messages SET {ended_as(MessageState.UNKNOWN, f"'{Reason.NO_RECEIPT}'", ":now")}
             WHERE run_id = :run_id AND no BETWEEN :first AND :last
               AND state IN {GIVE_UP.sources_sql} AND submitted_at < :before
             """,  # noqa: S608  # constants

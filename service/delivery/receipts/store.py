@@ -14,6 +14,7 @@ from service.channels.config.codes import NO_CODES
 from service.channels.config.codes_store import load_receipt_codes
 from service.channels.contract.gateway import Inbound, Receipt
 from service.crypto import Keyring
+from service.ledger.reasons import Reason
 from service.ledger.states import FINAL_AFTER_HANDOFF, MessageState, state_move
 from service.storage import sql
 from service.storage.postgres import Connection, Record
@@ -159,7 +160,7 @@ async def take_receipts(
             DELETE FROM uncertain u USING arrived a WHERE u.run_id = a.run_id AND u.no = a.no
         ), revived AS (  -- as `dead_numbers.revive`; what was counted before counts no more
             DELETE FROM suppressions s USING arrived a
-            WHERE s.phone_hash = a.phone_hash AND s.reason = 'dead_number'
+            WHERE s.phone_hash = a.phone_hash AND s.reason = '{Reason.DEAD_NUMBER}'
               AND s.source = 'receipts'
         )
         SELECT t.count, t.last, r.*

@@ -7,9 +7,14 @@ the summary index on `parts.at`, its hand-offs by the runs that were open on tha
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.ledger.reasons import Place, Reason
 from service.ledger.states import FINAL_AFTER_HANDOFF, sql_list
 from service.storage import sql
 from service.storage.postgres import Connection, Record
+
+_SETTLED_HERE = Reason.at(Place.DECISION)
+_NO_RECEIPT = [*_SETTLED_HERE, Reason.NO_RECEIPT]
+"""The reasons of results that no receipt has given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,10 @@ async def count_day(
                    m.submitted_at >= :start AND m.submitted_at < :end AS taken,
                    c.receipts = 'last' AND p.part < m.part_count AND p.state IS NULL AS not_asked,
                    m.state IN {sql_list(FINAL_AFTER_HANDOFF)}
-                       AND m.reason IN ('decided', 'statement') AS decided,
+                       AND m.reason IN {sql_list(_SETTLED_HERE)} AS decided,
                    CASE WHEN m.part_count > 1 THEN p.state  -- of a single part: the message's own
                         WHEN m.state IN {sql_list(FINAL_AFTER_HANDOFF)}
-                          AND coalesce(m.reason, '') NOT IN ('decided', 'statement', 'no_receipt')
+                          AND coalesce(m.reason, '') NOT IN {sql_list(_NO_RECEIPT)}
                         THEN m.state END AS result
             FROM parts p
             JOIN channels c ON c.id = p.channel_id

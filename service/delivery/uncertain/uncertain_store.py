@@ -17,6 +17,7 @@ from service.campaigns.audience.follow_up_store import uncorrected
 from service.channels.contract.registry import own_reference_kinds
 from service.ledger.fragments import reopen_runs, slices_of
 from service.ledger.message_id import MessageKey
+from service.ledger.reasons import Reason
 from service.ledger.states import (
     FINAL,
     FINAL_AFTER_HANDOFF,
@@ -134,7 +135,7 @@ async def lock_uncertain(conn: Connection, keys: Collection[MessageKey]) -> list
         SELECT u.run_id, u.no, u.attempt, u.channel_id, u.phone_hash, u.marked_at, u.since,
                r.class, r.valid_until, NOT {uncorrected("r")} AS corrected,
                r.state = 'cancelled' OR coalesce(c.state = 'cancelled', false) AS cancelled,
-               coalesce(r.cancel_reason, 'campaign_cancelled') AS cancel_reason,
+               coalesce(r.cancel_reason, '{Reason.CAMPAIGN_CANCELLED}') AS cancel_reason,
                EXISTS (SELECT FROM parts p WHERE p.run_id = u.run_id AND p.no = u.no
                          AND p.attempt = u.attempt
                          AND (l.kind <> ALL (:own_reference) OR p.state IS NOT NULL)) AS taken,

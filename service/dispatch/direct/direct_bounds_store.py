@@ -6,7 +6,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.departments.department import DepartmentPermits
-from service.campaigns.audience.exclusion_store import BEFORE_STOPS, first_reason, outside_area
+from service.audience.areas.area_store import outside_area
+from service.campaigns.audience.exclusion_store import BEFORE_STOPS, first_reason
 from service.channels.routing.route import RoutableChannel
 from service.channels.routing.route_store import channel_from, channels_sql
 from service.ledger.reasons import Reason

@@ -179,7 +179,7 @@ async def stop_tested(conn: Connection, run_id: uuid.UUID, now: datetime) -> Non
     await sql.execute(
         conn,
         f"""
-        UPDATE messages SET {ended_as(MessageState.CANCELLED, "'test_key'", ":now")}
+        UPDATE messages SET {ended_as(MessageState.CANCELLED, f"'{Reason.TEST_KEY}'", ":now")}
         WHERE run_id = :run_id AND state IN {CANCEL.sources_sql}
         """,  # noqa: S608  # constants
         run_id=run_id,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.ledger.reasons import Reason
 from service.ledger.states import MessageState, state_move
 from service.storage import sql
 from service.storage.locks import lock_connection
@@ -105,7 +106,7 @@ async def recover_slices(
                 WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
                   AND channel_id = s.channel_id AND state IN {LOSE.sources_sql} OFFSET 0) m
         ), lost AS (
-            UPDATE messages m SET state = 'uncertain', reason = 'no_answer'
+            UPDATE messages m SET state = 'uncertain', reason = '{Reason.NO_ANSWER}'
             FROM marked WHERE m.ctid = marked.row AND m.state IN {LOSE.sources_sql}
             RETURNING m.channel_id, m.phone_hash, m.run_id, m.no, m.attempt, m.marked_at
         )

@@ -3,8 +3,8 @@
 -- run_ids, slice_nos: the slices from which they are. slices, nos, part_counts, stops: the
 -- messages: which of those slices (from 1), the number in the ledger, how many parts, and why it is
 -- stopped whatever else holds (null: it is not).
--- Returns run_id, no, attempt and state of each that moved, and with the state `capped` those whose
--- person has had enough. What is missing may not leave now.
+-- Returns run_id, no, attempt and state of each that moved, and of those that stay queued since
+-- their person has had enough, `capped`. What is missing may not leave now.
 
 -- What is permitted of each slice: its run is running, it and the connection are the caller's,
 -- and neither everything, the channel nor its circuit breaker stands in the way.
@@ -40,7 +40,7 @@ WITH permit AS MATERIALIZED (
     SELECT m.row, a.no, a.part_count, m.phone_hash, p.run_id, p.class, p.text, p.counted,
         p.joint_fire, p.department_id,
         COALESCE(a.stop, (
-            SELECT 'erased' FROM erasures e
+            SELECT '$ERASED' FROM erasures e
             WHERE e.phone_hash = m.phone_hash AND e.erased_at >= p.created_at
               AND (e.department_id IS NULL OR e.department_id = p.department_id)
             LIMIT 1), (
@@ -73,7 +73,7 @@ WITH permit AS MATERIALIZED (
 $SEATED), moved AS (
     UPDATE messages m SET
         state = CASE WHEN v.stop IS NULL THEN 'submitting'
-            WHEN v.stop = 'erased' THEN 'cancelled' ELSE 'suppressed' END::message_state,
+            WHEN v.stop = '$ERASED' THEN 'cancelled' ELSE 'suppressed' END::message_state,
         reason = v.stop,
         part_count = v.part_count,
         attempt = m.attempt + CASE WHEN v.stop IS NULL THEN 1 ELSE 0 END,
@@ -84,5 +84,5 @@ $SEATED), moved AS (
     RETURNING m.run_id, m.no, m.attempt, m.state::text
 )
 
-SELECT run_id, no, attempt, state FROM moved
-UNION ALL SELECT run_id, no, 0, 'capped' FROM placed WHERE capped
+SELECT run_id, no, attempt, state, false AS capped FROM moved
+UNION ALL SELECT run_id, no, 0, 'queued', true FROM placed WHERE capped

@@ -14,6 +14,7 @@ from service.dispatch.limits import allowance_store, caps_store, quota_store
 from service.dispatch.retries import failure_handling
 from service.dispatch.retries.failure_handling import Failure
 from service.ledger.fragments import reopen_runs
+from service.ledger.reasons import Reason
 from service.ledger.states import IDLE_SLICE, REOPENED_SLICE, MessageState, state_move
 from service.storage import sql
 from service.storage.locks import share_put_back
@@ -171,7 +172,7 @@ async def give_back(
             UPDATE messages m SET
                 state = CASE WHEN f.cancelled THEN 'cancelled' ELSE 'queued' END::message_state,
                 reason = CASE WHEN f.cancelled
-                              THEN coalesce(f.cancel_reason, 'campaign_cancelled') END,
+                              THEN coalesce(f.cancel_reason, '{Reason.CAMPAIGN_CANCELLED}') END,
                 final_at = CASE WHEN f.cancelled THEN :now::timestamptz END,
                 marked_at = NULL
             FROM asked a, fate f, ours

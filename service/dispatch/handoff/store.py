@@ -48,6 +48,7 @@ _MARK = sql.load(
     STOPS=_STOPS,
     RESERVED=RESERVED,
     SOURCES=MARK.sources_sql,
+    ERASED=Reason.ERASED,
     IN_OTHER_LEG="",
     SEATED="",
     PLACED="placed",
@@ -59,6 +60,7 @@ _MARK_LEGS = sql.load(
     STOPS=_STOPS,
     RESERVED=RESERVED,
     SOURCES=MARK.sources_sql,
+    ERASED=Reason.ERASED,
     IN_OTHER_LEG=joint_store.IN_OTHER_LEG,
     SEATED=joint_store.SEATED,
     PLACED=joint_store.PLACED,
@@ -83,10 +85,10 @@ async def mark(
     itself; the erasure of a person stops all older runs. A place under the person's cap is taken
     here.
 
-    Returns (run_id, no, attempt, state) of those that moved, and with the state `capped` of those
-    that are queued and have no place (see `caps`). The rest may not leave now: everything is
-    stopped, the run is not running, the channel is held, the lease or the slice is not ours, the
-    row is no longer queued, or its phone has an uncertain hand-off on this channel.
+    Returns run_id, no, attempt and state of those that moved, and of those that stay queued since
+    there is no place for them: `capped` says so (see `caps`). The rest may not leave now:
+    everything is stopped, the run is not running, the channel is held, the lease or the slice is
+    not ours, the row is no longer queued, or its phone has an uncertain hand-off on this channel.
     """
     slices = list(dict.fromkeys((a.run_id, a.slice_no) for a in asked))
     slice_at = {key: index for index, key in enumerate(slices, start=1)}

@@ -12,6 +12,7 @@ from typing import Any
 
 from service.dispatch.handoff.lease_store import recover_slices
 from service.ledger.fragments import CLOSE_RUN, run_sent
+from service.ledger.reasons import Reason
 from service.ledger.states import (
     FREE_SLICE,
     NOT_HANDED_OFF,
@@ -156,7 +157,7 @@ async def leftover_slices(
 _LEFT_OVER = f"""
     SELECT s.run_id, s.no, s.channel_id, s.first_no, s.last_no, s.epoch IS NULL AS free,
            r.state = 'cancelled' AS cancelled,
-           coalesce(r.cancel_reason, 'campaign_cancelled') AS cancel_reason
+           coalesce(r.cancel_reason, '{Reason.CAMPAIGN_CANCELLED}') AS cancel_reason
     FROM slices s JOIN runs r ON r.id = s.run_id
     WHERE s.done_at IS NULL AND (r.state = 'cancelled' OR (
         r.state IN {sql_list(OPEN_RUNS_WITH_LEDGER)} AND r.valid_until <= :now AND s.epoch IS NULL))
@@ -190,7 +191,7 @@ async def stop_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: da
         f"""
         UPDATE messages SET
             state = CASE WHEN :cancelled THEN 'cancelled' ELSE 'suppressed' END::message_state,
-            reason = CASE WHEN :cancelled THEN :cancel_reason ELSE 'validity_over' END,
+            reason = CASE WHEN :cancelled THEN :cancel_reason ELSE '{Reason.VALIDITY_OVER}' END,
             final_at = :now
         WHERE run_id = :run_id AND channel_id = :channel_id AND no BETWEEN :first_no AND :last_no
           AND state IN {STOP.sources_sql}

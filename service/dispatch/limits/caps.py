@@ -131,7 +131,7 @@ async def defer_or_stop(
     """Decide what becomes of the texts that this transaction's mark says are capped: each waits, or
     is stopped for good, with the reason.
     """
-    nos = [row["no"] for row in moved if row["state"] == Reason.CAPPED]
+    nos = [row["no"] for row in moved if row["capped"]]
     if not nos:
         return
     held = []

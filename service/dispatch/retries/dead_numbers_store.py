@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 from service.audience.suppressions.suppression_store import IS_NEW, merged
 from service.ledger.message_id import MessageKey
+from service.ledger.reasons import Reason
 from service.ledger.states import FAILED, sql_list
 from service.storage import sql
 from service.storage.postgres import Connection
@@ -64,7 +65,7 @@ async def suppress_dead(
         )
         INSERT INTO suppressions AS s
             (phone_hash, reason, note, note_cipher, source, created_at, expires_at, classes)
-        SELECT phone_hash, 'dead_number', format('empty number on %s and %s', one, other),
+        SELECT phone_hash, '{Reason.DEAD_NUMBER}', format('empty number on %s and %s', one, other),
                '', 'receipts', :now, :until, '{{public_interest,service,warning}}'
         FROM dead ORDER BY phone_hash
         ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged(":now")}
@@ -82,7 +83,7 @@ async def forget_reports(conn: Connection, keys: Collection[MessageKey]) -> None
     """Forget what was counted of the phones of these texts, and lift what followed from it."""
     await sql.execute(
         conn,
-        """
+        f"""
         WITH alive AS MATERIALIZED (
             SELECT DISTINCT m.phone_hash
             FROM unnest(:run_ids::uuid[], :nos::int[]) AS k(run_id, no),
@@ -93,8 +94,9 @@ async def forget_reports(conn: Connection, keys: Collection[MessageKey]) -> None
             DELETE FROM dead_reports d USING alive a WHERE d.phone_hash = a.phone_hash
         )
         DELETE FROM suppressions s USING alive a
-        WHERE s.phone_hash = a.phone_hash AND s.reason = 'dead_number' AND s.source = 'receipts'
-        """,
+        WHERE s.phone_hash = a.phone_hash AND s.reason = '{Reason.DEAD_NUMBER}'
+          AND s.source = 'receipts'
+        """,  # noqa: S608  # a constant
         run_ids=[run_id for run_id, _ in keys],
         nos=[no for _, no in keys],
     )
