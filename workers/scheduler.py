@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -61,6 +61,8 @@ LATE_SECONDS = 10.0
 """An act is done without arq if its last turn ended this much longer ago than its interval."""
 LOOK_SECONDS = 2.0
 LATE_ACT = "an act is late, and is done without arq"
+MADE_UP = "no scheduler could do these acts for a while; they are done now"
+"""Said when a process begins, or the database is back, or the machine stood still."""
 
 log = logging.getLogger(__name__)
 
@@ -70,23 +72,25 @@ STOP_SLICES = 100
 ActT = TypeVar("ActT", bound=Callable[[dict[str, Any]], Awaitable[None]])
 
 
+_going: set[str] = set()
+"""The acts that this process is doing."""
+
+
 def one_turn_at_a_time(act: ActT) -> ActT:
     """Give an act one turn at a time in this process, and note its end for /readyz and /metrics."""
-    going = False
 
     @wraps(act)
     async def turn(ctx: dict[str, Any]) -> None:
-        nonlocal going
-        if going:
+        if act.__name__ in _going:
             return
-        going = True
+        _going.add(act.__name__)
         began = time.monotonic()
         try:
             await act(ctx)
             async with runtime_of(ctx).pool.acquire() as conn:
                 await sweep_store.note_turn(conn, act.__name__, time.monotonic() - began)
         finally:
-            going = False
+            _going.discard(act.__name__)
 
     return cast(ActT, turn)
 
@@ -328,25 +332,31 @@ it, or a fold, must not keep the recovery waiting."""
 async def keep_turns(runtime: Runtime, stop: asyncio.Event) -> None:
     """Do the acts that arq does not, until `stop` is set."""
     doing: dict[str, asyncio.Task[None]] = {}
-    began = time.monotonic()
+    began = looked = able_since = time.monotonic()
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
             break
+        before, looked = looked, time.monotonic()
+        if looked - before > LOOK_SECONDS + LATE_SECONDS:
+            able_since = looked
         try:
             async with runtime.pool.acquire() as conn:
                 ago = {act: ago for act, (ago, _) in (await sweep_store.last_turns(conn)).items()}
         except UNREACHABLE:
+            able_since = time.monotonic()
             continue
+        late = {}
         for job in CRONS:
             act, running = act_of(job), doing.get(job.name)
             if running is not None and running.done():
                 _report(act, doing.pop(job.name))
                 running = None
-            late = ago.get(act, time.monotonic() - began) > _interval_seconds(job) + LATE_SECONDS
-            if late and running is None:
-                seldom(log, logging.WARNING, LATE_ACT, act=act)
+            seconds, most = ago.get(act, looked - began), _interval_seconds(job) + LATE_SECONDS
+            if seconds > most and running is None and act not in _going:
+                late[act] = seconds, looked - able_since > most
                 doing[job.name] = asyncio.create_task(_take_turn(job, runtime))
+        _tell_late(late)
     for task in doing.values():
         task.cancel()
     await asyncio.gather(*doing.values(), return_exceptions=True)
@@ -356,6 +366,18 @@ async def _take_turn(job: CronJob, runtime: Runtime) -> None:
     """Do an act within its time limit. If this task is cancelled first, the act is not begun."""
     async with asyncio.timeout(job.timeout_s):
         await job.coroutine({"runtime": runtime})
+
+
+def _tell_late(late: Mapping[str, tuple[float, bool]]) -> None:
+    """Say which acts are done here: those that Redis has kept from their turn, and those that
+    nobody could do. By act: how many seconds ago its last turn was, and whether there was time for
+    one since.
+    """
+    for act in (act for act, (_, was_time) in late.items() if was_time):
+        seldom(log, logging.WARNING, LATE_ACT, act=act)
+    missed = {act: round(ago) for act, (ago, was_time) in late.items() if not was_time}
+    if missed:
+        log.warning(MADE_UP, extra={"seconds": min(missed.values()), "acts": sorted(missed)})
 
 
 def _report(act: str, turn: "asyncio.Task[None]") -> None:

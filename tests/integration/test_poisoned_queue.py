@@ -226,6 +226,34 @@ async def test_acts_that_have_had_their_turn_are_not_done_again(
     assert await runtime.pool.fetch("SELECT act, ended_at FROM turns ORDER BY act") == before
 
 
+async def test_after_a_time_without_any_scheduler_nobody_blames_redis(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line says what happened, and each act has its turn at once."""
+    monkeypatch.setattr(scheduler, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(scheduler, "LATE_SECONDS", 600.0)
+    wanted = sorted(job.name.removeprefix("cron:") for job in scheduler.CRONS)
+    async with runtime.pool.acquire() as conn:
+        for act in wanted:
+            await sweep_store.note_turn(conn, act, 0.0)
+        await conn.execute("UPDATE turns SET ended_at = ended_at - interval '3 hours'")
+    stop = asyncio.Event()
+    turns = asyncio.create_task(scheduler.keep_turns(runtime, stop))
+    old = "SELECT count(*) FROM turns WHERE ended_at < clock_timestamp() - interval '2 hours'"
+
+    async def all_done() -> bool:
+        assert not turns.done()
+        return not await runtime.pool.fetchval(old)
+
+    await until(all_done, 2 * PATIENCE_SECONDS)
+    stop.set()
+    await turns
+    assert scheduler.LATE_ACT not in caplog.messages
+    (line,) = [record for record in caplog.records if record.getMessage() == scheduler.MADE_UP]
+    said: Any = line
+    assert (said.acts, said.seconds // 3_600) == (wanted, 3)
+
+
 async def test_a_worker_shows_that_it_lives_on_its_own_machine(
     runtime: Runtime, tmp_path: Path
 ) -> None:

@@ -288,9 +288,8 @@ async def rematch(conn: Connection, channel_id: int, refs: Sequence[bytes] | Non
         conn,
         """
         WITH hit AS (
-            DELETE FROM receipts_unmatched u
-            WHERE u.why IN ('parked', 'ambiguous') AND u.channel_id = :channel_id
-              AND (:refs::bytea[] IS NULL OR u.ref = ANY(:refs))
+            DELETE FROM receipts_unmatched u WHERE u.why IN ('parked', 'ambiguous')
+              AND u.channel_id = :channel_id AND (:refs::bytea[] IS NULL OR u.ref = ANY(:refs))
               AND EXISTS (
                 SELECT FROM parts p WHERE p.channel_id = u.channel_id AND p.ref = u.ref
                   AND (u.phone_hash IS NULL OR p.phone_hash = u.phone_hash))
