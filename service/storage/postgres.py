@@ -5,8 +5,10 @@ One module: another one that touched the driver would be a second door.
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -17,6 +19,8 @@ from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 from asyncpg.transaction import Transaction
 
 from service.peer_timeouts import Reachability, keep_alive
+
+log = logging.getLogger(__name__)
 
 Record = asyncpg.Record
 if TYPE_CHECKING:  # generic in the stubs, not at run time
@@ -60,11 +64,20 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     asyncpg.TransactionTimeoutError,
 )
 """What a database that is down, silent (TimeoutError is an OSError), restarting, full (of
-connections, of data), locked to us or not the primary any more raises: wait and try again."""
+connections, of data), locked to us or not the primary any more raises: wait and try again. So does
+`TooSlow`, which is one of them."""
 
 
 StatementTimeout = asyncpg.QueryCanceledError
 """The server has ended a statement that took longer than its `statement_timeout` allows."""
+
+
+class TooSlow(TimeoutError):
+    """A statement or its transaction passed its limit, on a server that answers.
+
+    Waiting does not help as it does when the server is away: whoever tries again tries less at
+    once. The pool has logged it, with the place of the statement.
+    """
 
 
 class Busy(TimeoutError):
@@ -119,9 +132,12 @@ WAIT_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 """How long one host of the address may take to take a connection."""
 _CANCEL_SECONDS = 3.0
+_ANSWER_SECONDS = 1.0
+"""How long a server that has not ended a statement in time is given to take the request to cancel:
+one that does not is taken for unreachable."""
 
 _reach = Reachability("PostgreSQL")
-_cancelling: set[asyncio.Task[None]] = set()
+_cancelling: set[asyncio.Task[bool]] = set()
 
 _SERVER_KEEPALIVE = "; ".join(
     f"SET {name} = {value}"
@@ -162,6 +178,7 @@ class OwnConnection(_Connection):
     _addr: Any
     _params: Any
     _config: Any
+    _cancel: "asyncio.Task[bool] | None" = None
 
     def __init__(self, protocol: Any, transport: Any, *others: Any) -> None:
         super().__init__(protocol, transport, *others)
@@ -185,19 +202,60 @@ class OwnConnection(_Connection):
         """Ask the server to stop, if it hears that, and drop the connection in any case."""
         key = self._protocol.backend_pid, self._protocol.backend_secret
         task = self._loop.create_task(_cancel_at_server(self._addr, self._params, *key))
+        self._cancel = task
         _cancelling.add(task)
         task.add_done_callback(_cancelling.discard)
         self._loop.call_soon(self.terminate)  # the driver is in the middle of its own book-keeping
 
+    async def answers(self) -> bool:
+        """Whether the server took the request to cancel the statement that was given up."""
+        if self._cancel is None:
+            return False
+        done, _ = await asyncio.wait({self._cancel}, timeout=_ANSWER_SECONDS)
+        return bool(done) and self._cancel.result()
 
-async def _cancel_at_server(addr: Any, params: Any, pid: int, secret: Any) -> None:
+
+async def _cancel_at_server(addr: Any, params: Any, pid: int, secret: Any) -> bool:
+    """Ask for it; returns whether the server took the request."""
     driver: Any = connect_utils
     loop = asyncio.get_running_loop()
-    with suppress(OSError):
+    with suppress(*UNREACHABLE):
         async with asyncio.timeout(_CANCEL_SECONDS):
             await driver._cancel(  # noqa: SLF001
                 loop=loop, addr=addr, params=params, backend_pid=pid, backend_secret=secret
             )
+            return True
+    return False
+
+
+def _has_outlasted(error: BaseException) -> bool:
+    """Whether the server has ended a session since its transaction took too long. The driver says
+    then that the connection was closed, for that reason.
+    """
+    timeout = asyncpg.TransactionTimeoutError
+    return isinstance(error, timeout) or isinstance(error.__cause__, timeout)
+
+
+def _statement_of(trace: TracebackType | None, limit: float, elapsed: float) -> tuple[str, float]:
+    """Where a statement stands that failed so, as module and function, and how many seconds it was
+    given: `limit`, unless the call says otherwise; `elapsed` where a block around it has ended.
+    """
+    place, is_given = "a statement", False
+    while trace is not None:
+        frame = trace.tb_frame
+        module = str(frame.f_globals.get("__name__"))
+        if module.startswith("asyncpg."):
+            if not is_given and "timeout" in frame.f_locals:  # further in it is what is left of it
+                limit, is_given = frame.f_locals["timeout"] or limit, True
+        elif module == "asyncio.timeouts":
+            limit = elapsed
+        elif module not in _NO_PLACE:
+            place = f"{module}.{frame.f_code.co_qualname}"
+        trace = trace.tb_next
+    return place, limit
+
+
+_NO_PLACE = {__name__, "service.storage.sql", "contextlib"}
 
 
 class _Acquired(_Acquire):
@@ -209,6 +267,8 @@ class _Acquired(_Acquire):
     def __init__(self, pool: "Pool", timeout: float, seconds: float) -> None:
         super().__init__(pool, timeout)
         self._seconds = seconds
+        self._since = 0.0
+        self._own: Any = None
 
     async def __aenter__(self) -> "PoolConnectionProxy[asyncpg.Record]":
         try:
@@ -218,19 +278,40 @@ class _Acquired(_Acquire):
                 raise Busy from error
             raise
         proxy.allow(self._seconds)
+        self._since = asyncio.get_running_loop().time()
+        self._own = proxy._con  # noqa: SLF001  # the proxy lets go of one that was given up
         return proxy  # type: ignore[no-any-return]  # the driver's stubs leave it open
 
     async def __aexit__(self, *exc: object) -> None:
-        """Give the connection back, unless it is half-dead."""
+        """Give the connection back, unless it is half-dead.
+
+        Raises:
+            TooSlow: in the place of the driver's error, if the server answers.
+        """
         error = exc[1]
+        elapsed = round(asyncio.get_running_loop().time() - self._since, 1)
+        await self._give_back(error, exc)
+        if isinstance(error, Exception) and _has_outlasted(error):
+            place, _ = _statement_of(error.__traceback__, elapsed, elapsed)
+            log.error("a transaction takes too long", extra={"statement": place, "limit": elapsed})
+            raise TooSlow(f"{place}: its transaction took more than {elapsed:g} s") from error
+        if not isinstance(error, TimeoutError) or isinstance(error, Busy | TooSlow):
+            return
+        if not await self._own.answers():
+            _reach.note_loss(error)
+            return
+        place, limit = _statement_of(error.__traceback__, self._seconds, elapsed)
+        log.error("a statement takes too long", extra={"statement": place, "limit": limit})
+        raise TooSlow(f"{place} did not end within {limit:g} s") from error
+
+    async def _give_back(self, error: object, exc: tuple[Any, ...]) -> None:
         if isinstance(error, UNREACHABLE) and not isinstance(error, Busy):
-            if isinstance(error, TimeoutError):
-                _reach.note_loss(error)
             # One that the server ended has left the pool already, and says so: that must not hide
             # why.
             with suppress(asyncpg.InterfaceError):
                 self.connection.terminate()
-            self.pool.drop_idle()
+            if not _has_outlasted(error):
+                self.pool.drop_idle()
         if error is None:
             await super().__aexit__(*exc)
             return

@@ -31,6 +31,7 @@ from service.storage.postgres import (
     LONG_SECONDS,
     UNREACHABLE,
     Pool,
+    TooSlow,
     connect,
     limit_statements,
     open_pool,
@@ -213,6 +214,30 @@ async def test_a_statement_that_takes_too_long_is_stopped_on_the_server(
             )
 
         await until(is_stopped)
+
+
+async def test_a_slow_statement_is_told_from_a_silent_server(
+    wired: Pool, postgres_wire: SilentProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with asyncio.timeout(LONG):
+        with pytest.raises(TooSlow, match=r"_sleep did not end within 0\.5 s"):
+            await _sleep(wired)
+        (told,) = [r for r in caplog.records if r.getMessage() == "a statement takes too long"]
+        said: Any = told
+        assert (said.statement, said.limit) == (f"{__name__}._sleep", SHORT)
+        assert messages(caplog) == []
+        async with wired.acquire() as conn:
+            await conn.execute("SELECT 1")
+        postgres_wire.fall_silent()
+        with pytest.raises(TimeoutError) as silent:
+            await _sleep(wired)
+        assert not isinstance(silent.value, TooSlow)
+        assert messages(caplog) == ["PostgreSQL does not answer"]
+
+
+async def _sleep(pool: Pool) -> None:
+    async with transaction(pool) as conn:
+        await conn.execute(f"SELECT pg_sleep({LONG})")
 
 
 async def test_whoever_says_so_may_take_longer(wired: Pool) -> None:

@@ -27,7 +27,7 @@ from service.errors import (
     Unavailable,
 )
 from service.logs import masked
-from service.storage.postgres import UNREACHABLE, Busy, OutOfRoom, TooManyConnections
+from service.storage.postgres import UNREACHABLE, Busy, OutOfRoom, TooManyConnections, TooSlow
 from service.web import REQUEST_ID, RUNTIME
 
 log = logging.getLogger(__name__)
@@ -159,8 +159,11 @@ async def as_problem(request: web.Request, handler: Handler) -> web.StreamRespon
         log.warning("no connection to the database was free", extra={"why": repr(error)})
         return _of_error(request, busy())
     except UNREACHABLE as error:
-        log.warning("database unreachable", extra={"why": repr(error)})
-        what = "cannot be reached"
+        slow = isinstance(error, TooSlow)
+        log.warning(
+            "database %s", "too slow" if slow else "unreachable", extra={"why": repr(error)}
+        )
+        what = "takes too long" if slow else "cannot be reached"
         if isinstance(error, TooManyConnections):
             what = "has no connection free"
         elif isinstance(error, OutOfRoom):

@@ -22,7 +22,7 @@ from service.channels.contract.gateway import (
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts import store, unmatched_store
-from service.storage.postgres import UNFIT, UNREACHABLE, Pool, transaction
+from service.storage.postgres import UNFIT, UNREACHABLE, Pool, TooSlow, transaction
 
 log = logging.getLogger(__name__)
 
@@ -106,12 +106,19 @@ class Inbox:
             await asyncio.gather(waking, return_exceptions=True)
 
     async def _flush(self) -> None:
-        """Store what waits, all at once; if something in it cannot be stored, all but that."""
+        """Store what waits, all at once; if something in it cannot be stored, all but that; if all
+        at once takes too long, in halves.
+        """
         batches = [list(self._waiting)]
         while batches:
             batch = batches.pop()
             try:
                 await self._store(batch)
+            except TooSlow:
+                if len(batch) == 1:
+                    raise
+                half = len(batch) // 2
+                batches += [batch[half:], batch[:half]]
             except UNFIT as error:
                 if len(batch) > 1:
                     half = len(batch) // 2

@@ -26,8 +26,8 @@ from service.dispatch.retries import dead_numbers, failure_handling, reroute
 from service.dispatch.retries.failure_handling import Failure
 from service.ledger.states import FAILED, FINAL_AFTER_HANDOFF, MessageState
 from service.queue import WakeChannel
-from service.storage.locks import try_lock_fold
-from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
+from service.storage.locks import lock_folds, try_lock_fold
+from service.storage.postgres import COLLISIONS, Connection, Pool, Record, TooSlow, transaction
 
 log = logging.getLogger(__name__)
 
@@ -48,34 +48,49 @@ async def fold_receipts(
 
     A batch begins after the last id of the batch before it, so that PostgreSQL does not scan
     deleted rows that are not vacuumed yet. At the end the fold begins once more at the lowest id,
-    for rows that were committed late.
+    for rows that were committed late. A batch that cannot be folded in time is halved.
+
+    Raises:
+        TooSlow: not even a single receipt can be folded in time.
     """
     total = after = 0
+    size, own = BATCH, False
     while True:
         try:
-            folded, channels, last = await _fold_batch(pool, channel_id, after, now)
+            folded, channels, last = await _fold_batch(pool, channel_id, after, size, now, own)
         except COLLISIONS as error:
             log.info("a fold is run again after a collision", extra={"why": str(error)})
+            continue
+        except TooSlow as error:
+            if size == 1:
+                raise
+            size, own = size // 2, True
+            log.warning("fold takes fewer at once", extra={"size": size, "why": str(error)})
             continue
         if wake is not None:
             for channel in channels:
                 await wake(channel)
         total += folded
-        if folded < BATCH and not after:
+        if folded < size and not after:
             return total
-        after = last if folded == BATCH else 0
+        after = last if folded == size else 0
 
 
 async def _fold_batch(
-    pool: Pool, channel_id: int, after: int, now: datetime
+    pool: Pool, channel_id: int, after: int, size: int, now: datetime, own: bool
 ) -> tuple[int, list[int], int]:
     """Fold one batch of what comes after an id; returns its size, the channels that have something
     to hand off now, and its last id.
+
+    own: whether this fold may still hold its lock, by a connection that was given up: then it is
+    waited for.
     """
     async with transaction(pool) as conn:
-        if not await try_lock_fold(conn, channel_id):
+        if own:
+            await lock_folds(conn, [channel_id])
+        elif not await try_lock_fold(conn, channel_id):
             return 0, [], 0
-        taken = await store.take_receipts(conn, channel_id, BATCH, now, after)
+        taken = await store.take_receipts(conn, channel_id, size, now, after)
         parked, channels = await _fold(conn, taken.rows, now)
         met, missed = taken.count - len(parked), len(parked)
         await count_misses(conn, channel_id, met=met, missed=missed, now=now)

@@ -29,7 +29,7 @@ from service.dispatch.value_check import ValueCheck
 from service.ledger.reasons import Reason
 from service.queue import WakeChannel
 from service.storage.locks import share_connection
-from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, transaction
+from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, TooSlow, transaction
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,7 @@ class Recorder:
         self._permits = permits
         self._size = permits.free
         self._settled: list[Message] = []
+        self._most = self._size
         self._unsent: list[Message] = []
         self.leaving: list[ClaimedSlice] = []
         self._dirty = asyncio.Event()
@@ -130,10 +131,22 @@ class Recorder:
         await asyncio.sleep(RETRY_SECONDS)
 
     async def _flush(self) -> None:
-        """Commit what there is, then free its permits. On an error everything is kept."""
+        """Commit what there is, then free its permits. On an error everything is kept. No more than
+        `_most` results are committed at once: fewer after a commit that took too long, and by and
+        by more again.
+        """
         now = self._shared.clock.now()
-        if self._settled:
-            await self._record(list(self._settled), now)
+        left = len(self._settled)
+        while left > 0:
+            some = self._settled[: min(self._most, left)]
+            try:
+                await self._record(some, now)
+            except TooSlow as error:
+                self._most = max(1, len(some) // 2)
+                log.warning("fewer results at once", extra={"size": self._most, "why": str(error)})
+                raise
+            left -= len(some)
+            self._most = min(self._size, self._most + 1)
         if self._unsent:
             await self._give_back(list(self._unsent), now)
         ended = [work for work in self.leaving if not work.outstanding]
