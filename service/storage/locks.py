@@ -22,6 +22,9 @@ The order. A transaction that takes several locks takes them in the order of thi
 9.  suppressions;
 10. a connection of a channel.
 
+Whoever enters suppressions writes the rows first and takes 9 last. Then nobody who has 9 alone
+waits for such rows, and a transaction that waits for rows has no lock that a mark needs.
+
 A mark takes 6, 7, 9 and 10, all shared. A transaction that must wait until no mark is under way
 takes one of them alone. A transaction that finishes slices takes 7 shared and 8 alone; one that
 puts messages back takes the rows of 5, then 7 and 8 shared.
@@ -39,6 +42,8 @@ come before logins, where both are taken (`tocsin init`).
 Two more keys stand in functions of the database, where a trigger takes them: `direct <sender>`
 (direct sends of a sender, counted one after another; after all others) and `department tree`
 (moves in the tree of departments; after names of departments).
+
+One module: the order is one.
 """
 
 from collections.abc import Collection, Sequence
@@ -286,9 +291,11 @@ async def lock_for_finish(conn: Connection, runs: Sequence[UUID]) -> None:
 
 
 async def lock_suppressions(conn: Connection) -> None:
-    """Wait for every mark that is under way; later marks see what this transaction inserts.
+    """Wait for every mark that is under way; later marks see what this transaction has inserted.
 
-    A mark holds this lock shared (invariant I7).
+    A mark holds this lock shared (invariant I7). Take it after the rows of suppressions, as the
+    last thing before the commit: no mark begins while it is held or waited for, and a list may have
+    half a million numbers. A mark that has begun may miss them, and is waited for here.
     """
     await _lock_exclusive(conn, _SUPPRESSIONS)
 

@@ -241,7 +241,6 @@ async def create_suppressions(call: Call, body: SuppressionBody) -> SuppressedOu
     if waiting is not None:
         call.note("suppression_entries", waiting.id, held=waiting.numbers)
         return SuppressedOut(added=0, items=[], waiting=entry_out(keyring, waiting))
-    await lock_suppressions(call.conn)
     made = await store.insert_suppressions(call.conn, phones, new, call.now)
     items = [
         NewSuppressionOut(
@@ -251,6 +250,7 @@ async def create_suppressions(call: Call, body: SuppressionBody) -> SuppressedOu
         )
         for phone_hash, (suppression, is_new) in made.items()
     ]
+    await lock_suppressions(call.conn)
     return SuppressedOut(added=sum(item.is_new for item in items), items=items, waiting=None)
 
 

@@ -178,16 +178,17 @@ async def add_suppressions(
     conn: Connection, keyring: Keyring, phones: Iterable[str], new: NewSuppression, now: datetime
 ) -> Entered:
     """Stop what it stops to these numbers (E.164 or 11 digits). Once that is committed, nothing of
-    it is marked as leaving for them (invariant I7); until then no mark begins, so this is quick:
-    what takes time is done before the lock.
+    it is marked as leaving for them (invariant I7). From here to the commit no mark begins: the
+    caller has little left to do.
 
     Raises:
         Invalid: as `check_new`.
     """
     check_new(new, now)
     hashes = {keyring.phone_index(to_e164(phone)) for phone in phones}
+    entered = Entered(*await suppression_store.enter_suppressions(conn, hashes, new, now))
     await lock_suppressions(conn)
-    return Entered(*await suppression_store.enter_suppressions(conn, hashes, new, now))
+    return entered
 
 
 def encrypted_note(keyring: Keyring, note: str) -> bytes:

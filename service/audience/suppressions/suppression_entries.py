@@ -103,8 +103,8 @@ async def let_count(
         conn, user, {entry.entered_by: "entered these numbers"}, "let them count", now
     )
     await store.decide_entry(conn, entry_id, "count", reason, user.id, now)
-    await lock_suppressions(conn)
     await store.let_held_count(conn, entry_id, now)
+    await lock_suppressions(conn)
     return await _visible(conn, None, entry_id)
 
 

@@ -199,7 +199,7 @@ async def decide_entry(
 
 
 async def let_held_count(conn: Connection, entry_id: UUID, now: datetime) -> None:
-    """Let the numbers of an entry stop what it says; the caller holds the lock of suppressions."""
+    """Let the numbers of an entry stop what it says; `lock_suppressions` comes after it."""
     await sql.execute(
         conn,
         f"""

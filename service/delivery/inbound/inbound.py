@@ -199,8 +199,8 @@ class _InboundBatch:
             if t.kind == InboundKind.OPT_OUT and t.id not in held
         ]
         if stops:
-            await lock_suppressions(conn)
             await replies_store.suppress_senders(conn, stops, note=BY_WORD, user_id=None, now=now)
+            await lock_suppressions(conn)
 
     async def _called(
         self, conn: Connection, texts: Sequence[_Candidate]
@@ -359,6 +359,6 @@ async def finish(
     if outcome.opt_out:
         own = row["notice_of"] is not None and row["notice_of"] == row["department_id"]
         stop = SenderStop(row["sender_hash"], text_id, row["notice_of"] if own else None)
-        await lock_suppressions(conn)
         await replies_store.suppress_senders(conn, [stop], note=BY_PERSON, user_id=user.id, now=now)
+        await lock_suppressions(conn)
     return await visible(conn, user, text_id)

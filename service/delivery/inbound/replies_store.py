@@ -39,7 +39,7 @@ async def suppress_senders(
     each one confirmation, which says what has ended.
 
     Whoever is told that the notices have ended is told with them that publicity has, and not by a
-    text more. The caller holds the lock of the suppressions.
+    text more. `lock_suppressions` comes after it.
     """
     await sql.execute(
         conn,

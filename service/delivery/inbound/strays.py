@@ -101,8 +101,8 @@ async def decide(
         raise Conflict("it was decided before", code="decided_already")
     if decision == "count":
         stops = await store.stops_of(conn, hold_id)
-        await lock_suppressions(conn)
         await replies_store.suppress_senders(conn, stops, note=BY_HOLD, user_id=user.id, now=now)
+        await lock_suppressions(conn)
     return await _visible(conn, user, hold_id)
 
 

@@ -14,6 +14,7 @@ from service.audience.suppressions.suppression_entries import EntryBounds
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_contact, make_token, make_user, phone
 from tests.harness.keys import second_admin
+from tests.harness.owner import as_owner
 from tests.integration.api.conftest import Answer, Api
 
 ADMIN = ("county", "admin")
@@ -211,3 +212,49 @@ async def test_what_waits_past_its_end_is_dropped(api: Api) -> None:
     assert (await decide(api, entry, "drop", ADMIN)).status == 200
     kept = "SELECT count(*) FROM held_suppressions"
     assert await api.runtime.pool.fetchval(kept) == 0
+
+
+WATCHED = """
+    CREATE TABLE under_lock (tables text, held boolean);
+    GRANT SELECT, INSERT ON under_lock TO PUBLIC;
+    CREATE FUNCTION note_lock() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO under_lock SELECT TG_TABLE_NAME, EXISTS (
+            SELECT FROM pg_locks
+            WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND mode = 'ExclusiveLock'
+              AND (classid::bigint << 32 | objid::bigint) = hashtextextended('suppressions', 0));
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER note_lock AFTER INSERT OR UPDATE OR DELETE ON suppressions
+        FOR EACH STATEMENT EXECUTE FUNCTION note_lock();
+    CREATE TRIGGER note_lock AFTER INSERT OR UPDATE OR DELETE ON suppression_entries
+        FOR EACH STATEMENT EXECUTE FUNCTION note_lock();
+    CREATE TRIGGER note_lock AFTER INSERT OR UPDATE OR DELETE ON held_suppressions
+        FOR EACH STATEMENT EXECUTE FUNCTION note_lock();
+    CREATE TRIGGER note_lock AFTER INSERT ON audit_entries
+        FOR EACH STATEMENT EXECUTE FUNCTION note_lock();
+"""
+"""Notes of each statement that writes one of these tables whether marks wait for it."""
+
+
+async def test_marks_wait_for_none_of_the_rows_however_many(api: Api) -> None:
+    """Neither for a request, nor a list, nor one that a second person lets count: only for what is
+    written down at the end of each.
+    """
+    await as_owner(api.runtime.pool, WATCHED)
+    refused = {"reason": "opted_out"}
+    await enter(api, range(1, 1_001), **refused)
+    await upload(api, range(500, 3_000), **refused)
+    waiting = (await enter(api, EVERYBODY)).json["waiting"]
+    assert (await decide(api, waiting["id"], "count", ADMIN)).status == 200
+    assert await stopped(api) == 2_999
+    rows = await api.runtime.pool.fetch("SELECT tables, held FROM under_lock")
+    seen = {(row["tables"], row["held"]) for row in rows}
+    assert seen == {
+        ("suppressions", False),
+        ("suppression_entries", False),
+        ("held_suppressions", False),
+        ("audit_entries", False),  # of the request that waits
+        ("audit_entries", True),
+    }
+    assert sum(row["held"] for row in rows) == 3

@@ -13,6 +13,7 @@ from service.delivery.inbound import inbound, inbound_store, replies_store
 from service.delivery.inbound.inbound import InboundOutcome
 from service.dispatch.handoff import store as dispatch
 from service.errors import Conflict
+from service.storage.locks import lock_suppressions
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.handset import Handsets, hand_off, set_up
 from tests.harness.stage import mark
@@ -114,14 +115,13 @@ async def test_a_mark_waits_for_the_opt_out_that_is_being_committed_and_sees_it(
     no = await handsets.no_of(0)
     await handsets.write(0, "R")
     stopped, go_on = asyncio.Event(), asyncio.Event()
-    suppress = replies_store.suppress_senders
 
-    async def hold(*args: Any, **options: Any) -> None:
-        await suppress(*args, **options)
+    async def hold(conn: Connection) -> None:
+        await lock_suppressions(conn)
         stopped.set()
         await go_on.wait()
 
-    monkeypatch.setattr(replies_store, "suppress_senders", hold)
+    monkeypatch.setattr(inbound, "lock_suppressions", hold)
     reading = asyncio.create_task(handsets.read())
     await stopped.wait()
     marking = asyncio.create_task(stage.mark(lease, [no]))

@@ -178,7 +178,6 @@ async def test_after_an_opt_out_has_answered_its_phone_is_not_marked(
         marker = asyncio.create_task(keep_marking())
         await random_moment(0.006)
         async with transaction(on.pool) as conn:
-            await lock_suppressions(conn)
             await conn.execute(
                 "INSERT INTO suppressions (phone_hash, reason, created_at, classes, department_id) "
                 "VALUES ($1, 'opted_out', $2, ARRAY[$3::text], $4)",
@@ -187,6 +186,7 @@ async def test_after_an_opt_out_has_answered_its_phone_is_not_marked(
                 message_class,
                 whose,
             )
+            await lock_suppressions(conn)
         before = await on.marks()
         await everybody_tried_again(tries)
         assert await on.marks() == before
