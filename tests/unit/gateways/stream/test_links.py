@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
@@ -121,7 +120,22 @@ async def test_malformed_octets_close_the_link_with_a_logged_reason(
     assert not any(record.exc_info for record in caplog.records)
 
 
-OPEN = {"is_closing": lambda: False, "get_write_buffer_size": lambda: 0}
+class Nowhere(asyncio.Transport):
+    """An open connection on which what is written goes nowhere."""
+
+    def write(self, data: object) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        pass
+
+
 LOGIN_ANSWERS = {"CMPP_CONNECT_RESP", "SGIP_BIND_RESP", "SMGP_LOGIN_RESP", "bind_transceiver_resp"}
 FRAMES = [
     pytest.param(protocol, vector, id=vector)
@@ -142,7 +156,7 @@ async def test_no_truncated_packet_raises_out_of_the_reader(
     for length in range(protocol.header, len(frame)):
         for logged_in in (False, True):
             link = protocol.made(1).link
-            link.connection_made(Mock(spec=asyncio.Transport, **OPEN))
+            link.connection_made(Nowhere())
             if logged_in:
                 link.login_answered(None)
                 link.logged_in()
