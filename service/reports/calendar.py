@@ -190,13 +190,13 @@ def _fired(row: Record, by_channel: Mapping[int, int]) -> CalendarFire:
     )
 
 
-def _rule(campaign: Campaign, rules: Mapping[UUID, str]) -> str:
-    """The rule of a plan that nobody has submitted; a correction's stands for its run."""
+def _rule(campaign: Campaign, rules: Mapping[UUID, str]) -> str | None:
+    """The rule of a plan that nobody has submitted; a correction's stands for its run. None: of a
+    joint plan, whose hours are not those of an audience.
+    """
     if campaign.plan.corrects is not None:
         return rule_of(campaign.plan.corrects)
-    if campaign.plan.is_joint:
-        return ""
-    return rules[campaign.plan.segment_id] if campaign.plan.segment_id else ""
+    return rules[campaign.plan.segment_id] if campaign.plan.segment_id else None
 
 
 async def _ahead(

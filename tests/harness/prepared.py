@@ -4,6 +4,7 @@ Whoever adds an operation that needs more than `make_things` has, prepares it he
 """
 
 import itertools
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import FormData
@@ -13,15 +14,29 @@ from service.accounts.login import session_store
 from service.accounts.login.credentials import code_at, hash_password, new_secret, step_of
 from service.accounts.login.login import PREFIX, SECRET
 from service.accounts.people import phone_store
-from service.accounts.people.model import Role, User
+from service.accounts.people.model import By, Role, User
 from service.api.routes import OPS
-from service.campaigns.approval import approval
-from service.campaigns.core.model import MOVES
+from service.campaigns.approval import approval, legs
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core import leg_store
+from service.campaigns.core.legs import Leg, LegAsk
+from service.campaigns.core.model import MOVES, Plan
+from service.campaigns.plans import planning
 from service.messages.signature import head
 from service.privacy import clock_watch_store
 from service.privacy.clock_watch import Watch
-from service.storage.postgres import transaction
-from tests.factories import TEXT, make_draft, make_scheduled, make_token, make_user, phone
+from service.storage.postgres import Connection, transaction
+from tests.factories import (
+    TEXT,
+    Team,
+    make_draft,
+    make_scheduled,
+    make_team,
+    make_template,
+    make_token,
+    make_user,
+    phone,
+)
 from tests.harness.asker import Known
 from tests.harness.channels import real, secrets
 from tests.harness.logins import last_code
@@ -31,6 +46,8 @@ from tests.harness.words import FILES, PASSWORD, USUAL
 from tests.integration.api.conftest import Api
 
 ADMIN = ("county", "admin")
+NOBODYS = "【旌德县政法委】刷单都是诈骗，先交钱的都不要信，有疑问请拨打96110。"
+"""A text whose signature is registered to no department."""
 WEAKER = {"levels": {"R02": "warn", "R07": "warn"}, "reason": "r"}
 """Rules of lint that a second administrator must confirm."""
 
@@ -131,6 +148,43 @@ async def prepare_offers(api: Api) -> Known:
                 offer = await make_offer(conn, now, team.department_id)
                 found.setdefault(f"offer_id of {act}", []).append({"offer_id": str(offer.id)})
     return found
+
+
+async def prepare_legs(api: Api) -> Known:
+    """Legs of approved joint plans: two asked of the county by the police, and one that a school
+    has returned to the county.
+    """
+    county, school, now = api.teams["county"], api.teams["school"], api.clock.at
+    found: Known = {}
+    async with transaction(api.runtime.pool) as conn:
+        police = await make_team(conn, now=now, kind="police")
+        for act in ("take_leg", "return_leg"):
+            (leg,) = await _ask(conn, police, county, now)
+            found[f"leg_id of {act}"] = [{"leg_id": str(leg.id)}]
+        (leg,) = await _ask(conn, county, school, now)
+        back = By(school.operator.id, "r", now)
+        await legs.give_back(conn, school.operator, leg.id, back)
+        found["leg_id of ask_again"] = [{"leg_id": str(leg.id)}]
+    return found
+
+
+async def _ask(conn: Connection, author: Team, of: Team, now: datetime) -> list[Leg]:
+    """The legs of a joint plan of one department, asked of another."""
+    template = await make_template(conn, author.operator, now=now, text=NOBODYS)
+    plan = Plan(
+        name="legs",
+        template_id=template.id,
+        segment_id=None,
+        channels=None,
+        priority="normal",
+        schedule=Schedule("once", now + timedelta(days=1)),
+        max_tps=None,
+        legs=(LegAsk(of.department_id),),
+    )
+    made = await planning.create(conn, author.operator, plan, now)
+    await approval.submit(conn, author.operator, made.id, now)
+    await approval.approve(conn, author.approver, made.id, "", now)
+    return await leg_store.list_legs(conn, made.id)
 
 
 async def propose_rules(api: Api, proposer: str, known: Known) -> None:

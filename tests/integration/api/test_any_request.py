@@ -36,6 +36,7 @@ from tests.harness.prepared import (
     hold_deletions,
     load_prefixes,
     prepare_campaigns,
+    prepare_legs,
     prepare_offers,
     prepare_others,
     prepare_proposals,
@@ -104,6 +105,7 @@ async def _known(api: Api, proposer: str) -> Known:
             known[f"{name} of {op.name}"] = [known[name].pop(0)]  # the school's
     known |= await prepare_campaigns(api) | await prepare_proposals(api, proposer)
     known |= await prepare_others(api) | await prepare_offers(api)
+    known |= await prepare_legs(api)
     hook = {"url": "https://sms.example.gov.cn/tocsin", "events": ["run.finished"]}
     made = (await api.post("/webhooks", admin, hook)).json
     known["webhook_id of replay"] = [{"webhook_id": made["id"]}]

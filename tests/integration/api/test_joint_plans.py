@@ -157,6 +157,9 @@ async def test_bad_plans_say_what_is_wrong(api: Api, county: JointCounty) -> Non
 
 async def test_a_preview_counts_all_legs_and_shows_nobody(api: Api, county: JointCounty) -> None:
     made = await api.post("/campaigns", OPERATOR, plan(county, await a_template(api)))
+    query = {"from": "2027-01-12", "to": "2027-01-12"}
+    fires = (await api.get("/calendar", OPERATOR, params=query)).json["items"]
+    assert [(fire["state"], fire["people"]) for fire in fires] == [("draft", 0)]
     found = (await api.get(f"/campaigns/{made.json['id']}/preview", OPERATOR)).json
     assert (found["target"], found["sample"], found["estimate"]) == (9, [], None)
     assert found["by_carrier"] == dict.fromkeys(CARRIERS, 3)
