@@ -139,8 +139,11 @@ async def _settle(
     while True:
         report = await operator.get(f"/campaigns/{plan_id}/report")
         states = Counter(report["total"]["states"])
-        sent = not (states["queued"] or states["submitting"])
-        sent = sent and all(leg["target"] for leg in report["legs"])
+        targets = [leg["target"] for leg in report["legs"]]
+        sent = len(targets) == len(CARRIERS) and all(targets)
+        # The two are counted one after the other, and the last run may begin between them.
+        sent = sent and sum(targets) == report["total"]["target"]
+        sent = sent and not (states["queued"] or states["submitting"])
         if (sent and states["submitted"] == left()) or time.monotonic() - began > LIMIT_SECONDS:
             return report
         await asyncio.sleep(0.3)
