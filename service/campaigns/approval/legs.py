@@ -263,11 +263,9 @@ async def ask_again(
     if areas is not None:
         tree = await read_area_tree(conn)
         known = all(code in tree.areas for code in areas)
-        if (
-            not areas
-            or not known
-            or (leg.areas and not all(_within(tree, code, leg.areas) for code in areas))
-        ):
+        approved = leg.approved_areas
+        within = not approved or all(_within(tree, code, approved) for code in areas)
+        if not (areas and known and within):
             problem = "name areas within those that were approved, or leave areas out"
             raise Invalid(f"the areas are wrong: {problem}", fields={"areas": problem})
         await leg_store.set_areas(conn, leg, areas)

@@ -16,7 +16,8 @@ from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
 
 _LEG = """
-    SELECT l.id, l.campaign_id, l.department_id, d.name AS department, d.carrier, l.areas, l.state,
+    SELECT l.id, l.campaign_id, l.department_id, d.name AS department, d.carrier,
+           coalesce(l.asked_areas, l.areas) AS areas, l.areas AS approved_areas, l.state,
            l.taken_by, l.taken_at, l.own_campaign_id, l.paused_by, l.paused_at
     FROM campaign_legs l JOIN departments d ON d.id = l.department_id
 """
@@ -44,7 +45,14 @@ class LegLeftOut(NamedTuple):
 
 
 def _leg(row: Record) -> Leg:
-    return Leg(**{**row, "areas": tuple(row["areas"]), "state": LegState(row["state"])})
+    return Leg(
+        **{
+            **row,
+            "areas": tuple(row["areas"]),
+            "approved_areas": tuple(row["approved_areas"]),
+            "state": LegState(row["state"]),
+        }
+    )
 
 
 async def list_legs(conn: Connection, plan_id: UUID) -> list[Leg]:
@@ -148,10 +156,10 @@ async def set_paused(conn: Connection, leg: Leg, by: By | None) -> None:
 
 
 async def set_areas(conn: Connection, leg: Leg, areas: Collection[str]) -> None:
-    """Change what is asked of a leg that nobody has taken."""
+    """Change what is asked of a leg that nobody has taken; what was approved stays."""
     await sql.execute(
         conn,
-        "UPDATE campaign_legs SET areas = :areas WHERE id = :leg_id AND state <> 'taken'",
+        "UPDATE campaign_legs SET asked_areas = :areas WHERE id = :leg_id AND state <> 'taken'",
         leg_id=leg.id,
         areas=sorted(areas),
     )

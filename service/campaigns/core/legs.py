@@ -70,6 +70,7 @@ class LegAsk:
 class Leg:
     """A leg as it stands. department: its name; carrier: whose network it runs, if any.
 
+    areas: what is asked of it, which may be less than approved_areas once it was asked for again.
     own_campaign_id: its campaign, once it was taken. paused_by: somebody of its own department who
     paused it.
     """
@@ -80,6 +81,7 @@ class Leg:
     department: str
     carrier: str | None
     areas: tuple[str, ...]
+    approved_areas: tuple[str, ...]
     state: LegState
     taken_by: UUID | None
     taken_at: datetime | None

@@ -168,7 +168,7 @@ async def _set_legs(conn: Connection, campaign_id: UUID, plan: Plan) -> None:
         INSERT INTO campaign_legs (campaign_id, department_id, areas)
         VALUES (:campaign_id, :department_id, :areas)
         ON CONFLICT (campaign_id, department_id) DO UPDATE
-            SET areas = excluded.areas, state = 'planned'
+            SET areas = excluded.areas, asked_areas = NULL, state = 'planned'
         """,
         [
             {

@@ -17,8 +17,8 @@ ALTER TABLE campaigns ADD CONSTRAINT for_one_audience CHECK (
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX campaigns_legs ON campaigns (leg_of) WHERE leg_of IS NOT NULL;
 
--- What is asked of each department, and what it answered. areas: what the plan asks for, all if
--- empty. A leg is `asked` once its plan is approved, and `left_out` when the plan is over and nobody
+-- What is asked of each department, and what it answered. areas: what was approved, all if empty;
+-- asked_areas: the fewer ones that it was asked for again, after it had returned the leg. A leg is `asked` once its plan is approved, and `left_out` when the plan is over and nobody
 -- has taken it. paused_by: somebody of its own department paused it, so that a resume of the whole
 -- plan does not let it go on.
 CREATE TABLE campaign_legs (
@@ -26,6 +26,7 @@ CREATE TABLE campaign_legs (
     campaign_id uuid NOT NULL REFERENCES campaigns ON DELETE CASCADE,
     department_id uuid NOT NULL REFERENCES departments,
     areas text[] NOT NULL DEFAULT '{}',
+    asked_areas text[],
     state text NOT NULL DEFAULT 'planned' CHECK (
         state IN ('planned', 'asked', 'taken', 'returned', 'left_out', 'cancelled')),
     taken_by uuid REFERENCES users,

@@ -420,6 +420,37 @@ async def test_a_leg_is_returned_with_a_reason_and_asked_again(county: JointCoun
     assert moves[1].reason == "网络割接"
 
 
+async def test_a_plan_fires_whose_returned_leg_is_asked_for_fewer_areas(
+    county: JointCounty,
+) -> None:
+    """What was approved stays, and so the plan is still what was approved."""
+    town, other = "341825100000", "341825101000"
+    async with transaction(county.pool) as conn:
+        await load_areas(conn)
+    await county.give(MOBILE, [1], area_code=town)
+    await county.give(MOBILE, [2], area_code=other)
+    plan = await county.approve(in_an_hour(county), asks={MOBILE: (town, other)})
+    leg, side, office = await county.leg(MOBILE), county.sides[MOBILE], county.team.operator
+
+    async def ask_for(*areas: str) -> None:
+        async with transaction(county.pool) as conn:
+            await legs.give_back(conn, side.operator, leg.id, county.by(side.operator, "太多"))
+            await legs.ask_again(conn, office, leg.id, areas, county.by(office, "少一些"))
+
+    await ask_for(town)
+    with pytest.raises(Invalid):
+        await county.take(MOBILE, Narrower(areas=(other,)))
+    with pytest.raises(Invalid):
+        await ask_for("341825102000")
+    await ask_for(other)
+    await county.take(MOBILE)
+    await county.pass_time(HOUR)
+    async with county.pool.acquire() as conn:
+        (fire,) = await fire_store.list_fires(conn, plan.id, None, 10)
+    assert fire.outcome == "shared"
+    assert await county.hand_off(MOBILE) == {"submitting": 1}
+
+
 async def test_a_leg_is_narrowed_and_never_widened(county: JointCounty) -> None:
     town, other = "341825100000", "341825101000"
     async with transaction(county.pool) as conn:
