@@ -50,8 +50,8 @@ async def reopen_if_drifted(
 
 
 async def agree_to_drift(conn: Connection, campaign: Campaign, now: datetime) -> None:
-    """Take the people whom the rule of a leg means by now for those who were agreed to: somebody of
-    its own department has let the fire go that was held for it.
+    """Take the people whom the rule of a leg means by now for those who were agreed to: an approver
+    of its own department has let the fire go that was held for it.
     """
     content = frozen_content(campaign)
     await store.set_baseline(conn, campaign.id, await count_target(conn, campaign, content, now))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.accounts.people.model import By, Right, User
-from service.accounts.people.second_person import need_second_person
+from service.accounts.people.second_person import need_another_side, need_second_person
 from service.campaigns.audience.target_store import list_changers
 from service.campaigns.calendar.fires import Why
 from service.campaigns.calendar.schedule import LatePolicy
@@ -182,7 +182,7 @@ async def release(
         NotFound: there is none of this id in the actor's scope.
         WrongState: it is not on hold, and none of its fires is.
         Stopped: everything is stopped.
-        Forbidden: its people are others than those approved, and the actor may not approve them.
+        Forbidden: it is held for who its people are, and the actor may not approve them.
         MissedFires, SeveralHeld, Conflict: as in `missed`.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
@@ -210,19 +210,23 @@ async def release(
 async def _accept(
     conn: Connection, actor: User, campaign: Campaign, held: Sequence[FireRecord], now: datetime
 ) -> None:
-    """Accept the people of a fire for what it was held for. Refuse to let one go whose people are
-    others than those of the approval, unless the actor may approve, and had a hand neither in the
-    campaign nor in its lists since.
+    """Accept the people of a fire that was held for them. Refuse to let one go whose people, or
+    whose number, are others than those of the approval, unless the actor may approve, and had a
+    hand neither in the campaign nor in its lists since.
     """
-    if any(fire.code == Why.DRIFTED for fire in held):
-        await agree_to_drift(conn, campaign, now)
-    if all(fire.code != Why.EXCHANGED for fire in held):
+    if all(fire.code not in {Why.DRIFTED, Why.EXCHANGED} for fire in held):
         return
     actor.need(Right.APPROVE)
-    hands = campaign.hands
-    for person in await list_changers(conn, campaign.id):
-        hands[person] = "put in a list since it was approved"
-    await need_second_person(conn, actor, hands, "release this fire", now)
+    act = "release this fire"
+    changed = "put in a list since it was approved"
+    changers = dict.fromkeys(await list_changers(conn, campaign.id), changed)
+    if campaign.plan.leg_of is None:
+        await need_second_person(conn, actor, campaign.hands | changers, act, now)
+    else:  # whoever planned it is of the other side, and changed none of these lists
+        await need_another_side(conn, actor, campaign.hands, act, now)
+        await need_second_person(conn, actor, changers, act, now)
+    if any(fire.code == Why.DRIFTED for fire in held):
+        await agree_to_drift(conn, campaign, now)
 
 
 async def finish_campaigns(

@@ -14,7 +14,7 @@ from service.campaigns.approval.legs import Narrower
 from service.campaigns.calendar.schedule import LatePolicy, Schedule
 from service.campaigns.core import fire_store, leg_store
 from service.campaigns.core.legs import LegState
-from service.campaigns.core.model import State
+from service.campaigns.core.model import Campaign, State
 from service.campaigns.plans import lifecycle, planning
 from service.campaigns.plans.missed import MissedFires
 from service.crypto import Keyring
@@ -497,23 +497,74 @@ async def test_a_plan_that_changes_asks_nobody_any_more(county: JointCounty) -> 
     assert told == ["leg.asked", "leg.withdrawn"]
 
 
-async def test_a_leg_whose_base_has_changed_waits_for_its_own_department(
-    county: JointCounty,
-) -> None:
+async def drifted(county: JointCounty) -> Campaign:
+    """A leg that is held, for its base has grown by a half since it was taken."""
     await county.give(MOBILE, range(10))
     await county.approve(in_an_hour(county), asks={MOBILE: ()})
     await county.take(MOBILE)
     await county.give(MOBILE, range(100, 105))
     assert await county.pass_time(HOUR) == []
-    own = await county.own(MOBILE)
+    return await county.own(MOBILE)
+
+
+async def let_go(county: JointCounty, user: User, own: Campaign) -> None:
+    async with transaction(county.pool) as conn:
+        by = By(user.id, "the base has grown", county.now)
+        await lifecycle.release(conn, user, own.id, by)
+
+
+@pytest.mark.attack
+async def test_a_leg_whose_base_has_changed_waits_for_an_approver_of_its_own_department(
+    county: JointCounty,
+) -> None:
+    own = await drifted(county)
     assert own.state is State.HELD
     assert own.approved_by is not None
     side = county.sides[MOBILE]
-    async with transaction(county.pool) as conn:
-        by = By(side.operator.id, "the base has grown", county.now)
-        await lifecycle.release(conn, side.operator, own.id, by)
+    with pytest.raises(Forbidden):
+        await let_go(county, side.operator, own)
+    await let_go(county, side.approver, own)
     assert len(await county.pass_time()) == 1
     assert await county.hand_off(MOBILE) == {"submitting": 15}
+
+
+@pytest.mark.attack
+async def test_who_changed_the_base_of_a_leg_does_not_release_it(county: JointCounty) -> None:
+    own = await drifted(county)
+    side = county.sides[MOBILE]
+    await county.pool.execute(
+        """
+        INSERT INTO imports (department_id, created_by, roster, basis, expires_on, file_name,
+                             file_bytes, file_sha256, created_at)
+        VALUES ($1, $2, '用户', 'duty', '2027-12-31', '', 0, '', $3)
+        """,
+        side.department_id,
+        side.approver.id,
+        county.now,
+    )
+    with pytest.raises(Forbidden, match="put in a list since"):
+        await let_go(county, side.approver, own)
+    assert await county.pass_time() == []
+
+
+@pytest.mark.attack
+async def test_who_counts_as_the_planner_does_not_release_a_leg(county: JointCounty) -> None:
+    own = await drifted(county)
+    side = county.sides[MOBILE]
+    await give_secret(county, county.team.operator, side.approver)
+    with pytest.raises(Forbidden, match="could act as"):
+        await let_go(county, side.approver, own)
+
+
+async def test_an_approver_releases_a_leg_though_one_administrator_made_all_accounts(
+    county: JointCounty,
+) -> None:
+    own = await drifted(county)
+    side = county.sides[MOBILE]
+    for user in (county.team.operator, side.approver):
+        await give_secret(county, county.team.admin, user)
+    await let_go(county, side.approver, own)
+    assert len(await county.pass_time()) == 1
 
 
 async def test_steps_of_a_sequence_go_to_each_leg_once(county: JointCounty) -> None:
