@@ -51,7 +51,7 @@ async def need_another_side(
     """
     done = {person: what for person, what in hands.items() if person is not None}
     seat = [person for person in (actor.id, actor.deputy_for) if person is not None]
-    found = await store.find_secret_between(conn, seat, list(done), now)
+    found = await store.find_who_can_act_as(conn, seat, list(done), now)
     if found is not None:
         raise _refusal(
             f"you are, or could act as, whoever {done[found]}, or that person as you: somebody else"

@@ -169,29 +169,25 @@ async def find_shared_person(
     conn: Connection, seat: Sequence[UUID], hands: Sequence[UUID], at: datetime
 ) -> UUID | None:
     """The first of the hands behind whom may be the same person as behind somebody of the seat."""
-    found: UUID | None = await sql.fetchval(
-        conn,
-        """
-        SELECT hand FROM unnest(:hands::uuid[]) WITH ORDINALITY AS h (hand, place)
-        WHERE share_a_person(:seat, ARRAY[hand], :at) ORDER BY place LIMIT 1
-        """,
-        seat=seat,
-        hands=hands,
-        at=at,
-    )
-    return found
+    return await _find_hand(conn, "share_a_person", seat, hands, at)
 
 
-async def find_secret_between(
+async def find_who_can_act_as(
     conn: Connection, seat: Sequence[UUID], hands: Sequence[UUID], at: datetime
 ) -> UUID | None:
     """The first of the hands who could act as somebody of the seat, or the seat as that one."""
+    return await _find_hand(conn, "can_act_as", seat, hands, at)
+
+
+async def _find_hand(
+    conn: Connection, decision: str, seat: Sequence[UUID], hands: Sequence[UUID], at: datetime
+) -> UUID | None:
     found: UUID | None = await sql.fetchval(
         conn,
-        """
+        f"""
         SELECT hand FROM unnest(:hands::uuid[]) WITH ORDINALITY AS h (hand, place)
-        WHERE can_act_as(:seat, ARRAY[hand], :at) ORDER BY place LIMIT 1
-        """,
+        WHERE {decision}(:seat, ARRAY[hand], :at) ORDER BY place LIMIT 1
+        """,  # noqa: S608  # one of our functions
         seat=seat,
         hands=hands,
         at=at,
