@@ -108,22 +108,11 @@ async def count_target(
     """How many people an approval of this content is of, in all legs of a joint plan; raises as
     `count_approval_audience`.
     """
+    sends = [(campaign, content)]
     if campaign.plan.is_joint:
-        legs = await count_legs(conn, campaign, content, now)
-        return sum(counts.target for counts in legs.values())
-    return (await count_approval_audience(conn, campaign, content, now)).target
-
-
-async def count_legs(
-    conn: Connection, campaign: Campaign, content: Content, now: datetime
-) -> dict[UUID, AudienceCounts]:
-    """Of how many people each leg of a joint plan is, by its id; raises as
-    `count_approval_audience`.
-    """
-    return {
-        leg.id: await count_approval_audience(conn, *as_leg(campaign, content, leg), now)
-        for leg in await list_legs(conn, campaign.id)
-    }
+        legs = await list_legs(conn, campaign.id)
+        sends = [as_leg(campaign, content, leg) for leg in legs]
+    return sum([(await count_approval_audience(conn, *one, now)).target for one in sends])
 
 
 def keeps_people(plan: Plan) -> bool:

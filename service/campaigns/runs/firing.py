@@ -227,7 +227,7 @@ async def _leg_has_drifted(
     campaign: Campaign,
     content: Content,
     fire: Fire,
-    what: Turn,
+    turn: Turn,
     share: float,
     now: datetime,
 ) -> bool:
@@ -237,7 +237,7 @@ async def _leg_has_drifted(
     drifted = await drift_of(conn, campaign, content, share, now)
     if drifted is None:
         return False
-    await hold_fire(conn, campaign, fire, what, Obstacle(Why.DRIFTED, drifted.sentence), now)
+    await hold_fire(conn, campaign, fire, turn, Obstacle(Why.DRIFTED, drifted.sentence), now)
     return True
 
 
