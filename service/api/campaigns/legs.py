@@ -154,13 +154,13 @@ async def list_legs(call: Call, query: LegQuery) -> Page[LegOut]:
     found = await leg_store.legs_asked(
         call.conn, call.user.scope, query.before, query.wanted, query.state
     )
-    return cut(Page[LegOut], [await _out(call, leg) for leg in found], query)
+    return cut(Page[LegOut], [_out(leg) for leg in found], query)
 
 
 async def get_leg(call: Call, leg_id: UUID) -> LegDetail:
     """Show a leg with what its plan sends, to either side."""
     plan, leg = await legs.load_leg(call.conn, call.user, leg_id)
-    shown = await _out(call, leg)
+    shown = _out(leg)
     return LegDetail(**shown.model_dump(), plan=_plan_out(plan))
 
 
@@ -177,7 +177,7 @@ async def list_plan_legs(call: Call, campaign_id: UUID) -> LegsOut:
     moves = await leg_store.list_leg_moves(call.conn, campaign_id)
     left_out = await leg_store.list_left_out(call.conn, campaign_id)
     return LegsOut(
-        items=[await _out(call, leg) for leg in found],
+        items=[_out(leg) for leg in found],
         moves=[LegMoveOut.model_validate(move) for move in moves],
         left_out=[LegLeftOutOut.model_validate(one) for one in left_out],
     )
@@ -221,10 +221,7 @@ async def ask_again(call: Call, leg_id: UUID, body: AskBody) -> LegDetail:
     return await get_leg(call, leg_id)
 
 
-async def _out(call: Call, leg: Leg) -> LegOut:
-    own = None
-    if leg.own_campaign_id is not None:
-        own = (await load(call.conn, leg.own_campaign_id, None)).state
+def _out(leg: Leg) -> LegOut:
     return LegOut(
         id=leg.id,
         campaign_id=leg.campaign_id,
@@ -236,7 +233,7 @@ async def _out(call: Call, leg: Leg) -> LegOut:
         taken_by=leg.taken_by,
         taken_at=leg.taken_at,
         own_campaign_id=leg.own_campaign_id,
-        own_state=own,
+        own_state=None if leg.own_state is None else State(leg.own_state),
         paused_by_its_own=leg.paused_by is not None,
     )
 

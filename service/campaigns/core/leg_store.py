@@ -5,7 +5,7 @@ it, in the order of their ids.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,9 +18,13 @@ from service.storage.postgres import Connection, Record, affected
 _LEG = """
     SELECT l.id, l.campaign_id, l.department_id, d.name AS department, d.carrier,
            coalesce(l.asked_areas, l.areas) AS areas, l.areas AS approved_areas, l.state,
-           l.taken_by, l.taken_at, l.own_campaign_id, l.paused_by, l.paused_at
+           l.taken_by, l.taken_at, l.own_campaign_id, o.state AS own_state, l.paused_by, l.paused_at
     FROM campaign_legs l JOIN departments d ON d.id = l.department_id
+    LEFT JOIN campaigns o ON o.id = l.own_campaign_id
 """
+
+WAIT_FOR_LEGS = timedelta(days=31)
+"""How long after the last fire of a plan without an end a leg may still be taken."""
 
 
 class LegMove(NamedTuple):
@@ -179,6 +183,24 @@ async def own_campaigns(conn: Connection, plan_id: UUID) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
+async def paused_with_plan(conn: Connection, plan_id: UUID) -> list[UUID]:
+    """The campaigns of the legs that were paused with their plan, in the order of locks: neither by
+    somebody of their own department, nor by the service, which says why in a code.
+    """
+    rows = await sql.fetch(
+        conn,
+        """
+        SELECT c.id FROM campaign_legs l JOIN campaigns c ON c.id = l.own_campaign_id
+        WHERE l.campaign_id = :plan_id AND l.paused_by IS NULL AND c.state = 'paused' AND '' = (
+            SELECT m.code FROM campaign_moves m WHERE m.campaign_id = c.id
+            ORDER BY m.id DESC LIMIT 1)
+        ORDER BY c.id
+        """,
+        plan_id=plan_id,
+    )
+    return [row["id"] for row in rows]
+
+
 async def note_left_out(
     conn: Connection, legs: Sequence[Leg], planned_at: datetime, now: datetime
 ) -> None:
@@ -241,20 +263,39 @@ async def list_leg_moves(conn: Connection, plan_id: UUID) -> list[LegMove]:
     return [LegMove(*row) for row in rows]
 
 
-async def plans_that_fire_no_more(conn: Connection) -> list[UUID]:
-    """Joint plans that send and have no fire to come, nor any leg that still sends."""
+async def plans_that_are_over(
+    conn: Connection, now: datetime, plan_id: UUID | None = None
+) -> list[UUID]:
+    """Joint plans that send, of which no fire is to come and no leg sends any more; `plan_id`: that
+    one, if it is so.
+
+    A leg that nobody has taken waits to the end of the plan's period, or for `WAIT_FOR_LEGS` after
+    the last fire; one whose plan skips late fires does not wait.
+    """
     rows = await sql.fetch(
         conn,
         """
         SELECT p.id FROM campaigns p
         WHERE p.joint AND p.state IN ('scheduled', 'running') AND p.next_fire_at IS NULL
+          AND (:plan_id::uuid IS NULL OR p.id = :plan_id)
           AND NOT EXISTS (
             SELECT FROM campaign_legs l JOIN campaigns c ON c.id = l.own_campaign_id
             WHERE l.campaign_id = p.id AND c.state <> ALL (:ended))
           AND NOT EXISTS (
             SELECT FROM campaign_fires f WHERE f.campaign_id = p.id AND f.outcome = 'held')
+          AND (p.schedule->>'late' = 'skip'
+               OR NOT EXISTS (
+                 SELECT FROM campaign_legs l
+                 WHERE l.campaign_id = p.id AND l.state = ANY (:waiting))
+               OR :now >= coalesce(p.period_end, :wait::interval + (
+                 SELECT max(f.planned_at) FROM campaign_fires f
+                 WHERE f.campaign_id = p.id AND f.outcome <> 'missed')))
         ORDER BY p.id
         """,
+        now=now,
+        plan_id=plan_id,
         ended=[state.value for state in ENDED],
+        waiting=sorted(LEG_MOVES[LegState.LEFT_OUT]),
+        wait=WAIT_FOR_LEGS,
     )
     return [row["id"] for row in rows]

@@ -71,8 +71,8 @@ class Leg:
     """A leg as it stands. department: its name; carrier: whose network it runs, if any.
 
     areas: what is asked of it, which may be less than approved_areas once it was asked for again.
-    own_campaign_id: its campaign, once it was taken. paused_by: somebody of its own department who
-    paused it.
+    own_campaign_id, own_state: its campaign, once it was taken. paused_by: somebody of its own
+    department who paused it.
     """
 
     id: UUID
@@ -86,6 +86,7 @@ class Leg:
     taken_by: UUID | None
     taken_at: datetime | None
     own_campaign_id: UUID | None
+    own_state: str | None
     paused_by: UUID | None
     paused_at: datetime | None
 

@@ -312,16 +312,18 @@ async def cancel_messages(conn: Connection, runs: Sequence[UUID], now: datetime)
 
 
 async def campaigns_of(conn: Connection, runs: Sequence[UUID]) -> list[UUID]:
-    """The campaigns of these runs; a direct run has none."""
+    """The campaigns of these runs, and the joint plans whose legs they are; a direct run has none.
+    In the order of locks: a plan is before its legs.
+    """
     rows = await sql.fetch(
         conn,
         """
-        SELECT DISTINCT campaign_id FROM runs
-        WHERE id = ANY(:runs) AND campaign_id IS NOT NULL ORDER BY campaign_id
+        SELECT DISTINCT unnest(ARRAY[c.leg_of, c.id]) AS id
+        FROM runs r JOIN campaigns c ON c.id = r.campaign_id WHERE r.id = ANY(:runs) ORDER BY id
         """,
         runs=runs,
     )
-    return [row["campaign_id"] for row in rows]
+    return [row["id"] for row in rows if row["id"] is not None]
 
 
 async def finished_campaigns(

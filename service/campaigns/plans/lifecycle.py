@@ -4,8 +4,9 @@ Pause and cancel wait for the hand-offs that are being marked; after they have a
 that was not marked before goes out (invariant I7).
 """
 
+import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from service.accounts.people.model import By, Right, User
@@ -34,8 +35,7 @@ from service.errors import Conflict
 from service.messages.offers.withdrawal_store import is_stopped
 from service.storage.postgres import Connection, Pool, transaction
 
-WAIT_FOR_LEGS = timedelta(days=31)
-"""How long after the last fire of a plan without an end a leg may still be taken."""
+log = logging.getLogger(__name__)
 
 
 async def pause(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Campaign:
@@ -123,13 +123,10 @@ async def _resume(conn: Connection, campaign: Campaign, missed: LatePolicy | Non
 async def _resume_legs(
     conn: Connection, campaign: Campaign, missed: LatePolicy | None, by: By
 ) -> None:
-    """Let the legs of a joint plan go on that no one of their own side has paused."""
-    legs = {leg.own_campaign_id: leg for leg in await leg_store.list_legs(conn, campaign.id)}
-    for own_id in await leg_store.own_campaigns(conn, campaign.id):
-        own = await load(conn, own_id, None, lock=True)
-        if own.state is State.PAUSED and legs[own_id].paused_by is None:
-            await _resume(conn, own, missed, by)
-            await finish_campaigns(conn, [own_id], by.at)
+    """Let the legs of a joint plan go on that were paused with it."""
+    for own_id in await leg_store.paused_with_plan(conn, campaign.id):
+        await _resume(conn, await load(conn, own_id, None, lock=True), missed, by)
+        await finish_campaigns(conn, [own_id], by.at)
 
 
 async def cancel(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Campaign:
@@ -218,8 +215,9 @@ async def _accept(
         return
     actor.need(Right.APPROVE)
     act = "release this fire"
-    changed = "put in a list since it was approved"
-    changers = dict.fromkeys(await list_changers(conn, campaign.id), changed)
+    changers: dict[UUID | None, str] = {}
+    for person in await list_changers(conn, campaign.id):
+        changers[person] = "put in a list since it was approved"
     if campaign.plan.leg_of is None:
         await need_second_person(conn, actor, campaign.hands | changers, act, now)
     else:  # whoever planned it is of the other side, and changed none of these lists
@@ -248,34 +246,31 @@ async def finish_campaigns(
 
 
 async def finish_joint_plans(pool: Pool, now: datetime) -> list[UUID]:
-    """Joint plans of which no fire is to come and no leg sends any more are done; returns them.
-
-    A leg that nobody has taken waits to the end of the plan's period, or for `WAIT_FOR_LEGS` after
-    the last fire; one whose plan skips late fires does not wait.
+    """Joint plans of which no fire is to come and no leg sends any more are done, and legs that
+    nobody has taken are left out; returns the plans. An error in one does not stop the others; it
+    raises an alarm.
     """
     async with pool.acquire() as conn:
-        over = await leg_store.plans_that_fire_no_more(conn)
+        over = await leg_store.plans_that_are_over(conn, now)
     done = []
     for plan_id in over:
-        async with transaction(pool) as conn:
-            if await _finish_joint_plan(conn, plan_id, now):
-                done.append(plan_id)
+        try:
+            async with transaction(pool) as conn:
+                if await _finish_joint_plan(conn, plan_id, now):
+                    done.append(plan_id)
+        except Exception:
+            log.exception("ending a joint plan failed", extra={"campaign_id": str(plan_id)})
     return done
 
 
 async def _finish_joint_plan(conn: Connection, plan_id: UUID, now: datetime) -> bool:
     campaign = await load(conn, plan_id, None, lock=True)
-    if plan_id not in await leg_store.plans_that_fire_no_more(conn):
-        return False
-    last = await fire_store.last_planned(conn, plan_id)
-    ends = campaign.plan.period_end or (last or now) + WAIT_FOR_LEGS
-    legs = await leg_store.list_legs(conn, plan_id)
-    waiting = [leg for leg in legs if leg.state in LEG_MOVES[LegState.LEFT_OUT]]
-    if waiting and campaign.plan.schedule.late != "skip" and now < ends:
+    if not await leg_store.plans_that_are_over(conn, now, plan_id):
         return False
     by = By(None, "the plan is over", now)
-    for leg in waiting:
-        await leg_store.move_leg(conn, leg, LegState.LEFT_OUT, by)
+    for leg in await leg_store.list_legs(conn, plan_id):
+        if leg.state in LEG_MOVES[LegState.LEFT_OUT]:
+            await leg_store.move_leg(conn, leg, LegState.LEFT_OUT, by)
     act = Act.FINISH if campaign.state is State.RUNNING else Act.SKIP
     return await store.move(conn, plan_id, act, State.DONE, by)
 
@@ -283,7 +278,9 @@ async def _finish_joint_plan(conn: Connection, plan_id: UUID, now: datetime) -> 
 async def reopen_campaigns(
     conn: Connection, runs: Sequence[UUID], reason: str, now: datetime
 ) -> None:
-    """Campaigns that were done, and of which these runs are open again, can be steered again."""
+    """Campaigns that were done, and of which these runs are open again, can be steered again; so
+    can the joint plans whose legs they are.
+    """
     by = By(None, reason, now)
     for campaign_id in await run_store.campaigns_of(conn, runs):
         await store.move(conn, campaign_id, Act.REOPEN, State.RUNNING, by)

@@ -163,7 +163,7 @@ async def _check_editable(conn: Connection, campaign: Campaign) -> None:
             " cancel it, or ask whoever planned it for a change",
             code="leg_of_a_joint_plan",
         )
-    if await leg_store.own_campaigns(conn, campaign.id):
+    if any(leg.state is LegState.TAKEN for leg in await leg_store.list_legs(conn, campaign.id)):
         raise Conflict(
             "legs of this joint plan have been taken as it is: cancel it, clone it, and change the"
             " copy",

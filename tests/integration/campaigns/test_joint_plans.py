@@ -11,16 +11,18 @@ from service.accounts.people.model import By, User
 from service.audience.areas.area_store import load_areas
 from service.campaigns.approval import legs
 from service.campaigns.approval.legs import Narrower
+from service.campaigns.calendar.fires import Why
 from service.campaigns.calendar.schedule import LatePolicy, Schedule
-from service.campaigns.core import fire_store, leg_store
-from service.campaigns.core.legs import LegState
-from service.campaigns.core.model import Campaign, State
+from service.campaigns.core import fire_store, leg_store, store
+from service.campaigns.core.legs import Leg, LegState
+from service.campaigns.core.model import Act, Campaign, State
 from service.campaigns.plans import lifecycle, planning
 from service.campaigns.plans.missed import MissedFires
+from service.campaigns.runs.firing import fire_due
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.messages.lint.lint_store import policy_set
-from service.storage.postgres import CheckViolation, Pool, transaction
+from service.storage.postgres import CheckViolation, Connection, Pool, transaction
 from tests.factories import TEXT, make_contact, make_team
 from tests.harness.joint import CARRIERS, MOBILE, UNICOM, JointCounty, make_joint_county
 from tests.harness.waiting import until
@@ -93,6 +95,55 @@ async def test_the_plan_is_done_when_its_last_leg_is(county: JointCounty) -> Non
     assert (await county.own(MOBILE)).state is State.DONE
     assert (await county.loaded()).state is State.DONE
     assert (await county.leg(UNICOM)).state is LegState.LEFT_OUT
+
+
+async def test_a_plan_is_steered_again_when_texts_of_a_leg_come_back(county: JointCounty) -> None:
+    await county.give(MOBILE, [1])
+    await county.approve(in_an_hour(county), asks={MOBILE: ()})
+    await county.take(MOBILE)
+    (run,) = await county.pass_time(HOUR)
+    await county.hand_off(MOBILE)
+    await county.arrive()
+    await county.finish()
+    assert (await county.loaded()).state is State.DONE
+    async with transaction(county.pool) as conn:
+        await lifecycle.reopen_campaigns(conn, [run], "unsent texts came back", county.now)
+    assert (await county.own(MOBILE)).state is State.RUNNING
+    assert (await county.loaded()).state is State.RUNNING
+    await county.finish()
+
+
+async def test_a_leg_nobody_takes_waits_a_month_after_the_last_fire(county: JointCounty) -> None:
+    await county.approve(in_an_hour(county), asks={UNICOM: ()})
+    await county.pass_time(HOUR)
+    await county.pass_time(30 * DAY)
+    assert (await county.leg(UNICOM)).state is LegState.ASKED
+    await county.pass_time(DAY)
+    assert (await county.leg(UNICOM)).state is LegState.LEFT_OUT
+    assert (await county.loaded()).state is State.DONE
+
+
+async def test_a_plan_that_cannot_end_keeps_no_other_from_it(
+    county: JointCounty, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plans = []
+    for _ in range(2):
+        await county.approve(in_an_hour(county, "skip"), asks={UNICOM: ()})
+        plans.append(await county.loaded())
+    whole = leg_store.list_legs
+
+    async def broken(conn: Connection, plan_id: UUID) -> list[Leg]:
+        if plan_id == plans[0].id:
+            raise RuntimeError("broken")
+        return await whole(conn, plan_id)
+
+    county.now += HOUR
+    await fire_due(county.pool, county.now)
+    monkeypatch.setattr(leg_store, "list_legs", broken)
+    await lifecycle.finish_joint_plans(county.pool, county.now)
+    states = [(await county.loaded(plan.id)).state for plan in plans]
+    assert states == [State.RUNNING, State.DONE]
+    assert "ending a joint plan failed" in caplog.text
 
 
 async def test_the_signature_of_a_leg_is_that_of_the_plans_department(
@@ -301,6 +352,29 @@ async def test_a_carrier_may_pause_its_leg_while_all_is_paused(county: JointCoun
     assert (await county.own(MOBILE)).state is State.PAUSED
 
 
+async def test_a_leg_that_the_service_paused_waits_for_its_own_department(
+    county: JointCounty,
+) -> None:
+    for number, carrier in enumerate((MOBILE, UNICOM)):
+        await county.give(carrier, [number])
+    plan = await county.approve(in_an_hour(county), asks={MOBILE: (), UNICOM: ()})
+    for carrier in (MOBILE, UNICOM):
+        await county.take(carrier)
+    office, side = county.team.operator, county.sides[MOBILE].operator
+    own = await county.own(MOBILE)
+    async with transaction(county.pool) as conn:
+        why = By(None, "too many texts fail", county.now, Why.GUARD)
+        await store.move(conn, own.id, Act.PAUSE, State.PAUSED, why)
+    async with transaction(county.pool) as conn:
+        await lifecycle.pause(conn, office, plan.id, county.by(office))
+        await lifecycle.resume(conn, office, plan.id, county.by(office))
+    assert (await county.own(MOBILE)).state is State.PAUSED
+    assert (await county.own(UNICOM)).state is State.SCHEDULED
+    async with transaction(county.pool) as conn:
+        await lifecycle.resume(conn, side, own.id, county.by(side))
+    assert (await county.own(MOBILE)).state is State.SCHEDULED
+
+
 @pytest.mark.attack
 async def test_nobody_of_one_side_acts_for_the_other(county: JointCounty) -> None:
     await county.give(MOBILE, [1])
@@ -483,6 +557,9 @@ async def test_the_words_of_a_leg_are_the_plans(county: JointCounty) -> None:
     async with transaction(county.pool) as conn:
         with pytest.raises(Conflict, match="leg of a joint plan"):
             await planning.edit(conn, side.operator, own.id, lambda p: p, county.now)
+        with pytest.raises(Conflict, match="have been taken"):
+            await planning.edit(conn, county.team.operator, plan.id, lambda p: p, county.now)
+        await lifecycle.cancel(conn, side.operator, own.id, county.by(side.operator))
         with pytest.raises(Conflict, match="have been taken"):
             await planning.edit(conn, county.team.operator, plan.id, lambda p: p, county.now)
 
