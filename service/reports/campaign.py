@@ -114,6 +114,7 @@ async def campaign_report(
         "total": totals.all.as_json(),
         "by_carrier": _as_json(totals.by_carrier),
         "by_topic": _as_json(totals.by_topic),
+        "by_campaign": totals.by_campaign,
         "weeks": rows,
         "lanes": [
             {
@@ -141,12 +142,13 @@ async def _not_sent(
 
 
 class _Totals:
-    """What the rows add up to."""
+    """What the rows add up to. by_campaign: of a joint plan, the campaigns of its legs."""
 
     def __init__(self) -> None:
         self.all = CampaignFigures()
         self.by_carrier: dict[str, CampaignFigures] = defaultdict(CampaignFigures)
         self.by_topic: dict[str, CampaignFigures] = defaultdict(CampaignFigures)
+        self.by_campaign: dict[UUID, CampaignFigures] = defaultdict(CampaignFigures)
         self.rows: dict[FigureKey, CampaignFigures] = defaultdict(CampaignFigures)
         self.by_week_and_channel: Counter[tuple[date, int]] = Counter()
 
@@ -154,7 +156,7 @@ class _Totals:
         """Whatever a cell counts in."""
         key = (cell["week"], cell["relation"], cell["carrier"])
         carrier, topic = self.by_carrier[cell["carrier"]], self.by_topic[cell["topic"]]
-        return self.all, carrier, topic, self.rows[key]
+        return self.all, carrier, topic, self.by_campaign[cell["campaign_id"]], self.rows[key]
 
     def add_parts(self, cell: Record) -> None:
         """Count parts where they count, and for the channel that took them."""

@@ -79,16 +79,18 @@ async def list_weeks(conn: Connection, span: WeekSpan) -> list[Record]:
 
 
 async def count_messages(conn: Connection, span: WeekSpan) -> list[Record]:
-    """Messages and submitted parts by week, relation, topic, carrier, channel and state."""
+    """Messages and submitted parts by campaign (the legs of a joint plan), week, relation, topic,
+    carrier, channel and state.
+    """
     return await sql.fetch(
         conn,
         f"""
         {RUNS}
-        SELECT s.week, s.relation, s.topic, m.carrier, m.channel_id, m.state::text,
+        SELECT s.campaign_id, s.week, s.relation, s.topic, m.carrier, m.channel_id, m.state::text,
                count(*) AS messages,
                coalesce(sum(m.part_count) FILTER (WHERE m.submitted_at IS NOT NULL), 0) AS parts
         FROM span s JOIN messages m ON m.run_id = s.id
-        GROUP BY s.week, s.relation, s.topic, m.carrier, m.channel_id, m.state
+        GROUP BY s.campaign_id, s.week, s.relation, s.topic, m.carrier, m.channel_id, m.state
         """,  # noqa: S608  # constants
         **span._asdict(),
     )
@@ -100,11 +102,11 @@ async def count_earlier_parts(conn: Connection, span: WeekSpan) -> list[Record]:
         conn,
         f"""
         {RUNS}
-        SELECT s.week, s.relation, s.topic, m.carrier, a.channel_id,
+        SELECT s.campaign_id, s.week, s.relation, s.topic, m.carrier, a.channel_id,
                coalesce(sum(a.part_count), 0) AS parts
         FROM span s JOIN attempts a ON a.run_id = s.id AND a.submitted_at IS NOT NULL
             JOIN messages m ON m.run_id = a.run_id AND m.no = a.no
-        GROUP BY s.week, s.relation, s.topic, m.carrier, a.channel_id
+        GROUP BY s.campaign_id, s.week, s.relation, s.topic, m.carrier, a.channel_id
         """,  # noqa: S608  # constants
         **span._asdict(),
     )
@@ -116,15 +118,15 @@ async def channel_names(conn: Connection) -> dict[int, str]:
 
 
 async def count_exclusions(conn: Connection, span: WeekSpan) -> list[Record]:
-    """People left out at expansion, by week, relation, topic, carrier and reason."""
+    """People left out at expansion, by campaign, week, relation, topic, carrier and reason."""
     return await sql.fetch(
         conn,
         f"""
         {RUNS}
-        SELECT s.week, s.relation, s.topic, coalesce(e.carrier, 'none') AS carrier, e.reason,
-               count(*) AS people
+        SELECT s.campaign_id, s.week, s.relation, s.topic,
+               coalesce(e.carrier, 'none') AS carrier, e.reason, count(*) AS people
         FROM span s JOIN exclusions e ON e.run_id = s.id
-        GROUP BY s.week, s.relation, s.topic, coalesce(e.carrier, 'none'), e.reason
+        GROUP BY s.campaign_id, s.week, s.relation, s.topic, coalesce(e.carrier, 'none'), e.reason
         """,  # noqa: S608  # constants
         **span._asdict(),
     )

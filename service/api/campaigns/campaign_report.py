@@ -199,7 +199,7 @@ async def _legs(call: Call, report: Mapping[str, Any]) -> list[LegFigures]:
     end = report["last_week"] + timedelta(weeks=1)
     span = WeekSpan(report["campaign_id"], report["mode"], report["first_week"], end)
     small = (await policy_get(call.conn)).small_count
-    return await leg_figures(call.conn, legs, span, small)
+    return await leg_figures(call.conn, legs, report["by_campaign"], span, small)
 
 
 def _leg(found: LegFigures) -> LegFiguresOut:

@@ -5,7 +5,7 @@ as no count below the county's `small_count` can be found out (`small_counts`).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -44,29 +44,29 @@ class LegFigures:
 
 
 async def leg_figures(
-    conn: Connection, legs: list[Leg], span: WeekSpan, small: int
+    conn: Connection,
+    legs: Sequence[Leg],
+    figures: Mapping[UUID, CampaignFigures],
+    span: WeekSpan,
+    small: int,
 ) -> list[LegFigures]:
     """What each leg of a joint plan amounts to in these weeks.
 
-    small: the smallest count that may be shown of people who are somebody else's.
+    figures: of the legs' campaigns, as the plan's report has added them up. small: the smallest
+    count that may be shown of people who are somebody else's.
     """
-    figures: dict[UUID, CampaignFigures] = defaultdict(CampaignFigures)
-    for row in await store.count_legs(conn, span):
-        figures[row["leg"]].states[row["state"]] += row["messages"]
-        figures[row["leg"]].parts += row["parts"]
-    for row in await store.count_left_out(conn, span):
-        figures[row["leg"]].excluded[row["reason"]] += row["people"]
     towns: dict[UUID, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     for row in await store.count_towns(conn, span):
         towns[row["leg"]][row["town"]][row["state"]] += row["messages"]
     instead = {row["leg"]: row["people"] for row in await store.count_sent_for_others(conn, span)}
-    return [
-        _of(leg, figures[leg.own_campaign_id], instead.get(leg.own_campaign_id, 0),
-            towns[leg.own_campaign_id], small)
-        if leg.own_campaign_id is not None
-        else LegFigures(leg, CampaignFigures(), 0)
-        for leg in legs
-    ]  # fmt: skip
+    found = []
+    for leg in legs:
+        if (own := leg.own_campaign_id) is None:
+            found.append(LegFigures(leg, CampaignFigures(), 0))
+        else:
+            its = figures.get(own, CampaignFigures())
+            found.append(_of(leg, its, instead.get(own, 0), towns[own], small))
+    return found
 
 
 def _of(

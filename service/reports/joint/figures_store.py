@@ -6,34 +6,6 @@ from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 
-async def count_legs(conn: Connection, span: WeekSpan) -> list[Record]:
-    """Messages and submitted parts by leg (its own campaign) and state."""
-    return await sql.fetch(
-        conn,
-        f"""
-        {RUNS}
-        SELECT s.campaign_id AS leg, m.state::text, count(*) AS messages,
-               coalesce(sum(m.part_count) FILTER (WHERE m.submitted_at IS NOT NULL), 0) AS parts
-        FROM span s JOIN messages m ON m.run_id = s.id
-        GROUP BY s.campaign_id, m.state
-        """,  # noqa: S608  # constants
-        **span._asdict(),
-    )
-
-
-async def count_left_out(conn: Connection, span: WeekSpan) -> list[Record]:
-    """People left out at expansion by leg and reason."""
-    return await sql.fetch(
-        conn,
-        f"""
-        {RUNS}
-        SELECT s.campaign_id AS leg, e.reason, count(*) AS people
-        FROM span s JOIN exclusions e ON e.run_id = s.id GROUP BY s.campaign_id, e.reason
-        """,  # noqa: S608  # constants
-        **span._asdict(),
-    )
-
-
 async def count_towns(conn: Connection, span: WeekSpan) -> list[Record]:
     """Messages by leg, town (`none`: not known) and state."""
     return await sql.fetch(

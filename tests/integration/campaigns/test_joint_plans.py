@@ -22,6 +22,7 @@ from service.campaigns.runs.firing import fire_due
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.messages.lint.lint_store import policy_set
+from service.reports.campaign import campaign_report
 from service.storage.postgres import CheckViolation, Connection, Pool, transaction
 from tests.factories import TEXT, make_contact, make_team
 from tests.harness.joint import CARRIERS, MOBILE, UNICOM, JointCounty, make_joint_county
@@ -266,6 +267,31 @@ async def test_a_ledger_leaves_out_by_name_whom_another_leg_has_had(county: Join
     assert await county.hand_off(UNICOM) == {"submitting": 1}
     rows = await county.pool.fetch("SELECT reason FROM exclusions")
     assert [row["reason"] for row in rows] == ["other_leg"]
+    mobile, unicom = await county.own(MOBILE), await county.own(UNICOM)
+    async with county.pool.acquire() as conn:
+        report = await campaign_report(conn, (await county.loaded()).id, "real", None, None)
+    assert report["by_campaign"][unicom.id].excluded == {"other_leg": 1}
+    assert not report["by_campaign"][mobile.id].excluded
+
+
+async def test_the_parts_of_a_leg_have_those_of_earlier_attempts(county: JointCounty) -> None:
+    await county.give(MOBILE, [1])
+    await county.approve(in_an_hour(county), asks={MOBILE: ()})
+    await county.take(MOBILE)
+    (run,) = await county.pass_time(HOUR)
+    await county.hand_off(MOBILE)
+    await county.pool.execute(
+        "INSERT INTO attempts (run_id, no, attempt, channel_id, part_count, submitted_at, state)"
+        " SELECT run_id, no, attempt, channel_id, 3, $2, 'undelivered' FROM messages"
+        " WHERE run_id = $1",
+        run,
+        county.now,
+    )
+    await county.arrive()
+    own = await county.own(MOBILE)
+    async with county.pool.acquire() as conn:
+        report = await campaign_report(conn, (await county.loaded()).id, "real", None, None)
+    assert report["by_campaign"][own.id].parts == report["total"]["parts"] > 3
 
 
 async def test_a_list_of_a_department_and_a_base_send_once(county: JointCounty) -> None:

@@ -42,6 +42,7 @@ async def check(county: JointCounty) -> None:
             continue
         async with county.pool.acquire() as conn:
             own = await campaign_report(conn, leg.own_campaign_id, "real", None, None)
+        assert whole["by_campaign"][leg.own_campaign_id].as_json() == own["total"]
         legs_sum += own["total"]["target"]
         rows += await county.pool.fetchval(
             "SELECT coalesce(sum(target), 0) FROM runs WHERE campaign_id = $1", leg.own_campaign_id
