@@ -13,7 +13,7 @@ from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out,
 from service.campaigns.approval import legs
 from service.campaigns.approval.legs import Narrower
 from service.campaigns.core import leg_store
-from service.campaigns.core.legs import MOST_LEGS, Leg, LegAsk, LegState
+from service.campaigns.core.legs import MOST_LEGS, Leg, LegAsk, LegState, TakenAs
 from service.campaigns.core.model import Campaign, State
 from service.campaigns.plans.planning import load
 
@@ -74,6 +74,20 @@ class AskBody(Body):
     areas: AreaCodes | None = Field(default=None, description="Within those that were approved.")
 
 
+class TakenAsOut(Out):
+    """How a department has taken its leg: as it was asked, or narrower."""
+
+    people: int = Field(description="How many it is for, as its campaign stands.")
+    areas: list[str] = Field(description="Empty: all people whom its lists hold.")
+    send_hours: list[tuple[str, str]]
+    channels: list[int] | None = Field(
+        description="Those that it chose, for its own side; null: for others, or the router's"
+        " choice."
+    )
+    channel_count: int | None = Field(description="How many it chose; null: the router's choice.")
+    max_tps: int | None
+
+
 class LegOut(LegAskOut):
     """A leg: what is asked of whom, and what was answered."""
 
@@ -88,6 +102,9 @@ class LegOut(LegAskOut):
         description="The campaign that it is in its own department; null: nobody has taken it."
     )
     own_state: State | None = Field(description="How that campaign stands.")
+    taken_as: TakenAsOut | None = Field(
+        description="How it was taken; `areas` are those that are asked for."
+    )
     paused_by_its_own: bool = Field(
         description="Its own department has paused it; a resume of the whole plan leaves it so."
     )
@@ -154,13 +171,13 @@ async def list_legs(call: Call, query: LegQuery) -> Page[LegOut]:
     found = await leg_store.legs_asked(
         call.conn, call.user.scope, query.before, query.wanted, query.state
     )
-    return cut(Page[LegOut], [_out(leg) for leg in found], query)
+    return cut(Page[LegOut], [_out(leg, call.user.scope) for leg in found], query)
 
 
 async def get_leg(call: Call, leg_id: UUID) -> LegDetail:
     """Show a leg with what its plan sends, to either side."""
     plan, leg = await legs.load_leg(call.conn, call.user, leg_id)
-    shown = _out(leg)
+    shown = _out(leg, call.user.scope)
     return LegDetail(**shown.model_dump(), plan=_plan_out(plan))
 
 
@@ -177,7 +194,7 @@ async def list_plan_legs(call: Call, campaign_id: UUID) -> LegsOut:
     moves = await leg_store.list_leg_moves(call.conn, campaign_id)
     left_out = await leg_store.list_left_out(call.conn, campaign_id)
     return LegsOut(
-        items=[_out(leg) for leg in found],
+        items=[_out(leg, scope) for leg in found],
         moves=[LegMoveOut.model_validate(move) for move in moves],
         left_out=[LegLeftOutOut.model_validate(one) for one in left_out],
     )
@@ -221,7 +238,7 @@ async def ask_again(call: Call, leg_id: UUID, body: AskBody) -> LegDetail:
     return await get_leg(call, leg_id)
 
 
-def _out(leg: Leg) -> LegOut:
+def _out(leg: Leg, scope: UUID | None) -> LegOut:
     return LegOut(
         id=leg.id,
         campaign_id=leg.campaign_id,
@@ -234,7 +251,22 @@ def _out(leg: Leg) -> LegOut:
         taken_at=leg.taken_at,
         own_campaign_id=leg.own_campaign_id,
         own_state=None if leg.own_state is None else State(leg.own_state),
+        taken_as=_taken_as_out(leg.taken_as, own_side=scope in {None, leg.department_id}),
         paused_by_its_own=leg.paused_by is not None,
+    )
+
+
+def _taken_as_out(taken: TakenAs | None, *, own_side: bool) -> TakenAsOut | None:
+    if taken is None:
+        return None
+    chosen = taken.channels
+    return TakenAsOut(
+        people=taken.people,
+        areas=list(taken.areas),
+        send_hours=list(taken.send_hours),
+        channels=list(chosen) if chosen is not None and own_side else None,
+        channel_count=None if chosen is None else len(chosen),
+        max_tps=taken.max_tps,
     )
 
 

@@ -14,6 +14,7 @@ from service.accounts.people.model import By, Right, User
 from service.accounts.people.second_person import need_another_side
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
+from service.audience.segments.segment_store import AudienceCounts
 from service.audience.segments.segment_uses import WrittenOut
 from service.campaigns.approval.approval import wait_for_first_fire
 from service.campaigns.audience.content_checks import (
@@ -22,7 +23,11 @@ from service.campaigns.audience.content_checks import (
     judged_for_submission,
 )
 from service.campaigns.audience.preview import read_rule
-from service.campaigns.audience.recipients import as_leg, count_approval_audience
+from service.campaigns.audience.recipients import (
+    as_leg,
+    count_approval_audience,
+    count_routed,
+)
 from service.campaigns.calendar.schedule import LatePolicy
 from service.campaigns.core import leg_store, store
 from service.campaigns.core.legs import Leg, LegState, WrongLegState
@@ -35,6 +40,7 @@ from service.campaigns.core.model import (
 )
 from service.campaigns.plans.missed import decide_late
 from service.campaigns.plans.planning import load
+from service.channels.config.store import existing_channels
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Connection
@@ -93,7 +99,8 @@ async def take(
         NotFound: there is none of this id for the actor.
         Forbidden: the actor is of another department, or had a hand in the plan.
         Conflict: the plan does not send now, or the leg is not waiting for an answer.
-        Invalid: what is narrowed lies outside the plan.
+        Invalid: what is narrowed lies outside the plan, or leaves nobody of those whom the leg as
+            asked would reach.
         ValuesMissing, TextBlocked, NotFiled: as for a submission, for the people of the leg.
         MissedFires: fires are late, the plan holds such, and `missed` does not say what to do.
     """
@@ -103,9 +110,11 @@ async def take(
     if leg.state is not LegState.ASKED:
         raise WrongLegState(LegState.TAKEN, leg.state)
     _check_lives(plan)
-    own, content = await _narrowed(conn, plan, leg, narrower)
+    taken, own, content = await _narrowed(conn, plan, leg, narrower)
+    if (taken.areas, own.plan.channels) != (leg.areas, None):
+        await _check_reaches(conn, plan, leg, taken, own.plan.channels, by.at)
     made = await _campaign_of(conn, plan, own, content, keyring, by)
-    await leg_store.set_taken(conn, leg, made.id, by)
+    await leg_store.set_taken(conn, leg, made.id, taken.areas, by)
     await leg_store.move_leg(conn, leg, LegState.TAKEN, by)
     await wait_for_first_fire(conn, made, frozen_content(made), by.at)
     await store.move(conn, made.id, Act.APPROVE, State.SCHEDULED, by)
@@ -141,8 +150,10 @@ async def _check_side(
 
 async def _narrowed(
     conn: Connection, plan: Campaign, leg: Leg, narrower: Narrower
-) -> tuple[Campaign, Content]:
-    """The plan as it is for a leg that its department has narrowed; raises Invalid."""
+) -> tuple[Leg, Campaign, Content]:
+    """A leg with the areas to which its department has narrowed it, and the plan as it is for it;
+    raises Invalid.
+    """
     areas = leg.areas if narrower.areas is None else narrower.areas
     fields = {}
     tree = await read_area_tree(conn)
@@ -159,16 +170,58 @@ async def _narrowed(
     if hours is not None and not _hours_within(hours, schedule.send_hours):
         said = ", ".join(f"{start}-{end}" for start, end in schedule.send_hours)
         fields["send_hours"] = f"they must lie within those of the plan: {said}"
+    if missing := set(narrower.channels or ()) - await existing_channels(conn):
+        fields["channels"] = f"there is no channel {', '.join(map(str, sorted(missing)))}"
     if fields:
         raise Invalid("the leg would go beyond the plan", fields=fields)
-    own, content = as_leg(plan, frozen_content(plan), replace(leg, areas=tuple(areas)))
+    taken = replace(leg, areas=tuple(areas))
+    own, content = as_leg(plan, frozen_content(plan), taken)
     narrowed = replace(
         own.plan,
         schedule=schedule if hours is None else replace(schedule, send_hours=hours),
         channels=narrower.channels,
         max_tps=narrower.max_tps,
     )
-    return replace(own, plan=narrowed), replace(content, plan=narrowed)
+    return taken, replace(own, plan=narrowed), replace(content, plan=narrowed)
+
+
+async def _check_reaches(
+    conn: Connection,
+    plan: Campaign,
+    leg: Leg,
+    taken: Leg,
+    channels: Sequence[int] | None,
+    now: datetime,
+) -> None:
+    """Refuse areas or channels by which a leg would reach nobody, though as it is asked it reaches
+    somebody: a leg that was taken cannot be changed any more.
+
+    Raises:
+        Invalid: names the areas or the channels, and how many people it would leave out.
+    """
+
+    async def reached(one: Leg, over: Sequence[int] | None) -> AudienceCounts:
+        own, content = as_leg(plan, frozen_content(plan), one)
+        chosen = replace(own.plan, channels=None if over is None else tuple(over))
+        return await count_routed(conn, replace(own, plan=chosen), content, now)
+
+    left = await reached(taken, channels)
+    if left.target:
+        return
+    asked = await reached(leg, None)
+    if not asked.target:
+        return
+    if taken.areas != leg.areas and not (await reached(taken, None)).target:
+        field, named = "areas", f"in {', '.join(taken.areas)} the leg reaches nobody"
+        why = "none of these people lives there, or may be sent to"
+    else:
+        field, named = "channels", f"over {', '.join(map(str, channels or ()))} it reaches nobody"
+        why = "none of these channels takes the numbers of these people from this department"
+    problem = (
+        f"{named}: it would leave out all {asked.target} people of {leg.department} whom it is"
+        f" asked for, for {why}; name others, or leave {field} out"
+    )
+    raise Invalid("so narrow, the leg would reach nobody", fields={field: problem})
 
 
 def _within(tree: AreaTree, code: str, areas: Collection[str]) -> bool:

@@ -15,7 +15,12 @@ from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_store import AudienceCounts
 from service.campaigns.audience import exclusion_store
 from service.campaigns.audience.audience_source import AudienceSource, by_rule, of_ledger
-from service.campaigns.audience.available_channels import available_routes, barred, sender_of
+from service.campaigns.audience.available_channels import (
+    SendingDepartment,
+    available_routes,
+    barred,
+    sender_of,
+)
 from service.campaigns.audience.exclusion_store import CapTerms, ExclusionTerms
 from service.campaigns.audience.follow_up_store import to_be_corrected
 from service.campaigns.audience.preview import read_rule
@@ -25,6 +30,7 @@ from service.campaigns.core import run_store
 from service.campaigns.core.model import Campaign, Content
 from service.campaigns.core.store import department_of
 from service.campaigns.core.texts import next_in_turn
+from service.channels.routing.route import Route
 from service.channels.routing.route_store import list_routable_channels
 from service.clock import day_in_china
 from service.messages.template import variables
@@ -85,20 +91,23 @@ async def exclusion_terms(
     """What decides at an instant who of those that a campaign means does not get a text of it."""
     whose = campaign.department_id
     sender = await sender_of(conn, whose, await department_of(conn, campaign.plan.leg_of))
-    plan = campaign.plan
-    available = available_routes(
-        sender, await list_routable_channels(conn, at), plan.channels, drill=plan.drill
-    )
     return ExclusionTerms(
         department_id=whose,
         message_class=campaign.message_class,
         at=at,
-        routes=available.routes,
+        routes=await _routes(conn, campaign, sender, at),
         needs=facts_needed(text),
         trial=campaign.key_mode == Mode.TRIAL,
         barred=await barred(conn, sender, campaign.message_class, text),
         caps=caps,
     )
+
+
+async def _routes(
+    conn: Connection, campaign: Campaign, sender: SendingDepartment, at: datetime
+) -> list[Route]:
+    plan, channels = campaign.plan, await list_routable_channels(conn, at)
+    return available_routes(sender, channels, plan.channels, drill=plan.drill).routes
 
 
 def facts_needed(text: str) -> set[Fact]:
@@ -137,6 +146,18 @@ async def approval_audience(
     asked = terms.needs if text is None else {*terms.needs, *facts_needed(text)}
     lists = replace(terms, needs=asked)
     return terms, await _audience_source(conn, campaign, content.rule, lists)
+
+
+async def routed_audience(
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
+) -> tuple[ExclusionTerms, AudienceSource]:
+    """Those of `approval_audience` whom a channel takes that the campaign may use now; raises as
+    that.
+    """
+    terms, source = await approval_audience(conn, campaign, content, now)
+    author = await department_of(conn, campaign.plan.leg_of)
+    sender = await sender_of(conn, campaign.department_id, author)
+    return replace(terms, routes=await _routes(conn, campaign, sender, now)), source
 
 
 def _needed_by_all(content: Content) -> set[Fact]:

@@ -17,7 +17,12 @@ from service.audience.segments.segment_uses import WrittenOut, write_out
 from service.campaigns.audience import target_store
 from service.campaigns.audience.exclusion_store import count_people
 from service.campaigns.audience.preview import read_rule
-from service.campaigns.audience.reach import approval_audience, facts_needed, text_in_turn
+from service.campaigns.audience.reach import (
+    approval_audience,
+    facts_needed,
+    routed_audience,
+    text_in_turn,
+)
 from service.campaigns.audience.target_store import AudienceChange
 from service.campaigns.core.leg_store import list_legs
 from service.campaigns.core.legs import Leg, joint_rule, leg_rule
@@ -78,6 +83,13 @@ async def count_approval_audience(
         SegmentError: the rule names an unknown area.
     """
     return await count_people(conn, *await approval_audience(conn, campaign, content, now))
+
+
+async def count_routed(
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
+) -> AudienceCounts:
+    """The same of those whom one of its channels takes as they are now."""
+    return await count_people(conn, *await routed_audience(conn, campaign, content, now))
 
 
 def as_leg(campaign: Campaign, content: Content, leg: Leg) -> tuple[Campaign, Content]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import By
-from service.campaigns.core.legs import LEG_MOVES, Leg, LegState, WrongLegState
+from service.campaigns.core.legs import LEG_MOVES, Leg, LegState, TakenAs, WrongLegState
 from service.campaigns.core.model import ENDED
 from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
@@ -18,7 +18,8 @@ from service.storage.postgres import Connection, Record, affected
 _LEG = """
     SELECT l.id, l.campaign_id, l.department_id, d.name AS department, d.carrier,
            coalesce(l.asked_areas, l.areas) AS areas, l.areas AS approved_areas, l.state,
-           l.taken_by, l.taken_at, l.own_campaign_id, o.state AS own_state, l.paused_by, l.paused_at
+           l.taken_by, l.taken_at, l.own_campaign_id, o.state AS own_state, l.paused_by,
+           l.paused_at, l.taken_areas, o.baseline, o.schedule->'send_hours' AS send_hours, o.channels, o.max_tps
     FROM campaign_legs l JOIN departments d ON d.id = l.department_id
     LEFT JOIN campaigns o ON o.id = l.own_campaign_id
 """
@@ -48,14 +49,31 @@ class LegLeftOut(NamedTuple):
     made_up_at: datetime | None
 
 
+_OF_ITS_CAMPAIGN = frozenset({"taken_areas", "baseline", "send_hours", "channels", "max_tps"})
+
+
 def _leg(row: Record) -> Leg:
+    kept = {name: value for name, value in row.items() if name not in _OF_ITS_CAMPAIGN}
     return Leg(
         **{
-            **row,
+            **kept,
             "areas": tuple(row["areas"]),
             "approved_areas": tuple(row["approved_areas"]),
             "state": LegState(row["state"]),
+            "taken_as": _taken_as(row),
         }
+    )
+
+
+def _taken_as(row: Record) -> TakenAs | None:
+    if row["own_campaign_id"] is None:
+        return None
+    return TakenAs(
+        people=row["baseline"] or 0,
+        areas=tuple(row["taken_areas"] or ()),
+        send_hours=tuple((start, end) for start, end in row["send_hours"]),
+        channels=None if row["channels"] is None else tuple(row["channels"]),
+        max_tps=row["max_tps"],
     )
 
 
@@ -132,19 +150,25 @@ async def move_leg(conn: Connection, leg: Leg, to: LegState, by: By) -> None:
         raise WrongLegState(to, leg.state)
 
 
-async def set_taken(conn: Connection, leg: Leg, own_campaign_id: UUID, by: By) -> None:
-    """Note who took a leg, and which campaign it is from now on; `move_leg` comes after."""
+async def set_taken(
+    conn: Connection, leg: Leg, own_campaign_id: UUID, areas: Collection[str], by: By
+) -> None:
+    """Note who took a leg, for which areas, and which campaign it is from now on; `move_leg` comes
+    after.
+    """
     await sql.execute(
         conn,
         """
         UPDATE campaign_legs
-        SET taken_by = :user_id, taken_at = :at, own_campaign_id = :own_campaign_id
+        SET taken_by = :user_id, taken_at = :at, own_campaign_id = :own_campaign_id,
+            taken_areas = :areas
         WHERE id = :leg_id
         """,
         leg_id=leg.id,
         user_id=by.user_id,
         at=by.at,
         own_campaign_id=own_campaign_id,
+        areas=sorted(areas),
     )
 
 

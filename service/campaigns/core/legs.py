@@ -66,13 +66,26 @@ class LegAsk:
     areas: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TakenAs:
+    """How a department has taken its leg: as it was asked, or narrower. people: of how many, as its
+    campaign stands; areas: empty for all its people; channels: None for the router's choice.
+    """
+
+    people: int
+    areas: tuple[str, ...]
+    send_hours: tuple[tuple[str, str], ...]
+    channels: tuple[int, ...] | None
+    max_tps: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
     """A leg as it stands. department: its name; carrier: whose network it runs, if any.
 
     areas: what is asked of it, which may be less than approved_areas once it was asked for again.
-    own_campaign_id, own_state: its campaign, once it was taken. paused_by: somebody of its own
-    department who paused it.
+    own_campaign_id, own_state, taken_as: its campaign, once it was taken. paused_by: somebody of
+    its own department who paused it.
     """
 
     id: UUID
@@ -87,6 +100,7 @@ class Leg:
     taken_at: datetime | None
     own_campaign_id: UUID | None
     own_state: str | None
+    taken_as: TakenAs | None
     paused_by: UUID | None
     paused_at: datetime | None
 

@@ -31,6 +31,8 @@ CREATE TABLE campaign_legs (
         state IN ('planned', 'asked', 'taken', 'returned', 'left_out', 'cancelled')),
     taken_by uuid REFERENCES users,
     taken_at timestamptz,
+    -- For which areas it was taken: those that were asked, or fewer.
+    taken_areas text[],
     -- Its campaign, in its own department.
     own_campaign_id uuid UNIQUE REFERENCES campaigns,
     paused_by uuid REFERENCES users,

@@ -135,6 +135,29 @@ async def test_a_leg_is_answered_by_its_own_people_alone(api: Api, county: Joint
     assert again.json["state"] == "asked"
 
 
+async def test_both_sides_see_how_a_leg_was_taken(api: Api, county: JointCounty) -> None:
+    made = await approved(api, county)
+    leg, who, channel = (
+        await leg_of(api, MOBILE),
+        (MOBILE, "operator"),
+        county.sides[MOBILE].channel,
+    )
+    assert leg["taken_as"] is None
+    other = {"channels": [county.sides[UNICOM].channel]}
+    refused = await api.post(f"/legs/{leg['id']}/take", who, other)
+    assert (refused.status, list(refused.json["fields"])) == (422, ["channels"])
+    narrower = {"send_hours": [["09:00", "18:00"]], "channels": [channel], "max_tps": 20}
+    taken = (await api.post(f"/legs/{leg['id']}/take", who, narrower)).json["taken_as"]
+    shown = {**narrower, "people": 3, "areas": [], "channel_count": 1}
+    assert taken == shown
+    assert (await leg_of(api, MOBILE))["taken_as"] == shown
+    of_others = shown | {"channels": None}
+    assert (await api.get(f"/legs/{leg['id']}", OPERATOR)).json["taken_as"] == of_others
+    for side in (OPERATOR, (UNICOM, "operator")):
+        legs = (await api.get(f"/campaigns/{made['id']}/legs", side)).json["items"]
+        assert [one["taken_as"] for one in legs if one["id"] == leg["id"]] == [of_others]
+
+
 async def test_bad_plans_say_what_is_wrong(api: Api, county: JointCounty) -> None:
     template = await a_template(api)
     side = str(county.sides[MOBILE].department_id)

@@ -59,7 +59,10 @@ _DEPARTMENT = (
 )
 _VERSION = "id reason set_by set_at body"
 LEG = path("leg_id", ("the leg's id, as legs list has it", "编号，见 legs list"))
-_LEG = "id campaign_id department areas state taken_at own_campaign_id own_state paused_by_its_own"
+_LEG = (
+    "id campaign_id department areas state taken_at taken_as own_campaign_id own_state"
+    " paused_by_its_own"
+)
 
 PLANNING = (
     Request("campaigns", "fires", "GET /campaigns/{campaign_id}/fires",

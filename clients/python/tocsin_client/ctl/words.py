@@ -55,6 +55,7 @@ LABELS = {
     "withdrawn_why": "收回原因", "withdrawn": "已收回", "taken": "采用情况", "taken_from": "采自",
     "stops": "同时停发", "cancelled": "已取消", "edited_by": "编写人", "approved_at": "批准时间",
     "news": "变动", "offer_id": "共享文本编号", "newer_offer_id": "应采用", "current": "在用",
+    "taken_as": "接受内容", "channel_count": "所选通道数", "max_tps": "每秒上限",
     "held_by": "视同本人的用户", "needs_second": "须第二人确认",
 }  # fmt: skip
 """Members, by the name that the API gives them."""
