@@ -19,7 +19,8 @@ _LEG = """
     SELECT l.id, l.campaign_id, l.department_id, d.name AS department, d.carrier,
            coalesce(l.asked_areas, l.areas) AS areas, l.areas AS approved_areas, l.state,
            l.taken_by, l.taken_at, l.own_campaign_id, o.state AS own_state, l.paused_by,
-           l.paused_at, l.taken_areas, o.baseline, o.schedule->'send_hours' AS send_hours, o.channels, o.max_tps
+           l.paused_at, l.taken_areas, o.baseline, o.schedule->'send_hours' AS send_hours,
+           o.channels, o.max_tps
     FROM campaign_legs l JOIN departments d ON d.id = l.department_id
     LEFT JOIN campaigns o ON o.id = l.own_campaign_id
 """

@@ -39,10 +39,12 @@ LEG_MOVES: dict[LegState, frozenset[LegState]] = {
     LegState.TAKEN: frozenset({LegState.ASKED}),
     LegState.RETURNED: frozenset({LegState.ASKED}),
     LegState.LEFT_OUT: frozenset({LegState.ASKED, LegState.RETURNED}),
-    LegState.CANCELLED: frozenset({LegState.PLANNED, LegState.ASKED, LegState.RETURNED}),
+    LegState.CANCELLED: frozenset({LegState.ASKED, LegState.RETURNED}),
     LegState.PLANNED: frozenset({LegState.ASKED, LegState.RETURNED}),
 }
-"""Each state of a leg, and from which it comes. A taken leg is steered as a campaign."""
+"""Each state of a leg, and from which it comes. A taken leg is steered as a campaign. A planned one
+stays so when its plan is cancelled or rejected: its department was not asked, and sees no draft.
+"""
 
 
 class WrongLegState(Conflict):

@@ -135,6 +135,41 @@ async def test_a_leg_is_answered_by_its_own_people_alone(api: Api, county: Joint
     assert again.json["state"] == "asked"
 
 
+async def seen_of(api: Api, plan_id: str, leg_id: str) -> list[int]:
+    """What a carrier is answered that looks for a leg: its list's length, then statuses."""
+    who = (MOBILE, "operator")
+    listed = len((await api.get("/legs", who)).json["items"])
+    paths = (f"/legs/{leg_id}", f"/campaigns/{plan_id}/legs", f"/campaigns/{plan_id}/report")
+    return [listed, *[(await api.get(path, who)).status for path in paths]]
+
+
+@pytest.mark.attack
+async def test_a_draft_that_was_cancelled_is_shown_to_nobody_else(
+    api: Api, county: JointCounty
+) -> None:
+    made = (await api.post("/campaigns", OPERATOR, plan(county, await a_template(api)))).json
+    asked = (await api.get(f"/campaigns/{made['id']}/legs", OPERATOR)).json["items"]
+    own = next(leg["id"] for leg in asked if leg["carrier"] == MOBILE)
+    assert (await api.post(f"/campaigns/{made['id']}/cancel", OPERATOR, {})).status == 200
+    assert await seen_of(api, made["id"], own) == [0, 404, 404, 404]
+    assert await county.told(county.sides[MOBILE].department_id) == []
+
+
+@pytest.mark.attack
+async def test_a_plan_that_was_withdrawn_and_cancelled_shows_no_later_draft(
+    api: Api, county: JointCounty
+) -> None:
+    made = await approved(api, county)
+    own = (await leg_of(api, MOBILE))["id"]
+    assert await seen_of(api, made["id"], own) == [1, 200, 200, 200]
+    changed = await api.patch(f"/campaigns/{made['id']}", OPERATOR, {"name": "只给内部看的草稿"})
+    assert changed.status == 200, changed.json
+    assert (await api.post(f"/campaigns/{made['id']}/cancel", OPERATOR, {})).status == 200
+    assert await seen_of(api, made["id"], own) == [0, 404, 404, 404]
+    told = await county.told(county.sides[MOBILE].department_id)
+    assert told == ["leg.asked", "leg.withdrawn"]
+
+
 async def test_both_sides_see_how_a_leg_was_taken(api: Api, county: JointCounty) -> None:
     made = await approved(api, county)
     leg, who, channel = (
