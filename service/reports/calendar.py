@@ -23,7 +23,7 @@ from service.campaigns.calendar.hours import County, HourTerms
 from service.campaigns.calendar.schedule import validity_end
 from service.campaigns.core import store as campaign_store
 from service.campaigns.core.model import Campaign, State
-from service.campaigns.core.texts import next_in_turn
+from service.campaigns.core.turns import in_turn, takes_turns
 from service.channels.contract.model import Channel
 from service.channels.routing.route import Route
 from service.channels.routing.route_store import list_routable_channels
@@ -216,7 +216,7 @@ async def _ahead(
     for joint in (c for c in plans if c.plan.is_joint):
         legs = [audiences[c.id] for c in plans if c.plan.leg_of == joint.id and c.id in audiences]
         audiences[joint.id] = PlanAudience(sum(leg.target for leg in legs), {}, ())
-    last_texts = await calendar_store.last_texts(conn, [c.id for c in plans if _takes_turns(c)])
+    last_texts = await calendar_store.last_texts(conn, [c.id for c in plans if takes_turns(c)])
     entries: list[CalendarFire] = []
     for campaign in plans:
         rule = campaign.frozen_rule or _rule(campaign, rules)
@@ -227,8 +227,8 @@ async def _ahead(
         messages = _by_channel(available.routes, audience)
         entries += [
             _planned(campaign, terms, county, fire, text, audience, messages)
-            for fire, text in _in_turn(
-                campaign, _fires_of(campaign, terms, county, start, end), last_texts
+            for fire, text in _with_texts(
+                campaign, _fires_of(campaign, terms, county, start, end), county, last_texts, now
             )
             if fire.at >= start
         ]
@@ -246,7 +246,7 @@ def _fires_of(
     if (waiting and next_fire_at is None) or schedule.kind == "joining":
         return
     begin = max(filter(None, (start, next_fire_at, campaign.plan.period_start)))
-    if next_fire_at is not None and _takes_turns(campaign):
+    if next_fire_at is not None and takes_turns(campaign):
         begin = next_fire_at
     stop = min(filter(None, (end, campaign.plan.period_end)))
     if schedule.kind != "recurring":
@@ -259,20 +259,17 @@ def _fires_of(
     yield from (fire for fire in ahead if begin <= fire.at < stop)
 
 
-def _takes_turns(campaign: Campaign) -> bool:
-    return bool(campaign.further) and not campaign.plan.is_sequence
-
-
-def _in_turn(
-    campaign: Campaign, fires: Iterable[Fire], last_texts: Mapping[UUID, int]
+def _with_texts(
+    campaign: Campaign,
+    fires: Iterable[Fire],
+    county: County,
+    last_texts: Mapping[UUID, int],
+    now: datetime,
 ) -> Iterator[tuple[Fire, str]]:
     """Each fire with the text that it sends, if all before it take place."""
     texts = [campaign.text, *(further.text for further in campaign.further)]
-    last = last_texts.get(campaign.id)
-    for fire in fires:
-        no = next_in_turn(last, len(texts)) if _takes_turns(campaign) else 1
-        last = last if fire.skipped else no
-        yield fire, texts[no - 1]
+    turns = in_turn(campaign, list(fires), county, last_texts.get(campaign.id), now)
+    return ((fire, texts[no - 1]) for fire, no in turns)
 
 
 def _planned(

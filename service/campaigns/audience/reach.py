@@ -4,7 +4,6 @@ The same statement decides as when the ledger is written (`exclusion_store`), so
 will be.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -26,10 +25,9 @@ from service.campaigns.audience.follow_up_store import to_be_corrected
 from service.campaigns.audience.preview import read_rule
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.schedule import validity_end
-from service.campaigns.core import run_store
 from service.campaigns.core.model import Campaign, Content
 from service.campaigns.core.store import department_of
-from service.campaigns.core.texts import next_in_turn
+from service.campaigns.core.turns import next_text_no
 from service.channels.routing.route import Route
 from service.channels.routing.route_store import list_routable_channels
 from service.clock import day_in_china
@@ -61,7 +59,7 @@ async def next_ledger(
     plan = campaign.plan
     at = max(campaign.next_fire_at or plan.schedule.start_at or now, now)
     texts = [campaign.text, *(more.text for more in campaign.further)]
-    text = await text_in_turn(conn, campaign, texts)
+    text = texts[await next_text_no(conn, campaign, at, now) - 1]
     hours, county = plan.schedule.terms(campaign.message_class, rule), await load_county(conn)
     ends = validity_end(plan.schedule, hours, county, at)
     caps = CapTerms(
@@ -72,13 +70,6 @@ async def next_ledger(
     )
     terms = await exclusion_terms(conn, campaign, text, at, caps)
     return terms, await _audience_source(conn, campaign, rule, terms)
-
-
-async def text_in_turn(conn: Connection, campaign: Campaign, texts: Sequence[str]) -> str:
-    """The text, of all texts of a campaign in their order, that its next fire sends."""
-    if len(texts) == 1 or campaign.plan.is_sequence:
-        return texts[0]
-    return texts[next_in_turn(await run_store.last_text(conn, campaign.id), len(texts)) - 1]
 
 
 async def exclusion_terms(

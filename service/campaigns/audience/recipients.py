@@ -21,12 +21,12 @@ from service.campaigns.audience.reach import (
     approval_audience,
     facts_needed,
     routed_audience,
-    text_in_turn,
 )
 from service.campaigns.audience.target_store import AudienceChange
 from service.campaigns.core.leg_store import list_legs
 from service.campaigns.core.legs import Leg, joint_rule, leg_rule
 from service.campaigns.core.model import Campaign, Content, Plan
+from service.campaigns.core.turns import text_no_of_fire
 from service.storage.postgres import Connection
 
 
@@ -155,7 +155,7 @@ async def compare_people(
     """How many of those who get the text of a fire are others than those of the approval; see
     `compare`.
     """
-    text = await text_in_turn(conn, campaign, [words.text for words in content.texts])
+    text = content.texts[await text_no_of_fire(conn, campaign, planned_at, now) - 1].text
     terms, source = await approval_audience(conn, campaign, content, now, text)
     of_text = replace(terms, needs=facts_needed(text))
     return await target_store.compare(conn, campaign.id, terms, of_text, source, planned_at, share)

@@ -143,6 +143,16 @@ async def choose_channels(conn: Connection, run_id: UUID, channels: Sequence[int
     )
 
 
+async def text_of_joint_fire(conn: Connection, joint_fire: UUID) -> int | None:
+    """The number of the text that the legs send at a fire of their plan; None: none has yet."""
+    found: int | None = await sql.fetchval(
+        conn,
+        "SELECT text_no FROM runs WHERE joint_fire = :joint_fire AND follows IS NULL LIMIT 1",
+        joint_fire=joint_fire,
+    )
+    return found
+
+
 async def last_text(conn: Connection, campaign_id: UUID) -> int | None:
     """The number of the text that the campaign's last fire sent; None: it has not fired."""
     found: int | None = await sql.fetchval(

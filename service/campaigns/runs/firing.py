@@ -24,7 +24,7 @@ from service.campaigns.core import fire_store, leg_store, run_store, store
 from service.campaigns.core.legs import LegState
 from service.campaigns.core.model import Act, Campaign, Content, State
 from service.campaigns.core.run_store import Follow
-from service.campaigns.core.texts import next_in_turn
+from service.campaigns.core.turns import text_no_of_fire
 from service.campaigns.plans.drift import drift_of, reopen_if_drifted
 from service.campaigns.plans.missed import turn_of
 from service.campaigns.plans.sequence import (
@@ -262,7 +262,7 @@ async def _make_run(
         fire_at,
         valid_until,
         now,
-        await _text_no(conn, campaign),
+        await text_no_of_fire(conn, campaign, fire.planned_at, now),
         follow,
     )
     if run_id is not None:
@@ -280,14 +280,6 @@ async def _skip_drifted(conn: Connection, campaign: Campaign, fire: Fire, now: d
     if campaign.plan.schedule.kind == "recurring":
         missed = fire._replace(note=DRIFTED, code=Why.DRIFTED)
         await fire_store.insert_skipped(conn, campaign.id, [missed], now)
-
-
-async def _text_no(conn: Connection, campaign: Campaign) -> int:
-    """The number of the text whose turn it is; a sequence begins with its first text."""
-    if not campaign.plan.more_texts or campaign.plan.is_sequence:
-        return 1
-    last = await run_store.last_text(conn, campaign.id)
-    return next_in_turn(last, len(campaign.plan.more_texts) + 1)
 
 
 async def _too_late(

@@ -32,7 +32,7 @@ from service.campaigns.calendar.schedule import validity_end
 from service.campaigns.core import run_store
 from service.campaigns.core import store as campaign_store
 from service.campaigns.core.model import ENDED, Campaign
-from service.campaigns.core.texts import next_in_turn
+from service.campaigns.core.turns import in_turn
 from service.campaigns.plans import planning, sequence_store
 from service.clock import day_in_china
 from service.dispatch.forecast import fire_forecast_store
@@ -144,12 +144,9 @@ async def _ahead(
         return []
     fires = await planning.fires_ahead(conn, campaign, county, now, MOST_FIRES)
     if campaign.plan.schedule.kind == "recurring":
-        last, found = await run_store.last_text(conn, campaign.id), []
-        for fire in fires:
-            if not fire.skipped:
-                last = next_in_turn(last, len(campaign.further) + 1)
-                found.append(_FireAhead(max(fire.at, now), last))
-        return found
+        last = await run_store.last_text(conn, campaign.id)
+        turns = in_turn(campaign, fires, county, last, now)
+        return [_FireAhead(max(fire.at, now), no) for fire, no in turns if not fire.skipped]
     steps = await sequence_store.open_steps(conn, campaign.id, MOST_FIRES)
     if steps:
         return [_FireAhead(max(s.due_at, now), s.text_no, s.origin_id) for s in steps]
