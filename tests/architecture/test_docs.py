@@ -9,7 +9,9 @@ import pytest
 
 from service.api.routes import OPS
 from service.settings import describe_environment
-from tests.architecture.tree import ROOT, parsed, text_files
+from tests.architecture.tree import ROOT, statements, text_files
+
+pytestmark = pytest.mark.xdist_group("tree")
 
 DOCUMENTS = [
     path for path, _ in text_files() if path.suffix == ".md" and ROOT / "tests" not in path.parents
@@ -64,9 +66,7 @@ def test_names_that_are_said_to_be_in_a_file_are_there(document: Path) -> None:
 @cache
 def functions_in(path: Path) -> set[str]:
     return {
-        n.name
-        for n in ast.walk(parsed(path))
-        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+        n.name for n in statements(path) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
     }
 
 

@@ -26,7 +26,9 @@ from service.ledger.states import (
     sql_list,
     state_move,
 )
-from tests.architecture.tree import ROOT, modules, parsed
+from tests.architecture.tree import ROOT, modules, nodes
+
+pytestmark = pytest.mark.xdist_group("tree")
 
 TABLES = {"messages": MessageState, "runs": RunState}
 UPDATE = re.compile(r"\bUPDATE\s+(messages|runs)\b(?:\s+(?:AS\s+)?\w+)?\s+SET\b", re.IGNORECASE)
@@ -48,11 +50,8 @@ class Update(NamedTuple):
 
 def texts(path: Path) -> Iterator[tuple[int, ast.expr]]:
     """The strings of a module, each with its line; no parts of an f-string by themselves."""
-    tree = parsed(path)
-    inner = {
-        id(v) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for v in node.values
-    }
-    for node in ast.walk(tree):
+    inner = {id(v) for node in nodes(path) if isinstance(node, ast.JoinedStr) for v in node.values}
+    for node in nodes(path):
         if isinstance(node, ast.JoinedStr) or (
             isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner
         ):
@@ -144,8 +143,10 @@ def faults(update: Update, moves: list[StateMove]) -> list[str]:
 
 def loaded(path: Path) -> Iterator[tuple[Path, dict[str, ast.expr]]]:
     """The files of statements that a module loads, each with what the module puts into it."""
-    for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "sql.load":
+    for node in nodes(path):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        if node.func.attr == "load" and ast.unparse(node.func) == "sql.load":
             file = ast.literal_eval(node.args[1])
             yield path.with_name(file), {part.arg or "": part.value for part in node.keywords}
 
@@ -160,9 +161,9 @@ def found_in(path: Path) -> list[str]:
             sql = sql.replace(f"${word}", _value(expression, importlib.import_module(name), put_in))
         for update in updates(sql, str(file.relative_to(ROOT))):
             problems += faults(update, put_in)
+    lines = path.read_text("utf-8").splitlines()
     for line, text in texts(path):
-        source = ast.unparse(text)
-        if "UPDATE" not in source:
+        if not any("UPDATE" in written for written in lines[line - 1 : text.end_lineno]):
             continue
         moves: list[StateMove] = []
         sql = filled(text, importlib.import_module(name), moves)

@@ -6,9 +6,14 @@ import re
 import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-from tests.architecture.tree import ROOT
+import pytest
+
+from tests.architecture.tree import ROOT, parsed
+
+pytestmark = pytest.mark.xdist_group("tree")
 
 CARRIERS_PACKETS = ("service/protocols", "service/gateways", "service/simulator/wire")
 """Under these each protocol has a module or a folder of its own, which fulfil one contract, in the
@@ -84,7 +89,7 @@ def sources() -> Iterator[tuple[str, ast.Module]]:
     """Every module of the service and the workers, by its path."""
     for package in ("service", "workers"):
         for path in sorted((ROOT / package).rglob("*.py")):
-            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))
+            yield path.relative_to(ROOT).as_posix(), parsed(path)
 
 
 def types_of(tree: ast.Module) -> Iterator[str]:
@@ -173,6 +178,7 @@ def test_two_types_of_one_name_are_seen() -> None:
     ]
 
 
+@cache
 def parts_of(name: str) -> set[str]:
     """The words of which a name is made, in lower case: `LaneDayOut` is lane, day, out."""
     return {part.lower() for part in _PARTS.findall(name)}
@@ -206,6 +212,7 @@ def test_no_identifier_is_a_riddle() -> None:
         (path.relative_to(ROOT).as_posix(), name)
         for package in ("service", "workers", "benchmarks")
         for path in (ROOT / package).rglob("*.py")
+        if with_a_word(path.read_text("utf-8"), NO_NAMES)  # a quick look at comments and texts too
         for name in identifiers(path.read_text("utf-8"))
         if parts_of(name) & NO_NAMES
     }

@@ -8,7 +8,9 @@ import pytest
 
 from service.ledger.reasons import SUPPRESSIONS, Reason
 from tests.architecture import reason_words
-from tests.architecture.tree import ROOT, modules
+from tests.architecture.tree import ROOT, modules, nodes
+
+pytestmark = pytest.mark.xdist_group("tree")
 
 _REGISTRY = ROOT / "service" / "ledger" / "reasons.py"
 _QUOTED = re.compile(r"'([a-z_]+)'")
@@ -27,7 +29,7 @@ def _given() -> Iterator[str]:
     for path in modules():
         if path == _REGISTRY or "tocsin_client" in path.parts or "simulator" in path.parts:
             continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             match node:
                 case ast.Attribute(ast.Name("Reason"), name) if name in Reason.__members__:
                     yield Reason[name].value
@@ -49,7 +51,7 @@ def _statements() -> Iterator[tuple[str, str]]:
     for path in modules():
         if path == _REGISTRY or "tocsin_client" in path.parts or "simulator" in path.parts:
             continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             match node:
                 case ast.Constant(str(text)) if _STATEMENT.search(text) or text.startswith("'"):
                     yield f"{path.relative_to(ROOT)}:{node.lineno}", text

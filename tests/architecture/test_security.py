@@ -5,7 +5,11 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+import pytest
+
 from tests.architecture.tree import ROOT, parsed
+
+pytestmark = pytest.mark.xdist_group("tree")
 
 PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
 AIMS = (
@@ -30,6 +34,8 @@ def marked() -> frozenset[str]:
 
 def _marked() -> Iterator[str]:
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        if MARK not in path.read_text("utf-8"):
+            continue
         tree = parsed(path)
         whole = any(_is_pytestmark(node) and MARK in ast.unparse(node) for node in tree.body)
         for node in tree.body:

@@ -13,6 +13,8 @@ import pytest
 
 from tests.architecture.tree import ROOT, modules, parsed
 
+pytestmark = pytest.mark.xdist_group("tree")
+
 MODULE_LINES = 400
 FUNCTION_LINES = 40
 REASON = "One module: "
@@ -65,7 +67,7 @@ def test_modules_are_short_or_say_why_not() -> None:
     for path in modules():
         text = path.read_text("utf-8")
         length = len(text.splitlines())
-        if length > MODULE_LINES and REASON not in (ast.get_docstring(ast.parse(text)) or ""):
+        if length > MODULE_LINES and REASON not in (ast.get_docstring(parsed(path)) or ""):
             offenders.append(f"{path.relative_to(ROOT)}: {length} lines")
     assert not offenders, f'over {MODULE_LINES} lines, and no "{REASON}…" in the docstring: ' + (
         "; ".join(offenders)
@@ -86,7 +88,7 @@ def test_functions_are_short() -> None:
 def test_modules_and_public_functions_have_docstrings() -> None:
     offenders = []
     for path in modules():
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = parsed(path)
         if ast.get_docstring(tree) is None:
             offenders.append(where(path, 1))
         for name, function in functions(tree, private=False):

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import ROOT, modules
+from tests.architecture.tree import ROOT, modules, nodes
+
+pytestmark = pytest.mark.xdist_group("tree")
 
 _NUMBER = re.compile(r"(?<![\w$])\$(\d|\{\})")
 TRANSLATOR = ROOT / "service" / "storage" / "sql.py"
@@ -15,10 +17,9 @@ TRANSLATOR = ROOT / "service" / "storage" / "sql.py"
 
 def numbered(path: Path) -> list[str]:
     """The texts of a module, other than its docstrings, that have a `$1` or compute one."""
-    tree = ast.parse(path.read_text("utf-8"))
-    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    prose = {id(node.value) for node in nodes(path) if isinstance(node, ast.Expr)}
     found = []
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.JoinedStr):
             for part, following in pairwise(node.values):
                 if isinstance(following, ast.FormattedValue) and _text(part).endswith("$"):

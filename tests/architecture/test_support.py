@@ -4,14 +4,18 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.architecture.tree import ROOT, parsed
+import pytest
+
+from tests.architecture.tree import ROOT, statements
+
+pytestmark = pytest.mark.xdist_group("tree")
 
 TESTS = ROOT / "tests"
 
 
 def imported_tests(path: Path) -> Iterator[str]:
     """The modules of tests that a file imports, in whatever form."""
-    for node in ast.walk(parsed(path)):
+    for node in statements(path):
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.architecture.tree import ROOT, parsed
 
+pytestmark = pytest.mark.xdist_group("tree")
+
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 INVARIANTS = dict(re.findall(r"^\| (I\d+) \|(.*)\|$", PAGE, re.MULTILINE))
 CITED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")

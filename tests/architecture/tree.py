@@ -1,6 +1,7 @@
 """The repository as files: where it is, and what in it was written by hand."""
 
 import ast
+import gc
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -19,8 +20,44 @@ def modules() -> list[Path]:
 
 @cache
 def parsed(path: Path) -> ast.Module:
-    """The syntax tree of a Python file, read once by a test process."""
-    return ast.parse(path.read_text("utf-8"))
+    """The syntax tree of a Python file, read once by a test process.
+
+    Nodes have no reference to their parents, so nothing of them is garbage while they are made:
+    looking for some takes twice as long as reading them all.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(path.read_text("utf-8"))
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of the syntax tree of a file, in the order of `ast.walk`, in half of its time."""
+    return tuple(_below(parsed(path), ast.AST))
+
+
+@cache
+def statements(path: Path) -> tuple[ast.AST, ...]:
+    """The statements of a file, at any depth, without what they are made of: a tenth of its nodes.
+    Beside them the parts of `try` and `match` that hold statements.
+    """
+    return tuple(_below(parsed(path), (ast.stmt, ast.excepthandler, ast.match_case)))
+
+
+def _below(tree: ast.Module, kinds: type[ast.AST] | tuple[type[ast.AST], ...]) -> list[ast.AST]:
+    found: list[ast.AST] = [tree]
+    for node in found:  # grows meanwhile
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                found += [one for one in value if isinstance(one, kinds)]
+            elif isinstance(value, kinds):
+                found.append(value)
+    return found
 
 
 def text_files(folder: Path = ROOT) -> Iterator[tuple[Path, str]]:
