@@ -131,6 +131,19 @@ def runtime_settings(runtime_settings: Settings) -> Settings:
     return runtime_settings.model_copy(update={"import_max_bytes": 300_000})
 
 
+@pytest.fixture
+def slow_hashes() -> None:
+    """For a test that wants passwords hashed as they are in earnest."""
+
+
+@pytest.fixture(autouse=True)
+def _quick_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords in a thousandth of the time: it is the strangers who should need long."""
+    if "slow_hashes" not in request.fixturenames:
+        monkeypatch.setattr("service.accounts.login.credentials._MEMORY_KIB", 64)
+        monkeypatch.setattr("service.accounts.login.credentials._PASSES", 1)
+
+
 @dataclass(frozen=True)
 class Staff:
     """Who is in a database from the start: two departments, and a token for each role."""

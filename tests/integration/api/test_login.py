@@ -139,6 +139,7 @@ async def test_a_weak_password_is_refused(api: Api, new: str) -> None:
 
 
 @pytest.mark.attack
+@pytest.mark.usefixtures("slow_hashes")
 async def test_what_is_stored_is_a_slow_hash(api: Api) -> None:
     await person(api)
     stored = await api.runtime.pool.fetchval(
