@@ -1,7 +1,8 @@
 """What a text costs that is made to keep lint busy: `python -m benchmarks.hostile_texts`.
 
-Each of these repeats to 500 and to 1,000 characters, as many as lint reads. Printed are the
+Each of these repeats to as many characters as lint reads, and to half of them. Printed are the
 processor's time of the longer one, and its ratio to the shorter one: 2 is linear, 4 quadratic.
+The last row of the list was found by trying some thousand texts made of lint's own words.
 """
 
 import argparse
@@ -39,7 +40,17 @@ REPEATED = (
         "【",
         "{a}",
     ),
-    *("如果您", "骗子说", "都是骗局", "不", "。", "，", "您领取的押金", "加微信”是骗局"),
+    *(
+        "如果您",
+        "骗子说",
+        "都是骗局",
+        "不",
+        "。",
+        "，",
+        "您领取的押金",
+        "加微信”是骗局",
+        "加是微信是骗",
+    ),
 )
 ROUNDS = 5
 

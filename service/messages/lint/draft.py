@@ -6,6 +6,7 @@ text as it was given, so that a finding points there.
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -15,6 +16,7 @@ from service.ledger.message_class import PUBLICITY, MessageClass
 from service.messages import template
 from service.messages.lint import obfuscation
 from service.messages.policy import SHIPPED, Level, Policy, TextSender
+from service.messages.value_sources import LONGEST_LISTED
 
 QUOTED = "\ufffc"
 """Stands in a sentence for a quotation that is read by itself."""
@@ -26,11 +28,13 @@ _CJK = r"[\u3400-\u9fff]"
 _GAP = re.compile(rf"(?<={_CJK})[^\S\n]*[\s·•._*|/~^+-]+(?={_CJK})")
 _QUOTATION = re.compile(r"“([^“”]*)”|‘([^‘’]*)’|「([^「」]*)」|『([^『』]*)』|\"([^\"]*)\"")
 _SENTENCE_END = re.compile(r"[。!?;\n]+|\.(?=\s|$)")
-MOST_LOOKS = 40
+MOST_LOOKS = 20
 """So much of what a sentence mentions is looked at: each look reads the sentence, and honest ones
 take ten at most. What it mentions beyond stands there unexcused."""
-READ_CHARACTERS = 1000
-"""Rules on what it says read no further: a longer text is far too long to be sent (R15)."""
+READ_CHARACTERS = template.MAX_CHARACTERS + template.MAX_VARIABLES * max(LONGEST_LISTED.values())
+"""Rules on what it says read no further: no text that may be kept is longer once it is filled, but
+one that is too long to be sent (R15).
+"""
 
 _CLAUSE_END = re.compile(r"(?:[,—…]|:(?![0-9]))+")
 
@@ -83,14 +87,15 @@ class TextSentence:
 
     def clause(self, at: int) -> tuple[int, int]:
         """Where the clause begins and ends that holds a character."""
-        begin, end = 0, len(self.text)
-        for match in _CLAUSE_END.finditer(self.text):
-            if match.end() <= at:
-                begin = match.end()
-            elif match.start() >= at:
-                end = match.start()
-                break
-        return begin, end
+        begins, ends = _clauses(self.text)
+        return begins[bisect_right(begins, at) - 1], ends[bisect_left(ends, at)]
+
+
+@lru_cache(256)
+def _clauses(text: str) -> tuple[list[int], list[int]]:
+    """Where the clauses of a sentence begin and where they end: rules ask at each mention."""
+    between = [match.span() for match in _CLAUSE_END.finditer(text)]
+    return [0, *(end for _, end in between)], [*(start for start, _ in between), len(text)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,11 @@ class Draft:
         """The plain view without gaps and without the signature: what the text says."""
         text, _ = self.closed
         return text[text.find("】") + 1 :] if text.startswith("【") else text
+
+    @cached_property
+    def links(self) -> tuple[obfuscation.Obfuscation, ...]:
+        """The links of the body, however they are spelled."""
+        return tuple(obfuscation.links(self.body))
 
     @cached_property
     def sentences(self) -> tuple[TextSentence, ...]:

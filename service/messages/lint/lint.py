@@ -42,6 +42,10 @@ LIKE_BEFORE = 0.9
 """From which likeness on a text counts as known (R25), as sent before (R24)."""
 
 
+MOST_HITS = 20
+"""What one rule finds in a text is listed so often; honest texts have three at most."""
+
+
 class Finding(TypedDict):
     """What a rule found; `at` is the character of the text as it was given, counted from 1."""
 
@@ -78,7 +82,7 @@ def lint(
         weights: of the wording; None takes those shipped.
     """
     known = draft(text, values, message_class, sender, policy, audience)
-    hits = [(number, hit) for number, rule in RULES.items() for hit in rule(known)]
+    hits = [(number, hit) for number, rule in RULES.items() for hit in _first_of(rule(known))]
     worded = wording.weigh(known.words, weights)
     hits = _softened(known, hits, worded, weights)
     hits += [("R24", hit) for hit in _sent_before(known, sent_before)]
@@ -93,6 +97,17 @@ def lint(
         )
         for number, hit in hits
     ]
+
+
+def _first_of(hits: Iterator[Hit]) -> Iterator[Hit]:
+    """What a rule finds, up to a limit. Of a text with more nobody reads the rest: it stays
+    blocked, whatever that is.
+    """
+    for count, hit in enumerate(hits, 1):
+        if count == MOST_HITS:
+            yield hit._replace(level="block", certain=True)
+            return
+        yield hit
 
 
 def of_level(findings: Sequence[Finding], *levels: Level) -> list[Finding]:

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from service.messages.lint import obfuscation
@@ -127,15 +128,25 @@ class DialableNumber:
 def contacts(draft: Draft) -> Iterator[DialableNumber]:
     """Every run of three digits or more that is no date, time, amount or count."""
     plain, places = draft.plain
+    for number in _dialable(plain):
+        yield replace(number, at=places[number.at])
+
+
+@lru_cache(16)
+def _dialable(plain: str) -> tuple[DialableNumber, ...]:
+    """Those of a plain view, with their places in it; several rules ask for them."""
     dressed = [m for kind in (_TIME, _DATE, _SPAN, _AMOUNT) for m in kind.finditer(plain)]
+    covered = {at for m in dressed for at in range(*m.span())}
+    found = []
     for match in sorted([*dressed, *_RUN.finditer(plain)], key=lambda m: (m.start(), -m.end())):
-        if match.re is _RUN and any(m.start() <= match.start() < m.end() for m in dressed):
+        if match.re is _RUN and match.start() in covered:
             continue
         digits = re.sub("[^0-9]", "", match[0])
         if len(digits) < 3 or _is_no_number(plain, match, len(digits)):
             continue
         foreign = match[0].startswith("+") or (digits.startswith("00") and len(digits) > 6)
-        yield DialableNumber(digits, places[match.start()], foreign)
+        found.append(DialableNumber(digits, match.start(), foreign))
+    return tuple(found)
 
 
 def _is_no_number(plain: str, match: re.Match[str], digits: int) -> bool:
@@ -238,8 +249,7 @@ def _shape(digits: str) -> str:
 
 def links(draft: Draft) -> Iterator[Hit]:
     """R05: no URL, domain, e-mail or IP address, but one that the county and department allow."""
-    found = list(obfuscation.links(draft.body))
-    for count, link in enumerate(found):
+    for count, link in enumerate(draft.links):
         fault = _link_fault(draft, link.what) if count < MOST_LINKS else _TOO_MANY
         if fault:
             chinese, english = fault

@@ -7,7 +7,6 @@ quoted to be disowned (`stance.py`) is found.
 import re
 from collections.abc import Iterator
 
-from service.messages.lint import obfuscation
 from service.messages.lint.draft import Draft, Hit, TextSentence
 from service.messages.lint.lint_money import OFFICIAL_PLACE, official_alone
 from service.messages.lint.negation import forbidden
@@ -211,7 +210,7 @@ def _is_a_clue(sentence: TextSentence, asked: str) -> bool:
 def installs(draft: Draft) -> Iterator[Hit]:
     """R09: the only install is the national anti-fraud app, from an official store."""
     plain, places = draft.plain
-    linked = any(obfuscation.links(draft.body))
+    linked = bool(draft.links)
     in_store = _STORE.search(plain)
     named = re.search("“国家反诈中心”|国家反诈中心”?app", plain)
     the_app = {place for m in _THE_APP.finditer(plain) for place in places[m.start() : m.end()]}
@@ -302,6 +301,7 @@ def _threat_excused(sentence: TextSentence, match: re.Match[str]) -> bool:
 
 def lures(draft: Draft) -> Iterator[Hit]:
     """R11: nothing is held out to the reader."""
+    at_a_place = bool(_AT_A_PLACE.search(draft.plain[0]))
     for sentence in draft.sentences:
         for match in _LURE.finditer(sentence.text):
             begin, _ = sentence.clause(match.start())
@@ -310,7 +310,7 @@ def lures(draft: Draft) -> Iterator[Hit]:
             )
             told = described(sentence, match.start()) and not address
             paper = match[0] == "待领" and _PAPER.search(sentence.text[begin : match.start()])
-            handed = (paper or match[0] in _HANDED_OUT) and _AT_A_PLACE.search(draft.plain[0])
+            handed = at_a_place and (paper or match[0] in _HANDED_OUT)
             if not (told or handed or excused(sentence, *match.span())):
                 yield Hit(
                     "block",
