@@ -14,10 +14,10 @@ from aiohttp.log import server_logger
 from service.api import catalogue, reference
 from service.api.channels import callbacks
 from service.api.http import problems
-from service.api.http.admission import Admission
+from service.api.http.admission import ADMISSION, Admission
 from service.api.http.downloads import Downloads
 from service.api.http.limiter import Limiter
-from service.api.http.server import ADMISSION, DOWNLOADS, LIMITER, endpoint
+from service.api.http.server import DOWNLOADS, LIMITER, endpoint
 from service.api.http.version import ETAG, IF_NONE_MATCH, names, tag_of
 from service.api.openapi import document
 from service.api.routes import CALLBACKS, OPS, PREFIX

@@ -1,20 +1,26 @@
 """How much of one API process a caller may have at once, so that reading stops nobody else.
 
-A heavy operation (`Op.heavy`) counts, lists, checks or makes a file of so much that a few at once
-would take the whole machine. A caller has two of them in hand at once and is refused a third. Of
-the connections to PostgreSQL, all heavy operations together take half, and those of one department
-leave one of these to others. Reads and heavy operations leave two connections to whoever changes
-something (approves, pauses, stops all), and those of one caller take half. Whoever finds no room
-waits in the order of coming, and only so long.
+The tokens of one caller are looked up one after the other, so that whoever asks again and again
+keeps nobody else from being known (decision 0395). A heavy operation (`Op.heavy`) counts, lists,
+checks or makes a file of so much that a few at once would take the whole machine. A caller has two
+of them in hand at once and is refused a third. Of the connections to PostgreSQL, all heavy
+operations together take half, and those of one department leave one of these to others. Reads and
+heavy operations leave two connections to whoever changes something (approves, pauses, stops all),
+and those of one caller take half. Whoever finds no room waits in the order of coming, and only so
+long.
 
-A caller is a person: several keys of one person are one caller. Counts are those of one process.
+A caller is a person: several keys of one person are one caller. Whose a token is, is known once it
+was looked up; until then it counts for its address. Counts are those of one process.
 """
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from uuid import UUID
+
+from aiohttp import web
 
 from service.accounts.people.model import User
 from service.api.http.op import Op
@@ -29,6 +35,14 @@ LARGE_AT_ONCE = 2
 
 RETRY_SECONDS = 5
 """When whoever was refused may try again: most heavy requests take less."""
+
+LOOKED_UP_AT_ONCE = 1
+"""Tokens of one caller that are looked up at once in one process; others wait. With as many unknown
+ones of the same address, a person keeps half of the connections of `ENTRY` busy.
+"""
+
+MOST_REMEMBERED = 10_000
+"""Of so many tokens is remembered whose they are."""
 
 FOR_CHANGES = 2
 """Connections that reads leave alone."""
@@ -53,10 +67,10 @@ class _Shares:
 
     def __init__(self, places: int) -> None:
         self._places = places
-        self._of: dict[UUID, tuple[asyncio.Semaphore, list[None]]] = {}
+        self._of: dict[UUID | str, tuple[asyncio.Semaphore, list[None]]] = {}
 
     @asynccontextmanager
-    async def place(self, whose: UUID) -> AsyncIterator[None]:
+    async def place(self, whose: UUID | str) -> AsyncIterator[None]:
         """One of the places, waited for."""
         places, users = self._of.setdefault(whose, (asyncio.Semaphore(self._places), []))
         users.append(None)
@@ -77,9 +91,33 @@ class Admission:
         self._heavy_of: Counter[UUID] = Counter()
         self._departments = _Shares(max(1, heavy - 1))
         self._heavy = asyncio.Semaphore(heavy)
+        self._lookups = _Shares(LOOKED_UP_AT_ONCE)
+        self._callers: dict[bytes, UUID] = {}
         self._bodies = _Shares(LARGE_AT_ONCE)
         self._readers = _Shares(max(1, connections // 2))
         self._reads = asyncio.Semaphore(max(1, connections - FOR_CHANGES))
+
+    @asynccontextmanager
+    async def looked_up(self, token: str, address: str) -> AsyncIterator[None]:
+        """A place to look a token up, in the order of coming.
+
+        Raises:
+            Unavailable: code `busy`: there was none for as long as a request may wait.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(WAIT_SECONDS):
+                    whose = self._callers.get(_digest(token), address)
+                    await stack.enter_async_context(self._lookups.place(whose))
+            except TimeoutError:
+                raise busy() from None
+            yield
+
+    def remember(self, token: str, user: User) -> None:
+        """Note whose a token is: it never becomes another's."""
+        self._callers[_digest(token)] = user.id
+        if len(self._callers) > MOST_REMEMBERED:
+            del self._callers[next(iter(self._callers))]
 
     @contextmanager
     def in_hand(self, op: Op, user: User) -> Iterator[None]:
@@ -135,6 +173,14 @@ class Admission:
             except TimeoutError:
                 raise busy() from None
             yield
+
+
+ADMISSION = web.AppKey("admission", Admission)
+
+
+def _digest(token: str) -> bytes:
+    """What stands for a token, which itself is kept nowhere."""
+    return hashlib.sha256(token.encode()).digest()
 
 
 def busy() -> Unavailable:

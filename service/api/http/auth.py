@@ -13,6 +13,7 @@ from service.accounts.keys.keys import Caller, caller_of
 from service.accounts.login.login import PREFIX as SESSION
 from service.accounts.login.login import session_caller
 from service.accounts.people.deputies import standing_in
+from service.api.http.admission import ADMISSION
 from service.api.http.problems import Unauthorized
 from service.runtime import Runtime
 from service.web import ENTRY, USER_ID
@@ -22,9 +23,10 @@ _HOW = "send the header Authorization: Bearer, followed by a key"
 
 
 async def authenticate(request: web.Request, runtime: Runtime) -> Caller:
-    """For whom the request's token acts, and in whose place.
+    """For whom the request's token acts, and in whose place; looked up in the caller's turn.
 
     Raises:
+        Unavailable: code `busy`: the caller has too many requests waiting, or all have.
         Unauthorized: there is no token, or it is unknown, expired, revoked or not activated yet.
         Forbidden: the key may not be used from this address.
     """
@@ -34,8 +36,10 @@ async def authenticate(request: web.Request, runtime: Runtime) -> Caller:
     token = header[len(_SCHEME) :].strip()
     if not token.isascii():
         raise Unauthorized(f"a key has letters, digits and signs of ASCII only: {_HOW}")
-    now = runtime.clock.now()
-    async with request.config_dict[ENTRY].acquire() as conn:
+    admission = request.config_dict[ADMISSION]
+    address = address_of(request, runtime.settings.proxies)
+    async with admission.looked_up(token, address), request.config_dict[ENTRY].acquire() as conn:
+        now = runtime.clock.now()
         find = session_caller if token.startswith(SESSION) else caller_of
         caller = await find(conn, runtime.keyring, token, now)
         if caller is None:
@@ -43,10 +47,11 @@ async def authenticate(request: web.Request, runtime: Runtime) -> Caller:
                 f"this key is unknown, expired, revoked, or waits for its second person: {_HOW}"
             )
         if caller.key is not None:
-            caller.key.need_address(address_of(request, runtime.settings.proxies))
+            caller.key.need_address(address)
             await key_store.touch_key(conn, caller.key, now)
         if caller.deputises:
             caller = replace(caller, user=await standing_in(conn, caller.user, now))
+        admission.remember(token, caller.user)
     request[USER_ID] = str(caller.user.id)
     return caller
 

@@ -23,7 +23,7 @@ from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.keys.keys import Caller
 from service.api.http import audit_entries, reading, version
-from service.api.http.admission import Admission, busy
+from service.api.http.admission import ADMISSION, busy
 from service.api.http.auth import address_of, authenticate, printable
 from service.api.http.call import Call, Counted, Download, Later, Visit
 from service.api.http.downloads import Downloads, MadeFile
@@ -51,7 +51,6 @@ GRACE_SECONDS = 3.0
 """So much later than the server a statement is ended on this side, where the server is silent."""
 JSON = "application/json"
 LIMITER = web.AppKey("limiter", Limiter)
-ADMISSION = web.AppKey("admission", Admission)
 DOWNLOADS = web.AppKey("downloads", Downloads)
 
 

@@ -6,9 +6,11 @@ meanwhile.
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -16,16 +18,18 @@ from aiohttp import FormData
 from aiohttp.test_utils import TestServer
 
 from service import app as application
+from service.accounts.keys.keys import caller_of
 from service.accounts.people.model import Right
 from service.api.audience import suppressions
-from service.api.http import admission, downloads, server
+from service.api.http import admission, auth, downloads, server
 from service.api.http.call import Call, Download
 from service.api.http.op import Op
 from service.api.http.schema import Out
 from service.api.routes import OPS, PREFIX
 from service.audience.suppressions.suppression import read_optouts
+from service.crypto import Keyring
 from service.storage import postgres
-from service.storage.postgres import HOT_SECONDS, Pool, transaction
+from service.storage.postgres import HOT_SECONDS, Connection, Pool, transaction
 from tests.factories import make_team, make_token
 from tests.harness.waiting import until
 from tests.integration.api.conftest import Answer, Api
@@ -104,6 +108,77 @@ async def test_a_caller_is_known_and_a_callback_heard_while_no_connection_is_fre
         assert problem(await api.post("/login", None, login)) == (401, "login_failed")
 
 
+class HeldLookups:
+    """The tokens of an attack: their look-up goes on until it is let go; inside: those held."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tokens: Collection[str]) -> None:
+        self.inside, self.go_on = 0, asyncio.Event()
+
+        async def find(conn: Connection, keyring: Keyring, token: str, now: datetime) -> Any:
+            if token in tokens:
+                self.inside += 1
+                await self.go_on.wait()
+            return await caller_of(conn, keyring, token, now)
+
+        monkeypatch.setattr(auth, "caller_of", find)
+
+
+async def test_many_requests_of_one_person_keep_nobody_from_being_known(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With several keys, too: once each was looked up, it is known whose they are."""
+    viewer, keyring = api.teams["county"].viewer, api.runtime.keyring
+    async with transaction(api.runtime.pool) as conn:
+        tokens = [await make_token(conn, keyring, viewer, api.clock.at) for _ in range(6)]
+    for who in (*tokens, api.tokens[OTHER]):
+        assert (await api.get("/me", who)).status == 200
+    held = HeldLookups(monkeypatch, tokens)
+    crowd = [asyncio.create_task(api.get("/me", token)) for token in 3 * tokens]
+    await until(lambda: held.inside >= admission.LOOKED_UP_AT_ONCE)
+    async with asyncio.timeout(PATIENCE):
+        for _ in range(3):
+            assert (await api.get("/me", OTHER)).status == 200
+    assert held.inside == admission.LOOKED_UP_AT_ONCE
+    held.go_on.set()
+    assert {answer.status for answer in await asyncio.gather(*crowd)} == {200}
+
+
+async def test_strangers_keep_nobody_from_being_known(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does somebody who asks with a key and, from the same address, with others' names."""
+    own = api.tokens[VIEWER]
+    for who in (VIEWER, OTHER):
+        assert (await api.get("/me", who)).status == 200
+    strangers = [f"tk_{n:043d}" for n in range(12)]
+    held = HeldLookups(monkeypatch, {own, *strangers})
+    crowd = [asyncio.create_task(api.get("/me", token)) for token in (*strangers, *[own] * 12)]
+    await until(lambda: held.inside >= 2 * admission.LOOKED_UP_AT_ONCE)
+    async with asyncio.timeout(PATIENCE):
+        assert (await api.get("/me", OTHER)).status == 200
+    held.go_on.set()
+    statuses = Counter(answer.status for answer in await asyncio.gather(*crowd))
+    assert statuses == {401: len(strangers), 200: 12}
+
+
+async def test_whoever_waits_too_long_to_be_known_is_told_to_come_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "WAIT_SECONDS", WAIT)
+    token = api.tokens[VIEWER]
+    assert (await api.get("/me", token)).status == 200
+    held = HeldLookups(monkeypatch, {token})
+    most = admission.LOOKED_UP_AT_ONCE
+    first = [asyncio.create_task(api.get("/me", token)) for _ in range(most)]
+    await until(lambda: held.inside == most)
+    async with asyncio.timeout(PATIENCE):
+        answer = await api.get("/me", token)
+    assert problem(answer) == (503, "busy")
+    assert int(answer.headers["Retry-After"]) > 0
+    held.go_on.set()
+    assert {answer.status for answer in await asyncio.gather(*first)} == {200}
+
+
 async def test_whoever_finds_no_free_connection_is_told_to_come_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +236,8 @@ async def test_the_reads_of_many_leave_connections_to_whoever_acts(
     held = Held(heavy=heavy)
     crowd = await viewers(api, size)
     async with served(api, held.op) as ask:
+        for who in crowd:  # what is not known yet would wait for its turn
+            assert (await ask(who, f"{PREFIX}/me")).status == 200
         asked = [asyncio.create_task(ask(who)) for who in crowd]
         await held.reach(most)
         await until(lambda: sum(task.done() for task in asked) >= size - most)
