@@ -77,28 +77,40 @@ async def delete_contacts(
 async def cancel_queued(
     conn: Connection, phone_hash: bytes, scope: UUID | None, now: datetime
 ) -> int:
-    """Cancel what waits to go to this number, and drop its ciphers where nothing ever left."""
-    status = await sql.execute(
+    """Cancel what waits to go to this number, and drop its ciphers where nothing ever left.
+
+    Text by text, by the ledger's key: joined with what waits, the ledger was read whole by a plan
+    that was made while it was empty.
+    """
+    waiting = await sql.fetch(
         conn,
         f"""
-        WITH waiting AS MATERIALIZED (
-            SELECT m.run_id, m.no FROM texts_to(:phone_hash, '-infinity') m
-            CROSS JOIN LATERAL (
-                SELECT FROM runs
-                WHERE id = m.run_id AND (:scope::uuid IS NULL OR department_id = :scope) OFFSET 0) r
-            WHERE m.state IN {CANCEL.sources_sql}
-        )
-        UPDATE messages m SET {ended_as(MessageState.CANCELLED, f"'{Reason.ERASED}'", ":now")},
-            phone_cipher = CASE WHEN m.attempt > 0 THEN m.phone_cipher END,
-            name_cipher = CASE WHEN m.attempt > 0 THEN m.name_cipher END,
-            variables_cipher = CASE WHEN m.attempt > 0 THEN m.variables_cipher END
-        FROM waiting w WHERE m.run_id = w.run_id AND m.no = w.no AND m.state IN {CANCEL.sources_sql}
+        SELECT m.run_id, m.no FROM texts_to(:phone_hash, '-infinity') m
+        CROSS JOIN LATERAL (
+            SELECT FROM runs
+            WHERE id = m.run_id AND (:scope::uuid IS NULL OR department_id = :scope) OFFSET 0) r
+        WHERE m.state IN {CANCEL.sources_sql}
         """,  # noqa: S608  # constants
         phone_hash=phone_hash,
         scope=scope,
-        now=now,
     )
-    return affected(status)
+    count = 0
+    for row in waiting:
+        status = await sql.execute(
+            conn,
+            f"""
+            UPDATE messages m SET {ended_as(MessageState.CANCELLED, f"'{Reason.ERASED}'", ":now")},
+                phone_cipher = CASE WHEN m.attempt > 0 THEN m.phone_cipher END,
+                name_cipher = CASE WHEN m.attempt > 0 THEN m.name_cipher END,
+                variables_cipher = CASE WHEN m.attempt > 0 THEN m.variables_cipher END
+            WHERE m.run_id = :run_id AND m.no = :no AND m.state IN {CANCEL.sources_sql}
+            """,  # noqa: S608  # constants
+            run_id=row["run_id"],
+            no=row["no"],
+            now=now,
+        )
+        count += affected(status)
+    return count
 
 
 async def count_kept(
