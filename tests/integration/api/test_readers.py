@@ -31,7 +31,7 @@ from service.crypto import Keyring
 from service.storage import postgres
 from service.storage.postgres import HOT_SECONDS, Connection, Pool, transaction
 from tests.factories import make_team, make_token
-from tests.harness.waiting import until
+from tests.harness.waiting import PATIENCE_SECONDS, until
 from tests.integration.api.conftest import Answer, Api
 
 pytestmark = pytest.mark.attack
@@ -254,7 +254,10 @@ async def test_the_reads_of_many_leave_connections_to_whoever_acts(
         assert sorted({task.status for task in await asyncio.gather(*asked)}) == [200, 503]
 
 
-async def test_one_department_leaves_a_place_for_heavy_requests_to_others(api: Api) -> None:
+async def test_one_department_leaves_a_place_for_heavy_requests_to_others(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "WAIT_SECONDS", PATIENCE_SECONDS)  # those who wait go on waiting
     held = Held(heavy=True)
     half = api.runtime.pool.get_max_size() // 2
     async with served(api, held.op) as ask:
