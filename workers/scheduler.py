@@ -30,6 +30,7 @@ from service.campaigns.stops import restored
 from service.campaigns.stops.guard import guard_runs
 from service.campaigns.stops.guard import limits_of as limits_of_runs
 from service.delivery.inbound import inbound, replies
+from service.delivery.list_files.list_file import look_at_lists
 from service.delivery.receipts import id_forms
 from service.delivery.receipts.receipts import sweep_parked
 from service.delivery.receipts.settle_store import settle_runs
@@ -160,8 +161,9 @@ async def recover(ctx: dict[str, Any]) -> None:
 
 @one_turn_at_a_time
 async def sweep(ctx: dict[str, Any]) -> None:
-    """Enqueue again whatever is open."""
+    """Enqueue again whatever is open; close the lists on which nothing more comes to stand."""
     runtime = runtime_of(ctx)
+    listed = await look_at_lists(runtime.pool, runtime.clock.now())
     async with transaction(runtime.pool) as conn:
         runs = await sweep_store.expanding_runs(conn)
         channels = await sweep_store.channels_with_work(conn, runtime.clock.now())
@@ -170,7 +172,7 @@ async def sweep(ctx: dict[str, Any]) -> None:
         undos = await waiting_undos(conn)
     for run_id in runs:
         await runtime.queue.enqueue(Job.EXPAND_RUN, run_id)
-    for channel_id in channels:
+    for channel_id in {*channels, *listed}:
         await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
     for channel_id in inbox:
         await runtime.queue.enqueue(Job.FOLD_RECEIPTS, channel_id)

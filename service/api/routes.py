@@ -8,6 +8,8 @@ shows a secret or a person, and is not kept for a retry. `seconds=LONG`: its sta
 or write so much that they may take longer than others. `heavy=True`: it works through much for one
 request, so that a caller has two of them at once (`service/api/http/admission.py`). `reads`: takes
 in its file before there is a connection to the database.
+
+One module: it is one table.
 """
 
 from dataclasses import replace
@@ -54,6 +56,7 @@ from service.api.sending import (
     caps,
     filings,
     inbound,
+    list_files,
     lookup,
     messages,
     queue,
@@ -340,6 +343,17 @@ _OPS = (
        seconds=LONG, heavy=True),
     Op("GET",    "/uncertain/policies", uncertain.list_policies, R.READ),
     Op("PUT",    "/uncertain/policies", uncertain.set_policy, R.CHANNELS),
+
+    Op("GET",    "/list-files", list_files.list_list_files, R.REPORTS),
+    Op("POST",   "/list-files", list_files.draw_list, R.CONTROL, 201, errors=(404,)),
+    Op("GET",    "/list-files/{list_id}", list_files.get_list_file, R.REPORTS,
+       seconds=LONG, heavy=True),
+    Op("POST",   "/list-files/{list_id}/archive", list_files.fetch_archive, R.CONTROL,
+       media="application/pkcs7-mime", replayable=False, seconds=LONG, heavy=True),
+    Op("POST",   "/list-files/{list_id}/results", list_files.read_results_file, R.CONTROL,
+       seconds=LONG, heavy=True),
+    Op("POST",   "/list-files/{list_id}/counts", list_files.give_counts, R.CONTROL, seconds=LONG),
+
     Op("GET",    "/receipts/unmatched", unmatched.list_unmatched, R.READ),
     Op("GET",    "/receipts/unmatched/export", unmatched.export_unmatched, R.READ,
        seconds=LONG, heavy=True),

@@ -19,6 +19,7 @@ TAGS = {
     "imports": "Contact files in, with what became of each row.",
     "inbound": "What people wrote back.",
     "keys": "Access for programs; each waits for a second person.",
+    "list-files": "Lists for a carrier that sends by itself, and the results that it gives back.",
     "legs": "Your department's part in joint plans: taken, returned, asked for.",
     "lint": "What a text may say, and how a county sets it.",
     "login": "People log in.",

@@ -59,6 +59,21 @@ class Part:
     body: bytes
 
 
+def uncut(text: str, most_characters: int) -> tuple[Part, ...]:
+    """One part, whatever the length: whoever takes the text cuts it, and reports on it as a whole.
+
+    Raises:
+        Invalid: it is longer than whoever takes it allows.
+    """
+    if len(text) > most_characters:
+        raise Invalid(
+            f"the text has {len(text):,} characters and the provider takes "
+            f"{most_characters:,}; shorten it",
+            fields={"text": f"at most {most_characters:,} characters"},
+        )
+    return (Part(1, 1, Coding.UCS2, text.encode("utf-16-be", "replace")),)
+
+
 def split(
     text: str, *, coding: Coding = Coding.UCS2, allow_ascii: bool = False, ascii_part: int = 153
 ) -> tuple[Part, ...]:

@@ -21,7 +21,7 @@ from service.crypto import Keyring
 from service.dispatch.fair_queue import Flow
 from service.dispatch.value_check import ValueCheck
 from service.ledger.reasons import Reason
-from service.messages.signature import SignMode, Split, split_signed
+from service.messages.signature import SignMode, Split, place, split_signed
 from service.messages.template import allowed_values, render, variables
 from service.messages.value_sources import PERSON_VARIABLES
 from service.storage.postgres import Record
@@ -164,6 +164,7 @@ class Composer:
         self._simulated = simulated
         self._areas = areas
         self._check = (values or ValueCheck()).check
+        self._mode = signature
         self._split = partial(split_signed, split=split, mode=signature, counts=signature_counts)
 
     def compose(self, work: ClaimedSlice, row: Record) -> Message:
@@ -174,19 +175,34 @@ class Composer:
             ValueRefused: a value may not stand in the text.
             MissingValue: a variable has no value.
         """
+        return Message(
+            work=work,
+            no=row["no"],
+            phone=self.phone(row),
+            phone_hash=row["phone_hash"],
+            parts=self._parts(work, row),
+            reference=next(_references) & 0xFFFF,
+        )
+
+    def phone(self, row: Record) -> str:
+        """The number of a row in clear.
+
+        Raises:
+            WrongNumberKind: the channel must not have it.
+        """
         phone = self._keyring.decrypt("phone", row["phone_cipher"])
         if is_synthetic(phone) != self._simulated:
             raise WrongNumberKind(
                 Reason.NOT_SYNTHETIC if self._simulated else Reason.SYNTHETIC_RANGE
             )
-        return Message(
-            work=work,
-            no=row["no"],
-            phone=phone,
-            phone_hash=row["phone_hash"],
-            parts=self._parts(work, row),
-            reference=next(_references) & 0xFFFF,
-        )
+        return phone
+
+    def words(self, text: str, row: Record) -> str:
+        """What the person of a campaign's row reads, as this channel writes it; its values were
+        judged when it was handed off.
+        """
+        names = variables(text)
+        return place(render(text, self._facts(row, names)) if names else text, self._mode)
 
     def _parts(self, work: ClaimedSlice, row: Record) -> tuple[Part, ...]:
         if work.fixed_parts is not None:

@@ -322,6 +322,7 @@ class Wait(StrEnum):
     FAULTS = "faults", "通道中断，提交大量失败", "its channel is shut: too many submits go wrong"
     SLOW = "slow", "通道中断，运营商应答太慢", "its channel is shut: the carrier answers too slowly"
     SILENT = "silent", "通道中断，收不到回执", "its channel is shut: no receipts come"
+    LIST = "list", "等候生成名单，由运营商自行发送", "it waits until its carrier draws a list"
     NO_CONNECTION = "no_connection", "通道没有连接", "its channel has no connection"
     CARRIER = (
         "carrier", "运营商要求暂停，{until} 再试", "the carrier has the channel wait until {until}"

@@ -55,6 +55,9 @@ FINAL_AFTER_HANDOFF = frozenset(
 FAILED = frozenset({MessageState.UNDELIVERED, MessageState.EXPIRED, MessageState.REJECTED})
 """The text certainly did not arrive. `unknown` is not among these: that text may have arrived."""
 
+AWAIT_RESULT = frozenset({MessageState.SUBMITTED, MessageState.UNKNOWN})
+"""A carrier accepted the text, and has not said what became of it."""
+
 NEVER_SENT = frozenset({MessageState.SUPPRESSED, MessageState.CANCELLED})
 """The text never left, because this service stopped it."""
 

@@ -91,6 +91,13 @@ WHYS: Mapping[str, Sentence] = {
     ),
     "leg_asked": Sentence("该单位尚未接受", "its department had not taken it"),
     "leg_returned": Sentence("该单位已退回", "its department had returned it"),
+    "list_not_drawn": Sentence(
+        "有短信等候生成名单，由运营商自行发送", "texts wait until a list is drawn"
+    ),
+    "list_not_fetched": Sentence("名单已生成，尚未取走", "nobody has fetched the list"),
+    "list_without_results": Sentence(
+        "名单取走已超过 24 小时，没有交回结果", "no results came in 24 hours"
+    ),
     "no_next_fire": Sentence(
         "没有下一次发送时间", "it waits for no fire, although one should come"
     ),

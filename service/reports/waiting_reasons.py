@@ -11,6 +11,7 @@ from functools import cache
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import County, HourTerms
 from service.channels.contract.maintenance import maintenance_end
+from service.channels.contract.model import LISTS
 from service.clock import CHINA
 from service.dispatch.failover.circuit_breaker import BreakerLimits
 from service.dispatch.failover.health import ChannelCounts, total
@@ -68,6 +69,7 @@ def _why(row: Record, county: County, slow: bool, now: datetime) -> tuple[Wait, 
         (Wait.MAINTENANCE, rests is not None, rests),
         (row["held_by"], row["held_until"] is not None, row["held_until"]),
         (breaker, breaker is not None, None),
+        (Wait.LIST, row["kind"] in LISTS and not row["up"], None),
         (Wait.NO_CONNECTION, not row["up"], None),
         (Wait.CARRIER_SLOW, slow, None),
     )

@@ -33,7 +33,7 @@ async def queued_texts(conn: Connection, keys: Sequence[MessageKey], now: dateti
                    SELECT FROM slices s
                    WHERE s.run_id = m.run_id AND s.channel_id = m.channel_id AND s.canary
                      AND m.no BETWEEN s.first_no AND s.last_no) AS behind_canary,
-               h.enabled, h.maintenance, h.held_by,
+               h.kind, h.enabled, h.maintenance, h.held_by,
                CASE WHEN h.held_until > :now THEN h.held_until END AS held_until,
                EXISTS (
                    SELECT FROM connections k

@@ -137,6 +137,28 @@ _CHANNELS = """
         WHERE d.id = asked.scope AND (d.channels IS NULL OR c.id = ANY (d.channels))))
 """
 
+# What waits for a list to be drawn, for the archive to be fetched, or for what the carrier says.
+_LIST_FILES = """
+    SELECT c.id::text, c.name, NULL::uuid AS department_id, NULL::timestamptz AS planned_at,
+           min(r.created_at) AS since, 'list_not_drawn' AS code
+    FROM asked, channels c JOIN slices s ON s.channel_id = c.id AND s.done_at IS NULL
+    JOIN runs r ON r.id = s.run_id JOIN departments d ON d.id = r.department_id
+    WHERE c.kind = 'list_file' AND r.state = 'running'
+      AND (asked.scope IS NULL OR d.id = asked.scope)
+      AND NOT EXISTS (SELECT FROM list_files f
+                      WHERE f.channel_id = c.id AND f.state IN ('drawing', 'closing'))
+    GROUP BY c.id, c.name
+    UNION ALL
+    SELECT f.id::text, c.name, NULL, NULL, coalesce(f.fetched_at, f.ready_at),
+           CASE WHEN f.fetched_at IS NULL THEN 'list_not_fetched' ELSE 'list_without_results' END
+    FROM asked, list_files f JOIN channels c ON c.id = f.channel_id
+    WHERE f.state = 'ready' AND f.ready_at > asked.now - interval '14 days'
+      AND (f.fetched_at IS NULL OR f.fetched_at < asked.now - interval '24 hours')
+      AND NOT EXISTS (SELECT FROM list_file_results g WHERE g.list_file_id = f.id)
+      AND (asked.scope IS NULL OR f.carrier = (
+        SELECT carrier FROM departments WHERE id = asked.scope))
+"""
+
 _NOT_FIRING = """
     SELECT c.id::text, c.name, c.department_id, c.next_fire_at AS planned_at,
            c.silent_since AS since,
@@ -308,6 +330,12 @@ KINDS = (
         Sentence("被退回的联合任务", "Legs of joint plans that were returned"),
         Right.REPORTS,
         _RETURNED_LEGS,
+    ),
+    WorkKind(
+        "list_files",
+        Sentence("待移交的名单", "Lists for a carrier that sends by itself"),
+        Right.REPORTS,
+        _LIST_FILES,
     ),
     WorkKind(
         "taken_texts",

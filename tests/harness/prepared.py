@@ -270,6 +270,10 @@ class Persons:
         self._hash = hash_password(PASSWORD)
         self._phones = map(phone, itertools.count(6_000))
 
+    async def carrier(self) -> str:
+        """The token of somebody of the carrier whose lists there are."""
+        return self._api.tokens["carrier", "operator"]
+
     async def make(self) -> str:
         """The token of a new one, who may log in again, too."""
         user, token = await self._make()

@@ -3,6 +3,7 @@
 from service.delivery.webhooks.webhook_store import insert_webhook
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft
+from tests.harness.list_files import make_list
 from tests.harness.offers import make_offer
 from tests.integration.api.conftest import Api
 
@@ -162,6 +163,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
             api.clock.at,
         )
         offer = await make_offer(conn, api.clock.at, team.department_id)
+    listed = await make_list(api)
     return {
         "campaign_id": str(draft.id),
         "template_id": str(draft.plan.template_id),
@@ -175,6 +177,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "hold_id": str(hold),
         "entry_id": str(entry),
         "leg_id": str(leg),
+        "list_id": str(listed),
         "offer_id": str(offer.id),
         "key_id": str(key),
         "deputy_id": str(deputy),

@@ -121,6 +121,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "delete_override": {"phone": PHONES[0]},
     "set_override": {"phone": PHONES[0], "carrier": "china_unicom"},
     "read_statement": {"channel_id": 1, "reason": "r"},
+    "read_results_file": {"reason": "r"},
     "replay": {"since": "2027-01-01T00:00:00Z"},
     "look_up_person": {"phone": PHONES[0], "reason": "r"},
     "agree_to_retention": {"jumped_at": "2027-01-12T09:30:00+08:00"},
@@ -142,6 +143,7 @@ FILES = {
     "import_prefixes": "号段,运营商\n1979000,联通\n".encode(),
     "import_overrides": "手机号,运营商\n19790000001,联通\n".encode(),
     "read_statement": "手机号码,提交时间,状态\n19790000001,2027-01-12 09:31:00,成功\n".encode(),
+    "read_results_file": "编号,手机号码,状态\n,19790000001,成功\n".encode(),
 }
 
 

@@ -98,6 +98,16 @@ class TownFiguresOut(Out):
     )
 
 
+class ListedFiguresOut(Out):
+    """Texts of a leg that stood on lists for its carrier, which sends by itself."""
+
+    texts: int
+    told_delivered: int | None = Field(
+        description="What the carrier said in counts alone; they are in no state of the ledger."
+    )
+    told_undelivered: int | None
+
+
 class LegFiguresOut(CampaignFiguresOut):
     """What one department of a joint plan sent."""
 
@@ -113,6 +123,7 @@ class LegFiguresOut(CampaignFiguresOut):
     rest_towns: int | None = Field(description="How many further towns are shown as one sum.")
     rest_people: int | None
     towns_hidden: bool = Field(description="No town can be shown.")
+    listed: ListedFiguresOut | None = Field(description="Null: nothing went out as a list.")
 
 
 class CampaignReportOut(Out):
@@ -217,5 +228,6 @@ def _leg(found: LegFigures) -> LegFiguresOut:
             "rest_towns": found.rest_towns,
             "rest_people": found.rest_people,
             "towns_hidden": found.towns_hidden,
+            "listed": found.listed,
         }
     )

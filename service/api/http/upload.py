@@ -2,9 +2,12 @@
 database connection and no number lies on the disk in clear.
 """
 
+import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
 from service.crypto import Keyring
@@ -12,6 +15,9 @@ from service.crypto import Keyring
 CHUNK_OCTETS = 256 * 1024
 _MEMORY_OCTETS = 1024 * 1024
 _KIND = "upload"
+BATCH_LINES = 2_000
+
+LineT = TypeVar("LineT")
 
 
 def file_name_of(given: str) -> str:
@@ -70,3 +76,27 @@ class Upload:
     def close(self) -> None:
         """Delete it."""
         self._spool.close()
+
+
+async def in_batches(
+    file: Upload, read: Callable[[Callable[[], Iterable[bytes]]], Iterator[LineT]]
+) -> AsyncIterator[Sequence[LineT]]:
+    """The lines of a file, read in a thread, so that a large one holds up nobody else.
+
+    read: makes lines of what opens the file anew.
+    """
+    loop = asyncio.get_running_loop()
+    lines = read(lambda: _for_a_thread(loop, file))
+    while batch := await asyncio.to_thread(lambda: list(islice(lines, BATCH_LINES))):
+        yield batch
+
+
+def _for_a_thread(loop: asyncio.AbstractEventLoop, file: Upload) -> Iterator[bytes]:
+    """The pieces of a file; each is fetched where the file is kept."""
+    pieces = file.chunks()
+
+    async def fetch() -> bytes | None:
+        return await anext(pieces, None)
+
+    while (piece := asyncio.run_coroutine_threadsafe(fetch(), loop).result()) is not None:
+        yield piece

@@ -1,9 +1,6 @@
 """Uncertain hand-offs over HTTP: the list, a decision, a carrier's statement, the policy."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
-from itertools import islice
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -12,12 +9,12 @@ from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.problems import TooLarge
 from service.api.http.schema import MAX_INT, Body, Instant, Int, Line, Out, Page, Text
-from service.api.http.upload import Upload
+from service.api.http.upload import Upload, in_batches
 from service.audience.numbers.number import mask
 from service.audience.numbers.prefix import packaged_prefixes
 from service.campaigns.core import run_store
 from service.delivery.uncertain import uncertain, uncertain_store
-from service.delivery.uncertain.statement import Result, StatementLine, Unreadable, read_lines
+from service.delivery.uncertain.statement import Result, read_lines
 from service.delivery.uncertain.statement_import import Statement, import_statement
 from service.delivery.uncertain.uncertain import Decision, Skip
 from service.delivery.uncertain.uncertain_store import UncertainFilter
@@ -30,7 +27,6 @@ from service.storage.postgres import Record
 MAX_IDS = 1_000
 MAX_SKIPPED = 1_000
 STATEMENT_OCTETS = 32 * 1024 * 1024
-BATCH_LINES = 2_000
 
 
 class DoubtQuery(PageQuery):
@@ -243,7 +239,9 @@ async def read_statement(call: Call, body: StatementForm, file: Upload) -> State
         call.conn,
         call.runtime.keyring,
         statement,
-        _batches(file, body.encoding),
+        in_batches(
+            file, lambda chunks: read_lines(chunks, packaged_prefixes(), encoding=body.encoding)
+        ),
         call.by(body.reason),
     )
     return StatementOut.model_validate(
@@ -257,27 +255,6 @@ async def read_statement(call: Call, body: StatementForm, file: Upload) -> State
             ],
         }
     )
-
-
-async def _batches(
-    file: Upload, encoding: str | None
-) -> AsyncIterator[Sequence[StatementLine | Unreadable]]:
-    """The lines of a file, read in a thread, so that a large one holds up nobody else."""
-    loop = asyncio.get_running_loop()
-    lines = read_lines(lambda: _octets(loop, file), packaged_prefixes(), encoding=encoding)
-    while batch := await asyncio.to_thread(lambda: list(islice(lines, BATCH_LINES))):
-        yield batch
-
-
-def _octets(loop: asyncio.AbstractEventLoop, file: Upload) -> Iterator[bytes]:
-    """The pieces of a file, for a thread; each is fetched where the file is kept."""
-    pieces = file.chunks()
-
-    async def fetch() -> bytes | None:
-        return await anext(pieces, None)
-
-    while (piece := asyncio.run_coroutine_threadsafe(fetch(), loop).result()) is not None:
-        yield piece
 
 
 async def list_policies(call: Call) -> PoliciesOut:

@@ -31,6 +31,11 @@ PROVIDERS = frozenset({"http", "twilio"})
 """Kinds that lead to a provider between us and the carriers, unless it is said otherwise."""
 
 
+LISTS = frozenset({"list_file"})
+"""Kinds whose texts leave as a list that the carrier takes and sends by itself. They hand off
+nothing but while a person has a list drawn, and take a carrier's own base alone (decision 0398)."""
+
+
 def operator_of(kind: str, carriers: Sequence[str], operated_by: str | None) -> str | None:
     """The carrier whose gateway a channel leads to, so that whoever sends over it shows numbers to
     nobody else; None: of no carrier, or it is not known of which.

@@ -8,7 +8,8 @@ included.
 
 A carrier's subscriber base (`base`: whose) goes over this carrier's own gateways alone, and to its
 own network alone: the carrier has these numbers for its own duty (Anti-Telecom and Online Fraud
-Law, article 30), and nobody outside it may see them.
+Law, article 30), and nobody outside it may see them. Only such a base leaves as a list, and only
+where no other channel could take it or the list channel was chosen: a list waits for a person.
 """
 
 from collections.abc import Collection, Iterable
@@ -25,6 +26,7 @@ class RoutableChannel:
     held: whether its carrier said that nothing may be sent for now.
     open: whether its breaker is open or half open: it was found not to work.
     operator: the carrier whose gateway it leads to; None: of none, or it is not known.
+    by_list: whether its texts leave as a list that the carrier sends by itself (`LISTS`).
     """
 
     id: int
@@ -37,6 +39,7 @@ class RoutableChannel:
     held: bool = False
     open: bool = False
     operator: str | None = None
+    by_list: bool = False
 
     def serves(self, carrier: str | None) -> bool:
         """Whether this channel is for this carrier's subscribers."""
@@ -111,7 +114,7 @@ def best_channel(
     able = [channel for channel in channels if obstacle(channel, number, chosen, base) is None]
 
     def order(channel: RoutableChannel) -> tuple[bool | int, ...]:
-        return channel.open, *_order(channel, not channel.serves(number.carrier))
+        return channel.by_list, channel.open, *_order(channel, not channel.serves(number.carrier))
 
     return min(able, key=order, default=None)
 
@@ -133,10 +136,14 @@ def obstacle(
         return "No carrier is known for the number."
     if channel.on_net_only and not channel.serves(number.carrier):
         return f"The channel takes only numbers of {' and '.join(channel.carriers)}."
-    return _not_for_base(channel, number.carrier, base) if base is not None else None
+    return _not_for_base(channel, number.carrier, base)
 
 
-def _not_for_base(channel: RoutableChannel, carrier: str, base: str) -> str | None:
+def _not_for_base(channel: RoutableChannel, carrier: str, base: str | None) -> str | None:
+    if base is None:
+        if channel.by_list:
+            return "Its texts leave as a list, and only a carrier's own base goes out as one."
+        return None
     if carrier != base:
         return f"A subscriber base of {base} goes to its own network, and this is {carrier}'s."
     if channel.operator != base:
@@ -206,7 +213,7 @@ def failover_channels(
 
 def covers(other: RoutableChannel, channel: RoutableChannel) -> bool:
     """Whether another channel, as it is now, could take all numbers that this one takes."""
-    if other.id == channel.id or other.open or other.held or not other.enabled:
+    if other.id == channel.id or other.open or other.held or not other.enabled or other.by_list:
         return False
     if other.simulated != channel.simulated:
         return False
@@ -236,6 +243,7 @@ def second_channel(
         for channel in table.values()
         if channel.id != first.id
         and channel.enabled
+        and not channel.by_list
         and channel.simulated == first.simulated
         and (chosen is None or channel.id in chosen)
         and (place := _place(channel, first, known)) is not None

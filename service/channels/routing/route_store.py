@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from service.channels.contract.model import operator_of
+from service.channels.contract.model import LISTS, operator_of
 from service.channels.routing.route import RoutableChannel
 from service.storage import sql
 from service.storage.postgres import Connection, affected, one
@@ -43,7 +43,8 @@ def channel_from(record: Sequence[Any]) -> RoutableChannel:
     *known, kind, operated_by = record
     channel = RoutableChannel(*known)
     operator = operator_of(kind, channel.carriers, operated_by)
-    return replace(channel, carriers=tuple(channel.carriers), operator=operator)
+    carriers = tuple(channel.carriers)
+    return replace(channel, carriers=carriers, operator=operator, by_list=kind in LISTS)
 
 
 async def list_routable_channels(conn: Connection, now: datetime) -> list[RoutableChannel]:

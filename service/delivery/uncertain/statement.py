@@ -36,9 +36,9 @@ EARLY = timedelta(minutes=5)
 MAX_LINES = 1_000_000
 MAX_CODE = 32
 
-_TIME_HEADERS = """提交时间 下发时间 发送时间 发送日期 日期时间 时间 submittime submit_time sendtime
+TIME_HEADERS = """提交时间 下发时间 发送时间 发送日期 日期时间 时间 submittime submit_time sendtime
     send_time sent_at senttime datetime timestamp time"""
-_STATUS_HEADERS = """状态报告 报告状态 短信状态 发送状态 送达状态 发送结果 结果 状态 report
+STATUS_HEADERS = """状态报告 报告状态 短信状态 发送状态 送达状态 发送结果 结果 状态 report
     receipt result status state stat"""
 _STATES = {
     "delivered": "delivrd delivered 成功 发送成功 接收成功 送达 已送达 已接收 到达 0 00 000",
@@ -48,7 +48,8 @@ _STATES = {
     "submitted": "acceptd accepted submitted 已提交 提交成功 已受理",
     "": "unknown enroute 未知 无状态 未返回 待返回 等待回执 发送中",
 }
-_STATE_OF = {word: state for state, words in _STATES.items() for word in words.split()}
+STATE_OF = {word: state for state, words in _STATES.items() for word in words.split()}
+"""The state that a carrier's word for a status means, in lower case; "": it says nothing."""
 _INSTANT = re.compile(
     r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?[T ]*(\d{1,2})[:时](\d{1,2})"
     r"(?:[:分](\d{1,2})(?:\.\d+)?秒?|分)?(?: ?(Z|[+-]\d{2}:?\d{2}))?",
@@ -90,8 +91,8 @@ def read_lines(
             raise no_phone_column()
         places = (
             header.columns["phone"],
-            _column(header, _TIME_HEADERS, "time", "提交时间"),
-            _column(header, _STATUS_HEADERS, "status", "状态"),
+            need_column(header, TIME_HEADERS, "time", "提交时间"),
+            need_column(header, STATUS_HEADERS, "status", "状态"),
         )
         for row, record in header.below(sheet.records()):
             if row - header.rows[-1] > MAX_LINES:
@@ -104,16 +105,25 @@ def read_lines(
                 yield _read(row, *cells, prefixes=prefixes)
 
 
-def _column(header: Header, words: str, what: str, example: str) -> int:
+def find_column(header: Header, words: str) -> int | None:
     """Where a column stands; of several that may be meant, the one named first in `words`."""
     forms = [header_form(title) for title in header.titles]
-    for word in words.split():
-        if word in forms:
-            return forms.index(word)
-    raise FileRefused(
-        f"the header has no column for the {what} of each text; name it {example} or {what}",
-        code=f"no_{what}_column",
-    )
+    return next((forms.index(word) for word in words.split() if word in forms), None)
+
+
+def need_column(header: Header, words: str, what: str, example: str) -> int:
+    """The same of a column that has to be there.
+
+    Raises:
+        FileRefused: it is not.
+    """
+    found = find_column(header, words)
+    if found is None:
+        raise FileRefused(
+            f"the header has no column for the {what} of each text; name it {example} or {what}",
+            code=f"no_{what}_column",
+        )
+    return found
 
 
 def _read(
@@ -128,7 +138,7 @@ def _read(
     if at is None:
         return Unreadable(row, "the time is not one; write it like 2027-01-12 09:30:05")
     code = squeeze(text_form(status))
-    state = _STATE_OF.get(code.lower())
+    state = STATE_OF.get(code.lower())
     if state is None:
         return Unreadable(row, "the status is not known; write delivered, failed or 成功, 失败")
     return StatementLine(row, to_e164(cell.numbers[0]), at, state, code[:MAX_CODE])

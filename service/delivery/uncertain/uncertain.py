@@ -113,6 +113,38 @@ async def decide(
     if back:
         await _check_policy(conn, {row["class"] for row in rows})
         waiting = await uncertain_store.with_receipts(conn, [_key(row) for row in rows])
+    await _settle(conn, rows, decision, by, waiting, verdict)
+    log.info("hand-offs decided", extra={"decision": decision.value, "messages": verdict.decided})
+    return verdict
+
+
+async def give_back_never_left(conn: Connection, channel_id: int, by: By) -> int:
+    """Queue again the uncertain hand-offs of a channel whose texts leave as lists: they stand on
+    none, so none has left, whatever the policy says. Returns how many were settled.
+
+    Nobody may hold the channel.
+    """
+    which = UncertainFilter(channel_id=channel_id)
+    rows = await lock_for_decision(conn, which, hand_off_again=True)
+    verdict = DecisionResult()
+    if rows:
+        await _settle(conn, rows, Decision.NOT_SENT, by, (), verdict)
+    return verdict.decided
+
+
+async def _settle(
+    conn: Connection,
+    rows: Sequence[Record],
+    decision: Decision,
+    by: By,
+    waiting: Collection[MessageKey],
+    verdict: DecisionResult,
+) -> None:
+    """Give these their state, but those that something speaks against; `lock_for_decision` first.
+
+    waiting: those for which a receipt waits.
+    """
+    back = decision in (Decision.RESEND, Decision.NOT_SENT)
     found = []
     for row in rows:
         skip = _obstacle(row, decision, by.at, waiting) if back else None
@@ -128,8 +160,6 @@ async def decide(
         await joint_store.give_back(conn, keys)
         queued = {(f.run_id, f.no) for f in found if f.state == "queued"}
         verdict.channels = {row["channel_id"] for row in rows if _key(row) in queued}
-    log.info("hand-offs decided", extra={"decision": decision.value, "messages": verdict.decided})
-    return verdict
 
 
 async def lock_for_decision(

@@ -91,8 +91,8 @@ async def _judge(
     ]
     closed = []
     for one in judged:
-        if not one.row["enabled"]:
-            continue
+        if not one.row["enabled"] or channels[one.row["id"]].by_list:
+            continue  # a list is drawn by a person, and its results come when the carrier has them
         channel = channels[one.row["id"]]
         figures = _with_cover(one.figures, channel, well)
         breaker, change = step(one.breaker, figures, limits, now)

@@ -22,7 +22,7 @@ from service.channels.config.codes_store import load_codes
 from service.channels.config.store import readable_channels
 from service.channels.contract import address_check, networks, registry
 from service.channels.contract.gateway import DeliveryHandler, Gateway, GatewayError
-from service.channels.contract.model import Channel
+from service.channels.contract.model import LISTS, Channel
 from service.channels.links import logins, logins_store, refusals_store
 from service.channels.links.refusals import Refusals
 from service.dispatch.failover import health_store
@@ -94,6 +94,9 @@ class ConnectionSlot:
         await self._server.check_database()
         now = self._handoff.clock.now()
         async with transaction(self._handoff.pool) as conn:
+            by_list = self.channel.kind in LISTS
+            if by_list and not await store.list_is_drawn(conn, self.channel.id):
+                return None  # it was closed since the channels were read
             return await lease_store.claim_connection(
                 conn, self.channel.id, self.slot, self._server.owner, now
             )
@@ -295,8 +298,11 @@ class ChannelServer:
 
     async def _follow(self) -> None:
         async with transaction(self._runtime.pool) as conn:
+            drawn = await store.channels_with_a_list(conn)
             channels = [
-                c for c in await readable_channels(conn, self._runtime.keyring) if self._usable(c)
+                c
+                for c in await readable_channels(conn, self._runtime.keyring)
+                if self._usable(c) and (c.kind not in LISTS or c.id in drawn)
             ]
             for channel in channels:
                 await lease_store.ensure_connections(conn, channel.id, channel.connections)

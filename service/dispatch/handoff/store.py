@@ -30,6 +30,24 @@ async def lock_for_mark(conn: Connection, lease: Lease, *runs: uuid.UUID) -> Non
     await locks.lock_for_mark(conn, runs, lease.channel_id, lease.slot)
 
 
+async def channels_with_a_list(conn: Connection) -> set[int]:
+    """The channels of which a list is being drawn: what they are handed stands on it."""
+    rows = await conn.fetch("SELECT channel_id FROM list_files WHERE state = 'drawing'")
+    return {row["channel_id"] for row in rows}
+
+
+async def list_is_drawn(conn: Connection, channel_id: int) -> bool:
+    """Whether a list of a channel is being drawn; it is not closed before the transaction ends."""
+    found = await sql.fetchval(
+        conn,
+        """
+        SELECT id FROM list_files WHERE channel_id = :channel_id AND state = 'drawing' FOR SHARE
+        """,
+        channel_id=channel_id,
+    )
+    return found is not None
+
+
 class MarkRequest(NamedTuple):
     """A message that is to be marked. parts: how many; stop: why it is stopped for good instead."""
 

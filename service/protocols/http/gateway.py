@@ -22,8 +22,7 @@ from service.channels.contract.gateway import (
     Unreachable,
 )
 from service.channels.contract.outcome import Outcome
-from service.coding.parts import Coding, Part, decode
-from service.errors import Invalid
+from service.coding.parts import Part, decode, uncut
 from service.logs import seldom
 from service.protocols.http.client import HTTPClient, NotSent, Unanswered
 
@@ -113,13 +112,7 @@ class RequestGateway(CallbackGateway[ConfigT]):
         Raises:
             Invalid: it is longer than the provider takes.
         """
-        if len(text) > self._most_characters:
-            raise Invalid(
-                f"the text has {len(text):,} characters and the provider takes "
-                f"{self._most_characters:,}; shorten it",
-                fields={"text": f"at most {self._most_characters:,} characters"},
-            )
-        return (Part(1, 1, Coding.UCS2, text.encode("utf-16-be", "replace")),)
+        return uncut(text, self._most_characters)
 
     def submit(self, batch: Sequence[Submission]) -> list[Pending]:
         """Begin a request for each submission and return a future for each answer."""

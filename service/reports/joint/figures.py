@@ -6,7 +6,7 @@ as no count below the county's `small_count` can be found out (`small_counts`).
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from service.campaigns.core.legs import Leg
@@ -27,8 +27,20 @@ class TownFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedFigures:
+    """Of a leg whose carrier sends by itself: texts on its lists, and what the carrier said of them
+    in counts alone; None: nothing.
+    """
+
+    texts: int
+    told_delivered: int | None
+    told_undelivered: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class LegFigures:
     """A leg's figures. sent_for_others: people of other legs whom this one has sent it to.
+    listed: None: nothing of it went out as a list.
 
     towns: those that are shown; rest_towns, rest_people: what the others add up to. towns_hidden:
     none can be shown.
@@ -41,6 +53,7 @@ class LegFigures:
     rest_towns: int | None = None
     rest_people: int | None = None
     towns_hidden: bool = False
+    listed: ListedFigures | None = None
 
 
 async def leg_figures(
@@ -59,13 +72,18 @@ async def leg_figures(
     for row in await store.count_towns(conn, span):
         towns[row["leg"]][row["town"]][row["state"]] += row["messages"]
     instead = {row["leg"]: row["people"] for row in await store.count_sent_for_others(conn, span)}
+    listed = {
+        row["leg"]: ListedFigures(row["texts"], row["delivered"], row["undelivered"])
+        for row in await store.count_lists(conn, span)
+    }
     found = []
     for leg in legs:
         if (own := leg.own_campaign_id) is None:
             found.append(LegFigures(leg, CampaignFigures(), 0))
         else:
             its = figures.get(own, CampaignFigures())
-            found.append(_of(leg, its, instead.get(own, 0), towns[own], small))
+            made = _of(leg, its, instead.get(own, 0), towns[own], small)
+            found.append(replace(made, listed=listed.get(own)))
     return found
 
 

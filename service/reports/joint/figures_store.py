@@ -40,3 +40,30 @@ async def count_sent_for_others(conn: Connection, span: WeekSpan) -> list[Record
         """,  # noqa: S608  # constants
         **span._asdict(),
     )
+
+
+async def count_lists(conn: Connection, span: WeekSpan) -> list[Record]:
+    """Of the legs whose carriers send by themselves: how many texts stood on lists, and what the
+    carriers said in counts alone, the last time for each list and run.
+    """
+    return await sql.fetch(
+        conn,
+        f"""
+        {RUNS}, told AS (
+            SELECT DISTINCT ON (g.list_file_id, g.run_id) g.run_id, g.counts
+            FROM span s JOIN list_file_results g ON g.run_id = s.id
+            ORDER BY g.list_file_id, g.run_id, g.id DESC
+        ), of_run AS (
+            SELECT run_id, sum((counts->>'delivered')::int) AS delivered,
+                   sum((counts->>'undelivered')::int) AS undelivered
+            FROM told GROUP BY run_id
+        )
+        SELECT s.campaign_id AS leg, sum(l.texts)::int AS texts, sum(o.delivered)::int AS delivered,
+               sum(o.undelivered)::int AS undelivered
+        FROM span s CROSS JOIN LATERAL (
+            SELECT count(*) AS texts FROM list_file_lines WHERE run_id = s.id) l
+        LEFT JOIN of_run o ON o.run_id = s.id
+        WHERE l.texts > 0 GROUP BY s.campaign_id
+        """,  # noqa: S608  # constants
+        **span._asdict(),
+    )

@@ -31,6 +31,7 @@ from tests.harness.asker import AnyCase, AnyOperation, Asker, Known, Tally, Worl
 from tests.harness.campaigns import weekly_campaign
 from tests.harness.channels import BODY as CHANNEL
 from tests.harness.keys import second_admin
+from tests.harness.list_files import prepare_lists
 from tests.harness.prepared import (
     Persons,
     hold_deletions,
@@ -106,6 +107,8 @@ async def _known(api: Api, proposer: str) -> Known:
     known |= await prepare_campaigns(api) | await prepare_proposals(api, proposer)
     known |= await prepare_others(api) | await prepare_offers(api)
     known |= await prepare_legs(api)
+    lists, api.tokens["carrier", "operator"] = await prepare_lists(api)
+    known |= lists
     hook = {"url": "https://sms.example.gov.cn/tocsin", "events": ["run.finished"]}
     made = (await api.post("/webhooks", admin, hook)).json
     known["webhook_id of replay"] = [{"webhook_id": made["id"]}]
@@ -136,6 +139,7 @@ async def _world(api: Api) -> World:
         **{name: hours[name] for name in ("classes", "audiences")},
         "reason": "r",
     }
+    bodies["give_counts"] = {**bodies["give_counts"], "delivered": 1, "undelivered": 0}
     shown = (await api.get("/lint/rules", admin)).json
     rules = {name: shown[name] for name in ("hotlines", "protected_names", "link_hosts")}
     rules["levels"] = {rule["rule"]: rule["level"] for rule in shown["rules"]}
@@ -147,6 +151,7 @@ async def _world(api: Api) -> World:
     admins = [api.tokens[admin], await second_admin(api)]
     others = [api.tokens["county", role] for role in ("operator", "approver", "viewer")]
     others += [api.tokens["school", role] for role in ("admin", "operator")]
+    others.append(api.tokens["carrier", "operator"])
     who = "SELECT id FROM users UNION ALL SELECT id FROM keys UNION ALL SELECT id FROM departments"
     unfiled = partial(api.runtime.pool.execute, "UPDATE channels SET requires_filing = false")
     set_rules = partial(api.call, "PUT", "/lint/rules", admin, json=rules)
@@ -155,6 +160,9 @@ async def _world(api: Api) -> World:
         admins=admins,
         person=persons.make,
         asks={
+            **dict.fromkeys(
+                ("draw_list", "fetch_archive", "read_results_file", "give_counts"), persons.carrier
+            ),
             "confirm_totp": persons.with_new_authenticator,
             "set_own_phone": persons.with_new_phone,
             "prove_own_phone": persons.with_sent_code,

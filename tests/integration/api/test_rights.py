@@ -7,11 +7,13 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 
+from service.api.http.op import Op
 from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.storage.postgres import transaction
 from tests.factories import make_contact
 from tests.harness.keys import active_key
 from tests.harness.things import digests, make_things
+from tests.harness.uploads import only
 from tests.integration.api.conftest import Answer, Api
 
 ROLES = ("admin", "operator", "approver", "viewer", "inspector")
@@ -191,6 +193,12 @@ TABLE = {
     "POST /legs/{leg_id}/take": "aop",
     "POST /legs/{leg_id}/return": "aop",
     "POST /legs/{leg_id}/ask": "ao",
+    "GET /list-files": "aopvi",
+    "POST /list-files": "aop",
+    "GET /list-files/{list_id}": "aopvi",
+    "POST /list-files/{list_id}/archive": "aop",
+    "POST /list-files/{list_id}/results": "aop",
+    "POST /list-files/{list_id}/counts": "aop",
     "POST /campaigns/{campaign_id}/submit": "ao",
     "POST /campaigns/{campaign_id}/approve": "ap",
     "POST /campaigns/{campaign_id}/return": "ap",
@@ -446,6 +454,8 @@ BODIES: dict[str, Any] = {
     "POST /suppressions/entries/{entry_id}/drop": {"reason": "r"},
     "POST /campaigns/{campaign_id}/milestones": {"name": "m", "due_on": "2027-01-31"},
     "POST /legs/{leg_id}/return": {"reason": "r"},
+    "POST /list-files": {"channel_id": 7},
+    "POST /list-files/{list_id}/counts": {"run_id": NOBODY, "delivered": 1, "undelivered": 0},
     "PATCH /segments/{segment_id}": {"rule": "性别 = 女"},
     "POST /templates/{template_id}/versions": {"text": "【旌德县公安局】请注意。"},
     "POST /templates/{template_id}/approve": {"version": 1},
@@ -492,6 +502,14 @@ def _said(answer: Answer, things: dict[str, str]) -> tuple[int, str, str]:
     return answer.status, answer.json["type"], detail
 
 
+async def _ask(api: Api, op: Op, path: str) -> Answer:
+    """What the school's administrator is answered."""
+    if op.takes_file:
+        return await api.call(op.method, path, ("school", "admin"), data=only(b"x"))
+    body = BODIES.get(f"{op.method} {op.path}")
+    return await api.call(op.method, path, ("school", "admin"), json=body)
+
+
 @pytest.mark.attack
 async def test_another_departments_things_do_not_exist(api: Api) -> None:
     """The answer is that to what nobody has, word for word, and nothing has changed."""
@@ -507,12 +525,11 @@ async def test_another_departments_things_do_not_exist(api: Api) -> None:
         if "name" in op.parameters:
             continue  # a name means a thing of one's own department, or none
         path = op.path.format(**theirs)
-        body = BODIES.get(f"{op.method} {op.path}")
-        answer = await api.call(op.method, path, ("school", "admin"), json=body)
+        answer = await _ask(api, op, path)
         if answer.status != (403 if f"{op.method} {op.path}" in COUNTY_ACTS else 404):
             wrong.append((op.method, op.path, answer.status))
         path = op.path.format(**nobodys)
-        nothing = await api.call(op.method, path, ("school", "admin"), json=body)
+        nothing = await _ask(api, op, path)
         if _said(answer, theirs) != _said(nothing, nobodys):
             wrong.append((op.method, op.path, answer.json["detail"], nothing.json["detail"]))
     assert wrong == []

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
+from service.api.http import upload
 from service.api.http.upload import CHUNK_OCTETS
 from service.api.sending import uncertain as api_uncertain
 from service.queue import Job
@@ -223,7 +224,7 @@ async def lines_of(on: UncertainRun, status: str) -> str:
 async def test_a_statement_settles_what_it_fits_and_again_nothing(
     api: Api, uncertain_run: UncertainRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_uncertain, "BATCH_LINES", 2)
+    monkeypatch.setattr(upload, "BATCH_LINES", 2)
     content, channel = await lines_of(uncertain_run, "成功"), uncertain_run.on.channel.id
     given = await api.post("/uncertain/statement", SCHOOL, data=form(content, channel))
     assert given.status == 200, given.body

@@ -57,6 +57,7 @@ BY_HAND = {
     "messages cancel": "cancel_message",
     "messages lookup": "look_up_messages",
     "messages send": "send_messages",
+    "list-files results": "read_results_file",
     "messages show": "get_message",
     "rosters list": "list_rosters",
     "runs cancel": "cancel_run",

@@ -305,6 +305,19 @@ async def read_statement(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     screen.facts(found, ("decision_id", "lines", "settled", "rows"))
 
 
+async def read_results(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
+    """Take the list as the carrier gives it back; bad if lines give no result."""
+    fields = {name: value for name in ("reason", "encoding") if (value := getattr(o, name))}
+    found = await tocsin.give(f"/list-files/{o.id}/results", o.file, fields)
+    if screen.as_json:
+        screen.facts(found, ())
+    else:
+        screen.facts(found, ("lines", "states"))
+        await screen.table(each(found["runs"]), ("run_id", "campaign", "texts", "open"))
+        await screen.table(each(found["rows"]), ("row", "result", "reason"))
+    return BAD if found["rows"] else None
+
+
 async def send_messages(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
     """Send to numbers from standard input, one a line; bad if one is refused."""
     phones = [line.strip() for line in read_text("-").splitlines() if line.strip()]

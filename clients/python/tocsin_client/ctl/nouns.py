@@ -291,6 +291,14 @@ def _uncertain(of: Commands) -> None:
         parser.take("--channel", words=CHANNEL, type=int)
 
 
+def _list_files(of: Commands) -> None:
+    says = ("take the list as the carrier gives it back", "导入运营商交回的结果")
+    results = act_on(of, "results", acts.read_results, says, ("the list's id", "名单文件编号"))
+    results.take("file", words=("CSV or XLSX", "CSV 或 XLSX 文件"), type=Path)
+    results.take("--encoding", words=("of the file; default: found out", "文件编码，默认自动识别"))
+    reason(results, required=False)
+
+
 def _suppressions(of: Commands) -> None:
     listed = act(of, "list", acts.list_suppressions, ("all, or of a number", "全部或某号码"))
     number = ("a number from stdin", "从标准输入读号码")
@@ -379,6 +387,11 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("stop-all", ("the switch that stops everything", "全部停发"), _stop_all),
     ("campaigns", ("broadcasts", "群发任务"), _campaigns),
     ("legs", ("legs of joint plans", "联合任务中本单位的部分"), _alone),
+    (
+        "list-files",
+        ("lists for a carrier that sends by itself", "交运营商自行发送的名单"),
+        _list_files,
+    ),
     ("runs", ("fires of a campaign, and direct sends", "发送批次与报告"), _runs),
     ("messages", ("one text: did it arrive?", "单条短信：是否送达"), _messages),
     ("uncertain", ("texts that may have left", "去向不明的短信"), _uncertain),

@@ -102,7 +102,8 @@ class Request:
             query, body = self._given(o, "query"), self._body(o)
             names = tuple(self.shows.split())
             if self.saves:
-                await _save(tocsin, path, o.save_to, screen, query, body)
+                asked = body if method == "GET" else body or {}
+                await _save(tocsin, path, o.save_to, screen, query, asked)
             elif self.many == "paged":
                 await screen.table(tocsin.each(path, {"limit": self.at_once, **query}), names)
             else:

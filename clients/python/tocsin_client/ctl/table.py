@@ -63,6 +63,8 @@ _LEG = (
     "id campaign_id department areas state taken_at taken_as own_campaign_id own_state"
     " paused_by_its_own"
 )
+LIST = path("list_id", ("the list's id", "名单文件编号"))
+_LIST = "id channel carrier state lines drawn_at ready_at fetched_at fetches"
 
 PLANNING = (
     Request("campaigns", "fires", "GET /campaigns/{campaign_id}/fires",
@@ -92,6 +94,8 @@ PLANNING = (
             ("send it to your own people, as it is or narrower",
              "接受，向本单位的人发送（可收窄）"),
             (LEG, body("areas", ("fewer areas: their codes", "较少的区划：代码"), kind="many"),
+             body("channels", ("over these channels: their ids", "指定通道：编号"),
+                  kind="numbers"),
              body("max_tps", ("at most so many a second", "每秒最多条数"), kind="number"),
              body("reason", REASON),
              body("missed", ("of fires that have passed: run, hold, skip",
@@ -100,6 +104,25 @@ PLANNING = (
     Request("legs", "return", "POST /legs/{leg_id}/return",
             ("give it back to whoever planned it", "退回给发起单位"),
             (LEG, body("reason", REASON, needed=True)), _LEG),
+    Request("list-files", "list", "GET /list-files",
+            ("all of your carrier", "本运营商的全部名单"), (), _LIST, many="paged"),
+    Request("list-files", "show", "GET /list-files/{list_id}",
+            ("one of them, with its runs and results", "查看名单、批次和结果"), (LIST,),
+            _LIST + " runs results public_key"),
+    Request("list-files", "draw", "POST /list-files",
+            ("draw a list of what waits on a channel", "对通道上排队的短信生成名单"),
+            (body("channel_id", CHANNEL, kind="number", needed=True), body("reason", REASON)),
+            _LIST),
+    Request("list-files", "fetch", "POST /list-files/{list_id}/archive",
+            ("its archive, encrypted to the carrier; send a list once",
+             "取走加密的名单；同一名单只发送一次"),
+            (LIST, body("reason", REASON)), saves=True),
+    Request("list-files", "counts", "POST /list-files/{list_id}/counts",
+            ("what the carrier says in counts alone", "只登记运营商给出的合计数"),
+            (LIST, body("run_id", ("the run's id", "批次编号"), needed=True),
+             body("delivered", ("how many got it", "送达人数"), kind="number", needed=True),
+             body("undelivered", ("how many did not", "未送达人数"), kind="number", needed=True),
+             body("reason", REASON)), _LIST + " results"),
     Request("legs", "ask", "POST /legs/{leg_id}/ask",
             ("for whoever planned it: ask again for a returned one", "发起单位：对退回的再次请求"),
             (LEG, body("reason", REASON),

@@ -1,0 +1,249 @@
+"""The archive of a list: what the carrier sends, to whom, when and on whose word, for it alone.
+
+A ZIP, encrypted as a whole to the certificate of the channel (`service.envelope`). In it: form.html
+to print and sign, texts.json with each text, its SHA-256, the rule in words, the hours and the
+validity, and list.csv with a line a person, whose last three columns the carrier fills in and gives
+back. manifest.json has the SHA-256 of each file and manifest.sig its Ed25519 signature.
+"""
+
+import asyncio
+import csv
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from tempfile import SpooledTemporaryFile
+from typing import IO
+from zoneinfo import ZoneInfo
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from service import envelope
+from service.accounts.people.model import By
+from service.audience.areas.area_store import read_area_tree
+from service.audience.segments.segment import parse
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_explain import Explanation, explain
+from service.campaigns.stops.stop_all import EverythingStopped
+from service.campaigns.stops.stop_store import stop_in_force
+from service.channels.contract.model import Channel
+from service.clock import written
+from service.coding.parts import uncut
+from service.crypto import Keyring
+from service.delivery.list_files import list_file_store as store
+from service.delivery.list_files.form import HandedText, form
+from service.delivery.list_files.list_file_store import ListFile
+from service.dispatch.compose import Composer
+from service.dispatch.handoff.store import area_names
+from service.errors import Conflict
+from service.storage.postgres import Connection, Record
+
+PURPOSE = "list"
+"""Of the key that signs."""
+
+FETCH_WITHIN = timedelta(hours=24)
+"""How long an archive may be fetched: after that the opt-outs in it are too old."""
+
+COLUMNS = ("编号", "手机号码", "短信内容", "状态", "原因", "时间")
+"""Of list.csv; the carrier fills in the last three."""
+
+_COUNTRY = "+86"
+_LINES_AT_ONCE = 2_000
+_IN_MEMORY = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SealedArchive:
+    """An archive, encrypted. sha256: of its octets. lines: of list.csv."""
+
+    data: bytes
+    sha256: str
+    lines: int
+
+
+async def seal_archive(
+    conn: Connection,
+    keyring: Keyring,
+    list_file: ListFile,
+    channel: Channel,
+    by: By,
+    zone: ZoneInfo,
+) -> SealedArchive:
+    """The archive of a list that is ready, encrypted to its carrier, and note who took it.
+
+    Raises:
+        Conflict: the list is not ready or too old; a run on it is paused or held; all sending is
+            stopped; or the certificate is not valid now.
+    """
+    runs = await _runs_that_may_leave(conn, list_file, by.at)
+    texts = [await _handed(conn, run, list_file) for run in runs]
+    with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
+        lines = await _write(file, conn, keyring, list_file, channel, runs, texts, zone)
+        file.seek(0)
+        pem = channel.config.model_dump()["certificate"]
+        sealed = await asyncio.to_thread(envelope.seal, file.read(), pem, by.at)
+    await store.note_fetch(conn, list_file.id, by)
+    return SealedArchive(sealed, hashlib.sha256(sealed).hexdigest(), lines)
+
+
+async def _runs_that_may_leave(
+    conn: Connection, list_file: ListFile, now: datetime
+) -> Sequence[Record]:
+    """The runs of a list but those that were cancelled or are past their validity."""
+    if list_file.state != "ready" or list_file.ready_at is None:
+        raise Conflict(
+            "nothing was waiting, so the list is empty; draw another one when something waits"
+            if list_file.state == "empty"
+            else "the list is still being drawn; ask again in a few seconds",
+            code="list_not_ready",
+        )
+    if now > list_file.ready_at + FETCH_WITHIN:
+        raise Conflict(
+            "the list is older than 24 hours, and people may have opted out since; it cannot be"
+            " fetched any more",
+            code="list_too_old",
+        )
+    if (stop := await stop_in_force(conn)) is not None:
+        raise EverythingStopped(stop)
+    runs = await store.runs_to_hand_over(conn, list_file.id)
+    waiting = sorted({run["campaign"] or "" for run in runs if _waits(run)})
+    if waiting:
+        raise Conflict(
+            f"paused or held: {', '.join(waiting)}; resume it or cancel it, then fetch the list",
+            code="wrong_state",
+        )
+    return [run for run in runs if _is_in_force(run, now)]
+
+
+def _waits(run: Record) -> bool:
+    return run["state"] == "paused" or run["campaign_state"] in {"paused", "held"}
+
+
+def _is_in_force(run: Record, now: datetime) -> bool:
+    over = run["valid_until"] is not None and run["valid_until"] <= now
+    return not over and "cancelled" not in {run["state"], run["campaign_state"]}
+
+
+async def _handed(conn: Connection, run: Record, list_file: ListFile) -> HandedText:
+    rule = Explanation("", "")
+    if run["rule"]:
+        parsed = parse(run["rule"], max_characters=len(run["rule"]))
+        rule = explain(parsed, RuleAreas(await read_area_tree(conn)).name)
+    return HandedText(
+        plan=run["joint_plan"] or run["campaign"] or "",
+        text=run["text"],
+        sha256=hashlib.sha256(run["text"].encode()).hexdigest(),
+        approved_sha256=run["approved"],
+        message_class=run["class"],
+        rule_zh=rule.chinese,
+        rule_en=rule.english,
+        send_hours=[(start, end) for start, end in run["send_hours"]],
+        valid_until=run["valid_until"],
+        lines=run["lines"],
+        list_id=str(list_file.id),
+    )
+
+
+async def _write(
+    file: IO[bytes],
+    conn: Connection,
+    keyring: Keyring,
+    list_file: ListFile,
+    channel: Channel,
+    runs: Sequence[Record],
+    texts: Sequence[HandedText],
+    zone: ZoneInfo,
+) -> int:
+    composer = Composer(
+        keyring,
+        await area_names(conn),
+        lambda text: uncut(text, len(text)),
+        signature=channel.signature,
+        simulated=channel.simulated,
+    )
+    documents = {
+        "form.html": form(list_file, texts, zone).encode(),
+        "texts.json": _json([text.as_json(zone) for text in texts]),
+        "public_key.pem": _public_key(keyring),
+    }
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in documents.items():
+            archive.writestr(name, data)
+        sums = {name: hashlib.sha256(data).hexdigest() for name, data in documents.items()}
+        lines, sums["list.csv"] = await _write_lines(archive, conn, list_file, runs, composer)
+        manifest = _json(
+            {
+                "list_id": str(list_file.id),
+                "channel": list_file.channel,
+                "drawn_at": written(list_file.drawn_at, zone),
+                "lines": lines,
+                "sha256": sums,
+            }
+        )
+        archive.writestr("manifest.json", manifest)
+        archive.writestr("manifest.sig", keyring.sign(PURPOSE, manifest))
+    return lines
+
+
+def _public_key(keyring: Keyring) -> bytes:
+    key = Ed25519PublicKey.from_public_bytes(keyring.public_key(PURPOSE))
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+async def _write_lines(
+    archive: zipfile.ZipFile,
+    conn: Connection,
+    list_file: ListFile,
+    runs: Sequence[Record],
+    composer: Composer,
+) -> tuple[int, str]:
+    """Write list.csv; memory holds some lines of it. Returns how many there are, and its SHA-256.
+
+    A person who was erased meanwhile has no number any more, and no line.
+    """
+    texts = {run["id"]: run["text"] for run in runs}
+    digest, count, after = hashlib.sha256(), 0, 0
+    with archive.open("list.csv", "w", force_zip64=True) as file:
+        piece = _csv([COLUMNS], first=True)
+        while True:
+            digest.update(piece)
+            file.write(piece)
+            page = await store.page_of_lines(conn, list_file.id, after, _LINES_AT_ONCE, list(texts))
+            if not page:
+                return count, digest.hexdigest()
+            after = page[-1]["line"]
+            found = await asyncio.to_thread(_lines, page, texts, composer)
+            count += len(found)
+            piece = _csv(found)
+
+
+def _lines(
+    page: Sequence[Record], texts: Mapping[object, str], composer: Composer
+) -> list[tuple[str, ...]]:
+    return [
+        (
+            row["ref"].decode(),
+            composer.phone(row).removeprefix(_COUNTRY),
+            composer.words(texts[row["run_id"]], row),
+            "",
+            "",
+            "",
+        )
+        for row in page
+        if row["phone_cipher"] is not None
+    ]
+
+
+def _csv(rows: Sequence[Sequence[str]], *, first: bool = False) -> bytes:
+    """Lines as a spreadsheet of a Chinese office opens them: UTF-8 with a mark at the beginning."""
+    lines = io.StringIO(newline="")
+    csv.writer(lines).writerows(rows)
+    return lines.getvalue().encode("utf-8-sig" if first else "utf-8")
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=1).encode()
