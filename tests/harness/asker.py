@@ -60,6 +60,9 @@ LONGEST_REQUEST_LINE = 8_000
 """Longer ones are refused before they reach the API, in the words of the HTTP library."""
 TIMEOUT = 30
 
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Of chance, so it may end in the digits of a number."""
+
 
 @dataclass
 class Tally:
@@ -295,7 +298,7 @@ class Asker:
         known = token in self._world.people or (token or "").startswith("ts_")
         if not is_open and not known and status != 401:
             self.tally.note(label, f"{status} without a key", _told(case, response))
-        if status >= 400 and NUMBER.search(response.text):
+        if status >= 400 and NUMBER.search(_ID.sub("", response.text)):
             self.tally.note(label, "a number in an error", _told(case, response))
         self._check(case, response, recorder)
         if 200 <= status < 300:
