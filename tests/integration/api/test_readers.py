@@ -161,6 +161,25 @@ async def test_strangers_keep_nobody_from_being_known(
     assert statuses == {401: len(strangers), 200: 12}
 
 
+async def test_whose_the_oldest_tokens_are_is_forgotten(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is remembered is bounded; a token that was forgotten is a stranger's again."""
+    monkeypatch.setattr(admission, "MOST_REMEMBERED", 1)
+    for who in (VIEWER, OTHER):
+        assert (await api.get("/me", who)).status == 200
+    held = HeldLookups(monkeypatch, {"tk_nobody"})
+    stranger = asyncio.create_task(api.get("/me", "tk_nobody"))
+    await until(lambda: held.inside)
+    forgotten = asyncio.create_task(api.get("/me", VIEWER))
+    async with asyncio.timeout(PATIENCE):
+        for _ in range(3):
+            assert (await api.get("/me", OTHER)).status == 200
+    assert not forgotten.done()
+    held.go_on.set()
+    assert [(await task).status for task in (stranger, forgotten)] == [401, 200]
+
+
 async def test_whoever_waits_too_long_to_be_known_is_told_to_come_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
