@@ -4,7 +4,7 @@ One row of the table `interruptions` is one of `KINDS`; its code, and that of a 
 `WHYS`. Everything that can be stored has its words here, in Chinese and in English.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from service.campaigns.calendar.fires import Why
@@ -91,6 +91,10 @@ WHYS: Mapping[str, Sentence] = {
     ),
     "leg_asked": Sentence("该单位尚未接受", "its department had not taken it"),
     "leg_returned": Sentence("该单位已退回", "its department had returned it"),
+    "leg_left_out": Sentence(
+        "联合任务已结束，该单位始终未接受",
+        "the joint plan is over, and its department never took it",
+    ),
     "list_not_drawn": Sentence(
         "有短信等候生成名单，由运营商自行发送", "texts wait until a list is drawn"
     ),
@@ -208,6 +212,21 @@ def explain_fire(
     if outcome == "fired" and code not in {"", Why.LATE}:
         return _joined(_RELEASED, code, change)
     return _joined(_OUTCOMES[outcome], code, change)
+
+
+def explain_shared(left_out: Sequence[str], made_up: Sequence[str]) -> Sentence:
+    """What became of a fire of a joint plan. left_out: departments whose legs have not sent it;
+    made_up: those that sent it later, once somebody had taken them.
+    """
+    said = _OUTCOMES["shared"]
+    zh, en = [said.zh], [said.en]
+    if left_out:
+        zh.append(f"缺{'、'.join(left_out)}")
+        en.append(f"without {', '.join(left_out)}")
+    if made_up:
+        zh.append(f"{'、'.join(made_up)}事后补发")
+        en.append(f"later also {', '.join(made_up)}")
+    return Sentence(f"{'，'.join(zh)}。", f"{'; '.join(en)}.")
 
 
 def why(code: str, change: Others = UNCOUNTED) -> Sentence:

@@ -25,7 +25,7 @@ from service.storage.postgres import Connection
 @dataclass(frozen=True, slots=True)
 class WorkKind:
     """A kind of work. sql: rows of id, name, department_id, planned_at, since, code; where
-    `counted`, others and people; and where `proposed`, proposal_id.
+    `counted`, others and people; where `proposed`, proposal_id; and where `answered`, reason.
     """
 
     name: str
@@ -34,11 +34,13 @@ class WorkKind:
     sql: str
     counted: bool = False
     proposed: bool = False
+    answered: bool = False
 
 
 class WorkItem(NamedTuple):
     """One thing that waits, since when (None: nobody knows) and why. planned_at: of a fire. others,
-    people: see `campaigns.fires.Fire`. proposal_id: what a second person confirms.
+    people: see `campaigns.fires.Fire`. proposal_id: what a second person confirms. department: the
+    name of the one that it is of. reason: what that one said when it returned its leg.
     """
 
     id: str
@@ -50,6 +52,8 @@ class WorkItem(NamedTuple):
     others: int | None
     people: int | None
     proposal_id: UUID | None
+    department: str | None
+    reason: str | None
 
 
 class WaitingWork(NamedTuple):
@@ -67,30 +71,37 @@ _STOPS = """
     FROM stops WHERE lifted_at IS NULL
 """
 
-_HOLDS = """
-    SELECT c.id::text, c.name, c.department_id, NULL::timestamptz AS planned_at, m.at AS since,
+# Of a leg, its own department sees its campaign; that of the plan sees the plan, while it goes on.
+_PLAN = "LEFT JOIN campaigns p ON p.id = c.leg_of"
+_SEEN = """
+    (asked.scope IS NULL OR asked.scope = c.department_id
+     OR (asked.scope = p.department_id AND p.state IN ('scheduled', 'running')))
+"""
+_ID = "CASE WHEN asked.scope = p.department_id THEN p.id ELSE c.id END::text AS id"
+
+_HOLDS = f"""
+    SELECT {_ID}, c.name, c.department_id, NULL::timestamptz AS planned_at, m.at AS since,
            m.code, f.others, f.people
-    FROM asked, campaigns c CROSS JOIN LATERAL (
+    FROM asked, campaigns c {_PLAN} CROSS JOIN LATERAL (
         SELECT at, code FROM campaign_moves WHERE campaign_id = c.id ORDER BY id DESC LIMIT 1) m
     LEFT JOIN LATERAL (
         SELECT others, people FROM campaign_fires
         WHERE campaign_id = c.id AND outcome = 'held' AND code = m.code
         ORDER BY planned_at DESC LIMIT 1) f ON true
-    WHERE (asked.scope IS NULL OR c.department_id = asked.scope)
+    WHERE {_SEEN}
       AND (c.state = 'held' OR (c.state = 'paused' AND m.code IN ('guard', 'withdrawn')))
     UNION ALL
-    SELECT c.id::text, c.name, c.department_id, f.planned_at, f.at, f.code, f.others, f.people
-    FROM asked, campaign_fires f JOIN campaigns c ON c.id = f.campaign_id
-    WHERE f.outcome = 'held' AND f.released_at IS NULL
-      AND (asked.scope IS NULL OR c.department_id = asked.scope)
+    SELECT {_ID}, c.name, c.department_id, f.planned_at, f.at, f.code, f.others, f.people
+    FROM asked, campaign_fires f JOIN campaigns c ON c.id = f.campaign_id {_PLAN}
+    WHERE f.outcome = 'held' AND f.released_at IS NULL AND {_SEEN}
       AND c.state IN ('scheduled', 'running', 'paused', 'pending_approval')
-"""
+"""  # noqa: S608  # constants
 
 # Those since the campaign could last fire: what was missed before is over once it goes on.
-_MISSED = """
-    SELECT c.id::text, c.name, c.department_id, f.planned_at, f.at AS since, f.code
-    FROM asked, campaign_fires f JOIN campaigns c ON c.id = f.campaign_id
-    WHERE f.outcome = 'missed' AND (asked.scope IS NULL OR c.department_id = asked.scope)
+_MISSED = f"""
+    SELECT {_ID}, c.name, c.department_id, f.planned_at, f.at AS since, f.code
+    FROM asked, campaign_fires f JOIN campaigns c ON c.id = f.campaign_id {_PLAN}
+    WHERE f.outcome = 'missed' AND {_SEEN}
       AND c.state IN ('paused', 'held', 'pending_approval', 'returned', 'draft')
       AND f.at >= coalesce((
           SELECT m.at FROM campaign_moves m
@@ -98,21 +109,29 @@ _MISSED = """
             AND m.to_state NOT IN ('scheduled', 'running')
           ORDER BY m.id DESC LIMIT 1), '-infinity')
     UNION ALL
-    SELECT c.id::text, c.name, c.department_id, s.planned_at, s.missed_at, coalesce(nullif((
+    SELECT {_ID}, c.name, c.department_id, s.planned_at, s.missed_at, coalesce(nullif((
         SELECT m.code FROM campaign_moves m WHERE m.campaign_id = c.id
         ORDER BY m.id DESC LIMIT 1), ''), c.state)
-    FROM asked, sequence_steps s JOIN campaigns c ON c.id = s.campaign_id
-    WHERE s.outcome IS NULL AND s.missed_at IS NOT NULL
-      AND (asked.scope IS NULL OR c.department_id = asked.scope)
+    FROM asked, sequence_steps s JOIN campaigns c ON c.id = s.campaign_id {_PLAN}
+    WHERE s.outcome IS NULL AND s.missed_at IS NOT NULL AND {_SEEN}
       AND c.state IN ('paused', 'held', 'pending_approval', 'returned', 'draft')
-"""
+"""  # noqa: S608  # constants
 
-_LEG = """
-    SELECT l.id::text, c.name, l.department_id, c.next_fire_at AS planned_at, (
-               SELECT max(m.at) FROM campaign_leg_moves m WHERE m.leg_id = l.id) AS since,
-           'leg_' || l.state AS code
-    FROM asked, campaign_legs l JOIN campaigns c ON c.id = l.campaign_id
+_MOVED = """
+    asked, campaign_legs l JOIN campaigns c ON c.id = l.campaign_id CROSS JOIN LATERAL (
+        SELECT from_state, at FROM campaign_leg_moves WHERE leg_id = l.id
+        ORDER BY id DESC LIMIT 1) m
 """
+_REASON = """
+    CASE WHEN 'returned' IN (l.state, m.from_state) THEN (
+        SELECT reason FROM campaign_leg_moves WHERE leg_id = l.id AND to_state = 'returned'
+        ORDER BY id DESC LIMIT 1) END AS reason
+"""
+_LEG = f"""
+    SELECT l.id::text, c.name, l.department_id, c.next_fire_at AS planned_at, m.at AS since,
+           'leg_' || l.state AS code, {_REASON}
+    FROM {_MOVED}
+"""  # noqa: S608  # constants
 _LEGS = f"""
     {_LEG} WHERE l.state = 'asked' AND (asked.scope IS NULL OR l.department_id = asked.scope)
 """
@@ -120,6 +139,22 @@ _RETURNED_LEGS = f"""
     {_LEG} WHERE l.state = 'returned' AND c.state IN ('scheduled', 'running')
       AND (asked.scope IS NULL OR c.department_id = asked.scope)
 """
+
+# Fires without a leg that may still make up for them; and for a month, legs that nobody took.
+_LEFT_OUT = f"""
+    SELECT l.id::text, c.name, l.department_id, o.planned_at, o.at AS since,
+           'leg_' || l.state AS code, {_REASON}
+    FROM {_MOVED} JOIN left_out_legs o ON o.leg_id = l.id
+    WHERE o.made_up_at IS NULL AND l.state IN ('asked', 'returned')
+      AND (asked.scope IS NULL OR asked.scope IN (l.department_id, c.department_id))
+    UNION ALL
+    SELECT l.id::text, c.name, l.department_id, (
+               SELECT max(planned_at) FROM left_out_legs WHERE leg_id = l.id),
+           m.at, 'leg_left_out', {_REASON}
+    FROM {_MOVED}
+    WHERE l.state = 'left_out' AND m.at > asked.now - interval '30 days'
+      AND (asked.scope IS NULL OR asked.scope IN (l.department_id, c.department_id))
+"""  # noqa: S608  # constants
 
 _CHANNELS = """
     SELECT c.id::text, c.name, NULL::uuid AS department_id, NULL::timestamptz AS planned_at,
@@ -159,15 +194,15 @@ _LIST_FILES = """
         SELECT carrier FROM departments WHERE id = asked.scope))
 """
 
-_NOT_FIRING = """
-    SELECT c.id::text, c.name, c.department_id, c.next_fire_at AS planned_at,
+_NOT_FIRING = f"""
+    SELECT {_ID}, c.name, c.department_id, c.next_fire_at AS planned_at,
            c.silent_since AS since,
            CASE WHEN c.next_fire_at IS NULL AND c.schedule->>'kind' IN ('recurring', 'joining')
                 THEN 'no_next_fire' ELSE 'trouble' END AS code
-    FROM asked, campaigns c
-    WHERE c.silent_since IS NOT NULL AND (asked.scope IS NULL OR c.department_id = asked.scope)
+    FROM asked, campaigns c {_PLAN}
+    WHERE c.silent_since IS NOT NULL AND {_SEEN}
       AND c.state IN ('scheduled', 'running', 'paused', 'held')
-"""
+"""  # noqa: S608  # constants
 
 _OPT_OUTS = """
     SELECT h.id::text, coalesce(c.name, h.channel_id::text) AS name, NULL::uuid AS department_id,
@@ -324,12 +359,21 @@ KINDS = (
         Sentence("待接受的联合任务", "Legs of joint plans that nobody has taken"),
         Right.REPORTS,
         _LEGS,
+        answered=True,
     ),
     WorkKind(
         "returned_legs",
         Sentence("被退回的联合任务", "Legs of joint plans that were returned"),
         Right.REPORTS,
         _RETURNED_LEGS,
+        answered=True,
+    ),
+    WorkKind(
+        "left_out_legs",
+        Sentence("联合任务缺发的一方", "Fires of joint plans that went without a leg"),
+        Right.REPORTS,
+        _LEFT_OUT,
+        answered=True,
     ),
     WorkKind(
         "list_files",
@@ -422,6 +466,7 @@ async def what_waits(
     """
     counts = "" if kind.counted else "NULL::int AS others, NULL::int AS people,"
     proposals = "" if kind.proposed else "NULL::uuid AS proposal_id,"
+    reasons = "" if kind.answered else "NULL::text AS reason,"
     rows = await sql.fetch(
         conn,
         f"""
@@ -429,7 +474,8 @@ async def what_waits(
                        :seat::uuid[] AS seat,
                               :roles::text[] AS roles, :rights::text[] AS rights),
         waiting AS MATERIALIZED ({kind.sql})
-        SELECT *, {counts} {proposals}
+        SELECT *, {counts} {proposals} {reasons}
+               (SELECT d.name FROM departments d WHERE d.id = department_id) AS department,
                count(*) OVER () AS total, min(since) OVER () AS oldest FROM waiting
         ORDER BY since, id, planned_at LIMIT :limit
         """,  # noqa: S608  # a constant

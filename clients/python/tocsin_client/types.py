@@ -771,18 +771,20 @@ class Stand(TypedDict):
 class WorkItem(TypedDict):
     """One thing that waits; `id`: of the campaign, the channel, the stop, the hold or the user.
 
-    proposal_id: what a second person confirms.
+    proposal_id: what a second person confirms. reason: why a department returned its leg.
     """
 
     id: str
     name: str
     department_id: str | None
+    department: str | None
     planned_at: str | None
     since: str | None
     code: str
     others: int | None
     people: int | None
     proposal_id: str | None
+    reason: str | None
     plain: Plain
 
 

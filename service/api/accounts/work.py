@@ -18,11 +18,13 @@ class WorkItemOut(Out):
     """One thing that waits."""
 
     id: str = Field(
-        description="Of the campaign, channel, stop, hold, user, department, deputy, area, text;"
-        " `rules`: those of lint."
+        description="Of the campaign, channel, stop, hold, user, department, deputy, area, text or"
+        " leg; `rules`: those of lint. Of what happens to a leg's campaign, the plan's department"
+        " has the id of the plan."
     )
     name: str
     department_id: UUID | None = Field(description="Null: it concerns all.")
+    department: str | None = Field(description="Its name.")
     planned_at: Instant | None = Field(description="Of a fire.")
     since: Instant | None = Field(description="Null: nobody knows.")
     code: str = Field(description="Why, as one word.")
@@ -31,6 +33,7 @@ class WorkItemOut(Out):
         description="So many people it has, of whom `others` were not in the approved target."
     )
     proposal_id: UUID | None = Field(description="What a second person confirms.")
+    reason: str | None = Field(description="What a department said when it returned its leg.")
     plain: PlainOut
 
 

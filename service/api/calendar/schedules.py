@@ -25,14 +25,14 @@ from service.campaigns.calendar.schedule import (
     Schedule,
     ScheduleKind,
 )
-from service.campaigns.core import fire_store
+from service.campaigns.core import fire_store, leg_store
 from service.campaigns.core.fire_store import FireRecord
 from service.campaigns.core.model import Campaign
 from service.campaigns.core.plan_warnings import notes_of, repeat_notes
 from service.campaigns.plans import planning, sequence_store
 from service.dispatch.limits.caps import list_caps
 from service.ledger.message_class import PUBLICITY, MessageClass
-from service.reports.interruptions import Others, explain_fire
+from service.reports.interruptions import Others, explain_fire, explain_shared
 
 Hour = Annotated[str, Field(pattern=r"^\d\d:\d\d$")]
 HourSpans = Annotated[list[tuple[Hour, Hour]], Field(min_length=1, max_length=24)]
@@ -267,7 +267,30 @@ async def list_fires(call: Call, campaign_id: UUID, query: FireQuery) -> Page[Fi
     await planning.load(call.conn, campaign_id, call.user.scope)
     found = await fire_store.list_fires(call.conn, campaign_id, query.before_instant, query.wanted)
     shown = [record_out(fire) for fire in found]
+    if any(fire.outcome == "shared" for fire in found):
+        shown = await _with_legs(call, campaign_id, shown)
     return cut(Page[FireRecordOut], shown, query, lambda fire: fire.planned_at.isoformat())
+
+
+async def _with_legs(
+    call: Call, campaign_id: UUID, fires: Sequence[FireRecordOut]
+) -> list[FireRecordOut]:
+    """Fires of a joint plan, which say without whose legs they went."""
+    names = {leg.id: leg.department for leg in await leg_store.list_legs(call.conn, campaign_id)}
+    left_out: dict[datetime, list[leg_store.LegLeftOut]] = {}
+    for one in await leg_store.list_left_out(call.conn, campaign_id):
+        left_out.setdefault(one.planned_at, []).append(one)
+    said = []
+    for fire in fires:
+        missing = left_out.get(fire.planned_at, []) if fire.outcome == "shared" else []
+        plain = explain_shared(
+            [names[one.leg_id] for one in missing if one.made_up_at is None],
+            [names[one.leg_id] for one in missing if one.made_up_at is not None],
+        )
+        said.append(
+            fire.model_copy(update={"plain": PlainOut.model_validate(plain)}) if missing else fire
+        )
+    return said
 
 
 def record_out(fire: FireRecord) -> FireRecordOut:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from service.campaigns.plans.missed import record_missed
 from service.crypto import Keyring
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_contact
@@ -236,3 +237,81 @@ async def messages_of(api: Api, county: JointCounty, carrier: str) -> list[dict[
     answer = await api.get(f"/runs/{run}/messages", (carrier, "operator"))
     found: list[dict[str, Any]] = answer.json["items"]
     return found
+
+
+async def waiting_of(api: Api, who: tuple[str, str]) -> dict[str, list[tuple[Any, ...]]]:
+    """What waits for somebody: id, department, code and reason of each, by kind."""
+    kinds = (await api.get("/work", who)).json["items"]
+    names = ("id", "department", "code", "reason")
+    return {
+        kind["kind"]: [tuple(item[name] for name in names) for item in kind["items"]]
+        for kind in kinds
+        if kind["items"]
+    }
+
+
+async def test_both_sides_find_a_fire_without_a_leg_in_their_work(
+    api: Api, county: JointCounty
+) -> None:
+    made = await approved(api, county)
+    legs = {carrier: await leg_of(api, carrier) for carrier in CARRIERS}
+    await api.post(f"/legs/{legs[MOBILE]['id']}/take", (MOBILE, "operator"), {})
+    why = {"reason": "网络割接"}
+    await api.post(f"/legs/{legs[UNICOM]['id']}/return", (UNICOM, "operator"), why)
+    await county.pass_time(timedelta(hours=1))
+    gone = {
+        carrier: (legs[carrier]["id"], f"{carrier} 旌德", f"leg_{state}", reason)
+        for carrier, state, reason in ((UNICOM, "returned", "网络割接"), (TELECOM, "asked", None))
+    }
+    assert sorted((await waiting_of(api, OPERATOR))["left_out_legs"]) == sorted(gone.values())
+    for carrier, item in gone.items():
+        assert (await waiting_of(api, (carrier, "operator")))["left_out_legs"] == [item]
+    assert "left_out_legs" not in await waiting_of(api, (MOBILE, "operator"))
+    (fire,) = (await api.get(f"/campaigns/{made['id']}/fires", OPERATOR)).json["items"]
+    assert fire["plain"] == {
+        "zh": "由各方分别发送，缺china_unicom 旌德、china_telecom 旌德。",
+        "en": "Its legs sent it; without china_unicom 旌德, china_telecom 旌德.",
+    }
+
+    api.clock.at = county.now = county.now + timedelta(minutes=20)
+    took = await api.post(
+        f"/legs/{legs[TELECOM]['id']}/take", (TELECOM, "operator"), {"missed": "run"}
+    )
+    assert took.status == 200, took.json
+    await county.pass_time()
+    assert (await waiting_of(api, OPERATOR))["left_out_legs"] == [gone[UNICOM]]
+    (fire,) = (await api.get(f"/campaigns/{made['id']}/fires", OPERATOR)).json["items"]
+    assert fire["plain"]["zh"].endswith("缺china_unicom 旌德，china_telecom 旌德事后补发。")
+
+    await county.pool.execute("UPDATE runs SET state = 'sent', finished_at = $1", county.now)
+    await county.pool.execute("UPDATE campaigns SET state = 'done' WHERE leg_of IS NOT NULL")
+    await county.pass_time(timedelta(days=31))
+    api.clock.at = county.now
+    ended = (legs[UNICOM]["id"], "china_unicom 旌德", "leg_left_out", "网络割接")
+    for who in (OPERATOR, (UNICOM, "operator")):
+        assert (await waiting_of(api, who))["left_out_legs"] == [ended]
+
+
+async def test_the_plans_side_is_told_of_legs_that_do_not_send(
+    api: Api, county: JointCounty
+) -> None:
+    """By the plan's id: the campaign of a leg does not exist for it."""
+    weekly = {"kind": "recurring", "start_at": (county.now + timedelta(hours=1)).isoformat()}
+    made = await approved(api, county, schedule=weekly | {"rrule": "FREQ=WEEKLY;COUNT=6"})
+    owns = {}
+    for carrier in CARRIERS:
+        leg, who = await leg_of(api, carrier), (carrier, "operator")
+        owns[carrier] = (await api.post(f"/legs/{leg['id']}/take", who, {})).json["own_campaign_id"]
+    await api.post(f"/campaigns/{owns[UNICOM]}/pause", (UNICOM, "operator"), {"reason": "割接"})
+    await county.give(MOBILE, range(100, 105))
+    await county.pass_time(timedelta(hours=1))
+    await record_missed(county.pool, county.now + timedelta(minutes=20))
+    held, missed = ("drifted", None), ("paused", None)
+    waits = await waiting_of(api, OPERATOR)
+    assert waits["holds"] == [(made["id"], "china_mobile 旌德", *held)]
+    assert waits["missed_fires"] == [(made["id"], "china_unicom 旌德", *missed)]
+    own = await waiting_of(api, (MOBILE, "operator"))
+    assert own["holds"] == [(owns[MOBILE], "china_mobile 旌德", *held)]
+    assert await waiting_of(api, ("school", "operator")) == {}
+    await api.post(f"/campaigns/{made['id']}/pause", OPERATOR, {"reason": "全部停"})
+    assert "missed_fires" not in await waiting_of(api, OPERATOR)  # the plan itself stands still

@@ -57,10 +57,11 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "missed_fires",
         "asked_legs",
         "returned_legs",
+        "left_out_legs",
         "list_files",
         "taken_texts",
     ]
-    assert [kind["count"] for kind in work.values()] == [0] * 11
+    assert [kind["count"] for kind in work.values()] == [0] * 12
     held, paused = await daily_campaign(api, late="hold"), await daily_campaign(api)
     whole = await daily_campaign(api, late="hold", hold_following=True)
     team = api.teams["school"]
@@ -81,6 +82,7 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "missed_fires": 1,
         "asked_legs": 0,
         "returned_legs": 0,
+        "left_out_legs": 0,
         "list_files": 0,
         "taken_texts": 0,
     }
@@ -96,10 +98,10 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
     assert datetime.fromisoformat(missed["planned_at"]) == begin + HOUR
     assert datetime.fromisoformat(work["missed_fires"]["oldest"]) == begin + 2 * HOUR
     others = await work_of(api, COUNTY)
-    assert [kind["count"] for kind in others.values()] == [1, 1] + [0] * 10, "their own is theirs"
+    assert [kind["count"] for kind in others.values()] == [1, 1] + [0] * 11, "their own is theirs"
     inspected = await work_of(api, ("county", "inspector"))
     reports = {"not_firing", "holds", "missed_fires", "asked_legs", "returned_legs"}
-    reports |= {"list_files"}
+    reports |= {"left_out_legs", "list_files"}
     assert set(inspected) == reports
     assert inspected["holds"]["count"] == 2
     figures = await _figures(api)

@@ -33,9 +33,8 @@ async def list_work(tocsin: Tocsin, _: Options, screen: Screen) -> None:
         for kind in found
         for item in kind["items"]
     )
-    await screen.table(
-        each(items), ("kind", "id", "name", "planned_at", "since", "plain", "proposal_id")
-    )
+    names = ("kind", "id", "name", "department", "planned_at", "since", "plain", "reason")
+    await screen.table(each(items), (*names, "proposal_id"))
 
 
 async def look_up_number(tocsin: Tocsin, o: Options, screen: Screen) -> None:
