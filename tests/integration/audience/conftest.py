@@ -92,9 +92,12 @@ def upload(conn: Connection, keyring: Keyring, department: Department, now: date
 
 
 @pytest.fixture
-async def shell(pool: Pool, database_url: str, tmp_path: Path) -> Shell:
+async def shell(
+    request: pytest.FixtureRequest, pool: Pool, database_url: str, tmp_path: Path
+) -> Shell:
     """A shell on this test's database, which has the areas and an operator `县局`."""
     async with pool.acquire() as conn:
         await load_areas(conn)
         await _add_department(conn, "县局")
-    return Shell(database_url, tmp_path)
+    processes = request.node.get_closest_marker("slow") is not None
+    return Shell(database_url, tmp_path, processes=processes)

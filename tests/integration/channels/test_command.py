@@ -1,10 +1,8 @@
-"""`tocsin channel` as a person uses it: a process of its own, JSON in, words or JSON out."""
+"""`tocsin channel` as a person uses it: JSON in, words or JSON out."""
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from service.local.embedded import Valkey
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_user
 from tests.harness.session import carrier
+from tests.harness.shell import Said, Shell
 
 SECRET = "s3cr3t-of-the-carrier"
 CONFIG = {"host": "127.0.0.1", "account": "901234", "secret": SECRET, "access_number": "10690000"}
@@ -36,49 +35,20 @@ BODY: dict[str, Any] = {
 CODE = {"kind": "cmpp", "applies_to": "receipt", "code": "MK:0099", "outcome": "expired"}
 
 
-@dataclass
-class Said:
-    """What a command said, and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
 Tocsin = Callable[..., Coroutine[Any, Any, Said]]
 
 
 @pytest.fixture
 def tocsin(
-    pool: Pool, database_url: str, valkey: Valkey, keyring: Keyring, tmp_path: Path
+    request: pytest.FixtureRequest, pool: Pool, database_url: str, valkey: Valkey, tmp_path: Path
 ) -> Tocsin:
     """Runs `tocsin channel …` on this test's database; `given` is its standard input."""
-    key = tmp_path / "key"
-    key.write_text("01" * 32)
-    key.chmod(0o600)
-    environment = {
-        "TOCSIN_DATABASE_URL": database_url,
-        "TOCSIN_REDIS_URL": valkey.url,
-        "TOCSIN_KEY_FILE": str(key),
-        "PATH": "",
-    }
+    processes = request.node.get_closest_marker("slow") is not None
+    shell = Shell(database_url, tmp_path, valkey.url, processes=processes)
 
     async def run(*arguments: str, given: object = None, **more: str) -> Said:
         text = given if isinstance(given, str) else json.dumps(given)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "service", "channel", *arguments),
-            env={**environment, **more},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate(text.encode())
-        assert process.returncode is not None
-        return Said(process.returncode, out.decode(), err.decode())
+        return await shell.run("channel", *arguments, given=text, **more)
 
     return run
 
