@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from service.accounts.keys.key import Mode
 from service.audience.areas.area_store import load_areas
 from service.audience.segments.segment import canonical, parse
@@ -45,6 +47,8 @@ from tests.factories import Team, make_segment, make_team, phone
 from tests.harness.ledger import add_channel, add_real_channel
 
 WORLDS = int(os.environ.get("TOCSIN_TEST_WORLDS", "100"))
+FEW = 30
+"""Worlds of `make test`; `make slow` draws all."""
 FIRST = int(os.environ.get("TOCSIN_TEST_FIRST_WORLD", "0"))
 PEOPLE = 12
 
@@ -409,7 +413,10 @@ async def check_segment(
     return True
 
 
-async def test_who_is_left_out_is_decided_once(pool: Pool, keyring: Keyring, now: datetime) -> None:
+@pytest.mark.parametrize("worlds", [FEW, pytest.param(WORLDS, marks=pytest.mark.slow)])
+async def test_who_is_left_out_is_decided_once(
+    pool: Pool, keyring: Keyring, now: datetime, worlds: int
+) -> None:
     seen: Counter[str | None] = Counter()
     async with transaction(pool) as conn:
         await load_areas(conn)
@@ -418,7 +425,7 @@ async def test_who_is_left_out_is_decided_once(pool: Pool, keyring: Keyring, now
         channels = [(await add_channel(conn, keyring, n, now)).id for n in (1, 2, 3)]
         channels.append(await add_real_channel(conn, keyring, now))
         await conn.execute("UPDATE channels SET requires_filing = false")
-    for seed in range(FIRST, FIRST + WORLDS):
+    for seed in range(FIRST, FIRST + worlds):
         async with transaction(pool) as conn:
             world = await make_world(conn, keyring, seed, channels, now)
         async with transaction(pool) as conn:
@@ -459,7 +466,7 @@ async def test_who_is_left_out_is_decided_once(pool: Pool, keyring: Keyring, now
         assert made is not None
         assert made.target == sum(why is None for why, _ in ledger.values())
         seen.update(why for why, _ in ledger.values())
-    if WORLDS >= 100:
+    if worlds >= 100:
         assert set(+seen) >= REASONS, REASONS - set(+seen)
 
 

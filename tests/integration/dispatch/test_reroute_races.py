@@ -339,8 +339,10 @@ async def again(act: Act) -> None:
         return
 
 
-async def test_everybody_at_once_loses_nobody_and_sends_nobody_twice(stage: SetUp) -> None:
-    people = 120
+@pytest.mark.parametrize("people", [60, pytest.param(120, marks=pytest.mark.slow)])
+async def test_everybody_at_once_loses_nobody_and_sends_nobody_twice(
+    stage: SetUp, people: int
+) -> None:
     on = await stage(people=people, carriers=(MOBILE, UNICOM, TELECOM))
     everybody = Everybody(on, random.Random(11))
     await everybody.work()

@@ -35,8 +35,6 @@ from tests.harness.three_channels import MOBILE, UNICOM, ThreeChannels, lay_out
 from tests.harness.waiting import until
 from tests.integration.dispatch.conftest import Serve, Simulate
 
-PEOPLE = 120
-
 Act = Callable[[], Awaitable[Any]]
 
 
@@ -157,20 +155,21 @@ async def again(act: Act) -> None:
         return
 
 
+@pytest.mark.parametrize("people", [60, pytest.param(120, marks=pytest.mark.slow)])
 async def test_everybody_at_once_loses_nobody_and_sends_nobody_twice(
-    pool: Pool, keyring: Keyring, now: Any
+    pool: Pool, keyring: Keyring, now: Any, people: int
 ) -> None:
-    on = await lay_out(pool, keyring, now, people=PEOPLE, carriers=(MOBILE, UNICOM))
+    on = await lay_out(pool, keyring, now, people=people, carriers=(MOBILE, UNICOM))
     await pool.execute("UPDATE runs SET valid_until = $1", now + timedelta(days=30))
     everybody = Everybody(on, random.Random(7))
     await everybody.work()
-    assert await on.states() == {"delivered": PEOPLE}
+    assert await on.states() == {"delivered": people}
     twice = {no for no, count in everybody.took.items() if count > 1}
     assert max(everybody.took.values()) <= 2
-    failed_by_receipt = {no for no in range(3, PEOPLE + 1, 3) if no % 2 or no % 15 == 0}
+    failed_by_receipt = {no for no in range(3, people + 1, 3) if no % 2 or no % 15 == 0}
     assert twice <= failed_by_receipt
     assert {no for no in failed_by_receipt if no % 15 and no % 7} <= twice
-    assert set(everybody.took) == set(range(1, PEOPLE + 1))
+    assert set(everybody.took) == set(range(1, people + 1))
     assert everybody.marks == sum(everybody.tries.values())
     late = await pool.fetchval("SELECT count(*) FROM receipts_unmatched WHERE why <> 'conflict'")
     assert late == 0

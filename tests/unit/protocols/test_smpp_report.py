@@ -216,9 +216,9 @@ def test_other_ids_are_others(form: IdForm, response: str, receipt: str) -> None
 
 
 @pytest.mark.parametrize("form", IdForm)
-@given(st.text(st.characters(exclude_categories=["Cs"])) | st.text("0123456789", min_size=4000))
+@given(st.text(st.characters(exclude_categories=["Cs"])) | st.text("0123456789", min_size=1))
 def test_every_id_of_a_receipt_becomes_a_reference(form: IdForm, message_id: str) -> None:
-    assert reference(message_id + "0" * 5000, form, receipt=True)
+    assert reference(message_id + "0" * 5000, form, receipt=True)  # more digits than int() takes
 
 
 @given(st.integers(0, (1 << 212) - 1))
