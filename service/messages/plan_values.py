@@ -8,7 +8,7 @@ filled for each person.
 from collections.abc import Iterator, Mapping
 
 from service.messages.lint.lint_values import carries_number, tells
-from service.messages.template import MAX_VALUE, planned, variables
+from service.messages.template import MAX_VALUE, planned, slots, variables
 from service.messages.value_kinds import KIND_WORDS, Allowed, fits
 from service.messages.value_sources import PERSON_VARIABLES, POLICE_VARIABLES
 
@@ -34,6 +34,7 @@ def value_problems(text: str, values: PlanValues, kind: str) -> dict[str, str]:
     found = {name: _missing(wanted[name]) for name in wanted if name not in given}
     for name, value in given.items():
         problems = [*_place_problems(text, name, wanted), *_form_problems(value, wanted.get(name))]
+        problems += _unit_problems(text, name, value, wanted.get(name))
         if name in POLICE_VARIABLES and kind not in FIGURES:
             problems.insert(0, _NOT_YOURS)
         if problems:
@@ -79,6 +80,19 @@ def _form_problems(value: str, allowed: Allowed | None) -> Iterator[str]:
     elif not fits(value, allowed) or (allowed in {"name", "place"} and _says_more(value)):
         chinese, english = _asked(allowed)
         yield f"须为{chinese} / it must be {english}"
+
+
+def _unit_problems(text: str, name: str, value: str, allowed: Allowed | None) -> Iterator[str]:
+    """An amount whose unit the text says itself: 损失{金额}万元 with 86万元 would say it twice."""
+    behind = [text[slot.end :] for slot in slots(text) if slot.variable == name]
+    if allowed == "amount" and value[-1:] in _UNITS and any(b[:1] in _UNITS for b in behind if b):
+        yield (
+            "文中已写明金额的单位，请只填数字 / the text says the unit of the amount itself: give"
+            " the figure alone"
+        )
+
+
+_UNITS = frozenset("万亿元")
 
 
 def _says_more(value: str) -> bool:

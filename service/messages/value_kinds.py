@@ -44,7 +44,10 @@ KIND_WORDS: Mapping[ValueKind, tuple[str, str]] = {
     "time": ("时间，如 9:30", "a time, such as 9:30"),
     "period": ("周期，如 1月10日至16日、本周", "a period, such as 1月10日至16日 or 本周"),
     "number": ("数量，如 12 或 3.5", "a number, such as 12 or 3.5"),
-    "amount": ("金额，如 35.6 或 1,280元", "an amount, such as 35.6 or 1,280元"),
+    "amount": (
+        "金额，如 35.6、1,280元、86万元 或 1.2亿元",
+        "an amount, such as 35.6, 1,280元, 86万元 or 1.2亿元",
+    ),
     "frauds": (
         "诈骗类型，用顿号隔开，如 刷单返利、虚假征信",
         "kinds of fraud with 、 between them, such as 刷单返利、虚假征信",
@@ -86,7 +89,7 @@ _FORMS: Mapping[ValueKind, re.Pattern[str]] = {
     "period": re.compile(f"(?:{_DAY})(?:[至到~-](?:{_DAY}))?|{_LASTING}"),
     "frauds": re.compile(f"(?:{'|'.join(FRAUDS)})(?:、(?:{'|'.join(FRAUDS)}))*"),
     "number": re.compile(rf"[0-9]{{1,6}}(?:\.[0-9]{{1,3}})?(?:{_UNIT})?"),
-    "amount": re.compile(r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,2}|[0-9]{1,6})(?:\.[0-9]{1,2})?元?"),
+    "amount": re.compile(r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,2}|[0-9]{1,6})(?:\.[0-9]{1,2})?[万亿]?元?"),
 }
 _TYPED = re.compile(r"([^:：]+)[:：](.+)", re.DOTALL)
 
@@ -128,5 +131,5 @@ def longest_of(allowed: Allowed, most: int) -> int:
     return _LONGEST.get(allowed, most)
 
 
-_LONGEST: Mapping[ValueKind, int] = {"number": 6 + 4 + 3, "amount": 11 + 3 + 1}
+_LONGEST: Mapping[ValueKind, int] = {"number": 6 + 4 + 3, "amount": 11 + 3 + 2}
 """Figures, what stands behind the point, and the longest unit."""

@@ -29,6 +29,8 @@ VALUES: dict[ValueKind, st.SearchStrategy[str]] = {
     "number": COUNTS | st.builds("{}.{}".format, COUNTS, st.integers(0, 999)),
     "amount": COUNTS
     | st.builds("{:,}元".format, st.integers(0, 999_999_999))
+    | st.builds("{}{}".format, COUNTS, st.sampled_from(["万", "万元", "亿", "亿元"]))
+    | st.builds("{:,}.{:02}万元".format, st.integers(0, 999_999_999), st.integers(0, 99))
     | st.builds("{}.{:02}".format, COUNTS, st.integers(0, 99)),
     "frauds": st.lists(st.sampled_from(FRAUDS), min_size=1, max_size=3).map("、".join),
     "name": st.sampled_from(["王建国", "欧阳建国", "买买提·艾力"]),
@@ -66,6 +68,23 @@ def test_a_value_of_its_kind_is_taken_if_it_is_short_and_read_as_it_was_judged(
     size, worst = measure(filled, {}), measure(text, longest)
     assert (size.characters, size.parts) <= (worst.characters, worst.parts)
     assert not {"R15", "R17"} & {finding["rule"] for finding in lint(filled)}
+
+
+@pytest.mark.parametrize("value", ["86万元", "86万", "1.2亿元", "3亿", "1,280.50万元", "35.6"])
+def test_an_amount_is_written_as_counties_write_it(value: str) -> None:
+    values = plan_values({"金额": value})
+    assert value_problems("【县局】上周损失{金额}，请注意。", values, "police") == {}
+    twice = value_problems("【县局】上周损失{金额}万元，请注意。", values, "police")
+    assert (twice == {}) == (value == "35.6")
+    assert all("单位" in said and "unit" in said for said in twice.values())
+
+
+@pytest.mark.parametrize(
+    "value", ["86万亿元", "万元", "86元万", "八十六万元", "86 万元", "86百万元"]
+)
+def test_what_is_no_amount_is_refused(value: str) -> None:
+    values = plan_values({"金额": value})
+    assert value_problems("【县局】上周损失{金额}，请注意。", values, "police").keys() == {"金额"}
 
 
 @given(st.sampled_from(sorted(VALUES)), st.text(min_size=1, max_size=30))
