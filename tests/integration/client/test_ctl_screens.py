@@ -226,6 +226,20 @@ async def test_what_was_changed_while_it_was_read_is_not_approved(
     assert state == "pending_approval"
 
 
+async def test_an_edit_of_one_value_keeps_the_others(api: Api, shell: Shell) -> None:
+    text = "【旌德县某校】{群名}本周有{件数:数量}件事要办，请按{日期:日期}前后的通知办理，详情问班主任。"
+    template = await one(shell, "templates", "create", "通知", text)
+    segment = await one(shell, "segments", "create", "all", RULE)
+    given = ("--value", "群名=三幢群", "--value", "件数=3", "--value", "日期=1月20日")
+    whom = ("--template", template["id"], "--segment", segment["id"])
+    made = await one(shell, "campaigns", "create", "通知", *whom, *given)
+    edited = await one(shell, "campaigns", "edit", made["id"], "--value", "件数=5")
+    assert edited["values"] == {"群名": "三幢群", "件数": "5", "日期": "1月20日"}
+    whole = ("--template", template["id"], "--value", "件数=5")
+    refused = await shell("campaigns", "edit", made["id"], *whole)
+    assert (refused.code, "values.群名" in refused.err) == (1, True), refused.err
+
+
 async def test_a_plan_is_edited_cloned_and_corrected(
     api: Api, shell: Shell, tmp_path: Path
 ) -> None:

@@ -96,6 +96,8 @@ async def edit_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
         if not given_whole.pop("own_hours"):
             del given_whole["send_hours"]
         changes["schedule"] = given_whole | changes["schedule"]
+    if o.value and not o.plan and not o.template:  # so are values; those of another text are others
+        changes["values"] = dict(cast(Mapping[str, Any], seen)["values"]) | changes["values"]
     screen.facts(await tocsin.campaigns.edit(o.id, changes, version=version), CAMPAIGN)
 
 
