@@ -35,7 +35,9 @@ async def need_second_person(
     if shared is not None:
         raise _refusal(
             f"you count as one person with whoever {done[shared]}: one of you made the other's key"
-            f" or gave the password, or one person did so for both; somebody else must {act}"
+            f" or gave the password, or one person did so for both; somebody else must {act}, who"
+            " has a key or password from another administrator, a third one if need be, or a"
+            " password from whoever runs the machine (`tocsin password`)"
         )
 
 

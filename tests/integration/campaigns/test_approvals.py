@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -54,6 +54,35 @@ async def test_a_warning_takes_two_approvers(conn: Connection, now: datetime) ->
     assert second.state is State.SCHEDULED
     assert (second.approved_by, second.second_approved_by) == (team.approver.id, third.id)
     assert await firing._fire(conn, campaign, now) is not None
+
+
+async def _make_key(conn: Connection, maker: User, user: User, now: datetime) -> None:
+    await conn.execute(
+        "INSERT INTO keys (user_id, name, token_hash, created_by, activated_by, activated_at,"
+        " held_roles, held_rights) VALUES ($1, 'k', $5, $2, $3, $4, '{}', '{}')",
+        *(user.id, maker.id, (await make_user(conn, Role.ADMIN, now=now)).id, now, uuid4().bytes),
+    )
+
+
+async def test_the_second_approver_of_a_warning_has_a_key_from_a_third_administrator(
+    conn: Connection, now: datetime
+) -> None:
+    """As docs/accounts.md says; one without a key of anybody has a password from the machine."""
+    team, campaign = await _warning(conn, now)
+    first, second, third = [await _another(conn, team, now, Role.ADMIN) for _ in range(3)]
+    approvers = [await _another(conn, team, now, Role.APPROVER) for _ in range(4)]
+    for maker, user in zip(
+        (first, first, second, second, third), (team.operator, *approvers), strict=True
+    ):
+        await _make_key(conn, maker, user, now)
+    await approval.submit(conn, team.operator, campaign, now)
+    with pytest.raises(Forbidden, match="from another administrator, a third one"):
+        await approval.approve(conn, approvers[0], campaign, "", now)
+    await approval.approve(conn, approvers[1], campaign, "", now)
+    with pytest.raises(Forbidden, match="from another administrator, a third one"):
+        await approval.approve(conn, approvers[2], campaign, "", now)
+    agreed = await approval.approve(conn, approvers[3], campaign, "", now)
+    assert agreed.state is State.SCHEDULED
 
 
 async def test_only_the_police_warn(conn: Connection, now: datetime) -> None:
