@@ -9,7 +9,7 @@ from pydantic import Field
 from service.api.http.call import Call, Download
 from service.api.http.paging import PageQuery, cut
 from service.api.http.problems import TooLarge
-from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out, Page
+from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, PlainOut
 from service.api.http.upload import Upload, in_batches
 from service.audience.numbers.prefix import packaged_prefixes
 from service.channels.config import store as channels
@@ -94,7 +94,7 @@ class UnreadRowOut(Out):
 
     row: int
     result: LineResult
-    reason: str
+    plain: PlainOut
 
 
 class ResultsOut(Out):
@@ -199,7 +199,7 @@ async def read_results_file(
             "lines": {result: report.lines[result] for result in LineResult},
             "states": dict(report.states),
             "rows": [
-                UnreadRowOut(row=line.row, result=line.result, reason=line.why)
+                {"row": line.row, "result": line.result, "plain": line.why}
                 for line in report.unread
             ],
             "runs": await _runs(call, found),

@@ -215,6 +215,15 @@ class County:
             is_open(now, terms.hours, terms.zone) and self._allows(now, terms)
         )
 
+    def open_on(self, day: date, terms: HourTerms) -> list[tuple[str, str]]:
+        """When on a day in Beijing texts may leave, as times of day; of a plan with another zone,
+        what the county leaves alone.
+        """
+        spans = self.spans(day, terms)
+        if terms.message_class != WARNING and terms.zone.key == CHINA.key:
+            spans = intersect(spans, sorted(minutes_of(terms.hours)))
+        return [(_written(start), _written(end)) for start, end in spans]
+
     def next_opening(self, now: datetime, terms: HourTerms) -> datetime:
         """The first instant from now on at which texts may leave; `now` itself if they may now.
 
@@ -376,3 +385,7 @@ def _lists(hours: DayHours) -> list[list[str]]:
 
 def _tuples(hours: DayHours) -> Spans:
     return tuple((start, end) for start, end in hours)
+
+
+def _written(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"

@@ -28,14 +28,16 @@ from service.audience.areas.area_store import read_area_tree
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_explain import Explanation, explain
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.hours import HourTerms
 from service.campaigns.stops.stop_all import EverythingStopped
 from service.campaigns.stops.stop_store import stop_in_force
 from service.channels.contract.model import Channel
-from service.clock import written
+from service.clock import CHINA, written
 from service.coding.parts import uncut
 from service.crypto import Keyring
 from service.delivery.list_files import list_file_store as store
-from service.delivery.list_files.form import HandedText, form
+from service.delivery.list_files.form import HandedText, ListHours, form
 from service.delivery.list_files.list_file_store import ListFile
 from service.dispatch.compose import Composer
 from service.dispatch.handoff.store import area_names
@@ -47,6 +49,9 @@ PURPOSE = "list"
 
 FETCH_WITHIN = timedelta(hours=24)
 """How long an archive may be fetched: after that the opt-outs in it are too old."""
+
+MOST_DAYS = 14
+"""Of which the form says the hours."""
 
 COLUMNS = ("编号", "手机号码", "短信内容", "状态", "原因", "时间")
 """Of list.csv; the carrier fills in the last three."""
@@ -80,7 +85,7 @@ async def seal_archive(
             stopped; or the certificate is not valid now.
     """
     runs = await _runs_that_may_leave(conn, list_file, by.at)
-    texts = [await _handed(conn, run, list_file) for run in runs]
+    texts = [await _handed(conn, run, list_file, by.at) for run in runs]
     with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
         lines = await _write(file, conn, keyring, list_file, channel, runs, texts, zone)
         file.seek(0)
@@ -128,7 +133,7 @@ def _is_in_force(run: Record, now: datetime) -> bool:
     return not over and "cancelled" not in {run["state"], run["campaign_state"]}
 
 
-async def _handed(conn: Connection, run: Record, list_file: ListFile) -> HandedText:
+async def _handed(conn: Connection, run: Record, list_file: ListFile, now: datetime) -> HandedText:
     rule = Explanation("", "")
     if run["rule"]:
         parsed = parse(run["rule"], max_characters=len(run["rule"]))
@@ -141,11 +146,23 @@ async def _handed(conn: Connection, run: Record, list_file: ListFile) -> HandedT
         message_class=run["class"],
         rule_zh=rule.chinese,
         rule_en=rule.english,
-        send_hours=[(start, end) for start, end in run["send_hours"]],
+        hours=await _hours(conn, run, now),
         valid_until=run["valid_until"],
         lines=run["lines"],
         list_id=str(list_file.id),
     )
+
+
+async def _hours(conn: Connection, run: Record, now: datetime) -> dict[str, ListHours]:
+    """By day in Beijing, when the carrier may send: from now to the end of the validity."""
+    county, terms = await load_county(conn), HourTerms.of_run(run)
+    last = (run["valid_until"] or now + FETCH_WITHIN).astimezone(CHINA).date()
+    day = now.astimezone(CHINA).date()
+    found: dict[str, ListHours] = {}
+    while day <= last and len(found) < MOST_DAYS:
+        found[day.isoformat()] = county.open_on(day, terms)
+        day += timedelta(days=1)
+    return found
 
 
 async def _write(

@@ -28,11 +28,20 @@ from service.delivery.uncertain.statement import (
     read_instant,
 )
 from service.errors import FileRefused
-from service.ledger.reasons import Place, Reason
+from service.ledger.reasons import Place, Reason, Sentence
 
 _REFERENCE_HEADERS = "编号 参考号 reference ref id"
 _REASON_HEADERS = "原因 失败原因 错误原因 错误码 reason error errorcode error_code"
 _REFERENCE = re.compile("[A-Z]{12}")
+
+_NO_STATUS = Sentence(
+    "状态无法识别，请写 成功 或 失败",
+    "the status is not known; write 成功 (delivered) or 失败 (failed)",
+)
+_NO_TIME = Sentence(
+    "时间无法识别，请写成 2027-01-12 09:30:05",
+    "the time is not one; write it like 2027-01-12 09:30:05",
+)
 
 _OTHER_WORDS = {
     "携号转网": Reason.PORTED,
@@ -60,7 +69,7 @@ _RECEIPTS = {
 class LineResult(StrEnum):
     """What became of a line."""
 
-    TAKEN = "taken"
+    RECORDED = "recorded"
     OPEN = "open"  # it says no result, or that there is none yet
     ALREADY = "already"  # the ledger has a result of this text, or an earlier line says the same
     UNKNOWN = "unknown"  # no text of this list
@@ -88,7 +97,7 @@ class UnreadLine(NamedTuple):
 
     row: int
     result: LineResult
-    why: str
+    why: Sentence
 
 
 class _Places(NamedTuple):
@@ -150,24 +159,18 @@ def _read(row: int, cells: _Cells, prefixes: Prefixes) -> ResultLine | UnreadLin
     phone = to_e164(cell.numbers[0]) if len(cell.numbers) == 1 and cell.code is None else ""
     if not ref and not phone:
         why = REASONS[cell.code] if cell.code else "more than one number stands in the line"
-        return UnreadLine(row, LineResult.UNREADABLE, why)
+        return UnreadLine(row, LineResult.UNREADABLE, Sentence("编号和手机号码都无法识别", why))
     code = squeeze(cells["status"])
     word = STATE_OF.get(code.lower()) if code else ""
     reason = _REASON_OF.get(squeeze(cells["reason"]).lower())
     if word is None and code.lower() in _REASON_OF:
         word, reason = "undelivered", _REASON_OF[code.lower()]
     if word is None:
-        return UnreadLine(
-            row,
-            LineResult.UNREADABLE,
-            "the status is not known; write delivered, failed or 成功, 失败",
-        )
+        return UnreadLine(row, LineResult.UNREADABLE, _NO_STATUS)
     time = cells["time"]
     done_at = read_instant(time) if time.strip() else None
     if time.strip() and done_at is None:
-        return UnreadLine(
-            row, LineResult.UNREADABLE, "the time is not one; write it like 2027-01-12 09:30:05"
-        )
+        return UnreadLine(row, LineResult.UNREADABLE, _NO_TIME)
     state = _RECEIPTS.get(word)
     said = Reason.NONE if state in {None, ReceiptState.DELIVERED} else reason or Reason.OTHER
     return ResultLine(row, ref, phone, state, said, code[:MAX_CODE], done_at)

@@ -21,6 +21,7 @@ from service.delivery.list_files.results_store import ListedText
 from service.delivery.receipts.store import insert_receipts
 from service.errors import Conflict, FileRefused, Invalid
 from service.ledger.message_id import MessageKey
+from service.ledger.reasons import Sentence
 from service.ledger.states import AWAIT_RESULT
 from service.storage.postgres import Connection
 
@@ -62,6 +63,19 @@ class ToldCounts(NamedTuple):
     undelivered: int
 
 
+_CONTRADICTED = Sentence(
+    "两行对同一条短信的结果说法不一", "two lines say different things of this text"
+)
+_SEVERAL = Sentence(
+    "本名单有多条短信发给该号码，请保留“编号”一列",
+    "several texts of this list went to this number; keep the column 编号",
+)
+_NO_SUCH_TEXT = Sentence(
+    "本名单没有这条短信，编号和手机号码须与原名单一致",
+    "this list has no such text; 编号 and 手机号码 must be as they were",
+)
+
+
 class _Said(NamedTuple):
     """What a line says of a text."""
 
@@ -100,7 +114,7 @@ async def import_results(
     report = ResultsReport()
     said = await _read_whole(conn, keyring, list_file, batches, report)
     receipts = [_receipt(one) for one in said]
-    report.lines[LineResult.TAKEN] = len(receipts)
+    report.lines[LineResult.RECORDED] = len(receipts)
     report.states.update(receipt.state.value for receipt in receipts)
     await insert_receipts(
         conn, keyring, [(list_file.channel_id, receipt) for receipt in receipts], by.at
@@ -132,8 +146,7 @@ async def _read_whole(
             _judge(line, known, keyring, said, contradicted, report)
     for key, others in contradicted.items():
         for line in (said.pop(key).line, *others):
-            why = "two lines say different things of this text"
-            report.name(UnreadLine(line.row, LineResult.AMBIGUOUS, why))
+            report.name(UnreadLine(line.row, LineResult.AMBIGUOUS, _CONTRADICTED))
     report.unread.sort()
     return list(said.values())
 
@@ -173,13 +186,8 @@ def _judge(
     else:
         texts = list(known.by_phone.get(phone, ()))
     if len(texts) != 1:
-        result = LineResult.AMBIGUOUS if texts else LineResult.UNKNOWN
-        why = (
-            f"{len(texts)} texts of this list went to this number; keep the column 编号"
-            if texts
-            else "this list has no such text; 编号 and 手机号码 must be as they were"
-        )
-        report.name(UnreadLine(line.row, result, why))
+        found = (LineResult.AMBIGUOUS, _SEVERAL) if texts else (LineResult.UNKNOWN, _NO_SUCH_TEXT)
+        report.name(UnreadLine(line.row, *found))
         return
     text = texts[0]
     if line.state is None:

@@ -102,7 +102,7 @@ async def test_from_the_fire_to_the_results(api: Api, county: JointCounty) -> No
     assert own.content_hash is not None
     assert text["approved_sha256"] == own.content_hash.hex()
     assert text["rule"]["zh"]
-    assert text["send_hours"]
+    assert next(iter(text["hours"].values())) == [["08:00", "20:00"]]
     assert text["valid_until"].endswith("+08:00")
     form = files["form.html"].decode()
     assert own.text in form
@@ -114,7 +114,7 @@ async def test_from_the_fire_to_the_results(api: Api, county: JointCounty) -> No
     said = {numbers[0]: ("成功", ""), numbers[1]: ("失败", "空号")}
     answer = await given_back(api, found["id"], answered(lines, said, "gb18030"))
     assert answer.status == 200, answer.body
-    assert answer.json["lines"]["taken"] == 2
+    assert answer.json["lines"]["recorded"] == 2
     assert answer.json["lines"]["open"] == 1
     assert answer.json["states"] == {"delivered": 1, "undelivered": 1}
     await fold_receipts(api.runtime.pool, channel, api.clock.now())
@@ -125,7 +125,7 @@ async def test_from_the_fire_to_the_results(api: Api, county: JointCounty) -> No
     assert (leg["target"], leg["reached"]) == (3, 1)
     again = await given_back(api, found["id"], answered(lines, said))
     assert again.json["lines"]["already"] == 2
-    assert again.json["lines"]["taken"] == 0
+    assert again.json["lines"]["recorded"] == 0
 
 
 @pytest.mark.attack
@@ -335,13 +335,14 @@ async def test_every_line_that_gives_nothing_is_named(api: Api, county: JointCou
     answer = await given_back(api, found["id"], "\n".join(rows).encode())
     assert answer.status == 200, answer.body
     assert answer.json["lines"] == {
-        "taken": 2,
+        "recorded": 2,
         "open": 0,
         "already": 1,
         "unknown": 2,
         "ambiguous": 2,
         "unreadable": 3,
     }
+    assert all(row["plain"]["zh"] and row["plain"]["en"] for row in answer.json["rows"])
     named = [(row["row"], row["result"]) for row in answer.json["rows"]]
     assert named == [
         (4, "ambiguous"),

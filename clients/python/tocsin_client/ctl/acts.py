@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from tocsin_client import ImportFailed, Tocsin
 from tocsin_client.ctl import fires, import_report, review
 from tocsin_client.ctl.parser import Act, Options
-from tocsin_client.ctl.screen import Screen, cell, say, speaks_chinese
+from tocsin_client.ctl.screen import Screen, cell, said, say, speaks_chinese
 from tocsin_client.types import Evidence
 
 BAD = 1
@@ -41,8 +41,8 @@ def read_text(given: str) -> str:
 
 def _evidence(o: Options) -> Evidence:
     names = ("evidence", "evidence_on", "evidence_by", "evidence_how", "evidence_form")
-    said = {name: getattr(o, name) for name in names}
-    return cast(Evidence, {name: value for name, value in said.items() if value is not None})
+    given = {name: getattr(o, name) for name in names}
+    return cast(Evidence, {name: value for name, value in given.items() if value is not None})
 
 
 async def add_import(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
@@ -314,7 +314,8 @@ async def read_results(tocsin: Tocsin, o: Options, screen: Screen) -> int | None
     else:
         screen.facts(found, ("lines", "states"))
         await screen.table(each(found["runs"]), ("run_id", "campaign", "texts", "open"))
-        await screen.table(each(found["rows"]), ("row", "result", "reason"))
+        rows = [dict(row) | {"plain": said(row["plain"])} for row in found["rows"]]
+        await screen.table(each(rows), ("row", "result", "plain"))
     return BAD if found["rows"] else None
 
 

@@ -56,6 +56,9 @@ LABELS = {
     "stops": "同时停发", "cancelled": "已取消", "edited_by": "编写人", "approved_at": "批准时间",
     "news": "变动", "offer_id": "共享文本编号", "newer_offer_id": "应采用", "current": "在用",
     "taken_as": "接受内容", "channel_count": "所选通道数", "max_tps": "每秒上限",
+    "lines": "条数", "drawn_at": "生成时间", "ready_at": "就绪时间", "fetched_at": "取走时间",
+    "fetches": "取走次数", "runs": "批次", "results": "结果", "texts": "短信数", "result": "结论",
+    "public_key": "签名公钥", "delivered": "送达", "undelivered": "未送达",
     "held_by": "视同本人的用户", "needs_second": "须第二人确认",
 }  # fmt: skip
 """Members, by the name that the API gives them."""
@@ -82,7 +85,9 @@ WORDS = {
     "run": "照发", "hold": "等待放行", "skip": "不发", "send": "照发", "keep": "不发送",
     "next_workday": "顺延至下一工作日", "previous_workday": "提前至上一工作日", "all": "每天",
     "workdays": "工作日", "defer": "顺延", "stop": "不发", "town": "乡镇", "village": "村",
-    "community": "社区", "group": "组",
+    "community": "社区", "group": "组", "drawing": "生成中", "closing": "收尾中", "ready": "已就绪",
+    "empty": "无人等候", "already": "已有结果", "recorded": "已登记", "ambiguous": "不能确定",
+    "unreadable": "无法读取", "open": "尚无结果",
     **REASON_WORDS,
 }  # fmt: skip
 """Names inside a count, such as carriers, states, roles and reasons, and values of `CODED`."""
@@ -90,7 +95,7 @@ WORDS = {
 CODED = frozenset({
     "state", "class", "classes", "priority", "kind", "mode", "basis", "outcome", "carrier",
     "carriers", "prefix_carrier", "roles", "reason", "level", "late", "days", "holidays",
-    "quiet_days", "over_cap", "from_state", "to_state",
+    "quiet_days", "over_cap", "from_state", "to_state", "result",
 })  # fmt: skip
 """Members whose values are names, not words of a person."""
 
