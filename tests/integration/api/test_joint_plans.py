@@ -1,17 +1,21 @@
 """A joint plan over HTTP, as the county and each carrier see it."""
 
+import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from service.audience.areas.area_store import load_areas
 from service.campaigns.plans.missed import record_missed
 from service.crypto import Keyring
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_contact
 from tests.harness.joint import CARRIERS, MOBILE, TELECOM, UNICOM, JointCounty
 from tests.harness.joint_api import (
+    APPROVER,
     OPERATOR,
     a_template,
     approved,
@@ -20,6 +24,8 @@ from tests.harness.joint_api import (
     plan,
 )
 from tests.integration.api.conftest import Api
+
+PAGE = Path(__file__).parents[3] / "docs" / "joint-plans.md"
 
 
 @pytest.fixture
@@ -315,3 +321,72 @@ async def test_the_plans_side_is_told_of_legs_that_do_not_send(
     assert await waiting_of(api, ("school", "operator")) == {}
     await api.post(f"/campaigns/{made['id']}/pause", OPERATOR, {"reason": "全部停"})
     assert "missed_fires" not in await waiting_of(api, OPERATOR)  # the plan itself stands still
+
+
+async def foretold(api: Api, plan_id: str) -> list[tuple[int, dict[str, int]]]:
+    """Of each fire to come: how many people it reaches, and who is left out for which reason."""
+    found = (await api.get(f"/campaigns/{plan_id}/preview", OPERATOR)).json["forecast"]["fires"]
+    return [(fire["target"], fire["excluded"]) for fire in found]
+
+
+async def test_the_plan_of_the_documentation_reaches_its_people_each_week(
+    api: Api, county: JointCounty
+) -> None:
+    """Its example, with texts and departments of this county in the places that it leaves open."""
+    async with transaction(county.pool) as conn:
+        await load_areas(conn)
+    await county.pool.execute("UPDATE contacts SET area_code = '341825100000'")
+    said = PAGE.read_text("utf-8")
+    asked = said[said.index("--json '") + len("--json '") : said.index("}'\n```") + 1]
+    texts = {}
+    for number in range(1, 6):
+        words = f"【旌德县反诈中心】第{number}条提醒：凡要求转账到安全账户的都是诈骗，请拨96110。"
+        body = {"name": str(number), "class": "public_interest", "text": words}
+        texts[f"<text {number}>"] = (await api.post("/templates", OPERATOR, body)).json["id"]
+    carriers = {"<移动>": MOBILE, "<联通>": UNICOM}
+    for place, carrier in carriers.items():
+        texts[place] = str(county.sides[carrier].department_id)
+    for place, given in texts.items():
+        asked = asked.replace(place, given)
+    body = json.loads(asked)
+    body["schedule"]["start_at"] = (county.now + timedelta(hours=1)).isoformat()
+    made = await api.post("/campaigns", OPERATOR, body)
+    assert made.status == 201, made.json
+    assert await foretold(api, made.json["id"]) == [(6, {})] * 5
+    one = {"name": "一条", "template_id": body["template_id"], "more_texts": []}
+    alone = await api.post("/campaigns", OPERATOR, body | one)
+    assert await foretold(api, alone.json["id"]) == [(6, {}), *[(0, {"same_text": 6})] * 4]
+
+
+async def test_a_plan_of_last_week_is_copied_with_its_legs_and_other_figures(
+    api: Api, county: JointCounty
+) -> None:
+    words = "【旌德县公安局】一周通报：{周期}接报电诈{起数}起，损失{金额}，疑问拨96110。"
+    template = await api.post("/templates", OPERATOR, {"name": "通报", "text": words})
+    figures = {"周期": "1月5日至11日", "起数": "12", "金额": "35.6万元"}
+    first = await approved(api, county, template_id=template.json["id"], values=figures)
+    for carrier in CARRIERS:
+        leg = await leg_of(api, carrier)
+        assert (await api.post(f"/legs/{leg['id']}/take", (carrier, "operator"), {})).status == 200
+    county.plan = await county.loaded(UUID(first["id"]))
+    await county.pass_time(timedelta(hours=1))
+    for carrier in CARRIERS:
+        assert await county.hand_off(carrier) == {"submitting": 3}
+    copy = (await api.post(f"/campaigns/{first['id']}/clone", OPERATOR, {})).json
+    assert [leg["department_id"] for leg in copy["legs"]] == [
+        leg["department_id"] for leg in first["legs"]
+    ]
+    at = (county.now + timedelta(days=7)).isoformat()
+    later = {"schedule": {"kind": "once", "start_at": at}}
+    assert (await api.patch(f"/campaigns/{copy['id']}", OPERATOR, later)).status == 200
+    assert await foretold(api, copy["id"]) == [(0, {"same_text": 9})]
+    changed = {"values": figures | {"起数": "9"}}
+    edited = await api.patch(f"/campaigns/{copy['id']}", OPERATOR, changed)
+    assert edited.status == 200, edited.json
+    assert await foretold(api, copy["id"]) == [(9, {})]
+    assert (await api.post(f"/campaigns/{copy['id']}/submit", OPERATOR)).status == 200
+    agreed = await api.post(f"/campaigns/{copy['id']}/approve", APPROVER, {})
+    assert (agreed.status, "接报电诈9起" in agreed.json["text"]) == (200, True)
+    for carrier in CARRIERS:
+        asked = (await api.get("/legs", (carrier, "operator"))).json["items"]
+        assert [leg["state"] for leg in asked] == ["asked", "taken"]
