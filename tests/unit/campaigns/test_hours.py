@@ -78,6 +78,9 @@ def test_the_hours_of_a_day(terms: HourTerms, day: str, opens: str) -> None:
     shown = [f"{n // 60:02}:{n % 60:02}" for n in edges]
     pairs = zip(shown[::2], shown[1::2], strict=True)
     assert " ".join(f"{start}-{end}" for start, end in pairs) == opens
+    if terms.zone.key != "UTC":
+        told = COUNTY.open_on(date.fromisoformat(day), terms)
+        assert " ".join(f"{start}-{end}" for start, end in told) == opens
 
 
 def test_the_last_instant_is_outside() -> None:
