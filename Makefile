@@ -63,7 +63,7 @@ nightly: venv ## all that is too long for each change, one after another (about 
 	$(MAKE) model contract silence-test
 	$(MAKE) fuzz FUZZ_SECONDS=120
 	$(MAKE) chaos CHAOS_MINUTES=5
-	$(MAKE) soak SOAK_MINUTES=5
+	$(MAKE) soak SOAK_MINUTES=5 SOAK_RATE=1000
 
 MIGRATIONS := $(foreach f,$(wildcard service/storage/migrations/*.sql),$(if $(findstring _baseline_,$f),,$f))
 
@@ -107,8 +107,9 @@ silence-test: venv ## servers and carriers that fall silent without closing a co
 	$(BIN)/python -m tests.chaos.matrix --silent --messages 4000 --tps 50
 
 SOAK_MINUTES ?= 20
+SOAK_RATE ?= 2000
 soak: venv ## a steady 2,000 texts a second: do memory, queues, delays stay flat? (long)
-	$(BIN)/python -m tests.chaos.soak --minutes $(SOAK_MINUTES) --rate 2000
+	$(BIN)/python -m tests.chaos.soak --minutes $(SOAK_MINUTES) --rate $(SOAK_RATE)
 
 bench: venv ## the figures in docs/performance.md, Kannel beside them (fetches it)
 	$(BIN)/python -m benchmarks.importing
