@@ -1,5 +1,6 @@
 """Lists for a carrier that sends by itself, over HTTP: drawn, fetched, and given back."""
 
+import asyncio
 import hashlib
 import json
 from collections import Counter
@@ -10,6 +11,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from service.channels.config import store as channels
+from service.channels.contract.gateway import Delivery
 from service.crypto import Keyring
 from service.delivery.list_files import results
 from service.delivery.list_files.list_file import look_at_lists
@@ -216,6 +219,14 @@ async def test_what_a_dead_process_had_marked_stands_on_the_next_list(
     assert len(numbers) == len(set(numbers)) == 3
 
 
+def refuse(_: Delivery) -> asyncio.Future[None]:
+    raise AssertionError("nothing comes back over such a channel")
+
+
+async def no_match(*_: object) -> None:
+    """Nothing is to be matched."""
+
+
 async def test_no_connection_takes_a_channel_whose_list_is_closed(
     api: Api, county: JointCounty
 ) -> None:
@@ -225,6 +236,11 @@ async def test_no_connection_takes_a_channel_whose_list_is_closed(
     async with transaction(county.pool) as conn:
         assert not await handoff_store.list_is_drawn(conn, channel)
         assert await handoff_store.channels_with_a_list(conn) == set()
+    async with county.pool.acquire() as conn:
+        found = await channels.get_channel(conn, api.runtime.keyring, channel)
+    assert found is not None
+    server = channel_server.ChannelServer(api.runtime, lambda _: refuse, no_match)
+    assert await channel_server.ConnectionSlot(server, found, 0)._claim() is None
     held = await county.pool.fetchval(
         "SELECT count(*) FROM connections WHERE channel_id = $1 AND owner IS NOT NULL", channel
     )

@@ -353,3 +353,16 @@ async def test_the_figures_can_be_looked_at_without_judging(
         found, figures = await look_at(conn, channel.id, LIMITS, now + SECOND)
     assert found is not None
     assert (found.state, figures.counts.accepted, figures.up) == ("closed", 100, 1)
+
+
+async def test_a_list_whose_results_are_to_come_is_no_channel_that_does_not_work(
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
+) -> None:
+    channel, owner = await add_served(up=False)
+    await pool.execute("UPDATE channels SET kind = 'list_file'")
+    await look(now)
+    for _ in range(60):
+        now += 15 * SECOND
+        await tell(pool, owner, channel.id, now, seen(accepted=5, unanswered=50))
+        await look(now)
+    assert await state(pool, channel) == "closed"

@@ -464,3 +464,27 @@ def test_whose_gateway_a_channel_leads_to(
     kind: str, carriers: list[str], said: str | None, operator: str | None
 ) -> None:
     assert operator_of(kind, carriers, said) == operator
+
+
+LISTED = channel(5, MOBILE, by_list=True, operator=MOBILE, rank=1)
+
+
+def test_only_a_carriers_own_base_leaves_as_a_list() -> None:
+    assert best_channel([LISTED], SYNTHETIC, None) is None
+    assert "list" in str(obstacle(LISTED, SYNTHETIC, None))
+    assert best_channel([LISTED], SYNTHETIC, None, MOBILE) == LISTED
+
+
+def test_a_list_waits_for_a_person_so_it_comes_last() -> None:
+    own = channel(1, MOBILE, operator=MOBILE)
+    assert best_channel([LISTED, own], SYNTHETIC, None, MOBILE) == own
+    shut = replace(own, open=True)
+    assert best_channel([LISTED, shut], SYNTHETIC, None, MOBILE) == shut
+    assert best_channel([LISTED, own], SYNTHETIC, [LISTED.id], MOBILE) == LISTED
+
+
+def test_nothing_moves_to_a_list_by_itself() -> None:
+    own = channel(1, MOBILE, operator=MOBILE)
+    assert failover_channels([LISTED, own], own, [MOBILE], None) == {}
+    assert not covers(LISTED, own)
+    assert second_channel([LISTED, own], own.id, MOBILE, None) is None
