@@ -93,6 +93,8 @@ class LegOut(LegAskOut):
 
     id: UUID
     campaign_id: UUID = Field(description="The joint plan.")
+    plan_name: str
+    planned_by: str = Field(description="The department whose plan it is.")
     department: str
     carrier: str | None
     state: LegState
@@ -242,6 +244,8 @@ def _out(leg: Leg, scope: UUID | None) -> LegOut:
     return LegOut(
         id=leg.id,
         campaign_id=leg.campaign_id,
+        plan_name=leg.plan,
+        planned_by=leg.planned_by,
         department_id=leg.department_id,
         department=leg.department,
         carrier=leg.carrier,

@@ -16,12 +16,14 @@ from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
 
 _LEG = """
-    SELECT l.id, l.campaign_id, l.department_id, d.name AS department, d.carrier,
-           coalesce(l.asked_areas, l.areas) AS areas, l.areas AS approved_areas, l.state,
+    SELECT l.id, l.campaign_id, p.name AS plan, pd.name AS planned_by, l.department_id,
+           d.name AS department, d.carrier, l.state,
+           coalesce(l.asked_areas, l.areas) AS areas, l.areas AS approved_areas,
            l.taken_by, l.taken_at, l.own_campaign_id, o.state AS own_state, l.paused_by,
            l.paused_at, l.taken_areas, o.baseline, o.schedule->'send_hours' AS send_hours,
            o.channels, o.max_tps
     FROM campaign_legs l JOIN departments d ON d.id = l.department_id
+    JOIN campaigns p ON p.id = l.campaign_id JOIN departments pd ON pd.id = p.department_id
     LEFT JOIN campaigns o ON o.id = l.own_campaign_id
 """
 

@@ -52,12 +52,26 @@ class WrongLegState(Conflict):
 
     code = "wrong_state"
 
-    def __init__(self, to: LegState, state: str) -> None:
-        needed = " or ".join(sorted(LEG_MOVES[to]))
-        super().__init__(
-            f"the leg is {state.replace('_', ' ')}; to become {to.value.replace('_', ' ')} it must"
-            f" be {needed}"
-        )
+    def __init__(self, to: LegState, state: LegState) -> None:
+        super().__init__(f"the leg cannot be {_ACTS[to]}: {_STANDS[state]}")
+
+
+_ACTS: dict[LegState, str] = {
+    LegState.PLANNED: "withdrawn",
+    LegState.ASKED: "asked for again",
+    LegState.TAKEN: "taken",
+    LegState.RETURNED: "returned",
+    LegState.LEFT_OUT: "left out",
+    LegState.CANCELLED: "cancelled",
+}
+_STANDS: dict[LegState, str] = {
+    LegState.PLANNED: "its plan is not approved, so its department was not asked",
+    LegState.ASKED: "its department was asked, and has not answered yet",
+    LegState.TAKEN: "its department has taken it; pause or cancel its campaign, or the whole plan",
+    LegState.RETURNED: "its department has returned it; whoever planned it may ask again",
+    LegState.LEFT_OUT: "its plan is over, and its department had not taken it",
+    LegState.CANCELLED: "its plan was cancelled",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +99,16 @@ class TakenAs:
 class Leg:
     """A leg as it stands. department: its name; carrier: whose network it runs, if any.
 
-    areas: what is asked of it, which may be less than approved_areas once it was asked for again.
+    plan, planned_by: the name of the joint plan, and of the department that planned it. areas: what
+    is asked of it, which may be less than approved_areas once it was asked for again.
     own_campaign_id, own_state, taken_as: its campaign, once it was taken. paused_by: somebody of
     its own department who paused it.
     """
 
     id: UUID
     campaign_id: UUID
+    plan: str
+    planned_by: str
     department_id: UUID
     department: str
     carrier: str | None

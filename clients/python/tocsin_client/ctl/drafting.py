@@ -9,6 +9,7 @@ from tocsin_client import Tocsin, TocsinError
 from tocsin_client.ctl import fires
 from tocsin_client.ctl.acts import CAMPAIGN, read_text
 from tocsin_client.ctl.parser import Options
+from tocsin_client.ctl.requests import codes
 from tocsin_client.ctl.screen import Screen, say
 
 
@@ -57,12 +58,7 @@ def _legs(o: Options) -> dict[str, Any]:
     if not o.leg:
         return {}
     asked = [given.partition(":") for given in o.leg]
-    return {
-        "legs": [
-            {"department_id": whose, "areas": codes.split(",") if codes else []}
-            for whose, _, codes in asked
-        ]
-    }
+    return {"legs": [{"department_id": whose, "areas": codes(given)} for whose, _, given in asked]}
 
 
 def _planned(o: Options) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
-from tocsin_client.ctl import acts, drafting, duty
+from tocsin_client.ctl import acts, drafting, duty, legs
 from tocsin_client.ctl.parser import Commands, Parser, Words, act, act_on, pair, reason
 from tocsin_client.types import (
     Basis,
@@ -167,6 +167,7 @@ def _campaigns(of: Commands) -> None:
         ("review", acts.review_campaign, ("all that an approval binds", "审批所含的全部内容")),
         ("submit", acts.submit_campaign, ("put it before an approver", "提交审批")),
         ("report", duty.show_campaign_report, ("week by week, by carrier", "按周、按运营商统计")),
+        ("legs", legs.show_plan_legs, ("of a joint plan: who has taken", "联合任务：各方是否接受")),
     ):
         act_on(of, name, does, words, CAMPAIGN)
     _clone(of)
@@ -374,6 +375,14 @@ def _work(of: Commands) -> None:
     act(of, "list", duty.list_work, shown)
 
 
+def _legs(of: Commands) -> None:
+    asked = ("what joint plans ask of your department", "联合任务向本单位提出的请求")
+    listed = act(of, "list", legs.list_legs, asked)
+    listed.take("--state", words=("only these: asked, taken …", "仅此状态：asked、taken …"))
+    shown = ("one of them, with its texts and times", "查看请求、短信内容和时间")
+    act_on(of, "show", legs.show_leg, shown, ("the leg's id", "编号，见 legs list"))
+
+
 def _alone(_: Commands) -> None:
     """All that can be done with it is in the table of requests."""
 
@@ -386,7 +395,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ),
     ("stop-all", ("the switch that stops everything", "全部停发"), _stop_all),
     ("campaigns", ("broadcasts", "群发任务"), _campaigns),
-    ("legs", ("legs of joint plans", "联合任务中本单位的部分"), _alone),
+    ("legs", ("legs of joint plans", "联合任务中本单位的部分"), _legs),
     (
         "list-files",
         ("lists for a carrier that sends by itself", "交运营商自行发送的名单"),

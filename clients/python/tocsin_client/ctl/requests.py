@@ -1,6 +1,7 @@
 """Commands that are one request: the row of a table says the address and what may be given."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -21,7 +22,9 @@ _KINDS: Mapping[str, Mapping[str, Any]] = {
     "flag": {"action": "store_const", "const": True},
     "many": {"action": "append"},
     "numbers": {"action": "append", "type": int},
+    "codes": {"action": "append"},
 }
+_COMMA = re.compile("[,，]")
 
 PHONE: Words = ("a number from stdin", "从标准输入读号码")
 PHONES: Words = ("numbers from stdin, one a line", "从标准输入逐行读号码")
@@ -33,7 +36,8 @@ class Take:
     """Something that a command takes, and where in the request it goes.
 
     place: `path` is a word without a name, in its order; `json` too, the members of the body.
-    kind: of an option; of a `text` in the body, - and @FILE are read.
+    kind: of an option; of a `text` in the body, - and @FILE are read; `codes` may be several with
+    commas between them, and several times.
     """
 
     name: str
@@ -130,6 +134,8 @@ class Request:
             value = getattr(o, take.held_as, None) if take.place == place else None
             if value is not None:
                 found[take.name] = "true" if value is True and place == "query" else value
+            if value is not None and take.kind == "codes":
+                found[take.name] = [code for given in value for code in codes(given)]
         return found
 
     def _body(self, o: Options) -> dict[str, Any] | None:
@@ -146,6 +152,11 @@ class Request:
             lines = read_text("-").splitlines()
             body[self.reads] = [line.strip() for line in lines if line.strip()]
         return body or None
+
+
+def codes(given: str) -> list[str]:
+    """Codes with commas between them."""
+    return [code for code in map(str.strip, _COMMA.split(given)) if code]
 
 
 def _members(text: str) -> dict[str, Any]:

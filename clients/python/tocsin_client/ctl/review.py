@@ -146,8 +146,8 @@ _LATE = {
 }
 
 
-def _time(campaign: Facts, preview: Facts) -> Iterator[str]:
-    schedule = campaign["schedule"]
+def schedule_lines(schedule: Facts) -> Iterator[str]:
+    """When a plan is sent, by its schedule."""
     yield say("── When", "── 何时")
     yield _line("kind", "方式", say(*_KINDS.get(schedule["kind"], (schedule["kind"],) * 2)))
     for name, chinese in (
@@ -167,6 +167,10 @@ def _time(campaign: Facts, preview: Facts) -> Iterator[str]:
     yield _line("if late", "错过时", say(*_LATE.get(schedule["late"], (schedule["late"],) * 2)))
     minutes = schedule["validity_minutes"]
     yield _line("of use for", "有效期", say(f"{minutes} minutes", f"{minutes} 分钟"))
+
+
+def _time(campaign: Facts, preview: Facts) -> Iterator[str]:
+    yield from schedule_lines(campaign["schedule"])
     if any(campaign["period"].values()):
         yield _line("period", "期间", campaign["period"])
     for fire in campaign["next_fires"]:

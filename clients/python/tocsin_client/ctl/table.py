@@ -58,9 +58,10 @@ _DEPARTMENT = (
     " monthly_quota held_until held_why direct_send_limit"
 )
 _VERSION = "id reason set_by set_at body"
+FEWER = ("fewer areas: their codes, with commas", "较少的区划：代码，可用逗号分隔")
 LEG = path("leg_id", ("the leg's id, as legs list has it", "编号，见 legs list"))
 _LEG = (
-    "id campaign_id department areas state taken_at taken_as own_campaign_id own_state"
+    "id plan_name planned_by department areas state taken_at taken_as own_campaign_id own_state"
     " paused_by_its_own"
 )
 LIST = path("list_id", ("the list's id", "名单文件编号"))
@@ -77,23 +78,13 @@ PLANNING = (
             "people why"),
     Request("campaigns", "export", "GET /campaigns/{campaign_id}/report/export",
             ("its report as CSV", "报告导出为 CSV"), (CAMPAIGN, FROM, TO, WHICH_KIND), saves=True),
-    Request("campaigns", "legs", "GET /campaigns/{campaign_id}/legs",
-            ("of a joint plan: who has taken, returned or not answered", "联合任务：各方是否接受"),
-            (CAMPAIGN,), "items left_out moves"),
     Request("departments", "names", "GET /departments/names",
             ("whom a joint plan may ask", "联合任务可请求的单位"), (), "id name kind carrier",
             many="whole"),
-    Request("legs", "list", "GET /legs",
-            ("what joint plans ask of your department", "联合任务向本单位提出的请求"),
-            (query("state", ("asked, taken, returned …", "状态：asked、taken、returned …")),),
-            _LEG, many="paged"),
-    Request("legs", "show", "GET /legs/{leg_id}",
-            ("one of them, with its texts and times", "查看请求、短信内容和时间"), (LEG,),
-            _LEG + " plan"),
     Request("legs", "take", "POST /legs/{leg_id}/take",
             ("send it to your own people, as it is or narrower",
              "接受，向本单位的人发送（可收窄）"),
-            (LEG, body("areas", ("fewer areas: their codes", "较少的区划：代码"), kind="many"),
+            (LEG, body("areas", FEWER, kind="codes"),
              body("channels", ("over these channels: their ids", "指定通道：编号"),
                   kind="numbers"),
              body("max_tps", ("at most so many a second", "每秒最多条数"), kind="number"),
@@ -126,7 +117,7 @@ PLANNING = (
     Request("legs", "ask", "POST /legs/{leg_id}/ask",
             ("for whoever planned it: ask again for a returned one", "发起单位：对退回的再次请求"),
             (LEG, body("reason", REASON),
-             body("areas", ("fewer areas: their codes", "较少的区划：代码"), kind="many")), _LEG),
+             body("areas", FEWER, kind="codes")), _LEG),
     Request("campaigns", "milestones", "GET /campaigns/{campaign_id}/milestones",
             ("its milestones", "时间节点"), (CAMPAIGN,), _MILESTONE, many="whole"),
     Request("campaigns", "add-milestone", "POST /campaigns/{campaign_id}/milestones",

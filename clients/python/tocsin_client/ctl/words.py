@@ -55,7 +55,10 @@ LABELS = {
     "withdrawn_why": "收回原因", "withdrawn": "已收回", "taken": "采用情况", "taken_from": "采自",
     "stops": "同时停发", "cancelled": "已取消", "edited_by": "编写人", "approved_at": "批准时间",
     "news": "变动", "offer_id": "共享文本编号", "newer_offer_id": "应采用", "current": "在用",
-    "taken_as": "接受内容", "channel_count": "所选通道数", "max_tps": "每秒上限",
+    "plan_name": "联合任务", "planned_by": "发起单位", "own_campaign_id": "本单位任务",
+    "own_state": "任务状态", "paused_by_its_own": "本单位已暂停", "areas": "区划",
+    "made_up_at": "补发时间", "taken_as": "接受内容",
+    "channel_count": "所选通道数", "max_tps": "每秒上限",
     "lines": "条数", "drawn_at": "生成时间", "ready_at": "就绪时间", "fetched_at": "取走时间",
     "fetches": "取走次数", "runs": "批次", "results": "结果", "texts": "短信数", "result": "结论",
     "public_key": "签名公钥", "delivered": "送达", "undelivered": "未送达",
@@ -88,12 +91,14 @@ WORDS = {
     "community": "社区", "group": "组", "drawing": "生成中", "closing": "收尾中", "ready": "已就绪",
     "empty": "无人等候", "already": "已有结果", "recorded": "已登记", "ambiguous": "不能确定",
     "unreadable": "无法读取", "open": "尚无结果",
+    "planned": "未请求", "asked": "待接受", "left_out": "缺发",
     **REASON_WORDS,
 }  # fmt: skip
 """Names inside a count, such as carriers, states, roles and reasons, and values of `CODED`."""
 
 CODED = frozenset({
-    "state", "class", "classes", "priority", "kind", "mode", "basis", "outcome", "carrier",
+    "state", "own_state", "class", "classes", "priority", "kind", "mode", "basis", "outcome",
+    "carrier",
     "carriers", "prefix_carrier", "roles", "reason", "level", "late", "days", "holidays",
     "quiet_days", "over_cap", "from_state", "to_state", "result",
 })  # fmt: skip
