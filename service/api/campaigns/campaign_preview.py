@@ -17,6 +17,7 @@ from service.campaigns.audience.reach import count_ledger
 from service.campaigns.audience.recipients import parts_of, rule_text
 from service.campaigns.audience.text_preview import audiences_of
 from service.campaigns.core.model import Campaign
+from service.campaigns.core.store import department_of
 from service.campaigns.plans import planning
 from service.dispatch.forecast.cap_conflicts import find_cap_conflicts
 from service.messages.lint.draft import DraftAudience
@@ -139,10 +140,11 @@ async def _caps(call: Call, campaign: Campaign, rule: str) -> CapsForecastOut:
 async def _judged(
     call: Call, campaign: Campaign, text: str, audience: DraftAudience | None
 ) -> TextOut:
-    """A text with its length, and what lint says of it now."""
+    """A text with its length, and what lint says of it now; the words of a leg are its plan's."""
+    author = await department_of(call.conn, campaign.plan.leg_of)
     found = await judge(
         call.conn,
-        campaign.department_id,
+        author or campaign.department_id,
         text,
         campaign.message_class,
         audience=audience,

@@ -27,7 +27,9 @@ def notes_of(fires: Sequence[Fire], terms: HourTerms, county: County) -> list[st
 
 
 def passed_notes(campaign: Campaign, fires: Sequence[Fire], now: datetime) -> Iterator[str]:
-    """That a plan which is still to be submitted has no fire to come: the submission refuses it."""
+    """That a plan which is still to be submitted has no fire to come: the submission refuses it. Or
+    that it began more than a day ago, and sends nothing of what its rule gives up to its approval.
+    """
     if campaign.state not in {State.DRAFT, State.RETURNED}:
         return
     schedule = campaign.plan.schedule
@@ -36,6 +38,11 @@ def passed_notes(campaign: Campaign, fires: Sequence[Fire], now: datetime) -> It
         yield (
             "No fire of the plan is to come, and so it cannot be submitted: change its rule, its"
             " dates or its end."
+        )
+    elif schedule.kind == "recurring" and at is not None and at <= now - _DAY:
+        yield (
+            f"The plan's start, {at.astimezone(CHINA):{_MINUTE}}, has passed: what its rule gives"
+            " before the approval is not sent, though a COUNT counts it."
         )
     elif (
         schedule.kind == "once"

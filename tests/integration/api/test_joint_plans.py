@@ -8,9 +8,11 @@ from uuid import UUID
 
 import pytest
 
+from service.accounts.departments.department_store import register
 from service.audience.areas.area_store import load_areas
 from service.campaigns.plans.missed import record_missed
 from service.crypto import Keyring
+from service.messages.lint.lint_store import policy_set
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_contact
 from tests.harness.joint import CARRIERS, MOBILE, TELECOM, UNICOM, JointCounty
@@ -243,6 +245,21 @@ async def messages_of(api: Api, county: JointCounty, carrier: str) -> list[dict[
     answer = await api.get(f"/runs/{run}/messages", (carrier, "operator"))
     found: list[dict[str, Any]] = answer.json["items"]
     return found
+
+
+async def test_a_carriers_preview_reads_the_words_as_the_plans(
+    api: Api, county: JointCounty
+) -> None:
+    """The signature is that of the plan's department, and blocks nothing."""
+    async with transaction(county.pool) as conn:
+        await policy_set(conn, {"levels": {"R02": "block"}}, "as shipped", None, county.now)
+        office = api.teams["county"].department_id
+        await register(conn, "signature", "旌德县反诈中心", office, by=None, now=county.now)
+    await approved(api, county)
+    leg, who = await leg_of(api, MOBILE), (MOBILE, "operator")
+    own = (await api.post(f"/legs/{leg['id']}/take", who, {})).json["own_campaign_id"]
+    shown = (await api.get(f"/campaigns/{own}/preview", who)).json
+    assert "R02" not in {finding["rule"] for finding in shown["lint"]}
 
 
 async def waiting_of(api: Api, who: tuple[str, str]) -> dict[str, list[tuple[Any, ...]]]:

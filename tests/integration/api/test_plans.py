@@ -55,6 +55,16 @@ async def test_a_plan_whose_time_has_passed_says_so_before_it_is_submitted(
         assert submitted.status == (422 if noted else 200), submitted.body
 
 
+async def test_a_plan_that_began_long_ago_says_what_it_does_not_send(api: Api) -> None:
+    campaign = await _draft(api)
+    for days, noted in ((-30, 1), (1, 0)):
+        start_at = (api.clock.at + timedelta(days=days)).isoformat()
+        schedule = {"kind": "recurring", "rrule": "FREQ=DAILY;COUNT=60", "start_at": start_at}
+        answer = await api.patch(f"/campaigns/{campaign}", OPERATOR, {"schedule": schedule})
+        notes = [n for n in answer.json["schedule_notes"] if "before the approval is not sent" in n]
+        assert len(notes) == noted, answer.body
+
+
 async def test_a_clone_is_a_draft_of_the_same_plan_and_nothing_else(api: Api) -> None:
     safety = {"canary": {"first": 10, "wait_minutes": 5}, "failed_share": 0.3}
     campaign = await _draft(api, max_tps=7, safety=safety, priority="urgent")

@@ -229,6 +229,8 @@ async def test_what_was_changed_while_it_was_read_is_not_approved(
 async def test_an_edit_of_one_value_keeps_the_others(api: Api, shell: Shell) -> None:
     text = "【旌德县某校】{群名}本周有{件数:数量}件事，请按{日期:日期}的通知办理，详情问班主任。"
     template = await one(shell, "templates", "create", "通知", text)
+    shown = (await shell("--lang", "zh", "templates", "show", template["id"])).out
+    assert "已收回" in shown
     segment = await one(shell, "segments", "create", "all", RULE)
     given = ("--value", "群名=三幢群", "--value", "件数=3", "--value", "日期=1月20日")
     whom = ("--template", template["id"], "--segment", segment["id"])

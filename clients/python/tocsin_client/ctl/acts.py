@@ -150,7 +150,7 @@ async def lint_text(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
 
 async def list_templates(tocsin: Tocsin, _: Options, screen: Screen) -> None:
     """The templates."""
-    names = ("id", "name", "class", "version", "parts", "approved_by")
+    names = ("id", "name", "class", "version", "parts", "approved_by", "withdrawn")
     await screen.table(tocsin.templates.list(), names)
 
 

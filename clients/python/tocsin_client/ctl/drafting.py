@@ -31,11 +31,12 @@ async def create_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
 
 
 async def _foretell(tocsin: Tocsin, made: Mapping[str, Any], screen: Screen) -> None:
-    """Say of a draft, for a person, if its fires reach nobody or few. It is made by now, so a
-    preview that is refused is said and no failure.
+    """Say of a draft, for a person, what is to be known of its times, and if its fires reach nobody
+    or few. It is made by now, so a preview that is refused is said and no failure.
     """
     if screen.as_json:
         return
+    screen.text(fires.note_lines(made["schedule_notes"], None))
     try:
         found: Mapping[str, Any] = await tocsin.campaigns.preview(made["id"])
     except TocsinError as error:

@@ -343,7 +343,7 @@ WORDS_AND_RULES = (
             (SEGMENT, body("name", ("its name", "名称")),
              body("rule", ("a rule; - or @FILE reads it", "规则；- 或 @文件 读取"))), _SEGMENT),
     Request("templates", "show", "GET /templates/{template_id}", ("one of them", "查看模板"),
-            (TEMPLATE,), "text " + _TEMPLATE + " approved_by"),
+            (TEMPLATE,), "text " + _TEMPLATE + " approved_by withdrawn taken_from"),
     Request("templates", "add-version", "POST /templates/{template_id}/versions",
             ("give it a new text", "新增版本"),
             (TEMPLATE, body("text", ("a text; - or @FILE reads it", "正文；- 或 @文件 读取"),
