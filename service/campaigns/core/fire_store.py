@@ -340,12 +340,15 @@ async def set_expected(conn: Connection, campaign_id: UUID, at: datetime | None)
 
 
 async def without_next_fire(conn: Connection) -> list[UUID]:
-    """Campaigns that recur and wait for no fire, of which nobody was told yet."""
+    """Campaigns that recur and wait for no fire, of which nobody was told yet. A leg of a plan
+    whose people have changed is held until an approver releases it, and was told of as that.
+    """
     rows = await conn.fetch(
         """
         SELECT id FROM campaigns
         WHERE state IN ('scheduled', 'running', 'paused', 'held') AND next_fire_at IS NULL
           AND silent_since IS NULL AND schedule->>'kind' IN ('recurring', 'joining')
+          AND NOT (state = 'held' AND leg_of IS NOT NULL)
         ORDER BY id
         """
     )

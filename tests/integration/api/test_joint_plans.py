@@ -334,6 +334,7 @@ async def test_the_plans_side_is_told_of_legs_that_do_not_send(
     assert waits["holds"] == [(made["id"], "china_mobile 旌德", *held)]
     assert waits["missed_fires"] == [(made["id"], "china_unicom 旌德", *missed)]
     own = await waiting_of(api, (MOBILE, "operator"))
+    assert "not_firing" not in waits | own  # what is held stands among the holds
     assert own["holds"] == [(owns[MOBILE], "china_mobile 旌德", *held)]
     assert await waiting_of(api, ("school", "operator")) == {}
     await api.post(f"/campaigns/{made['id']}/pause", OPERATOR, {"reason": "全部停"})
