@@ -88,8 +88,8 @@ _HOLDS = f"""
         SELECT others, people FROM campaign_fires
         WHERE campaign_id = c.id AND outcome = 'held' AND code = m.code
         ORDER BY planned_at DESC LIMIT 1) f ON true
-    WHERE {_SEEN}
-      AND (c.state = 'held' OR (c.state = 'paused' AND m.code IN ('guard', 'withdrawn')))
+    WHERE {_SEEN} AND c.state IN ('held', 'paused')
+      AND (c.state = 'held' OR m.code IN ('guard', 'withdrawn'))
     UNION ALL
     SELECT {_ID}, c.name, c.department_id, f.planned_at, f.at, f.code, f.others, f.people
     FROM asked, campaign_fires f JOIN campaigns c ON c.id = f.campaign_id {_PLAN}
