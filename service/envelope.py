@@ -29,11 +29,11 @@ def check_certificate(pem: str) -> None:
     _read(pem)
 
 
-def seal(data: bytes, pem: str, now: datetime) -> bytes:
-    """Octets that only the owner of a certificate can read, as CMS in DER.
+def check_valid(pem: str, now: datetime) -> None:
+    """Refuse a certificate that is not valid now.
 
     Raises:
-        Conflict: the certificate is not valid now.
+        Conflict: it is so.
         ValueError: as `check_certificate`.
     """
     certificate = _read(pem)
@@ -44,7 +44,16 @@ def seal(data: bytes, pem: str, now: datetime) -> bytes:
             " carrier for a new one and set it in the channel",
             code="certificate_expired",
         )
-    builder = PKCS7EnvelopeBuilder().set_data(data).add_recipient(certificate)
+
+
+def seal(data: bytes, pem: str, now: datetime) -> bytes:
+    """Octets that only the owner of a certificate can read, as CMS in DER.
+
+    Raises:
+        Conflict, ValueError: as `check_valid`.
+    """
+    check_valid(pem, now)
+    builder = PKCS7EnvelopeBuilder().set_data(data).add_recipient(_read(pem))
     builder = builder.set_content_encryption_algorithm(AES256)
     return builder.encrypt(Encoding.DER, [PKCS7Options.Binary])
 

@@ -7,6 +7,8 @@ next turn is left out.
 arq keeps the turns in Redis, and anybody who can write to Redis can make arq skip some or all of
 them. PostgreSQL records the end of each act's last turn, so this module asks it too, and does a
 late act without arq (decision 0242).
+
+One module: each act is a few lines, and CRONS is their table.
 """
 
 import asyncio
@@ -161,9 +163,8 @@ async def recover(ctx: dict[str, Any]) -> None:
 
 @one_turn_at_a_time
 async def sweep(ctx: dict[str, Any]) -> None:
-    """Enqueue again whatever is open; close the lists on which nothing more comes to stand."""
+    """Enqueue again whatever is open."""
     runtime = runtime_of(ctx)
-    listed = await look_at_lists(runtime.pool, runtime.clock.now())
     async with transaction(runtime.pool) as conn:
         runs = await sweep_store.expanding_runs(conn)
         channels = await sweep_store.channels_with_work(conn, runtime.clock.now())
@@ -172,7 +173,7 @@ async def sweep(ctx: dict[str, Any]) -> None:
         undos = await waiting_undos(conn)
     for run_id in runs:
         await runtime.queue.enqueue(Job.EXPAND_RUN, run_id)
-    for channel_id in {*channels, *listed}:
+    for channel_id in channels:
         await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
     for channel_id in inbox:
         await runtime.queue.enqueue(Job.FOLD_RECEIPTS, channel_id)
@@ -180,6 +181,13 @@ async def sweep(ctx: dict[str, Any]) -> None:
         await runtime.queue.enqueue(Job.READ_IMPORT, import_id)
     for import_id in undos:
         await runtime.queue.enqueue(Job.UNDO_IMPORT, import_id)
+
+
+@one_turn_at_a_time
+async def finish_lists(ctx: dict[str, Any]) -> None:
+    """Close the lists on which nothing more comes to stand."""
+    runtime = runtime_of(ctx)
+    await look_at_lists(runtime.pool, runtime.clock.now())
 
 
 @one_turn_at_a_time
@@ -316,6 +324,7 @@ CRONS = [
     cron(seal, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(recover, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(sweep, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
+    cron(finish_lists, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(watch, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(record_missed, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(guard, second=EVERY_FIFTH, keep_result=0, timeout=60),

@@ -198,11 +198,13 @@ class Composer:
         return phone
 
     def words(self, text: str, row: Record) -> str:
-        """What the person of a campaign's row reads, as this channel writes it; its values were
-        judged when it was handed off.
+        """What the person of a row reads, as this channel writes it; its values were judged when it
+        was handed off.
         """
-        names = variables(text)
-        return place(render(text, self._facts(row, names)) if names else text, self._mode)
+        if names := variables(text):
+            given = row["direct"] and bool(row["variables_cipher"])
+            text = render(text, self._stored(row) if given else self._facts(row, names))
+        return place(text, self._mode)
 
     def _parts(self, work: ClaimedSlice, row: Record) -> tuple[Part, ...]:
         if work.fixed_parts is not None:

@@ -122,6 +122,11 @@ class Reason(StrEnum):
     )
     NO_ANSWER = "no_answer", "无应答", "运营商没有应答", "the carrier did not answer", Place.SILENCE
 
+    LIST_LAPSED = (
+        "list_lapsed", "名单作废", "所在的名单没有移交，短信没有发出",
+        "the list that it stood on was never handed over, so it never left", Place.SILENCE
+    )
+
     # Suppressions (`SUPPRESSIONS`): a number that is not written to.
     OPTED_OUT = "opted_out", "已退订", "本人已退订", "the person refuses such texts", _SUPPRESSED
     PROTECTED = (

@@ -154,6 +154,13 @@ async def drawn(api: Api, who: tuple[str, str], channel: int) -> dict[str, Any]:
     made = await api.post("/list-files", who, {"channel_id": channel})
     assert made.status == 201, made.body
 
+    await all_handed_off(api, channel)
+    return await closed(api, who, made.json["id"])
+
+
+async def all_handed_off(api: Api, channel: int) -> None:
+    """Until a connection is up and no slice of a channel is open."""
+
     async def handed_off() -> bool:
         waits: int = await api.runtime.pool.fetchval(
             "SELECT count(*) FROM slices WHERE channel_id = $1 AND done_at IS NULL", channel
@@ -164,7 +171,6 @@ async def drawn(api: Api, who: tuple[str, str], channel: int) -> dict[str, Any]:
         return up and not waits
 
     await until(handed_off, what="all that waits handed off")
-    return await closed(api, who, made.json["id"])
 
 
 async def closed(api: Api, who: tuple[str, str], list_id: str) -> dict[str, Any]:

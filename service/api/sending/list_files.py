@@ -39,8 +39,9 @@ class ListFileOut(Out):
     channel_id: int
     channel: str
     carrier: str
-    state: Literal["drawing", "closing", "ready", "empty"] = Field(
-        description="closing: no more texts come to stand on it. empty: nothing was waiting."
+    state: Literal["drawing", "closing", "ready", "empty", "lapsed"] = Field(
+        description="closing: no more texts come to stand on it. empty: nothing could be handed"
+        " off. lapsed: nobody fetched it in 24 hours, so its texts never left."
     )
     drawn_by: UUID
     drawn_at: Instant
@@ -139,7 +140,7 @@ async def get_list_file(call: Call, list_id: UUID) -> ListFileDetail:
 async def draw_list(call: Call, body: DrawBody) -> ListFileDetail:
     """Draw a list of what waits on a channel now; it is ready some seconds after the last text."""
     by = call.by(body.reason or "drawn")
-    made = await draw(call.conn, call.user, body.channel_id, by)
+    made = await draw(call.conn, call.runtime.keyring, call.user, body.channel_id, by)
     call.after_commit(Job.DRAIN_CHANNEL, made.channel_id)
     return await _detail(call, made)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.channels.contract.model import LISTS
 from service.dispatch.handoff.sweep_store import last_turns
 from service.ledger.states import OPEN_RUNS, OPEN_RUNS_WITH_LEDGER, sql_list
 from service.reports.interruption_store import count_interruptions
@@ -50,11 +51,14 @@ async def read_backlog(conn: Connection, now: datetime) -> Backlog:
     channels = await sql.fetch(
         conn,
         """
-        SELECT c.name, c.held_until > :now AS held, c.connections AS wanted,
+        SELECT c.name, c.held_until > :now AS held,
+               -- A list needs a connection only while it is drawn.
+               CASE WHEN c.kind = ANY (:lists) THEN 0 ELSE c.connections END AS wanted,
                count(*) FILTER (WHERE k.state = 'up' AND k.expires_at > clock_timestamp()) AS up
         FROM channels c LEFT JOIN connections k ON k.channel_id = c.id AND k.slot < c.connections
         WHERE c.enabled GROUP BY c.id ORDER BY c.id
         """,
+        lists=sorted(LISTS),
         now=now,
     )
     messages = await conn.fetch(

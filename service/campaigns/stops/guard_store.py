@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.campaigns.core.safety import Canary, Safety, SafetyFigures
+from service.channels.contract.model import LISTS
 from service.ledger.reasons import Reason
 from service.ledger.states import FAILED, MessageState, sql_list
 from service.storage import sql
@@ -51,7 +52,10 @@ async def guarded_runs(conn: Connection) -> list[Guarded]:
 async def figures(
     conn: Connection, run_id: UUID, silence: timedelta, now: datetime, *, canary: bool = False
 ) -> SafetyFigures:
-    """What is known of a run's latest texts since it was last resumed; `canary`: of its canary."""
+    """What is known of a run's latest texts since it was last resumed; `canary`: of its canary.
+
+    Of texts on a list nothing is heard before the carrier gives it back.
+    """
     row = await sql.fetchrow(
         conn,
         f"""
@@ -68,7 +72,9 @@ async def figures(
              ORDER BY no DESC
              LIMIT CASE WHEN :canary::boolean THEN NULL ELSE :older_slices::int END)
         ), text AS (
-            SELECT m.* FROM run, stretch s, LATERAL (
+            SELECT m.*, s.channel_id <> ALL (ARRAY(
+                SELECT id FROM channels WHERE kind = ANY (:lists))) AS hears
+            FROM run, stretch s, LATERAL (
                 SELECT state, reason, submitted_at, marked_at FROM messages
                 WHERE run_id = :run_id AND no BETWEEN s.first_no AND s.last_no
                   AND channel_id = s.channel_id OFFSET 0) m
@@ -82,7 +88,8 @@ async def figures(
                 WHERE state IN {sql_list(REFUSED)} AND reason = '{Reason.CONTENT_FILTER}')
                 AS filtered,
             count(*) FILTER (WHERE state IN {sql_list(HEARD)}) AS heard,
-            count(*) FILTER (WHERE state = 'submitted' AND submitted_at <= :before) AS silent,
+            count(*) FILTER (
+                WHERE state = 'submitted' AND submitted_at <= :before AND hears) AS silent,
             (SELECT coalesce(sum(last_no - first_no + 1), 0)::int FROM slices
              WHERE run_id = :run_id AND done_at IS NOT NULL) AS handed,
             (SELECT count(*) FROM inbound_texts t, run
@@ -92,6 +99,7 @@ async def figures(
         """,  # noqa: S608  # constants
         run_id=run_id,
         before=now - silence,
+        lists=sorted(LISTS),
         canary=canary,
         latest_slices=LATEST_SLICES,
         older_slices=OLDER_SLICES,

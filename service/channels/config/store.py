@@ -12,7 +12,15 @@ from pydantic import BaseModel
 from service.channels.config.extension import check_room
 from service.channels.config.extension_store import extensions_in_use
 from service.channels.contract.maintenance import check_maintenance
-from service.channels.contract.model import Channel, ChannelSettings, Hold, parse_config, revealed
+from service.channels.contract.model import (
+    LISTS,
+    Channel,
+    ChannelSettings,
+    Hold,
+    operator_of,
+    parse_config,
+    revealed,
+)
 from service.channels.contract.registry import check_given, load
 from service.channels.links import logins_store
 from service.crypto import Keyring, Undecipherable
@@ -147,9 +155,11 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
     Raises:
         Invalid: it has more recipients to a submit than its kind can take, hours of maintenance
             that cannot be followed, or too long a number for a department's extension.
-        Conflict: the name is taken.
+        Conflict: the name is taken, or a channel of lists would change its carrier.
     """
     _check(channel)
+    if channel.kind in LISTS:
+        await _check_same_carrier(conn, channel)
     try:
         await sql.execute(
             conn,
@@ -177,6 +187,23 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
     await _check_extensions(conn, channel)
     await _add_connections(conn, channel)
     await logins_store.worked(conn, channel.id)
+
+
+async def _check_same_carrier(conn: Connection, channel: Channel) -> None:
+    """Lists, and texts that wait for one, are of the carrier that the channel was made for."""
+    row = one(
+        await sql.fetchrow(
+            conn,
+            "SELECT kind, carriers, operated_by FROM channels WHERE id = :channel_id",
+            channel_id=channel.id,
+        )
+    )
+    before = operator_of(row["kind"], row["carriers"], row["operated_by"])
+    if operator_of(channel.kind, channel.carriers, channel.operated_by) != before:
+        raise Conflict(
+            f"lists of this channel are {before}'s; set up another channel for another carrier",
+            code="list_of_a_carrier",
+        )
 
 
 async def _add_connections(conn: Connection, channel: Channel) -> None:

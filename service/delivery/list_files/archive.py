@@ -15,7 +15,6 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from tempfile import SpooledTemporaryFile
 from typing import IO
 from zoneinfo import ZoneInfo
 
@@ -36,8 +35,9 @@ from service.channels.contract.model import Channel
 from service.clock import CHINA, written
 from service.coding.parts import uncut
 from service.crypto import Keyring
-from service.delivery.list_files import list_file_store as store
+from service.delivery.list_files import archive_store, list_file_store
 from service.delivery.list_files.form import HandedText, ListHours, form
+from service.delivery.list_files.list_file import FETCH_WITHIN, take_off
 from service.delivery.list_files.list_file_store import ListFile
 from service.dispatch.compose import Composer
 from service.dispatch.handoff.store import area_names
@@ -47,9 +47,6 @@ from service.storage.postgres import Connection, Record
 PURPOSE = "list"
 """Of the key that signs."""
 
-FETCH_WITHIN = timedelta(hours=24)
-"""How long an archive may be fetched: after that the opt-outs in it are too old."""
-
 MOST_DAYS = 14
 """Of which the form says the hours."""
 
@@ -58,7 +55,6 @@ COLUMNS = ("编号", "手机号码", "短信内容", "状态", "原因", "时间
 
 _COUNTRY = "+86"
 _LINES_AT_ONCE = 2_000
-_IN_MEMORY = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +77,18 @@ async def seal_archive(
     """The archive of a list that is ready, encrypted to its carrier, and note who took it.
 
     Raises:
-        Conflict: the list is not ready or too old; a run on it is paused or held; all sending is
-            stopped; or the certificate is not valid now.
+        Conflict: the list is not ready or too old; a run on it is paused; all sending is stopped;
+            or the certificate is not valid now.
     """
     runs = await _runs_that_may_leave(conn, list_file, by.at)
+    if list_file.fetched_at is None:
+        await _take_off_what_may_not_leave(conn, list_file, runs, by.at)
     texts = [await _handed(conn, run, list_file, by.at) for run in runs]
-    with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
-        lines = await _write(file, conn, keyring, list_file, channel, runs, texts, zone)
-        file.seek(0)
-        pem = channel.config.model_dump()["certificate"]
-        sealed = await asyncio.to_thread(envelope.seal, file.read(), pem, by.at)
-    await store.note_fetch(conn, list_file.id, by)
+    file = io.BytesIO()  # not a temporary file: numbers lie on no disk in clear
+    lines = await _write(file, conn, keyring, list_file, channel, runs, texts, zone)
+    pem = channel.config.model_dump()["certificate"]
+    sealed = await asyncio.to_thread(envelope.seal, file.getvalue(), pem, by.at)
+    await archive_store.note_fetch(conn, list_file.id, by)
     return SealedArchive(sealed, hashlib.sha256(sealed).hexdigest(), lines)
 
 
@@ -101,9 +98,9 @@ async def _runs_that_may_leave(
     """The runs of a list but those that were cancelled or are past their validity."""
     if list_file.state != "ready" or list_file.ready_at is None:
         raise Conflict(
-            "nothing was waiting, so the list is empty; draw another one when something waits"
-            if list_file.state == "empty"
-            else "the list is still being drawn; ask again in a few seconds",
+            "the list is still being drawn; ask again in a few seconds"
+            if list_file.state in {"drawing", "closing"}
+            else f"the list is {list_file.state}: nothing stands on it; draw another one",
             code="list_not_ready",
         )
     if now > list_file.ready_at + FETCH_WITHIN:
@@ -114,18 +111,36 @@ async def _runs_that_may_leave(
         )
     if (stop := await stop_in_force(conn)) is not None:
         raise EverythingStopped(stop)
-    runs = await store.runs_to_hand_over(conn, list_file.id)
-    waiting = sorted({run["campaign"] or "" for run in runs if _waits(run)})
+    runs = [
+        run
+        for run in await archive_store.runs_to_hand_over(conn, list_file.id)
+        if _is_in_force(run, now)
+    ]
+    waiting = sorted({run["campaign"] or "" for run in runs if run["state"] == "paused"})
     if waiting:
         raise Conflict(
-            f"paused or held: {', '.join(waiting)}; resume it or cancel it, then fetch the list",
+            f"paused: {', '.join(waiting)}; resume it or cancel it, then fetch the list",
             code="wrong_state",
         )
-    return [run for run in runs if _is_in_force(run, now)]
+    return runs
 
 
-def _waits(run: Record) -> bool:
-    return run["state"] == "paused" or run["campaign_state"] in {"paused", "held"}
+async def _take_off_what_may_not_leave(
+    conn: Connection, list_file: ListFile, runs: Sequence[Record], now: datetime
+) -> None:
+    """Before a list leaves for the first time: runs that are cancelled or over, and people to whom
+    nothing may be sent any more.
+    """
+    in_force = {run["id"] for run in runs}
+    over = [
+        r.run_id
+        for r in await list_file_store.runs_of(conn, list_file.id)
+        if r.run_id not in in_force
+    ]
+    if over:
+        await take_off(conn, list_file.id, now, runs=over)
+    if stopped := await archive_store.stopped_lines(conn, list_file.id, now):
+        await take_off(conn, list_file.id, now, lines=stopped)
 
 
 def _is_in_force(run: Record, now: datetime) -> bool:
@@ -229,7 +244,7 @@ async def _write_lines(
         while True:
             digest.update(piece)
             file.write(piece)
-            page = await store.page_of_lines(conn, list_file.id, after, _LINES_AT_ONCE, list(texts))
+            page = await archive_store.page_of_lines(conn, list_file.id, after, _LINES_AT_ONCE)
             if not page:
                 return count, digest.hexdigest()
             after = page[-1]["line"]
@@ -251,7 +266,7 @@ def _lines(
             "",
         )
         for row in page
-        if row["phone_cipher"] is not None
+        if row["phone_cipher"] is not None and row["run_id"] in texts
     ]
 
 

@@ -10,15 +10,28 @@ into the queue.
 """
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from service.accounts.people.model import By, User
+from service.channels.config.store import get_channel
+from service.crypto import Keyring
 from service.delivery.list_files import list_file_store as store
 from service.delivery.list_files.list_file_store import ListFile
 from service.delivery.uncertain.uncertain import give_back_never_left
+from service.dispatch.limits import caps_store, joint_store
+from service.envelope import check_valid
 from service.errors import Conflict, Forbidden, NotFound
-from service.storage.postgres import Connection, Pool, Record, transaction
+from service.storage.postgres import (
+    COUNT_SECONDS,
+    UNREACHABLE,
+    Connection,
+    Pool,
+    Record,
+    transaction,
+)
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +40,12 @@ QUIET_LOOKS = 2
 
 LOOKS_WITHOUT_CONNECTION = 24
 """So many looks (two minutes) a list waits for a process that serves its channel."""
+
+MOST_LOOKS = 120
+"""So many looks (ten minutes) a list is drawn at most; what still comes stands on the next one."""
+
+FETCH_WITHIN = timedelta(hours=24)
+"""How long a list may be fetched for the first time: after that its texts never leave."""
 
 
 async def need_carrier(conn: Connection, actor: User, carrier: str | None) -> None:
@@ -43,13 +62,16 @@ async def need_carrier(conn: Connection, actor: User, carrier: str | None) -> No
         )
 
 
-async def draw(conn: Connection, actor: User, channel_id: int, by: By) -> ListFile:
+async def draw(
+    conn: Connection, keyring: Keyring, actor: User, channel_id: int, by: By
+) -> ListFile:
     """Begin to draw a list of what waits on a channel.
 
     Raises:
         NotFound: there is no channel of this kind.
         Forbidden: the actor is not of the channel's carrier.
-        Conflict: the channel is switched off, or a list of it is being drawn.
+        Conflict: the channel is switched off, its certificate is not valid now, or a list of it is
+            being drawn.
     """
     channel = await store.get_list_channel(conn, channel_id)
     if channel is None:
@@ -60,6 +82,8 @@ async def draw(conn: Connection, actor: User, channel_id: int, by: By) -> ListFi
             f"the channel {channel.name} is switched off; an administrator switches it on",
             code="channel_off",
         )
+    settings = await get_channel(conn, keyring, channel_id)
+    check_valid(settings.config.model_dump()["certificate"], by.at)
     made = await store.insert_list(conn, channel, by)
     if made is None:
         raise Conflict(
@@ -81,36 +105,56 @@ async def load_list(conn: Connection, list_id: UUID, *, lock: bool = False) -> L
     return found
 
 
-async def look_at_lists(pool: Pool, now: datetime) -> list[int]:
-    """Look at each list that is being drawn, and close or finish it; returns the channels that have
-    something to hand off again.
+async def look_at_lists(pool: Pool, now: datetime) -> None:
+    """Look at each list that is being drawn, and close or finish it; let those lapse that nobody
+    has fetched in time. One that fails holds up no other.
     """
     async with pool.acquire() as conn:
-        found = await store.open_lists(conn)
-    channels = []
-    for one in found:
-        async with transaction(pool) as conn:
-            if one["state"] == "drawing":
-                await _look(conn, one)
-            elif await _finish(conn, one, now):
-                channels.append(one["channel_id"])
-    return channels
+        drawn = await store.open_lists(conn)
+        late = await store.unfetched_lists(conn, now - FETCH_WITHIN)
+    acts = [partial(_look if one["state"] == "drawing" else _finish, one=one) for one in drawn]
+    for act in [*acts, *(partial(_lapse, list_id=list_id) for list_id in late)]:
+        try:
+            async with transaction(pool, seconds=COUNT_SECONDS) as conn:
+                await act(conn, now=now)
+        except UNREACHABLE:
+            raise
+        except Exception:
+            log.exception("a list is not looked after", extra={"act": str(act.keywords)})
 
 
-async def _look(conn: Connection, one: Record) -> None:
+async def _look(conn: Connection, *, one: Record, now: datetime) -> None:  # noqa: ARG001  # an act
+    up: bool = one["up"]
     seen = await store.count_new(conn, one)
-    quiet = await store.note_look(conn, one["id"], seen)
-    enough = QUIET_LOOKS if seen or one["up"] else LOOKS_WITHOUT_CONNECTION
-    if quiet >= enough:
+    looks = await store.note_look(conn, one["id"], seen, up=up)
+    nobody = not (up or seen) and looks.all >= LOOKS_WITHOUT_CONNECTION
+    if nobody or looks.quiet >= QUIET_LOOKS or looks.all >= MOST_LOOKS:
         await store.begin_to_close(conn, one["id"])
 
 
-async def _finish(conn: Connection, one: Record, now: datetime) -> bool:
-    """Write down a list once nobody holds its channel; whether anything went back to the queue."""
+async def _finish(conn: Connection, *, one: Record, now: datetime) -> None:
+    """Write down a list once nobody holds its channel."""
     if not await store.lock_closing(conn, one["id"]):
-        return False
+        return
     by = By(one["drawn_by"], "it stood on no list, so it never left", now)
     given_back = await give_back_never_left(conn, one["channel_id"], by)
     lines = await store.write_lines(conn, one, now)
     log.info("list drawn", extra={"list": str(one["id"]), "lines": lines, "back": given_back})
-    return given_back > 0
+
+
+async def _lapse(conn: Connection, *, list_id: UUID, now: datetime) -> None:
+    found = await store.get_list(conn, list_id, lock=True)
+    if found is None or found.fetched_at is not None or found.state != "ready":
+        return
+    await take_off(conn, list_id, now)
+    await store.set_lapsed(conn, list_id)
+
+
+async def take_off(conn: Connection, list_id: UUID, now: datetime, **which: Any) -> int:
+    """Take texts off a list that nobody has fetched: all, or those of `runs` or `lines`. They never
+    left, so they are refused, and give their places back. Returns how many there were.
+    """
+    keys = await store.lapse(conn, list_id, now, **which)
+    await caps_store.give_back(conn, keys)
+    await joint_store.give_back(conn, keys)
+    return len(keys)

@@ -8,12 +8,18 @@ from uuid import UUID
 
 from service.accounts.people.model import By
 from service.channels.contract.model import LISTS
-from service.ledger.states import AWAIT_RESULT, sql_list
+from service.ledger.fragments import ended_as
+from service.ledger.message_id import MessageKey
+from service.ledger.reasons import Reason
+from service.ledger.states import AWAIT_RESULT, MessageState, sql_list, state_move
 from service.storage import sql
 from service.storage.postgres import Connection, Record
 
-EARLY = timedelta(minutes=1)
+EARLY = timedelta(days=1)
 """How far the clocks of two processes may differ: what is on a list already is left out anyway."""
+
+LAPSE = state_move(MessageState.REJECTED, only=[MessageState.SUBMITTED])
+"""A text of a list that nobody fetched: nothing of it ever left."""
 
 _LIST = """
     SELECT f.id, f.channel_id, c.name AS channel, f.carrier, f.state, f.drawn_by, f.drawn_at,
@@ -24,7 +30,7 @@ _LIST = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListFile:
-    """A list of a channel. state: drawing, closing, ready, or empty. lines: texts on it."""
+    """A list of a channel. state: drawing, closing, ready, empty or lapsed. lines: texts on it."""
 
     id: UUID
     channel_id: int
@@ -126,16 +132,14 @@ async def list_lists(
 
 
 async def open_lists(conn: Connection) -> list[Record]:
-    """The lists that are drawn or being closed, each with whether a connection holds its channel,
-    and whether one is up.
+    """The lists that are drawn or being closed, each with whether a connection of its channel is
+    up.
     """
     return await conn.fetch(
         """
-        SELECT f.id, f.channel_id, f.state, f.drawn_by, f.drawn_at, f.seen, f.quiet_looks,
-               coalesce(k.held, false) AS held, coalesce(k.up, false) AS up
+        SELECT f.id, f.channel_id, f.state, f.drawn_by, f.drawn_at, coalesce(k.up, false) AS up
         FROM list_files f CROSS JOIN LATERAL (
-            SELECT bool_or(owner IS NOT NULL) AS held,
-                   bool_or(state = 'up' AND expires_at > clock_timestamp()) AS up
+            SELECT bool_or(state = 'up' AND expires_at > clock_timestamp()) AS up
             FROM connections WHERE channel_id = f.channel_id) k
         WHERE f.state IN ('drawing', 'closing') ORDER BY f.id
         """
@@ -164,19 +168,30 @@ async def count_new(conn: Connection, open_list: Record) -> int:
     return found
 
 
-async def note_look(conn: Connection, list_id: UUID, seen: int) -> int:
-    """Note how many there are; returns for how many looks there have been as many."""
-    quiet: int = await sql.fetchval(
+class Looks(NamedTuple):
+    """How many looks at a list there were, and how many found as much as the one before."""
+
+    all: int
+    quiet: int
+
+
+async def note_look(conn: Connection, list_id: UUID, seen: int, *, up: bool) -> Looks:
+    """Note how many texts there are; a look is quiet if there were as many before and a connection
+    is up.
+    """
+    row = await sql.fetchrow(
         conn,
         """
         UPDATE list_files
-        SET seen = :seen, quiet_looks = CASE WHEN seen = :seen THEN quiet_looks + 1 ELSE 0 END
-        WHERE id = :list_id AND state = 'drawing' RETURNING quiet_looks
+        SET seen = :seen, looks = looks + 1,
+            quiet_looks = CASE WHEN seen = :seen AND :up THEN quiet_looks + 1 ELSE 0 END
+        WHERE id = :list_id AND state = 'drawing' RETURNING looks, quiet_looks
         """,
         list_id=list_id,
         seen=seen,
+        up=up,
     )
-    return quiet or 0
+    return Looks(*row) if row else Looks(0, 0)
 
 
 async def begin_to_close(conn: Connection, list_id: UUID) -> None:
@@ -209,8 +224,14 @@ async def write_lines(conn: Connection, open_list: Record, now: datetime) -> int
         f"""
         WITH written AS (
             INSERT INTO list_file_lines (list_file_id, line, run_id, no, attempt)
-            SELECT :list_id, row_number() OVER (ORDER BY run_id, no), run_id, no, attempt
-            FROM ({_NEW_PARTS}) n RETURNING 1
+            SELECT :list_id, row_number() OVER (ORDER BY n.run_id, n.no), n.run_id, n.no, n.attempt
+            FROM ({_NEW_PARTS}) n CROSS JOIN LATERAL (
+                SELECT state, attempt, channel_id FROM messages
+                WHERE run_id = n.run_id AND no = n.no OFFSET 0) m
+            -- A process that was frozen may record an earlier hand-off now: it was given back.
+            WHERE m.attempt = n.attempt AND m.channel_id = :channel_id
+              AND m.state IN {sql_list(AWAIT_RESULT)}
+            RETURNING 1
         ), counted AS (SELECT count(*)::int AS lines FROM written)
         UPDATE list_files f
         SET state = CASE WHEN c.lines > 0 THEN 'ready' ELSE 'empty' END, ready_at = :now,
@@ -242,60 +263,65 @@ async def runs_of(conn: Connection, list_id: UUID) -> list[ListedRun]:
     return [ListedRun(*row) for row in rows]
 
 
-async def runs_to_hand_over(conn: Connection, list_id: UUID) -> list[Record]:
-    """What the archive of a list says of each of its runs, and what may keep it from leaving."""
-    return await sql.fetch(
+async def unfetched_lists(conn: Connection, before: datetime) -> list[UUID]:
+    """The lists that were ready before an instant and that nobody has fetched."""
+    rows = await sql.fetch(
         conn,
         """
-        SELECT r.id, r.campaign_id, r.department_id, c.name AS campaign, p.name AS joint_plan,
-               r.class, r.text, r.rule, r.send_hours, r.timezone, r.audience, r.beyond_hours,
-               r.on_quiet_days, r.valid_until, r.state, r.release->>'approved_sha256' AS approved,
-               coalesce(c.state, r.state) AS campaign_state, t.lines
-        FROM (SELECT run_id, count(*)::int AS lines FROM list_file_lines
-              WHERE list_file_id = :list_id GROUP BY run_id) t
-        JOIN runs r ON r.id = t.run_id LEFT JOIN campaigns c ON c.id = r.campaign_id
-        LEFT JOIN campaigns p ON p.id = c.leg_of
-        ORDER BY r.id
+        SELECT id FROM list_files
+        WHERE state = 'ready' AND fetched_at IS NULL AND ready_at < :before ORDER BY id
         """,
-        list_id=list_id,
+        before=before,
     )
+    return [row["id"] for row in rows]
 
 
-async def page_of_lines(
-    conn: Connection, list_id: UUID, after: int, limit: int, runs: Sequence[UUID]
-) -> list[Record]:
-    """The next lines of a list that are of these runs, with what their texts are made of."""
-    return await sql.fetch(
+async def lapse(
+    conn: Connection,
+    list_id: UUID,
+    now: datetime,
+    *,
+    runs: Sequence[UUID] | None = None,
+    lines: Sequence[int] | None = None,
+) -> list[MessageKey]:
+    """Take lines off a list that nobody has fetched: all, those of runs, or some; returns their
+    texts, which never left.
+    """
+    rows = await sql.fetch(
         conn,
-        """
-        SELECT l.line, l.run_id, p.ref, m.phone_cipher, m.name_cipher, m.area_code,
-               m.variables_cipher
-        FROM (SELECT * FROM list_file_lines
-              WHERE list_file_id = :list_id AND line > :after AND run_id = ANY (:runs)
-              ORDER BY line LIMIT :limit) l
-        CROSS JOIN LATERAL (
-            SELECT phone_cipher, name_cipher, area_code, variables_cipher FROM messages
-            WHERE run_id = l.run_id AND no = l.no OFFSET 0) m
-        CROSS JOIN LATERAL (
-            SELECT ref, attempt FROM parts WHERE run_id = l.run_id AND no = l.no OFFSET 0) p
-        WHERE p.attempt = l.attempt ORDER BY l.line
-        """,
+        f"""
+        WITH gone AS MATERIALIZED (
+            DELETE FROM list_file_lines
+            WHERE list_file_id = :list_id AND (:runs::uuid[] IS NULL OR run_id = ANY (:runs))
+              AND (:lines::int[] IS NULL OR line = ANY (:lines))
+            RETURNING run_id, no, attempt
+        ), dropped AS (
+            DELETE FROM parts p USING gone g, LATERAL (
+                SELECT ctid AS row FROM parts
+                WHERE run_id = g.run_id AND no = g.no AND attempt = g.attempt OFFSET 0) k
+            WHERE p.ctid = k.row
+        ), counted AS (
+            UPDATE list_files SET lines = lines - (SELECT count(*)::int FROM gone)
+            WHERE id = :list_id
+        )
+        UPDATE messages m
+        SET {ended_as(MessageState.REJECTED, f"'{Reason.LIST_LAPSED}'", ":now")}
+        FROM gone g, LATERAL (
+            SELECT ctid AS row FROM messages
+            WHERE run_id = g.run_id AND no = g.no AND attempt = g.attempt OFFSET 0) k
+        WHERE m.ctid = k.row AND m.state IN {LAPSE.sources_sql}
+        RETURNING m.run_id, m.no
+        """,  # noqa: S608  # constants
         list_id=list_id,
-        after=after,
-        limit=limit,
-        runs=list(runs),
+        runs=None if runs is None else list(runs),
+        lines=None if lines is None else list(lines),
+        now=now,
     )
+    return [(row["run_id"], row["no"]) for row in rows]
 
 
-async def note_fetch(conn: Connection, list_id: UUID, by: By) -> None:
-    """Somebody has taken the archive of a list with them."""
+async def set_lapsed(conn: Connection, list_id: UUID) -> None:
+    """Nobody has fetched a list, and nobody will."""
     await sql.execute(
-        conn,
-        """
-        UPDATE list_files SET fetched_at = :at, fetched_by = :user_id, fetches = fetches + 1
-        WHERE id = :list_id
-        """,
-        list_id=list_id,
-        at=by.at,
-        user_id=by.user_id,
+        conn, "UPDATE list_files SET state = 'lapsed' WHERE id = :list_id", list_id=list_id
     )

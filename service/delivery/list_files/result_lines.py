@@ -71,7 +71,7 @@ class LineResult(StrEnum):
 
     RECORDED = "recorded"
     OPEN = "open"  # it says no result, or that there is none yet
-    ALREADY = "already"  # the ledger has a result of this text, or an earlier line says the same
+    ALREADY = "already"  # the ledger or an earlier line says the same
     UNKNOWN = "unknown"  # no text of this list
     AMBIGUOUS = "ambiguous"  # several texts may be meant, or two lines say different things of one
     UNREADABLE = "unreadable"
@@ -119,11 +119,12 @@ def read_results(
         FileRefused: it cannot be read as a whole, lacks a column, or has more than a million lines.
         Invalid: the encoding named is not one that is read.
     """
-    words = Vocabulary()
+    words, found = Vocabulary(), False
     for sheet in open_source(chunks, words, encoding=encoding).sheets:
         header = find_header(list(islice(sheet.records(), SEARCHED_RECORDS + 1)), words)
-        if header is None:
-            raise no_phone_column()
+        if header is None or sheet.hidden:
+            continue
+        found = True
         places = _Places(
             header.columns["phone"],
             need_column(header, STATUS_HEADERS, "status", "状态"),
@@ -138,6 +139,8 @@ def read_results(
                 )
             if any(cell.strip() for cell in record):
                 yield _read(row, _Cells(record, places), prefixes)
+    if not found:
+        raise no_phone_column()
 
 
 class _Cells:
@@ -163,6 +166,8 @@ def _read(row: int, cells: _Cells, prefixes: Prefixes) -> ResultLine | UnreadLin
     code = squeeze(cells["status"])
     word = STATE_OF.get(code.lower()) if code else ""
     reason = _REASON_OF.get(squeeze(cells["reason"]).lower())
+    if not code and reason is not None:
+        word = "undelivered"
     if word is None and code.lower() in _REASON_OF:
         word, reason = "undelivered", _REASON_OF[code.lower()]
     if word is None:

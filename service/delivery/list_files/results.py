@@ -22,7 +22,6 @@ from service.delivery.receipts.store import insert_receipts
 from service.errors import Conflict, FileRefused, Invalid
 from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Sentence
-from service.ledger.states import AWAIT_RESULT
 from service.storage.postgres import Connection
 
 MOST_NAMED = 10_000
@@ -134,6 +133,7 @@ async def _read_whole(
     report: ResultsReport,
 ) -> list[_Said]:
     """What the lines say of each text, where they agree; all others are in the report."""
+    runs = [run.run_id for run in await list_file_store.runs_of(conn, list_file.id)]
     said: dict[MessageKey, _Said] = {}
     contradicted: dict[MessageKey, list[ResultLine]] = {}
     async for batch in batches:
@@ -141,7 +141,7 @@ async def _read_whole(
         for line in batch:
             if isinstance(line, UnreadLine):
                 report.name(line)
-        known = await _texts_of(conn, keyring, list_file, lines)
+        known = await _texts_of(conn, keyring, list_file, runs, lines)
         for line in lines:
             _judge(line, known, keyring, said, contradicted, report)
     for key, others in contradicted.items():
@@ -159,11 +159,15 @@ class _Known(NamedTuple):
 
 
 async def _texts_of(
-    conn: Connection, keyring: Keyring, list_file: ListFile, lines: Sequence[ResultLine]
+    conn: Connection,
+    keyring: Keyring,
+    list_file: ListFile,
+    runs: Sequence[UUID],
+    lines: Sequence[ResultLine],
 ) -> _Known:
     refs = [line.ref.encode() for line in lines if line.ref]
     phones = {keyring.phone_index(line.phone) for line in lines if line.phone and not line.ref}
-    found = await results_store.find_texts(conn, list_file, refs, sorted(phones))
+    found = await results_store.find_texts(conn, list_file, runs, refs, sorted(phones))
     by_phone: dict[bytes, list[ListedText]] = {}
     for text in found:
         by_phone.setdefault(text.phone_hash, []).append(text)
@@ -197,7 +201,7 @@ def _judge(
             report.lines[LineResult.ALREADY] += 1
         else:
             contradicted.setdefault(text.key, []).append(line)
-    elif text.state not in AWAIT_RESULT:
+    elif text.state == line.state.value:
         report.lines[LineResult.ALREADY] += 1
     else:
         said[text.key] = _Said(text, line)

@@ -33,20 +33,25 @@ class ListedText(NamedTuple):
 
 
 async def find_texts(
-    conn: Connection, list_file: ListFile, refs: Sequence[bytes], phones: Sequence[bytes]
+    conn: Connection,
+    list_file: ListFile,
+    runs: Sequence[UUID],
+    refs: Sequence[bytes],
+    phones: Sequence[bytes],
 ) -> list[ListedText]:
-    """The texts of a list with one of these references, or to one of these phones."""
+    """The texts of a list with one of these references, or to one of these phones. runs: all that
+    have texts on it.
+    """
     rows = await sql.fetch(
         conn,
         """
-        WITH runs_listed AS MATERIALIZED (
-            SELECT DISTINCT run_id FROM list_file_lines WHERE list_file_id = :list_id
-        ), named AS (
+        WITH named AS (
             SELECT run_id, no, attempt FROM parts
             WHERE channel_id = :channel_id AND ref = ANY (:refs)
             UNION
             SELECT m.run_id, m.no, p.attempt
-            FROM runs_listed r CROSS JOIN unnest(:phones::bytea[]) AS asked(phone)
+            FROM unnest(:runs::uuid[]) AS r(run_id)
+            CROSS JOIN unnest(:phones::bytea[]) AS asked(phone)
             CROSS JOIN LATERAL (
                 SELECT run_id, no FROM messages
                 WHERE run_id = r.run_id AND phone_hash = asked.phone OFFSET 0) m
@@ -66,6 +71,7 @@ async def find_texts(
         """,
         list_id=list_file.id,
         channel_id=list_file.channel_id,
+        runs=list(runs),
         refs=list(refs),
         phones=list(phones),
     )

@@ -120,7 +120,8 @@ async def decide(
 
 async def give_back_never_left(conn: Connection, channel_id: int, by: By) -> int:
     """Queue again the uncertain hand-offs of a channel whose texts leave as lists: they stand on
-    none, so none has left, whatever the policy says. Returns how many were settled.
+    none, so none has left, whatever the policy says. What may not leave any more is refused.
+    Returns how many were settled.
 
     Nobody may hold the channel.
     """
@@ -128,7 +129,7 @@ async def give_back_never_left(conn: Connection, channel_id: int, by: By) -> int
     rows = await lock_for_decision(conn, which, hand_off_again=True)
     verdict = DecisionResult()
     if rows:
-        await _settle(conn, rows, Decision.NOT_SENT, by, (), verdict)
+        await _settle(conn, rows, Decision.NOT_SENT, by, (), verdict, refuse_rest=True)
     return verdict.decided
 
 
@@ -139,10 +140,12 @@ async def _settle(
     by: By,
     waiting: Collection[MessageKey],
     verdict: DecisionResult,
+    *,
+    refuse_rest: bool = False,
 ) -> None:
     """Give these their state, but those that something speaks against; `lock_for_decision` first.
 
-    waiting: those for which a receipt waits.
+    waiting: those for which a receipt waits. refuse_rest: these others never left and never will.
     """
     back = decision in (Decision.RESEND, Decision.NOT_SENT)
     found = []
@@ -150,6 +153,8 @@ async def _settle(
         skip = _obstacle(row, decision, by.at, waiting) if back else None
         if skip is None:
             found.append(_settled(row, decision))
+        elif refuse_rest:
+            found.append(Settled(*_key(row), row["attempt"], "rejected", Reason.LIST_LAPSED))
         else:
             verdict.skipped.append((_key(row), skip))
     if found:

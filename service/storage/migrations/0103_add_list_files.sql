@@ -9,10 +9,13 @@ CREATE TABLE list_files (
     channel_id smallint NOT NULL REFERENCES channels,
     -- Whose subscribers these are: only this carrier's own people draw and fetch it.
     carrier text NOT NULL,
-    state text NOT NULL DEFAULT 'drawing' CHECK (state IN ('drawing', 'closing', 'ready', 'empty')),
+    -- lapsed: nobody fetched it in time; its texts never left.
+    state text NOT NULL DEFAULT 'drawing' CHECK (
+        state IN ('drawing', 'closing', 'ready', 'empty', 'lapsed')),
     drawn_by uuid NOT NULL REFERENCES users,
     drawn_at timestamptz NOT NULL,
-    -- How many parts there were at the last look, and how many looks ago that changed.
+    -- How many looks there were, how many parts at the last one, how many looks ago that changed.
+    looks integer NOT NULL DEFAULT 0,
     seen integer NOT NULL DEFAULT 0,
     quiet_looks integer NOT NULL DEFAULT 0,
     ready_at timestamptz,

@@ -11,12 +11,14 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from service.campaigns.stops import guard_store
 from service.channels.config import store as channels
 from service.channels.contract.gateway import Delivery
 from service.crypto import Keyring
-from service.delivery.list_files import results
+from service.delivery.list_files import list_file_store, results
 from service.delivery.list_files.list_file import look_at_lists
 from service.delivery.receipts.receipts import fold_receipts
+from service.dispatch.compose import VARIABLES
 from service.dispatch.handoff import channel_server, lease_store
 from service.dispatch.handoff import store as handoff_store
 from service.storage.postgres import Pool, transaction
@@ -25,9 +27,11 @@ from tests.harness.joint import MOBILE, UNICOM, JointCounty
 from tests.harness.joint_api import approved, joint_county, leg_of
 from tests.harness.keys import ADMIN
 from tests.harness.list_files import (
+    all_handed_off,
     answered,
     carrier_key,
     channels_served,
+    closed,
     drawn,
     is_signed,
     lines_of,
@@ -210,7 +214,7 @@ async def test_what_a_dead_process_had_marked_stands_on_the_next_list(
     async with transaction(county.pool) as conn:
         await lease_store.recover_connection(conn, channel, 0, county.now)
     assert await states(county) == {"uncertain:no_answer": 3}
-    assert await look_at_lists(county.pool, county.now) == [channel]
+    await look_at_lists(county.pool, county.now)
     assert (await api.get(f"/list-files/{first['id']}", MOBILES)).json["state"] == "empty"
     assert await states(county) == {"queued": 3}
     async with channels_served(api.runtime):
@@ -451,3 +455,145 @@ async def test_a_new_certificate_takes_two_persons(api: Api) -> None:
     change = {"config": {"certificate": other.pem}}
     refused = await api.patch(f"/channels/{number}", ADMIN, change)
     assert (refused.status, refused.json["type"]) == (409, "/problems/needs_second_person")
+
+
+@pytest.mark.attack
+async def test_what_a_frozen_process_records_later_is_on_no_list(
+    api: Api, county: JointCounty
+) -> None:
+    """Its texts were given back meanwhile, and stand on the next list once."""
+    channel, _ = await fired(api, county)
+    county.sides[MOBILE].channel = channel
+    run = await county.run_of(MOBILE)
+    async with transaction(county.pool) as conn:
+        await lease_store.ensure_connections(conn, channel, 1)
+    await api.post("/list-files", MOBILES, {"channel_id": channel})
+    await county.hand_off(MOBILE, run)
+    await county.pool.execute(
+        "UPDATE connections SET expires_at = clock_timestamp() - interval '1 s'"
+        " WHERE channel_id = $1",
+        channel,
+    )
+    async with transaction(county.pool) as conn:
+        await lease_store.recover_connection(conn, channel, 0, county.now)
+    await county.pool.execute("UPDATE list_files SET state = 'closing'")
+    await look_at_lists(county.pool, county.now)
+    async with channels_served(api.runtime):
+        made = await api.post("/list-files", MOBILES, {"channel_id": channel})
+        await county.pool.execute(  # what the frozen process had been answered
+            "INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at)"
+            " SELECT $2, convert_to('OLD' || no, 'UTF8'), phone_hash, run_id, no, 1, 1, $3"
+            " FROM messages WHERE run_id = $1",
+            run,
+            channel,
+            county.now,
+        )
+        await all_handed_off(api, channel)
+        found = await closed(api, MOBILES, made.json["id"])
+    lines = lines_of(await fetched(api, found["id"]))
+    assert len(lines) == len({line["手机号码"] for line in lines}) == 3
+    assert not [line for line in lines if line["编号"].startswith("OLD")]
+
+
+async def test_a_corrected_result_takes_back_the_second_try(api: Api, county: JointCounty) -> None:
+    channel, _ = await fired(api, county)
+    async with channels_served(api.runtime):
+        found = await drawn(api, MOBILES, channel)
+    lines = lines_of(await fetched(api, found["id"]))
+    number = lines[0]["手机号码"]
+    for status, reason in (("失败", "收件箱满"), ("成功", "")):
+        answer = await given_back(api, found["id"], answered(lines, {number: (status, reason)}))
+        assert answer.json["lines"]["recorded"] == 1
+        await fold_receipts(api.runtime.pool, channel, api.clock.now())
+    assert await states(county) == {"delivered": 1, "submitted": 2}
+
+
+async def test_a_list_that_nobody_fetches_lapses(api: Api, county: JointCounty) -> None:
+    channel, _ = await fired(api, county)
+    async with channels_served(api.runtime):
+        found = await drawn(api, MOBILES, channel)
+    places = "SELECT count(*) FROM joint_places"
+    assert await county.pool.fetchval(places) == 3
+    api.clock.at += timedelta(hours=24, seconds=1)
+    await look_at_lists(county.pool, api.clock.at)
+    shown = (await api.get(f"/list-files/{found['id']}", MOBILES)).json
+    assert (shown["state"], shown["lines"]) == ("lapsed", 0)
+    assert await states(county) == {"rejected:list_lapsed": 3}
+    assert await county.pool.fetchval(places) == 0
+
+
+async def test_whoever_opted_out_before_a_list_was_fetched_is_not_on_it(
+    api: Api, county: JointCounty
+) -> None:
+    channel, _ = await fired(api, county)
+    async with channels_served(api.runtime):
+        found = await drawn(api, MOBILES, channel)
+    number = "+8619790000001"
+    added = await api.post(
+        "/suppressions", MOBILES, {"phones": [number], "reason": "opted_out", "note": "n"}
+    )
+    assert added.status in {200, 201}, added.body
+    numbers = {line["手机号码"] for line in lines_of(await fetched(api, found["id"]))}
+    assert len(numbers) == 2
+    assert number.removeprefix("+86") not in numbers
+    assert await states(county) == {"submitted": 2, "rejected:list_lapsed": 1}
+
+
+async def test_one_list_that_fails_holds_up_no_other(
+    api: Api, county: JointCounty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel, _ = await fired(api, county)
+    other = await list_channel(api, MOBILE, name="另一份名单")
+    for number in (channel, other):
+        await api.post("/list-files", MOBILES, {"channel_id": number})
+    await county.pool.execute("UPDATE list_files SET state = 'closing'")
+    write = list_file_store.write_lines
+
+    async def fail(conn: Any, one: Any, now: datetime) -> int:
+        if one["channel_id"] == channel:
+            raise ValueError("broken")
+        return await write(conn, one, now)
+
+    monkeypatch.setattr(list_file_store, "write_lines", fail)
+    await look_at_lists(county.pool, county.now)
+    found = (await api.get("/list-files", MOBILES)).json["items"]
+    assert {one["channel_id"]: one["state"] for one in found} == {
+        channel: "closing",
+        other: "empty",
+    }
+
+
+async def test_a_channel_of_lists_stays_with_its_carrier(api: Api, county: JointCounty) -> None:
+    channel, _ = await fired(api, county)
+    change = {"carriers": [UNICOM]}
+    refused = await api.patch(f"/channels/{channel}", ADMIN, change)
+    assert (refused.status, refused.json["type"]) == (409, "/problems/list_of_a_carrier")
+
+
+async def test_texts_of_direct_sends_have_the_values_that_came_with_them(
+    api: Api, county: JointCounty
+) -> None:
+    channel, _ = await fired(api, county)
+    async with channels_served(api.runtime):
+        found = await drawn(api, MOBILES, channel)
+    keyring = api.runtime.keyring
+    await county.pool.execute(
+        "UPDATE messages SET direct = true, variables_cipher = $1",
+        keyring.encrypt(VARIABLES, json.dumps({"code": "1234"})),
+    )
+    await county.pool.execute("UPDATE runs SET text = '【某局】验证{code}。'")
+    texts = {line["短信内容"] for line in lines_of(await fetched(api, found["id"]))}
+    assert texts == {"【某局】验证1234。"}
+
+
+async def test_a_list_without_results_pauses_no_run(api: Api, county: JointCounty) -> None:
+    channel, _ = await fired(api, county)
+    async with channels_served(api.runtime):
+        await drawn(api, MOBILES, channel)
+    run = await county.run_of(MOBILE)
+    later = api.clock.at + timedelta(hours=3)
+    async with county.pool.acquire() as conn:
+        figures = await guard_store.figures(conn, run, timedelta(hours=1), later)
+        await conn.execute("UPDATE channels SET kind = 'cmpp' WHERE id = $1", channel)
+        others = await guard_store.figures(conn, run, timedelta(hours=1), later)
+    assert (figures.silent, others.silent) == (0, 3)

@@ -19,6 +19,7 @@ from service.channels.contract.gateway import Receipt
 from service.channels.contract.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery.inbound import inbound_store
+from service.delivery.list_files import archive_store, list_file_store, results_store
 from service.delivery.receipts import settle_store
 from service.delivery.receipts import store as delivery
 from service.delivery.receipts.store import ReceiptChange
@@ -41,6 +42,7 @@ from service.reports import store as reports
 from service.storage.postgres import BY_KEY, Connection, Pool, open_pool
 from tests.conftest import NOW
 from tests.harness.aged import FULL, SMALL, Aged, Sizes, make_aged, reading
+from tests.harness.list_form import a_list
 from tests.harness.owner import as_owner
 
 FEW = 40
@@ -376,6 +378,22 @@ async def looks_a_phone_up(aged: Aged, conn: Connection) -> None:
 async def erases_somebody(aged: Aged, conn: Connection) -> None:
     for phone in await phones(aged, conn):
         await erasure_store.cancel_queued(conn, phone, None, aged.now)
+
+
+@act(rows=60 * FEW, by_key=False)
+async def takes_what_a_carrier_gives_back(aged: Aged, conn: Connection) -> None:
+    given = a_list(channel_id=aged.channel.id)
+    refs = [ref(aged, no) for no in sent(aged)]
+    runs = [aged.run, *aged.direct[:2]]
+    await results_store.find_texts(conn, given, runs, refs, await phones(aged, conn))
+
+
+@act(by_key=False)
+async def makes_an_archive(aged: Aged, conn: Connection) -> None:
+    given = a_list(channel_id=aged.channel.id)
+    await archive_store.page_of_lines(conn, given.id, 0, FEW)
+    await archive_store.stopped_lines(conn, given.id, aged.now)
+    await list_file_store.lapse(conn, given.id, aged.now, lines=[1])
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The form of a list, and what a carrier may write into one."""
 
 from datetime import datetime
-from uuid import UUID
 
 import pytest
 
@@ -9,31 +8,9 @@ from service.audience.numbers.prefix import packaged_prefixes
 from service.channels.contract.outcome import ReceiptState
 from service.clock import CHINA
 from service.delivery.list_files.form import HandedText, form
-from service.delivery.list_files.list_file_store import ListFile
 from service.delivery.list_files.result_lines import ResultLine, UnreadLine, read_results
 from service.ledger.reasons import Reason
-
-AT = datetime(2027, 1, 12, 9, 35, tzinfo=CHINA)
-NOBODY = UUID(int=0)
-
-
-def a_list(**more: object) -> ListFile:
-    facts = {
-        "id": NOBODY,
-        "channel_id": 4,
-        "channel": "移动名单",
-        "carrier": "china_mobile",
-        "state": "ready",
-        "drawn_by": NOBODY,
-        "drawn_at": AT,
-        "ready_at": AT,
-        "fetched_at": None,
-        "fetched_by": None,
-        "fetches": 0,
-        "lines": 2,
-        **more,
-    }
-    return ListFile(**facts)  # type: ignore[arg-type]  # as the table has them
+from tests.harness.list_form import AT, NOBODY, a_list
 
 
 def handed(text: str) -> HandedText:
