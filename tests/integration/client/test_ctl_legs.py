@@ -1,15 +1,19 @@
 """Legs of joint plans on the command line, as an operator of a carrier reads and takes them."""
 
+import shlex
+from pathlib import Path
+
 import pytest
 
 from service.audience.areas.area_store import load_areas
 from service.crypto import Keyring
 from service.storage.postgres import Pool, transaction
 from tests.harness.joint import MOBILE, JointCounty
-from tests.harness.joint_api import approved, joint_county
+from tests.harness.joint_api import OPERATOR, approved, joint_county
 from tests.integration.api.conftest import Api
 from tests.integration.client.conftest import Shell, one
 
+PAGE = Path(__file__).parents[3] / "docs" / "joint-plans.md"
 TOWN, OTHER = "341825100000", "341825101000"
 
 
@@ -65,3 +69,22 @@ async def test_a_leg_in_a_wrong_state_says_what_it_is_and_what_to_do(
     await one(shell, "legs", "take", leg["id"], where=MOBILE)
     again = await shell("legs", "return", leg["id"], "--reason", "x", where=MOBILE)
     assert "cannot be returned: its department has taken it; pause or cancel" in again.err
+
+
+async def test_the_figures_of_a_week_are_sent_as_the_page_says(
+    api: Api, county: JointCounty, shell: Shell
+) -> None:
+    words = "【旌德县公安局】一周通报：{周期}接报电诈{起数}起，损失{金额}，疑问拨96110。"
+    text = (await api.post("/templates", OPERATOR, {"name": "通报", "text": words})).json["id"]
+    figures = {"周期": "1月5日至11日", "起数": "12", "金额": "35.6万元"}
+    made = await approved(api, county, template_id=text, values=figures)
+    said = PAGE.read_text("utf-8")
+    said = said[said.index("tocsin ctl campaigns clone") :]
+    copy = ""
+    for line in said[: said.index("```")].splitlines():
+        written = line.replace("$LAST_WEEK", made["id"]).replace("$COPY", copy)
+        ran = await one(shell, *shlex.split(written)[2:], where="county")
+        copy = ran["id"]
+    assert ran["values"] == {"周期": "1月12日至18日", "起数": "9", "金额": "86万元"}
+    assert (ran["state"], len(ran["legs"])) == ("pending_approval", 3)
+    assert ran["text"].endswith("1月12日至18日接报电诈9起，损失86万元，疑问拨96110。")
