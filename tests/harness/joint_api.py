@@ -5,7 +5,7 @@ from typing import Any
 
 from service.crypto import Keyring
 from service.storage.postgres import Pool, transaction
-from tests.factories import make_token
+from tests.factories import TEXT, make_token
 from tests.harness.joint import CARRIERS, JointCounty, make_joint_county
 from tests.integration.api.conftest import Api
 
@@ -13,7 +13,15 @@ OPERATOR, APPROVER = ("county", "operator"), ("county", "approver")
 
 
 async def joint_county(api: Api, pool: Pool, keyring: Keyring) -> JointCounty:
-    """The county's office as the author, three people in each base; tokens of each carrier's two
+    """The county of `empty_county`, with three people in each base."""
+    county = await empty_county(api, pool, keyring)
+    for number, carrier in enumerate(CARRIERS):
+        await county.give(carrier, range(number * 10, number * 10 + 3))
+    return county
+
+
+async def empty_county(api: Api, pool: Pool, keyring: Keyring) -> JointCounty:
+    """The county's office as the author, and nobody in the bases; tokens of each carrier's two
     people are in the API's.
     """
     now = api.clock.now()
@@ -23,8 +31,6 @@ async def joint_county(api: Api, pool: Pool, keyring: Keyring) -> JointCounty:
             for role in ("operator", "approver"):
                 token = await make_token(conn, keyring, getattr(side, role), now)
                 api.tokens[carrier, role] = token
-    for number, carrier in enumerate(CARRIERS):
-        await county.give(carrier, range(number * 10, number * 10 + 3))
     return county
 
 
@@ -40,19 +46,17 @@ def plan(county: JointCounty, template: str, **more: Any) -> dict[str, Any]:
     }
 
 
-async def a_template(api: Api) -> str:
-    body = {
-        "name": "安全账户",
-        "class": "public_interest",
-        "text": "【旌德县反诈中心】凡是要求转账到安全账户的都是诈骗，请勿相信，有疑问请拨打96110。",
-    }
+async def a_template(api: Api, text: str = TEXT) -> str:
+    body = {"name": f"安全账户 {text[9:20]}", "class": "public_interest", "text": text}
     made = await api.post("/templates", OPERATOR, body)
     assert made.status == 201, made.json
     return str(made.json["id"])
 
 
-async def approved(api: Api, county: JointCounty, **more: Any) -> dict[str, Any]:
-    made = await api.post("/campaigns", OPERATOR, plan(county, await a_template(api), **more))
+async def approved(
+    api: Api, county: JointCounty, *, text: str = TEXT, **more: Any
+) -> dict[str, Any]:
+    made = await api.post("/campaigns", OPERATOR, plan(county, await a_template(api, text), **more))
     assert made.status == 201, made.json
     at = f"/campaigns/{made.json['id']}"
     assert (await api.post(f"{at}/submit", OPERATOR)).status == 200
