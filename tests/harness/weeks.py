@@ -6,7 +6,7 @@ lists and sends by itself.
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,8 +119,12 @@ class ListCarrier:
         await until(up, what="the channel is up while its list is drawn")
         return str(made.json["id"])
 
-    async def take(self, list_id: str) -> None:
-        """Wait until a list is ready, fetch and open it, and send what stands on it."""
+    async def take(
+        self, list_id: str, meanwhile: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Wait until a list is ready, fetch and open it, and send what stands on it. meanwhile:
+        what happens between.
+        """
         pool = self._api.runtime.pool
 
         async def handed_off() -> bool:
@@ -136,9 +140,12 @@ class ListCarrier:
         found = await closed(self._api, self._who, list_id)
         if found["state"] == "empty":
             return
+        if meanwhile is not None:
+            await meanwhile()
         answer = await self._api.post(f"/list-files/{list_id}/archive", self._who)
         assert answer.status == 200, answer.body
         lines = lines_of(opened(answer.body))
+        found = (await self._api.get(f"/list-files/{list_id}", self._who)).json
         assert len(lines) == found["lines"]
         self.lines += len(lines)
         self._lists.append((list_id, lines))

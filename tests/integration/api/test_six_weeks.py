@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,14 @@ OPTED_OUT = [*range(1_950, 1_955), *range(2_500, 2_520)]
 """Before the second fire; some of them are on two lists."""
 OPTED_OUT_LATE = range(500, 510)
 """After the third fire, before the list of their carrier is drawn."""
+TAKEN_OFF_WEEK = 4
+TAKEN_OFF = range(600, 605)
+"""They opt out when that fire's list is ready and nobody has fetched it."""
 FATES = (90.5, 2.0, 2.0, 3.0, 0.5, 1.5, 0.0, 0.0, 0.0, 0.0, 0.5)
 """Per cent, as `PROFILES` has them: one text in ten fails."""
+
+NOT_SENT = {"suppressed", "rejected"}
+"""States of texts that no carrier took; no simulated one rejects a text at its submit."""
 
 LedgerRow = tuple[str, str | None]
 
@@ -299,7 +306,8 @@ async def send(plan: Plan, week: int, fire_at: datetime) -> None:
     await turn(plan.api)
     if week == 3:
         await opt_out(plan, OPTED_OUT_LATE)
-    await plan.lists.take(early or await plan.lists.begin())
+    meanwhile = partial(opt_out, plan, TAKEN_OFF) if week == TAKEN_OFF_WEEK else None
+    await plan.lists.take(early or await plan.lists.begin(), meanwhile)
     if week == 6:  # at the same minute: nobody stands on both
         await plan.lists.take(await plan.lists.begin())
     await settled(plan, week)
@@ -371,7 +379,7 @@ def nobody_twice(taken: Mapping[str, Taken]) -> None:
 def by_number(ledger: Mapping[str, LedgerRow], taken: Taken) -> None:
     """A leg's ledger says what its carrier's journal says, of the same numbers."""
     said = {number: sent[-1].state for number, sent in taken.items()}
-    known = {n: state for n, (state, _) in ledger.items() if state != "suppressed"}
+    known = {n: state for n, (state, _) in ledger.items() if state not in NOT_SENT}
     assert known == said
     why = {number: sent[-1].fate for number, sent in taken.items() if sent[-1].failed}
     assert {n: reason for n, (_, reason) in ledger.items() if n in why} == why
@@ -392,13 +400,15 @@ def nobody_lost(
     for leg, rows in ledger.items():
         assert rows.keys() | left[leg].keys() == BASES[leg]
         assert not rows.keys() & left[leg].keys()
-        why = {number: reason for number, (state, reason) in rows.items() if state == "suppressed"}
+        why = {number: reason for number, (state, reason) in rows.items() if state in NOT_SENT}
         why |= left[leg]
         assert {n for n, reason in why.items() if reason == "other_leg"} <= reached - taken[
             leg
         ].keys()
         own = {n: reason for n, reason in why.items() if reason != "other_leg"}
         opted_out = dict.fromkeys(BASES[leg] & plan.opted_out, "opted_out")
+        if week == TAKEN_OFF_WEEK:
+            opted_out |= dict.fromkeys(BASES[leg] & set(map(phone, TAKEN_OFF)), "list_lapsed")
         known = opted_out | dict.fromkeys(BASES[leg] & dead, "dead_number")
         # Somebody else's carrier called it empty for the second time, before this leg came to it.
         others = BASES[leg] & plan.dead() & reached - taken[leg].keys()
