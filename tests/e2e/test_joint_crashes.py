@@ -258,14 +258,14 @@ async def test_a_list_that_is_drawn_while_the_channel_process_is_killed(county: 
     await until(expanded, 60, "the leg of the list has its ledger", every=0.05)
     lists = [await draw(county)]
 
-    async def marked() -> bool:
-        rows = await county.rows(own)
-        return sum(row.state == "submitted" for row in rows) > 200
+    async def in_the_middle() -> bool:
+        states = Counter(row.state for row in await county.rows(own))
+        return states["submitted"] > 200 and states["submitting"] > 0
 
-    await until(marked, 60, "part of the list is drawn", every=0.05)
+    await until(in_the_middle, 60, "part of the list is drawn", every=0.02)
     county.live.kill("channel-0")
-    await ready(county, lists[0])
     assert await county.waiting([own]) > 0
+    await ready(county, lists[0])
     while await county.waiting([own]):
         lists.append(await draw(county))
         await ready(county, lists[-1])
