@@ -65,13 +65,17 @@ class Tally:
 
 
 def megabytes(pids: list[int]) -> float:
-    """What processes hold of memory together; shared pages are shared out among their users."""
+    """What processes hold of memory together; shared pages are shared out among their users.
+
+    Without shared memory: PostgreSQL's buffers fill up to their size, which says nothing.
+    """
     total = 0
     for pid in pids:
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1])
+                name, _, value = line.partition(":")
+                if name in {"Pss_Anon", "Pss_File"}:
+                    total += int(value.split()[0])
     return total / 1024
 
 
