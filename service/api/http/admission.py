@@ -110,7 +110,7 @@ class Admission:
                     whose = self._callers.get(_digest(token), address)
                     await stack.enter_async_context(self._lookups.place(whose))
             except TimeoutError:
-                raise busy() from None
+                raise _not_looked_up() from None
             yield
 
     def remember(self, token: str, user: User) -> None:
@@ -181,6 +181,18 @@ ADMISSION = web.AppKey("admission", Admission)
 def _digest(token: str) -> bytes:
     """What stands for a token, which itself is kept nowhere."""
     return hashlib.sha256(token.encode()).digest()
+
+
+def _not_looked_up() -> Unavailable:
+    """The answer to whose key was not looked up: one look-up takes milliseconds, so the database
+    does not answer, or the caller's other requests are far too many.
+    """
+    return Unavailable(
+        f"your requests are many, or the database does not answer: the key of this one was not"
+        f" looked up in {WAIT_SECONDS:g} seconds and nothing of it was done; try again in"
+        f" {RETRY_SECONDS} seconds",
+        code="busy",
+    )
 
 
 def busy() -> Unavailable:
