@@ -11,6 +11,7 @@ from service.api.http.paging import PageQuery, cut
 from service.api.http.problems import TooLarge
 from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, PlainOut
 from service.api.http.upload import Upload, in_batches
+from service.audience.contacts.contact_store import subscriber_base
 from service.audience.numbers.prefix import packaged_prefixes
 from service.channels.config import store as channels
 from service.delivery.list_files import archive, list_file_store, results_store
@@ -127,7 +128,7 @@ async def list_list_files(call: Call, query: PageQuery) -> Page[ListFileOut]:
     """List the lists of your carrier, from new to old; whoever sees all departments sees all."""
     carrier = None
     if call.user.scope is not None:
-        carrier = await list_file_store.carrier_of(call.conn, call.user.scope) or ""
+        carrier = await subscriber_base(call.conn, call.user.scope) or ""
     found = await list_file_store.list_lists(call.conn, carrier, query.before, query.wanted)
     return cut(Page[ListFileOut], found, query)
 
@@ -154,8 +155,6 @@ async def fetch_archive(call: Call, list_id: UUID, body: FetchBody) -> Download:
     found = await _visible(call, list_id, lock=True)
     await need_carrier(call.conn, call.user, found.carrier)
     channel = await channels.get_channel(call.conn, call.runtime.keyring, found.channel_id)
-    if channel is None:
-        raise NotFound(f"there is no channel {found.channel_id}")
     sealed = await archive.seal_archive(
         call.conn,
         call.runtime.keyring,
@@ -220,7 +219,7 @@ async def give_counts(call: Call, list_id: UUID, body: CountsBody) -> ListFileDe
 async def _visible(call: Call, list_id: UUID, *, lock: bool = False) -> ListFile:
     found = await load_list(call.conn, list_id, lock=lock)
     scope = call.user.scope
-    if scope is not None and await list_file_store.carrier_of(call.conn, scope) != found.carrier:
+    if scope is not None and await subscriber_base(call.conn, scope) != found.carrier:
         raise NotFound(f"there is no list {list_id}")
     return found
 

@@ -12,10 +12,11 @@ import hashlib
 import io
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import IO
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -83,13 +84,22 @@ async def seal_archive(
     runs = await _runs_that_may_leave(conn, list_file, by.at)
     if list_file.fetched_at is None:
         await _take_off_what_may_not_leave(conn, list_file, runs, by.at)
-    texts = [await _handed(conn, run, list_file, by.at) for run in runs]
     file = io.BytesIO()  # not a temporary file: numbers lie on no disk in clear
-    lines = await _write(file, conn, keyring, list_file, channel, runs, texts, zone)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        composer = Composer(
+            keyring,
+            await area_names(conn),
+            lambda text: uncut(text, len(text)),
+            signature=channel.signature,
+            simulated=channel.simulated,
+        )
+        counts, digest = await _write_lines(archive, conn, list_file, runs, composer)
+        texts = [await _handed(conn, run, counts[run["id"]], by.at) for run in runs]
+        _write_documents(archive, keyring, list_file, texts, digest, zone)
     pem = channel.config.model_dump()["certificate"]
     sealed = await asyncio.to_thread(envelope.seal, file.getvalue(), pem, by.at)
     await archive_store.note_fetch(conn, list_file.id, by)
-    return SealedArchive(sealed, hashlib.sha256(sealed).hexdigest(), lines)
+    return SealedArchive(sealed, hashlib.sha256(sealed).hexdigest(), counts.total())
 
 
 async def _runs_that_may_leave(
@@ -148,7 +158,7 @@ def _is_in_force(run: Record, now: datetime) -> bool:
     return not over and "cancelled" not in {run["state"], run["campaign_state"]}
 
 
-async def _handed(conn: Connection, run: Record, list_file: ListFile, now: datetime) -> HandedText:
+async def _handed(conn: Connection, run: Record, lines: int, now: datetime) -> HandedText:
     rule = Explanation("", "")
     if run["rule"]:
         parsed = parse(run["rule"], max_characters=len(run["rule"]))
@@ -163,8 +173,7 @@ async def _handed(conn: Connection, run: Record, list_file: ListFile, now: datet
         rule_en=rule.english,
         hours=await _hours(conn, run, now),
         valid_until=run["valid_until"],
-        lines=run["lines"],
-        list_id=str(list_file.id),
+        lines=lines,
     )
 
 
@@ -180,45 +189,34 @@ async def _hours(conn: Connection, run: Record, now: datetime) -> dict[str, List
     return found
 
 
-async def _write(
-    file: IO[bytes],
-    conn: Connection,
+def _write_documents(
+    archive: zipfile.ZipFile,
     keyring: Keyring,
     list_file: ListFile,
-    channel: Channel,
-    runs: Sequence[Record],
     texts: Sequence[HandedText],
+    list_sha256: str,
     zone: ZoneInfo,
-) -> int:
-    composer = Composer(
-        keyring,
-        await area_names(conn),
-        lambda text: uncut(text, len(text)),
-        signature=channel.signature,
-        simulated=channel.simulated,
-    )
+) -> None:
+    """Write all that is beside list.csv."""
     documents = {
         "form.html": form(list_file, texts, zone).encode(),
         "texts.json": _json([text.as_json(zone) for text in texts]),
         "public_key.pem": _public_key(keyring),
     }
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in documents.items():
-            archive.writestr(name, data)
-        sums = {name: hashlib.sha256(data).hexdigest() for name, data in documents.items()}
-        lines, sums["list.csv"] = await _write_lines(archive, conn, list_file, runs, composer)
-        manifest = _json(
-            {
-                "list_id": str(list_file.id),
-                "channel": list_file.channel,
-                "drawn_at": written(list_file.drawn_at, zone),
-                "lines": lines,
-                "sha256": sums,
-            }
-        )
-        archive.writestr("manifest.json", manifest)
-        archive.writestr("manifest.sig", keyring.sign(PURPOSE, manifest))
-    return lines
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in documents.items()}
+    manifest = _json(
+        {
+            "list_id": str(list_file.id),
+            "channel": list_file.channel,
+            "drawn_at": written(list_file.drawn_at, zone),
+            "lines": sum(text.lines for text in texts),
+            "sha256": sums | {"list.csv": list_sha256},
+        }
+    )
+    signature = keyring.sign(PURPOSE, manifest)
+    documents |= {"manifest.json": manifest, "manifest.sig": signature}
+    for name, data in documents.items():
+        archive.writestr(name, data)
 
 
 def _public_key(keyring: Keyring) -> bytes:
@@ -232,13 +230,14 @@ async def _write_lines(
     list_file: ListFile,
     runs: Sequence[Record],
     composer: Composer,
-) -> tuple[int, str]:
-    """Write list.csv; memory holds some lines of it. Returns how many there are, and its SHA-256.
+) -> tuple[Counter[UUID], str]:
+    """Write list.csv; memory holds some lines of it. Returns how many there are of each run, and
+    its SHA-256.
 
     A person who was erased meanwhile has no number any more, and no line.
     """
     texts = {run["id"]: run["text"] for run in runs}
-    digest, count, after = hashlib.sha256(), 0, 0
+    digest, counts, after = hashlib.sha256(), Counter[UUID](), 0
     with archive.open("list.csv", "w", force_zip64=True) as file:
         piece = _csv([COLUMNS], first=True)
         while True:
@@ -246,15 +245,15 @@ async def _write_lines(
             file.write(piece)
             page = await archive_store.page_of_lines(conn, list_file.id, after, _LINES_AT_ONCE)
             if not page:
-                return count, digest.hexdigest()
+                return counts, digest.hexdigest()
             after = page[-1]["line"]
-            found = await asyncio.to_thread(_lines, page, texts, composer)
-            count += len(found)
-            piece = _csv(found)
+            kept = [row for row in page if row["phone_cipher"] and row["run_id"] in texts]
+            counts.update(row["run_id"] for row in kept)
+            piece = _csv(await asyncio.to_thread(_lines, kept, texts, composer))
 
 
 def _lines(
-    page: Sequence[Record], texts: Mapping[object, str], composer: Composer
+    rows: Sequence[Record], texts: Mapping[UUID, str], composer: Composer
 ) -> list[tuple[str, ...]]:
     return [
         (
@@ -265,8 +264,7 @@ def _lines(
             "",
             "",
         )
-        for row in page
-        if row["phone_cipher"] is not None and row["run_id"] in texts
+        for row in rows
     ]
 
 

@@ -14,12 +14,11 @@ async def runs_to_hand_over(conn: Connection, list_id: UUID) -> list[Record]:
     return await sql.fetch(
         conn,
         """
-        SELECT r.id, r.campaign_id, r.department_id, c.name AS campaign, p.name AS joint_plan,
+        SELECT r.id, c.name AS campaign, p.name AS joint_plan,
                r.class, r.text, r.rule, r.send_hours, r.timezone, r.audience, r.beyond_hours,
                r.on_quiet_days, r.valid_until, r.state, r.release->>'approved_sha256' AS approved,
-               coalesce(c.state, r.state) AS campaign_state, t.lines
-        FROM (SELECT run_id, count(*)::int AS lines FROM list_file_lines
-              WHERE list_file_id = :list_id GROUP BY run_id) t
+               coalesce(c.state, r.state) AS campaign_state
+        FROM (SELECT DISTINCT run_id FROM list_file_lines WHERE list_file_id = :list_id) t
         JOIN runs r ON r.id = t.run_id LEFT JOIN campaigns c ON c.id = r.campaign_id
         LEFT JOIN campaigns p ON p.id = c.leg_of
         ORDER BY r.id

@@ -39,7 +39,6 @@ class HandedText:
     hours: Mapping[str, ListHours]
     valid_until: datetime | None
     lines: int
-    list_id: str
 
     def as_json(self, zone: ZoneInfo) -> dict[str, Any]:
         """As texts.json has it."""

@@ -4,19 +4,21 @@ A channel of the kind list_file is held by no connection, and its texts wait in 
 of the carrier draws a list: connections take the channel, and the hand-off goes its usual way, with
 all locks, caps, hours and opt-outs; each text that the channel accepts stands on the list. When two
 looks in a row find nothing new, no connection takes the channel any more; when none holds it, the
-list is written down and ready. So a text is on one list at most, and a process that dies while a
-list is drawn leaves nothing behind: what it had marked stood on no list, never left, and goes back
-into the queue.
+list is written down and ready. So a hand-off is on one list at most, and a process that dies while
+a list is drawn leaves nothing behind: what it had marked stood on no list, never left, and goes
+back into the queue.
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from service.accounts.people.model import By, User
+from service.audience.contacts.contact_store import subscriber_base
 from service.channels.config.store import get_channel
+from service.channels.contract.model import LISTS, operator_of
 from service.crypto import Keyring
 from service.delivery.list_files import list_file_store as store
 from service.delivery.list_files.list_file_store import ListFile
@@ -30,6 +32,7 @@ from service.storage.postgres import (
     Connection,
     Pool,
     Record,
+    TooSlow,
     transaction,
 )
 
@@ -48,18 +51,20 @@ FETCH_WITHIN = timedelta(hours=24)
 """How long a list may be fetched for the first time: after that its texts never leave."""
 
 
-async def need_carrier(conn: Connection, actor: User, carrier: str | None) -> None:
-    """Refuse whoever is not of this carrier: its subscribers' numbers leave for it alone.
+async def need_carrier(conn: Connection, actor: User, carrier: str | None) -> str:
+    """Refuse whoever is not of this carrier: its subscribers' numbers leave for it alone. Returns
+    the carrier.
 
     Raises:
         Forbidden: the actor's department is not this carrier.
     """
-    if carrier is None or await store.carrier_of(conn, actor.department_id) != carrier:
+    if carrier is None or await subscriber_base(conn, actor.department_id) != carrier:
         raise Forbidden(
             f"only somebody of the carrier itself ({carrier or 'operated_by is not set'}) draws,"
             " fetches or answers its lists",
             code="not_your_base",
         )
+    return carrier
 
 
 async def draw(
@@ -73,18 +78,18 @@ async def draw(
         Conflict: the channel is switched off, its certificate is not valid now, or a list of it is
             being drawn.
     """
-    channel = await store.get_list_channel(conn, channel_id)
-    if channel is None:
+    channel = await get_channel(conn, keyring, channel_id)
+    if channel.kind not in LISTS:
         raise NotFound(f"there is no channel {channel_id} whose texts leave as lists")
-    await need_carrier(conn, actor, channel.carrier)
+    operator = operator_of(channel.kind, channel.carriers, channel.operated_by)
+    carrier = await need_carrier(conn, actor, operator)
     if not channel.enabled:
         raise Conflict(
             f"the channel {channel.name} is switched off; an administrator switches it on",
             code="channel_off",
         )
-    settings = await get_channel(conn, keyring, channel_id)
-    check_valid(settings.config.model_dump()["certificate"], by.at)
-    made = await store.insert_list(conn, channel, by)
+    check_valid(channel.config.model_dump()["certificate"], by.at)
+    made = await store.insert_list(conn, channel_id, carrier, by)
     if made is None:
         raise Conflict(
             f"a list of {channel.name} is being drawn; wait until it is ready",
@@ -112,18 +117,21 @@ async def look_at_lists(pool: Pool, now: datetime) -> None:
     async with pool.acquire() as conn:
         drawn = await store.open_lists(conn)
         late = await store.unfetched_lists(conn, now - FETCH_WITHIN)
-    acts = [partial(_look if one["state"] == "drawing" else _finish, one=one) for one in drawn]
-    for act in [*acts, *(partial(_lapse, list_id=list_id) for list_id in late)]:
+    for act in (
+        *(partial(_look, one=one) for one in drawn if one["state"] == "drawing"),
+        *(partial(_finish, one=one, now=now) for one in drawn if one["state"] == "closing"),
+        *(partial(_lapse, list_id=list_id, now=now) for list_id in late),
+    ):
         try:
             async with transaction(pool, seconds=COUNT_SECONDS) as conn:
-                await act(conn, now=now)
-        except UNREACHABLE:
-            raise
-        except Exception:
-            log.exception("a list is not looked after", extra={"act": str(act.keywords)})
+                await act(conn)
+        except Exception as error:
+            if isinstance(error, UNREACHABLE) and not isinstance(error, TooSlow):
+                raise
+            log.exception("a list is not looked after")
 
 
-async def _look(conn: Connection, *, one: Record, now: datetime) -> None:  # noqa: ARG001  # an act
+async def _look(conn: Connection, *, one: Record) -> None:
     up: bool = one["up"]
     seen = await store.count_new(conn, one)
     looks = await store.note_look(conn, one["id"], seen, up=up)
@@ -150,11 +158,17 @@ async def _lapse(conn: Connection, *, list_id: UUID, now: datetime) -> None:
     await store.set_lapsed(conn, list_id)
 
 
-async def take_off(conn: Connection, list_id: UUID, now: datetime, **which: Any) -> int:
-    """Take texts off a list that nobody has fetched: all, or those of `runs` or `lines`. They never
-    left, so they are refused, and give their places back. Returns how many there were.
+async def take_off(
+    conn: Connection,
+    list_id: UUID,
+    now: datetime,
+    *,
+    runs: Sequence[UUID] | None = None,
+    lines: Sequence[int] | None = None,
+) -> None:
+    """Take texts off a list that nobody has fetched: all, those of runs, or those of lines. They
+    never left, so they are refused, and give their places back.
     """
-    keys = await store.lapse(conn, list_id, now, **which)
+    keys = await store.lapse(conn, list_id, now, runs=runs, lines=lines)
     await caps_store.give_back(conn, keys)
     await joint_store.give_back(conn, keys)
-    return len(keys)

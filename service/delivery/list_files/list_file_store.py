@@ -7,7 +7,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import By
-from service.channels.contract.model import LISTS
 from service.ledger.fragments import ended_as
 from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Reason
@@ -16,7 +15,11 @@ from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 EARLY = timedelta(days=1)
-"""How far the clocks of two processes may differ: what is on a list already is left out anyway."""
+"""How far the clocks of two processes may differ, at the most: what is on a list already is left
+out anyway."""
+
+COUNTED_EARLY = timedelta(minutes=1)
+"""How far they usually may: a look counts every few seconds, and only to see whether more came."""
 
 LAPSE = state_move(MessageState.REJECTED, only=[MessageState.SUBMITTED])
 """A text of a list that nobody fetched: nothing of it ever left."""
@@ -46,15 +49,6 @@ class ListFile:
     lines: int
 
 
-class ListChannel(NamedTuple):
-    """A channel whose texts leave as lists, and the carrier that takes them."""
-
-    id: int
-    name: str
-    enabled: bool
-    carrier: str | None
-
-
 class ListedRun(NamedTuple):
     """A run with texts on a list. texts: how many; open: how many of them have no result."""
 
@@ -64,32 +58,7 @@ class ListedRun(NamedTuple):
     open: int
 
 
-async def get_list_channel(conn: Connection, channel_id: int) -> ListChannel | None:
-    """A channel, if its texts leave as lists."""
-    row = await sql.fetchrow(
-        conn,
-        """
-        SELECT id, name, enabled, coalesce(
-                   operated_by, CASE WHEN cardinality(carriers) = 1 THEN carriers[1] END) AS carrier
-        FROM channels WHERE id = :channel_id AND kind = ANY (:lists)
-        """,
-        channel_id=channel_id,
-        lists=sorted(LISTS),
-    )
-    return ListChannel(*row) if row else None
-
-
-async def carrier_of(conn: Connection, department_id: UUID) -> str | None:
-    """The carrier that a department is; None: it is none."""
-    carrier: str | None = await sql.fetchval(
-        conn,
-        "SELECT carrier FROM departments WHERE id = :department_id",
-        department_id=department_id,
-    )
-    return carrier
-
-
-async def insert_list(conn: Connection, channel: ListChannel, by: By) -> UUID | None:
+async def insert_list(conn: Connection, channel_id: int, carrier: str, by: By) -> UUID | None:
     """Begin to draw a list; None: one of the channel is being drawn."""
     made: UUID | None = await sql.fetchval(
         conn,
@@ -98,8 +67,8 @@ async def insert_list(conn: Connection, channel: ListChannel, by: By) -> UUID | 
         VALUES (:channel_id, :carrier, :user_id, :at)
         ON CONFLICT (channel_id) WHERE state IN ('drawing', 'closing') DO NOTHING RETURNING id
         """,
-        channel_id=channel.id,
-        carrier=channel.carrier,
+        channel_id=channel_id,
+        carrier=carrier,
         user_id=by.user_id,
         at=by.at,
     )
@@ -158,11 +127,11 @@ of `parts.at`: the channel may have years of parts."""
 
 
 async def count_new(conn: Connection, open_list: Record) -> int:
-    """How many texts stand on a list that is being drawn."""
+    """About how many texts stand on a list that is being drawn."""
     found: int = await sql.fetchval(
         conn,
         f"SELECT count(*) FROM ({_NEW_PARTS}) n",  # noqa: S608  # a constant
-        since=open_list["drawn_at"] - EARLY,
+        since=open_list["drawn_at"] - COUNTED_EARLY,
         channel_id=open_list["channel_id"],
     )
     return found

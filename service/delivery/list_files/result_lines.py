@@ -8,26 +8,23 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
-from itertools import islice
 from typing import NamedTuple
 
 from service.audience.numbers.number import REASONS, read_cell, to_e164
 from service.audience.numbers.prefix import Prefixes
-from service.audience.tables.files import Chunks, no_phone_column, open_source
-from service.audience.tables.header import SEARCHED_RECORDS, Vocabulary, find_header
+from service.audience.tables.files import Chunks
 from service.audience.vocabulary.cells import squeeze, text_form
 from service.channels.contract.outcome import ReceiptState
 from service.delivery.uncertain.statement import (
     MAX_CODE,
-    MAX_LINES,
     STATE_OF,
     STATUS_HEADERS,
     TIME_HEADERS,
+    carrier_tables,
     find_column,
     need_column,
     read_instant,
 )
-from service.errors import FileRefused
 from service.ledger.reasons import Place, Reason, Sentence
 
 _REFERENCE_HEADERS = "编号 参考号 reference ref id"
@@ -119,12 +116,7 @@ def read_results(
         FileRefused: it cannot be read as a whole, lacks a column, or has more than a million lines.
         Invalid: the encoding named is not one that is read.
     """
-    words, found = Vocabulary(), False
-    for sheet in open_source(chunks, words, encoding=encoding).sheets:
-        header = find_header(list(islice(sheet.records(), SEARCHED_RECORDS + 1)), words)
-        if header is None or sheet.hidden:
-            continue
-        found = True
+    for header, records in carrier_tables(chunks, encoding):
         places = _Places(
             header.columns["phone"],
             need_column(header, STATUS_HEADERS, "status", "状态"),
@@ -132,15 +124,8 @@ def read_results(
             find_column(header, _REASON_HEADERS),
             find_column(header, TIME_HEADERS),
         )
-        for row, record in header.below(sheet.records()):
-            if row - header.rows[-1] > MAX_LINES:
-                raise FileRefused(
-                    f"the file has more than {MAX_LINES:,} lines; split it", code="too_many_rows"
-                )
-            if any(cell.strip() for cell in record):
-                yield _read(row, _Cells(record, places), prefixes)
-    if not found:
-        raise no_phone_column()
+        for row, record in records:
+            yield _read(row, _Cells(record, places), prefixes)
 
 
 class _Cells:

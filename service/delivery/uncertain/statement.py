@@ -9,6 +9,7 @@ import re
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
@@ -18,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from service.audience.numbers.number import REASONS, read_cell, to_e164
 from service.audience.numbers.prefix import Prefixes
-from service.audience.tables.files import Chunks, no_phone_column, open_source
+from service.audience.tables.files import Chunks, Sheet, no_phone_column, open_source
 from service.audience.tables.header import (
     SEARCHED_RECORDS,
     Header,
@@ -84,25 +85,48 @@ def read_lines(
         FileRefused: it cannot be read as a whole, lacks a column, or has more than a million lines.
         Invalid: the encoding named is not one that is read.
     """
-    words = Vocabulary()
-    for sheet in open_source(chunks, words, encoding=encoding).sheets:
-        header = find_header(list(islice(sheet.records(), SEARCHED_RECORDS + 1)), words)
-        if header is None:
-            raise no_phone_column()
+    for header, records in carrier_tables(chunks, encoding):
         places = (
             header.columns["phone"],
             need_column(header, TIME_HEADERS, "time", "提交时间"),
             need_column(header, STATUS_HEADERS, "status", "状态"),
         )
-        for row, record in header.below(sheet.records()):
-            if row - header.rows[-1] > MAX_LINES:
-                raise FileRefused(
-                    f"the statement has more than {MAX_LINES:,} lines; split it by day",
-                    code="too_many_rows",
-                )
-            if any(cell.strip() for cell in record):
-                cells = (record[at] if at < len(record) else "" for at in places)
-                yield _read(row, *cells, prefixes=prefixes)
+        for row, record in records:
+            cells = (record[at] if at < len(record) else "" for at in places)
+            yield _read(row, *cells, prefixes=prefixes)
+
+
+def carrier_tables(
+    chunks: Chunks, encoding: str | None
+) -> Iterator[tuple[Header, Iterator[tuple[int, list[str]]]]]:
+    """The tables with numbers in a file that a carrier gave: each header, and the rows below it
+    that are not blank. Hidden sheets and those without numbers are passed over.
+
+    Raises:
+        FileRefused: it cannot be read as a whole, has no table with numbers, or one of more than a
+            million lines.
+        Invalid: the encoding named is not one that is read.
+    """
+    words, found = Vocabulary(), False
+    with closing(open_source(chunks, words, encoding=encoding)) as source:
+        for sheet in source.sheets:
+            header = find_header(list(islice(sheet.records(), SEARCHED_RECORDS + 1)), words)
+            if header is not None and not sheet.hidden:
+                found = True
+                yield header, _rows_below(header, sheet)
+    if not found:
+        raise no_phone_column()
+
+
+def _rows_below(header: Header, sheet: Sheet) -> Iterator[tuple[int, list[str]]]:
+    for row, record in header.below(sheet.records()):
+        if row - header.rows[-1] > MAX_LINES:
+            raise FileRefused(
+                f"the file has more than {MAX_LINES:,} lines; split it, by day for instance",
+                code="too_many_rows",
+            )
+        if any(cell.strip() for cell in record):
+            yield row, record
 
 
 def find_column(header: Header, words: str) -> int | None:

@@ -20,7 +20,7 @@ CREATE TABLE list_files (
     quiet_looks integer NOT NULL DEFAULT 0,
     ready_at timestamptz,
     lines integer NOT NULL DEFAULT 0,
-    -- Its first and its last time.
+    -- The last time; a list may be fetched again.
     fetched_at timestamptz,
     fetched_by uuid REFERENCES users,
     fetches integer NOT NULL DEFAULT 0,

@@ -21,7 +21,7 @@ from service.delivery.receipts.receipts import fold_receipts
 from service.dispatch.compose import VARIABLES
 from service.dispatch.handoff import channel_server, lease_store
 from service.dispatch.handoff import store as handoff_store
-from service.storage.postgres import Pool, transaction
+from service.storage.postgres import Pool, TooSlow, transaction
 from tests.harness.channels import confirmed
 from tests.harness.joint import MOBILE, UNICOM, JointCounty
 from tests.harness.joint_api import approved, joint_county, leg_of
@@ -192,20 +192,16 @@ async def test_the_database_keeps_lists_with_their_carrier(api: Api, county: Joi
         )
 
 
-@pytest.mark.attack
-async def test_what_a_dead_process_had_marked_stands_on_the_next_list(
-    api: Api, county: JointCounty
-) -> None:
-    channel, _ = await fired(api, county)
+async def marked_and_killed(api: Api, county: JointCounty, channel: int) -> str:
+    """A list is being drawn, and the process that had marked its texts is dead; the list."""
     county.sides[MOBILE].channel = channel
-    run = await county.run_of(MOBILE)
     async with transaction(county.pool) as conn:
         await lease_store.ensure_connections(conn, channel, 1)
-    first = (await api.post("/list-files", MOBILES, {"channel_id": channel})).json
-    await county.hand_off(MOBILE, run)  # marked, and killed before anything was recorded
+    made = (await api.post("/list-files", MOBILES, {"channel_id": channel})).json
+    await county.hand_off(MOBILE)
     await county.pool.execute("UPDATE list_files SET state = 'closing'")
     await look_at_lists(county.pool, county.now)
-    assert (await api.get(f"/list-files/{first['id']}", MOBILES)).json["state"] == "closing"
+    assert (await api.get(f"/list-files/{made['id']}", MOBILES)).json["state"] == "closing"
     await county.pool.execute(
         "UPDATE connections SET expires_at = clock_timestamp() - interval '1 s'"
         " WHERE channel_id = $1",
@@ -215,7 +211,17 @@ async def test_what_a_dead_process_had_marked_stands_on_the_next_list(
         await lease_store.recover_connection(conn, channel, 0, county.now)
     assert await states(county) == {"uncertain:no_answer": 3}
     await look_at_lists(county.pool, county.now)
-    assert (await api.get(f"/list-files/{first['id']}", MOBILES)).json["state"] == "empty"
+    found: str = made["id"]
+    return found
+
+
+@pytest.mark.attack
+async def test_what_a_dead_process_had_marked_stands_on_the_next_list(
+    api: Api, county: JointCounty
+) -> None:
+    channel, _ = await fired(api, county)
+    first = await marked_and_killed(api, county, channel)
+    assert (await api.get(f"/list-files/{first}", MOBILES)).json["state"] == "empty"
     assert await states(county) == {"queued": 3}
     async with channels_served(api.runtime):
         found = await drawn(api, MOBILES, channel)
@@ -463,21 +469,8 @@ async def test_what_a_frozen_process_records_later_is_on_no_list(
 ) -> None:
     """Its texts were given back meanwhile, and stand on the next list once."""
     channel, _ = await fired(api, county)
-    county.sides[MOBILE].channel = channel
     run = await county.run_of(MOBILE)
-    async with transaction(county.pool) as conn:
-        await lease_store.ensure_connections(conn, channel, 1)
-    await api.post("/list-files", MOBILES, {"channel_id": channel})
-    await county.hand_off(MOBILE, run)
-    await county.pool.execute(
-        "UPDATE connections SET expires_at = clock_timestamp() - interval '1 s'"
-        " WHERE channel_id = $1",
-        channel,
-    )
-    async with transaction(county.pool) as conn:
-        await lease_store.recover_connection(conn, channel, 0, county.now)
-    await county.pool.execute("UPDATE list_files SET state = 'closing'")
-    await look_at_lists(county.pool, county.now)
+    await marked_and_killed(api, county, channel)
     async with channels_served(api.runtime):
         made = await api.post("/list-files", MOBILES, {"channel_id": channel})
         await county.pool.execute(  # what the frozen process had been answered
@@ -533,14 +526,18 @@ async def test_whoever_opted_out_before_a_list_was_fetched_is_not_on_it(
         "/suppressions", MOBILES, {"phones": [number], "reason": "opted_out", "note": "n"}
     )
     assert added.status in {200, 201}, added.body
-    numbers = {line["手机号码"] for line in lines_of(await fetched(api, found["id"]))}
+    files = await fetched(api, found["id"])
+    numbers = {line["手机号码"] for line in lines_of(files)}
     assert len(numbers) == 2
+    assert [text["lines"] for text in json.loads(files["texts.json"])] == [2]
+    assert json.loads(files["manifest.json"])["lines"] == 2
     assert number.removeprefix("+86") not in numbers
     assert await states(county) == {"submitted": 2, "rejected:list_lapsed": 1}
 
 
+@pytest.mark.parametrize("error", [ValueError("broken"), TooSlow("too large")])
 async def test_one_list_that_fails_holds_up_no_other(
-    api: Api, county: JointCounty, monkeypatch: pytest.MonkeyPatch
+    api: Api, county: JointCounty, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     channel, _ = await fired(api, county)
     other = await list_channel(api, MOBILE, name="另一份名单")
@@ -551,7 +548,7 @@ async def test_one_list_that_fails_holds_up_no_other(
 
     async def fail(conn: Any, one: Any, now: datetime) -> int:
         if one["channel_id"] == channel:
-            raise ValueError("broken")
+            raise error
         return await write(conn, one, now)
 
     monkeypatch.setattr(list_file_store, "write_lines", fail)

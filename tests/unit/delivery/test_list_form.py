@@ -9,8 +9,10 @@ from service.channels.contract.outcome import ReceiptState
 from service.clock import CHINA
 from service.delivery.list_files.form import HandedText, form
 from service.delivery.list_files.result_lines import ResultLine, UnreadLine, read_results
+from service.errors import FileRefused
 from service.ledger.reasons import Reason
-from tests.harness.list_form import AT, NOBODY, a_list
+from tests.harness.list_form import AT, a_list
+from tests.unit.audience.workbooks import sheet, text_row, workbook
 
 
 def handed(text: str) -> HandedText:
@@ -25,7 +27,6 @@ def handed(text: str) -> HandedText:
         hours={"2027-01-12": [("08:00", "12:00"), ("14:30", "20:00")], "2027-01-13": []},
         valid_until=AT,
         lines=2,
-        list_id=str(NOBODY),
     )
 
 
@@ -93,3 +94,19 @@ def test_what_cannot_be_read_says_why_in_both_languages(row: str) -> None:
     assert line.row == 2
     assert line.why.zh
     assert line.why.en
+
+
+def test_a_workbook_is_read_whatever_sheets_stand_beside_the_list() -> None:
+    head = text_row("编号", "手机号码", "状态")
+    lines = sheet(head, text_row("BCDFGHJKLMNP", "19790001234", "成功"))
+    data = workbook(
+        {"说明": sheet(text_row("请勿改动")), "名单": lines, "旧": lines}, hidden=["旧"]
+    )
+    (line,) = read_results(lambda: [data], packaged_prefixes())
+    assert isinstance(line, ResultLine)
+    assert (line.row, line.ref, line.state) == (2, "BCDFGHJKLMNP", ReceiptState.DELIVERED)
+
+
+def test_a_file_without_numbers_is_refused() -> None:
+    with pytest.raises(FileRefused):
+        list(read_results(lambda: ["状态\n成功\n".encode()], packaged_prefixes()))
