@@ -100,7 +100,7 @@ def carrier_tables(
     chunks: Chunks, encoding: str | None
 ) -> Iterator[tuple[Header, Iterator[tuple[int, list[str]]]]]:
     """The tables with numbers in a file that a carrier gave: each header, and the rows below it
-    that are not blank. Hidden sheets and those without numbers are passed over.
+    that are not blank. Sheets without numbers are passed over; hidden ones are read as empty.
 
     Raises:
         FileRefused: it cannot be read as a whole, has no table with numbers, or one of more than a
@@ -111,7 +111,7 @@ def carrier_tables(
     with closing(open_source(chunks, words, encoding=encoding)) as source:
         for sheet in source.sheets:
             header = find_header(list(islice(sheet.records(), SEARCHED_RECORDS + 1)), words)
-            if header is not None and not sheet.hidden:
+            if header is not None:
                 found = True
                 yield header, _rows_below(header, sheet)
     if not found:
