@@ -16,8 +16,9 @@ from service.api.channels import callbacks
 from service.api.http import problems
 from service.api.http.admission import ADMISSION, Admission
 from service.api.http.downloads import Downloads
+from service.api.http.exchange import Exchange
 from service.api.http.limiter import Limiter
-from service.api.http.server import DOWNLOADS, LIMITER, endpoint
+from service.api.http.server import EXCHANGE, LIMITER, endpoint
 from service.api.http.version import ETAG, IF_NONE_MATCH, names, tag_of
 from service.api.openapi import document
 from service.api.routes import CALLBACKS, OPS, PREFIX
@@ -52,7 +53,7 @@ def create_app(runtime: Runtime) -> web.Application:
     app[RUNTIME] = runtime
     app[LIMITER] = Limiter(runtime.redis, runtime.settings)
     app[ADMISSION] = Admission(runtime.pool.get_max_size())
-    app[DOWNLOADS] = Downloads(runtime.keyring)
+    app[EXCHANGE] = Exchange(runtime, app[ADMISSION], Downloads(runtime.keyring))
     app.cleanup_ctx.append(_entry)
     app.on_response_prepare.append(show_request_id)
     server_logger.addFilter(shorten_malformed)  # the same one is added once

@@ -44,7 +44,7 @@ LATE = "it is older than the record duty was when it was sealed: it may copy an 
 MOST_FOREIGN = 100
 """How many foreign entries are named."""
 
-Via = Literal["api", "cli", "system"]
+Via = Literal["api", "console", "cli", "system"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,13 +139,15 @@ async def note_wrong(conn: Connection, keyring: Keyring, known: Credentials, now
 
 
 async def session_caller(
-    conn: Connection, keyring: Keyring, token: str, now: datetime
+    conn: Connection, keyring: Keyring, token: str, now: datetime, *, used: bool = True
 ) -> Caller | None:
     """For whom a session's token acts now, or None if for nobody (any more).
 
+    used: whether the session is thereby used, so that it does not end by being idle.
+
     With a password that somebody else has given, there is no right but to choose another.
     """
-    found = await sessions.find_session(conn, token_hash(keyring, token), now)
+    found = await sessions.find_session(conn, token_hash(keyring, token), now, used=used)
     if found is None:
         return None
     session_id, user, temporary, requests = found

@@ -229,10 +229,10 @@ async def insert_session(
 
 
 async def find_session(
-    conn: Connection, token_hash: bytes, now: datetime
+    conn: Connection, token_hash: bytes, now: datetime, *, used: bool = True
 ) -> tuple[UUID, User, bool, int | None] | None:
     """A session that holds now: its id, its user, whether the password is good for nothing but to
-    choose another, and the department's requests a minute. It is written down as used.
+    choose another, and the department's requests a minute. It is written down as used, if it is.
     """
     row = await sql.fetchrow(
         conn,
@@ -249,7 +249,7 @@ async def find_session(
     )
     if row is None:
         return None
-    if row["last_used_at"] <= now - USED_EVERY:
+    if used and row["last_used_at"] <= now - USED_EVERY:
         await sql.execute(
             conn,
             "UPDATE sessions SET last_used_at = :now WHERE id = :session_id",

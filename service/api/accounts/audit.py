@@ -29,7 +29,7 @@ class AuditEntryOut(Out):
 
     id: UUID
     at: Instant
-    via: str = Field(description="api, cli, or system: by the clock.")
+    via: str = Field(description="api, console, cli, or system: by the clock.")
     actor_id: UUID | None = Field(description="The user; null for the command line and the clock.")
     department_id: UUID | None
     action: str

@@ -155,7 +155,7 @@ class Admission:
             yield
 
     @asynccontextmanager
-    async def at_work(self, op: Op, user: User) -> AsyncIterator[None]:
+    async def at_work(self, user: User, *, heavy: bool) -> AsyncIterator[None]:
         """The part of a read or a heavy request that works with the database, in the order of
         coming.
 
@@ -165,7 +165,7 @@ class Admission:
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(WAIT_SECONDS):
-                    if op.heavy:
+                    if heavy:
                         await stack.enter_async_context(self._departments.place(user.department_id))
                         await stack.enter_async_context(self._heavy)
                     await stack.enter_async_context(self._readers.place(user.id))

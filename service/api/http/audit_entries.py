@@ -2,22 +2,27 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
 
-from service.accounts.audit.audit import AuditAct
+from service.accounts.audit.audit import AuditAct, Via
 from service.api.http.call import Call
 from service.api.http.op import Op
 from service.api.http.schema import Out
 
 
+@dataclass(frozen=True, slots=True)
+class RequestOrigin:
+    """Whence a request came, as its entry says. mark: the keyed hash of what was asked."""
+
+    via: Via
+    request_id: str
+    mark: bytes
+
+
 def act(
-    op: Op,
-    call: Call,
-    found: Mapping[str, object],
-    result: object,
-    request_id: str,
-    request_hash: bytes,
+    op: Op, call: Call, found: Mapping[str, object], result: object, origin: RequestOrigin
 ) -> AuditAct:
     """The entry of a request that was carried out.
 
@@ -28,13 +33,13 @@ def act(
     return AuditAct(
         action=op.name,
         at=call.now,
-        via="api",
+        via=origin.via,
         actor_id=call.user.id,
         department_id=call.user.department_id,
         object_kind=kind,
         object_id=object_id,
-        request_id=request_id,
-        request_hash=request_hash,
+        request_id=origin.request_id,
+        request_hash=origin.mark,
         details=call.noted,
     )
 

@@ -36,12 +36,27 @@ async def authenticate(request: web.Request, runtime: Runtime) -> Caller:
     token = header[len(_SCHEME) :].strip()
     if not token.isascii():
         raise Unauthorized(f"a key has letters, digits and signs of ASCII only: {_HOW}")
+    return await caller_by(request, token, runtime)
+
+
+async def caller_by(
+    request: web.Request, token: str, runtime: Runtime, *, used: bool = True
+) -> Caller:
+    """For whom a token acts, and in whose place; looked up in the caller's turn.
+
+    used: whether the session is thereby used, so that it does not end by being idle.
+
+    Raises:
+        Unavailable, Unauthorized, Forbidden: as `authenticate`.
+    """
     admission = request.config_dict[ADMISSION]
     address = address_of(request, runtime.settings.proxies)
     async with admission.looked_up(token, address), request.config_dict[ENTRY].acquire() as conn:
         now = runtime.clock.now()
-        find = session_caller if token.startswith(SESSION) else caller_of
-        caller = await find(conn, runtime.keyring, token, now)
+        if token.startswith(SESSION):
+            caller = await session_caller(conn, runtime.keyring, token, now, used=used)
+        else:
+            caller = await caller_of(conn, runtime.keyring, token, now)
         if caller is None:
             raise Unauthorized(
                 f"this key is unknown, expired, revoked, or waits for its second person: {_HOW}"

@@ -19,6 +19,9 @@ from service.api.http.call import Call, Download, Later
 from service.errors import Forbidden
 from service.storage.postgres import HOT_SECONDS
 
+Arguments = dict[str, Any]
+"""What a handler is called with, by name."""
+
 Handler = Callable[..., Coroutine[Any, Any, object]]
 _OUT_OF_SCOPE = "out_of_scope"
 _RESERVED = frozenset({"call", "visit", "body", "query", "file", "listed", "return"})

@@ -10,7 +10,7 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 
-from service.api.http.op import Op
+from service.api.http.op import Arguments, Op
 from service.api.http.problems import MalformedRequest, Slow, TooLarge, Unsupported, invalid
 from service.api.http.schema import MAX_INT
 from service.api.http.upload import CHUNK_OCTETS, Upload, file_name_of
@@ -37,7 +37,6 @@ _ILL_FORMED = (
 )
 """What aiohttp's reader of forms raises at what is none."""
 
-Arguments = dict[str, Any]
 ReadT = TypeVar("ReadT")
 
 

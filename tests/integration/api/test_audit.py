@@ -197,7 +197,7 @@ async def test_the_entry_is_in_the_transaction_of_the_effect(
         await insert_entry(conn, keyring, act)
         raise RuntimeError
 
-    monkeypatch.setattr("service.api.http.server.insert_entry", insert_then_break)
+    monkeypatch.setattr("service.api.http.exchange.insert_entry", insert_then_break)
     answer = await api.post("/segments", ADMIN, {"name": "n", "rule": "性别 = 男"})
     assert answer.status == 500
     async with transaction(api.runtime.pool) as conn:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service import web
-from service.api.http.server import ATTEMPTS
+from service.api.http.exchange import ATTEMPTS
 from service.logs import masked
 from service.storage.postgres import COLLISIONS
 from tests.integration.api.conftest import Api

@@ -21,7 +21,7 @@ from service import app as application
 from service.accounts.keys.keys import caller_of
 from service.accounts.people.model import Right
 from service.api.audience import suppressions
-from service.api.http import admission, auth, downloads, server
+from service.api.http import admission, auth, downloads, exchange, server
 from service.api.http.call import Call, Download
 from service.api.http.op import Op
 from service.api.http.schema import Out
@@ -364,7 +364,7 @@ async def test_a_request_as_a_whole_has_an_end(api: Api) -> None:
         while True:
             await call.conn.fetchval("SELECT 1")
 
-    op = Op("GET", "/many", get_many, Right.READ, seconds=WAIT / server.WHOLE, heavy=True)
+    op = Op("GET", "/many", get_many, Right.READ, seconds=WAIT / exchange.WHOLE, heavy=True)
     async with served(api, op) as ask:
         assert problem(await ask(VIEWER)) == (422, "takes_too_long")
 
@@ -398,11 +398,11 @@ async def test_whoever_does_not_take_a_file_holds_no_connection(api: Api) -> Non
             for reader, _ in streams:
                 assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
         await until(lambda: pool.get_size() == pool.get_idle_size())
-        assert app[server.DOWNLOADS].octets == len(tokens) * 16 * MIB, "nobody has let go"
+        assert app[server.EXCHANGE].downloads.octets == len(tokens) * 16 * MIB, "nobody has let go"
         assert (await api.get("/segments", VIEWER)).status == 200
         for _, writer in streams:
             writer.close()
-        await until(lambda: not app[server.DOWNLOADS].octets)
+        await until(lambda: not app[server.EXCHANGE].downloads.octets)
 
 
 async def test_whoever_does_not_take_a_file_in_time_is_left(
@@ -416,8 +416,8 @@ async def test_whoever_does_not_take_a_file_in_time_is_left(
         _, writer = await asyncio.open_connection(running.host, running.port, limit=1024)
         head = f"GET /file HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.tokens[VIEWER]}\r\n"
         writer.write(f"{head}\r\n".encode())
-        await until(lambda: app[server.DOWNLOADS].octets)
-        await until(lambda: not app[server.DOWNLOADS].octets)
+        await until(lambda: app[server.EXCHANGE].downloads.octets)
+        await until(lambda: not app[server.EXCHANGE].downloads.octets)
         writer.close()
 
 
