@@ -13,6 +13,7 @@ from aiohttp.log import server_logger
 
 from service.api import catalogue, reference
 from service.api.channels import callbacks
+from service.api.description.openapi import document
 from service.api.http import problems
 from service.api.http.admission import ADMISSION, Admission
 from service.api.http.downloads import Downloads
@@ -20,7 +21,6 @@ from service.api.http.exchange import Exchange
 from service.api.http.limiter import Limiter
 from service.api.http.server import EXCHANGE, LIMITER, endpoint
 from service.api.http.version import ETAG, IF_NONE_MATCH, names, tag_of
-from service.api.openapi import document
 from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.api.system.health import healthz, readyz
 from service.api.system.metrics import Metrics

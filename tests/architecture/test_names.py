@@ -141,7 +141,7 @@ def literal_sets(tree: ast.Module) -> Iterator[set[str]]:
 
 
 def test_the_words_of_a_concept_stand_in_one_module() -> None:
-    examples = {"service/api/examples.py", "service/api/http/samples.py"}
+    examples = {"service/api/examples.py", "service/api/description/samples.py"}
     homes: dict[int, set[str]] = defaultdict(set)
     for path, tree in sources():
         for words in literal_sets(tree):

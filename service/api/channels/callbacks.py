@@ -15,8 +15,8 @@ from typing import Any
 
 from aiohttp import web
 
+from service.api.description.openapi import REF
 from service.api.http.problems import HEADERS, MEDIA_TYPE, TITLES, MalformedRequest, Slow, TooLarge
-from service.api.openapi import REF
 from service.channels.config.store import find_channel
 from service.channels.contract.gateway import (
     Callback,

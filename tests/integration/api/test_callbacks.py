@@ -17,8 +17,8 @@ from twilio.request_validator import RequestValidator
 
 from service.accounts.people.model import Role
 from service.api.channels import callbacks
+from service.api.description.openapi import document
 from service.api.http.problems import as_problem
-from service.api.openapi import document
 from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.audience.vocabulary.choices import CARRIERS
 from service.channels.config.changes import confirm, create

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from service.api.description.openapi import document
 from service.api.http import admission, reading
 from service.api.http.reading import check_plain
 from service.api.http.schema import LONGEST_TEXT
-from service.api.openapi import document
 from service.api.routes import OPS, PREFIX
 from service.dispatch.direct import direct_send, direct_values
 from service.messages.lint import verdict

@@ -11,7 +11,7 @@ import service.app as application
 from service.api import reference
 from service.api.accounts import login
 from service.api.channels import callbacks
-from service.api.openapi import document
+from service.api.description.openapi import document
 from service.api.routes import OPS, PREFIX
 from service.api.tags import TAGS
 from tests.integration.api.conftest import Api

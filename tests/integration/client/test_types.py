@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typedd
 import pytest
 from tocsin_client import types
 
-from service.api.openapi import document
+from service.api.description.openapi import document
 from service.api.routes import OPS, PREFIX
 
 SCHEMAS: dict[str, Any] = document(OPS, PREFIX, "0")["components"]["schemas"]

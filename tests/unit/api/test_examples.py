@@ -9,10 +9,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from service.api.catalogue import PROBLEMS
+from service.api.description.openapi import document
 from service.api.examples import EXAMPLES
 from service.api.http.op import Op
 from service.api.http.problems import MEDIA_TYPE
-from service.api.openapi import document
 from service.api.routes import OPS, PREFIX
 
 DOCUMENT = document(OPS, PREFIX, "0")

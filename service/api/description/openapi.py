@@ -8,13 +8,13 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from service.api.catalogue import PROBLEMS
+from service.api.description.links import links_of
+from service.api.description.samples import Samples
 from service.api.examples import EXAMPLES
 from service.api.http.call import Download
 from service.api.http.idempotency import HEADER, MAX_LENGTH
-from service.api.http.links import links_of
 from service.api.http.op import Op
 from service.api.http.problems import HEADERS, MEDIA_TYPE, TITLES
-from service.api.http.samples import Samples
 from service.api.http.schema import Out
 from service.api.http.version import ETAG, IF_MATCH, IF_NONE_MATCH
 from service.api.tags import TAGS
