@@ -13,7 +13,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -76,6 +76,9 @@ check: venv ## format, lint, strict types (tests too), import contracts, migrati
 
 map: venv ## the packages of service/, their sizes, and what each imports
 	$(BIN)/python -m tests.architecture.map
+
+words: venv ## find the sentences of code and templates for service/words/zh.po, and drop those gone
+	$(BIN)/python -m tests.architecture.catalogue
 
 interop: venv ## foreign clients, servers and decoders at the other end of the wire (fetches them); all must run
 	interop/run

@@ -6,14 +6,9 @@ statement a code stands as `'{Reason.NO_ROUTE}'`; a test refuses one that is not
 """
 
 from enum import Flag, StrEnum, auto
-from typing import NamedTuple, Self
+from typing import Self
 
-
-class Sentence(NamedTuple):
-    """The same said in Chinese and in English, without a full stop."""
-
-    zh: str
-    en: str
+from service.words.phrase import Sentence
 
 
 class Place(Flag):

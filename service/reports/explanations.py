@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from service.clock import day_in_china
-from service.ledger.reasons import SUPPRESSIONS, Place, Reason, Sentence, words_of
+from service.ledger.reasons import SUPPRESSIONS, Place, Reason, words_of
 from service.ledger.states import MessageState as S
+from service.words.phrase import Sentence
 
 STATES: Mapping[S, Sentence] = {
     S.QUEUED: Sentence("还在排队，尚未发出", "It waits and has not left yet"),

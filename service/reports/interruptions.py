@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from service.campaigns.calendar.fires import Why
-from service.ledger.reasons import Sentence
+from service.words.phrase import Sentence
 
 KINDS: Mapping[str, Sentence] = {
     "stop_all.stopped": Sentence("全部停发", "Everything was stopped"),

@@ -17,9 +17,10 @@ from service.dispatch.failover.circuit_breaker import BreakerLimits
 from service.dispatch.failover.health import ChannelCounts, total
 from service.dispatch.failover.health_store import recent_reports
 from service.ledger.message_id import MessageKey
-from service.ledger.reasons import Sentence, Wait
+from service.ledger.reasons import Wait
 from service.reports.waiting_reasons_store import queued_texts
 from service.storage.postgres import Connection, Record
+from service.words.phrase import Sentence
 
 
 async def why_they_wait(

@@ -16,10 +16,10 @@ from uuid import UUID
 
 from service.accounts.people.model import Right, Role, User
 from service.accounts.people.proposals import WAITS
-from service.ledger.reasons import Sentence
 from service.messages.offers.offer_news_store import TAKEN_TEXTS
 from service.storage import sql
 from service.storage.postgres import Connection
+from service.words.phrase import Sentence
 
 
 @dataclass(frozen=True, slots=True)

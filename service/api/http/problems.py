@@ -1,7 +1,8 @@
 """Errors as RFC 9457 problem+json: one table from error class to status.
 
 `type` is stable, and the address of its page (see `catalogue`), `detail` a plain sentence, `fields`
-what is wrong with each field and how to mend it. No value that was sent comes back.
+what is wrong with each field and how to mend it. No value that was sent comes back. All of them are
+in the language that `Accept-Language` asks for, in English without one.
 """
 
 import json
@@ -29,6 +30,8 @@ from service.errors import (
 from service.logs import masked
 from service.storage.postgres import UNREACHABLE, Busy, OutOfRoom, TooManyConnections, TooSlow
 from service.web import REQUEST_ID, RUNTIME
+from service.words.catalogues import chosen
+from service.words.phrase import Phrase, phrase, translated
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +77,12 @@ class TooLong(Invalid):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
-            f"this took longer than {seconds:g} seconds and was stopped; nothing was changed. The"
-            " rule, the list or the span of days is too large: ask for less of it (one area, one"
-            " roster, fewer days, a smaller limit)"
+            phrase(
+                "this took longer than {seconds:g} seconds and was stopped; nothing was changed."
+                " The rule, the list or the span of days is too large: ask for less of it (one"
+                " area, one roster, fewer days, a smaller limit)",
+                seconds=seconds,
+            )
         )
 
 
@@ -103,20 +109,20 @@ STATUS: dict[type[TocsinError], int] = {
 }
 
 TITLES = {
-    400: "The request cannot be read",
-    401: "A valid key is needed",
-    403: "You may not do this",
-    404: "There is no such thing",
-    405: "This address does not take this method",
-    408: "The body came too slowly",
-    409: "The present state does not allow this",
-    412: "It has changed since you saw it",
-    413: "The body is too large",
-    415: "The body is of the wrong type",
-    422: "The input is wrong",
-    429: "Too many requests",
-    500: "Something went wrong on our side",
-    503: "Something we depend on cannot be reached",
+    400: phrase("The request cannot be read"),
+    401: phrase("A valid key is needed"),
+    403: phrase("You may not do this"),
+    404: phrase("There is no such thing"),
+    405: phrase("This address does not take this method"),
+    408: phrase("The body came too slowly"),
+    409: phrase("The present state does not allow this"),
+    412: phrase("It has changed since you saw it"),
+    413: phrase("The body is too large"),
+    415: phrase("The body is of the wrong type"),
+    422: phrase("The input is wrong"),
+    429: phrase("Too many requests"),
+    500: phrase("Something went wrong on our side"),
+    503: phrase("Something we depend on cannot be reached"),
 }
 
 HEADERS = {
@@ -136,9 +142,8 @@ def invalid(error: ValidationError, *, what: str) -> TocsinError:
     fields: dict[str, str] = {}
     for item in error.errors(include_url=False, include_input=False)[:MOST_FIELDS]:
         if item["type"] == "json_invalid":
-            return MalformedRequest(
-                "the body is not JSON: " + item["msg"].removeprefix("Invalid JSON: ")
-            )
+            fault = item["msg"].removeprefix("Invalid JSON: ")
+            return MalformedRequest(phrase("the body is not JSON: {fault}", fault=fault))
         path = ".".join(str(part) for part in item["loc"] if "[" not in str(part)) or what
         message = item["msg"].removeprefix("Value error, ")
         fields[path] = f"{fields[path]}; or: {message}" if path in fields else message
@@ -163,15 +168,21 @@ async def as_problem(request: web.Request, handler: Handler) -> web.StreamRespon
         log.warning(
             "database %s", "too slow" if slow else "unreachable", extra={"why": repr(error)}
         )
-        what = "takes too long" if slow else "cannot be reached"
-        if isinstance(error, TooManyConnections):
-            what = "has no connection free"
-        elif isinstance(error, OutOfRoom):
-            what = "has no room left on its disk"
-        return _of_error(request, Unavailable(f"the database {what}; try again soon"))
+        return _of_error(request, Unavailable(_why_unreachable(error)))
     except Exception:
         log.exception("unexpected error")
-        return problem(request, 500, "error", "an unexpected error, which has been logged")
+        said = phrase("an unexpected error, which has been logged")
+        return problem(request, 500, "error", said)
+
+
+def _why_unreachable(error: Exception) -> Phrase:
+    if isinstance(error, TooSlow):
+        return phrase("the database takes too long; try again soon")
+    if isinstance(error, TooManyConnections):
+        return phrase("the database has no connection free; try again soon")
+    if isinstance(error, OutOfRoom):
+        return phrase("the database has no room left on its disk; try again soon")
+    return phrase("the database cannot be reached; try again soon")
 
 
 def _of_error(request: web.Request, error: TocsinError) -> web.Response:
@@ -185,9 +196,12 @@ def _of_error(request: web.Request, error: TocsinError) -> web.Response:
 def _of_http(request: web.Request, error: web.HTTPException) -> web.Response:
     """What aiohttp itself refuses: unknown addresses and methods, oversized bodies."""
     details = {
-        404: ("not_found", "there is nothing at this address"),
-        405: ("method_not_allowed", f"this address does not take {request.method}"),
-        413: ("too_large", "the body is larger than 1 MiB"),
+        404: ("not_found", phrase("there is nothing at this address")),
+        405: (
+            "method_not_allowed",
+            phrase("this address does not take {method}", method=request.method),
+        ),
+        413: ("too_large", phrase("the body is larger than 1 MiB")),
     }
     code, sentence = details.get(error.status, ("error", error.reason))
     response = problem(request, error.status, code, sentence)
@@ -205,6 +219,7 @@ def problem(
 ) -> web.Response:
     """A problem as a response."""
     zone = request.config_dict[RUNTIME].settings.zone
+    language = language_of(request)
 
     def shown(item: object) -> object:
         return written(item, zone) if isinstance(item, datetime) else str(item)
@@ -217,8 +232,28 @@ def problem(
         "request_id": request.get(REQUEST_ID, ""),
         **(extras or {}),
     }
+    text = json.dumps(_read_in(language, body), ensure_ascii=False, default=shown)
     return web.Response(
         status=status,
-        body=masked(json.dumps(body, ensure_ascii=False, default=shown)).encode("utf-8", "replace"),
-        headers={"Content-Type": MEDIA_TYPE, **HEADERS.get(status, {})},
+        body=masked(text).encode("utf-8", "replace"),
+        headers={
+            "Content-Type": MEDIA_TYPE,
+            "Content-Language": language,
+            "Vary": "Accept-Language",
+            **HEADERS.get(status, {}),
+        },
     )
+
+
+def language_of(request: web.Request) -> str:
+    """The language that the caller asks for; English, if for none of ours."""
+    return chosen(",".join(request.headers.getall("Accept-Language", [])), "en")
+
+
+def _read_in(language: str, value: object) -> object:
+    """What a problem has, its sentences in a language: a program asks for them in one."""
+    if isinstance(value, Mapping):
+        return {name: _read_in(language, one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_read_in(language, one) for one in value]
+    return translated(value, language) if isinstance(value, Phrase) else value

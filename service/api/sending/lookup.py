@@ -16,10 +16,10 @@ from service.api.http.schema import Body, Instant, Int, Out, PlainOut, Text
 from service.api.sending.messages import waiting_words
 from service.audience.numbers.number import mask, parse_phone
 from service.ledger.message_id import message_id
-from service.ledger.reasons import Sentence
 from service.ledger.states import MessageState
 from service.reports import explanations, store
 from service.storage.postgres import Record
+from service.words.phrase import Sentence
 
 MOST_TEXTS = 20
 

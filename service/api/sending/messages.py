@@ -20,7 +20,6 @@ from service.dispatch.failover.channel_monitor import limits_of
 from service.errors import Conflict, Invalid, NotFound
 from service.ledger.message_class import NOTICE, MessageClass
 from service.ledger.message_id import PATTERN, MessageKey, parse_message_id
-from service.ledger.reasons import Sentence
 from service.ledger.states import MessageState
 from service.messages import store as templates
 from service.messages.offers.offers import needs_no_approval
@@ -28,6 +27,7 @@ from service.messages.offers.withdrawal import check_words_stand
 from service.queue import Job
 from service.reports import explanations, progress
 from service.reports.waiting_reasons import why_they_wait
+from service.words.phrase import Sentence
 
 MOST_RECIPIENTS = 1_000
 MessageId = Annotated[str, StringConstraints(pattern=f"^{PATTERN}$")]

@@ -25,7 +25,8 @@ from service.delivery.uncertain.statement import (
     need_column,
     read_instant,
 )
-from service.ledger.reasons import Place, Reason, Sentence
+from service.ledger.reasons import Place, Reason
+from service.words.phrase import Sentence
 
 _REFERENCE_HEADERS = "编号 参考号 reference ref id"
 _REASON_HEADERS = "原因 失败原因 错误原因 错误码 reason error errorcode error_code"

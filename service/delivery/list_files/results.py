@@ -21,8 +21,8 @@ from service.delivery.list_files.results_store import ListedText
 from service.delivery.receipts.store import insert_receipts
 from service.errors import Conflict, FileRefused, Invalid
 from service.ledger.message_id import MessageKey
-from service.ledger.reasons import Sentence
 from service.storage.postgres import Connection
+from service.words.phrase import Sentence
 
 MOST_NAMED = 10_000
 """A file with more lines that give nothing is refused, since each of them is named."""

@@ -91,6 +91,26 @@ async def test_unknown_addresses_methods_and_ids(api: Api) -> None:
     assert set(answer.headers["Allow"].split(",")) == {"GET", "POST"}
 
 
+@pytest.mark.parametrize(
+    ("asked", "language", "title", "detail"),
+    [
+        ("zh-CN", "zh", "没有这一项", "这个地址没有内容"),
+        ("fr;q=0.9, zh;q=0.5", "zh", "没有这一项", "这个地址没有内容"),
+        ("en", "en", "There is no such thing", "there is nothing at this address"),
+        (None, "en", "There is no such thing", "there is nothing at this address"),
+    ],
+)
+async def test_a_refusal_is_in_the_language_that_is_asked_for(
+    api: Api, asked: str | None, language: str, title: str, detail: str
+) -> None:
+    headers = {"Accept-Language": asked} if asked else {}
+    answer = await api.get("/nothing", OPERATOR, headers=headers)
+    problem = _check(answer, 404, "not_found")
+    assert (problem["title"], problem["detail"]) == (title, detail)
+    assert answer.headers["Content-Language"] == language
+    assert answer.headers["Vary"] == "Accept-Language"
+
+
 async def test_bodies_of_the_wrong_type_or_size(api: Api) -> None:
     answer = await api.post("/segments", OPERATOR, data=b"a=b", headers={"Content-Type": "a/b"})
     _check(answer, 415, "unsupported_media_type")

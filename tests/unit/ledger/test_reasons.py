@@ -11,7 +11,8 @@ import pytest
 
 from service.api.audience.suppressions import SuppressionReason
 from service.campaigns.audience.newcomer_store import PASSING
-from service.ledger.reasons import OUTSIDE_TARGET, SUPPRESSIONS, Place, Reason, Sentence, Wait
+from service.ledger.reasons import OUTSIDE_TARGET, SUPPRESSIONS, Place, Reason, Wait
+from service.words.phrase import Sentence
 
 REASONS = list(filter(None, Reason))
 CHINESE = re.compile(r"[一-鿿]")
