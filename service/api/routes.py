@@ -15,6 +15,7 @@ One module: it is one table.
 from dataclasses import replace
 
 from service.accounts.people.model import Right
+from service.api import acts
 from service.api.accounts import (
     audit,
     departments,
@@ -402,6 +403,7 @@ def _guarded(op: Op) -> Op:
 
 
 OPS = tuple(map(_guarded, _OPS))
+acts.take_table(OPS)
 
 CALLBACKS = "/callbacks/{channel}"
 """POST: where gateways call us, with a signature and without a key; `api/callbacks.py` answers."""

@@ -21,6 +21,7 @@ from tocsin_client.types import (
     Priority,
     Report,
     Run,
+    RunDetail,
     Schedule,
     Started,
     Template,
@@ -290,9 +291,9 @@ class Runs:
     def __init__(self, link: Link) -> None:
         self._link = link
 
-    async def get(self, run_id: str) -> Run:
-        """A run."""
-        return cast(Run, await self._link.get(f"/runs/{run_id}"))
+    async def get(self, run_id: str) -> RunDetail:
+        """A run, and what you could do with it now."""
+        return cast(RunDetail, await self._link.get(f"/runs/{run_id}"))
 
     async def missed(self, run_id: str) -> Missed:
         """Whom a run has not reached, by reason, and to whom its text may be sent again."""

@@ -451,6 +451,15 @@ class Move(TypedDict):
     code: str
 
 
+class Act(TypedDict):
+    """Something that a person may do, whether you could do it now, and why not."""
+
+    act: str
+    allowed: bool
+    code: str | None
+    plain: Plain | None
+
+
 class Campaign(_Classed):
     """A plan."""
 
@@ -517,6 +526,7 @@ class CampaignDetail(Campaign):
     forecast: Forecast | None
     held_fires: list[FireRecord]
     decided_fires: list[FireRecord]
+    acts: list[Act]
 
 
 class CampaignPreview(Preview):
@@ -549,6 +559,12 @@ class Run(_Classed):
     relation: Literal["step", "resend", "top_up", "correction"] | None
     started_at: str | None
     finished_at: str | None
+
+
+class RunDetail(Run):
+    """A run, and what you could do with it now."""
+
+    acts: list[Act]
 
 
 class Missed(TypedDict):

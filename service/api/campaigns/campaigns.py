@@ -1,45 +1,32 @@
 """Campaigns: plan, submit, approve; `lifecycle` has what comes after."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from service.accounts.keys.key import Mode
 from service.api.calendar.schedules import (
-    SHOWN,
-    FireOut,
-    FireRecordOut,
     ScheduleBody,
-    ScheduleOut,
-    fires_out,
-    record_out,
-    repeats,
 )
-from service.api.campaigns.forecasts import ForecastOut, keep_forecast, told_at_submission
-from service.api.campaigns.legs import LegAskOut, Legs
+from service.api.campaigns.details import CampaignDetail, CampaignOut, detail_out, facts
+from service.api.campaigns.forecasts import keep_forecast
+from service.api.campaigns.legs import Legs
 from service.api.campaigns.safety_forms import (
     GivenValues,
-    MoreTextOut,
     MoreTexts,
     PeriodBody,
-    PeriodOut,
     SafetyBody,
-    safety_out,
 )
-from service.api.content.taken_texts import TextNewsOut, text_news_out
 from service.api.content.templates import Acknowledged
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
-from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out, Page
+from service.api.http.schema import Body, Int, Line, OptionalLine, Out, Page
 from service.campaigns.approval import approval
-from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.schedule import LatePolicy
 from service.campaigns.core import fire_store, store
-from service.campaigns.core.model import Campaign, Plan, State
-from service.campaigns.core.plan_warnings import notes_of, passed_notes
+from service.campaigns.core.model import Plan, State
 from service.campaigns.core.texts import MOST_TEXTS
 from service.campaigns.plans import missed, planning
 from service.dispatch.direct.test_send import test_send
@@ -131,87 +118,6 @@ class RefusalBody(Body):
     reason: Line
 
 
-class CampaignOut(Out):
-    """A campaign; `baseline` is how many people the rule meant at submission."""
-
-    id: UUID
-    department_id: UUID
-    name: str
-    template_id: UUID
-    template_version_id: UUID
-    segment_id: UUID | None = Field(description="Null: a correction goes to those who got a run.")
-    corrects: UUID | None = Field(description="The run that it corrects.")
-    legs: list[LegAskOut] = Field(description="What a joint plan asks of whom; else empty.")
-    leg_of: UUID | None = Field(description="The joint plan whose leg it is.")
-    channels: Literal["auto"] | list[int]
-    priority: str
-    schedule: ScheduleOut
-    max_tps: int | None
-    over_cap: str
-    period: PeriodOut
-    drill: bool
-    safety: SafetyBody
-    more_texts: list[MoreTextOut]
-    values: dict[str, str] = Field(description="What fills the first text for all who get it.")
-    cloned_from: UUID | None
-    message_class: str = Field(alias="class")
-    state: State
-    next_fire_at: Instant | None
-    created_by: UUID
-    created_at: Instant
-    edited_by: UUID
-    submitted_by: UUID | None
-    submitted_at: Instant | None
-    pending_until: Instant | None
-    baseline: int | None
-    approved_by: UUID | None
-    approved_at: Instant | None
-    approved_for: UUID | None = Field(description="The absent approver it was approved for.")
-    second_approved_by: UUID | None = Field(description="A warning takes two.")
-    second_approved_for: UUID | None
-    second_approved_at: Instant | None
-    content_hash: str | None
-    key_mode: str = Field(description="trial: reaches only guests; test: sends nothing, ever.")
-
-
-class MoveOut(Out):
-    """One step of a campaign's life; without a user it was the clock's."""
-
-    from_state: str
-    to_state: str
-    user_id: UUID | None
-    reason: str
-    at: Instant
-    code: str = Field(description="Why, as one word; empty: a person's act says it.")
-
-
-class CampaignDetail(CampaignOut):
-    """A campaign with its text, its rule as frozen at submission, and everything that happened."""
-
-    BY_THE_CLOCK = frozenset({"next_fires", "schedule_notes"})
-
-    text: str = Field(description="With the plan's values in it.")
-    frozen_rule: str | None
-    next_fires: list[FireOut] = Field(description="The next five, and those left out among them.")
-    schedule_notes: list[str] = Field(
-        description="What the planner should know of its time, and of whom the caps will take."
-    )
-    text_news: list[TextNewsOut] = Field(
-        description="What there is to know of its texts that were taken over from others."
-    )
-    forecast: ForecastOut | None = Field(
-        description="What each fire to come will amount to, as foretold at the submission."
-    )
-    moves: list[MoveOut]
-    held_fires: list[FireRecordOut] = Field(
-        description="Fires that wait for a person's release; other fires go on beside them."
-    )
-    decided_fires: list[FireRecordOut] = Field(
-        description="Of fires that were missed: what this request has decided, by itself or by the"
-        " plan. Empty where nothing was."
-    )
-
-
 class StartedOut(Out):
     """A run that was begun."""
 
@@ -229,7 +135,7 @@ async def list_campaigns(call: Call, query: CampaignQuery) -> Page[CampaignOut]:
     found = await store.list_campaigns(
         call.conn, call.user.scope, query.before, query.wanted, query.state
     )
-    return cut(Page[CampaignOut], [CampaignOut(**_facts(campaign)) for campaign in found], query)
+    return cut(Page[CampaignOut], [CampaignOut(**facts(campaign)) for campaign in found], query)
 
 
 async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
@@ -352,49 +258,3 @@ async def reject_campaign(call: Call, campaign_id: UUID, body: RefusalBody) -> C
 def chosen(channels: Channels) -> tuple[int, ...] | None:
     """The channels as a plan has them, each once."""
     return None if channels == "auto" else tuple(dict.fromkeys(channels))
-
-
-async def detail_out(
-    call: Call, campaign: Campaign, decided: Sequence[fire_store.FireRecord] = ()
-) -> CampaignDetail:
-    """A campaign with its text, its rule, and everything that happened to it.
-
-    decided: fires of which the request has decided something.
-    """
-    moves = await store.list_moves(call.conn, campaign.id)
-    forecast, losses = await told_at_submission(call, campaign)
-    county = await load_county(call.conn)
-    terms = await planning.hour_terms(call.conn, campaign)
-    ahead = await planning.fires_ahead(call.conn, campaign, county, call.now, SHOWN)
-    return CampaignDetail(
-        **_facts(campaign),
-        next_fires=fires_out(ahead, terms, county),
-        schedule_notes=[
-            *passed_notes(campaign, ahead, call.now),
-            *notes_of(ahead, terms, county),
-            *await repeats(call, campaign, county),
-            *losses,
-        ],
-        text_news=await text_news_out(call, campaign.id),
-        forecast=forecast,
-        moves=[MoveOut.model_validate(move) for move in moves],
-        held_fires=[record_out(f) for f in await fire_store.held_fires(call.conn, campaign.id)],
-        decided_fires=[record_out(fire) for fire in decided],
-    )
-
-
-def _facts(campaign: Campaign) -> dict[str, Any]:
-    """Everything that a campaign's row and plan say."""
-    row = {field.name: getattr(campaign, field.name) for field in fields(campaign)}
-    plan = {field.name: getattr(campaign.plan, field.name) for field in fields(campaign.plan)}
-    channels = campaign.plan.channels
-    return {
-        **row,
-        **plan,
-        "period": PeriodOut(start=campaign.plan.period_start, end=campaign.plan.period_end),
-        "safety": safety_out(campaign.plan.safety),
-        "more_texts": [asdict(text) | {"values": dict(text.values)} for text in campaign.further],
-        "values": dict(campaign.plan.values),
-        "channels": "auto" if channels is None else list(channels),
-        "content_hash": campaign.content_hash.hex() if campaign.content_hash else None,
-    }

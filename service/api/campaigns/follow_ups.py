@@ -7,14 +7,13 @@ from pydantic import Field
 
 from service.api.calendar.schedules import ScheduleBody
 from service.api.campaigns.campaigns import (
-    CampaignDetail,
     ChannelId,
     Channels,
     ReasonBody,
     StartedOut,
     chosen,
-    detail_out,
 )
+from service.api.campaigns.details import CampaignDetail, detail_out
 from service.api.campaigns.safety_forms import GivenValues
 from service.api.http.call import Call
 from service.api.http.schema import Body, Line, OptionalLine, Out

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.api.campaigns.campaigns import CampaignDetail, ReasonBody, detail_out
+from service.api.campaigns.campaigns import ReasonBody
+from service.api.campaigns.details import CampaignDetail, detail_out
 from service.api.http.call import Call
 from service.api.http.schema import Instant
 from service.campaigns.calendar.schedule import LatePolicy

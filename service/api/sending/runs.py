@@ -8,13 +8,15 @@ from pydantic import Field
 
 from service.accounts.keys.key import Mode
 from service.accounts.people.model import Right
+from service.api.acts import ActOut, Check, judge
 from service.api.audience.people import need_people
 from service.api.http.call import Call, Download
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import AreaName, Instant, Out, Page
 from service.campaigns.core import run_store
 from service.campaigns.core.model import Run
-from service.campaigns.plans import planning
+from service.campaigns.plans import corrections, planning
+from service.campaigns.runs import follow_up_runs
 from service.dispatch.direct import direct, direct_store
 from service.errors import Conflict, Forbidden, NotFound
 from service.ledger.states import MessageState
@@ -51,6 +53,17 @@ class RunOut(Out):
     created_at: Instant
     started_at: Instant | None
     finished_at: Instant | None
+
+
+class RunDetail(RunOut):
+    """A run, and what you could do with it now."""
+
+    BY_THE_CLOCK = frozenset({"acts"})
+
+    acts: list[ActOut] = Field(
+        description="What you could do with it now, and why not; worked out anew at each asking."
+        " Whether it has missed anybody is found by sending again itself."
+    )
 
 
 class GroupOut(Out):
@@ -167,9 +180,29 @@ async def list_runs(call: Call, campaign_id: UUID, query: PageQuery) -> Page[Run
     return cut(Page[RunOut], found, query)
 
 
-async def get_run(call: Call, run_id: UUID) -> RunOut:
-    """Show a run."""
-    return RunOut.model_validate(await _counted(call, run_id))
+async def get_run(call: Call, run_id: UUID) -> RunDetail:
+    """Show a run, and what you could do with it."""
+    run = await _counted(call, run_id)
+    return RunDetail(**run._asdict(), acts=await _acts(call, run))
+
+
+async def _acts(call: Call, run: Run) -> list[ActOut]:
+    """What the caller could do with a run now; nothing with one of which only counts are seen."""
+    if not call.user.sees(run.department_id):
+        return []
+    checks: dict[str, tuple[str, Check]] = {
+        "resend_missed": (
+            "resend_missed",
+            lambda: follow_up_runs.check_resend(call.conn, call.user, run, call.now),
+        ),
+        "correct": ("correct_run", lambda: corrections.check_correct(call.conn, run)),
+        "cancel": ("cancel_run", lambda: _check_cancel(call, run)),
+    }
+    found = {"run_id": run.id}
+    return [
+        await judge(call, act, operation, found, check)
+        for act, (operation, check) in checks.items()
+    ]
 
 
 async def get_report(call: Call, run_id: UUID) -> ReportOut:
@@ -228,21 +261,31 @@ async def cancel_run(call: Call, run_id: UUID) -> CancelledOut:
 
     Whoever may cancel campaigns may; a key that may only send, what it has sent itself.
     """
-    if not call.user.may(Right.CONTROL):
-        call.user.need(Right.SEND)
+    _need_sender(call)
     run = await run_store.get_run(call.conn, run_id, call.user.scope)
     if run is None:
         raise NotFound(f"there is no run {run_id}")
+    await _check_cancel(call, run)
+    done = await direct.cancel(call.conn, run_id, call.now)
+    run = await run_store.get_run(call.conn, run_id, None) or run
+    call.note(**asdict(done))
+    return CancelledOut(run_id=run_id, state=run.state, **asdict(done))
+
+
+def _need_sender(call: Call) -> None:
+    if not call.user.may(Right.CONTROL):
+        call.user.need(Right.SEND)
+
+
+async def _check_cancel(call: Call, run: Run) -> None:
+    """Refuse to cancel a run that is no direct one, or not the caller's."""
+    _need_sender(call)
     if run.kind != "direct":
         raise Conflict(
             "it is no direct send; a campaign is cancelled as a whole, a reply not at all",
             code="not_direct",
         )
-    await need_own(call, run_id)
-    done = await direct.cancel(call.conn, run_id, call.now)
-    run = await run_store.get_run(call.conn, run_id, None) or run
-    call.note(**asdict(done))
-    return CancelledOut(run_id=run_id, state=run.state, **asdict(done))
+    await need_own(call, run.id)
 
 
 async def need_own(call: Call, run_id: UUID) -> None:

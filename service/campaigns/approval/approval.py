@@ -17,15 +17,15 @@ from service.accounts.departments.department import POLICE
 from service.accounts.departments.department_store import check_signature, get_permits
 from service.accounts.people.model import By, Right, User
 from service.accounts.people.second_person import need_second_person
-from service.audience.segments.segment import canonical
-from service.audience.segments.segment_uses import WrittenOut
+from service.campaigns.approval.sources import content_of, read_sources, read_templates
 from service.campaigns.audience.content_checks import (
     check_carriers_take,
+    frozen_content,
     judged_again,
     judged_for_submission,
 )
 from service.campaigns.audience.newcomer_store import watch
-from service.campaigns.audience.recipients import count_target, keep_people, written_rule
+from service.campaigns.audience.recipients import count_target, keep_people
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.fires import Why, next_fire, opens
 from service.campaigns.core import fire_store, leg_store, run_store, store
@@ -39,7 +39,6 @@ from service.campaigns.core.model import (
     State,
     check_move,
 )
-from service.campaigns.core.texts import BoundText
 from service.campaigns.plans.planning import fires_ahead, load, variable_problems
 from service.campaigns.plans.sequence import has_fired_for_good, plan_anew, steps_remain
 from service.crypto import Keyring
@@ -48,8 +47,7 @@ from service.ledger.message_class import WARNING
 from service.messages.offers.offer_store import authors_of
 from service.messages.offers.withdrawal import check_words_stand
 from service.messages.signature import head
-from service.messages.store import Template, record_read, template_get
-from service.messages.template import fill
+from service.messages.store import Template, record_read
 from service.messages.text_approval import check_read
 from service.storage.postgres import Connection
 
@@ -95,9 +93,9 @@ async def _submission(
     conn: Connection, actor: User, campaign: Campaign, keyring: Keyring | None, now: datetime
 ) -> CampaignSubmission:
     """What a draft comes to, once it is known that it may be submitted; raises as `submit`."""
-    templates, rule, ruled_by = await _sources(conn, campaign)
+    templates, rule, ruled_by = await read_sources(conn, campaign)
     await _check_variables(conn, campaign, templates)
-    content = _content(campaign, templates, rule)
+    content = content_of(campaign, templates, rule)
     await check_words_stand(conn, [template.version_id for template in templates])
     await _check_fires(conn, campaign, content, now)
     await _check_permits(conn, campaign, content)
@@ -149,9 +147,7 @@ async def approve(
         Unread: the text has findings of level `review` that are not acknowledged.
         ValuesMissing: by now people whom the rule means have no value for a variable.
     """
-    actor.need(Right.APPROVE)
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
-    check_move(Act.APPROVE, campaign.state)
     content = await _approvable(conn, actor, campaign, keyring, now, test_above)
     await _record_read_findings(conn, actor, campaign, acknowledged, now)
     by = By(actor.id, (reason or "approved") + _deputy_note(actor), now)
@@ -211,23 +207,52 @@ async def _approvable(
     test_above: int | None,
 ) -> Content:
     """What the actor is about to approve; raises as `approve`."""
+    await _check_may_approve(conn, actor, campaign, now)
+    templates, rule, _ = await read_sources(conn, campaign)
+    await check_words_stand(conn, [template.version_id for template in templates])
+    content = content_of(campaign, templates, rule)
+    content = await judged_again(conn, campaign, content, rule, keyring, now)
+    if content.hash != campaign.content_hash:
+        raise _changed()
+    await check_carriers_take(conn, campaign, content)
+    await _check_tested(conn, actor, campaign, test_above)
+    return content
+
+
+async def check_approve(
+    conn: Connection, actor: User, campaign: Campaign, now: datetime, test_above: int | None
+) -> None:
+    """Refuse to approve a campaign for all that is known without judging its texts and its people
+    once more.
+
+    Raises:
+        Forbidden, WrongState, Conflict: as for `approve`.
+    """
+    await _check_may_approve(conn, actor, campaign, now)
+    versions = [template.version_id for template in await read_templates(conn, campaign)]
+    await check_words_stand(conn, versions, lock=False)
+    bound = [words.template_version_id for words in frozen_content(campaign).texts]
+    if versions != bound:
+        raise _changed()
+    await _check_tested(conn, actor, campaign, test_above)
+
+
+async def _check_may_approve(
+    conn: Connection, actor: User, campaign: Campaign, now: datetime
+) -> None:
+    actor.need(Right.APPROVE)
+    check_move(Act.APPROVE, campaign.state)
     await check_second_person(conn, actor, campaign, now)
     if campaign.pending_until is None or campaign.pending_until <= now:
         raise Conflict("the submission has expired; it must be submitted again", code="expired")
-    templates, rule, _ = await _sources(conn, campaign)
-    await check_words_stand(conn, [template.version_id for template in templates])
-    content = _content(campaign, templates, rule)
-    content = await judged_again(conn, campaign, content, rule, keyring, now)
-    if content.hash != campaign.content_hash:
-        raise Conflict(
-            "the text, the rule or the plan has changed since it was submitted; "
-            "return the campaign, so that it is submitted as it is now",
-            code="changed_since_submission",
-        )
-    await check_carriers_take(conn, campaign, content)
-    if test_above is not None and (campaign.baseline or 0) > test_above:
-        await _check_tested(conn, actor, campaign, content)
-    return content
+
+
+def _changed() -> Conflict:
+    return Conflict(
+        "the text, the rule or the plan has changed since it was submitted; "
+        "return the campaign, so that it is submitted as it is now",
+        code="changed_since_submission",
+    )
 
 
 async def send_back(
@@ -259,44 +284,23 @@ _REFUSED = {Act.RETURN: State.RETURNED, Act.REJECT: State.REJECTED}
 
 
 async def _refuse(conn: Connection, actor: User, campaign_id: UUID, act: Act, by: By) -> Campaign:
-    actor.need(Right.APPROVE)
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
-    check_move(act, campaign.state)
-    if act is Act.REJECT and await run_store.goes_on(conn, campaign_id):
-        raise Conflict(
-            "a run of it that was approved before still goes on, and nobody could stop it then: "
-            "return the campaign, or cancel it",
-            code="wrong_state",
-        )
+    await check_refuse(conn, actor, campaign, act)
     await store.move(conn, campaign_id, act, _REFUSED[act], by)
     await fire_store.skip_held(conn, campaign_id, Why.RETURNED, by.reason, by.at)
     return campaign
 
 
-async def _sources(conn: Connection, campaign: Campaign) -> tuple[list[Template], WrittenOut, UUID]:
-    """The texts and the rule as they stand now, the rule with the segments that it uses and its
-    last editor.
-    """
-    plan = campaign.plan
-    wanted = [plan.template_id, *(text.template_id for text in plan.more_texts)]
-    templates = [await template_get(conn, template_id, None) for template_id in wanted]
-    return templates, *await written_rule(conn, campaign)
-
-
-def _content(campaign: Campaign, templates: Sequence[Template], rule: WrittenOut) -> Content:
-    first, *others = templates
-    further = zip(others, campaign.plan.more_texts, strict=True)
-    return Content(
-        first.version_id,
-        fill(first.text, campaign.plan.values),
-        first.info.message_class,
-        canonical(rule.rule),
-        campaign.plan,
-        further=tuple(
-            BoundText(t.version_id, fill(t.text, more.values), more.after_days)
-            for t, more in further
-        ),
-    )
+async def check_refuse(conn: Connection, actor: User, campaign: Campaign, act: Act) -> None:
+    """Refuse to return a campaign or to reject it; raises as `reject`."""
+    actor.need(Right.APPROVE)
+    check_move(act, campaign.state)
+    if act is Act.REJECT and await run_store.goes_on(conn, campaign.id):
+        raise Conflict(
+            "a run of it that was approved before still goes on, and nobody could stop it then: "
+            "return the campaign, or cancel it",
+            code="wrong_state",
+        )
 
 
 async def _check_variables(
@@ -344,12 +348,15 @@ async def _check_police(conn: Connection, campaign: Campaign) -> None:
 
 
 async def _check_tested(
-    conn: Connection, actor: User, campaign: Campaign, content: Content
+    conn: Connection, actor: User, campaign: Campaign, test_above: int | None
 ) -> None:
-    tested = await store.texts_tested(conn, campaign.id, content.hash, actor.id)
-    missing = set(range(1, len(content.texts) + 1)) - tested
+    """Refuse an approver who has not had what was submitted on the own phone, if it is for many."""
+    if test_above is None or (campaign.baseline or 0) <= test_above or not campaign.content_hash:
+        return
+    tested = await store.texts_tested(conn, campaign.id, campaign.content_hash, actor.id)
+    missing = set(range(1, len(campaign.further) + 2)) - tested
     if missing:
-        which = f"text {min(missing)}" if content.further else "it"
+        which = f"text {min(missing)}" if campaign.further else "it"
         raise Conflict(
             f"it goes to {campaign.baseline} people: have {which} sent to your own phone first "
             "(test-send), and approve once it has left",

@@ -213,15 +213,20 @@ async def lock_open_runs(conn: Connection, campaign_id: UUID) -> list[UUID]:
     The locks last to the end of the transaction, so that whatever state is set now is what the
     next hand-off finds (invariant I7).
     """
+    runs = await open_runs(conn, campaign_id)
+    await lock_each_run(conn, runs)
+    return runs
+
+
+async def open_runs(conn: Connection, campaign_id: UUID) -> list[UUID]:
+    """The campaign's open runs."""
     rows = await sql.fetch(
         conn,
         "SELECT id FROM runs WHERE campaign_id = :campaign_id AND state = ANY(:open) ORDER BY id",
         campaign_id=campaign_id,
         open=OPEN,
     )
-    runs: list[UUID] = [row["id"] for row in rows]
-    await lock_each_run(conn, runs)
-    return runs
+    return [row["id"] for row in rows]
 
 
 async def open_runs_with(

@@ -32,12 +32,13 @@ async def correct(
     run = await run_store.get_run(conn, run_id, actor.scope)
     if run is None:
         raise NotFound(f"there is no run {run_id}")
-    await _check_correctable(conn, run)
+    await check_correct(conn, run)
     plan = replace(plan, drill=run.mode == "drill")
     return await planning.create(conn, actor, plan, now, mode, department_id=run.department_id)
 
 
-async def _check_correctable(conn: Connection, run: Run) -> None:
+async def check_correct(conn: Connection, run: Run) -> None:
+    """Refuse a run that is not corrected; raises Conflict as `correct`."""
     if run.mode == "test" or run.kind == "reply":
         raise Conflict("tests and replies are not corrected", code="wrong_kind_of_run")
     if await still_sends(conn, run.id):

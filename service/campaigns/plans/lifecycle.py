@@ -47,16 +47,29 @@ async def pause(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Cam
         WrongState: it is neither scheduled nor running.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
-    if (leg := await _own_leg(conn, campaign)) is not None:
+    leg = await check_pause(conn, campaign)
+    if leg is not None:
         await leg_store.set_paused(conn, leg, by)
-        if campaign.state is State.PAUSED and leg.paused_by is None:
+        if campaign.state is State.PAUSED:
             return campaign  # the whole plan is paused; its resume must not let this leg go on
-    check_move(Act.PAUSE, campaign.state)
     await _pause(conn, campaign_id, by)
     for own in await leg_store.own_campaigns(conn, campaign_id) if campaign.plan.is_joint else ():
         if (await load(conn, own, None, lock=True)).state in MOVES[Act.PAUSE][0]:
             await _pause(conn, own, by)
     return await load(conn, campaign_id, None)
+
+
+async def check_pause(conn: Connection, campaign: Campaign) -> Leg | None:
+    """Refuse to pause what does not send; returns the leg that the campaign is. One that is paused
+    with its whole plan may still be paused by its own side.
+
+    Raises:
+        WrongState: as for `pause`.
+    """
+    leg = await _own_leg(conn, campaign)
+    if leg is None or leg.paused_by is not None or campaign.state is not State.PAUSED:
+        check_move(Act.PAUSE, campaign.state)
+    return leg
 
 
 async def _pause(conn: Connection, campaign_id: UUID, by: By) -> None:
@@ -87,14 +100,7 @@ async def resume(
             because its words were withdrawn.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
-    check_move(Act.RESUME, campaign.state)
-    if (leg := await _own_leg(conn, campaign)) is not None:
-        plan = await load(conn, leg.campaign_id, None)
-        if plan.state is State.PAUSED:
-            raise Conflict(
-                "the whole joint plan is paused: your leg goes on when its department resumes it",
-                code="plan_is_paused",
-            )
+    if (leg := await check_resume(conn, campaign)) is not None:
         await leg_store.set_paused(conn, leg, None)
     await _resume(conn, campaign, missed, by)
     if campaign.plan.is_joint:
@@ -104,14 +110,37 @@ async def resume(
     return await load(conn, campaign_id, None)
 
 
-async def _resume(conn: Connection, campaign: Campaign, missed: LatePolicy | None, by: By) -> None:
-    runs = await run_store.lock_open_runs(conn, campaign.id)
+async def check_resume(conn: Connection, campaign: Campaign) -> Leg | None:
+    """Refuse to let go on what is not paused, or must not; returns the leg that the campaign is.
+
+    Raises:
+        WrongState, Conflict: as for `resume`, but for fires that were missed.
+    """
+    check_move(Act.RESUME, campaign.state)
+    leg = await _own_leg(conn, campaign)
+    if leg is not None and (await load(conn, leg.campaign_id, None)).state is State.PAUSED:
+        raise Conflict(
+            "the whole joint plan is paused: your leg goes on when its department resumes it",
+            code="plan_is_paused",
+        )
+    legs = await leg_store.paused_with_plan(conn, campaign.id) if campaign.plan.is_joint else []
+    for own_id in (campaign.id, *legs):
+        await _check_not_stopped(conn, await run_store.open_runs(conn, own_id))
+    return leg
+
+
+async def _check_not_stopped(conn: Connection, runs: Sequence[UUID]) -> None:
     if await is_stopped(conn, runs):
         raise Conflict(
             "the words of a run that is under way were withdrawn, and it was stopped for that: it"
             " does not go on; cancel the campaign",
             code="text_withdrawn",
         )
+
+
+async def _resume(conn: Connection, campaign: Campaign, missed: LatePolicy | None, by: By) -> None:
+    runs = await run_store.lock_open_runs(conn, campaign.id)
+    await _check_not_stopped(conn, runs)
     await guard_store.trust_runs(conn, runs, by.at)
     await run_store.set_runs(conn, runs, ["paused"], "running", by.at)
     to = State.RUNNING if runs or campaign.next_fire_at is None else State.SCHEDULED
@@ -184,13 +213,12 @@ async def release(
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     held = await fire_store.held_fires(conn, campaign_id)
-    sends = campaign.state in {State.SCHEDULED, State.RUNNING}
-    if not (sends and held):
-        check_move(Act.RELEASE, campaign.state)
-    await refuse_while_stopped(conn)
+    await _check_waits(conn, campaign, held)
     named = held if planned_at is None else [find_held(held, planned_at)]
     if missed != "skip":
-        await _accept(conn, actor, campaign, named, by.at)
+        await _check_may_accept(conn, actor, campaign, named, by.at)
+        if any(fire.code == Why.DRIFTED for fire in named):
+            await agree_to_drift(conn, campaign, by.at)
     if campaign.state is State.HELD:
         only_steps = await has_fired_for_good(conn, campaign)
         await release_steps(conn, campaign, missed, by)
@@ -204,12 +232,29 @@ async def release(
     return await load(conn, campaign_id, None)
 
 
-async def _accept(
+async def check_release(conn: Connection, actor: User, campaign: Campaign, now: datetime) -> None:
+    """Refuse to let go, and not leave out, what a campaign holds.
+
+    Raises:
+        WrongState, Stopped, Forbidden: as for `release` that names no fire.
+    """
+    held = await fire_store.held_fires(conn, campaign.id)
+    await _check_waits(conn, campaign, held)
+    await _check_may_accept(conn, actor, campaign, held, now)
+
+
+async def _check_waits(conn: Connection, campaign: Campaign, held: Sequence[FireRecord]) -> None:
+    sends = campaign.state in {State.SCHEDULED, State.RUNNING}
+    if not (sends and held):
+        check_move(Act.RELEASE, campaign.state)
+    await refuse_while_stopped(conn)
+
+
+async def _check_may_accept(
     conn: Connection, actor: User, campaign: Campaign, held: Sequence[FireRecord], now: datetime
 ) -> None:
-    """Accept the people of a fire that was held for them. Refuse to let one go whose people, or
-    whose number, are others than those of the approval, unless the actor may approve, and had a
-    hand neither in the campaign nor in its lists since.
+    """Refuse to let a fire go whose people, or whose number, are others than those of the approval,
+    unless the actor may approve, and had a hand neither in the campaign nor in its lists since.
     """
     if all(fire.code not in {Why.DRIFTED, Why.EXCHANGED} for fire in held):
         return
@@ -223,8 +268,6 @@ async def _accept(
     else:  # whoever planned it is of the other side, and changed none of these lists
         await need_another_side(conn, actor, campaign.hands, act, now)
         await need_second_person(conn, actor, changers, act, now)
-    if any(fire.code == Why.DRIFTED for fire in held):
-        await agree_to_drift(conn, campaign, now)
 
 
 async def finish_campaigns(

@@ -65,12 +65,12 @@ async def create(
     """
     whose = department_id or actor.department_id
     await _check_plan(conn, actor, whose, plan, now)
-    await _need_room(conn, whose)
+    await need_room(conn, whose)
     campaign_id = await store.insert_campaign(conn, whose, plan, actor.id, now, mode)
     return await load(conn, campaign_id, None)
 
 
-async def _need_room(conn: Connection, department_id: UUID) -> None:
+async def need_room(conn: Connection, department_id: UUID) -> None:
     """Refuse one more draft if the department has too many; raises Conflict."""
     if await store.count_drafts(conn, department_id) >= MOST_DRAFTS:
         raise Conflict(
@@ -118,7 +118,7 @@ async def clone(
     campaign = await load(conn, campaign_id, actor.scope)
     plan = replace(campaign.plan, name=name or campaign.plan.name)
     await _check_plan(conn, actor, campaign.department_id, plan, now)
-    await _need_room(conn, campaign.department_id)
+    await need_room(conn, campaign.department_id)
     made = await store.insert_campaign(
         conn, campaign.department_id, plan, actor.id, now, mode, campaign_id
     )
@@ -141,8 +141,7 @@ async def edit(
         Forbidden: as for `create`.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
-    check_move(Act.EDIT, campaign.state)
-    await _check_editable(conn, campaign)
+    await check_edit(conn, campaign)
     plan = change(campaign.plan)
     await _check_plan(conn, actor, campaign.department_id, plan, now, campaign.plan)
     if campaign.state is not State.DRAFT:
@@ -155,8 +154,13 @@ async def edit(
     return await load(conn, campaign_id, None)
 
 
-async def _check_editable(conn: Connection, campaign: Campaign) -> None:
-    """Refuse to change what another side has agreed to; raises Conflict."""
+async def check_edit(conn: Connection, campaign: Campaign) -> None:
+    """Refuse to change what has begun to send, has ended, or what another side has agreed to.
+
+    Raises:
+        WrongState, Conflict: as for `edit`.
+    """
+    check_move(Act.EDIT, campaign.state)
     if campaign.plan.leg_of is not None:
         raise Conflict(
             "this is your leg of a joint plan, whose words and times are the plan's: pause or"

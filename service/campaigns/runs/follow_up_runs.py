@@ -76,9 +76,7 @@ async def resend_missed(
         NotFiled: one of them takes filed texts alone.
     """
     run = await _run(conn, actor, run_id)
-    if run.campaign_id is None or run.mode == "test":
-        raise Conflict("only a run of a campaign is sent again", code="wrong_kind_of_run")
-    campaign, content = await _approved(conn, actor, run.campaign_id, by.at)
+    campaign, content = await _approved(conn, actor, _campaign_of(run), by.at)
     root = await _run(conn, actor, _root(run))
     await _check_resendable(conn, root, content, by.at)
     await _check_channels(conn, actor, campaign, content, root, channels, by.at)
@@ -91,6 +89,27 @@ async def resend_missed(
         await run_store.choose_channels(conn, made, channels)
     await _begin(conn, campaign, by, f"sent again to {people} whom run {root.id} missed")
     return made
+
+
+async def check_resend(conn: Connection, actor: User, run: Run, now: datetime) -> None:
+    """Refuse to send a run again for all that is known without counting its people.
+
+    Raises:
+        Conflict: as for `resend_missed`.
+    """
+    campaign = await load(conn, _campaign_of(run), None)
+    content = await _check_may_send(conn, campaign, now, lock=False)
+    await _check_resendable(conn, await _run(conn, actor, _root(run)), content, now)
+
+
+async def check_top_up(conn: Connection, campaign: Campaign, now: datetime) -> None:
+    """Refuse to top a campaign up for all that is known without counting who has joined.
+
+    Raises:
+        Conflict: as for `top_up`.
+    """
+    await _check_may_send(conn, campaign, now, lock=False)
+    await _last_fire(conn, campaign, now)
 
 
 async def who_joined(
@@ -146,6 +165,12 @@ async def _run(conn: Connection, actor: User, run_id: UUID) -> Run:
     return run
 
 
+def _campaign_of(run: Run) -> UUID:
+    if run.campaign_id is None or run.mode == "test":
+        raise Conflict("only a run of a campaign is sent again", code="wrong_kind_of_run")
+    return run.campaign_id
+
+
 def _root(run: Run) -> UUID:
     """What was sent again counts with the run that it was sent again of."""
     return run.follows if run.relation == "resend" and run.follows is not None else run.id
@@ -156,6 +181,15 @@ async def _approved(
 ) -> tuple[Campaign, Content]:
     """A campaign, locked, that may send what was approved right now."""
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    return campaign, await _check_may_send(conn, campaign, now)
+
+
+async def _check_may_send(
+    conn: Connection, campaign: Campaign, now: datetime, *, lock: bool = True
+) -> Content:
+    """What a campaign sends that may send what was approved right now; raises Conflict. lock: as
+    for `find_obstacle`.
+    """
     if campaign.state not in _SENDING:
         raise Conflict(
             f"the campaign is {campaign.state.value.replace('_', ' ')}; only one that sends, waits"
@@ -163,11 +197,11 @@ async def _approved(
             code="wrong_state",
         )
     content = frozen_content(campaign)
-    if (obstacle := await find_obstacle(conn, campaign, content, now)) is not None:
+    if (obstacle := await find_obstacle(conn, campaign, content, now, lock=lock)) is not None:
         raise Conflict(f"nothing may be sent now: {obstacle.sentence}", code="may_not_send")
     if await newcomer_store.is_expanding(conn, campaign.id):
         raise Conflict("a ledger of it is being written; try again in a minute", code="in_progress")
-    return campaign, content
+    return content
 
 
 async def _check_resendable(conn: Connection, root: Run, content: Content, now: datetime) -> None:

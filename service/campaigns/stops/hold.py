@@ -38,10 +38,10 @@ TOO_LATE = Obstacle(Why.LATE, "too late to fire")
 
 
 async def find_obstacle(
-    conn: Connection, campaign: Campaign, content: Content, now: datetime
+    conn: Connection, campaign: Campaign, content: Content, now: datetime, *, lock: bool = True
 ) -> Obstacle | None:
     """Why only a person may let a campaign that is due send; None: nothing is in the way, and its
-    words are not withdrawn before the transaction ends.
+    words are not withdrawn before the transaction ends (`lock`: see `withdrawn_among`).
     """
     if (stop := await stop_in_force(conn)) is not None:
         return Obstacle(Why.STOPPED, f"everything is stopped: {stop.reason}")
@@ -55,12 +55,12 @@ async def find_obstacle(
         )
     if content.hash != campaign.approved_hash:
         return Obstacle(Why.NOT_APPROVED, "not what was approved")
-    return await _obstacle_of_words(conn, content)
+    return await _obstacle_of_words(conn, content, lock=lock)
 
 
-async def _obstacle_of_words(conn: Connection, content: Content) -> Obstacle | None:
+async def _obstacle_of_words(conn: Connection, content: Content, *, lock: bool) -> Obstacle | None:
     versions = [words.template_version_id for words in content.texts]
-    if withdrawn := await withdrawn_among(conn, versions):
+    if withdrawn := await withdrawn_among(conn, versions, lock=lock):
         return Obstacle(Why.WITHDRAWN, explain(withdrawn[0]))
     never = (await policy_get(conn)).never_words
     found = (never_words.first_in(text.text, never) for text in content.texts)

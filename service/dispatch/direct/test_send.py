@@ -57,18 +57,11 @@ async def test_send(
             be written to.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
-    await check_second_person(conn, actor, campaign, now)
-    if campaign.state is not State.PENDING_APPROVAL:
-        raise Conflict("only a campaign that waits for approval is tested", code="wrong_state")
+    cipher, valid_until = await check_test(conn, actor, campaign, now, lock=True)
     if text_no > len(campaign.further) + 1:
         problem = f"the campaign has {len(campaign.further) + 1} texts"
         raise Invalid(problem, fields={"text_no": problem})
-    await _check_words(conn, campaign)
-    phone = await _proved_phone(conn, keyring, actor)
-    if await test_send_store.count_tests(conn, actor.id, now - timedelta(days=1)) >= MOST_A_DAY:
-        raise Conflict(f"you had {MOST_A_DAY} tests in 24 hours; try tomorrow", code="too_many")
-    valid_until = min(now + VALIDITY, await service_hours(conn, now))
-    person = await _recipient(conn, keyring, campaign, phone, now)
+    person = await _recipient(conn, keyring, campaign, keyring.decrypt("phone", cipher), now)
     run = await test_send_store.insert_test(conn, _test(campaign, actor, text_no), now, valid_until)
     if run is None:
         raise Conflict("another run of the campaign began in this very moment; try again")
@@ -80,12 +73,27 @@ async def test_send(
     return Started(run["id"], target, excluded, channels)
 
 
-async def _check_words(conn: Connection, campaign: Campaign) -> None:
-    texts = frozen_content(campaign).texts
-    await check_words_stand(conn, [words.template_version_id for words in texts])
+async def check_test(
+    conn: Connection, actor: User, campaign: Campaign, now: datetime, *, lock: bool = False
+) -> tuple[bytes, datetime]:
+    """Refuse a test for all that is known without looking for a channel; returns the encrypted
+    phone, and until when the test may leave. lock: as for `check_words_stand`.
+
+    Raises:
+        Forbidden, Conflict: as for `test_send`.
+    """
+    await check_second_person(conn, actor, campaign, now)
+    if campaign.state is not State.PENDING_APPROVAL:
+        raise Conflict("only a campaign that waits for approval is tested", code="wrong_state")
+    versions = [words.template_version_id for words in frozen_content(campaign).texts]
+    await check_words_stand(conn, versions, lock=lock)
+    cipher = await _proved_phone(conn, actor)
+    if await test_send_store.count_tests(conn, actor.id, now - timedelta(days=1)) >= MOST_A_DAY:
+        raise Conflict(f"you had {MOST_A_DAY} tests in 24 hours; try tomorrow", code="too_many")
+    return cipher, min(now + VALIDITY, await service_hours(conn, now))
 
 
-async def _proved_phone(conn: Connection, keyring: Keyring, actor: User) -> str:
+async def _proved_phone(conn: Connection, actor: User) -> bytes:
     own = await phone_store.get_phone(conn, actor.id)
     if own.cipher is None:
         raise Conflict("say first which phone is yours: PUT /account/phone", code="no_phone")
@@ -95,7 +103,7 @@ async def _proved_phone(conn: Connection, keyring: Keyring, actor: User) -> str:
             " /account/phone/code takes it",
             code="phone_not_proved",
         )
-    return keyring.decrypt("phone", own.cipher)
+    return own.cipher
 
 
 def _test(campaign: Campaign, actor: User, text_no: int) -> NewTest:

@@ -30,11 +30,15 @@ def explain(withdrawn: Withdrawn) -> str:
     )
 
 
-async def check_words_stand(conn: Connection, versions: Collection[UUID]) -> None:
+async def check_words_stand(
+    conn: Connection, versions: Collection[UUID], *, lock: bool = True
+) -> None:
     """Refuse versions whose words were withdrawn; no other is before the transaction ends.
+
+    lock: see `withdrawn_among`.
 
     Raises:
         TextWithdrawn: says by whom and why.
     """
-    if withdrawn := await withdrawn_among(conn, versions):
+    if withdrawn := await withdrawn_among(conn, versions, lock=lock):
         raise TextWithdrawn(withdrawn[0])

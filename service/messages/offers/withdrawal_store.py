@@ -83,19 +83,24 @@ class Withdrawn(NamedTuple):
     stops: bool
 
 
-async def withdrawn_among(conn: Connection, versions: Collection[UUID]) -> list[Withdrawn]:
+async def withdrawn_among(
+    conn: Connection, versions: Collection[UUID], *, lock: bool = True
+) -> list[Withdrawn]:
     """Those of these versions whose words are withdrawn. No other is withdrawn before the end of
     the transaction: a withdrawal that is under way is waited for.
+
+    lock: False for whoever only looks, and neither waits nor makes others wait.
     """
-    await sql.execute(
-        conn,
-        """
-        SELECT FROM text_offers WHERE template_version_id = ANY(:versions) OR id IN (
-            SELECT taken_from FROM template_versions WHERE id = ANY(:versions))
-        ORDER BY id FOR SHARE
-        """,
-        versions=list(versions),
-    )
+    if lock:
+        await sql.execute(
+            conn,
+            """
+            SELECT FROM text_offers WHERE template_version_id = ANY(:versions) OR id IN (
+                SELECT taken_from FROM template_versions WHERE id = ANY(:versions))
+            ORDER BY id FOR SHARE
+            """,
+            versions=list(versions),
+        )
     rows = await sql.fetch(
         conn,
         """

@@ -190,10 +190,25 @@ class Campaigns(RuleBasedStateMachine):
                 self.leave()
 
     def _act(self, act: str, user: str, it: Expected, body: Any = None) -> tuple[int, Any]:
-        path = f"/campaigns/{it.id}"
+        path, token = f"/campaigns/{it.id}", self.world.tokens[user]
+        said = self._said(act, path, token)
         if act == "edit":
-            return self.world.call("PATCH", path, self.world.tokens[user], body)
-        return self.world.call("POST", f"{path}/{act}", self.world.tokens[user], body)
+            status, shown = self.world.call("PATCH", path, token, body)
+        else:
+            status, shown = self.world.call("POST", f"{path}/{act}", token, body)
+        if said is not None:
+            code = None if status < 300 else shown["type"].rpartition("/")[2]
+            assert (said["allowed"], said["code"]) == (code is None, code), (act, user, it)
+        return status, shown
+
+    def _said(self, act: str, path: str, token: str) -> Any:
+        """What `acts` says of an act before it is tried; None: they do not see the campaign."""
+        status, shown = self.world.call("GET", path, token)
+        if status == 404:
+            return None
+        (said,) = [item for item in shown["acts"] if item["act"] == act]
+        assert said["allowed"] or all(said["plain"].values())
+        return said
 
     def _expect(self, status: int, allowed: set[str], user: str, act: str, it: Expected) -> bool:
         """Whether persons and states allow the act; if not, it must have been refused as it was."""

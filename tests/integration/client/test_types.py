@@ -29,6 +29,7 @@ NAMES = {
     "NewSuppression": "NewSuppressionOut",
     "Schedule": "ScheduleBody",
     "CampaignDetail": "CampaignDetail",
+    "RunDetail": "RunDetail",
     "ChannelHealth": "HealthOut",
     "ChannelQueue": "QueueOut",
     "Waiting": "ClassWaitingOut",

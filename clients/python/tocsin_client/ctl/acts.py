@@ -180,7 +180,7 @@ async def list_campaigns(tocsin: Tocsin, o: Options, screen: Screen) -> None:
 
 async def show_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """A campaign."""
-    screen.facts(await tocsin.campaigns.get(o.id), (*CAMPAIGN, "moves"))
+    screen.facts(await tocsin.campaigns.get(o.id), (*CAMPAIGN, "moves", "acts"))
 
 
 async def preview_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:

@@ -69,7 +69,7 @@ async def unmask_message(tocsin: Tocsin, o: Options, screen: Screen) -> None:
 async def show_run(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """A run."""
     names = ("id", "kind", "mode", "campaign_id", "state", "target", "fire_at", "finished_at")
-    screen.facts(await tocsin.runs.get(o.id), names)
+    screen.facts(await tocsin.runs.get(o.id), (*names, "acts"))
 
 
 async def show_missed(tocsin: Tocsin, o: Options, screen: Screen) -> None:
