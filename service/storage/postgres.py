@@ -6,9 +6,9 @@ One module: another one that touched the driver would be a second door.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -136,6 +136,13 @@ _ANSWER_SECONDS = 1.0
 """How long a server that has not ended a statement in time is given to take the request to cancel:
 one that does not is taken for unreachable."""
 
+_BUILT_IN = 10_000
+"""Below it are the types that PostgreSQL numbers by hand, alike on all servers."""
+_built_in: dict[int, Record] = {}
+"""What this process has been told of these: what a type is made of stands before it."""
+_kept = SimpleNamespace(name="none")
+"""In the place of the statement by which the driver would have asked."""
+
 _reach = Reachability("PostgreSQL")
 _cancelling: set[asyncio.Task[bool]] = set()
 
@@ -193,6 +200,27 @@ class OwnConnection(_Connection):
     ) -> Transaction:
         """As the driver's, but see `_Transaction`."""
         return _Transaction(self, isolation, readonly, deferrable)
+
+    async def _introspect_types(
+        self,
+        typeoids: Iterable[int],
+        timeout: float,  # noqa: ASYNC109  # the driver's own
+    ) -> tuple[Any, Any]:
+        """What types are made of, as the driver asks for it when a statement has some that it does
+        not know: arrays, above all.
+
+        It would ask on each connection again, in three round trips that cost the server more than
+        most statements. A process asks once for a type that is built in.
+        """
+        wanted = set(typeoids)
+        if wanted <= _built_in.keys():
+            return list(_built_in.values()), _kept
+        driver: Any = super()
+        types, statement = await driver._introspect_types(wanted, timeout)  # noqa: SLF001
+        for record in types:
+            if record["oid"] < _BUILT_IN:
+                _built_in.setdefault(record["oid"], record)
+        return types, statement
 
     def allow(self, seconds: float) -> None:
         """From now on a statement may take so many seconds."""
