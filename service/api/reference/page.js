@@ -138,7 +138,8 @@ async function ask(method, path, inputs, body, output) {
   output.hidden = false;
   output.textContent = "…";
   try {
-    const answer = await fetch(path + (query.size ? "?" + query : ""), options);
+    const asked = query.toString();
+    const answer = await fetch(path + (asked ? "?" + asked : ""), options);
     let text = await answer.text();
     try { text = JSON.stringify(JSON.parse(text), null, 2); } catch { /* a file */ }
     output.textContent = `${answer.status} ${answer.statusText}\n\n${text}`;
