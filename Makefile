@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DRIVER := $(VENV)/.browser-installed
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 3
 PARALLEL := -n $(WORKERS) --dist loadgroup
@@ -13,7 +14,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock browser pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -52,6 +53,19 @@ test-all: venv ## make test and make slow, with 1,000 rounds a race
 
 crash: venv ## kill -9 of each process, and a full disk, under a broadcast of 18,700 (minutes)
 	$(PYTEST) -n 2 --dist loadgroup -m crash
+
+$(DRIVER): $(STAMP) requirements-browser.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-browser.lock
+	touch $(DRIVER)
+
+browser: $(DRIVER) ## Chromium of today and Chromium 90 drive the console of a running system
+	$(BIN)/python -m tests.browser.install
+	$(PYTEST) -n 2 --dist loadgroup tests/browser
+
+PICTURES ?= .browser/pictures
+pictures: $(DRIVER) ## pictures of the console's pages, for README and docs/
+	$(BIN)/python -m tests.browser.install
+	PICTURES=$(PICTURES) $(PYTEST) tests/browser/pictures.py
 
 attack: venv ## what each attacker of docs/security.md tries, on a running system
 	$(PYTEST) $(PARALLEL) -m attack
@@ -137,8 +151,12 @@ evening: venv ## 118,000 people at 100 a second from 19:50 on, over the night (s
 migrate: venv ## bring the database of TOCSIN_DATABASE_URL up to date
 	$(BIN)/tocsin migrate
 
-lock: ## renew requirements.lock (needs uv)
+lock: ## renew the requirements*.lock (needs uv), and the one of npm
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--extra embedded --extra dev pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 --constraint requirements.lock pyproject.toml -o deploy/requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--constraint requirements.lock --group browser -o requirements-browser.lock
+	$(MAKE) $(DRIVER)
+	$(BIN)/python -m tests.browser.install --lock

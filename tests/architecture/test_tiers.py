@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import ROOT, parsed
+from tests.architecture.tree import ROOT, parsed, statements
 
 pytestmark = pytest.mark.xdist_group("tree")
 
@@ -71,4 +71,34 @@ def test_ci_runs_what_make_test_leaves_out() -> None:
     assert '-m "not slow and not crash and not nightly"' in recipes["test"]
     assert '-m "slow and not crash and not nightly"' in recipes["slow"]
     ci = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
-    assert {"make test", "make slow", "make crash"} <= set(ci)
+    assert {"make test", "make browser", "make slow", "make crash"} <= set(ci)
+
+
+def test_browsers_are_needed_by_make_browser_alone() -> None:
+    """Nothing else collects their tests, imports them, or has what drives a browser in its lock."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    assert "tests/browser" in settings["pytest"]["ini_options"]["norecursedirs"]
+    make = (ROOT / "Makefile").read_text("utf-8")
+    recipe = re.search(r"^browser: \$\(DRIVER\).*\n((?:\t.*\n)+)", make, re.MULTILINE)
+    assert recipe is not None
+    assert " tests/browser\n" in recipe[1]
+    assert "playwright" not in (ROOT / "requirements.lock").read_text("utf-8")
+    others = [path for path in (ROOT / "tests").rglob("*.py") if path.parent.name != "browser"]
+    assert others
+    users = [
+        path
+        for path in others
+        if any(name.startswith(("playwright", "tests.browser")) for name in imported(path))
+    ]
+    assert not users, users
+
+
+def imported(path: Path) -> list[str]:
+    """The modules that a file imports."""
+    found = []
+    for node in statements(path):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append(node.module or "")
+    return found

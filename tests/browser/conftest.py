@@ -1,0 +1,112 @@
+"""A whole system, its people, and two browsers; none of it is needed to collect these tests."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from importlib.resources import files
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Playwright, async_playwright
+
+from tests.browser.chromium import NO_FONT, draws_boxes, opened
+from tests.browser.install import BOTH, OLDEST, TODAY, said
+from tests.browser.office import Office, staff
+from tests.browser.visitor import Visitor
+from tests.harness.live import MORNING, Live
+
+PHONE, DESK = 360, 1280
+HEIGHT = 800
+
+Visit = Callable[..., Awaitable[Visitor]]
+
+
+def pytest_report_header() -> list[str]:
+    """Which browsers these are: a run with another one must be seen to be that."""
+    return [said(browser) for browser in BOTH]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One event loop for all: the browsers live in it."""
+    for item in items:
+        item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+def shared(function: Callable[..., Any]) -> Any:
+    """A fixture that all tests of a process share, in their loop."""
+    return pytest_asyncio.fixture(scope="session", loop_scope="session")(function)
+
+
+@shared
+async def playwright() -> AsyncIterator[Playwright]:
+    async with async_playwright() as driver:
+        yield driver
+
+
+@shared
+async def today(playwright: Playwright) -> AsyncIterator[Browser]:
+    """Chromium of today."""
+    async with opened(playwright, TODAY) as browser:
+        yield browser
+
+
+@shared
+async def oldest(playwright: Playwright) -> AsyncIterator[Browser]:
+    """Chromium 90, which trusted systems ship."""
+    async with opened(playwright, OLDEST) as browser:
+        yield browser
+
+
+@shared
+async def chinese(today: Browser) -> None:
+    """Chinese is drawn, and not as boxes."""
+    if await draws_boxes(today):
+        pytest.fail(NO_FONT, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """`tocsin up` with simulated carriers."""
+    folder = tmp_path_factory.mktemp("browser") / "data"
+    system = Live(folder, "--clock", MORNING, "--max-delay", "3")
+    system.start()
+    yield system
+    system.stop()
+
+
+@shared
+async def office(live: Live) -> Office:
+    """The same with the people of the 20,000-row county file, and an office of eight."""
+    made = await staff(live)
+    await live.people((files("service.local.demo") / "county.csv").read_bytes())
+    return made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visit(live: Live, today: Browser) -> AsyncIterator[Visit]:
+    """Opens a window of a context of its own; afterwards nothing may have gone wrong in any."""
+    visitors: list[Visitor] = []
+
+    async def come(
+        *,
+        browser: Browser = today,
+        width: int = DESK,
+        language: str = "zh-CN",
+        scheme: str = "light",
+        refusals: tuple[int, ...] = (),
+        hands: type[Visitor] = Visitor,
+        **options: Any,
+    ) -> Visitor:
+        context = await browser.new_context(
+            viewport={"width": width, "height": HEIGHT},
+            locale=language,
+            color_scheme=scheme,
+            **options,
+        )
+        visitors.append(await hands.come(context, live.summary["url"], refusals))
+        return visitors[-1]
+
+    yield come
+    for visitor in visitors:
+        await visitor.page.context.close()
+    faults = [fault for visitor in visitors for fault in visitor.faults]
+    assert not faults, "\n".join(faults)

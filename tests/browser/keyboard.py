@@ -1,0 +1,84 @@
+"""Somebody without a mouse: everything is reached by Tab and done by keys.
+
+A thing that Tab does not reach fails the test, as a thing that is not on the page does.
+"""
+
+from pathlib import Path
+
+from playwright.async_api import Locator
+
+from tests.browser.visitor import Visitor
+
+MOST_TABS = 400
+"""More than the things of any page that can be focused."""
+
+HAS_FOCUS = "(it) => it === document.activeElement"
+FOCUS_NEAR = """(it) => it === document.activeElement ||
+  (it.type === 'radio' && document.activeElement.type === 'radio' &&
+   it.name === document.activeElement.name && it.form === document.activeElement.form)"""
+"""Tab reaches one radio button of a group; arrows reach the others."""
+
+FOCUS_SHOWS = """() => {
+  const style = getComputedStyle(document.activeElement);
+  return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0
+    || style.boxShadow !== 'none';
+}"""
+
+
+class KeyboardVisitor(Visitor):
+    """Presses keys alone; an act on a thing counts as one press, however many Tabs lead there."""
+
+    async def reach(self, thing: Locator) -> None:
+        """Tab until the thing has the focus, which must be seen."""
+        for _ in range(MOST_TABS):
+            if await thing.evaluate(FOCUS_NEAR):
+                assert await self.page.evaluate(FOCUS_SHOWS), f"{thing}: its focus is not seen"
+                return
+            await self.page.keyboard.press("Tab")
+        raise AssertionError(f"{self.page.url}: Tab does not reach {thing}")
+
+    async def press(self, thing: Locator) -> None:
+        """Press it: Enter for links and buttons, Space for ticks."""
+        self.clicks += 1
+        await self.reach(thing)
+        kind = await thing.evaluate("(it) => it.type || it.tagName.toLowerCase()")
+        if kind == "radio":
+            await self._turn_to(thing)
+        else:
+            await self.page.keyboard.press("Space" if kind == "checkbox" else "Enter")
+
+    async def _turn_to(self, radio: Locator) -> None:
+        if await radio.evaluate(HAS_FOCUS):
+            await self.page.keyboard.press("Space")
+        for _ in range(MOST_TABS):
+            if await radio.is_checked():
+                return
+            await self.page.keyboard.press("ArrowDown")
+        raise AssertionError(f"arrows do not reach {radio}")
+
+    async def choose(self, field: Locator, option: str) -> None:
+        """Choose from a list with arrows."""
+        self.clicks += 1
+        await self.reach(field)
+        options = await field.evaluate("(it) => [...it.options].map((one) => one.label)")
+        await self.page.keyboard.press("Home")
+        for _ in range(options.index(option)):
+            await self.page.keyboard.press("ArrowDown")
+        chosen = await field.evaluate("(it) => it.options[it.selectedIndex].label")
+        assert chosen == option, f"the list stands at {chosen}"
+
+    async def type(self, field: Locator, text: str) -> None:
+        """Type into a field, in place of what it has."""
+        await self.reach(field)
+        kind = await field.get_attribute("type")
+        if kind in ("date", "time", "datetime-local"):
+            await field.fill(text)  # its parts come in the order of the machine's own language
+            return
+        await self.page.keyboard.press("Control+A")
+        await self.page.keyboard.press("Delete")
+        await self.page.keyboard.insert_text(text)
+
+    async def attach(self, field: Locator, file: Path) -> None:
+        """Reach the field; the window in which a file is chosen is the system's."""
+        await self.reach(field)
+        await super().attach(field, file)

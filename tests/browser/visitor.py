@@ -1,0 +1,102 @@
+"""Somebody at a browser: what they press is counted, and what goes wrong on the page is kept.
+
+A page that writes an error to the console, breaks its policy, or asks another host for anything
+fails its test. `Visitor` uses a mouse; `keyboard.py` has one who uses keys alone.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Self
+from urllib.parse import urlsplit
+
+from playwright.async_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Locator,
+    Page,
+    Request,
+)
+
+TELL = """document.addEventListener('securitypolicyviolation', (e) =>
+  console.error(`policy: ${e.effectiveDirective} refuses ${e.blockedURI}`));"""
+REFUSED = re.compile(r"the server responded with a status of (\d+)")
+LOCAL = ("data", "blob", "about")
+
+
+class Visitor:
+    """One person's window. refusals: statuses of answers that this test provokes.
+
+    faults: what nobody wants to see on a page, in the order it came.
+    """
+
+    def __init__(self, page: Page, url: str, refusals: Sequence[int] = ()) -> None:
+        self.page = page
+        self.url = url
+        self.refusals = {str(status) for status in refusals}
+        self.clicks = 0
+        self.began = monotonic()
+        self.faults: list[str] = []
+        page.on("console", self._said)
+        page.on("pageerror", self._broke)
+        page.on("request", self._asked)
+
+    @classmethod
+    async def come(cls, context: BrowserContext, url: str, refusals: Sequence[int] = ()) -> Self:
+        """Open a window of a browser."""
+        page = await context.new_page()
+        await page.add_init_script(TELL)
+        return cls(page, url, refusals)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type != "error":
+            return
+        refused = REFUSED.search(message.text)
+        if refused is None or refused[1] not in self.refusals:
+            self.faults.append(f"{self.page.url}: console: {message.text}")
+
+    def _broke(self, error: Error) -> None:
+        self.faults.append(f"{self.page.url}: {error.message}")
+
+    def _asked(self, request: Request) -> None:
+        there, ours = urlsplit(request.url), urlsplit(self.url)
+        if there.scheme not in LOCAL and there.netloc != ours.netloc:
+            self.faults.append(f"{self.page.url}: asks {request.url}")
+
+    # ---- what a person does
+
+    async def go(self, path: str) -> None:
+        """Come by an address."""
+        await self.page.goto(self.url + path)
+
+    async def press(self, thing: Locator) -> None:
+        """Press a button, a link or a tick; counted."""
+        self.clicks += 1
+        await thing.click()
+
+    async def choose(self, field: Locator, option: str) -> None:
+        """Choose from a list by its words; counted."""
+        self.clicks += 1
+        await field.select_option(label=option)
+
+    async def type(self, field: Locator, text: str) -> None:
+        """Type into a field; not counted."""
+        await field.fill(text)
+
+    async def attach(self, field: Locator, file: Path) -> None:
+        """Choose a file; counted as one press."""
+        self.clicks += 1
+        await field.set_input_files(file)
+
+    # ---- what comes of it
+
+    @property
+    def seconds(self) -> float:
+        """Since the clock was set."""
+        return monotonic() - self.began
+
+    def start_clock(self) -> None:
+        """Count presses and time from now on: a task begins."""
+        self.clicks, self.began = 0, monotonic()
