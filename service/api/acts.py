@@ -12,7 +12,8 @@ from pydantic import Field
 from service.api.http.call import Call
 from service.api.http.op import Op
 from service.api.http.schema import Out, PlainOut
-from service.errors import Conflict, Forbidden, Invalid
+from service.errors import Conflict, Forbidden, Invalid, TocsinError
+from service.words.phrase import Phrase
 
 Check = Callable[[], Awaitable[object]]
 _OPERATIONS: dict[str, Op] = {}
@@ -45,9 +46,15 @@ async def judge(
             await op.guard(call, found)
         await check()
     except (Conflict, Forbidden, Invalid) as refusal:
-        plain = PlainOut(zh=CHINESE.get(refusal.code, _OTHERWISE), en=refusal.message)
-        return ActOut(act=act, allowed=False, code=refusal.code, plain=plain)
+        return ActOut(act=act, allowed=False, code=refusal.code, plain=_plain(refusal))
     return ActOut(act=act, allowed=True, code=None, plain=None)
+
+
+def _plain(refusal: TocsinError) -> PlainOut:
+    """Why not; sentences that have no Chinese yet are said by their code."""
+    said = refusal.message
+    zh = said.in_language("zh") if isinstance(said, Phrase) else CHINESE.get(refusal.code)
+    return PlainOut(zh=zh or _OTHERWISE, en=str(said))
 
 
 _OTHERWISE = "现在不能这样做"

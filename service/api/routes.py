@@ -61,6 +61,7 @@ from service.api.sending import (
     lookup,
     messages,
     queue,
+    run_list,
     runs,
     stops,
     uncertain,
@@ -284,6 +285,7 @@ _OPS = (
     Op("POST",   "/stop-all/lift", stops.lift_stop, R.STOP_ALL),
     Op("GET",    "/stop-all/record", stops.list_stops, R.READ),
 
+    Op("GET",    "/runs", run_list.list_all_runs, R.REPORTS),
     Op("GET",    "/runs/{run_id}", runs.get_run, R.REPORTS),
     Op("POST",   "/runs/{run_id}/cancel", runs.cancel_run, None),
     Op("GET",    "/runs/{run_id}/report", runs.get_report, R.REPORTS, seconds=LONG, heavy=True),

@@ -225,6 +225,7 @@ TABLE = {
     "POST /stop-all": "aop",
     "POST /stop-all/lift": "aop",
     "GET /stop-all/record": "aopv",
+    "GET /runs": "aopvi",
     "GET /runs/{run_id}": "aopvi",
     "POST /runs/{run_id}/cancel": "aop",
     "GET /runs/{run_id}/report": "aopvi",

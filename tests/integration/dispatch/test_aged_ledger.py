@@ -35,10 +35,13 @@ from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits import caps_store
 from service.dispatch.retries import dead_numbers_store, reroute, reroute_store, retry_store
 from service.dispatch.retries.retry_store import Again
+from service.ledger.states import OPEN_RUNS
 from service.privacy import erasure_store, retention_store
 from service.privacy import store as privacy
 from service.privacy.retention_store import LedgerStretch
 from service.reports import store as reports
+from service.reports.runs import list_store
+from service.reports.runs.list_store import WhichRuns
 from service.storage.postgres import BY_KEY, Connection, Pool, open_pool
 from tests.conftest import NOW
 from tests.harness.aged import FULL, SMALL, Aged, Sizes, make_aged, reading
@@ -394,6 +397,20 @@ async def makes_an_archive(aged: Aged, conn: Connection) -> None:
     await archive_store.page_of_lines(conn, given.id, 0, FEW)
     await archive_store.stopped_lines(conn, given.id, aged.now)
     await list_file_store.lapse(conn, given.id, aged.now, lines=[1])
+
+
+@act(rows=16 * FEW, by_key=False)
+async def lists_the_newest_runs(aged: Aged, conn: Connection) -> None:
+    for whose in (None, [aged.scene.department]):
+        which = WhichRuns(whose, None, None, None, None, FEW)
+        page = await list_store.list_runs(conn, which)
+        await list_store.list_runs(conn, which._replace(after=page[-1]["id"]))
+
+
+@act(by_key=False, rare=True)
+async def lists_what_is_being_sent(aged: Aged, conn: Connection) -> None:
+    which = WhichRuns([aged.scene.department], sorted(OPEN_RUNS), None, None, None, FEW)
+    await list_store.list_runs(conn, which)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Runs: all of them in a list, and how far one has come."""
