@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from service.errors import Misconfigured
+from service.words.phrase import phrase
 
 CHINA = ZoneInfo("Asia/Shanghai")
 
@@ -63,8 +64,10 @@ def parse_instant(text: str) -> datetime:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
         raise Misconfigured(
-            f"{text!r} is not an instant; write it like 2027-01-12T09:30+08:00"
+            phrase("{text!r} is not an instant; write it like 2027-01-12T09:30+08:00", text=text)
         ) from error
     if instant.tzinfo is None:
-        raise Misconfigured(f"{text!r} has no offset; write it like 2027-01-12T09:30+08:00")
+        raise Misconfigured(
+            phrase("{text!r} has no offset; write it like 2027-01-12T09:30+08:00", text=text)
+        )
     return instant.astimezone(UTC)

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from service.errors import Misconfigured
+from service.words.phrase import phrase
 
 NONCE_OCTETS = 12
 HASH_OCTETS = 16
@@ -67,7 +68,7 @@ class Keyring:
 
     def _take(self, keys: Keys) -> None:
         if not keys.masters or any(len(master) != 32 for master in keys.masters.values()):
-            raise Misconfigured("the master key must have 32 octets")
+            raise Misconfigured(phrase("the master key must have 32 octets"))
         self._keys = keys
         self._aeads = {n: AESGCM(_derive(key, "field")) for n, key in keys.masters.items()}
         self.key_id = max(keys.masters)
@@ -170,7 +171,9 @@ def read_key_file(path: Path) -> Keys:
     except OSError as error:
         raise Misconfigured(_unreadable(path, error)) from error
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        raise Misconfigured(f"the master key file {path} is open to others; run: chmod 600 {path}")
+        raise Misconfigured(
+            phrase("the master key file {path} is open to others; run: chmod 600 {path}", path=path)
+        )
     try:
         found = [_key_line(line) for line in text.splitlines() if line.strip()]
     except ValueError:
@@ -178,8 +181,11 @@ def read_key_file(path: Path) -> Keys:
     named = dict(found)
     if not found or len(named) < len(found) or set(named) == {INDEX}:
         raise Misconfigured(
-            f"the master key file {path} must hold 64 hexadecimal digits a line, each line after "
-            "the first with its key's id before them"
+            phrase(
+                "the master key file {path} must hold 64 hexadecimal digits a line, each"
+                " line after the first with its key's id before them",
+                path=path,
+            )
         )
     return Keys({int(n): key for n, key in named.items() if n != INDEX}, named.get(INDEX), path)
 
@@ -215,7 +221,7 @@ def write_key_file(keys: Keys) -> None:
         Misconfigured: the file cannot be written; it stays as it was.
     """
     if keys.path is None:
-        raise Misconfigured("these keys are of no file")
+        raise Misconfigured(phrase("these keys are of no file"))
     lines = [f"{INDEX} {keys.index.hex()}"] if keys.index else []
     lines += [f"{n} {key.hex()}" for n, key in sorted(keys.masters.items())]
     fresh = keys.path.with_name(f"{keys.path.name}.{secrets.token_hex(4)}")
@@ -228,8 +234,12 @@ def write_key_file(keys: Keys) -> None:
         fresh.replace(keys.path)
     except OSError as error:
         raise Misconfigured(
-            f"the master key file {keys.path} cannot be written here ({error.strerror}); "
-            "do this on a machine where it can, and give every process the file"
+            phrase(
+                "the master key file {path} cannot be written here ({strerror}); do this on"
+                " a machine where it can, and give every process the file",
+                path=keys.path,
+                strerror=error.strerror,
+            )
         ) from error
 
 

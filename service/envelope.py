@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization.pkcs7 import (
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 from service.errors import Conflict
+from service.words.phrase import phrase
 
 MEDIA_TYPE = "application/pkcs7-mime"
 LEAST_BITS = 2048
@@ -40,8 +41,12 @@ def check_valid(pem: str, now: datetime) -> None:
     first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not first <= now <= last:
         raise Conflict(
-            f"the certificate is valid from {first:%Y-%m-%d} to {last:%Y-%m-%d} only; ask the"
-            " carrier for a new one and set it in the channel",
+            phrase(
+                "the certificate is valid from {first:%Y-%m-%d} to {last:%Y-%m-%d} only;"
+                " ask the carrier for a new one and set it in the channel",
+                first=first,
+                last=last,
+            ),
             code="certificate_expired",
         )
 
@@ -63,13 +68,22 @@ def _read(pem: str) -> Certificate:
         certificate = load_pem_x509_certificate(pem.encode())
     except ValueError as error:
         raise ValueError(
-            "it is no certificate in PEM; give the whole file, from -----BEGIN CERTIFICATE----- on"
+            phrase(
+                "it is no certificate in PEM; give the whole file, from -----BEGIN"
+                " CERTIFICATE----- on"
+            )
         ) from error
     key = certificate.public_key()
     if not isinstance(key, RSAPublicKey):
         raise ValueError(  # noqa: TRY004  # of what somebody typed
-            "its key is none of RSA; ask for a certificate with an RSA key"
+            phrase("its key is none of RSA; ask for a certificate with an RSA key")
         )
     if key.key_size < LEAST_BITS:
-        raise ValueError(f"its key has {key.key_size} bits; ask for {LEAST_BITS:,} or more")
+        raise ValueError(
+            phrase(
+                "its key has {key_size} bits; ask for {least_bits:,} or more",
+                key_size=key.key_size,
+                least_bits=LEAST_BITS,
+            )
+        )
     return certificate

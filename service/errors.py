@@ -16,10 +16,14 @@ TocsinError
 """
 
 from collections.abc import Mapping
+from typing import Self
 
 
 class TocsinError(Exception):
-    """An error with a plain sentence for a person and a stable `code` for a program."""
+    """An error with a plain sentence for a person and a stable `code` for a program.
+
+    The sentence is a `Phrase` (`service/words/phrase.py`), so that it exists in both languages.
+    """
 
     code = "error"
 
@@ -44,6 +48,11 @@ class Invalid(TocsinError):
     ) -> None:
         super().__init__(message, code=code)
         self.fields = dict(fields or {})
+
+    @classmethod
+    def at(cls, field: str, problem: str, *, code: str | None = None) -> Self:
+        """One field is wrong, and that is all there is to say."""
+        return cls(problem, fields={field: problem}, code=code)
 
     def details(self) -> Mapping[str, object]:
         """`fields`, if there are any."""

@@ -28,6 +28,7 @@ from service.storage.postgres import (
     transaction,
 )
 from service.storage.roles import NO_RIGHTS, find_excess, login_of, warn_of_excess
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -110,11 +111,16 @@ def compare_keys(stored: Mapping[int, bytes], keyring: Keyring) -> None:
     for key_id, value in stored.items():
         if key_id not in given:
             raise Misconfigured(
-                f"the key file lacks key {key_id}, with which data are encrypted; "
-                "give TOCSIN_KEY_FILE the newest one: `tocsin keys add` has written to it"
+                phrase(
+                    "the key file lacks key {key_id}, with which data are encrypted; give"
+                    " TOCSIN_KEY_FILE the newest one: `tocsin keys add` has written to it",
+                    key_id=key_id,
+                )
             )
         if given[key_id] != value:
             raise Misconfigured(
-                "this master key is not the one the database was written with; "
-                "give TOCSIN_KEY_FILE the right one: with another, nobody's number can be read"
+                phrase(
+                    "this master key is not the one the database was written with; give"
+                    " TOCSIN_KEY_FILE the right one: with another, nobody's number can be read"
+                )
             )

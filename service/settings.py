@@ -18,6 +18,7 @@ from pydantic_settings import (
 from service.clock import CHINA, Clock
 from service.errors import Misconfigured
 from service.logs import level_named
+from service.words.phrase import phrase
 
 EARLIER_NAMES: Mapping[str, str] = {
     "channel_fault_share": "TOCSIN_LANE_FAULT_SHARE",
@@ -308,8 +309,10 @@ class Settings(ClockSettings):
             _, equals, network = part.partition("=")
             if not equals:
                 raise ValueError(
-                    f"{part!r}: write GROUP=NETWORK, such as china_mobile=192.0.2.0/24 / "
-                    "请写作“组=网段”"
+                    phrase(
+                        "{part!r}: write GROUP=NETWORK, such as china_mobile=192.0.2.0/24",
+                        part=part,
+                    )
                 )
             ip_network(network)
         return text
@@ -325,7 +328,7 @@ class Settings(ClockSettings):
         try:
             return ZoneInfo(name).key
         except (OSError, ValueError, KeyError) as error:  # a folder, no file; a path; unknown
-            raise ValueError("write the name of a time zone, like Asia/Shanghai") from error
+            raise ValueError(phrase("write the name of a time zone, like Asia/Shanghai")) from error
 
 
 def _listed(text: str) -> list[str]:

@@ -22,6 +22,7 @@ from service.parent import end_with_parent
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, read_settings
 from service.storage.postgres import BY_KEY, open_pool
+from service.words.phrase import phrase
 from workers import channel, delivery, expand, imports, scheduler, webhooks
 from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
@@ -91,8 +92,11 @@ def kind_of(word: str) -> WorkerKind:
         return KINDS[name]
     if name != channel.KIND.name:
         raise Misconfigured(
-            f"{word}: only {channel.KIND.name} is divided by carriers / "
-            f"{word}：只有 {channel.KIND.name} 可按运营商划分"
+            phrase(
+                "{word}: only {kind_name} is divided by carriers",
+                word=word,
+                kind_name=channel.KIND.name,
+            )
         )
     return channel.kind_for(groups)
 

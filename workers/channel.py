@@ -20,6 +20,7 @@ from service.errors import Misconfigured
 from service.queue import Job, heard_wakes
 from service.runtime import Runtime
 from service.storage.postgres import BY_KEY, open_pool
+from service.words.phrase import listing, phrase
 from workers.context import WorkerKind, runtime_of
 
 
@@ -53,8 +54,12 @@ def kind_for(groups: str) -> WorkerKind:
     for group in groups.split(","):
         if group not in GROUPS:
             raise Misconfigured(
-                f"channel:{groups} names {group!r}; there are {', '.join(GROUPS)} / "
-                f"channel:{groups} 中的 {group!r} 无效；可用的有 {', '.join(GROUPS)}"
+                phrase(
+                    "channel:{groups} names {group!r}; there are {groups_2}",
+                    groups=groups,
+                    group=group,
+                    groups_2=listing(GROUPS),
+                )
             )
     return replace(KIND, word=f"{KIND.name}:{groups}")
 

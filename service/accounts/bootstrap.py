@@ -24,6 +24,7 @@ from service.accounts.people.model import NewUser, Role, User
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 DEPARTMENT = "县反诈中心"
 NAMES = ("admin", "second_admin")
@@ -62,8 +63,10 @@ async def bootstrap(
     """
     first, second = people
     if first.login == second.login:
-        problem = "name two persons, each with a login of their own"
-        raise Invalid(f"one person is no two administrators: {problem}", fields={"login": problem})
+        raise Invalid.at(
+            "login",
+            phrase("one person is no two administrators: name two, each with a login of their own"),
+        )
     given = dict(tokens or {})
     if given.keys() >= set(NAMES) and await _are_stored(conn, keyring, given):
         return {name: given[name] for name in NAMES}
@@ -118,24 +121,28 @@ async def _check_again(conn: Connection, now: datetime, because: str | None) -> 
     administrators = await store.lock_administrators(conn, now)
     if await store.are_two_persons(conn, administrators.able, now):
         raise Conflict(
-            "the county has two administrators who can log in, and they make whatever else it"
-            " needs; for one of them who has lost the password: tocsin password LOGIN"
-            " / 县里已有两名能登录的管理员；谁忘了密码，用 tocsin password LOGIN"
+            phrase(
+                "the county has two administrators who can log in, and they make whatever else"
+                " it needs; for one of them who has lost the password: tocsin password LOGIN"
+            )
         )
     if not await store.had_administrators(conn):
         return None
     if because is None:
         raise Conflict(
-            "the county has had administrators, of whom fewer than two can log in now: try"
-            " `tocsin password LOGIN` for each of them; if that does not help, give --again-because"
-            " REASON, which every administrator is shown"
-            " / 县里曾有管理员，现在能登录的不足两名：先逐一试 tocsin password LOGIN；不行再加"
-            " --again-because 原因，每名管理员都会看到"
+            phrase(
+                "the county has had administrators, of whom fewer than two can log in now: try"
+                " `tocsin password LOGIN` for each of them; if that does not help, give"
+                " --again-because REASON, which every administrator is shown"
+            )
         )
     reason = because.strip()
     if not 0 < len(reason) <= LONGEST_REASON:
-        problem = f"1 to {LONGEST_REASON} characters"
-        raise Invalid(f"the reason is wrong: {problem}", fields={"again_because": problem})
+        problem = phrase("1 to {longest_reason} characters", longest_reason=LONGEST_REASON)
+        raise Invalid(
+            phrase("the reason is wrong: {problem}", problem=problem),
+            fields={"again_because": problem},
+        )
     return reason
 
 
@@ -161,7 +168,10 @@ async def _administrator(
         return await store.insert_user(conn, new, bootstrap=True)
     if not user.runs_the_county or user.disabled_at is not None:
         raise Conflict(
-            f"the login {person.login} is somebody who is no administrator of the county; give"
-            " another login"
+            phrase(
+                "the login {login} is somebody who is no administrator of the county; give"
+                " another login",
+                login=person.login,
+            )
         )
     return user

@@ -20,6 +20,7 @@ from service.accounts.people.second_person import need_maker
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 async def create_department(
@@ -57,12 +58,14 @@ async def edit_department(
     found = await department_store.get_department(conn, department_id, None, lock=True)
     new = replace(change(found.settings), signature=found.settings.signature)
     if new.kind != found.kind and department_id == actor.department_id:
-        problem = "you cannot change the kind of your own department"
-        raise Invalid(problem, fields={"kind": problem})
+        raise Invalid.at("kind", phrase("you cannot change the kind of your own department"))
     if gives_more(found.kind, new.kind) and await store.list_users(conn, department_id, None, 1):
         raise Conflict(
-            f"as {new.kind} the users of this department would have more rights, which takes a"
-            " second person: make another department of that kind, and users in it",
+            phrase(
+                "as {new_kind} the users of this department would have more rights, which takes a"
+                " second person: make another department of that kind, and users in it",
+                new_kind=new.kind,
+            ),
             code="kind_gives_rights",
         )
     if new.name != found.settings.name:
@@ -79,7 +82,9 @@ def need_the_county(actor: User, what: str) -> None:
         Forbidden: says what only they may do.
     """
     if not actor.runs_the_county:
-        raise Forbidden(f"only an administrator of a county department may {what}")
+        raise Forbidden(
+            phrase("only an administrator of a county department may {what}", what=what)
+        )
 
 
 async def _check_name(conn: Connection, name: str) -> None:
@@ -141,10 +146,12 @@ async def edit_user(
         user = await store.get_user(conn, user_id, actor.scope, lock=True)
         new = change(user)
         if not new.roles and not new.rights and (user.roles or user.rights):
-            problem = (
-                "give at least one role or right; to put the user out of service, disable them"
+            raise Invalid.at(
+                "roles",
+                phrase(
+                    "give at least one role or right; to put the user out of service, disable them"
+                ),
             )
-            raise Invalid(problem, fields={"roles": problem})
         check_alone(new.roles, new.rights)
         actor.may_grant(user.roles, user.rights)
         actor.may_grant(new.roles, new.rights)

@@ -14,6 +14,8 @@ from typing import Any
 from service.errors import Invalid, Misconfigured, TocsinError
 from service.logs import configure, level_named
 from service.parent import end_with_parent
+from service.words.catalogues import of_shell
+from service.words.phrase import phrase, told
 
 COMMANDS = {
     "up": ("service.cli.up:add_up", "run the whole system on this machine"),
@@ -66,7 +68,9 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. Our own errors are one plain sentence."""
+    """Run one command; returns the exit code. Our own errors are one plain sentence, in the
+    language of TOCSIN_LANGUAGE or the locale, and in both where neither says which.
+    """
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         try:
@@ -95,9 +99,10 @@ def _run(options: argparse.Namespace) -> int:
         configure(_log_level(options))
         code: int | None = options.run(options)
     except TocsinError as error:
-        print(f"tocsin: {error.message}", file=sys.stderr)
+        language = of_shell()
+        print(f"tocsin: {told(error.message, language)}", file=sys.stderr)
         for field, why in error.fields.items() if isinstance(error, Invalid) else ():
-            print(f"  {field}: {why}", file=sys.stderr)
+            print(f"  {field}: {told(why, language)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -116,7 +121,7 @@ def _log_level(options: argparse.Namespace) -> str:
     try:
         return level_named(os.environ.get("TOCSIN_LOG_LEVEL") or options.log_level)
     except ValueError as error:
-        raise Misconfigured(f"TOCSIN_LOG_LEVEL: {error}") from error
+        raise Misconfigured(phrase("TOCSIN_LOG_LEVEL: {error}", error=error)) from error
 
 
 def _parser(asked: Sequence[str]) -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from service.errors import Misconfigured
 from service.runtime import compare_keys, stored_checks
 from service.settings import read_settings
 from service.storage.postgres import LONG_SECONDS, connected
+from service.words.phrase import phrase
 
 _SEAL_DIGITS = 64
 
@@ -44,7 +45,7 @@ def parse_head(text: str) -> Head:
     except ValueError:
         head = Head()
     if head.no < 1 or len(digits) != _SEAL_DIGITS:
-        raise Misconfigured("give --head as it was printed: a number, a colon, 64 digits")
+        raise Misconfigured(phrase("give --head as it was printed: a number, a colon, 64 digits"))
     return head
 
 

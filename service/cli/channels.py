@@ -37,6 +37,7 @@ from service.errors import Misconfigured
 from service.queue import open_redis
 from service.settings import Settings, read_settings
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -186,11 +187,13 @@ def _read_json(model: type[M], name: str) -> M:
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{name} cannot be read as a text file in UTF-8") from error
+        raise Misconfigured(
+            phrase("{name} cannot be read as a text file in UTF-8", name=name)
+        ) from error
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        raise Misconfigured(f"{name} is not JSON: {error}") from None
+        raise Misconfigured(phrase("{name} is not JSON: {error}", name=name, error=error)) from None
     try:
         return model.model_validate_json(text)
     except ValidationError as error:

@@ -16,6 +16,7 @@ from service.errors import Misconfigured
 from service.runtime import check_key
 from service.settings import read_settings
 from service.storage.postgres import connect
+from service.words.phrase import phrase
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,9 @@ def _read(name: str) -> Notice:
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{name} cannot be read as a text file in UTF-8") from error
+        raise Misconfigured(
+            phrase("{name} cannot be read as a text file in UTF-8", name=name)
+        ) from error
     return read_notice(text)
 
 

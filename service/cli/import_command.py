@@ -30,6 +30,7 @@ from service.errors import Conflict, Invalid, Misconfigured
 from service.runtime import check_key
 from service.settings import Settings, read_settings
 from service.storage.postgres import LONG_SECONDS, Connection, connected
+from service.words.phrase import phrase
 
 _REASONS_ZH = {
     "phone_empty": "号码为空",
@@ -127,13 +128,13 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError("write YYYY-MM-DD / 请写成 年-月-日") from error
+        raise argparse.ArgumentTypeError(phrase("write YYYY-MM-DD")) from error
 
 
 def _column(text: str) -> tuple[str, str]:
     column, equals, header = text.partition("=")
     if not (column and equals and header):
-        raise argparse.ArgumentTypeError("write COLUMN=HEADER / 请写成 列名=表头")
+        raise argparse.ArgumentTypeError(phrase("write COLUMN=HEADER"))
     return column, header
 
 
@@ -163,8 +164,11 @@ async def _import(options: argparse.Namespace, settings: Settings) -> int:
         done = await store.get_import(conn, made.id)
         if not mine and done.state == "reading":
             raise Conflict(
-                "an earlier file for this roster is still being read, or a worker has come first; "
-                f"a worker reads this one as import {made.id} / 前一文件尚未读完，或已由后台读取"
+                phrase(
+                    "an earlier file for this roster is still being read, or a worker has come"
+                    " first; a worker reads this one as import {made_id}",
+                    made_id=made.id,
+                )
             )
         if options.rejects and done.state == "done":
             await _write_rejects(conn, keyring, done, options.rejects)
@@ -226,8 +230,7 @@ def _evidence(options: argparse.Namespace) -> Evidence:
 async def _user(conn: Connection, login: str) -> User:
     user = await find_user(conn, login)
     if user is None or user.disabled_at is not None:
-        problem = "there is no user with this login, or it is disabled / 没有此用户或已停用"
-        raise Invalid(problem, fields={"login": problem})
+        raise Invalid.at("login", phrase("there is no user with this login, or it is disabled"))
     user.need(Right.IMPORT)
     return user
 
@@ -237,7 +240,13 @@ async def _octets(path: Path) -> AsyncIterator[bytes]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise Misconfigured(f"{path} cannot be read ({error.strerror}) / 文件无法读取") from error
+        raise Misconfigured(
+            phrase(
+                "{path} cannot be read ({strerror})",
+                path=path,
+                strerror=error.strerror,
+            )
+        ) from error
     with file:
         while chunk := file.read(CHUNK_OCTETS):
             yield chunk
@@ -270,7 +279,11 @@ def _check_writable(path: Path) -> None:
         was_there = path.exists()
         path.open("ab").close()
     except OSError as error:
-        problem = f"{path} cannot be written ({error.strerror}) / 文件无法写入"
+        problem = phrase(
+            "{path} cannot be written ({strerror})",
+            path=path,
+            strerror=error.strerror,
+        )
         raise Misconfigured(problem) from error
     if not was_there:
         path.unlink()

@@ -16,6 +16,7 @@ from service.errors import NotFound
 from service.runtime import check_key
 from service.settings import read_settings
 from service.storage.postgres import connect
+from service.words.phrase import phrase
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,7 @@ async def _give(login: str) -> None:
             password, now = new_password(), settings.clock.now()
             user = await store.find_user(conn, login)
             if user is None:
-                raise NotFound(f"there is no user with the login {login}")
+                raise NotFound(phrase("there is no user with the login {login}", login=login))
             await passwords.put_in_force(conn, user.id, hash_password(password), now)
             await session_store.record_giver(conn, user.id, None, now, ends_others=True)
             act = AuditAct("give_password", now, "cli", object_kind="users", object_id=str(user.id))

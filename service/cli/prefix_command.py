@@ -24,6 +24,7 @@ from service.errors import Misconfigured
 from service.runtime import check_key
 from service.settings import Settings, read_settings
 from service.storage.postgres import Connection, connected
+from service.words.phrase import phrase
 
 CHUNK_OCTETS = 262_144
 
@@ -110,7 +111,13 @@ def _read(path: Path, encoding: str | None) -> BlockTable:
     try:
         return read_blocks(chunks, packaged_prefixes(), encoding=encoding)
     except OSError as error:
-        raise Misconfigured(f"{path} cannot be read ({error.strerror}) / 文件无法读取") from error
+        raise Misconfigured(
+            phrase(
+                "{path} cannot be read ({strerror})",
+                path=path,
+                strerror=error.strerror,
+            )
+        ) from error
 
 
 def _digest(path: Path) -> str:

@@ -16,6 +16,7 @@ from service.messages.starters import load_starters
 from service.runtime import check_key
 from service.settings import read_settings
 from service.storage.postgres import connect
+from service.words.phrase import phrase
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +44,9 @@ async def _load(login: str) -> None:
             await check_key(conn, keyring)
             author = await find_user(conn, login)
             if author is None:
-                raise NotFound(f"there is no user {login}; name one with --author")
+                raise NotFound(
+                    phrase("there is no user {login}; name one with --author", login=login)
+                )
             author.need(Right.WRITE)
             loaded = await load_starters(conn, author, now)
             act = AuditAct(

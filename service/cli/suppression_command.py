@@ -35,6 +35,7 @@ from service.ledger.reasons import SUPPRESSIONS
 from service.runtime import check_key
 from service.settings import Settings, read_settings
 from service.storage.postgres import Connection, connected
+from service.words.phrase import phrase
 
 MAX_SHOWN = 20
 
@@ -66,7 +67,7 @@ def _instant(text: str) -> datetime:
     try:
         return parse_instant(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError("write 2027-01-31T00:00+08:00") from error
+        raise argparse.ArgumentTypeError(phrase("write 2027-01-31T00:00+08:00")) from error
 
 
 async def _import(options: argparse.Namespace, settings: Settings) -> int:
@@ -74,7 +75,11 @@ async def _import(options: argparse.Namespace, settings: Settings) -> int:
     try:
         octets = options.file.read_bytes()
     except OSError as error:
-        problem = f"{options.file} cannot be read ({error.strerror}) / 文件无法读取"
+        problem = phrase(
+            "{file} cannot be read ({strerror})",
+            file=options.file,
+            strerror=error.strerror,
+        )
         raise Misconfigured(problem) from error
     found = read_optouts(lambda: [octets], packaged_prefixes(), encoding=options.encoding)
     async with connected(settings.database_url) as conn:
@@ -118,8 +123,7 @@ def _print_rejected(found: OptOuts) -> None:
 async def _user(conn: Connection, login: str) -> User:
     user = await find_user(conn, login)
     if user is None or user.disabled_at is not None:
-        problem = "there is no user with this login, or it is disabled / 没有此用户或已停用"
-        raise Invalid(problem, fields={"login": problem})
+        raise Invalid.at("login", phrase("there is no user with this login, or it is disabled"))
     user.need(Right.SUPPRESS)
     return user
 
@@ -129,8 +133,7 @@ async def _department(conn: Connection, name: str | None) -> UUID | None:
         return None
     found = await find_department(conn, name)
     if found is None:
-        problem = "there is no department of this name / 没有此单位"
-        raise Invalid(problem, fields={"department": problem})
+        raise Invalid.at("department", phrase("there is no department of this name"))
     return found.id
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from service.clock import parse_instant
 from service.local.simulated_channels import CARRIERS_OF
 from service.local.up import UpOptions, run_up
+from service.words.phrase import listing, phrase
 
 
 def add_up(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,11 @@ def _protocols(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     if unknown := sorted({*names} - {*CARRIERS_OF}):
         raise argparse.ArgumentTypeError(
-            f"no simulated channel speaks {', '.join(unknown)}; they speak {', '.join(CARRIERS_OF)}"
+            phrase(
+                "no simulated channel speaks {unknown}; they speak {carriers_of}",
+                unknown=listing(unknown),
+                carriers_of=listing(CARRIERS_OF),
+            )
         )
     return names
 

@@ -12,6 +12,7 @@ from functools import partial
 
 from service.coding import gsm7, udh
 from service.errors import Invalid
+from service.words.phrase import phrase
 
 SINGLE_OCTETS = 140
 """What one message holds; in ASCII and GSM 7-bit what their part size says."""
@@ -67,9 +68,17 @@ def uncut(text: str, most_characters: int) -> tuple[Part, ...]:
     """
     if len(text) > most_characters:
         raise Invalid(
-            f"the text has {len(text):,} characters and the provider takes "
-            f"{most_characters:,}; shorten it",
-            fields={"text": f"at most {most_characters:,} characters"},
+            phrase(
+                "the text has {count:,} characters and the provider takes"
+                " {most_characters:,}; shorten it",
+                count=len(text),
+                most_characters=most_characters,
+            ),
+            fields={
+                "text": phrase(
+                    "at most {most_characters:,} characters", most_characters=most_characters
+                )
+            },
         )
     return (Part(1, 1, Coding.UCS2, text.encode("utf-16-be", "replace")),)
 
@@ -97,8 +106,12 @@ def split(
     bodies = _bodies(text, chosen, ascii_part)
     if len(bodies) > MAX_PARTS:
         raise Invalid(
-            f"the text needs {len(bodies)} parts; shorten it to at most {MAX_PARTS}",
-            fields={"text": f"at most {MAX_PARTS} parts"},
+            phrase(
+                "the text needs {count} parts; shorten it to at most {max_parts}",
+                count=len(bodies),
+                max_parts=MAX_PARTS,
+            ),
+            fields={"text": phrase("at most {max_parts} parts", max_parts=MAX_PARTS)},
         )
     return tuple(Part(n, len(bodies), chosen, body) for n, body in enumerate(bodies, start=1))
 

@@ -3,6 +3,8 @@
 Templates say what is sent, paths and tables what the answers and callbacks mean. What the settings
 cannot say (login sessions, hashes over several fields, XML) needs a gateway of its own.
 Settings and an example: docs/protocols/http.md.
+
+One module: its settings and what they do are read side by side.
 """
 
 import asyncio
@@ -62,6 +64,7 @@ from service.protocols.http.template import (
     read_headers,
 )
 from service.protocols.number import to_e164, to_national
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +172,7 @@ class HTTPConfig(CallbackConfig):
     @classmethod
     def _without_credentials(cls, url: str) -> str:
         if "@" in urlsplit(url).netloc:
-            raise ValueError("put the credentials into headers, as Authorization: Basic …")
+            raise ValueError(phrase("put the credentials into headers, as Authorization: Basic …"))
         return url
 
     @field_validator("headers")
@@ -197,20 +200,28 @@ class HTTPConfig(CallbackConfig):
     def _with_the_body(cls, signed: str) -> str:
         places = set(_SIGNED_PLACE.findall(signed))
         if not places <= PLACES or "body" not in places:
-            raise ValueError("it is made of {body}, {timestamp}, {url} and {method}, with {body}")
+            raise ValueError(
+                phrase(
+                    "it is made of {{body}}, {{timestamp}}, {{url}} and {{method}}, with {{body}}"
+                )
+            )
         return signed
 
     @model_validator(mode="after")
     def _consistent(self) -> "HTTPConfig":
         names = names_of(_template(self))
         if "text" not in names or not names & {"recipient", "recipient_national"}:
-            raise ValueError("the body needs {text}, and {recipient} or {recipient_national}")
+            raise ValueError(
+                phrase("the body needs {{text}}, and {{recipient}} or {{recipient_national}}")
+            )
         if self.method == "GET" and self.content != "form":
-            raise ValueError("with GET the body becomes the query, so content must be form")
+            raise ValueError(phrase("with GET the body becomes the query, so content must be form"))
         if self.callback_id and not self.answer_id and "message_id" not in names:
-            raise ValueError("receipts need an id: give answer_id, or {message_id} in the body")
+            raise ValueError(
+                phrase("receipts need an id: give answer_id, or {{message_id}} in the body")
+            )
         if "{timestamp}" in self.signed and not self.timestamp_header:
-            raise ValueError("signed has {timestamp}, so give timestamp_header")
+            raise ValueError(phrase("signed has {{timestamp}}, so give timestamp_header"))
         return self
 
 
@@ -281,8 +292,10 @@ class HTTPGateway(RequestGateway[HTTPConfig]):
         items = tuple(item for entry in entries if (item := _item(config, entry)) is not None)
         if entries and not items:
             raise Invalid(
-                "there is neither a receipt nor a text in it; compare callback_items, "
-                "callback_id, callback_status and inbound_text with the provider's manual"
+                phrase(
+                    "there is neither a receipt nor a text in it; compare callback_items,"
+                    " callback_id, callback_status and inbound_text with the provider's manual"
+                )
             )
         if len(items) < len(entries):
             log.warning("parts of a callback are ignored", extra={"n": len(entries) - len(items)})
@@ -348,7 +361,7 @@ def _template(config: HTTPConfig) -> FormTemplate | JSONTemplate:
     try:
         return read(config.body, PLACEHOLDERS)
     except TemplateError as error:
-        raise ValueError(f"body: {error}") from error
+        raise ValueError(phrase("body: {error}", error=error)) from error
 
 
 def _meanings(table: Mapping[str, str]) -> dict[str, SubmitMeaning]:

@@ -46,6 +46,7 @@ from service.protocols.sgip.status import (
     submit_meaning,
 )
 from service.protocols.stream import Address, LoginAnswer, ResponseTimeout, Silence, StreamGateway
+from service.words.phrase import phrase
 
 logger = logging.getLogger(__name__)
 
@@ -167,13 +168,15 @@ class SGIPConfig(BaseModel):
     @classmethod
     def _printable(cls, value: SecretStr) -> SecretStr:
         if not _PRINTABLE.fullmatch(value.get_secret_value()):
-            raise ValueError("only printable ASCII characters can travel")
+            raise ValueError(phrase("only printable ASCII characters can travel"))
         return value
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
         if self.listen_any_login and not self.listen_addresses:
-            raise ValueError("any login is taken only from addresses given in listen_addresses")
+            raise ValueError(
+                phrase("any login is taken only from addresses given in listen_addresses")
+            )
         return self
 
     @property

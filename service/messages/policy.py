@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any, Literal, get_args
 
 from service.errors import Invalid
+from service.words.phrase import listing, phrase
 
 Level = Literal["block", "review", "warn"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -132,24 +133,40 @@ def policy_from(changes: Mapping[str, Any]) -> Policy:
 def _check_levels(levels: Mapping[str, str]) -> None:
     for number, level in levels.items():
         if number not in RULE_INFO:
-            problem = f"there is no rule {number}; the rules are R01 to R{len(RULE_INFO)}"
-            raise Invalid(problem, fields={f"levels.{number}": problem})
+            raise Invalid.at(
+                f"levels.{number}",
+                phrase(
+                    "there is no rule {number}; the rules are R01 to R{count}",
+                    number=number,
+                    count=len(RULE_INFO),
+                ),
+            )
         if level not in LEVELS:
-            problem = f"the level must be one of {', '.join(LEVELS)}"
-            raise Invalid(problem, fields={f"levels.{number}": problem})
+            raise Invalid.at(
+                f"levels.{number}",
+                phrase("the level must be one of {levels}", levels=listing(LEVELS)),
+            )
 
 
 def _check_hotlines(hotlines: list[str]) -> None:
     for place, number in enumerate(hotlines):
         if not (number.isascii() and number.isdecimal() and 3 <= len(number) <= 6):
-            problem = "a hotline has 3 to 6 digits; other numbers are registered by department"
-            raise Invalid(problem, fields={f"hotlines.{place}": problem})
+            raise Invalid.at(
+                f"hotlines.{place}",
+                phrase("a hotline has 3 to 6 digits; other numbers are registered by department"),
+            )
 
 
 def _check_small_count(count: int) -> None:
     if not FEWEST_SHOWN <= count <= MOST_SHOWN:
-        problem = f"the smallest count that is shown is from {FEWEST_SHOWN} to {MOST_SHOWN}"
-        raise Invalid(problem, fields={"small_count": problem})
+        raise Invalid.at(
+            "small_count",
+            phrase(
+                "the smallest count that is shown is from {fewest_shown} to {most_shown}",
+                fewest_shown=FEWEST_SHOWN,
+                most_shown=MOST_SHOWN,
+            ),
+        )
 
 
 _OPEN_TO_ALL = frozenset({"gov.cn", "com.cn", "net.cn", "org.cn", "edu.cn", "ac.cn", "co.uk"})
@@ -161,8 +178,10 @@ def _check_hosts(hosts: list[str]) -> None:
         labels = host.split(".")
         whole = len(labels) > 1 and all(_LABEL.fullmatch(label) for label in labels)
         if not whole or host in _OPEN_TO_ALL:
-            problem = "a host is a registered domain in lower case, e.g. jdga.gov.cn"
-            raise Invalid(problem, fields={f"link_hosts.{place}": problem})
+            raise Invalid.at(
+                f"link_hosts.{place}",
+                phrase("a host is a registered domain in lower case, e.g. jdga.gov.cn"),
+            )
 
 
 _LABEL = re.compile("(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")

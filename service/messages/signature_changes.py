@@ -25,6 +25,7 @@ from service.messages.lint.obfuscation import disguises, name_as_seen
 from service.messages.signature_store import SignatureProposal
 from service.storage.locks import lock_signatures
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 async def propose(
@@ -106,8 +107,10 @@ async def _check(conn: Connection, department: Department, name: str) -> None:
     seen = _seen(name)
     if any(_seen(other) == seen for other in await store.names_of_others(conn, department.id)):
         raise Conflict(
-            "the signature is the name of another department, or looks like its name or signature;"
-            " take one that nobody takes for another / 与其他单位的名称或签名相同或相似，请换一个",
+            phrase(
+                "the signature is the name of another department, or looks like its name or"
+                " signature; take one that nobody takes for another"
+            ),
             code="looks_like_another",
         )
     sender = await sender_get(conn, department.id)
@@ -125,5 +128,7 @@ def _seen(name: str) -> str:
 
 
 def _refusal(chinese: str, english: str) -> Invalid:
-    problem = f"{english} / {chinese}"
-    return Invalid(f"the signature is wrong: {problem}", fields={"signature": problem})
+    problem = phrase("{english} / {chinese}", english=english, chinese=chinese)
+    return Invalid(
+        phrase("the signature is wrong: {problem}", problem=problem), fields={"signature": problem}
+    )

@@ -7,6 +7,7 @@ from uuid import UUID
 from service.errors import NotFound
 from service.storage import sql
 from service.storage.postgres import Connection, one
+from service.words.phrase import phrase
 
 
 class SignatureProposal(NamedTuple):
@@ -135,7 +136,7 @@ async def get_proposal(
         department_id=department_id,
     )
     if row is None:
-        raise NotFound(f"there is no proposal {proposal_id}")
+        raise NotFound(phrase("there is no proposal {proposal_id}", proposal_id=proposal_id))
     return SignatureProposal(*row)
 
 

@@ -11,6 +11,7 @@ from service.ledger.message_class import MessageClass
 from service.messages.lint.lint import Finding
 from service.storage import sql
 from service.storage.postgres import Connection, Record, UniqueViolation, one
+from service.words.phrase import phrase
 
 _LATEST = """
     SELECT t.id, t.department_id, t.name, t.class, t.topic, t.language, t.created_at,
@@ -93,7 +94,9 @@ async def template_insert(
             now=now,
         )
     except UniqueViolation as error:
-        raise Conflict(f"there is a template named {info.name} already") from error
+        raise Conflict(
+            phrase("there is a template named {info_name} already", info_name=info.name)
+        ) from error
     return await template_add_version(conn, template_id, version, now)
 
 
@@ -143,7 +146,7 @@ async def template_get(conn: Connection, template_id: UUID, scope: UUID | None) 
         scope=scope,
     )
     if row is None:
-        raise NotFound(f"there is no template {template_id}")
+        raise NotFound(phrase("there is no template {template_id}", template_id=template_id))
     return _template(row)
 
 

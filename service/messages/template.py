@@ -26,6 +26,7 @@ from service.messages.value_sources import (
     Fact,
     planned_kind,
 )
+from service.words.phrase import phrase
 
 MAX_VARIABLES = 6
 MAX_CHARACTERS = 500
@@ -202,8 +203,11 @@ def check(text: str) -> None:
         Invalid: names each problem and its place.
     """
     if found := problems(text):
-        sentence = "; ".join(f"character {problem.at}: {problem.english}" for problem in found)
-        raise Invalid(sentence, fields={"text": sentence}, code="template")
+        raise Invalid.at(
+            "text",
+            "; ".join(f"character {problem.at}: {problem.english}" for problem in found),
+            code="template",
+        )
 
 
 def variable_problems(text: str) -> Iterator[TemplateProblem]:
@@ -347,7 +351,10 @@ def load_library() -> list[Starter]:
         content = json.loads(LIBRARY.read_text("utf-8"))
     except FileNotFoundError:
         raise Misconfigured(
-            f"{LIBRARY} is missing; install the program with its templates folder"
+            phrase(
+                "{library} is missing; install the program with its templates folder",
+                library=LIBRARY,
+            )
         ) from None
     return [_starter(entry) for entry in content["texts"]]
 

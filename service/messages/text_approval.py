@@ -23,6 +23,7 @@ from service.messages.store import (
     template_lock,
 )
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 class TextBlocked(Conflict):
@@ -32,7 +33,11 @@ class TextBlocked(Conflict):
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         rules = ", ".join(dict.fromkeys(finding["rule"] for finding in findings))
-        super().__init__(f"the text cannot be sent as it is (rules {rules}); see the findings")
+        super().__init__(
+            phrase(
+                "the text cannot be sent as it is (rules {rules}); see the findings", rules=rules
+            )
+        )
         self.findings = list(findings)
 
     def details(self) -> Mapping[str, object]:
@@ -48,8 +53,11 @@ class UnreadFindings(Conflict):
     def __init__(self, findings: Sequence[Finding]) -> None:
         rules = ", ".join(dict.fromkeys(finding["rule"] for finding in findings))
         super().__init__(
-            f"lint has findings for a person ({rules}): read them, and approve with these rules in"
-            " `acknowledged` if it may go all the same"
+            phrase(
+                "lint has findings for a person ({rules}): read them, and approve with"
+                " these rules in `acknowledged` if it may go all the same",
+                rules=rules,
+            )
         )
         self.findings = list(findings)
 
@@ -102,7 +110,10 @@ async def approve_text(
     known = await template_lock(conn, template_id, actor.scope)
     if known.no != version:
         raise Conflict(
-            f"version {known.no} is the latest; read it, and approve that one", code="newer_version"
+            phrase(
+                "version {known_no} is the latest; read it, and approve that one", known_no=known.no
+            ),
+            code="newer_version",
         )
     hands: dict[UUID | None, str] = {known.edited_by: "wrote this text"}
     if known.taken_from is not None:
@@ -111,7 +122,7 @@ async def approve_text(
         hands |= dict.fromkeys(authors, "wrote its words")
     await need_second_person(conn, actor, hands, "approve it", now)
     if known.approved_by is not None:
-        raise Conflict("this version is approved already", code="approved_already")
+        raise Conflict(phrase("this version is approved already"), code="approved_already")
     found = await judge(conn, known.department_id, known.text, known.info.message_class)
     check_unblocked(found)
     read = check_read(found, acknowledged)

@@ -13,6 +13,7 @@ from service.privacy import store
 from service.privacy.lookups import REASON, note_lookup
 from service.privacy.store import Disclosure
 from service.storage.postgres import Connection, Record
+from service.words.phrase import phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ async def unmask_octets(
     """
     cipher = await store.find_octets(conn, receipt_id) if user.scope is None else None
     if cipher is None:
-        raise NotFound(f"there is no unreadable receipt {receipt_id}")
+        raise NotFound(phrase("there is no unreadable receipt {receipt_id}", receipt_id=receipt_id))
     reason = keyring.encrypt(REASON, by.reason)
     new = Disclosure(
         "receipt", str(receipt_id), None, user.department_id, user.id, reason, by.at, None
@@ -91,17 +92,23 @@ async def _unmask(
 ) -> Unmasked:
     kind, object_id = what
     if row is None:
-        raise NotFound(f"there is no {kind} {object_id}")
+        raise NotFound(phrase("there is no {kind} {object_id}", kind=kind, object_id=object_id))
     if row["erased"]:
-        raise Conflict("this person was erased: nobody sees the number any more", code="erased")
+        raise Conflict(
+            phrase("this person was erased: nobody sees the number any more"), code="erased"
+        )
     if row["minor"]:
         raise Conflict(
-            "this person is 14 to 17 years old, and shown to nobody in full; ask the school or the"
-            " guardian",
+            phrase(
+                "this person is 14 to 17 years old, and shown to nobody in full; ask the"
+                " school or the guardian"
+            ),
             code="minor_masked",
         )
     if row["phone_cipher"] is None:
-        raise Conflict("the number is not kept any more, only that it was there", code="not_kept")
+        raise Conflict(
+            phrase("the number is not kept any more, only that it was there"), code="not_kept"
+        )
     new = Disclosure(
         kind,
         object_id,

@@ -14,6 +14,7 @@ from service.runtime import check_key
 from service.settings import Settings, read_settings
 from service.storage.locks import try_lock_keys
 from service.storage.postgres import Connection, connect
+from service.words.phrase import phrase
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,9 @@ async def _database(settings: Settings) -> AsyncIterator[tuple[Connection, Keys]
     conn = await connect(settings.database_url)
     try:
         if not await try_lock_keys(conn):
-            raise Conflict("another `tocsin keys` is at work on this database; let it end first")
+            raise Conflict(
+                phrase("another `tocsin keys` is at work on this database; let it end first")
+            )
         keys = read_key_file(settings.key_file)
         async with conn.transaction():
             await check_key(conn, Keyring(keys))

@@ -15,6 +15,7 @@ from service.privacy import lookups_store, store
 from service.privacy.store import Disclosure
 from service.storage.locks import lock_lookups
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 REASON = "reason"
 """The kind of cipher of what people give as their reason; it may name somebody."""
@@ -29,8 +30,12 @@ class TooManyLookups(TooMany):
 
     def __init__(self, most: int, seconds: int) -> None:
         super().__init__(
-            f"you have looked up {most} different numbers within an hour, as many as one person"
-            f" may; try again in {seconds} seconds",
+            phrase(
+                "you have looked up {most} different numbers within an hour, as many as one"
+                " person may; try again in {seconds} seconds",
+                most=most,
+                seconds=seconds,
+            ),
             seconds,
         )
 

@@ -14,6 +14,7 @@ from service.errors import Conflict
 from service.privacy import rotation_store as store
 from service.privacy.rotation_store import PAGES, TABLES, PageRange
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 MOST_PASSES = 30
 PAUSE_SECONDS = 1.0
@@ -28,7 +29,11 @@ def add_key(keys: Keys) -> Keys:
     """
     key_id = max(keys.masters) + 1
     if key_id > LAST_KEY:
-        raise Conflict(f"there have been {LAST_KEY} keys; no cipher can name another one")
+        raise Conflict(
+            phrase(
+                "there have been {last_key} keys; no cipher can name another one", last_key=LAST_KEY
+            )
+        )
     added = replace(keys, masters={**keys.masters, key_id: secrets.token_bytes(32)})
     write_key_file(added)
     return added
@@ -60,8 +65,11 @@ async def rotate(
         await asyncio.sleep(PAUSE_SECONDS)
     names = ", ".join(ciphers.table for ciphers in waiting)
     raise Conflict(
-        f"somebody holds rows of {names}, or writes them under an older key: start every process "
-        "again, and run `tocsin keys rotate` once more; what was done stays done"
+        phrase(
+            "somebody holds rows of {names}, or writes them under an older key: start every"
+            " process again, and run `tocsin keys rotate` once more; what was done stays done",
+            names=names,
+        )
     )
 
 
@@ -88,12 +96,19 @@ async def retire(conn: Connection, keys: Keys, key_id: int) -> Keys:
         Conflict: it is the newest key or none of the file, or ciphers under it are left.
     """
     if key_id not in keys.masters or key_id == max(keys.masters):
-        raise Conflict(f"key {key_id} is no old key of the file; add a newer one first")
+        raise Conflict(
+            phrase("key {key_id} is no old key of the file; add a newer one first", key_id=key_id)
+        )
     for ciphers in TABLES:
         if left := await store.count_under(conn, ciphers, key_id):
             raise Conflict(
-                f"{left} rows of {ciphers.table} are still under key {key_id}; run `tocsin keys "
-                "rotate` once more, after every process was started again"
+                phrase(
+                    "{left} rows of {table} are still under key {key_id}; run `tocsin keys"
+                    " rotate` once more, after every process was started again",
+                    left=left,
+                    table=ciphers.table,
+                    key_id=key_id,
+                )
             )
     await store.forget_check(conn, key_id)
     masters = {n: key for n, key in keys.masters.items() if n != key_id}

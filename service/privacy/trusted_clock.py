@@ -13,6 +13,7 @@ from service.privacy.retention import RetentionTerms, terms_of
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import COUNT_SECONDS, Connection, transaction
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -90,14 +91,18 @@ async def agree(conn: Connection, user: User, jumped_at: datetime, now: datetime
         Conflict: nothing waits for an agreement, or it is another jump.
     """
     if not user.runs_the_county:
-        raise Forbidden("it concerns all departments: only the county's administrator may agree")
+        raise Forbidden(
+            phrase("it concerns all departments: only the county's administrator may agree")
+        )
     stand = await store.read_stand(conn, lock=True)
     if stand.held_for != "needs_agreement":
-        raise Conflict("no deletion waits for an agreement", code="nothing_to_agree_to")
+        raise Conflict(phrase("no deletion waits for an agreement"), code="nothing_to_agree_to")
     if stand.watch.jumped_at != jumped_at:
         raise Conflict(
-            "the clock has jumped since, and what is due may be other: look at it again, and agree"
-            " to that",
+            phrase(
+                "the clock has jumped since, and what is due may be other: look at it"
+                " again, and agree to that"
+            ),
             code="changed_meanwhile",
         )
     await store.write_agreement(conn, user.id, now)

@@ -7,6 +7,7 @@ differ in how they make their digest, so a channel may do without for a reason t
 from collections.abc import Mapping
 
 from service.channels.contract.gateway import LoginRefused
+from service.words.phrase import phrase
 
 GATEWAY_UNVERIFIED = "the gateway's login digest does not match the secret"
 
@@ -29,9 +30,13 @@ def verification_faults(verify_gateway: bool, unverified_because: str) -> Mappin
 def unverified(host: str, port: int) -> LoginRefused:
     """What we say of a gateway that does not know the secret; nothing was submitted to it."""
     return LoginRefused(
-        f"{host}:{port} accepted the login, but its own digest does not match the secret; check the"
-        " address and the secret; only where the carrier says that it makes another digest, turn"
-        " verify_gateway off and write so into unverified_because",
+        phrase(
+            "{host}:{port} accepted the login, but its own digest does not match the secret; check"
+            " the address and the secret; only where the carrier says that it makes another"
+            " digest, turn verify_gateway off and write so into unverified_because",
+            host=host,
+            port=port,
+        ),
         retryable=False,
         code="unverified",
     )

@@ -35,6 +35,7 @@ from service.protocols.carrier_codes import LoginMeaning
 from service.protocols.client import Client, Request
 from service.protocols.frame import BrokenFrame
 from service.protocols.session import connect
+from service.words.phrase import phrase
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +157,11 @@ class StreamGateway(Gateway, Generic[ClientT]):
         except OSError as error:  # a TimeoutError is one
             self.link.abort("the login got no answer")
             raise Unreachable(
-                f"no login at {address} within {seconds:g} s; check address, port and firewall"
+                phrase(
+                    "no login at {address} within {seconds:g} s; check address, port and firewall",
+                    address=address,
+                    seconds=seconds,
+                )
             ) from error
         except asyncio.CancelledError:
             self.link.abort("opening was cancelled")
@@ -215,16 +220,29 @@ class StreamGateway(Gateway, Generic[ClientT]):
                 return
             self.link.close("the login was refused")
             raise LoginRefused(
-                f"{self._address} refused the login: {answer.refusal.text} "
-                f"(status {answer.status})",
+                phrase(
+                    "{address} refused the login: {refusal_text} (status {status})",
+                    address=self._address,
+                    refusal_text=answer.refusal.text,
+                    status=answer.status,
+                ),
                 retryable=answer.refusal.retryable,
                 code=str(answer.status),
             )
         if self.link.fault is not None:
             raise Unparseable(
-                f"{self._address} does not speak {self.protocol}: {self.link.fault.message}"
+                phrase(
+                    "{address} does not speak {protocol}: {fault}",
+                    address=self._address,
+                    protocol=self.protocol,
+                    fault=self.link.fault.message,
+                )
             )
-        raise Unreachable(f"{self._address} closed the connection before answering the login")
+        raise Unreachable(
+            phrase(
+                "{address} closed the connection before answering the login", address=self._address
+            )
+        )
 
     def _settled(self, result: SubmitResult) -> "asyncio.Future[SubmitResult]":
         future: asyncio.Future[SubmitResult] = self.link.loop.create_future()

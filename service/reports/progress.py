@@ -17,6 +17,7 @@ from service.ledger.message_id import message_id
 from service.ledger.states import MessageState
 from service.reports import store
 from service.storage.postgres import Connection, Record
+from service.words.phrase import phrase
 
 REACHED = MessageState.DELIVERED.value
 
@@ -29,7 +30,7 @@ async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
     """
     run = await store.get_run(conn, run_id)
     if run is None:
-        raise NotFound("there is no such run")
+        raise NotFound(phrase("there is no such run"))
     cells = await store.count_messages(conn, run_id)
     states: Counter[str] = Counter()
     reasons: Counter[str] = Counter()

@@ -20,6 +20,7 @@ from service.simulator.carrier.audit import audit, received
 from service.simulator.carrier.config import SimulatorConfig
 from service.simulator.carrier.protocols import PROTOCOLS
 from service.simulator.run import running
+from service.words.phrase import phrase
 
 ADMIN_SECONDS = 60.0
 """How long an answer of the admin API may take."""
@@ -120,9 +121,13 @@ def read_config(options: argparse.Namespace) -> SimulatorConfig:
     try:
         config = SimulatorConfig.model_validate(values)
     except ValidationError as error:
-        raise Misconfigured(f"the simulator's settings are unusable: {_sentence(error)}") from error
+        raise Misconfigured(
+            phrase("the simulator's settings are unusable: {sentence}", sentence=_sentence(error))
+        ) from error
     if not config.protocols:
-        raise Misconfigured(f"nothing is served; name a protocol and its port: {_EXAMPLE}")
+        raise Misconfigured(
+            phrase("nothing is served; name a protocol and its port: {example}", example=_EXAMPLE)
+        )
     return config
 
 
@@ -145,16 +150,20 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise Misconfigured(f"{path} is not a simulator's settings: {error}") from error
+        raise Misconfigured(
+            phrase("{path} is not a simulator's settings: {error}", path=path, error=error)
+        ) from error
     if not isinstance(values, dict):
-        raise Misconfigured(f"{path} is not a simulator's settings: not a JSON object")
+        raise Misconfigured(
+            phrase("{path} is not a simulator's settings: not a JSON object", path=path)
+        )
     return values
 
 
 def _account(text: str) -> dict[str, str]:
     name, colon, secret = text.partition(":")
     if not (name and colon and secret):
-        raise Misconfigured("write --account as NAME:SECRET, e.g. 901234:simulated")
+        raise Misconfigured(phrase("write --account as NAME:SECRET, e.g. 901234:simulated"))
     return {"account": name, "secret": secret}
 
 
@@ -164,7 +173,9 @@ def _pairs(texts: Iterable[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals):
-            raise Invalid(f"write a fault as NAME=VALUE, e.g. too_fast=0.1; not {text!r}")
+            raise Invalid(
+                phrase("write a fault as NAME=VALUE, e.g. too_fast=0.1; not {text!r}", text=text)
+            )
         try:
             values[name] = json.loads(value)
         except ValueError:
@@ -209,13 +220,13 @@ def _stats(options: argparse.Namespace) -> None:
 
 def _audit(options: argparse.Namespace) -> None:
     if options.admin and (options.list or options.phone):
-        raise Invalid("--list and --phone read a journal; name its file instead of --admin")
+        raise Invalid(phrase("--list and --phone read a journal; name its file instead of --admin"))
     if options.admin:
         _show(_ask(options.admin, "GET", "/audit"))
     elif options.list or options.phone:
         phone = to_e164(options.phone) if options.phone else ""
         if options.phone and not phone:
-            raise Invalid("--phone takes a mobile number, e.g. +8619790001234")
+            raise Invalid(phrase("--phone takes a mobile number, e.g. +8619790001234"))
         for entry in received(options.journal, phone):
             sys.stdout.write(json.dumps(entry, ensure_ascii=False) + "\n")
     else:
@@ -246,8 +257,12 @@ async def _request(admin: str, method: str, path: str, body: dict[str, Any] | No
             said = await answer.json()
     except (ClientError, OSError, ValueError) as error:
         raise Unavailable(
-            f"no simulator's admin API answers at {admin} ({error}); "
-            "start the simulator with --admin-port"
+            phrase(
+                "no simulator's admin API answers at {admin} ({error}); start the simulator"
+                " with --admin-port",
+                admin=admin,
+                error=error,
+            )
         ) from error
     if answer.status >= 400:
         raise Invalid(said["error"])

@@ -14,6 +14,7 @@ from service.errors import Misconfigured
 from service.storage import sql
 from service.storage.locks import lock_migration, unlock_migration
 from service.storage.postgres import Connection, LockTimeout, NoRight
+from service.words.phrase import phrase
 
 FIRST_BEFORE_BASELINE = "0001_accounts.sql"
 """The first file of the sequence that the baseline replaced: each database that was made by that
@@ -92,10 +93,13 @@ async def _not_allowed(connection: Connection) -> Misconfigured:
     database = await connection.fetchval("SELECT current_database()")
     grant = f"GRANT CREATE ON SCHEMA public TO {user}"
     return Misconfigured(
-        f"user {user} may not make or change tables in database {database}: as the owner of the "
-        f"database, run there: {grant}; if the tables are another user's, migrate as that one / "
-        f"用户 {user} 无权在数据库 {database} 中建表或改表：请以数据库所有者在该库中执行 {grant}；"
-        "若表属于其他用户，请以该用户迁移"
+        phrase(
+            "user {user} may not make or change tables in database {database}: as the owner of the"
+            " database, run there: {grant}; if the tables are another user's, migrate as that one",
+            user=user,
+            database=database,
+            grant=grant,
+        )
     )
 
 
@@ -115,16 +119,22 @@ async def _apply_missing(connection: Connection) -> list[str]:
     known = migrations()
     for name in sorted(applied.keys() - {m.name for m in known}):
         raise Misconfigured(
-            f"the database has migration {name}, which this program does not know: "
-            "it was written by a newer version; start that version instead"
+            phrase(
+                "the database has migration {name}, which this program does not know: it"
+                " was written by a newer version; start that version instead",
+                name=name,
+            )
         )
     done = []
     for migration in known:
         if migration.name in applied:
             if applied[migration.name] != migration.digest:
                 raise Misconfigured(
-                    f"migration {migration.name} was changed after it was applied; "
-                    "restore the file and put the change into a new migration"
+                    phrase(
+                        "migration {migration_name} was changed after it was applied;"
+                        " restore the file and put the change into a new migration",
+                        migration_name=migration.name,
+                    )
                 )
             continue
         await _apply(connection, migration)
@@ -144,8 +154,10 @@ async def _apply(connection: Connection, migration: Migration) -> None:
             )
     except LockTimeout as error:
         raise Misconfigured(
-            f"migration {migration.name} waited too long for a lock ({error}) and has changed "
-            "nothing: run `tocsin migrate` again, if need be while the workers are stopped / "
-            f"迁移 {migration.name} 等待锁超时，未作任何改动："
-            "请重新运行 tocsin migrate，必要时先停止各工作进程"
+            phrase(
+                "migration {migration_name} waited too long for a lock ({error}) and has changed"
+                " nothing: run `tocsin migrate` again, if need be while the workers are stopped",
+                migration_name=migration.name,
+                error=error,
+            )
         ) from error

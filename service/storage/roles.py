@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from service.errors import Misconfigured
 from service.storage import sql
 from service.storage.postgres import Connection, NoRight
+from service.words.phrase import phrase
 
 NO_RIGHTS = (
     "the user of TOCSIN_DATABASE_URL may not use the tables: run `tocsin migrate` with "
@@ -57,8 +58,9 @@ def login_of(url: str) -> DatabaseLogin:
     user = unquote(parts.username or "") or query.get("user", [""])[0]
     if not user:
         raise Misconfigured(
-            "TOCSIN_DATABASE_URL names no user: write postgresql://USER:PASSWORD@HOST/DATABASE / "
-            "TOCSIN_DATABASE_URL 未写用户：请写成 postgresql://用户:密码@主机/数据库"
+            phrase(
+                "TOCSIN_DATABASE_URL names no user: write postgresql://USER:PASSWORD@HOST/DATABASE"
+            )
         )
     return DatabaseLogin(user, unquote(parts.password or "") or query.get("password", [""])[0])
 
@@ -105,11 +107,13 @@ async def _make_role(owner: Connection, service: DatabaseLogin) -> None:
     except NoRight as error:
         name = await sql.fetchval(owner, "SELECT quote_ident(:user)", user=service.user)
         raise Misconfigured(
-            f"the role {service.user} of TOCSIN_DATABASE_URL is missing, and the owner of the "
-            f"database may not make roles: run as a superuser CREATE ROLE {name} LOGIN PASSWORD "
-            "'…', then `tocsin migrate` again / "
-            f"角色 {service.user} 不存在，且数据库所有者无权创建角色：请以超级用户执行 "
-            f"CREATE ROLE {name} LOGIN PASSWORD '…'，再运行 tocsin migrate"
+            phrase(
+                "the role {user} of TOCSIN_DATABASE_URL is missing, and the owner of the"
+                " database may not make roles: run as a superuser CREATE ROLE {name} LOGIN"
+                " PASSWORD '…', then `tocsin migrate` again",
+                user=service.user,
+                name=name,
+            )
         ) from error
 
 

@@ -9,7 +9,6 @@ and only when somebody reads Chinese. `Catalogue` is what Jinja's i18n extension
 import os
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 
 LANGUAGES = ("zh", "en")
 SHELL = ("TOCSIN_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
@@ -41,8 +40,12 @@ def chosen(accept_language: str, default: str) -> str:
 
 
 def of_shell(environment: Mapping[str, str] = os.environ) -> str:
-    """The language of whoever runs a command: that of the first of `SHELL` that is set."""
-    told = next((environment[name] for name in SHELL if environment.get(name)), "")
+    """The language of whoever runs a command: that of the first of `SHELL` that is set; nothing
+    where none is told, as for services and in containers.
+    """
+    told = next((environment[name] for name in SHELL if environment.get(name)), "C")
+    if told.partition(".")[0] in {"C", "POSIX"}:
+        return ""
     return "zh" if told.lower().startswith("zh") else "en"
 
 
@@ -84,7 +87,9 @@ def _weight(parameters: list[str]) -> float:
 
 @cache
 def _chinese() -> Mapping[tuple[str | None, str], str]:
-    import polib  # noqa: PLC0415  # who reads English needs none of it
+    from importlib.resources import files  # noqa: PLC0415  # who reads English needs neither
+
+    import polib  # noqa: PLC0415
 
     text = (files("service.words") / "zh.po").read_text("utf-8")
     return {(entry.msgctxt, entry.msgid): entry.msgstr for entry in polib.pofile(text)}

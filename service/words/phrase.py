@@ -29,8 +29,7 @@ class Phrase(str):
     """A sentence in English, with what its Chinese is made of.
 
     template: English, with places for values as in `str.format`. values: what fills them; those
-    that exist in both languages (`Phrase`, `Sentence`, and what has `words`, such as a reason)
-    follow the language.
+    that exist in both languages (`Phrase`, `Sentence`) follow the language.
     """
 
     template: str
@@ -81,6 +80,13 @@ def translated(text: object, language: str) -> str:
     return str(_in_language(text, language))
 
 
+def told(text: object, language: str) -> str:
+    """What a command says: in the shell's language, or in both where that is not known."""
+    if language:
+        return translated(text, language)
+    return " / ".join(dict.fromkeys((translated(text, "en"), translated(text, "zh"))))
+
+
 def _shown(values: Mapping[str, object], language: str) -> dict[str, object]:
     return {name: _in_language(value, language) for name, value in values.items()}
 
@@ -89,7 +95,6 @@ def _in_language(value: object, language: str) -> object:
     """A value in a language, if it has one; numbers stay numbers, since formats may need them."""
     if isinstance(value, Phrase):
         return value.in_language(language)
-    pair = value if isinstance(value, Sentence) else getattr(value, "words", None)
-    if isinstance(pair, Sentence):
-        return pair.zh if language == "zh" else pair.en
+    if isinstance(value, Sentence):
+        return value.zh if language == "zh" else value.en
     return value

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from service.errors import Conflict, Invalid
 from service.ledger.message_class import CLASSES, WARNING
+from service.words.phrase import listing, phrase
 
 COUNTY = "county"
 """The lead: its administrators see and manage all departments."""
@@ -119,15 +120,23 @@ def check_place(settings: DepartmentSettings, parent: Department | None) -> None
     """
     if (settings.kind == CARRIER) != (settings.carrier is not None):
         problem = (
-            "say whose network it runs, e.g. china_mobile"
+            phrase("say whose network it runs, e.g. china_mobile")
             if settings.kind == CARRIER
-            else "only a department of kind carrier names one"
+            else phrase("only a department of kind carrier names one")
         )
-        raise Invalid(f"the carrier is wrong: {problem}", fields={"carrier": problem})
+        raise Invalid(
+            phrase("the carrier is wrong: {problem}", problem=problem), fields={"carrier": problem}
+        )
     wanted = PARENTS.get(settings.kind)
     if wanted and parent is not None and parent.kind not in wanted:
-        problem = f"a {settings.kind} stands under one of kind {' or '.join(sorted(wanted))}"
-        raise Invalid(f"the parent is wrong: {problem}", fields={"parent_id": problem})
+        problem = phrase(
+            "a {settings_kind} stands under one of kind {wanted}",
+            settings_kind=settings.kind,
+            wanted=listing(sorted(wanted), " or "),
+        )
+        raise Invalid(
+            phrase("the parent is wrong: {problem}", problem=problem), fields={"parent_id": problem}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +178,11 @@ class SignatureLent(Conflict):
 
     def __init__(self, signature: str) -> None:
         super().__init__(
-            f"the signature {signature} is registered to another department, and lending one is"
-            " an offence (Anti-Telecom and Online Fraud Law, article 31); use your own"
+            phrase(
+                "the signature {signature} is registered to another department, and lending one is"
+                " an offence (Anti-Telecom and Online Fraud Law, article 31); use your own",
+                signature=signature,
+            )
         )
 
 

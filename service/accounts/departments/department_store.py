@@ -27,6 +27,7 @@ from service.storage.postgres import (
     UniqueViolation,
     one,
 )
+from service.words.phrase import listing, phrase
 
 _COLUMNS = (
     "name", "kind", "signature", "weight", "parent_id", "area_code", "carrier", "leader", "classes",
@@ -86,7 +87,9 @@ async def update_department(
     except (UniqueViolation, ForeignKeyViolation, CheckViolation) as error:
         raise _refusal(error, new) from error
     if row is None:
-        raise NotFound(f"there is no department {department_id}")
+        raise NotFound(
+            phrase("there is no department {department_id}", department_id=department_id)
+        )
     return _department(row)
 
 
@@ -97,12 +100,15 @@ def _values(new: DepartmentSettings) -> dict[str, Any]:
 
 def _refusal(error: Exception, new: DepartmentSettings) -> Conflict | Invalid:
     if isinstance(error, UniqueViolation):
-        return Conflict(f"there is a department named {new.name} already")
+        return Conflict(phrase("there is a department named {new_name} already", new_name=new.name))
     if isinstance(error, ForeignKeyViolation):
         field = "area_code" if "area" in (error.constraint_name or "") else "parent_id"
         what = "area" if field == "area_code" else "department"
-        return Invalid(f"there is no such {what}", fields={field: f"there is no such {what}"})
-    problem = "a department cannot stand below itself"
+        return Invalid(
+            phrase("there is no such {what}", what=what),
+            fields={field: phrase("there is no such {what}", what=what)},
+        )
+    problem = phrase("a department cannot stand below itself")
     return Invalid(problem, fields={"parent_id": problem})
 
 
@@ -127,7 +133,7 @@ async def department_names(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, 
     rows = await sql.fetch(conn, "SELECT id, name FROM departments WHERE id = ANY (:ids)", ids=ids)
     names = {row["id"]: row["name"] for row in rows}
     if missing := [str(one) for one in ids if one not in names]:
-        raise NotFound(f"there is no department {', '.join(missing)}")
+        raise NotFound(phrase("there is no department {missing}", missing=listing(missing)))
     return names
 
 
@@ -153,7 +159,9 @@ async def get_department(
         conn, query + " FOR NO KEY UPDATE" * lock, department_id=department_id, scope=scope
     )
     if row is None:
-        raise NotFound(f"there is no department {department_id}")
+        raise NotFound(
+            phrase("there is no department {department_id}", department_id=department_id)
+        )
     return _department(row)
 
 
@@ -277,8 +285,11 @@ async def check_free(conn: Connection, signature: str, department_id: UUID) -> N
 
 def _taken(what: str) -> Conflict:
     return Conflict(
-        f"this {what} is registered to another department, and cannot be lent or passed on"
-        " (Anti-Telecom and Online Fraud Law, article 31)",
+        phrase(
+            "this {what} is registered to another department, and cannot be lent or passed"
+            " on (Anti-Telecom and Online Fraud Law, article 31)",
+            what=what,
+        ),
         code=f"{what}_taken",
     )
 
@@ -302,7 +313,7 @@ async def end_registration(
         now=now,
     )
     if not found:
-        raise NotFound(f"the department has no such {what}")
+        raise NotFound(phrase("the department has no such {what}", what=what))
 
 
 async def list_registered(conn: Connection, what: str, department_id: UUID) -> list[Registered]:

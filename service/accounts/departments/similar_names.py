@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from service.errors import Conflict, Invalid
+from service.words.phrase import phrase
 
 _LOOK_LATIN = ("LATIN ", "CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", "COPTIC ", "LISU ")
 _UNSEEN = frozenset({"Cf", "Cc", "Co", "Cn", "Mn", "Me"})
@@ -26,8 +27,14 @@ def check_plain(name: str, field: str) -> None:
     wrong = dict.fromkeys(c for c in unicodedata.normalize("NFKC", name) if _is_disguise(c))
     if wrong:
         which = ", ".join(f"U+{ord(c):04X}" for c in wrong)
-        problem = f"write it with the letters a to z, digits and Chinese characters; not {which}"
-        raise Invalid(f"the name could be taken for another: {problem}", fields={field: problem})
+        problem = phrase(
+            "write it with the letters a to z, digits and Chinese characters; not {which}",
+            which=which,
+        )
+        raise Invalid(
+            phrase("the name could be taken for another: {problem}", problem=problem),
+            fields={field: problem},
+        )
 
 
 def need_own_look(name: str, others: Iterable[str]) -> None:
@@ -39,8 +46,10 @@ def need_own_look(name: str, others: Iterable[str]) -> None:
     own = look(name)
     if any(other != name and look(other) == own for other in others):
         raise Conflict(
-            "the name looks like one that is there already, but for case, width, spaces or signs"
-            " that look alike; take one that nobody takes for another",
+            phrase(
+                "the name looks like one that is there already, but for case, width, spaces"
+                " or signs that look alike; take one that nobody takes for another"
+            ),
             code="looks_like_another",
         )
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from service.accounts.people.model import Right, Role, User, rights_of
 from service.errors import Forbidden, Invalid
+from service.words.phrase import listing, phrase
 
 
 class Mode(StrEnum):
@@ -83,24 +84,28 @@ class NewKey:
         Raises:
             Invalid: names what does not, and the remedy.
         """
-        fields = {}
+        fields: dict[str, str] = {}
         if self.expires_at is not None and self.expires_at <= now:
-            fields["expires_at"] = "the key would have expired; give a later instant"
+            fields["expires_at"] = phrase("the key would have expired; give a later instant")
         unknown = sorted(set(self.scopes or ()) - SCOPES)
         if unknown:
-            fields["scopes"] = f"there is no scope like that; known are {', '.join(sorted(SCOPES))}"
+            fields["scopes"] = phrase(
+                "there is no scope like that; known are {scopes}", scopes=listing(sorted(SCOPES))
+            )
         narrow = self.area_codes is not None or self.rosters is not None
         if narrow and not (self.scopes and set(self.scopes) <= NARROW_SCOPES):
-            fields["scopes"] = (
-                "a key with limits of area or roster may only have the scopes "
-                + ", ".join(sorted(NARROW_SCOPES))
+            fields["scopes"] = phrase(
+                "a key with limits of area or roster may only have the scopes {scopes}",
+                scopes=listing(sorted(NARROW_SCOPES)),
             )
         elif self.area_codes is not None and Right.IMPORT.word in (self.scopes or ()):
-            fields["area_codes"] = "imports can be limited to rosters, not to areas"
+            fields["area_codes"] = phrase("imports can be limited to rosters, not to areas")
         if any(not _is_network(network) for network in self.networks or ()):
-            fields["networks"] = "write addresses or networks, e.g. 10.1.0.0/16"
+            fields["networks"] = phrase("write addresses or networks, e.g. 10.1.0.0/16")
         if fields:
-            raise Invalid(f"the key is wrong: {', '.join(fields)}", fields=fields)
+            raise Invalid(
+                phrase("the key is wrong: {fields}", fields=listing(fields)), fields=fields
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +216,9 @@ class Key:
         """
         if not self.allows_roster(name):
             raise Forbidden(
-                "this key may not fill that roster; the rosters of a key are part of its grant",
+                phrase(
+                    "this key may not fill that roster; the rosters of a key are part of its grant"
+                ),
                 code="out_of_scope",
             )
 
@@ -232,7 +239,9 @@ class Key:
             return
         if not is_within(address, self.grant.networks):
             raise Forbidden(
-                "this key may not be used from your address; its networks are part of its grant",
+                phrase(
+                    "this key may not be used from your address; its networks are part of its grant"
+                ),
                 code="address_not_allowed",
             )
 

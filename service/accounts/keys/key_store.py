@@ -15,6 +15,7 @@ from service.accounts.people.store import USER_COLUMNS, user_from
 from service.errors import NotFound
 from service.storage import sql
 from service.storage.postgres import Connection, Record
+from service.words.phrase import phrase
 
 _KEY = "SELECT k.*, u.department_id FROM keys k JOIN users u ON u.id = k.user_id"
 _IN_SCOPE = "k.id = :key_id AND (:scope::uuid IS NULL OR u.department_id = :scope)"
@@ -121,7 +122,7 @@ async def get_key(conn: Connection, key_id: UUID, scope: UUID | None, *, lock: b
     query = f"{_KEY} WHERE {_IN_SCOPE}" + " FOR UPDATE OF k" * lock
     row = await sql.fetchrow(conn, query, key_id=key_id, scope=scope)
     if row is None:
-        raise NotFound(f"there is no key {key_id}")
+        raise NotFound(phrase("there is no key {key_id}", key_id=key_id))
     return _key(row)
 
 

@@ -13,6 +13,7 @@ from service.accounts.people.second_person import need_second_person
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 PREFIX = "tk_"
 
@@ -72,7 +73,7 @@ async def issue(
     held = HeldRights.of(await store.get_user(conn, key.user_id, None)) if key.bootstrap else None
     key_id = await key_store.insert_key(conn, key, stored, now, renews, overlap, held)
     if key_id is None:
-        raise Conflict("this token exists already; ask again")
+        raise Conflict(phrase("this token exists already; ask again"))
     return await key_store.get_key(conn, key_id, None), token
 
 
@@ -89,12 +90,18 @@ async def activate(conn: Connection, actor: User, key: Key, user: User, now: dat
     await need_second_person(conn, actor, made, "activate it", now)
     if key.state(now) != "pending":
         raise Conflict(
-            f"this key is {key.state(now)}; only one that is pending can be activated",
+            phrase(
+                "this key is {state}; only one that is pending can be activated",
+                state=key.state(now),
+            ),
             code="wrong_state",
         )
     if not user.all_rights:
         raise Conflict(
-            "the user of this key has no rights yet: have those that were proposed confirmed first",
+            phrase(
+                "the user of this key has no rights yet: have those that were proposed"
+                " confirmed first"
+            ),
             code="wrong_state",
         )
     await key_store.activate_key(conn, key.id, actor.id, HeldRights.of(user), now)
@@ -123,11 +130,17 @@ async def rotate(
         Invalid: the overlap is too long.
     """
     if not timedelta(0) <= overlap <= MOST_OVERLAP:
-        problem = f"give 0 to {MOST_OVERLAP // timedelta(hours=1)} hours"
-        raise Invalid(f"the overlap is wrong: {problem}", fields={"overlap_hours": problem})
+        problem = phrase(
+            "give 0 to {most_overlap} hours", most_overlap=MOST_OVERLAP // timedelta(hours=1)
+        )
+        raise Invalid(
+            phrase("the overlap is wrong: {problem}", problem=problem),
+            fields={"overlap_hours": problem},
+        )
     if not old.works(now):
         raise Conflict(
-            "only a key that works can be rotated; make a new one instead", code="wrong_state"
+            phrase("only a key that works can be rotated; make a new one instead"),
+            code="wrong_state",
         )
     if by is not None:
         grant = replace(old.grant, created_by=by, bootstrap=False)

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from service.errors import Invalid
+from service.words.phrase import phrase
 
 LEAST_CHARACTERS = 12
 MOST_CHARACTERS = 128
@@ -36,13 +37,19 @@ def check_password(password: str, login: str) -> None:
     """
     problem = ""
     if not LEAST_CHARACTERS <= len(password) <= MOST_CHARACTERS:
-        problem = f"take {LEAST_CHARACTERS} to {MOST_CHARACTERS} characters"
+        problem = phrase(
+            "take {least_characters} to {most_characters} characters",
+            least_characters=LEAST_CHARACTERS,
+            most_characters=MOST_CHARACTERS,
+        )
     elif login.casefold() in password.casefold():
-        problem = "do not put the login into the password"
+        problem = phrase("do not put the login into the password")
     elif len(set(password)) < LEAST_CHARACTERS // 2:
-        problem = "take more different characters"
+        problem = phrase("take more different characters")
     if problem:
-        raise Invalid(f"the password is too weak: {problem}", fields={"new": problem})
+        raise Invalid(
+            phrase("the password is too weak: {problem}", problem=problem), fields={"new": problem}
+        )
 
 
 def new_password() -> str:

@@ -25,6 +25,7 @@ from service.accounts.people.model import User
 from service.crypto import Keyring
 from service.errors import TooMany, Unauthenticated
 from service.storage.postgres import Connection, Pool, transaction
+from service.words.phrase import phrase
 
 PREFIX = "ts_"
 FREE_BY_ADDRESS = 50
@@ -49,7 +50,10 @@ class Locked(TooMany):
 
     def __init__(self, until: datetime, now: datetime) -> None:
         seconds = max(1, round((until - now).total_seconds()))
-        super().__init__(f"too many logins went wrong; try again in {seconds} seconds", seconds)
+        super().__init__(
+            phrase("too many logins went wrong; try again in {seconds} seconds", seconds=seconds),
+            seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +95,12 @@ async def log_in(pool: Pool, keyring: Keyring, attempt: LoginAttempt, now: datet
     right = await asyncio.to_thread(is_password, attempt.password, stored)
     if known is None or not right or known.disabled:
         await _note_failure(pool, keyring, known, now)
-        raise LoginFailed("the login, the password or the code is wrong")
+        raise LoginFailed(phrase("the login, the password or the code is wrong"))
     if known.totp_confirmed and attempt.code is None:
         async with transaction(pool) as conn:
             await attempts.forgive_attempt(conn, address)
             await attempts.forgive_attempt(conn, name)
-        raise LoginFailed("give the code of your authenticator, too", code="totp_needed")
+        raise LoginFailed(phrase("give the code of your authenticator, too"), code="totp_needed")
     opened = await _open(pool, keyring, known, attempt, now)
     async with transaction(pool) as conn:
         await attempts.forgive_attempt(conn, address)
@@ -174,7 +178,7 @@ async def _open(
             await insert_entry(conn, keyring, _act("login", known, session.id, now))
     if not taken:
         await _note_failure(pool, keyring, known, now)
-        raise LoginFailed("the login, the password or the code is wrong")
+        raise LoginFailed(phrase("the login, the password or the code is wrong"))
     return Opened(session, token, known.temporary)
 
 

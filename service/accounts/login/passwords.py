@@ -17,6 +17,7 @@ from service.accounts.people.model import User
 from service.accounts.people.second_person import need_maker, need_second_person
 from service.errors import Conflict
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 WAITS = timedelta(hours=72)
 """How long a given password waits for its second person."""
@@ -63,7 +64,7 @@ async def confirm(conn: Connection, actor: User, user_id: UUID, now: datetime) -
     )
     await need_maker(conn, user.password_from, user)
     if not await session_store.confirm_password(conn, user_id, actor.id, now - WAITS):
-        raise Conflict("no password waits to be confirmed; give one", code="wrong_state")
+        raise Conflict(phrase("no password waits to be confirmed; give one"), code="wrong_state")
     await session_store.revoke_sessions(conn, user_id, now)
     giver = user.password_from
     await session_store.record_giver(conn, user_id, giver, now, ends_others=giver != user_id)

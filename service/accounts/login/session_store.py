@@ -11,6 +11,7 @@ from service.accounts.people.store import USERS, user_from
 from service.errors import NotFound
 from service.storage import sql
 from service.storage.postgres import Connection, Record, one
+from service.words.phrase import phrase
 
 LIFETIME = timedelta(hours=12)
 IDLE = timedelta(hours=2)
@@ -304,7 +305,7 @@ async def revoke_session(
         now=now,
     )
     if not found:
-        raise NotFound(f"there is no session {session_id}")
+        raise NotFound(phrase("there is no session {session_id}", session_id=session_id))
 
 
 async def revoke_sessions(

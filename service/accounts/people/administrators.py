@@ -11,6 +11,7 @@ from datetime import datetime
 from service.accounts.people import store
 from service.errors import Conflict
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 @asynccontextmanager
@@ -27,8 +28,10 @@ async def keep_two(conn: Connection, now: datetime) -> AsyncIterator[None]:
     loses = before.all - after.all or before.able - after.able
     if loses and not await store.are_two_persons(conn, after.able, now):
         raise Conflict(
-            "fewer than two administrators of the county who can log in would be left, each a"
-            " person of their own; name a third one first (POST /users), with a password or a key"
-            " that another administrator confirms, and repeat this then",
+            phrase(
+                "fewer than two administrators of the county who can log in would be left, each a"
+                " person of their own; name a third one first (POST /users), with a password or a"
+                " key that another administrator confirms, and repeat this then"
+            ),
             code="last_administrator",
         )

@@ -14,6 +14,7 @@ from service.accounts.people.model import Right, User
 from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 LONGEST = timedelta(days=92)
 
@@ -40,20 +41,22 @@ async def name(conn: Connection, actor: User, new: NewDeputy, now: datetime) -> 
     """
     own = new.absent_id == actor.id and actor.deputy_for is None
     if not own and not actor.may(Right.ACCOUNTS):
-        raise Forbidden("you may name a deputy for yourself; for others, an administrator does")
+        raise Forbidden(
+            phrase("you may name a deputy for yourself; for others, an administrator does")
+        )
     absent = await _user(conn, new.absent_id, actor, "absent_id")
     deputy = await _user(conn, new.deputy_id, actor, "deputy_id")
     fields = {}
     if not absent.may(Right.APPROVE):
-        fields["absent_id"] = "this user is no approver"
+        fields["absent_id"] = phrase("this user is no approver")
     if deputy.id == absent.id or deputy.department_id != absent.department_id:
-        fields["deputy_id"] = "name somebody else of the same department"
+        fields["deputy_id"] = phrase("name somebody else of the same department")
     if not now < new.ends_at or not timedelta(0) < new.ends_at - new.starts_at <= LONGEST:
-        fields["ends_at"] = (
-            f"give an end in the future, at most {LONGEST.days} days after the start"
+        fields["ends_at"] = phrase(
+            "give an end in the future, at most {days} days after the start", days=LONGEST.days
         )
     if fields:
-        raise Invalid("the deputy cannot be named", fields=fields)
+        raise Invalid(phrase("the deputy cannot be named"), fields=fields)
     return await deputies_store.insert_deputy(
         conn, new.absent_id, new.deputy_id, new.starts_at, new.ends_at, new.reason, actor.id, now
     )
@@ -70,14 +73,14 @@ async def confirm(conn: Connection, actor: User, deputy_id: UUID, now: datetime)
     """
     found = await deputies_store.get_deputy(conn, deputy_id, actor.scope, lock=True)
     if found is None:
-        raise NotFound(f"there is no deputy {deputy_id}")
+        raise NotFound(phrase("there is no deputy {deputy_id}", deputy_id=deputy_id))
     if found.absent_id != actor.id and not actor.may(Right.ACCOUNTS):
-        raise Forbidden("the absent approver confirms it, or an administrator")
+        raise Forbidden(phrase("the absent approver confirms it, or an administrator"))
     if not found.needs_second or found.confirmed_at or found.ended_at or found.ends_at <= now:
-        raise Conflict("it does not wait for anybody (any more)", code="wrong_state")
+        raise Conflict(phrase("it does not wait for anybody (any more)"), code="wrong_state")
     if actor.id == found.deputy_id:
         raise Forbidden(
-            "you are the deputy: somebody else must confirm it", code="second_person_needed"
+            phrase("you are the deputy: somebody else must confirm it"), code="second_person_needed"
         )
     await need_second_person(conn, actor, {found.named_by: "named this deputy"}, "confirm it", now)
     await deputies_store.confirm_deputy(conn, deputy_id, actor.id, now)
@@ -94,11 +97,11 @@ async def end(conn: Connection, actor: User, deputy_id: UUID, now: datetime) -> 
     """
     found = await deputies_store.get_deputy(conn, deputy_id, actor.scope)
     if found is None:
-        raise NotFound(f"there is no deputy {deputy_id}")
+        raise NotFound(phrase("there is no deputy {deputy_id}", deputy_id=deputy_id))
     if found.absent_id != actor.id and not actor.may(Right.ACCOUNTS):
-        raise Forbidden("the absent approver ends it, or an administrator")
+        raise Forbidden(phrase("the absent approver ends it, or an administrator"))
     if not await deputies_store.end_deputy(conn, deputy_id, actor.id, now):
-        raise Conflict("it has ended already")
+        raise Conflict(phrase("it has ended already"))
     return found._replace(ended_by=actor.id, ended_at=now)
 
 

@@ -9,6 +9,7 @@ from service.accounts.people.model import Right, Role, rights_of
 from service.errors import NotFound
 from service.storage import sql
 from service.storage.postgres import Connection, Record, one
+from service.words.phrase import phrase
 
 _COLUMNS = (
     "id, user_id, roles, rights, enables, narrows, proposed_by, proposed_at, confirmed_by,"
@@ -101,7 +102,7 @@ async def get_grant(conn: Connection, user_id: UUID, grant_id: UUID) -> RightsGr
         user_id=user_id,
     )
     if row is None:
-        raise NotFound(f"the user has no grant {grant_id}")
+        raise NotFound(phrase("the user has no grant {grant_id}", grant_id=grant_id))
     return _grant(row)
 
 

@@ -17,6 +17,7 @@ from service.accounts.people.model import Role, User
 from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Forbidden
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 GrantState = Literal[proposals.ProposalState, "narrowed"]
 _REACH = frozenset({Role.ADMIN, Role.INSPECTOR})
@@ -82,11 +83,14 @@ async def confirm(
         user = await store.get_user(conn, user_id, actor.scope, lock=True)
         grant = await grant_store.get_grant(conn, user_id, grant_id)
         if (state := state_of(grant, now)) != "pending":
-            raise Conflict(f"this grant is {state}; propose another one", code="wrong_state")
+            raise Conflict(
+                phrase("this grant is {state}; propose another one", state=state),
+                code="wrong_state",
+            )
         actor.may_grant(grant.roles, grant.rights)
         if user_id == actor.id:
             raise Forbidden(
-                "you are the one who gets these rights: somebody else must confirm them",
+                phrase("you are the one who gets these rights: somebody else must confirm them"),
                 code="second_person_needed",
             )
         await need_second_person(

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from service.accounts.departments.department import CARRIER, COUNTY, KINDS, RUNS_CHANNELS
 from service.errors import Forbidden, Invalid
+from service.words.phrase import phrase
 
 
 class Role(StrEnum):
@@ -110,8 +111,10 @@ def check_alone(roles: Collection[Role], rights: Collection[Right]) -> None:
         Invalid: an inspector sees all departments, and must not act in any.
     """
     if Role.INSPECTOR in roles and (len(roles) > 1 or rights):
-        problem = "an inspector is nothing else; give another user the other roles or rights"
-        raise Invalid(problem, fields={"roles": problem})
+        raise Invalid.at(
+            "roles",
+            phrase("an inspector is nothing else; give another user the other roles or rights"),
+        )
 
 
 _BY_WORD = {right.word: right for right in Right}
@@ -188,20 +191,34 @@ class User:
             return
         if self.limited_to is not None and right in self.all_rights:
             raise Forbidden(
-                f"this key may not {right.value}: that takes the scope {right.word}",
+                phrase(
+                    "this key may not {right}: that takes the scope {word}",
+                    right=right.value,
+                    word=right.word,
+                ),
                 code="out_of_scope",
             )
         if self.logged_in and right in KEY_ONLY and right in self.all_rights:
             raise Forbidden(
-                f"you may not {right.value} by having logged in: that takes a key, on which two"
-                " persons agreed",
+                phrase(
+                    "you may not {right} by having logged in: that takes a key, on which"
+                    " two persons agreed",
+                    right=right.value,
+                ),
                 code="key_needed",
             )
         having = " or ".join(role.value for role in Role if right in RIGHTS[role])
         whose = ""
         if right in KINDS_WITH:
             whose = f" of a department of kind {' or '.join(sorted(KINDS_WITH[right]))}"
-        raise Forbidden(f"you may not {right.value}: that takes the role {having}{whose}")
+        raise Forbidden(
+            phrase(
+                "you may not {right}: that takes the role {having}{whose}",
+                right=right.value,
+                having=having,
+                whose=whose,
+            )
+        )
 
     def sees(self, department_id: UUID) -> bool:
         """Whether the things of a department exist for the user."""
@@ -248,16 +265,21 @@ class User:
         wanted = frozenset(rights).union(*(RIGHTS[role] for role in roles))
         if Role.INSPECTOR in roles and not self.runs_the_county:
             raise Forbidden(
-                "only an administrator of a county department may make inspectors: they see the"
-                " reports of all departments"
+                phrase(
+                    "only an administrator of a county department may make inspectors: they"
+                    " see the reports of all departments"
+                )
             )
         held = self.all_rights
         if self.limited_to is not None:
             held &= self.limited_to
         for right in sorted(wanted - held):
             raise Forbidden(
-                f"you may not {right.value}, so you cannot give that to others;"
-                " ask somebody who has the right",
+                phrase(
+                    "you may not {right}, so you cannot give that to others; ask somebody"
+                    " who has the right",
+                    right=right.value,
+                ),
                 code="right_not_yours",
             )
 

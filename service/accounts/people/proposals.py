@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from service.errors import Conflict
+from service.words.phrase import phrase
 
 WAITS = timedelta(days=7)
 """How long a proposal waits, as a submitted campaign does."""
@@ -44,4 +45,6 @@ def need_pending(proposal: Proposed, now: datetime) -> None:
     """
     state = state_of(proposal, now)
     if state != "pending":
-        raise Conflict(f"this proposal is {state}; make another one", code="wrong_state")
+        raise Conflict(
+            phrase("this proposal is {state}; make another one", state=state), code="wrong_state"
+        )

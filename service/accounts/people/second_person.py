@@ -14,6 +14,7 @@ from service.accounts.people import store
 from service.accounts.people.model import User
 from service.errors import Conflict, Forbidden
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 async def need_second_person(
@@ -83,8 +84,10 @@ async def need_maker(conn: Connection, maker_id: UUID | None, user: User) -> Non
 
 def _unworthy() -> Conflict:
     return Conflict(
-        "whoever made it has not all the rights of its user, or is out of service: somebody who has"
-        " them must make it anew",
+        phrase(
+            "whoever made it has not all the rights of its user, or is out of service:"
+            " somebody who has them must make it anew"
+        ),
         code="wrong_state",
     )
 

@@ -13,6 +13,7 @@ from service.accounts.people.model import NewUser, Right, Role, User, rights_of
 from service.errors import Conflict, NotFound
 from service.storage import locks, sql
 from service.storage.postgres import Connection, Record, UniqueViolation
+from service.words.phrase import phrase
 
 USER_COLUMNS = """
     u.id AS user_id, u.department_id AS user_department_id, d.kind AS user_department_kind,
@@ -50,7 +51,9 @@ async def insert_user(conn: Connection, new: NewUser, *, bootstrap: bool = False
                 bootstrap=bootstrap,
             )
     except UniqueViolation as error:
-        raise Conflict(f"there is a user with the login {new.login} already") from error
+        raise Conflict(
+            phrase("there is a user with the login {login} already", login=new.login)
+        ) from error
     return await get_user(conn, user_id, None)
 
 
@@ -161,7 +164,7 @@ async def get_user(
         scope=scope,
     )
     if row is None:
-        raise NotFound(f"there is no user {user_id}")
+        raise NotFound(phrase("there is no user {user_id}", user_id=user_id))
     return user_from(row)
 
 

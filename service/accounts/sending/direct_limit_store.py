@@ -7,6 +7,7 @@ from uuid import UUID
 from service.errors import NotFound
 from service.storage import sql
 from service.storage.postgres import Connection, one
+from service.words.phrase import phrase
 
 _COLUMNS = (
     "id, department_id, people, reason, proposed_by, proposed_at, confirmed_by, confirmed_at,"
@@ -76,7 +77,9 @@ async def get_proposal(conn: Connection, department_id: UUID, proposal_id: UUID)
         department_id=department_id,
     )
     if row is None:
-        raise NotFound(f"the department has no proposal {proposal_id}")
+        raise NotFound(
+            phrase("the department has no proposal {proposal_id}", proposal_id=proposal_id)
+        )
     return LimitProposal(*row)
 
 

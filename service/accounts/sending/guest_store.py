@@ -13,6 +13,7 @@ from service.accounts.people.model import User
 from service.errors import NotFound
 from service.storage import sql
 from service.storage.postgres import Connection, affected
+from service.words.phrase import phrase
 
 _COLUMNS = "id, phone_hash, phone_cipher, note, created_at"
 
@@ -87,4 +88,4 @@ async def delete_guest(conn: Connection, guest_id: UUID, scope: UUID | None) -> 
         scope=scope,
     )
     if not affected(status):
-        raise NotFound(f"there is no guest {guest_id}")
+        raise NotFound(phrase("there is no guest {guest_id}", guest_id=guest_id))

@@ -43,6 +43,7 @@ from service.errors import Invalid
 from service.ledger.message_class import MessageClass
 from service.messages import signature_changes, signature_store
 from service.storage.locks import lock_extensions
+from service.words.phrase import listing, phrase
 
 DepartmentKind = Literal[
     "county", "police", "education", "finance", "civil_affairs", "market_regulation", "culture",
@@ -308,8 +309,8 @@ async def get_counts(call: Call, department_id: UUID, query: CountsQuery) -> Cou
     today = day_of(call.now)
     since = query.since or today - timedelta(days=30)
     if since < today - timedelta(days=MOST_DAYS):
-        problem = f"give a day of the last {MOST_DAYS} days"
-        raise Invalid("the query is wrong: since", fields={"since": problem})
+        problem = phrase("give a day of the last {most_days} days", most_days=MOST_DAYS)
+        raise Invalid(phrase("the query is wrong: since"), fields={"since": problem})
     spans = {"day": today, "month": month_of(call.now), "year": year_of(call.now)}
     used = await department_store.used_parts(call.conn, department_id, spans)
     quotas = {
@@ -378,8 +379,9 @@ async def _seen(call: Call, department_id: UUID) -> Department:
 async def _check_channels(call: Call, new: DepartmentSettings) -> None:
     missing = set(new.channels or ()) - await existing_channels(call.conn)
     if missing:
-        problem = f"there is no channel {', '.join(map(str, sorted(missing)))}"
-        raise Invalid(problem, fields={"channels": problem})
+        raise Invalid.at(
+            "channels", phrase("there is no channel {map}", map=listing(sorted(missing)))
+        )
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

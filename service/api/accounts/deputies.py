@@ -14,6 +14,7 @@ from service.audience.numbers.number import mask, parse_phone
 from service.dispatch.direct.own_phone import prove_phone, say_phone
 from service.errors import Conflict, Forbidden, Invalid
 from service.queue import Job
+from service.words.phrase import phrase
 
 
 class DeputyBody(Body):
@@ -101,7 +102,7 @@ async def set_own_phone(call: Call, body: OwnPhoneBody) -> PhoneOut:
         return PhoneOut(phone=None, proved_at=None)
     if call.mode is not Mode.LIVE:
         raise Forbidden(
-            f"a {call.mode.value} key sends no code to a phone; take a live one",
+            phrase("a {mode} key sends no code to a phone; take a live one", mode=call.mode.value),
             code="out_of_scope",
         )
     phone = parse_phone(body.phone)

@@ -18,6 +18,7 @@ from service.api.http.call import Call, Counted
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Instant, Out, Page
 from service.errors import Conflict, Invalid
+from service.words.phrase import phrase
 
 
 class SessionOut(Out):
@@ -112,7 +113,9 @@ async def change_password(call: Call, body: PasswordBody) -> None:
     await _check_password(call, "current", body.current)
     credentials.check_password(body.new, call.user.login)
     if body.new == body.current:
-        raise Invalid("choose another password", fields={"new": "it is the one you have"})
+        raise Invalid(
+            phrase("choose another password"), fields={"new": phrase("it is the one you have")}
+        )
     stored = await asyncio.to_thread(credentials.hash_password, body.new)
     await session_store.set_password(call.conn, call.user.id, stored, temporary=False)
     await session_store.revoke_sessions(call.conn, call.user.id, call.now, but=call.session_id)
@@ -123,7 +126,8 @@ async def begin_totp(call: Call, body: SecretBody) -> TotpSecretOut:
     known = await _check_password(call, "password", body.password)
     if known.totp_confirmed:
         raise Conflict(
-            "you have an authenticator; an administrator can take it away", code="totp_exists"
+            phrase("you have an authenticator; an administrator can take it away"),
+            code="totp_exists",
         )
     secret = credentials.new_secret()
     cipher = call.runtime.keyring.encrypt_bytes(SECRET, secret)
@@ -138,14 +142,20 @@ async def confirm_totp(call: Call, body: TotpCodeBody) -> RecoveryOut:
     keyring = call.runtime.keyring
     known = await session_store.get_credentials(call.conn, call.user.id)
     if known.totp_cipher is None or known.totp_confirmed:
-        raise Conflict("there is no secret to be confirmed: POST /me/totp", code="wrong_state")
+        raise Conflict(
+            phrase("there is no secret to be confirmed: POST /me/totp"), code="wrong_state"
+        )
     secret = keyring.decrypt_bytes(SECRET, known.totp_cipher)
     await begin_guess(call.conn, call.runtime.keyring, call.user, call.now)
     step = credentials.step_of_code(secret, body.code, call.now, known.totp_step)
     if step is None:
-        problem = "it is not the code of now; look at the clock of your authenticator"
+        problem = phrase("it is not the code of now; look at the clock of your authenticator")
         await note_wrong(call.conn, call.runtime.keyring, known, call.now)
-        raise Counted(Invalid(f"the code is wrong: {problem}", fields={"code": problem}))
+        raise Counted(
+            Invalid(
+                phrase("the code is wrong: {problem}", problem=problem), fields={"code": problem}
+            )
+        )
     await attempt_store.end_attempts(call.conn, call.user.id)
     codes = credentials.new_recovery_codes()
     hashes = [recovery_hash(keyring, call.user.id, code) for code in codes]
@@ -158,7 +168,7 @@ async def _check_password(call: Call, field: str, password: str) -> session_stor
     known = await begin_guess(call.conn, call.runtime.keyring, call.user, call.now)
     if not await asyncio.to_thread(credentials.is_password, password, known.password_hash):
         await note_wrong(call.conn, call.runtime.keyring, known, call.now)
-        problem = "it is not your password"
-        raise Counted(Invalid("the password is wrong", fields={field: problem}))
+        problem = phrase("it is not your password")
+        raise Counted(Invalid(phrase("the password is wrong"), fields={field: problem}))
     await attempt_store.end_attempts(call.conn, call.user.id)
     return known

@@ -17,6 +17,7 @@ from service.errors import Invalid, NotFound
 from service.messages.lint.lint_store import policy_get
 from service.messages.lint.lint_values import value_findings
 from service.storage.locks import lock_areas
+from service.words.phrase import phrase
 
 AnyAreaCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}([0-9]{3})?$")]
 
@@ -93,7 +94,7 @@ async def get_area(call: Call, code: str) -> EditedAreaOut:
     """Show an area."""
     found = await store.get_area(call.conn, code)
     if found is None:
-        raise NotFound("there is no area of this code")
+        raise NotFound(phrase("there is no area of this code"))
     waits = await store.get_waiting(call.conn, code)
     renaming = waits and waits._asdict() | {"state": area_renames.state_of(waits, call.now)}
     return EditedAreaOut.model_validate(found._asdict() | {"renaming": renaming})
@@ -122,7 +123,7 @@ async def edit_area(call: Call, code: str, body: AreaPatch) -> EditedAreaOut:
     await lock_areas(call.conn)
     area = (await read_area_tree(call.conn)).areas.get(code)
     if area is None:
-        raise NotFound("there is no area of this code")
+        raise NotFound(phrase("there is no area of this code"))
     if body.name is not None:
         if body.name != area.name:
             check_name(body.name, area.level)
@@ -148,4 +149,4 @@ async def _check_asks_nothing(call: Call, name: str) -> None:
     """Refuse a name in which lint finds something: it stands in texts that are approved already."""
     if found := value_findings(name, await policy_get(call.conn)):
         problem = "; ".join(f"{finding['rule']}: {finding['message']}" for finding in found)
-        raise Invalid("this is no name of an area", fields={"name": problem})
+        raise Invalid(phrase("this is no name of an area"), fields={"name": problem})

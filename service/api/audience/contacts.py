@@ -41,6 +41,7 @@ from service.audience.vocabulary.consent import check_evidence
 from service.audience.vocabulary.fields import SHOWN_FIELDS
 from service.clock import day_in_china
 from service.errors import Invalid, NotFound
+from service.words.phrase import phrase
 
 MOST_TYPED = 100
 """Tags that are looked at; a person has at most `MOST_TAGS` of them."""
@@ -175,7 +176,9 @@ async def create_contact(call: Call, body: ContactBody) -> ContactDetail:
         call.conn, keyring, department_id, keyring.phone_index(phone)
     )
     if contact is None:
-        raise Invalid("the row gives no person", fields={"phone": "give one mobile number"})
+        raise Invalid(
+            phrase("the row gives no person"), fields={"phone": phrase("give one mobile number")}
+        )
     if tags:
         await store.add_tags(call.conn, contact.id, tags, call.now)
     call.note("contacts", contact.id)
@@ -211,13 +214,13 @@ async def delete_contact(call: Call, contact_id: UUID) -> None:
 def _check_taken(rejected: dict[str, int]) -> None:
     for code in rejected:
         problem = REASONS.get(code, "the row cannot be taken")
-        raise Invalid("this person cannot be stored", fields={"phone": problem}, code=code)
+        raise Invalid(phrase("this person cannot be stored"), fields={"phone": problem}, code=code)
 
 
 async def _check_area(call: Call, code: str | None) -> None:
     if code is not None and code not in (await read_area_tree(call.conn)).areas:
-        problem = "there is no such area; GET /areas lists them, POST /areas makes one"
-        raise Invalid("the area is not known", fields={"area_code": problem})
+        problem = phrase("there is no such area; GET /areas lists them, POST /areas makes one")
+        raise Invalid(phrase("the area is not known"), fields={"area_code": problem})
 
 
 async def _visible(call: Call, contact_id: UUID) -> Contact:
@@ -229,7 +232,7 @@ async def _visible(call: Call, contact_id: UUID) -> Contact:
         everywhere=call.user.scope is None,
     )
     if found is None:
-        raise NotFound("there is no such person on your department's lists")
+        raise NotFound(phrase("there is no such person on your department's lists"))
     return found
 
 

@@ -23,6 +23,7 @@ from service.audience.imports.store import lock_import
 from service.audience.rosters.rosters import ask_undo
 from service.errors import Conflict, NotFound
 from service.queue import Job
+from service.words.phrase import phrase
 
 MOST_COLUMNS = 100
 
@@ -34,7 +35,7 @@ def _mapping(value: object) -> object:
     try:
         return json.loads(value)
     except ValueError as error:
-        raise ValueError('write a JSON object like {"phone": "联系方式"}') from error
+        raise ValueError(phrase('write a JSON object like {{"phone": "联系方式"}}')) from error
 
 
 class ImportForm(EvidenceBody):
@@ -142,7 +143,7 @@ async def undo_import(call: Call, import_id: UUID) -> UndoAccepted:
     """Have an import taken back: the list will be as if it had never come."""
     seen = await _visible(call, import_id)
     if seen.state == "reading":  # whoever reads it holds it for as long as that takes
-        raise Conflict("this import has not been read yet; try again when it has")
+        raise Conflict(phrase("this import has not been read yet; try again when it has"))
     found = await lock_import(call.conn, import_id)
     await ask_undo(call.conn, found, call.user.id, call.now)
     call.after_commit(Job.UNDO_IMPORT, found.id)
@@ -170,4 +171,4 @@ async def _visible(call: Call, import_id: UUID) -> Import:
 
 def _check_visible(call: Call, found: Import) -> None:
     if not call.user.sees(found.department_id):
-        raise NotFound("there is no import of this id")
+        raise NotFound(phrase("there is no import of this id"))

@@ -6,6 +6,7 @@ from service.api.http.call import Call
 from service.audience.contacts.contact_store import subscriber_base
 from service.errors import Forbidden
 from service.privacy import lookups
+from service.words.phrase import phrase
 
 
 async def need_people(call: Call, department_id: UUID | None) -> None:
@@ -21,8 +22,10 @@ async def need_people(call: Call, department_id: UUID | None) -> None:
         return
     if call.user.sees(department_id) and await subscriber_base(call.conn, department_id):
         raise Forbidden(
-            "a carrier's subscribers are shown to nobody outside the carrier; the counts are"
-            " in the report",
+            phrase(
+                "a carrier's subscribers are shown to nobody outside the carrier; the"
+                " counts are in the report"
+            ),
             code="subscriber_base",
         )
 

@@ -18,6 +18,7 @@ from service.audience.vocabulary.consent import ConsentWay, check_evidence
 from service.audience.vocabulary.texts import MOST_TAGS
 from service.clock import day_in_china
 from service.errors import Invalid, NotFound
+from service.words.phrase import phrase
 
 LONGEST_VALIDITY = timedelta(days=1_096)
 
@@ -133,7 +134,7 @@ async def get_roster(call: Call, name: str) -> RosterOut:
         call.conn, call.user.department_id, None, 1, day_in_china(call.now), name=name
     )
     if not found:
-        raise NotFound("your department has no list of this name")
+        raise NotFound(phrase("your department has no list of this name"))
     return RosterOut.model_validate(found[0])
 
 
@@ -150,7 +151,7 @@ async def confirm_roster(call: Call, name: str, body: RosterPatch) -> RosterOut:
     call.need_roster(name)
     terms = await roster_store.get_roster(call.conn, call.user.department_id, name, lock=True)
     if terms is None:
-        raise NotFound("your department has no list of this name")
+        raise NotFound(phrase("your department has no list of this name"))
     said, today = body.model_dump(exclude_unset=True, exclude_none=True), day_in_china(call.now)
     if said.get("evidence", terms.evidence) != terms.evidence:
         terms = terms._replace(
@@ -158,11 +159,13 @@ async def confirm_roster(call: Call, name: str, body: RosterPatch) -> RosterOut:
         )
     terms = terms._replace(**said)
     if terms.expires_on < today:
-        problem = "give the last day on which the list is valid; it has passed"
-        raise Invalid("the list has expired", fields={"expires_on": problem})
+        problem = phrase("give the last day on which the list is valid; it has passed")
+        raise Invalid(phrase("the list has expired"), fields={"expires_on": problem})
     if terms.expires_on > today + LONGEST_VALIDITY:
-        problem = f"a list holds at most {LONGEST_VALIDITY.days} days; confirm it again then"
-        raise Invalid("the list cannot hold for so long", fields={"expires_on": problem})
+        problem = phrase(
+            "a list holds at most {days} days; confirm it again then", days=LONGEST_VALIDITY.days
+        )
+        raise Invalid(phrase("the list cannot hold for so long"), fields={"expires_on": problem})
     check_evidence(terms.basis, evidence_of(terms), today)
     await roster_store.confirm_roster(call.conn, terms, call.user.id, call.now)
     call.note("rosters", terms.id)

@@ -22,6 +22,7 @@ from service.campaigns.audience.preview import Preview, check_rule, preview_rule
 from service.errors import Conflict
 from service.ledger.message_class import MessageClass
 from service.storage.locks import lock_segments
+from service.words.phrase import listing, phrase
 
 _EXAMPLE = '身份 = 财务人员 且 年龄 >= 60; area = "旌阳镇" and role in (finance, owner)'
 
@@ -162,7 +163,10 @@ async def _check_unused(call: Call, segment: store.Segment) -> None:
     users = [one.name for one in saved if refers_to(one.rule, segment.name)]
     if users:
         raise Conflict(
-            f"{', '.join(users)} uses this segment by its name; change that rule first",
+            phrase(
+                "{users} uses this segment by its name; change that rule first",
+                users=listing(users),
+            ),
             code="segment_in_use",
         )
 

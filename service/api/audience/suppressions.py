@@ -35,6 +35,7 @@ from service.audience.suppressions.suppression_store import NewSuppression, Supp
 from service.errors import Invalid, NotFound
 from service.ledger.message_class import WARNING, MessageClass
 from service.storage.locks import lock_suppressions
+from service.words.phrase import phrase
 
 MAX_PHONES = 1_000
 MAX_REJECTED = 1_000
@@ -82,7 +83,9 @@ class _Terms(Body):
     @model_validator(mode="after")
     def _refusable(self) -> "_Terms":
         if self.reason == "opted_out" and WARNING in (self.classes or ()):
-            raise ValueError("nobody can opt out of warnings; give another reason or other classes")
+            raise ValueError(
+                phrase("nobody can opt out of warnings; give another reason or other classes")
+            )
         return self
 
 
@@ -97,7 +100,7 @@ class SuppressionBody(_Terms):
     @model_validator(mode="after")
     def _some_number(self) -> "SuppressionBody":
         if (self.phone is None) == (not self.phones):
-            raise ValueError("give either phone or phones")
+            raise ValueError(phrase("give either phone or phones"))
         return self
 
 
@@ -261,7 +264,12 @@ async def read_list(body: SuppressionListForm, file: Upload) -> OptOuts:
         TooLarge, FileRefused: it is larger than is read while a request waits, or cannot be read.
     """
     if file.size > LIST_OCTETS:
-        raise TooLarge(f"the list is larger than {LIST_OCTETS:,} octets; split it into several")
+        raise TooLarge(
+            phrase(
+                "the list is larger than {list_octets:,} octets; split it into several",
+                list_octets=LIST_OCTETS,
+            )
+        )
     pieces = [piece async for piece in file.chunks()]
     return await asyncio.to_thread(
         read_optouts, lambda: pieces, packaged_prefixes(), encoding=body.encoding
@@ -339,8 +347,11 @@ async def _existing(call: Call, department_id: UUID | None) -> UUID | None:
         try:
             await get_department(call.conn, department_id, None)
         except NotFound as error:
-            problem = "there is no such department"
-            raise Invalid(f"department_id: {problem}", fields={"department_id": problem}) from error
+            problem = phrase("there is no such department")
+            raise Invalid(
+                phrase("department_id: {problem}", problem=problem),
+                fields={"department_id": problem},
+            ) from error
     return department_id
 
 

@@ -31,6 +31,7 @@ from service.campaigns.county.festivals import (
 from service.clock import CHINA
 from service.errors import Invalid
 from service.ledger.message_class import PUBLICITY, MessageClass
+from service.words.phrase import phrase
 
 DayNumber = Annotated[Int, Field(ge=-FARTHEST, le=FARTHEST)]
 MOST_DAYS = 60
@@ -103,9 +104,11 @@ class AroundBody(Body):
     @model_validator(mode="after")
     def _one_of(self) -> "AroundBody":
         if (self.preset is None) == (self.festival is None):
-            raise ValueError("give a preset, or a festival with days")
+            raise ValueError(phrase("give a preset, or a festival with days"))
         if self.festival is not None and not self.days:
-            raise ValueError("say on which days from the festival it fires, such as [-20, -6, 8]")
+            raise ValueError(
+                phrase("say on which days from the festival it fires, such as [-20, -6, 8]")
+            )
         return self
 
 
@@ -199,8 +202,9 @@ def _schedule(body: AroundBody, festival: Festival, days: list[int]) -> Schedule
     try:
         time_of_day, zone = time.fromisoformat(body.time), ZoneInfo(body.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        problem = "write the time of day like 09:30 and the zone like Asia/Shanghai"
-        raise Invalid(problem, fields={"time": problem}) from error
+        raise Invalid.at(
+            "time", phrase("write the time of day like 09:30 and the zone like Asia/Shanghai")
+        ) from error
     plan = schedule_around(festival, days, time_of_day, zone, body.quiet_days)
     schedule.check(plan)
     return plan

@@ -33,6 +33,7 @@ from service.campaigns.plans import planning, sequence_store
 from service.dispatch.limits.caps import list_caps
 from service.ledger.message_class import PUBLICITY, MessageClass
 from service.reports.interruptions import Others, explain_fire, explain_shared
+from service.words.phrase import phrase
 
 Hour = Annotated[str, Field(pattern=r"^\d\d:\d\d$")]
 HourSpans = Annotated[list[tuple[Hour, Hour]], Field(min_length=1, max_length=24)]
@@ -104,7 +105,7 @@ class ScheduleBody(Body):
     @model_validator(mode="after")
     def _recurrence(self) -> "ScheduleBody":
         if self.kind != "recurring" and (self.rrule or (self.until and self.kind != "joining")):
-            raise ValueError("rrule and until belong to recurring schedules")
+            raise ValueError(phrase("rrule and until belong to recurring schedules"))
         return self
 
     def schedule(self) -> Schedule:

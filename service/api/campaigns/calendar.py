@@ -29,6 +29,7 @@ from service.reports.calendar import (
 from service.reports.interruption_store import list_interruptions
 from service.reports.interruptions import explain_fire
 from service.reports.overlaps import channel_workloads, finishes, meetings
+from service.words.phrase import phrase
 
 DEFAULT_DAYS = 31
 MAX_FIRES = 100
@@ -62,7 +63,12 @@ class SpanQuery(QueryString):
     @model_validator(mode="after")
     def _ordered(self) -> "SpanQuery":
         if self.first and self.last and not 0 <= (self.last - self.first).days < MOST_DAYS:
-            raise ValueError(f"to lies on or after from, and within {MOST_DAYS} days of it")
+            raise ValueError(
+                phrase(
+                    "to lies on or after from, and within {most_days} days of it",
+                    most_days=MOST_DAYS,
+                )
+            )
         return self
 
     def span(self, now: datetime) -> tuple[date, date]:

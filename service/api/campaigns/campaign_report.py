@@ -21,6 +21,7 @@ from service.messages.lint.lint_store import policy_get
 from service.reports.campaign import MOST_WEEKS, campaign_report, monday, report_csv
 from service.reports.campaign_store import WeekSpan
 from service.reports.joint.figures import LegFigures, leg_figures
+from service.words.phrase import phrase
 
 RunMode = Literal["real", "drill"]
 
@@ -47,7 +48,12 @@ class WeeksQuery(QueryString):
         if self.first and self.last:
             weeks = (monday(self.last) - monday(self.first)).days // 7
             if not 0 <= weeks < MOST_WEEKS:
-                raise ValueError(f"to lies on or after from, and within {MOST_WEEKS} weeks of it")
+                raise ValueError(
+                    phrase(
+                        "to lies on or after from, and within {most_weeks} weeks of it",
+                        most_weeks=MOST_WEEKS,
+                    )
+                )
         return self
 
 
@@ -191,7 +197,7 @@ async def _report(call: Call, campaign_id: UUID, query: WeeksQuery) -> dict[str,
         call.user.sees_counts(campaign.department_id)
         or (campaign.plan.is_joint and await _has_a_leg(call, campaign_id))
     ):
-        raise NotFound(f"there is no campaign {campaign_id}")
+        raise NotFound(phrase("there is no campaign {campaign_id}", campaign_id=campaign_id))
     mode = query.mode or ("drill" if campaign.plan.drill else "real")
     return await campaign_report(call.conn, campaign_id, mode, query.first, query.last)
 

@@ -34,6 +34,7 @@ from service.errors import Forbidden
 from service.ledger.priority import Priority
 from service.messages.plan_values import plan_values
 from service.queue import Job
+from service.words.phrase import phrase
 
 ChannelId = Annotated[Int, Field(ge=0, le=2**15 - 1)]
 Channels = Literal["auto"] | Annotated[list[ChannelId], Field(min_length=1, max_length=100)]
@@ -231,10 +232,10 @@ async def approve_campaign(call: Call, campaign_id: UUID, body: ApprovalBody) ->
 async def test_campaign(call: Call, campaign_id: UUID, body: TestBody) -> StartedOut:
     """Send what was submitted to your own phone, before you approve it."""
     if call.mode is not Mode.LIVE:
-        raise Forbidden(
-            f"a {call.mode.value} key reaches no phone of an approver; take a live one",
-            code="out_of_scope",
+        problem = phrase(
+            "a {mode} key reaches no phone of an approver; take a live one", mode=call.mode.value
         )
+        raise Forbidden(problem, code="out_of_scope")
     started = await test_send(
         call.conn, call.runtime.keyring, call.user, campaign_id, call.now, body.text_no
     )

@@ -11,6 +11,7 @@ from service.campaigns.core.safety import DEFAULT_WAIT_MINUTES, Safety
 from service.campaigns.core.texts import MOST_DAYS, MOST_TEXTS, MoreText
 from service.messages.plan_values import plan_values
 from service.messages.template import MAX_VARIABLES
+from service.words.phrase import phrase
 
 MAX_WAIT_MINUTES = 72 * 60
 
@@ -34,7 +35,9 @@ class CanaryBody(Body):
     @model_validator(mode="after")
     def _one_of_both(self) -> "CanaryBody":
         if (self.first is None) == (self.share is None):
-            raise ValueError("give either first, a number of people, or share, a part of all")
+            raise ValueError(
+                phrase("give either first, a number of people, or share, a part of all")
+            )
         return self
 
 

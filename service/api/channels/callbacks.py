@@ -34,6 +34,7 @@ from service.queue import Job
 from service.runtime import Runtime
 from service.storage.postgres import Pool, transaction
 from service.web import ENTRY, RUNTIME
+from service.words.phrase import phrase
 
 BODY_OCTETS = 256 * 1024
 MOST_WAITING = 200
@@ -45,7 +46,7 @@ MOST_COMING = 1_000
 BODY_SECONDS = 10.0
 """How long a body may take: providers send it at once."""
 
-_NONE = "there is no channel of this name or id that takes callbacks"
+_NONE = phrase("there is no channel of this name or id that takes callbacks")
 
 
 class Callbacks:
@@ -77,7 +78,7 @@ class Callbacks:
 
     def _need_room(self) -> None:
         if self._waiting >= self._most or self._coming >= MOST_COMING:
-            raise Unavailable("too many callbacks wait to be stored; call again soon")
+            raise Unavailable(phrase("too many callbacks wait to be stored; call again soon"))
 
 
 async def _receive(request: web.Request, body: bytes) -> web.Response:
@@ -142,9 +143,17 @@ async def _body(request: web.Request) -> bytes:
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > BODY_OCTETS:
-                    raise TooLarge(f"a callback has at most {BODY_OCTETS:,} octets")
+                    raise TooLarge(
+                        phrase(
+                            "a callback has at most {body_octets:,} octets", body_octets=BODY_OCTETS
+                        )
+                    )
     except TimeoutError as error:
-        raise Slow(f"the body did not come within {BODY_SECONDS:g} seconds") from error
+        raise Slow(
+            phrase(
+                "the body did not come within {body_seconds:g} seconds", body_seconds=BODY_SECONDS
+            )
+        ) from error
     return bytes(body)
 
 

@@ -13,6 +13,7 @@ from service.audience.numbers import prefix_store as store
 from service.audience.numbers.blocks import BlockTable, read_blocks
 from service.audience.numbers.prefix import packaged_prefixes
 from service.errors import NotFound
+from service.words.phrase import phrase
 
 TABLE_OCTETS = 32 * 1024 * 1024
 """The largest table: 500,000 blocks take 15 to 25 MB, and it is read while its request waits."""
@@ -67,7 +68,12 @@ async def read_table(body: PrefixTableForm, file: Upload) -> BlockTable:
         TooLarge, FileRefused: it is larger than is read while a request waits, or cannot be read.
     """
     if file.size > TABLE_OCTETS:
-        raise TooLarge(f"the table is larger than {TABLE_OCTETS:,} octets; leave out columns")
+        raise TooLarge(
+            phrase(
+                "the table is larger than {table_octets:,} octets; leave out columns",
+                table_octets=TABLE_OCTETS,
+            )
+        )
     pieces = [piece async for piece in file.chunks()]
     return await asyncio.to_thread(
         read_blocks, lambda: pieces, packaged_prefixes(), encoding=body.encoding
@@ -88,7 +94,7 @@ async def import_prefixes(
 async def delete_prefixes(call: Call) -> None:
     """Forget the table of number blocks; the first three or four digits decide again."""
     if not await store.forget_table(call.conn):
-        raise NotFound("there is no table of number blocks")
+        raise NotFound(phrase("there is no table of number blocks"))
 
 
 async def _out(call: Call, table: store.TableInForce) -> PrefixTableOut:

@@ -25,6 +25,7 @@ from service.channels.routing import route_store
 from service.channels.routing.carrier_list import CarrierList, read_carrier_list
 from service.channels.routing.route import RoutableChannel, RoutedNumber, explain
 from service.errors import Invalid, NotFound
+from service.words.phrase import phrase
 
 LIST_OCTETS = 4 * 1024 * 1024
 """The largest list of carriers: it is read while its request waits."""
@@ -150,8 +151,10 @@ async def explain_route(call: Call, body: ExplainBody) -> ExplainOut:
 def _check(chosen: set[int] | None, channels: list[RoutableChannel]) -> None:
     unknown = sorted((chosen or set()) - {channel.id for channel in channels})
     if unknown:
-        problem = f"there is no channel {unknown[0]}; GET /channels lists them"
-        raise Invalid(f"channels: {problem}", fields={"channels": problem})
+        problem = phrase(
+            "there is no channel {unknown}; GET /channels lists them", unknown=unknown[0]
+        )
+        raise Invalid(phrase("channels: {problem}", problem=problem), fields={"channels": problem})
 
 
 async def look_up_override(call: Call, body: OverridePhoneBody) -> KnownOut:
@@ -182,7 +185,7 @@ async def delete_override(call: Call, body: OverridePhoneBody) -> None:
     """Let the prefix of a number decide again."""
     phone_hash = call.runtime.keyring.phone_index(parse_phone(body.phone))
     if not await route_store.delete_override(call.conn, phone_hash):
-        raise NotFound("nothing is known of this number against its prefix")
+        raise NotFound(phrase("nothing is known of this number against its prefix"))
 
 
 async def read_list(body: CarrierListForm, file: Upload) -> CarrierList:
@@ -192,7 +195,12 @@ async def read_list(body: CarrierListForm, file: Upload) -> CarrierList:
         TooLarge, FileRefused: it is larger than is read while a request waits, or cannot be read.
     """
     if file.size > LIST_OCTETS:
-        raise TooLarge(f"the list is larger than {LIST_OCTETS:,} octets; split it into several")
+        raise TooLarge(
+            phrase(
+                "the list is larger than {list_octets:,} octets; split it into several",
+                list_octets=LIST_OCTETS,
+            )
+        )
     pieces = [piece async for piece in file.chunks()]
     return await asyncio.to_thread(
         read_carrier_list, lambda: pieces, packaged_prefixes(), encoding=body.encoding

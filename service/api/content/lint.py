@@ -19,6 +19,7 @@ from service.messages.lint import lint_changes, lint_store
 from service.messages.lint.lint_changes import Writes
 from service.messages.lint.lint_store import LintChange, LintProposal
 from service.messages.policy import RULE_INFO, Level, Policy, digits, policy_from, weakened
+from service.words.phrase import phrase
 
 WordList = Annotated[list[Line], Field(max_length=2000)]
 AnyCarrier = Literal["*", Carrier]
@@ -198,8 +199,9 @@ async def set_sender(call: Call, department_id: UUID, body: SenderBody) -> Sende
     landlines = [digits(number) for number in body.landlines]
     for place, number in enumerate(landlines):
         if not (number.isascii() and number.isdecimal() and 3 <= len(number) <= 12):
-            problem = "a number has 3 to 12 digits, perhaps with dashes"
-            raise Invalid(problem, fields={f"landlines.{place}": problem})
+            raise Invalid.at(
+                f"landlines.{place}", phrase("a number has 3 to 12 digits, perhaps with dashes")
+            )
     wanted = Writes(tuple(sorted(set(landlines))), body.links)
     waiting = await lint_changes.change_sender(
         call.conn, call.user, department_id, wanted, body.reason, call.now

@@ -19,6 +19,7 @@ from service.messages.lint.verdict import judge_as_one
 from service.messages.offers import offer_store as store
 from service.messages.offers import offers
 from service.messages.offers.offer_store import NewOffer, Offer, Side, Taker
+from service.words.phrase import listing, phrase
 
 MOST_DEPARTMENTS = 500
 
@@ -132,9 +133,13 @@ async def offer_template(call: Call, template_id: UUID, body: OfferBody) -> Offe
     unknown = sorted(set(body.kinds) - set(KINDS))
     problem = ""
     if unknown:
-        problem = f"there is no kind {', '.join(unknown)}; one of {', '.join(KINDS)}"
+        problem = phrase(
+            "there is no kind {unknown}; one of {kinds}",
+            unknown=listing(unknown),
+            kinds=listing(KINDS),
+        )
     elif not body.kinds and not body.department_ids:
-        problem = "name the kinds of departments, or departments, that it is offered to"
+        problem = phrase("name the kinds of departments, or departments, that it is offered to")
     if problem:
         raise Invalid(problem, fields={"kinds": problem})
     new = NewOffer(

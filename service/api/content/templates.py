@@ -40,6 +40,7 @@ from service.messages.template import (
     variables,
 )
 from service.messages.text_approval import approve_text
+from service.words.phrase import phrase
 
 MOST_VALUES = 20
 """More than any text has variables, so that lint can say of those that it has not."""
@@ -205,7 +206,7 @@ async def add_version(call: Call, template_id: UUID, body: TextBody) -> Template
 async def lint_text(call: Call, body: LintBody) -> LintOut:
     """Check a text without keeping it."""
     if body.context is not None and Role.ADMIN not in call.user.roles:
-        raise Forbidden("only an administrator may give a context")
+        raise Forbidden(phrase("only an administrator may give a context"))
     if body.context is None:
         whose = call.user.department_id
         found = await judge(call.conn, whose, body.text, body.message_class, body.values)

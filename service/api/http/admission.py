@@ -26,6 +26,7 @@ from service.accounts.people.model import User
 from service.api.http.op import Op
 from service.errors import TooMany, Unavailable
 from service.storage.postgres import WAIT_SECONDS
+from service.words.phrase import phrase
 
 HEAVY_AT_ONCE = 2
 """Heavy requests that one caller may have in hand at once in one process."""
@@ -55,9 +56,13 @@ class TooManyAtOnce(TooMany):
 
     def __init__(self) -> None:
         super().__init__(
-            f"{HEAVY_AT_ONCE} of your requests for previews, counts, reports, lists or files are"
-            f" still being answered, and more are not taken at once; wait for one of them, or try"
-            f" again in {RETRY_SECONDS} seconds",
+            phrase(
+                "{heavy_at_once} of your requests for previews, counts, reports, lists or"
+                " files are still being answered, and more are not taken at once; wait for"
+                " one of them, or try again in {retry_seconds} seconds",
+                heavy_at_once=HEAVY_AT_ONCE,
+                retry_seconds=RETRY_SECONDS,
+            ),
             RETRY_SECONDS,
         )
 
@@ -188,9 +193,13 @@ def _not_looked_up() -> Unavailable:
     does not answer, or the caller's other requests are far too many.
     """
     return Unavailable(
-        f"your requests are many, or the database does not answer: the key of this one was not"
-        f" looked up in {WAIT_SECONDS:g} seconds and nothing of it was done; try again in"
-        f" {RETRY_SECONDS} seconds",
+        phrase(
+            "your requests are many, or the database does not answer: the key of this one"
+            " was not looked up in {wait_seconds:g} seconds and nothing of it was done; try"
+            " again in {retry_seconds} seconds",
+            wait_seconds=WAIT_SECONDS,
+            retry_seconds=RETRY_SECONDS,
+        ),
         code="busy",
     )
 
@@ -198,8 +207,12 @@ def _not_looked_up() -> Unavailable:
 def busy() -> Unavailable:
     """The answer to whoever found no room, or no free connection, in time."""
     return Unavailable(
-        f"the server has as many requests in hand as it can; this one waited for"
-        f" {WAIT_SECONDS:g} seconds and nothing of it was done; try again in"
-        f" {RETRY_SECONDS} seconds",
+        phrase(
+            "the server has as many requests in hand as it can; this one waited for"
+            " {wait_seconds:g} seconds and nothing of it was done; try again in"
+            " {retry_seconds} seconds",
+            wait_seconds=WAIT_SECONDS,
+            retry_seconds=RETRY_SECONDS,
+        ),
         code="busy",
     )

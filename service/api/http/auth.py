@@ -17,6 +17,7 @@ from service.api.http.admission import ADMISSION
 from service.api.http.problems import Unauthorized
 from service.runtime import Runtime
 from service.web import ENTRY, USER_ID
+from service.words.phrase import phrase
 
 _SCHEME = "bearer "
 _HOW = "send the header Authorization: Bearer, followed by a key"
@@ -32,10 +33,12 @@ async def authenticate(request: web.Request, runtime: Runtime) -> Caller:
     """
     header = request.headers.get("Authorization", "")
     if header[: len(_SCHEME)].lower() != _SCHEME:
-        raise Unauthorized(f"a key is needed: {_HOW}")
+        raise Unauthorized(phrase("a key is needed: {how}", how=_HOW))
     token = header[len(_SCHEME) :].strip()
     if not token.isascii():
-        raise Unauthorized(f"a key has letters, digits and signs of ASCII only: {_HOW}")
+        raise Unauthorized(
+            phrase("a key has letters, digits and signs of ASCII only: {how}", how=_HOW)
+        )
     return await caller_by(request, token, runtime)
 
 
@@ -59,7 +62,10 @@ async def caller_by(
             caller = await caller_of(conn, runtime.keyring, token, now)
         if caller is None:
             raise Unauthorized(
-                f"this key is unknown, expired, revoked, or waits for its second person: {_HOW}"
+                phrase(
+                    "this key is unknown, expired, revoked, or waits for its second person: {how}",
+                    how=_HOW,
+                )
             )
         if caller.key is not None:
             caller.key.need_address(address)

@@ -21,6 +21,7 @@ from service.api.http.problems import TooLarge
 from service.crypto import Keyring
 from service.errors import Unavailable
 from service.spool import Spool
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +63,11 @@ class MadeFile:
         self._downloads.octets += len(piece)
         if self.size > MOST_OCTETS:
             raise TooLarge(
-                f"the file is larger than {MOST_OCTETS:,} octets, the most that is given out;"
-                " ask for a part of it, or have the operator take it from the database"
+                phrase(
+                    "the file is larger than {most_octets:,} octets, the most that is given out;"
+                    " ask for a part of it, or have the operator take it from the database",
+                    most_octets=MOST_OCTETS,
+                )
             )
         if self._downloads.octets > MOST_OF_ALL:
             raise _no_room()
@@ -153,8 +157,11 @@ async def _octets(download: Download) -> AsyncGenerator[bytes, None]:
 
 def _no_room() -> Unavailable:
     return Unavailable(
-        "too many files are being made and sent; there is no room for another one at the moment;"
-        f" try again in {RETRY_SECONDS} seconds",
+        phrase(
+            "too many files are being made and sent; there is no room for another one at"
+            " the moment; try again in {retry_seconds} seconds",
+            retry_seconds=RETRY_SECONDS,
+        ),
         code="busy",
     )
 

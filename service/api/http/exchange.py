@@ -41,6 +41,7 @@ from service.storage.postgres import (
     StatementTimeout,
     limit_statements,
 )
+from service.words.phrase import phrase
 
 ATTEMPTS = 4
 WHOLE = 5
@@ -103,7 +104,7 @@ class Exchange:
                 return await self._attempt(asked)
             except COLLISIONS:
                 continue
-        raise Unavailable("too many others are changing the same things; try again")
+        raise Unavailable(phrase("too many others are changing the same things; try again"))
 
     @asynccontextmanager
     async def reading(self, caller: Caller, *, heavy: bool = False) -> AsyncIterator["Reads"]:
@@ -275,7 +276,7 @@ class Reads:
             TooLong: one of its statements passed its limit; the transaction is over.
         """
         if not op.is_read or op.read_file is not None or (op.heavy and not self._heavy):
-            raise ValueError(f"{op.name} is not for this reading")
+            raise ValueError(phrase("{op_name} is not for this reading", op_name=op.name))
         need_right(op, self._caller)
         with self._admission.in_hand(op, self._caller.user):
             await limit_statements(self.call.conn, op.seconds)

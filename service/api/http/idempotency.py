@@ -19,6 +19,7 @@ from service.api.http.problems import MalformedRequest
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -59,17 +60,24 @@ class Ticket:
         stored = await store.take_key(conn, self.caller_id, self.key)
         if not stored["free"]:
             raise Conflict(
-                f"a request with this {HEADER} is in progress; ask again", code="in_progress"
+                phrase("a request with this {header} is in progress; ask again", header=HEADER),
+                code="in_progress",
             )
         if not stored["stored"]:
             return None
         if stored["fingerprint"] != self.fingerprint:
-            problem = f"this {HEADER} was used for another request; take a new one"
-            raise Invalid(problem, fields={HEADER: problem}, code="idempotency_key_reused")
+            raise Invalid.at(
+                HEADER,
+                phrase("this {header} was used for another request; take a new one", header=HEADER),
+                code="idempotency_key_reused",
+            )
         if stored["body"] is None:
             raise Conflict(
-                f"this was done before under this {HEADER}, and its answer was for once: it is not"
-                " kept; ask for what was made, or take a new one",
+                phrase(
+                    "this was done before under this {header}, and its answer was for once:"
+                    " it is not kept; ask for what was made, or take a new one",
+                    header=HEADER,
+                ),
                 code="answered_once",
             )
         return Answer(stored["status"], keyring.decrypt_bytes(_ANSWER, stored["body"]))
@@ -104,5 +112,11 @@ def key_of(request: web.Request) -> str | None:
     if key is None:
         return None
     if not 0 < len(key) <= MAX_LENGTH or not (key.isascii() and key.isprintable()):
-        raise MalformedRequest(f"{HEADER} must be 1 to {MAX_LENGTH} plain characters")
+        raise MalformedRequest(
+            phrase(
+                "{header} must be 1 to {max_length} plain characters",
+                header=HEADER,
+                max_length=MAX_LENGTH,
+            )
+        )
     return key

@@ -21,6 +21,7 @@ from service.accounts.keys.keys import Caller
 from service.errors import TooMany
 from service.queue import read_script
 from service.settings import Settings
+from service.words.phrase import phrase
 
 WINDOW_SECONDS = 60
 ANSWER_SECONDS = 0.5
@@ -53,8 +54,13 @@ class TooManyRequests(TooMany):
 
     def __init__(self, limit: "RequestLimit", seconds: int) -> None:
         super().__init__(
-            f"more than {limit.most} requests a minute of this {limit.name}; "
-            f"try again in {seconds} seconds",
+            phrase(
+                "more than {most} requests a minute of this {limit_name}; try again in"
+                " {seconds} seconds",
+                most=limit.most,
+                limit_name=limit.name,
+                seconds=seconds,
+            ),
             seconds,
         )
 

@@ -18,6 +18,7 @@ from service.accounts.people.model import Right
 from service.api.http.call import Call, Download, Later
 from service.errors import Forbidden
 from service.storage.postgres import HOT_SECONDS
+from service.words.phrase import phrase
 
 Arguments = dict[str, Any]
 """What a handler is called with, by name."""
@@ -167,17 +168,20 @@ class Op:
             return
         if self.logged_in:
             raise Forbidden(
-                "this takes a session: log in with your password", code="session_needed"
+                phrase("this takes a session: log in with your password"), code="session_needed"
             )
         mode = key.grant.mode
         if mode is not Mode.LIVE and not self.takes_test_keys:
             raise Forbidden(
-                f"this is not for {mode.value} keys: take a live one", code=_OUT_OF_SCOPE
+                phrase("this is not for {mode} keys: take a live one", mode=mode.value),
+                code=_OUT_OF_SCOPE,
             )
         if key.is_narrow and not self.takes_scoped_keys:
             raise Forbidden(
-                "this key is for some areas or rosters only, and this would reach beyond them;"
-                " take a key without such limits",
+                phrase(
+                    "this key is for some areas or rosters only, and this would reach"
+                    " beyond them; take a key without such limits"
+                ),
                 code=_OUT_OF_SCOPE,
             )
 

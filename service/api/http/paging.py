@@ -10,6 +10,7 @@ from pydantic import Field
 
 from service.api.http.schema import MAX_INT, Page, QueryString, Text
 from service.errors import Invalid
+from service.words.phrase import phrase
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
@@ -64,8 +65,11 @@ class PageQuery(QueryString):
 
 def unknown_cursor() -> Invalid:
     """The refusal of a cursor that no page gave."""
-    problem = "give the next_cursor of a page as it was, or none"
-    return Invalid(f"the cursor is not one of ours: {problem}", fields={"cursor": problem})
+    problem = phrase("give the next_cursor of a page as it was, or none")
+    return Invalid(
+        phrase("the cursor is not one of ours: {problem}", problem=problem),
+        fields={"cursor": problem},
+    )
 
 
 def cut(

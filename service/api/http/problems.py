@@ -146,9 +146,13 @@ def invalid(error: ValidationError, *, what: str) -> TocsinError:
             return MalformedRequest(phrase("the body is not JSON: {fault}", fault=fault))
         path = ".".join(str(part) for part in item["loc"] if "[" not in str(part)) or what
         message = item["msg"].removeprefix("Value error, ")
-        fields[path] = f"{fields[path]}; or: {message}" if path in fields else message
+        fields[path] = (
+            phrase("{fields}; or: {message}", fields=fields[path], message=message)
+            if path in fields
+            else message
+        )
     names = ", ".join(fields)
-    return Invalid(f"the {what} is wrong: {names}", fields=fields)
+    return Invalid(phrase("the {what} is wrong: {names}", what=what, names=names), fields=fields)
 
 
 @web.middleware

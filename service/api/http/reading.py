@@ -17,6 +17,7 @@ from service.api.http.upload import CHUNK_OCTETS, Upload, file_name_of
 from service.crypto import Keyring
 from service.errors import Invalid, NotFound
 from service.runtime import Runtime
+from service.words.phrase import listing, phrase
 
 FIELD_OCTETS = 64 * 1024
 MAX_FORM_PARTS = 20
@@ -53,7 +54,7 @@ async def arguments(
     """
     found = _path(op, request)
     if op.body is not None and request.headers.get("Content-Encoding", "identity") != "identity":
-        raise Unsupported("the body must not be packed: send it without a Content-Encoding")
+        raise Unsupported(phrase("the body must not be packed: send it without a Content-Encoding"))
     if op.query is not None:
         found["query"] = _query(op.query, request)
     if op.takes_file and op.body is not None:
@@ -79,7 +80,7 @@ def _path(op: Op, request: web.Request) -> Arguments:
     try:
         return {name: kind(request.match_info[name]) for name, kind in _readers(op).items()}
     except ValueError as error:
-        raise NotFound("there is no such thing: the address has a malformed id") from error
+        raise NotFound(phrase("there is no such thing: the address has a malformed id")) from error
 
 
 def _readers(op: Op) -> Mapping[str, Any]:
@@ -107,7 +108,7 @@ def _query(model: type[BaseModel], request: web.Request) -> BaseModel:
     twice = sorted({name for name in given if len(given.getall(name)) > 1})
     if twice:
         raise Invalid(
-            f"the query is wrong: {', '.join(twice)}",
+            phrase("the query is wrong: {twice}", twice=listing(twice)),
             fields=dict.fromkeys(twice, "give it once"),
         )
     return _validated(model, dict(given), what="query")
@@ -120,10 +121,20 @@ async def _json(
     large: AbstractAsyncContextManager[None] | None,
 ) -> BaseModel:
     if (request.content_length or 0) > request.client_max_size:
-        raise TooLarge(f"the body is larger than {request.client_max_size:,} octets")
+        raise TooLarge(
+            phrase(
+                "the body is larger than {client_max_size:,} octets",
+                client_max_size=request.client_max_size,
+            )
+        )
     if request.body_exists and (request.content_length or LARGE_OCTETS + 1) > LARGE_OCTETS:
         if large is None:
-            raise TooLarge(f"the body is larger than {LARGE_OCTETS:,} octets, or of no known size")
+            raise TooLarge(
+                phrase(
+                    "the body is larger than {large_octets:,} octets, or of no known size",
+                    large_octets=LARGE_OCTETS,
+                )
+            )
         async with large:
             raw = await _raw(op, request)
             return await asyncio.to_thread(_modelled, op, model, raw)
@@ -152,7 +163,10 @@ async def _in_time(reading: Awaitable[ReadT]) -> ReadT:
         return await asyncio.wait_for(reading, READ_SECONDS)
     except TimeoutError as error:
         raise Slow(
-            f"the body did not come within {READ_SECONDS:g} seconds; send it anew"
+            phrase(
+                "the body did not come within {read_seconds:g} seconds; send it anew",
+                read_seconds=READ_SECONDS,
+            )
         ) from error
 
 
@@ -167,28 +181,37 @@ def check_plain(raw: bytes) -> None:
     try:
         json.loads(raw or b"{}", object_pairs_hook=_once, parse_int=_short, parse_float=_short)
     except RecursionError as error:
-        raise MalformedRequest("the body is nested too deeply") from error
+        raise MalformedRequest(phrase("the body is nested too deeply")) from error
     except ValueError:
         return
 
 
 def _once(pairs: list[tuple[str, object]]) -> None:
     if len(pairs) > MOST_NAMES:
-        raise MalformedRequest(f"the body has an object of more than {MOST_NAMES:,} names")
+        raise MalformedRequest(
+            phrase(
+                "the body has an object of more than {most_names:,} names", most_names=MOST_NAMES
+            )
+        )
     if len({name for name, _ in pairs}) < len(pairs):
-        raise MalformedRequest("the body has a name twice in one object; give each once")
+        raise MalformedRequest(phrase("the body has a name twice in one object; give each once"))
 
 
 def _short(digits: str) -> int:
     if len(digits) > MOST_DIGITS:
-        raise MalformedRequest(f"the body has a number of more than {MOST_DIGITS} characters")
+        raise MalformedRequest(
+            phrase(
+                "the body has a number of more than {most_digits} characters",
+                most_digits=MOST_DIGITS,
+            )
+        )
     return 0
 
 
 def _check_json(request: web.Request) -> None:
     charset = (request.charset or "utf-8").lower()
     if request.content_type != "application/json" or charset not in {"utf-8", "utf8"}:
-        raise Unsupported("the body must be application/json in UTF-8")
+        raise Unsupported(phrase("the body must be application/json in UTF-8"))
 
 
 @asynccontextmanager
@@ -196,17 +219,22 @@ async def _form(
     model: type[BaseModel], request: web.Request, runtime: Runtime
 ) -> AsyncIterator[Arguments]:
     if request.content_type != "multipart/form-data":
-        raise Unsupported("the body must be multipart/form-data")
+        raise Unsupported(phrase("the body must be multipart/form-data"))
     limit = runtime.settings.import_max_bytes
     if (request.content_length or 0) > limit + MAX_FORM_PARTS * FIELD_OCTETS:
-        raise TooLarge(f"the file is larger than {limit:,} octets; split it into several")
+        raise TooLarge(
+            phrase("the file is larger than {limit:,} octets; split it into several", limit=limit)
+        )
     fields: dict[str, str] = {}
     upload: Upload | None = None
     try:
         async for part in _parts(request):
             name = part.name or ""
             if name in fields or (name == _FILE and upload is not None):
-                raise Invalid(f"the form has {name} twice", fields={name: "give it once"})
+                raise Invalid(
+                    phrase("the form has {name} twice", name=name),
+                    fields={name: phrase("give it once")},
+                )
             if name == _FILE:
                 upload = Upload(runtime.keyring, file_name_of(part.filename or ""))
                 await _spool(part, upload, limit)
@@ -214,7 +242,9 @@ async def _form(
                 fields[name] = await _field(part)
         body = _validated(model, fields, what="form")
         if upload is None:
-            raise Invalid("the form has no file", fields={_FILE: "attach the contact file"})
+            raise Invalid(
+                phrase("the form has no file"), fields={_FILE: phrase("attach the contact file")}
+            )
         yield {"body": body, _FILE: upload}
     finally:
         if upload is not None:
@@ -228,9 +258,11 @@ async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
         if part is None:
             return
         if not isinstance(part, BodyPartReader) or not part.name:
-            raise MalformedRequest("every part of the form must be a field with a name")
+            raise MalformedRequest(phrase("every part of the form must be a field with a name"))
         yield part
-    raise MalformedRequest(f"a form has at most {MAX_FORM_PARTS} parts")
+    raise MalformedRequest(
+        phrase("a form has at most {max_form_parts} parts", max_form_parts=MAX_FORM_PARTS)
+    )
 
 
 async def _of_form(reading: Awaitable[ReadT]) -> ReadT:
@@ -238,13 +270,17 @@ async def _of_form(reading: Awaitable[ReadT]) -> ReadT:
     try:
         return await _in_time(reading)
     except _ILL_FORMED as error:
-        raise MalformedRequest("the body is not a well-formed multipart form") from error
+        raise MalformedRequest(phrase("the body is not a well-formed multipart form")) from error
 
 
 async def _spool(part: BodyPartReader, upload: Upload, limit: int) -> None:
     while chunk := await _of_form(part.read_chunk(CHUNK_OCTETS)):
         if upload.size + len(chunk) > limit:
-            raise TooLarge(f"the file is larger than {limit:,} octets; split it into several")
+            raise TooLarge(
+                phrase(
+                    "the file is larger than {limit:,} octets; split it into several", limit=limit
+                )
+            )
         upload.append(chunk)
 
 
@@ -253,11 +289,16 @@ async def _field(part: BodyPartReader) -> str:
     while chunk := await _of_form(part.read_chunk()):
         octets += chunk
         if len(octets) > FIELD_OCTETS:
-            raise TooLarge(f"a field of the form is larger than {FIELD_OCTETS:,} octets")
+            raise TooLarge(
+                phrase(
+                    "a field of the form is larger than {field_octets:,} octets",
+                    field_octets=FIELD_OCTETS,
+                )
+            )
     try:
         return octets.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise MalformedRequest("a field of the form is not UTF-8") from error
+        raise MalformedRequest(phrase("a field of the form is not UTF-8")) from error
 
 
 def _validated(model: type[BaseModel], fields: Mapping[str, str], *, what: str) -> BaseModel:

@@ -21,6 +21,8 @@ from pydantic import (
     StringConstraints,
 )
 
+from service.words.phrase import phrase
+
 ItemT = TypeVar("ItemT")
 Moment = TypeVar("Moment", bound=date)
 MAX_INT = 2**31 - 1
@@ -67,19 +69,19 @@ class Page(Out, Generic[ItemT]):
 
 def _whole(value: object) -> object:
     if isinstance(value, bool | str):
-        raise ValueError("write a whole number, without quotes")  # noqa: TRY004  # for Pydantic
+        raise ValueError(phrase("write a whole number, without quotes"))  # noqa: TRY004  # for Pydantic
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _without_nul(text: str) -> str:
     if "\0" in text:
-        raise ValueError("the character NUL is not allowed")
+        raise ValueError(phrase("the character NUL is not allowed"))
     return text
 
 
 def _one_line(text: str) -> str:
     if not text.isprintable():
-        raise ValueError("write one line, without control characters")
+        raise ValueError(phrase("write one line, without control characters"))
     return text
 
 
@@ -90,12 +92,16 @@ _BEGIN_OF_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d")
 def _written_day(value: object) -> object:
     if isinstance(value, date) or (isinstance(value, str) and _DAY.fullmatch(value)):
         return value
-    raise ValueError("write a day like 2027-01-31")
+    raise ValueError(phrase("write a day like 2027-01-31"))
 
 
 def _in_our_years(day: Moment) -> Moment:
     if not _YEARS[0] <= day.year <= _YEARS[1]:
-        raise ValueError(f"the year must be between {_YEARS[0]} and {_YEARS[1]}")
+        raise ValueError(
+            phrase(
+                "the year must be between {years} and {years_2}", years=_YEARS[0], years_2=_YEARS[1]
+            )
+        )
     return day
 
 
@@ -103,7 +109,7 @@ def _written_instant(value: object) -> object:
     """Pydantic would take a number, too: seconds since 1970, or milliseconds, as it guesses."""
     if isinstance(value, datetime) or (isinstance(value, str) and _BEGIN_OF_INSTANT.match(value)):
         return value
-    raise ValueError("write an instant like 2027-01-31T09:30:00+08:00")
+    raise ValueError(phrase("write an instant like 2027-01-31T09:30:00+08:00"))
 
 
 def _in_utc(instant: datetime) -> datetime:

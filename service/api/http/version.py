@@ -16,6 +16,7 @@ from service.api.http.problems import Stale
 from service.api.http.schema import Out, as_json
 from service.errors import Forbidden, NotFound
 from service.storage.locks import lock_edit
+from service.words.phrase import phrase
 
 ETAG = "ETag"
 IF_MATCH = "If-Match"
@@ -60,5 +61,7 @@ async def check_unchanged(
     if header is not None and not names(
         header, tag_of(as_json(result, call.runtime.settings.zone), result.BY_THE_CLOCK)
     ):
-        raise Stale("this has changed since you saw it; read it again, and edit what it is now")
+        raise Stale(
+            phrase("this has changed since you saw it; read it again, and edit what it is now")
+        )
     return result

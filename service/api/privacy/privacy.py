@@ -20,6 +20,7 @@ from service.ledger.message_id import message_id
 from service.ledger.states import MessageState
 from service.privacy import disclose, erase, retention_store
 from service.privacy.disclose import Unmasked
+from service.words.phrase import phrase
 
 
 class DisclosureBody(Body):
@@ -218,7 +219,7 @@ async def unmask_unmatched(call: Call, receipt_id: str, body: DisclosureBody) ->
     """See what could not be read in full; that you did, and why, is noted."""
     number = int(receipt_id) if receipt_id.isascii() and receipt_id.isdecimal() else 0
     if not 0 < number < 2**63:
-        raise NotFound(f"there is no unreadable receipt {receipt_id}")
+        raise NotFound(phrase("there is no unreadable receipt {receipt_id}", receipt_id=receipt_id))
     disclosure_id, octets = await disclose.unmask_octets(
         call.conn, call.runtime.keyring, call.user, number, call.by(body.reason)
     )
@@ -258,8 +259,7 @@ async def erase_person(call: Call, body: PersonBody) -> ErasedOut:
 async def get_report_of_erasures(call: Call, query: ReportQuery) -> ErasureReportOut:
     """Count what was erased, and what was let go of because its term was over."""
     if query.until < query.since:
-        problem = "the last day is before the first"
-        raise Invalid(problem, fields={"until": problem})
+        raise Invalid.at("until", phrase("the last day is before the first"))
     since, until = (
         datetime.combine(day, time(), CHINA) for day in (query.since, query.until + timedelta(1))
     )

@@ -13,6 +13,7 @@ from service.dispatch.limits.caps import CapLimits, Caps
 from service.dispatch.limits.caps_store import KEPT
 from service.errors import Forbidden
 from service.ledger.message_class import RefusableClass
+from service.words.phrase import phrase
 
 Most = Annotated[Int, Field(ge=1, le=KEPT)]
 
@@ -62,7 +63,9 @@ async def list_caps(call: Call, query: CapsQuery) -> CapsListOut:
 async def set_caps(call: Call, body: CapsBody) -> CapsOut:
     """Change the caps of a class for the whole county; the next hand-off follows them."""
     if not call.user.runs_the_county:
-        raise Forbidden("the caps count for all departments: only the county's administrator may")
+        raise Forbidden(
+            phrase("the caps count for all departments: only the county's administrator may")
+        )
     limits = CapLimits(body.per_day, body.per_week, body.per_month, body.same_text)
     by = call.by(body.reason)
     return _shown(await caps.set_caps(call.conn, body.message_class, limits, by))

@@ -13,6 +13,7 @@ from service.messages import filing_store
 from service.messages.filing import Filing, FilingLine, FilingState
 from service.messages.policy import digits
 from service.messages.store import Template, template_get
+from service.words.phrase import phrase
 
 Few = Annotated[list[Line], Field(max_length=20)]
 
@@ -70,10 +71,14 @@ async def set_filing(call: Call, template_id: UUID, body: FilingBody) -> Filings
     """Write down what a carrier has answered; whoever runs the channels does."""
     template = await template_get(call.conn, template_id, None)
     if body.version != template.no:
-        raise Conflict(f"version {template.no} is the latest; file that one", code="newer_version")
+        raise Conflict(
+            phrase("version {template_no} is the latest; file that one", template_no=template.no),
+            code="newer_version",
+        )
     if body.channel_id not in await existing_channels(call.conn):
-        problem = f"there is no channel {body.channel_id}"
-        raise Invalid(problem, fields={"channel_id": problem})
+        raise Invalid.at(
+            "channel_id", phrase("there is no channel {channel_id}", channel_id=body.channel_id)
+        )
     filing = Filing(
         body.state,
         body.reference,
@@ -91,7 +96,7 @@ async def set_filing_required(call: Call, channel_id: int, body: RequiredBody) -
     """Say whether a channel takes filed texts alone."""
     holds = await filing_store.set_required(call.conn, channel_id, required=body.required)
     if holds is None:
-        raise NotFound(f"there is no channel {channel_id}")
+        raise NotFound(phrase("there is no channel {channel_id}", channel_id=channel_id))
     return RequiredOut(required=holds)
 
 

@@ -17,6 +17,7 @@ from service.delivery.inbound.inbound_store import TextFilter
 from service.errors import NotFound
 from service.logs import masked
 from service.storage.postgres import Record
+from service.words.phrase import phrase
 
 InboundKindName = Literal["opt_out", "answer", "clue", "other"]
 InboundStateName = Literal["new", "taken", "done"]
@@ -122,7 +123,7 @@ async def finish_inbound(call: Call, inbound_id: UUID, body: FinishBody) -> Inbo
 async def count_run_inbound(call: Call, run_id: UUID) -> RunInboundOut:
     """Count what came back by text on a run."""
     if await run_store.get_run(call.conn, run_id, call.user.scope) is None:
-        raise NotFound(f"there is no run {run_id}")
+        raise NotFound(phrase("there is no run {run_id}", run_id=run_id))
     kinds, answers = await inbound_store.count_by_run(call.conn, run_id)
     shown = {str(digit): people for digit, people in sorted(answers.items())}
     return RunInboundOut.model_validate({"run_id": run_id, "kinds": kinds, "answers": shown})

@@ -22,6 +22,7 @@ from service.delivery.list_files.results import ToldCounts, import_results, take
 from service.envelope import MEDIA_TYPE
 from service.errors import NotFound
 from service.queue import Job
+from service.words.phrase import phrase
 
 RESULTS_OCTETS = 64 * 1024 * 1024
 
@@ -181,7 +182,12 @@ async def read_results_file(
     found = await _visible(call, list_id, lock=True)
     await need_carrier(call.conn, call.user, found.carrier)
     if file.size > RESULTS_OCTETS:
-        raise TooLarge(f"the file is larger than {RESULTS_OCTETS:,} octets; split it")
+        raise TooLarge(
+            phrase(
+                "the file is larger than {results_octets:,} octets; split it",
+                results_octets=RESULTS_OCTETS,
+            )
+        )
     report = await import_results(
         call.conn,
         call.runtime.keyring,
@@ -220,7 +226,7 @@ async def _visible(call: Call, list_id: UUID, *, lock: bool = False) -> ListFile
     found = await load_list(call.conn, list_id, lock=lock)
     scope = call.user.scope
     if scope is not None and await subscriber_base(call.conn, scope) != found.carrier:
-        raise NotFound(f"there is no list {list_id}")
+        raise NotFound(phrase("there is no list {list_id}", list_id=list_id))
     return found
 
 

@@ -27,7 +27,7 @@ from service.messages.offers.withdrawal import check_words_stand
 from service.queue import Job
 from service.reports import explanations, progress
 from service.reports.waiting_reasons import why_they_wait
-from service.words.phrase import Sentence
+from service.words.phrase import Sentence, phrase
 
 MOST_RECIPIENTS = 1_000
 MessageId = Annotated[str, StringConstraints(pattern=f"^{PATTERN}$")]
@@ -60,7 +60,7 @@ class SendBody(Body):
     @model_validator(mode="after")
     def _one_text(self) -> "SendBody":
         if (self.template_id is None) == (self.text is None):
-            raise ValueError("give either template_id or text")
+            raise ValueError(phrase("give either template_id or text"))
         return self
 
 
@@ -116,7 +116,7 @@ async def send_messages(call: Call, body: SendBody) -> SendOut:
     )
     if sent.run_id is None or not sent.accepted:  # a run of nobody is not kept
         raise Invalid(
-            f"none of the {len(named)} recipients can be written to",
+            phrase("none of the {count} recipients can be written to", count=len(named)),
             fields={f"to.{refused.index}": refused.message for refused in sent.refused},
             code="nobody_accepted",
         )
@@ -150,7 +150,7 @@ async def get_message(call: Call, message_id: str) -> StatusOut:
     run_id, no = _parsed(message_id)
     found = await _statuses(call, run_id, [no])
     if not found:
-        raise NotFound(f"there is no message {message_id}")
+        raise NotFound(phrase("there is no message {message_id}", message_id=message_id))
     return found[0]
 
 
@@ -181,11 +181,16 @@ async def cancel_message(call: Call, message_id: str) -> StatusOut:
     run_id, no = _parsed(message_id)
     run = await run_store.get_run(call.conn, run_id, call.user.scope)
     if run is None or run.kind != "direct":
-        raise Conflict("it belongs to a campaign; cancel the campaign", code="not_direct")
+        raise Conflict(phrase("it belongs to a campaign; cancel the campaign"), code="not_direct")
     await need_own(call, run_id)
     if not await direct_store.cancel_message(call.conn, run_id, no, call.now):
         raise Conflict(
-            f"it is {status.state} and cannot be called back: {status.plain.en}", code="has_left"
+            phrase(
+                "it is {status_state} and cannot be called back: {en}",
+                status_state=status.state,
+                en=status.plain.en,
+            ),
+            code="has_left",
         )
     return await get_message(call, message_id)
 
@@ -198,8 +203,13 @@ async def _words(call: Call, body: SendBody) -> DirectText:
     template = await templates.template_get(call.conn, body.template_id, call.user.scope)
     message_class = template.info.message_class
     if body.message_class not in {None, message_class}:
-        problem = f"the template is of the class {message_class}; leave the class out"
-        raise Invalid(problem, fields={"class": problem})
+        raise Invalid.at(
+            "class",
+            phrase(
+                "the template is of the class {message_class}; leave the class out",
+                message_class=message_class,
+            ),
+        )
     if template.withdrawn_offer is not None:
         await check_words_stand(call.conn, [template.version_id])
     approved = await needs_no_approval(call.conn, template)
@@ -242,5 +252,5 @@ async def waiting_words(call: Call, keys: Sequence[MessageKey]) -> dict[MessageK
 def _parsed(text: str) -> MessageKey:
     key = parse_message_id(text)
     if key is None:
-        raise NotFound("there is no such message: the address has a malformed id")
+        raise NotFound(phrase("there is no such message: the address has a malformed id"))
     return key

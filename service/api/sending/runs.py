@@ -22,6 +22,7 @@ from service.errors import Conflict, Forbidden, NotFound
 from service.ledger.states import MessageState
 from service.reports import progress
 from service.reports.evidence import PURPOSE, evidence
+from service.words.phrase import phrase
 
 Relation = Literal["step", "resend", "top_up", "correction"]
 
@@ -231,7 +232,9 @@ async def get_evidence(call: Call, run_id: UUID) -> Download:
     run = await _visible(call, run_id)
     await need_people(call, run.department_id)  # the ledger is in it, if under hashes
     if run.target is None:
-        raise Conflict("the run has no ledger yet; ask again in a minute", code="no_ledger_yet")
+        raise Conflict(
+            phrase("the run has no ledger yet; ask again in a minute"), code="no_ledger_yet"
+        )
     pieces = evidence(call.conn, call.runtime.keyring, run_id, call.now, call.runtime.settings.zone)
     return Download("application/zip", f"evidence-{run_id}.zip", pieces)
 
@@ -245,14 +248,14 @@ async def _counted(call: Call, run_id: UUID) -> Run:
     """A run whose numbers the caller may see, if not its people."""
     run = await run_store.get_run(call.conn, run_id, None)
     if run is None or not call.user.sees_counts(run.department_id):
-        raise NotFound(f"there is no run {run_id}")
+        raise NotFound(phrase("there is no run {run_id}", run_id=run_id))
     return run
 
 
 async def _visible(call: Call, run_id: UUID) -> Run:
     run = await run_store.get_run(call.conn, run_id, call.user.scope)
     if run is None:
-        raise NotFound(f"there is no run {run_id}")
+        raise NotFound(phrase("there is no run {run_id}", run_id=run_id))
     return run
 
 
@@ -264,7 +267,7 @@ async def cancel_run(call: Call, run_id: UUID) -> CancelledOut:
     _need_sender(call)
     run = await run_store.get_run(call.conn, run_id, call.user.scope)
     if run is None:
-        raise NotFound(f"there is no run {run_id}")
+        raise NotFound(phrase("there is no run {run_id}", run_id=run_id))
     await _check_cancel(call, run)
     done = await direct.cancel(call.conn, run_id, call.now)
     run = await run_store.get_run(call.conn, run_id, None) or run
@@ -282,7 +285,7 @@ async def _check_cancel(call: Call, run: Run) -> None:
     _need_sender(call)
     if run.kind != "direct":
         raise Conflict(
-            "it is no direct send; a campaign is cancelled as a whole, a reply not at all",
+            phrase("it is no direct send; a campaign is cancelled as a whole, a reply not at all"),
             code="not_direct",
         )
     await need_own(call, run.id)
@@ -293,13 +296,15 @@ async def need_own(call: Call, run_id: UUID) -> None:
     sent_by, mode = await direct_store.get_sender(call.conn, run_id)
     if call.mode is not Mode.LIVE and call.mode is not mode:
         raise Forbidden(
-            f"a {call.mode.value} key may only cancel what a {call.mode.value} key has sent",
+            phrase("a {mode} key may only cancel what a {mode} key has sent", mode=call.mode.value),
             code="out_of_scope",
         )
     if not call.user.may(Right.CONTROL) and sent_by != sender_id(call):
         raise Forbidden(
-            "another key or user has sent this; to cancel it takes the right to"
-            f" {Right.CONTROL.value}",
+            phrase(
+                "another key or user has sent this; to cancel it takes the right to {control}",
+                control=Right.CONTROL.value,
+            ),
             code="out_of_scope",
         )
 

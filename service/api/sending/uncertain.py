@@ -23,6 +23,7 @@ from service.ledger.message_class import MessageClass
 from service.ledger.message_id import MessageKey, message_id
 from service.queue import Job
 from service.storage.postgres import Record
+from service.words.phrase import listing, phrase
 
 MAX_IDS = 1_000
 MAX_SKIPPED = 1_000
@@ -70,9 +71,9 @@ class DecisionBody(Body):
     @model_validator(mode="after")
     def _one_way(self) -> "DecisionBody":
         if bool(self.ids) == (self.run_id is not None):
-            raise ValueError("give either ids or run_id")
+            raise ValueError(phrase("give either ids or run_id"))
         if self.ids and self.channel_id is not None:
-            raise ValueError("channel_id goes with run_id only")
+            raise ValueError(phrase("channel_id goes with run_id only"))
         return self
 
 
@@ -164,8 +165,11 @@ async def list_doubts(call: Call, query: DoubtQuery) -> Page[DoubtOut]:
     if query.text is not None:
         after = _parsed(query.text)
         if after is None:
-            problem = "give the next_cursor of a page as it was, or none"
-            raise Invalid(f"the cursor is not one of ours: {problem}", fields={"cursor": problem})
+            problem = phrase("give the next_cursor of a page as it was, or none")
+            raise Invalid(
+                phrase("the cursor is not one of ours: {problem}", problem=problem),
+                fields={"cursor": problem},
+            )
     which = UncertainFilter(
         scope=call.user.scope,
         run_id=query.run,
@@ -205,9 +209,9 @@ async def decide_doubts(call: Call, body: DecisionBody) -> DecidedOut:
             if key is None
         }
         if wrong:
-            raise Invalid(f"the body is wrong: {', '.join(wrong)}", fields=wrong)
+            raise Invalid(phrase("the body is wrong: {wrong}", wrong=listing(wrong)), fields=wrong)
     elif await run_store.get_run(call.conn, body.run_id, call.user.scope) is None:
-        raise NotFound(f"there is no run {body.run_id}")
+        raise NotFound(phrase("there is no run {run_id}", run_id=body.run_id))
     which = UncertainFilter(
         scope=call.user.scope,
         run_id=body.run_id,
@@ -228,7 +232,12 @@ async def decide_doubts(call: Call, body: DecisionBody) -> DecidedOut:
 async def read_statement(call: Call, body: StatementForm, file: Upload) -> StatementOut:
     """Take a carrier's statement; a line settles the one text in doubt that it fits."""
     if file.size > STATEMENT_OCTETS:
-        raise TooLarge(f"the statement is larger than {STATEMENT_OCTETS:,} octets; split it by day")
+        raise TooLarge(
+            phrase(
+                "the statement is larger than {statement_octets:,} octets; split it by day",
+                statement_octets=STATEMENT_OCTETS,
+            )
+        )
     statement = Statement(
         body.channel_id,
         file.sha256,

@@ -14,6 +14,7 @@ from service.delivery.receipts.unmatched_store import Kept
 from service.delivery.uncertain import reconcile
 from service.errors import Invalid
 from service.storage.postgres import Record
+from service.words.phrase import phrase
 
 MAX_IDS = 1_000
 _MAX_ID = 2**63 - 1
@@ -139,8 +140,11 @@ def _after(query: PageQuery) -> int:
     if text is None:
         return 0
     if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= _MAX_ID):
-        problem = "give the next_cursor of a page as it was, or none"
-        raise Invalid(f"the cursor is not one of ours: {problem}", fields={"cursor": problem})
+        problem = phrase("give the next_cursor of a page as it was, or none")
+        raise Invalid(
+            phrase("the cursor is not one of ours: {problem}", problem=problem),
+            fields={"cursor": problem},
+        )
     return int(text)
 
 

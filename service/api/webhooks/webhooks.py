@@ -17,6 +17,7 @@ from service.delivery.webhooks.webhooks import SECRET
 from service.errors import Conflict
 from service.queue import Job
 from service.storage.postgres import Record
+from service.words.phrase import phrase
 
 Told = Literal[
     "message.final",
@@ -57,11 +58,11 @@ Told = Literal[
 def _web_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("write an address that begins with https://")
+        raise ValueError(phrase("write an address that begins with https://"))
     if parts.username or parts.password:
-        raise ValueError("leave out user and password; the signature proves who calls")
+        raise ValueError(phrase("leave out user and password; the signature proves who calls"))
     if parts.fragment:
-        raise ValueError("leave out what follows the #")
+        raise ValueError(phrase("leave out what follows the #"))
     return url
 
 
@@ -208,7 +209,7 @@ async def send_test(call: Call, webhook_id: UUID) -> TestOut:
     """Call it with a test event."""
     webhook = await _visible(call, webhook_id)
     if webhook.disabled_at is not None:
-        raise Conflict("it is disabled; enable it first", code="webhook_disabled")
+        raise Conflict(phrase("it is disabled; enable it first"), code="webhook_disabled")
     event_id = await store.write_test(call.conn, webhook, call.now)
     call.after_commit(Job.CALL_WEBHOOK, webhook_id)
     return TestOut(event_id=f"evt_{event_id}")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from service.audience.areas.area import Area
 from service.audience.vocabulary.names import asks
 from service.errors import Conflict, Invalid
+from service.words.phrase import phrase
 
 BELOW = {
     "county": ("town",),
@@ -53,12 +54,14 @@ def check_name(name: str, level: str) -> None:
     endings = _ENDINGS_IN_A_VILLAGE if is_group else _ENDINGS
     whole = len(name) <= LONGEST_NAME and letters.fullmatch(name) and name.endswith(endings)
     if not whole or len(name) < _SHORTEST_NAME or asks(name):
-        problem = (
-            f"a name has {_SHORTEST_NAME} to {LONGEST_NAME} letters without blanks, figures only in"
-            " a group's, asks for nothing, and ends in a kind of place, such as"
-            f" {'、'.join(endings[:12])}"
+        problem = phrase(
+            "a name has {shortest_name} to {longest_name} letters without blanks, figures only in"
+            " a group's, asks for nothing, and ends in a kind of place, such as {endings}",
+            shortest_name=_SHORTEST_NAME,
+            longest_name=LONGEST_NAME,
+            endings="、".join(endings[:12]),
         )
-        raise Invalid("this is no name of an area", fields={"name": problem})
+        raise Invalid(phrase("this is no name of an area"), fields={"name": problem})
 
 
 def check_free(areas: Mapping[str, Area], area: Area) -> None:
@@ -71,7 +74,7 @@ def check_free(areas: Mapping[str, Area], area: Area) -> None:
         other.name == area.name and other.parent == area.parent and other.code != area.code
         for other in areas.values()
     ):
-        raise Conflict("there is another area of this name beside it", code="area_exists")
+        raise Conflict(phrase("there is another area of this name beside it"), code="area_exists")
 
 
 def new_area(
@@ -92,14 +95,21 @@ def new_area(
     """
     above = areas.get(parent)
     if above is None:
-        raise Invalid("the parent is not known", fields={"parent": "there is no area of this code"})
+        raise Invalid(
+            phrase("the parent is not known"),
+            fields={"parent": phrase("there is no area of this code")},
+        )
     possible = BELOW.get(above.level, ())
     level = level or next(iter(possible), "")
     if level not in possible:
-        problem = f"in a {above.level} there can be: {', '.join(possible) or 'nothing more'}"
-        raise Invalid("the area does not fit", fields={"level": problem})
+        problem = phrase(
+            "in a {level} there can be: {possible}",
+            level=above.level,
+            possible=", ".join(possible) or "nothing more",
+        )
+        raise Invalid(phrase("the area does not fit"), fields={"level": problem})
     if any(area.parent == parent and area.name == name for area in areas.values()):
-        raise Conflict("there is an area of this name in it already", code="area_exists")
+        raise Conflict(phrase("there is an area of this name in it already"), code="area_exists")
     made = Area(_code(areas, above, level, code), name, level, parent, population)
     check_name(name, level)
     return made
@@ -112,11 +122,15 @@ def _code(areas: Mapping[str, Area], above: Area, level: str, given: str | None)
         free = (f"{start}{number}{rest}" for number in _OWN_CODES)
         found = next((code for code in free if code not in areas), None)
         if found is None:
-            raise Conflict("all codes for own areas in it are taken; give a code")
+            raise Conflict(phrase("all codes for own areas in it are taken; give a code"))
         return found
     if not given.startswith(start) or len(given) != len(start) + 3 + len(rest):
-        problem = f"its code begins with {start} and has {len(start) + 3 + len(rest)} digits"
-        raise Invalid("the code does not fit", fields={"code": problem})
+        problem = phrase(
+            "its code begins with {start} and has {count} digits",
+            start=start,
+            count=len(start) + 3 + len(rest),
+        )
+        raise Invalid(phrase("the code does not fit"), fields={"code": problem})
     if given in areas or not given.endswith(rest):
-        raise Conflict("this code is taken, or is not one of its level", code="area_exists")
+        raise Conflict(phrase("this code is taken, or is not one of its level"), code="area_exists")
     return given

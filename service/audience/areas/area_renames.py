@@ -16,6 +16,7 @@ from service.audience.areas.area_edits import check_free
 from service.audience.areas.area_store import Rename, read_area_tree
 from service.errors import Conflict
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 RenameState = Literal["pending", "expired"]
 
@@ -48,7 +49,9 @@ async def confirm(
     """
     found = await area_store.get_rename(conn, code, rename_id)
     if not found.waits or state_of(found, now) != "pending":
-        raise Conflict("this name does not wait any more; propose it again", code="wrong_state")
+        raise Conflict(
+            phrase("this name does not wait any more; propose it again"), code="wrong_state"
+        )
     await need_second_person(
         conn, actor, {found.proposed_by: "proposed this name"}, "confirm it", now
     )

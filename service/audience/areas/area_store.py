@@ -9,6 +9,7 @@ from service.audience.areas.area import Area, AreaTree, packaged_areas
 from service.errors import NotFound
 from service.storage import sql
 from service.storage.postgres import Connection, affected
+from service.words.phrase import phrase
 
 
 class EditedArea(NamedTuple):
@@ -164,7 +165,7 @@ async def get_rename(conn: Connection, code: str, rename_id: UUID) -> Rename:
         code=code,
     )
     if row is None:
-        raise NotFound(f"the area has no proposed name {rename_id}")
+        raise NotFound(phrase("the area has no proposed name {rename_id}", rename_id=rename_id))
     return Rename(*row)
 
 

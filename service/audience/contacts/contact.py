@@ -10,6 +10,7 @@ from service.audience.vocabulary.cells import text_form
 from service.audience.vocabulary.names import LONGEST_HAN, read_name
 from service.audience.vocabulary.texts import LONGEST_TAG, MOST_TAGS, read_text
 from service.errors import Invalid
+from service.words.phrase import phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,12 @@ def check_is_name(typed: str) -> None:
 
 
 def _no_name() -> Invalid:
-    problem = (
+    problem = phrase(
         "this is no name: no numbers, links, accounts or requests, at most 20 characters, of which"
-        f" {LONGEST_HAN} Chinese ones unless they write a name of another language"
+        " {longest_han} Chinese ones unless they write a name of another language",
+        longest_han=LONGEST_HAN,
     )
-    return Invalid("the name cannot be stored", fields={"name": problem})
+    return Invalid(phrase("the name cannot be stored"), fields={"name": problem})
 
 
 def read_tags(typed: Iterable[str]) -> list[str]:
@@ -107,10 +109,16 @@ def read_tags(typed: Iterable[str]) -> list[str]:
     for number, tag in enumerate(typed):
         text = read_text(tag)
         if text.refused or not 0 < len(text_form(tag)) <= LONGEST_TAG:
-            problem = f"write a word of 1 to {LONGEST_TAG} characters without personal numbers"
-            raise Invalid("a tag cannot be stored", fields={f"tags.{number}": problem})
+            problem = phrase(
+                "write a word of 1 to {longest_tag} characters without personal numbers",
+                longest_tag=LONGEST_TAG,
+            )
+            raise Invalid(phrase("a tag cannot be stored"), fields={f"tags.{number}": problem})
         tags.append(text.value)
     distinct = list(dict.fromkeys(tags))
     if len(distinct) > MOST_TAGS:
-        raise Invalid("too many tags", fields={"tags": f"give at most {MOST_TAGS}"})
+        raise Invalid(
+            phrase("too many tags"),
+            fields={"tags": phrase("give at most {most_tags}", most_tags=MOST_TAGS)},
+        )
     return distinct

@@ -30,6 +30,7 @@ from service.audience.tables.files import Chunks, Sheet, TableFile, no_table, op
 from service.audience.tables.header import SEARCHED_RECORDS, Vocabulary, find_header, header_form
 from service.audience.vocabulary.cells import text_form
 from service.errors import Invalid
+from service.words.phrase import listing, phrase
 
 _KEPT_KINDS = 65_536
 
@@ -110,8 +111,14 @@ class ContactReading:
         titles = {title for _, table in self._tables for title in table.header.titles}
         missing = self._words.named.keys() - set(map(header_form, titles))
         if missing:
-            problem = f"no table of the file has the header {', '.join(sorted(missing))}"
-            raise Invalid(f"columns: {problem}", fields={"columns": problem}, code="no_such_column")
+            problem = phrase(
+                "no table of the file has the header {missing}", missing=listing(sorted(missing))
+            )
+            raise Invalid(
+                phrase("columns: {problem}", problem=problem),
+                fields={"columns": problem},
+                code="no_such_column",
+            )
 
     def __iter__(self) -> Iterator[RowResult]:
         for number, (sheet, table) in enumerate(self._tables):

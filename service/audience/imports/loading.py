@@ -35,6 +35,7 @@ from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.spool import Spool
 from service.storage.postgres import Connection
+from service.words.phrase import listing, phrase
 
 CHUNK_OCTETS = 262_144
 ATTEMPTS = 10
@@ -96,20 +97,25 @@ def check_request(request: ImportRequest, now: datetime) -> ImportRequest:
         Invalid: with every field that makes no sense.
     """
     roster = text_form(request.roster)
-    fields = {}
+    fields: dict[str, str] = {}
     if not 0 < len(roster) <= LONGEST_ROSTER_NAME or not roster.isprintable():
-        fields["roster"] = f"give the list a name of at most {LONGEST_ROSTER_NAME} characters"
+        fields["roster"] = phrase(
+            "give the list a name of at most {longest_roster_name} characters",
+            longest_roster_name=LONGEST_ROSTER_NAME,
+        )
     if request.basis not in BASES:
-        fields["basis"] = f"write one of {', '.join(BASES)}"
+        fields["basis"] = phrase("write one of {bases}", bases=listing(BASES))
     if request.mode not in MODES:
-        fields["mode"] = f"write one of {', '.join(MODES)}"
+        fields["mode"] = phrase("write one of {modes}", modes=listing(MODES))
     today = day_in_china(now)
     expires_on = request.expires_on or _a_year_after(today)
     if expires_on < today:
-        fields["expires_on"] = "this day has passed; give the last day on which the list is valid"
+        fields["expires_on"] = phrase(
+            "this day has passed; give the last day on which the list is valid"
+        )
     fields |= request.evidence.problems(today)
     if fields:
-        raise Invalid("the import cannot be accepted", fields=fields)
+        raise Invalid(phrase("the import cannot be accepted"), fields=fields)
     Vocabulary(request.columns)
     return replace(
         request,
@@ -138,7 +144,9 @@ async def _resized(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
 
 
 def _too_large(limit: int) -> Invalid:
-    problem = f"the file is larger than {limit:,} octets; split it and import the parts"
+    problem = phrase(
+        "the file is larger than {limit:,} octets; split it and import the parts", limit=limit
+    )
     return Invalid(problem, fields={"file": problem}, code="file_too_large")
 
 
@@ -155,9 +163,14 @@ async def _check_room(conn: Connection, department_id: UUID, most_octets: int, a
     most = max(MAX_WAITING_OCTETS, most_octets)
     if files + added > MAX_WAITING_FILES or octets > most or (added and octets == most):
         raise Conflict(
-            f"too many files of your department wait to be read: at most {MAX_WAITING_FILES} may,"
-            f" and {most:,} octets. Those that wait are safe, and there is nothing to delete: send"
-            " this one again once some are read (GET /imports/{import_id} shows how far each is)",
+            phrase(
+                "too many files of your department wait to be read: at most"
+                " {max_waiting_files} may, and {most:,} octets. Those that wait are safe,"
+                " and there is nothing to delete: send this one again once some are read"
+                " (GET /imports/{{import_id}} shows how far each is)",
+                max_waiting_files=MAX_WAITING_FILES,
+                most=most,
+            ),
             code="too_much_waits",
         )
 

@@ -19,6 +19,7 @@ from service.crypto import Keyring
 from service.errors import FileRefused
 from service.storage.locks import lock_contacts
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 BATCH_ROWS = 10_000
 
@@ -70,8 +71,10 @@ async def load(
     await staging_store.drop_staging(conn)
     if claimed.mode == "replace" and not report["recipients"]["total"] and report["rows"]["read"]:
         raise FileRefused(
-            "no row has a usable number, so the list stays as it was; mend the rows, or send a "
-            "list without any to empty it",
+            phrase(
+                "no row has a usable number, so the list stays as it was; mend the rows, or"
+                " send a list without any to empty it"
+            ),
             code="no_recipients",
         )
     if merge:

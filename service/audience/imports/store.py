@@ -9,6 +9,7 @@ from service.audience.imports.staging import StagedReject
 from service.errors import NotFound
 from service.storage import sql
 from service.storage.postgres import Connection, limit_pauses, one
+from service.words.phrase import phrase
 
 _IMPORT = """
     id, department_id, created_by, roster, basis, expires_on, file_name, file_bytes, file_sha256,
@@ -95,7 +96,7 @@ async def get_import(conn: Connection, import_id: UUID) -> Import:
     query = f"SELECT {_IMPORT} FROM imports WHERE id = :import_id"  # noqa: S608  # a constant
     row = await sql.fetchrow(conn, query, import_id=import_id)
     if row is None:
-        raise NotFound("there is no import of this id")
+        raise NotFound(phrase("there is no import of this id"))
     return Import(**row)
 
 
@@ -249,7 +250,7 @@ async def lock_import(conn: Connection, import_id: UUID) -> Import:
     query = f"SELECT {_IMPORT} FROM imports WHERE id = :import_id FOR UPDATE"  # noqa: S608  # a constant
     row = await sql.fetchrow(conn, query, import_id=import_id)
     if row is None:
-        raise NotFound("there is no import of this id")
+        raise NotFound(phrase("there is no import of this id"))
     return Import(**row)
 
 

@@ -18,6 +18,7 @@ from service.audience.tables.header import SEARCHED_RECORDS, ColumnMeaning, Voca
 from service.audience.vocabulary.cells import squeeze, text_form
 from service.audience.vocabulary.choices import CARRIERS, read_carrier
 from service.errors import FileRefused
+from service.words.phrase import listing, phrase
 
 HEADERS = {
     "phone": "号段 手机号段 号码段 前七位 block prefix segment",
@@ -114,9 +115,14 @@ def read_blocks(chunks: Chunks, prefixes: Prefixes, *, encoding: str | None = No
     finally:
         source.close()
     if wrong:
-        raise FileRefused(f"nothing of the table is taken: {'; '.join(wrong)}", code="bad_rows")
+        raise FileRefused(
+            phrase("nothing of the table is taken: {wrong}", wrong=listing(wrong, "; ")),
+            code="bad_rows",
+        )
     if not table.count:
-        raise FileRefused("no row of the table has a block of persons' numbers", code="no_rows")
+        raise FileRefused(
+            phrase("no row of the table has a block of persons' numbers"), code="no_rows"
+        )
     return table
 
 
@@ -134,7 +140,12 @@ def _rows(sheet: Sheet, words: Vocabulary) -> Iterator[tuple[int, tuple[str, ...
     for row, record in header.below(sheet.records()):
         if row - header.rows[-1] > MOST_ROWS:
             raise FileRefused(
-                f"the table has more than {MOST_ROWS:,} rows; there are {BLOCKS:,} blocks at most",
+                phrase(
+                    "the table has more than {most_rows:,} rows; there are {blocks:,}"
+                    " blocks at most",
+                    most_rows=MOST_ROWS,
+                    blocks=BLOCKS,
+                ),
                 code="too_many_rows",
             )
         if any(cell.strip() for cell in record):
@@ -148,7 +159,12 @@ def _no_column(column: str) -> FileRefused:
     names = " or ".join(HEADERS[column].split()[:: len(HEADERS[column].split()) - 1])
     what = "first seven digits" if column == "phone" else "carrier"
     code = "no_block_column" if column == "phone" else "no_carrier_column"
-    return FileRefused(f"no header says which column has the {what}; name it {names}", code=code)
+    return FileRefused(
+        phrase(
+            "no header says which column has the {what}; name it {names}", what=what, names=names
+        ),
+        code=code,
+    )
 
 
 def _take(table: BlockTable, cells: tuple[str, ...], prefixes: Prefixes) -> str | None:

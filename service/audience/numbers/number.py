@@ -17,6 +17,7 @@ from service.audience.vocabulary.cells import (
     without_invisible,
 )
 from service.errors import Invalid
+from service.words.phrase import phrase
 
 REASONS = {
     "phone_empty": "there is no number",
@@ -259,11 +260,16 @@ def parse_phone(text: str, *, field: str = "phone") -> str:
         reason = "more than one number is given"
     else:
         reason = REASONS[result.code or "phone_empty"]
-    problem = (
-        f"{reason} (shape {shape(text)}); the shape is what was given, with 9 for each digit and a"
-        " for each letter; write a number like +86 1XX XXXX XXXX, with digits for X"
+    problem = phrase(
+        "{reason} (shape {shape}); the shape is what was given, with 9 for each digit and a for"
+        " each letter; write a number like +86 1XX XXXX XXXX, with digits for X",
+        reason=reason,
+        shape=shape(text),
     )
-    raise Invalid(f"{field} is not a mobile number: {problem}", fields={field: problem})
+    raise Invalid(
+        phrase("{field} is not a mobile number: {problem}", field=field, problem=problem),
+        fields={field: problem},
+    )
 
 
 def shape(text: str) -> str:

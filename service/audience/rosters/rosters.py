@@ -25,6 +25,7 @@ from service.crypto import Keyring
 from service.errors import Conflict
 from service.storage.locks import lock_contacts, try_lock_contacts
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 MOST_MEMBERS = 5_000
 
@@ -57,7 +58,9 @@ async def put_members(
     checked = check_request(request, now)
     await _lock(conn, checked.department_id)
     if await store.waits_for(conn, checked.department_id, checked.roster):
-        raise Conflict("a file for this roster has not been read yet; try again when it has")
+        raise Conflict(
+            phrase("a file for this roster has not been read yet; try again when it has")
+        )
     import_id = await store.insert_import(conn, checked, now)
     claimed = await store.get_import(conn, import_id)
     rules = Rules(await area_store.read_area_tree(conn), await current_prefixes(conn))
@@ -89,25 +92,28 @@ async def ask_undo(conn: Connection, asked: Import, user_id: UUID, now: datetime
             undone, a later list has replaced it, or whom it took off is not kept any more.
     """
     if asked.state != "done" or asked.dry_run:
-        raise Conflict("only an import that has been stored can be undone")
+        raise Conflict(phrase("only an import that has been stored can be undone"))
     if asked.undo and asked.undo["state"] == "waiting":
-        raise Conflict("this import is being undone already", code="undo_waits")
+        raise Conflict(phrase("this import is being undone already"), code="undo_waits")
     await _check_undoable(conn, asked)
     await store.ask_undo(conn, asked.id, user_id, now)
 
 
 async def _check_undoable(conn: Connection, asked: Import) -> None:
     if asked.undone_at is not None:
-        raise Conflict("this import has been undone already", code="already_undone")
+        raise Conflict(phrase("this import has been undone already"), code="already_undone")
     later = await membership_store.later_replacement(conn, asked)
     if later is not None:
         raise Conflict(
-            f"a later list has replaced this one; undo import {later} first", code="replaced_since"
+            phrase("a later list has replaced this one; undo import {later} first", later=later),
+            code="replaced_since",
         )
     if await membership_store.has_let_go(conn, asked.id):
         raise Conflict(
-            "whom this list took off the roster is not kept any more, and could not come back;"
-            " upload the list as it was before",
+            phrase(
+                "whom this list took off the roster is not kept any more, and could not"
+                " come back; upload the list as it was before"
+            ),
             code="left_erased",
         )
 
@@ -152,6 +158,6 @@ async def _take_back(conn: Connection, undone: Import, now: datetime) -> Undone:
 async def _lock(conn: Connection, department_id: UUID) -> None:
     if not await try_lock_contacts(conn, department_id):
         raise Conflict(
-            "another import of this department is being written; try again in a moment",
+            phrase("another import of this department is being written; try again in a moment"),
             code="import_in_progress",
         )

@@ -12,6 +12,7 @@ from service.audience.segments import segment_store
 from service.audience.segments.segment_words import fold
 from service.errors import Conflict
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 async def take_name(
@@ -29,5 +30,5 @@ async def take_name(
         if other_id == but or fold(other) != fold(name):
             continue
         if mode != Mode.LIVE or its_mode == Mode.LIVE:
-            raise Conflict(f"there is a segment named {other} already")
+            raise Conflict(phrase("there is a segment named {other} already", other=other))
         await segment_store.rename_segment(conn, other_id, f"{other} ({its_mode} {other_id})")

@@ -18,6 +18,7 @@ from service.audience.suppressions.suppression_store import stops
 from service.errors import Conflict, NotFound
 from service.storage import sql
 from service.storage.postgres import Connection, Record, UniqueViolation, one
+from service.words.phrase import phrase
 
 SAMPLE = 5
 ENDED = "ended"
@@ -82,7 +83,7 @@ async def insert_segment(
             key_mode=key_mode,
         )
     except UniqueViolation as error:
-        raise Conflict(f"there is a segment named {name} already") from error
+        raise Conflict(phrase("there is a segment named {name} already", name=name)) from error
     return Segment(**one(row))
 
 
@@ -106,7 +107,9 @@ async def update_segment(conn: Connection, segment: Segment) -> None:
             edited_at=segment.edited_at,
         )
     except UniqueViolation as error:
-        raise Conflict(f"there is a segment named {segment.name} already") from error
+        raise Conflict(
+            phrase("there is a segment named {segment_name} already", segment_name=segment.name)
+        ) from error
 
 
 async def get_segment(
@@ -123,7 +126,7 @@ async def get_segment(
         """
     row = await sql.fetchrow(conn, query + " FOR UPDATE" * lock, segment_id=segment_id, scope=scope)
     if row is None:
-        raise NotFound(f"there is no segment {segment_id}")
+        raise NotFound(phrase("there is no segment {segment_id}", segment_id=segment_id))
     return Segment(**row)
 
 

@@ -33,6 +33,7 @@ from service.ledger.message_class import CLASSES, NOTICE, REFUSABLE
 from service.ledger.reasons import SUPPRESSIONS, Reason
 from service.storage.locks import lock_suppressions
 from service.storage.postgres import Connection
+from service.words.phrase import listing, phrase
 
 MOST_ROWS = 500_000
 """Rows of an opt-out list, blank ones and those of all sheets included."""
@@ -72,10 +73,12 @@ def whose_notices(
     if department_id is None:
         return user.scope if refused else None
     if not refused:
-        problem = "only an opt-out of class service is of one department's texts"
-        raise Invalid(f"department_id: {problem}", fields={"department_id": problem})
+        problem = phrase("only an opt-out of class service is of one department's texts")
+        raise Invalid(
+            phrase("department_id: {problem}", problem=problem), fields={"department_id": problem}
+        )
     if not user.sees(department_id):
-        raise Forbidden("you may stop the notices of your own department only")
+        raise Forbidden(phrase("you may stop the notices of your own department only"))
     return department_id
 
 
@@ -127,9 +130,13 @@ class _Limit:
         self._rows += 1
         if self._rows > MOST_ROWS or time.monotonic() > self._ends_at:
             raise FileRefused(
-                f"the list has more than {MOST_ROWS:,} rows, or takes more than"
-                f" {READ_SECONDS:g} s to read; delete blank rows and other columns, or split it"
-                " into several",
+                phrase(
+                    "the list has more than {most_rows:,} rows, or takes more than"
+                    " {read_seconds:g} s to read; delete blank rows and other columns, or"
+                    " split it into several",
+                    most_rows=MOST_ROWS,
+                    read_seconds=READ_SECONDS,
+                ),
                 code="file_too_large",
             )
 
@@ -168,10 +175,12 @@ def check_new(new: NewSuppression, now: datetime) -> None:
         Invalid: a reason that is not one of SUPPRESSIONS, or an end that has passed.
     """
     if new.reason not in SUPPRESSIONS:
-        problem = f"write one of {', '.join(SUPPRESSIONS)}"
-        raise Invalid(f"reason: {problem}", fields={"reason": problem})
+        problem = phrase("write one of {suppressions}", suppressions=listing(SUPPRESSIONS))
+        raise Invalid(phrase("reason: {problem}", problem=problem), fields={"reason": problem})
     if new.expires_at is not None and new.expires_at <= now:
-        raise Invalid("the end has passed", fields={"expires_at": "give a later instant"})
+        raise Invalid(
+            phrase("the end has passed"), fields={"expires_at": phrase("give a later instant")}
+        )
 
 
 async def add_suppressions(

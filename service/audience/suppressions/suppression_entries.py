@@ -28,6 +28,7 @@ from service.ledger.reasons import Reason
 from service.settings import Settings
 from service.storage.locks import lock_entries, lock_suppressions
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 class EntryBounds(NamedTuple):
@@ -96,9 +97,9 @@ async def let_count(
     await lock_entries(conn)
     entry = await _visible(conn, user.scope, entry_id)
     if not entry.held or entry.decision is not None:
-        raise Conflict("it does not wait for anybody", code="decided_already")
+        raise Conflict(phrase("it does not wait for anybody"), code="decided_already")
     if entry.expires_at is not None and entry.expires_at <= now:
-        raise Conflict("its end has passed; drop it", code="wrong_state")
+        raise Conflict(phrase("its end has passed; drop it"), code="wrong_state")
     await need_second_person(
         conn, user, {entry.entered_by: "entered these numbers"}, "let them count", now
     )
@@ -121,7 +122,7 @@ async def drop(
     await lock_entries(conn)
     entry = await _visible(conn, user.scope, entry_id)
     if entry.decision == "drop":
-        raise Conflict("it was dropped before", code="decided_already")
+        raise Conflict(phrase("it was dropped before"), code="decided_already")
     await store.decide_entry(conn, entry_id, "drop", reason, user.id, now)
     await store.forget_held(conn, entry_id)
     await store.take_back(conn, entry_id)
@@ -131,5 +132,5 @@ async def drop(
 async def _visible(conn: Connection, scope: UUID | None, entry_id: UUID) -> SuppressionEntry:
     entry = await store.get_entry(conn, entry_id, scope)
     if entry is None:
-        raise NotFound(f"there is no entry {entry_id}")
+        raise NotFound(phrase("there is no entry {entry_id}", entry_id=entry_id))
     return entry

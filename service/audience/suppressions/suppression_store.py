@@ -14,6 +14,7 @@ from service.errors import NotFound
 from service.ledger.reasons import Reason
 from service.storage import sql
 from service.storage.postgres import Connection, Record, affected, one
+from service.words.phrase import phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +273,9 @@ async def delete_suppression(conn: Connection, suppression_id: UUID, scope: UUID
         scope=scope,
     )
     if not affected(status):
-        raise NotFound(f"there is no suppression {suppression_id}")
+        raise NotFound(
+            phrase("there is no suppression {suppression_id}", suppression_id=suppression_id)
+        )
 
 
 async def department_name(conn: Connection, department_id: UUID) -> str:

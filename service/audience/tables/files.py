@@ -16,6 +16,7 @@ from service.audience.tables.header import SEARCHED_RECORDS, Vocabulary
 from service.audience.tables.workbook_process import UnpackedSheet, WorkbookLimits, unpack_workbook
 from service.audience.vocabulary.cells import text_form
 from service.errors import FileRefused, Invalid
+from service.words.phrase import listing, phrase
 
 Chunks = Callable[[], Iterable[bytes]]
 """Opens a file anew and yields its octets in pieces of any size."""
@@ -80,13 +81,15 @@ def open_source(
     """
     start = _first_octets(chunks)
     if not start:
-        raise FileRefused("the file is empty", code="empty_file")
+        raise FileRefused(phrase("the file is empty"), code="empty_file")
     if start.startswith(_ZIP):
         return _workbook(unpack_workbook(chunks, limits))
     if start.startswith(_OLD_OFFICE):
         raise FileRefused(
-            "this is an old .xls or a password-protected workbook; save it as CSV UTF-8 without a "
-            "password and send that",
+            phrase(
+                "this is an old .xls or a password-protected workbook; save it as CSV UTF-8"
+                " without a password and send that"
+            ),
             code="unsupported_format",
         )
     text = _Text(chunks, *_encoding(chunks, start, encoding))
@@ -137,8 +140,11 @@ class _Text:
                 taken += len(line)
                 if taken > LONGEST_LINE:  # quoted fields may go on over any number of lines
                     raise FileRefused(
-                        f"a row is longer than {LONGEST_LINE:,} characters; look for a quotation "
-                        "mark that is never closed",
+                        phrase(
+                            "a row is longer than {longest_line:,} characters; look for a"
+                            " quotation mark that is never closed",
+                            longest_line=LONGEST_LINE,
+                        ),
                         code="unsupported_format",
                     )
                 yield line
@@ -150,8 +156,12 @@ class _Text:
                 yield record
         except csv.Error as error:
             raise FileRefused(
-                f"line {reader.line_num}: a field is longer than {csv.field_size_limit():,} "
-                "characters; look for a quotation mark that is never closed",
+                phrase(
+                    "line {line_num}: a field is longer than {field_size_limit:,}"
+                    " characters; look for a quotation mark that is never closed",
+                    line_num=reader.line_num,
+                    field_size_limit=csv.field_size_limit(),
+                ),
                 code="unsupported_format",
             ) from error
 
@@ -173,7 +183,10 @@ def _encoding(chunks: Chunks, start: bytes, named: str | None) -> tuple[str, byt
         if _decodes(chunks, CODECS[name], len(bom)):
             return name, bom
     raise FileRefused(
-        f"the text is not valid {named or ' or '.join(candidates)}; save the file as CSV UTF-8",
+        phrase(
+            "the text is not valid {named}; save the file as CSV UTF-8",
+            named=named or " or ".join(candidates),
+        ),
         code="encoding_undecidable",
     )
 
@@ -186,8 +199,8 @@ def check_encoding(name: str) -> str:
     """
     plain = name.strip().lower().replace("_", "-")
     if plain not in CODECS:
-        problem = f"unknown; write one of {', '.join(CODECS)}, or leave it out"
-        raise Invalid(f"encoding: {problem}", fields={"encoding": problem})
+        problem = phrase("unknown; write one of {codecs}, or leave it out", codecs=listing(CODECS))
+        raise Invalid(phrase("encoding: {problem}", problem=problem), fields={"encoding": problem})
     return plain
 
 
@@ -218,7 +231,10 @@ def _line_length(before: int, text: str) -> int:
     length = len(text) - last_break - 1 if last_break >= 0 else before + len(text)
     if length > LONGEST_LINE:
         raise FileRefused(
-            f"a line is longer than {LONGEST_LINE:,} characters; this is not a table",
+            phrase(
+                "a line is longer than {longest_line:,} characters; this is not a table",
+                longest_line=LONGEST_LINE,
+            ),
             code="unsupported_format",
         )
     return length
@@ -245,14 +261,17 @@ def no_table(source: TableFile) -> FileRefused:
 
 
 def _nothing_in_it() -> FileRefused:
-    return FileRefused("no cell of the file holds anything", code="empty_file")
+    return FileRefused(phrase("no cell of the file holds anything"), code="empty_file")
 
 
 def no_phone_column() -> FileRefused:
     """The refusal of a file without a table of phone numbers."""
     return FileRefused(
-        f"none of the first {SEARCHED_RECORDS} rows has the header of a phone column, such as "
-        "手机号 or phone; add one, or name yours in `columns`",
+        phrase(
+            "none of the first {searched_records} rows has the header of a phone column,"
+            " such as 手机号 or phone; add one, or name yours in `columns`",
+            searched_records=SEARCHED_RECORDS,
+        ),
         code="no_phone_column",
     )
 

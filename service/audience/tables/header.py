@@ -13,6 +13,7 @@ from typing import NamedTuple
 from service.audience.vocabulary.cells import WHITE, squeeze, text_form
 from service.audience.vocabulary.fields import PERSON_FIELDS
 from service.errors import Invalid
+from service.words.phrase import listing, phrase
 
 SEARCHED_RECORDS = 20
 """The header must stand among the first so many records."""
@@ -97,14 +98,16 @@ def _named(pair: tuple[str, str]) -> tuple[str, str]:
     header, column = (value, key) if key in COLUMNS else (key, value)
     form = header_form(header)
     if column not in COLUMNS:
-        problem = f"one side must be one of {', '.join(COLUMNS)}"
+        problem = phrase("one side must be one of {columns}", columns=listing(COLUMNS))
     elif not form or not form.isprintable():
-        problem = "the other side must be a header of the file"
+        problem = phrase("the other side must be a header of the file")
     elif form in _VOCABULARY and _VOCABULARY[form].refused:
-        problem = f"{header} holds personal data that is never imported; leave it out"
+        problem = phrase(
+            "{header} holds personal data that is never imported; leave it out", header=header
+        )
     else:
         return form, column
-    raise Invalid(f"columns: {problem}", fields={"columns": problem})
+    raise Invalid(phrase("columns: {problem}", problem=problem), fields={"columns": problem})
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 from python_calamine import SheetVisibleEnum as Visible
 
 from service.errors import FileRefused
+from service.words.phrase import phrase
 
 MOST_MEMBERS = 1_000
 MOST_UNPACKED_OCTETS = 256 * 1024 * 1024
@@ -69,8 +70,10 @@ def read_workbook(
 
 def _damaged() -> FileRefused:
     return FileRefused(
-        "the workbook is damaged or protected by a password; open it in a spreadsheet program, "
-        "save it anew as .xlsx without a password, and send that",
+        phrase(
+            "the workbook is damaged or protected by a password; open it in a spreadsheet"
+            " program, save it anew as .xlsx without a password, and send that"
+        ),
         code="unsupported_format",
     )
 
@@ -81,9 +84,15 @@ def _check_members(package: zipfile.ZipFile, most_octets: int) -> None:
     total = sum(member.file_size for member in members)
     if len(members) > MOST_MEMBERS or total > most_octets:
         raise FileRefused(
-            f"the workbook unpacks to {total:,} octets in {len(members):,} parts; at most "
-            f"{most_octets:,} in {MOST_MEMBERS:,} are read; save the sheets as CSV UTF-8 "
-            "and send those",
+            phrase(
+                "the workbook unpacks to {total:,} octets in {count:,} parts; at most"
+                " {most_octets:,} in {most_members:,} are read; save the sheets as CSV"
+                " UTF-8 and send those",
+                total=total,
+                count=len(members),
+                most_octets=most_octets,
+                most_members=MOST_MEMBERS,
+            ),
             code="file_too_large",
         )
     for member in members:
@@ -98,8 +107,12 @@ def _sheets(
     found = workbook.sheets_metadata
     if len(found) > MOST_SHEETS:
         raise FileRefused(
-            f"the workbook has {len(found):,} sheets, at most {MOST_SHEETS} are read; delete those "
-            "that hold no list",
+            phrase(
+                "the workbook has {count:,} sheets, at most {most_sheets} are read; delete"
+                " those that hold no list",
+                count=len(found),
+                most_sheets=MOST_SHEETS,
+            ),
             code="file_too_large",
         )
     for at, sheet in enumerate(found):
@@ -125,8 +138,13 @@ def _records(sheet: CalamineSheet, errors: Mapping[CellPlace, str]) -> Iterator[
         _check_cells(sheet.name, row, record)
         if sum(map(len, record)) > LONGEST_RECORD:
             raise FileRefused(
-                f"row {row + 1} of sheet {sheet.name} has more than {LONGEST_RECORD:,} characters "
-                "once merged cells are filled; take the merge apart",
+                phrase(
+                    "row {row} of sheet {sheet_name} has more than {longest_record:,}"
+                    " characters once merged cells are filled; take the merge apart",
+                    row=row + 1,
+                    sheet_name=sheet.name,
+                    longest_record=LONGEST_RECORD,
+                ),
                 code="unsupported_format",
             )
         yield record
@@ -142,7 +160,12 @@ def _check_cells(sheet: str, row: int, record: Sequence[str]) -> None:
         if len(text) > LONGEST_CELL or "\0" in text:
             what = "a NUL character" if "\0" in text else f"more than {LONGEST_CELL:,} characters"
             raise FileRefused(
-                f"row {row + 1} of sheet {sheet} has a cell with {what}; clear it",
+                phrase(
+                    "row {row} of sheet {sheet} has a cell with {what}; clear it",
+                    row=row + 1,
+                    sheet=sheet,
+                    what=what,
+                ),
                 code="unsupported_format",
             )
 
@@ -200,7 +223,10 @@ def _sheet_paths(package: zipfile.ZipFile) -> dict[str, str]:
         if name == "sheet":
             if attributes["name"] in paths:
                 raise FileRefused(
-                    f"two sheets are named {attributes['name']}; rename one of them",
+                    phrase(
+                        "two sheets are named {attributes}; rename one of them",
+                        attributes=attributes["name"],
+                    ),
                     code="unsupported_format",
                 )
             target = targets[next(v for key, v in attributes.items() if key.endswith(":id"))]

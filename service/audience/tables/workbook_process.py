@@ -18,6 +18,7 @@ from typing import IO, BinaryIO, NamedTuple, NoReturn
 from service.audience.tables.workbook import MOST_UNPACKED_OCTETS, read_workbook
 from service.errors import FileRefused
 from service.spool import Spool, throwaway_keyring
+from service.words.phrase import phrase
 
 
 class WorkbookLimits(NamedTuple):
@@ -109,8 +110,10 @@ def _collect(
                 octets += len(content)
                 if octets > limits.unpacked_octets:
                     raise FileRefused(
-                        "the sheets are too large once merged cells are filled; save them as CSV "
-                        "UTF-8 and send those",
+                        phrase(
+                            "the sheets are too large once merged cells are filled; save"
+                            " them as CSV UTF-8 and send those"
+                        ),
                         code="file_too_large",
                     )
                 sheets[-1].records.append(content)
@@ -120,8 +123,12 @@ def _collect(
             case _:
                 return
     raise FileRefused(
-        f"the workbook cannot be read within {limits.memory_octets // 1024**2:,} MiB of memory and "
-        f"{limits.processor_seconds} s; save its sheets as CSV UTF-8 and send those",
+        phrase(
+            "the workbook cannot be read within {memory_octets:,} MiB of memory and"
+            " {processor_seconds} s; save its sheets as CSV UTF-8 and send those",
+            memory_octets=limits.memory_octets // 1024**2,
+            processor_seconds=limits.processor_seconds,
+        ),
         code="file_too_large",
     )
 

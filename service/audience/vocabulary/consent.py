@@ -11,6 +11,7 @@ from datetime import date
 from typing import Literal, get_args
 
 from service.errors import Invalid
+from service.words.phrase import listing, phrase
 
 CONSENT = "consent"
 
@@ -34,15 +35,15 @@ class Evidence:
 
     def problems(self, today: date) -> dict[str, str]:
         """What of it makes no sense, by field; nothing at all is no problem."""
-        fields = {}
+        fields: dict[str, str] = {}
         if not self.reference and self != NOTHING:
-            fields["evidence"] = "say where the consent is kept, such as a file number"
+            fields["evidence"] = phrase("say where the consent is kept, such as a file number")
         if self.reference and self.on is None:
-            fields["evidence_on"] = "give the day of the consent"
+            fields["evidence_on"] = phrase("give the day of the consent")
         if self.on is not None and self.on > today:
-            fields["evidence_on"] = "this day is yet to come"
+            fields["evidence_on"] = phrase("this day is yet to come")
         if self.how is not None and self.how not in WAYS:
-            fields["evidence_how"] = f"write one of {', '.join(WAYS)}"
+            fields["evidence_how"] = phrase("write one of {ways}", ways=listing(WAYS))
         return fields
 
 
@@ -58,6 +59,6 @@ def check_evidence(basis: str, evidence: Evidence, today: date) -> None:
     """
     fields = evidence.problems(today)
     if basis == CONSENT and not evidence.reference:
-        fields["evidence"] = "say where the consent is kept, such as a file number"
+        fields["evidence"] = phrase("say where the consent is kept, such as a file number")
     if fields:
-        raise Invalid("the basis of the list is not shown", fields=fields)
+        raise Invalid(phrase("the basis of the list is not shown"), fields=fields)

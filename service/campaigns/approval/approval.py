@@ -50,6 +50,7 @@ from service.messages.signature import head
 from service.messages.store import Template, record_read
 from service.messages.text_approval import check_read
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 async def submit(
@@ -244,13 +245,17 @@ async def _check_may_approve(
     check_move(Act.APPROVE, campaign.state)
     await check_second_person(conn, actor, campaign, now)
     if campaign.pending_until is None or campaign.pending_until <= now:
-        raise Conflict("the submission has expired; it must be submitted again", code="expired")
+        raise Conflict(
+            phrase("the submission has expired; it must be submitted again"), code="expired"
+        )
 
 
 def _changed() -> Conflict:
     return Conflict(
-        "the text, the rule or the plan has changed since it was submitted; "
-        "return the campaign, so that it is submitted as it is now",
+        phrase(
+            "the text, the rule or the plan has changed since it was submitted; return the"
+            " campaign, so that it is submitted as it is now"
+        ),
         code="changed_since_submission",
     )
 
@@ -297,8 +302,10 @@ async def check_refuse(conn: Connection, actor: User, campaign: Campaign, act: A
     check_move(act, campaign.state)
     if act is Act.REJECT and await run_store.goes_on(conn, campaign.id):
         raise Conflict(
-            "a run of it that was approved before still goes on, and nobody could stop it then: "
-            "return the campaign, or cancel it",
+            phrase(
+                "a run of it that was approved before still goes on, and nobody could stop"
+                " it then: return the campaign, or cancel it"
+            ),
             code="wrong_state",
         )
 
@@ -314,7 +321,7 @@ async def _check_variables(
     for number, template in enumerate(templates):
         fields |= variable_problems(template.text, campaign.plan, number, kind)
     if fields:
-        raise Invalid("the variables of the texts are not filled", fields=fields)
+        raise Invalid(phrase("the variables of the texts are not filled"), fields=fields)
 
 
 async def _check_fires(
@@ -324,25 +331,29 @@ async def _check_fires(
     if await has_fired_for_good(conn, campaign):
         texts = len(content.texts) if content.plan.is_sequence else 1
         if not await steps_remain(conn, campaign.id, texts):
-            problem = "it has fired, and none of its texts is still to follow"
-            raise Invalid(problem, fields={"more_texts": problem})
+            raise Invalid.at(
+                "more_texts", phrase("it has fired, and none of its texts is still to follow")
+            )
         return
     begin = opens(content.plan.schedule, now, content.plan.period_start)
     county = await load_county(conn)
     fire = next_fire(content.plan.schedule, content.terms, county, begin)
     end = content.plan.period_end
     if end is not None and (fire.at if fire else begin) >= end:
-        problem = "the campaign's period is over by then; give it a later end"
-        raise Invalid(problem, fields={"period.end": problem})
+        raise Invalid.at(
+            "period.end", phrase("the campaign's period is over by then; give it a later end")
+        )
     if fire is None or (content.plan.schedule.start_at is not None and fire.at <= now):
-        problem = "no fire is to come: the instant has passed; give a later one"
-        raise Invalid(problem, fields={"schedule.start_at": problem})
+        raise Invalid.at(
+            "schedule.start_at",
+            phrase("no fire is to come: the instant has passed; give a later one"),
+        )
 
 
 async def _check_police(conn: Connection, campaign: Campaign) -> None:
     if await store.department_kind(conn, campaign.department_id) != POLICE:
         raise Forbidden(
-            "a warning comes from the police alone; give the text another class",
+            phrase("a warning comes from the police alone; give the text another class"),
             code="police_only",
         )
 
@@ -358,8 +369,12 @@ async def _check_tested(
     if missing:
         which = f"text {min(missing)}" if campaign.further else "it"
         raise Conflict(
-            f"it goes to {campaign.baseline} people: have {which} sent to your own phone first "
-            "(test-send), and approve once it has left",
+            phrase(
+                "it goes to {baseline} people: have {which} sent to your own phone first"
+                " (test-send), and approve once it has left",
+                baseline=campaign.baseline,
+                which=which,
+            ),
             code="test_needed",
         )
 
@@ -371,7 +386,7 @@ async def _check_permits(conn: Connection, campaign: Campaign, content: Content)
     permits = await get_permits(conn, campaign.department_id)
     problems = permits.problems(content.message_class, content.plan.channels)
     if problems:
-        raise Invalid("the plan asks for what is not allowed", fields=problems)
+        raise Invalid(phrase("the plan asks for what is not allowed"), fields=problems)
     for words in content.texts:
         await check_signature(conn, campaign.department_id, head(words.text))
 

@@ -44,6 +44,7 @@ from service.channels.config.store import existing_channels
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Connection
+from service.words.phrase import listing, phrase
 
 _LIVES = frozenset({State.SCHEDULED, State.RUNNING})
 
@@ -71,12 +72,12 @@ async def load_leg(
     """
     leg = await leg_store.get_leg(conn, leg_id)
     if leg is None:
-        raise NotFound(f"there is no leg {leg_id}")
+        raise NotFound(phrase("there is no leg {leg_id}", leg_id=leg_id))
     plan = await load(conn, leg.campaign_id, None, lock=lock)
     if actor.scope not in {None, plan.department_id} and (
         actor.scope != leg.department_id or leg.state is LegState.PLANNED
     ):
-        raise NotFound(f"there is no leg {leg_id}")
+        raise NotFound(phrase("there is no leg {leg_id}", leg_id=leg_id))
     return plan, await leg_store.get_leg(conn, leg_id, lock=True) or leg if lock else leg
 
 
@@ -125,7 +126,10 @@ async def take(
 def _check_lives(plan: Campaign) -> None:
     if plan.state not in _LIVES:
         raise Conflict(
-            f"the plan is {plan.state.value.replace('_', ' ')}; its own side must let it go on",
+            phrase(
+                "the plan is {replace}; its own side must let it go on",
+                replace=plan.state.value.replace("_", " "),
+            ),
             code="wrong_state",
         )
 
@@ -136,7 +140,10 @@ async def _check_side(
     """Refuse whoever is not of the leg's department, or counts as somebody of the plan's side."""
     if actor.department_id != leg.department_id:
         raise Forbidden(
-            f"{leg.department} takes or returns this leg: somebody who belongs to it must do it",
+            phrase(
+                "{department} takes or returns this leg: somebody who belongs to it must do it",
+                department=leg.department,
+            ),
             code="not_your_leg",
         )
     hands = plan.hands | {
@@ -158,22 +165,24 @@ async def _narrowed(
     fields = {}
     tree = await read_area_tree(conn)
     if unknown := [code for code in areas if code not in tree.areas]:
-        fields["areas"] = f"there is no area {', '.join(unknown)}"
+        fields["areas"] = phrase("there is no area {unknown}", unknown=listing(unknown))
     elif narrower.areas is not None and not areas:
-        fields["areas"] = "name at least one area, or leave areas out: then all that were asked"
+        fields["areas"] = phrase(
+            "name at least one area, or leave areas out: then all that were asked"
+        )
     elif leg.areas and (more := [code for code in areas if not _within(tree, code, leg.areas)]):
-        fields["areas"] = (
-            f"the plan does not ask for {', '.join(more)}; name fewer areas, not others"
+        fields["areas"] = phrase(
+            "the plan does not ask for {more}; name fewer areas, not others", more=listing(more)
         )
     schedule = plan.plan.schedule
     hours = narrower.send_hours
     if hours is not None and not _hours_within(hours, schedule.send_hours):
         said = ", ".join(f"{start}-{end}" for start, end in schedule.send_hours)
-        fields["send_hours"] = f"they must lie within those of the plan: {said}"
+        fields["send_hours"] = phrase("they must lie within those of the plan: {said}", said=said)
     if missing := set(narrower.channels or ()) - await existing_channels(conn):
-        fields["channels"] = f"there is no channel {', '.join(map(str, sorted(missing)))}"
+        fields["channels"] = phrase("there is no channel {map}", map=listing(sorted(missing)))
     if fields:
-        raise Invalid("the leg would go beyond the plan", fields=fields)
+        raise Invalid(phrase("the leg would go beyond the plan"), fields=fields)
     taken = replace(leg, areas=tuple(areas))
     own, content = as_leg(plan, frozen_content(plan), taken)
     narrowed = replace(
@@ -217,11 +226,16 @@ async def _check_reaches(
     else:
         field, named = "channels", f"over {', '.join(map(str, channels or ()))} it reaches nobody"
         why = "none of these channels takes the numbers of these people from this department"
-    problem = (
-        f"{named}: it would leave out all {asked.target} people of {leg.department} whom it is"
-        f" asked for, for {why}; name others, or leave {field} out"
+    problem = phrase(
+        "{named}: it would leave out all {target} people of {department} whom it is"
+        " asked for, for {why}; name others, or leave {field} out",
+        named=named,
+        target=asked.target,
+        department=leg.department,
+        why=why,
+        field=field,
     )
-    raise Invalid("so narrow, the leg would reach nobody", fields={field: problem})
+    raise Invalid(phrase("so narrow, the leg would reach nobody"), fields={field: problem})
 
 
 def _within(tree: AreaTree, code: str, areas: Collection[str]) -> bool:
@@ -291,7 +305,10 @@ async def give_back(conn: Connection, actor: User, leg_id: UUID, by: By) -> Leg:
     _, leg = await load_leg(conn, actor, leg_id, lock=True)
     if actor.department_id != leg.department_id:
         raise Forbidden(
-            f"{leg.department} takes or returns this leg: somebody who belongs to it must do it",
+            phrase(
+                "{department} takes or returns this leg: somebody who belongs to it must do it",
+                department=leg.department,
+            ),
             code="not_your_leg",
         )
     await leg_store.move_leg(conn, leg, LegState.RETURNED, by)
@@ -311,7 +328,7 @@ async def ask_again(
     """
     plan, leg = await load_leg(conn, actor, leg_id, lock=True)
     if actor.scope not in {None, plan.department_id}:
-        raise Forbidden("whoever planned it asks again", code="not_your_leg")
+        raise Forbidden(phrase("whoever planned it asks again"), code="not_your_leg")
     _check_lives(plan)
     if areas is not None:
         tree = await read_area_tree(conn)
@@ -319,8 +336,10 @@ async def ask_again(
         approved = leg.approved_areas
         within = not approved or all(_within(tree, code, approved) for code in areas)
         if not (areas and known and within):
-            problem = "name areas within those that were approved, or leave areas out"
-            raise Invalid(f"the areas are wrong: {problem}", fields={"areas": problem})
+            problem = phrase("name areas within those that were approved, or leave areas out")
+            raise Invalid(
+                phrase("the areas are wrong: {problem}", problem=problem), fields={"areas": problem}
+            )
         await leg_store.set_areas(conn, leg, areas)
     await leg_store.move_leg(conn, leg, LegState.ASKED, by)
     return await leg_store.get_leg(conn, leg_id) or leg

@@ -25,6 +25,7 @@ from service.messages.lint.lint import Finding, of_level
 from service.messages.lint.verdict import judge
 from service.messages.text_approval import check_unblocked
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 NOT_BOUND, FILLED = "R24", "R17"
 
@@ -46,8 +47,11 @@ class ValuesMissing(Invalid):
         }
         names = ", ".join(f"{{{variable}}}" for variable in audience.missing)
         super().__init__(
-            f"some people have no value for {names}: complete the list, mean fewer people by the"
-            " rule, or take the variable out",
+            phrase(
+                "some people have no value for {names}: complete the list, mean fewer"
+                " people by the rule, or take the variable out",
+                names=names,
+            ),
             fields=fields,
         )
         self.people = people

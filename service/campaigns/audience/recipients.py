@@ -28,6 +28,7 @@ from service.campaigns.core.legs import Leg, joint_rule, leg_rule
 from service.campaigns.core.model import Campaign, Content, Plan
 from service.campaigns.core.turns import text_no_of_fire
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 def rule_of(run_id: UUID) -> str:
@@ -165,11 +166,13 @@ def correction_problems(plan: Plan) -> dict[str, str]:
     """What does not suit a correction, by field."""
     if plan.corrects is None:
         return {}
-    problems = {}
+    problems: dict[str, str] = {}
     if plan.segment_id is not None:
-        problems["segment_id"] = "a correction goes to those who got the run, and to nobody else"
+        problems["segment_id"] = phrase(
+            "a correction goes to those who got the run, and to nobody else"
+        )
     if plan.schedule.kind not in {"now", "once"}:
-        problems["schedule.kind"] = "a correction goes out once: now, or once at an instant"
+        problems["schedule.kind"] = phrase("a correction goes out once: now, or once at an instant")
     if plan.more_texts:
-        problems["more_texts"] = "a correction has one text"
+        problems["more_texts"] = phrase("a correction has one text")
     return problems

@@ -12,6 +12,7 @@ from service.errors import Conflict
 from service.storage import sql
 from service.storage.locks import lock_county
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 SettingKind = Literal["calendar", "send_hours"]
 
@@ -71,7 +72,10 @@ async def lock_settings(conn: Connection, kind: SettingKind, version: int | None
     current = latest[0].id if latest else 0
     if current != version:
         raise Conflict(
-            f"somebody else has changed it since version {version}; read it again and repeat",
+            phrase(
+                "somebody else has changed it since version {version}; read it again and repeat",
+                version=version,
+            ),
             code="changed_meanwhile",
         )
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from service.errors import Invalid
 from service.ledger.message_class import NOTICE, PUBLICITY
+from service.words.phrase import listing, phrase
 
 ALL_DAY = (("00:00", "24:00"),)
 _DAY = timedelta(days=1)
@@ -210,31 +211,48 @@ def check_changes(changes: CalendarChanges) -> None:
     """
     years = [notice.year for notice in changes.notices]
     if len(years) != len(set(years)):
-        raise Invalid("a year has one notice", fields={"notices": "give each year once"})
+        raise Invalid(
+            phrase("a year has one notice"), fields={"notices": phrase("give each year once")}
+        )
     for notice in changes.notices:
         for day in (*notice.holidays, *notice.workdays):
             if day.year != notice.year:
-                problem = f"{day} is not in {notice.year}"
-                raise Invalid(problem, fields={"notices": problem})
+                raise Invalid.at(
+                    "notices", phrase("{day} is not in {year}", day=day, year=notice.year)
+                )
         if both := sorted(set(notice.holidays) & notice.workdays):
-            problem = f"{both[0]} cannot be a holiday and a working day"
-            raise Invalid(problem, fields={"notices": problem})
+            raise Invalid.at(
+                "notices", phrase("{both} cannot be a holiday and a working day", both=both[0])
+            )
         if weekdays := sorted(day for day in notice.workdays if day.weekday() < 5):
-            problem = f"{weekdays[0]} is no weekend: name only working days that are weekends"
-            raise Invalid(problem, fields={"notices": problem})
+            raise Invalid.at(
+                "notices",
+                phrase(
+                    "{weekdays} is no weekend: name only working days that are weekends",
+                    weekdays=weekdays[0],
+                ),
+            )
     for quiet in changes.quiet:
         if not quiet.first <= quiet.last <= quiet.first + 366 * _DAY:
-            problem = f"{quiet.name}: the last day must not be before the first, nor a year later"
-            raise Invalid(problem, fields={"quiet": problem})
+            raise Invalid.at(
+                "quiet",
+                phrase(
+                    "{quiet_name}: the last day must not be before the first, nor a year later",
+                    quiet_name=quiet.name,
+                ),
+            )
     entered = [(name, day.year) for name, day in changes.school_days]
     if len(entered) != len(set(entered)):
-        problem = "a school day has one date a year"
-        raise Invalid(problem, fields={"school_days": problem})
+        raise Invalid.at("school_days", phrase("a school day has one date a year"))
     if unknown := sorted(set(changes.without) - set(BUILT_IN_QUIET)):
-        problem = f"there are no quiet days {unknown[0]}; the built-in ones are " + ", ".join(
-            BUILT_IN_QUIET
+        raise Invalid.at(
+            "without",
+            phrase(
+                "there are no quiet days {unknown}; the built-in ones are {known}",
+                unknown=unknown[0],
+                known=listing(BUILT_IN_QUIET),
+            ),
         )
-        raise Invalid(problem, fields={"without": problem})
 
 
 EVE, NEW_YEAR, EVE_EVENING, EXAM = "除夕", "春节初一", "除夕夜", "高考"

@@ -18,6 +18,7 @@ from service.campaigns.calendar.holidays import Holidays
 from service.clock import CHINA
 from service.errors import Invalid
 from service.ledger.message_class import NOTICE, PUBLICITY, WARNING
+from service.words.phrase import listing, phrase
 
 DayHours = Sequence[Sequence[str]]
 Spans = tuple[tuple[str, str], ...]
@@ -103,8 +104,10 @@ def check_rules(rules: HourRules) -> None:
         Invalid: names the field.
     """
     if set(rules.classes) != set(HourRules().classes):
-        problem = f"give the hours of each of {', '.join(HourRules().classes)}"
-        raise Invalid(problem, fields={"classes": problem})
+        raise Invalid.at(
+            "classes",
+            phrase("give the hours of each of {classes}", classes=listing(HourRules().classes)),
+        )
     spans = [(f"audiences.{name}", hours) for name, hours in rules.audiences.items()]
     for name, hours in rules.classes.items():
         spans += [
@@ -113,20 +116,23 @@ def check_rules(rules: HourRules) -> None:
         ]
         spans += [(f"classes.{name}.preferred", hours.preferred)] if hours.preferred else []
     for where, given in spans:
-        for problem in hour_problems(given):
-            raise Invalid(f"{where}: {problem}", fields={where: problem})
+        for fault in hour_problems(given):
+            raise _wrong(where, fault)
     for name, hours in rules.classes.items():
         if not _is_within(hours.limit, DAYTIME):
-            where, problem = f"classes.{name}.limit", "must lie within 07:00 and 22:00, by day"
-            raise Invalid(f"{where}: {problem}", fields={where: problem})
+            raise _wrong(f"classes.{name}.limit", phrase("must lie within 07:00 and 22:00, by day"))
         if not _is_within(hours.allowed, hours.limit):
-            where, problem = f"classes.{name}.allowed", "must lie within the limit"
-            raise Invalid(f"{where}: {problem}", fields={where: problem})
+            raise _wrong(f"classes.{name}.allowed", phrase("must lie within the limit"))
         for audience, theirs in rules.audiences.items():
             if not intersect(minutes_of(hours.allowed), minutes_of(theirs)):
-                where = f"audiences.{audience}"
-                problem = f"leaves nothing of what {name} may"
-                raise Invalid(f"{where}: {problem}", fields={where: problem})
+                problem = phrase("leaves nothing of what {name} may", name=name)
+                raise _wrong(f"audiences.{audience}", problem)
+
+
+def _wrong(where: str, problem: str) -> Invalid:
+    return Invalid(
+        phrase("{where}: {problem}", where=where, problem=problem), fields={where: problem}
+    )
 
 
 def _is_within(inner: Spans, outer: Spans) -> bool:

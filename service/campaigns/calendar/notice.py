@@ -12,6 +12,7 @@ from datetime import date, timedelta
 
 from service.campaigns.calendar.holidays import Notice
 from service.errors import Invalid
+from service.words.phrase import phrase
 
 _SPACE = re.compile(r"[ \t\u3000\xa0]+")
 _TITLE = re.compile(r"关于(\d{4})年部分节假日安排")
@@ -96,4 +97,7 @@ def _date(year: int, name: str, month: str, day: str, bracket: str | None) -> da
 
 
 def _refused(problem: str) -> Invalid:
-    return Invalid(f"this is not a notice that can be read: {problem}", fields={"text": problem})
+    return Invalid(
+        phrase("this is not a notice that can be read: {problem}", problem=problem),
+        fields={"text": problem},
+    )

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from service.words.phrase import listing, phrase
+
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 LAST_DAY = date(2200, 1, 1)
 """No plan fires from this day on."""
@@ -110,13 +112,20 @@ def parse(text: str) -> Recurrence:
         name, equals, value = (piece.strip() for piece in item.partition("="))
         if not equals or not value:
             raise RecurrenceError(
-                f"{item[:40]!r} is no part of a rule; write it like FREQ=WEEKLY;BYDAY=FR"
+                phrase(
+                    "{item!r} is no part of a rule; write it like FREQ=WEEKLY;BYDAY=FR",
+                    item=item[:40],
+                )
             )
         if name not in _KNOWN:
             known = ", ".join(sorted(_KNOWN))
-            raise RecurrenceError(f"{name[:20]} is not supported; a rule may have {known}")
+            raise RecurrenceError(
+                phrase(
+                    "{name} is not supported; a rule may have {known}", name=name[:20], known=known
+                )
+            )
         if name in parts:
-            raise RecurrenceError(f"{name} is there twice")
+            raise RecurrenceError(phrase("{name} is there twice", name=name))
         parts[name] = value
     return _checked(_read(parts))
 
@@ -124,9 +133,11 @@ def parse(text: str) -> Recurrence:
 def _read(parts: dict[str, str]) -> Recurrence:
     frequency = parts.get("FREQ", "")
     if frequency not in _FREQUENCIES:
-        raise RecurrenceError(f"FREQ must be one of {', '.join(_FREQUENCIES)}")
+        raise RecurrenceError(
+            phrase("FREQ must be one of {frequencies}", frequencies=listing(_FREQUENCIES))
+        )
     if parts.get("WKST", "MO") != "MO":
-        raise RecurrenceError("WKST is not supported: weeks begin on Monday")
+        raise RecurrenceError(phrase("WKST is not supported: weeks begin on Monday"))
     return Recurrence(
         frequency,
         _number("INTERVAL", parts.get("INTERVAL", "1"), MOST_INTERVAL),
@@ -139,13 +150,15 @@ def _read(parts: dict[str, str]) -> Recurrence:
 
 def _checked(rule: Recurrence) -> Recurrence:
     if rule.count is not None and rule.until is not None:
-        raise RecurrenceError("COUNT and UNTIL exclude each other")
+        raise RecurrenceError(phrase("COUNT and UNTIL exclude each other"))
     if rule.by_month_day and rule.frequency != "MONTHLY":
-        raise RecurrenceError("BYMONTHDAY is supported with FREQ=MONTHLY only")
+        raise RecurrenceError(phrase("BYMONTHDAY is supported with FREQ=MONTHLY only"))
     if rule.by_month_day and rule.by_day:
-        raise RecurrenceError("BYDAY together with BYMONTHDAY is not supported; use one of them")
+        raise RecurrenceError(
+            phrase("BYDAY together with BYMONTHDAY is not supported; use one of them")
+        )
     if rule.frequency != "MONTHLY" and any(ordinal for ordinal, _ in rule.by_day):
-        raise RecurrenceError("BYDAY with a number, such as 1MO, takes FREQ=MONTHLY")
+        raise RecurrenceError(phrase("BYDAY with a number, such as 1MO, takes FREQ=MONTHLY"))
     return rule
 
 
@@ -155,21 +168,27 @@ def _listed(parts: dict[str, str], name: str) -> list[str]:
 
 def _number(name: str, text: str, most: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 6 and 1 <= int(text) <= most):
-        raise RecurrenceError(f"{name} must be a whole number from 1 to {most}")
+        raise RecurrenceError(
+            phrase("{name} must be a whole number from 1 to {most}", name=name, most=most)
+        )
     return int(text)
 
 
 def _weekday(text: str) -> tuple[int | None, int]:
     match = _DAY.fullmatch(text)
     if match is None:
-        raise RecurrenceError("BYDAY takes MO, TU, WE, TH, FR, SA, SU, in a month also 1MO or -1FR")
+        raise RecurrenceError(
+            phrase("BYDAY takes MO, TU, WE, TH, FR, SA, SU, in a month also 1MO or -1FR")
+        )
     return int(match[1]) if match[1] else None, WEEKDAYS.index(match[2])
 
 
 def _month_day(text: str) -> int:
     number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,2}", text) else 0
     if not 1 <= abs(number) <= 31:
-        raise RecurrenceError("BYMONTHDAY takes days from 1 to 31, or from the end: -1 to -31")
+        raise RecurrenceError(
+            phrase("BYMONTHDAY takes days from 1 to 31, or from the end: -1 to -31")
+        )
     return number
 
 
@@ -184,4 +203,6 @@ def _until(text: str) -> datetime:
         if length == 8:
             return datetime.combine(read, time(23, 59, 59))
         return read.replace(tzinfo=UTC) if length == 16 else read
-    raise RecurrenceError("UNTIL must be a day or an instant, such as 20270331 or 20270331T120000Z")
+    raise RecurrenceError(
+        phrase("UNTIL must be a day or an instant, such as 20270331 or 20270331T120000Z")
+    )

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from service.audience.segments.segment import canonical, parse
 from service.errors import Conflict
+from service.words.phrase import phrase
 
 MOST_LEGS = 50
 """How many departments a joint plan may ask."""
@@ -53,7 +54,9 @@ class WrongLegState(Conflict):
     code = "wrong_state"
 
     def __init__(self, to: LegState, state: LegState) -> None:
-        super().__init__(f"the leg cannot be {_ACTS[to]}: {_STANDS[state]}")
+        super().__init__(
+            phrase("the leg cannot be {acts}: {stands}", acts=_ACTS[to], stands=_STANDS[state])
+        )
 
 
 _ACTS: dict[LegState, str] = {

@@ -21,6 +21,7 @@ from service.errors import Conflict
 from service.ledger.message_class import MessageClass
 from service.messages.lint.lint import Finding
 from service.messages.plan_values import PlanValues
+from service.words.phrase import phrase
 
 PENDING = timedelta(days=7)
 """How long a submitted campaign may wait for its approval."""
@@ -108,7 +109,14 @@ class WrongState(Conflict):
 
     def __init__(self, act: Act, state: State) -> None:
         needed = " or ".join(_words(allowed) for allowed in sorted(MOVES[act][0]))
-        super().__init__(f"the campaign is {_words(state)}; to {act.value} it, it must be {needed}")
+        super().__init__(
+            phrase(
+                "the campaign is {words}; to {act} it, it must be {needed}",
+                words=_words(state),
+                act=act.value,
+                needed=needed,
+            )
+        )
 
 
 def _words(state: State) -> str:

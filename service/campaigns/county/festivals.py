@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from service.campaigns.calendar.holidays import COMPUTED_UNTIL, Holidays, lunar_days
 from service.campaigns.calendar.schedule import Schedule
 from service.errors import Invalid
+from service.words.phrase import phrase
 
 FestivalBasis = Literal["fixed", "lunar", "solar_term", "entered", "custom"]
 FIRST_YEAR = 2025
@@ -60,8 +61,18 @@ def _nth(place: int, days: int = 0) -> Callable[[int], date]:
         lunar = lunar_days(year)
         if lunar is None:
             raise Invalid(
-                f"lunar dates are known from {FIRST_YEAR} to {COMPUTED_UNTIL}",
-                fields={"year": f"from {FIRST_YEAR} to {COMPUTED_UNTIL}"},
+                phrase(
+                    "lunar dates are known from {first_year} to {computed_until}",
+                    first_year=FIRST_YEAR,
+                    computed_until=COMPUTED_UNTIL,
+                ),
+                fields={
+                    "year": phrase(
+                        "from {first_year} to {computed_until}",
+                        first_year=FIRST_YEAR,
+                        computed_until=COMPUTED_UNTIL,
+                    )
+                },
             )
         return lunar[place] + timedelta(days)
 
@@ -160,7 +171,11 @@ def find_festival(name: str, year: int, holidays: Holidays) -> Festival:
     if name not in _DAYS:
         known = ", ".join(FESTIVALS)
         raise Invalid(
-            f"there is no festival {name[:40]}; known are {known}, also in Chinese",
+            phrase(
+                "there is no festival {name}; known are {known}, also in Chinese",
+                name=name[:40],
+                known=known,
+            ),
             fields={"festival": known},
         )
     title, basis, find = _DAYS[name]
@@ -191,7 +206,10 @@ def find_preset(name: str) -> Preset:
         if preset.name == name:
             return preset
     known = ", ".join(preset.name for preset in PRESETS)
-    raise Invalid(f"there is no preset {name[:40]}; known are {known}", fields={"preset": known})
+    raise Invalid(
+        phrase("there is no preset {name}; known are {known}", name=name[:40], known=known),
+        fields={"preset": known},
+    )
 
 
 def schedule_around(

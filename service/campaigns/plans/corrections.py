@@ -17,6 +17,7 @@ from service.campaigns.core.model import Campaign, Plan, Run
 from service.campaigns.plans import planning
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 async def correct(
@@ -31,7 +32,7 @@ async def correct(
     """
     run = await run_store.get_run(conn, run_id, actor.scope)
     if run is None:
-        raise NotFound(f"there is no run {run_id}")
+        raise NotFound(phrase("there is no run {run_id}", run_id=run_id))
     await check_correct(conn, run)
     plan = replace(plan, drill=run.mode == "drill")
     return await planning.create(conn, actor, plan, now, mode, department_id=run.department_id)
@@ -40,10 +41,12 @@ async def correct(
 async def check_correct(conn: Connection, run: Run) -> None:
     """Refuse a run that is not corrected; raises Conflict as `correct`."""
     if run.mode == "test" or run.kind == "reply":
-        raise Conflict("tests and replies are not corrected", code="wrong_kind_of_run")
+        raise Conflict(phrase("tests and replies are not corrected"), code="wrong_kind_of_run")
     if await still_sends(conn, run.id):
         raise Conflict(
-            "the run still sends what is to be corrected: cancel its campaign, or wait until it is"
-            " sent",
+            phrase(
+                "the run still sends what is to be corrected: cancel its campaign, or wait"
+                " until it is sent"
+            ),
             code="run_still_sends",
         )

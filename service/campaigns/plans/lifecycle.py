@@ -34,6 +34,7 @@ from service.campaigns.stops.stop_all import refuse_while_stopped
 from service.errors import Conflict
 from service.messages.offers.withdrawal_store import is_stopped
 from service.storage.postgres import Connection, Pool, transaction
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,9 @@ async def check_resume(conn: Connection, campaign: Campaign) -> Leg | None:
     leg = await _own_leg(conn, campaign)
     if leg is not None and (await load(conn, leg.campaign_id, None)).state is State.PAUSED:
         raise Conflict(
-            "the whole joint plan is paused: your leg goes on when its department resumes it",
+            phrase(
+                "the whole joint plan is paused: your leg goes on when its department resumes it"
+            ),
             code="plan_is_paused",
         )
     legs = await leg_store.paused_with_plan(conn, campaign.id) if campaign.plan.is_joint else []
@@ -132,8 +135,10 @@ async def check_resume(conn: Connection, campaign: Campaign) -> Leg | None:
 async def _check_not_stopped(conn: Connection, runs: Sequence[UUID]) -> None:
     if await is_stopped(conn, runs):
         raise Conflict(
-            "the words of a run that is under way were withdrawn, and it was stopped for that: it"
-            " does not go on; cancel the campaign",
+            phrase(
+                "the words of a run that is under way were withdrawn, and it was stopped"
+                " for that: it does not go on; cancel the campaign"
+            ),
             code="text_withdrawn",
         )
 

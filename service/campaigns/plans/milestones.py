@@ -13,6 +13,7 @@ from service.campaigns.plans.planning import load
 from service.clock import day_in_china
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 class Milestone(NamedTuple):
@@ -63,8 +64,8 @@ async def finish(
     """
     known = {m.id: m for m in await list_milestones(conn, actor, campaign_id)}
     if milestone_id not in known:
-        raise NotFound(f"there is no milestone {milestone_id}")
+        raise NotFound(phrase("there is no milestone {milestone_id}", milestone_id=milestone_id))
     row = await milestone_store.finish_row(conn, milestone_id, actor.id, note, now)
     if row is None:
-        raise Conflict("it is reached already")
+        raise Conflict(phrase("it is reached already"))
     return Milestone(*row)

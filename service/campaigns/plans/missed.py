@@ -37,6 +37,7 @@ from service.campaigns.stops.hold import TOO_LATE, hold, hold_fire
 from service.clock import CHINA
 from service.errors import Conflict
 from service.storage.postgres import Connection, Pool, transaction
+from service.words.phrase import phrase
 
 _MOVED_AT_MOST = timedelta(days=62)
 """How far the calendar moves a fire from its planned instant."""
@@ -56,10 +57,13 @@ class MissedFires(Conflict):
     def __init__(self, missed: Sequence[Fire]) -> None:
         when = _when(fire.planned_at for fire in missed)
         super().__init__(
-            f"fires were missed ({when}) and the plan holds late ones: say with `missed` what"
-            " becomes of them: run (the last one now, in place of all), hold (the last one waits"
-            " for a release), skip (none of them); a newer fire that is still in time goes by"
-            " itself, with run in their place"
+            phrase(
+                "fires were missed ({when}) and the plan holds late ones: say with `missed`"
+                " what becomes of them: run (the last one now, in place of all), hold (the"
+                " last one waits for a release), skip (none of them); a newer fire that is"
+                " still in time goes by itself, with run in their place",
+                when=when,
+            )
         )
 
 
@@ -70,7 +74,9 @@ class SeveralHeld(Conflict):
 
     def __init__(self, held: Sequence[FireRecord]) -> None:
         when = _when(fire.planned_at for fire in held)
-        super().__init__(f"several fires are held: name one of them with `planned_at`: {when}")
+        super().__init__(
+            phrase("several fires are held: name one of them with `planned_at`: {when}", when=when)
+        )
 
 
 async def turn_of(
@@ -162,7 +168,7 @@ def _chosen(campaign: Campaign, late: Sequence[Fire], choice: LatePolicy | None)
         raise MissedFires(late)
     if policy == "skip" and choice not in {None, "skip"}:
         raise Conflict(
-            "the plan that was approved skips late fires: leave `missed` out, or say skip",
+            phrase("the plan that was approved skips late fires: leave `missed` out, or say skip"),
             code="plan_skips_late_fires",
         )
     return choice or policy
@@ -233,8 +239,10 @@ def find_held(held: Sequence[FireRecord], planned_at: datetime) -> FireRecord:
         if fire.planned_at == planned_at:
             return fire
     raise Conflict(
-        "no fire of this instant is held: `held_fires` shows those that are; a campaign that is"
-        " held as a whole is released without `planned_at`, too",
+        phrase(
+            "no fire of this instant is held: `held_fires` shows those that are; a campaign"
+            " that is held as a whole is released without `planned_at`, too"
+        ),
         code="not_held",
     )
 
@@ -314,15 +322,19 @@ async def _release_last(conn: Connection, campaign: Campaign, late: Sequence[Fir
 
 def _another_goes(last: Fire) -> Conflict:
     return Conflict(
-        "the campaign is held as a whole, and its last fire stands for those before it: name"
-        f" {_when([last.planned_at])}, or no fire",
+        phrase(
+            "the campaign is held as a whole, and its last fire stands for those before it:"
+            " name {when}, or no fire",
+            when=_when([last.planned_at]),
+        ),
         code="not_held",
     )
 
 
 def _is_held() -> Conflict:
     return Conflict(
-        "it is held already: release it with run or skip, or leave it", code="is_held_already"
+        phrase("it is held already: release it with run or skip, or leave it"),
+        code="is_held_already",
     )
 
 

@@ -1,6 +1,6 @@
 """Making and editing campaigns. An edit makes a draft of the campaign and voids its approval."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -28,6 +28,7 @@ from service.messages.plan_values import value_problems
 from service.messages.store import Template, template_get
 from service.messages.template import unfilled_problem
 from service.storage.postgres import Connection
+from service.words.phrase import listing, phrase
 
 MOST_DRAFTS = 500
 """Drafts of one department, those that were returned to it included."""
@@ -43,7 +44,7 @@ async def load(
     """
     campaign = await store.get_campaign(conn, campaign_id, scope, lock=lock)
     if campaign is None:
-        raise NotFound(f"there is no campaign {campaign_id}")
+        raise NotFound(phrase("there is no campaign {campaign_id}", campaign_id=campaign_id))
     return campaign
 
 
@@ -74,8 +75,11 @@ async def need_room(conn: Connection, department_id: UUID) -> None:
     """Refuse one more draft if the department has too many; raises Conflict."""
     if await store.count_drafts(conn, department_id) >= MOST_DRAFTS:
         raise Conflict(
-            f"the department has {MOST_DRAFTS} drafts, the most that are kept; cancel those that"
-            " nobody needs (POST /campaigns/{campaign_id}/cancel), and try again",
+            phrase(
+                "the department has {most_drafts} drafts, the most that are kept; cancel those"
+                " that nobody needs (POST /campaigns/{{campaign_id}}/cancel), and try again",
+                most_drafts=MOST_DRAFTS,
+            ),
             code="too_many_drafts",
         )
 
@@ -91,8 +95,10 @@ async def check_mode(conn: Connection, campaign_id: UUID, mode: Mode) -> None:
     campaign = await store.get_campaign(conn, campaign_id, None)
     if campaign is not None and campaign.key_mode != mode:
         raise Forbidden(
-            f"a {mode.value} key may only change campaigns that were planned with a"
-            f" {mode.value} key",
+            phrase(
+                "a {mode} key may only change campaigns that were planned with a {mode} key",
+                mode=mode.value,
+            ),
             code="out_of_scope",
         )
 
@@ -163,14 +169,18 @@ async def check_edit(conn: Connection, campaign: Campaign) -> None:
     check_move(Act.EDIT, campaign.state)
     if campaign.plan.leg_of is not None:
         raise Conflict(
-            "this is your leg of a joint plan, whose words and times are the plan's: pause or"
-            " cancel it, or ask whoever planned it for a change",
+            phrase(
+                "this is your leg of a joint plan, whose words and times are the plan's:"
+                " pause or cancel it, or ask whoever planned it for a change"
+            ),
             code="leg_of_a_joint_plan",
         )
     if any(leg.state is LegState.TAKEN for leg in await leg_store.list_legs(conn, campaign.id)):
         raise Conflict(
-            "legs of this joint plan have been taken as it is: cancel it, clone it, and change the"
-            " copy",
+            phrase(
+                "legs of this joint plan have been taken as it is: cancel it, clone it, and"
+                " change the copy"
+            ),
             code="legs_were_taken",
         )
 
@@ -192,7 +202,7 @@ async def _check_plan(
     now: datetime,
     before: Plan | None = None,
 ) -> None:
-    fields = {}
+    fields: dict[str, str] = {}
     template = rule = None
     try:
         template = await template_get(conn, plan.template_id, department_id)
@@ -210,20 +220,30 @@ async def _check_plan(
     fields |= await _leg_problems(conn, department_id, plan)
     missing = set(plan.channels or ()) - await existing_channels(conn)
     if missing:
-        fields["channels"] = f"there is no channel {', '.join(map(str, sorted(missing)))}"
-    start, end = plan.period
-    if start is not None and end is not None and start >= end:
-        fields["period.end"] = "a period ends after it starts"
-    if plan.safety.canary_first is not None and plan.safety.canary_share is not None:
-        fields["safety.canary"] = "give how many people go first, or which share, not both"
+        fields["channels"] = phrase(
+            "there is no channel {missing}", missing=listing(sorted(missing))
+        )
+    fields |= dict(_contradictions(plan))
     if fields or template is None or rule is None:
-        raise Invalid("the plan is wrong, or names what is not there or not allowed", fields=fields)
+        raise Invalid(
+            phrase("the plan is wrong, or names what is not there or not allowed"), fields=fields
+        )
     schedule.check(plan.schedule)
     _check_right_to_go_beyond(actor, plan.schedule, before.schedule if before else None)
     terms = plan.schedule.terms(template.info.message_class, rule)
     if (await load_county(conn)).next_opening(now, terms) >= now + HORIZON:
-        problem = "nothing could leave: the plan's hours and the county's have none in common"
-        raise Invalid(problem, fields={"schedule.send_hours": problem})
+        raise Invalid.at(
+            "schedule.send_hours",
+            phrase("nothing could leave: the plan's hours and the county's have none in common"),
+        )
+
+
+def _contradictions(plan: Plan) -> Iterator[tuple[str, str]]:
+    start, end = plan.period
+    if start is not None and end is not None and start >= end:
+        yield "period.end", phrase("a period ends after it starts")
+    if plan.safety.canary_first is not None and plan.safety.canary_share is not None:
+        yield "safety.canary", phrase("give how many people go first, or which share, not both")
 
 
 async def _text_problems(
@@ -241,7 +261,10 @@ async def _text_problems(
             problems[field] = error.message
         else:
             if found.info.message_class != message_class:
-                problems[field] = f"all texts of a campaign are of one class, here {message_class}"
+                problems[field] = phrase(
+                    "all texts of a campaign are of one class, here {message_class}",
+                    message_class=message_class,
+                )
             else:
                 problems |= variable_problems(found.text, plan, number + 1, kind)
     return problems
@@ -249,8 +272,9 @@ async def _text_problems(
 
 async def _rule(conn: Connection, plan: Plan, department_id: UUID) -> str:
     if not plan.is_joint and plan.segment_id is None and plan.corrects is None:
-        problem = "say whom it is for: a segment, or the legs of a joint plan"
-        raise Invalid(problem, fields={"segment_id": problem})
+        raise Invalid.at(
+            "segment_id", phrase("say whom it is for: a segment, or the legs of a joint plan")
+        )
     return await rule_text(conn, plan, department_id)
 
 
@@ -258,30 +282,35 @@ async def _leg_problems(conn: Connection, department_id: UUID, plan: Plan) -> di
     """What is wrong with the legs of a joint plan, by field."""
     if not plan.is_joint:
         return {}
-    fields = {}
+    fields: dict[str, str] = {}
     if (kind := await store.department_kind(conn, department_id)) not in JOINT_KINDS:
-        fields["legs"] = (
-            f"a joint plan is the county's or the police's, and a {kind} is neither: plan for the"
-            " people of the own lists"
+        fields["legs"] = phrase(
+            "a joint plan is the county's or the police's, and a {kind} is neither:"
+            " plan for the people of the own lists",
+            kind=kind,
         )
     if plan.segment_id is not None:
-        fields["segment_id"] = "a joint plan has legs in place of a segment: leave it out"
+        fields["segment_id"] = phrase("a joint plan has legs in place of a segment: leave it out")
     if len({leg.department_id for leg in plan.legs}) < len(plan.legs):
-        fields["legs"] = "each department has one leg; name all its areas there"
+        fields["legs"] = phrase("each department has one leg; name all its areas there")
     if any(leg.department_id == department_id for leg in plan.legs):
-        fields["legs"] = (
+        fields["legs"] = phrase(
             "a leg is another department's, whose own people take it: plan a campaign for your own"
         )
     if plan.schedule.kind == "joining":
-        fields["schedule.kind"] = "a joint plan fires once or again and again, not for newcomers"
+        fields["schedule.kind"] = phrase(
+            "a joint plan fires once or again and again, not for newcomers"
+        )
     if plan.channels is not None:
-        fields["channels"] = (
+        fields["channels"] = phrase(
             "each leg goes over the channels of its own department: leave it at auto"
         )
     known = (await read_area_tree(conn)).areas
     for number, leg in enumerate(plan.legs):
         if unknown := [code for code in leg.areas if code not in known]:
-            fields[f"legs.{number}.areas"] = f"there is no area {', '.join(unknown)}"
+            fields[f"legs.{number}.areas"] = phrase(
+                "there is no area {unknown}", unknown=listing(unknown)
+            )
     return fields
 
 
@@ -306,7 +335,9 @@ def _check_right_to_go_beyond(actor: User, new: Schedule, before: Schedule | Non
         return
     if before is None or not before.beyond_hours or _hours(new) != _hours(before):
         raise Forbidden(
-            "only an administrator of the county may let texts leave beyond the county's hours"
+            phrase(
+                "only an administrator of the county may let texts leave beyond the county's hours"
+            )
         )
 
 

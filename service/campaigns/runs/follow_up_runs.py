@@ -41,6 +41,7 @@ from service.ledger.message_class import WARNING
 from service.messages.filing import check_filed
 from service.messages.filing_store import required_filings
 from service.storage.postgres import Connection
+from service.words.phrase import listing, phrase
 
 RESEND_WITHIN = timedelta(days=7)
 """How long after its run a text may be sent again on the same approval."""
@@ -82,7 +83,9 @@ async def resend_missed(
     await _check_channels(conn, actor, campaign, content, root, channels, by.at)
     people = sum((await count_missed(conn, root.id, by.at)).again.values())
     if not people:
-        raise Conflict("the run has missed nobody who could be written to", code="nobody_missed")
+        raise Conflict(
+            phrase("the run has missed nobody who could be written to"), code="nobody_missed"
+        )
     follow = Follow(root.id, "resend")
     made = await _insert(conn, campaign, content, root.text_no, follow, by.at)
     if channels is not None:
@@ -144,11 +147,15 @@ async def top_up(conn: Connection, actor: User, campaign_id: UUID, share: float,
     last = await _last_fire(conn, campaign, by.at)
     people = await _count_joined(conn, campaign, content, by.at)
     if not people:
-        raise Conflict("nobody has joined since", code="nobody_joined")
+        raise Conflict(phrase("nobody has joined since"), code="nobody_joined")
     if people > max(FEW, (campaign.baseline or 0) * share):
         raise Conflict(
-            f"{people} people joined, and the approver was told of {campaign.baseline} in all:"
-            " clone the campaign for them, and have it approved",
+            phrase(
+                "{people} people joined, and the approver was told of {baseline} in all:"
+                " clone the campaign for them, and have it approved",
+                people=people,
+                baseline=campaign.baseline,
+            ),
             code="drifted",
         )
     follow = Follow(last.id, "top_up")
@@ -161,13 +168,13 @@ async def top_up(conn: Connection, actor: User, campaign_id: UUID, share: float,
 async def _run(conn: Connection, actor: User, run_id: UUID) -> Run:
     run = await run_store.get_run(conn, run_id, actor.scope)
     if run is None:
-        raise NotFound(f"there is no run {run_id}")
+        raise NotFound(phrase("there is no run {run_id}", run_id=run_id))
     return run
 
 
 def _campaign_of(run: Run) -> UUID:
     if run.campaign_id is None or run.mode == "test":
-        raise Conflict("only a run of a campaign is sent again", code="wrong_kind_of_run")
+        raise Conflict(phrase("only a run of a campaign is sent again"), code="wrong_kind_of_run")
     return run.campaign_id
 
 
@@ -192,30 +199,41 @@ async def _check_may_send(
     """
     if campaign.state not in _SENDING:
         raise Conflict(
-            f"the campaign is {campaign.state.value.replace('_', ' ')}; only one that sends, waits"
-            " for its next fire or is done has further runs",
+            phrase(
+                "the campaign is {replace}; only one that sends, waits for its next fire or"
+                " is done has further runs",
+                replace=campaign.state.value.replace("_", " "),
+            ),
             code="wrong_state",
         )
     content = frozen_content(campaign)
     if (obstacle := await find_obstacle(conn, campaign, content, now, lock=lock)) is not None:
-        raise Conflict(f"nothing may be sent now: {obstacle.sentence}", code="may_not_send")
+        raise Conflict(
+            phrase("nothing may be sent now: {sentence}", sentence=obstacle.sentence),
+            code="may_not_send",
+        )
     if await newcomer_store.is_expanding(conn, campaign.id):
-        raise Conflict("a ledger of it is being written; try again in a minute", code="in_progress")
+        raise Conflict(
+            phrase("a ledger of it is being written; try again in a minute"), code="in_progress"
+        )
     return content
 
 
 async def _check_resendable(conn: Connection, root: Run, content: Content, now: datetime) -> None:
     if root.state != "sent":
-        raise Conflict("the run still sends, or was cancelled", code="run_not_sent")
+        raise Conflict(phrase("the run still sends, or was cancelled"), code="run_not_sent")
     if now - root.fire_at > RESEND_WITHIN:
         raise Conflict(
-            f"the run is older than {RESEND_WITHIN.days} days: clone its campaign, and have it"
-            " approved",
+            phrase(
+                "the run is older than {days} days: clone its campaign, and have it approved",
+                days=RESEND_WITHIN.days,
+            ),
             code="too_old",
         )
     if await is_corrected(conn, root.id):
         raise Conflict(
-            "the run was corrected, or is about to be; its text is not sent again", code="corrected"
+            phrase("the run was corrected, or is about to be; its text is not sent again"),
+            code="corrected",
         )
     await _check_same_text(conn, root, content)
 
@@ -225,7 +243,9 @@ async def _check_same_text(conn: Connection, run: Run, content: Content) -> None
     texts = content.texts
     sent = await run_store.text_of(conn, run.id)
     if run.text_no > len(texts) or texts[run.text_no - 1].text != sent:
-        raise Conflict("the campaign has another text by now", code="changed_since_submission")
+        raise Conflict(
+            phrase("the campaign has another text by now"), code="changed_since_submission"
+        )
 
 
 async def _check_channels(
@@ -245,9 +265,9 @@ async def _check_channels(
         content.message_class, channels
     )
     if missing:
-        problems["channels"] = f"there is no channel {', '.join(map(str, sorted(missing)))}"
+        problems["channels"] = phrase("there is no channel {map}", map=listing(sorted(missing)))
     if problems:
-        raise Invalid("the channels are not there or not allowed", fields=problems)
+        raise Invalid(phrase("the channels are not there or not allowed"), fields=problems)
     words = content.texts[root.text_no - 1]
     required = await required_filings(
         conn, words.template_version_id, campaign.department_id, channels
@@ -258,7 +278,7 @@ async def _check_channels(
         return
     if content.message_class == WARNING:
         raise Conflict(
-            "other channels of a warning take two approvers: clone the campaign",
+            phrase("other channels of a warning take two approvers: clone the campaign"),
             code="needs_campaign",
         )
     await _check_may_approve(conn, actor, campaign, now)
@@ -277,14 +297,20 @@ async def _last_fire(conn: Connection, campaign: Campaign, now: datetime) -> Run
     """The fire that a campaign is topped up after; refuses what cannot be topped up."""
     if campaign.plan.schedule.kind == "joining" or campaign.plan.corrects or campaign.plan.drill:
         raise Conflict(
-            "plans for newcomers, corrections and drills are not topped up", code="no_top_up"
+            phrase("plans for newcomers, corrections and drills are not topped up"),
+            code="no_top_up",
         )
     last = await run_store.last_fire(conn, campaign.id)
     if last is None or campaign.frozen_rule is None:
-        raise Conflict("the campaign has not fired yet, or was edited since", code="not_fired")
+        raise Conflict(
+            phrase("the campaign has not fired yet, or was edited since"), code="not_fired"
+        )
     if now - last.fire_at > TOP_UP_WITHIN:
         raise Conflict(
-            f"it fired more than {TOP_UP_WITHIN.days} days ago: clone it, and have it approved",
+            phrase(
+                "it fired more than {days} days ago: clone it, and have it approved",
+                days=TOP_UP_WITHIN.days,
+            ),
             code="too_old",
         )
     await _check_same_text(conn, last, frozen_content(campaign))
@@ -319,7 +345,7 @@ async def _insert(
         conn, campaign, content, now, valid_until, now, text_no, follow
     )
     if made is None:
-        raise Conflict("another run of it began in this very moment; try again")
+        raise Conflict(phrase("another run of it began in this very moment; try again"))
     return made
 
 

@@ -20,6 +20,7 @@ from service.campaigns.stops.stop_store import StopOfAll
 from service.errors import Conflict
 from service.storage.locks import lock_all_marks
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 class EverythingStopped(Conflict):
@@ -28,7 +29,12 @@ class EverythingStopped(Conflict):
     code = "everything_is_stopped"
 
     def __init__(self, stop: StopOfAll) -> None:
-        super().__init__(f"everything is stopped ({stop.reason}); the stop must be lifted first")
+        super().__init__(
+            phrase(
+                "everything is stopped ({reason}); the stop must be lifted first",
+                reason=stop.reason,
+            )
+        )
 
 
 async def stop_all(conn: Connection, actor: User, reason: str, now: datetime) -> StopOfAll:
@@ -50,7 +56,7 @@ async def lift(
     await lock_all_marks(conn)
     stop = await stop_store.stop_in_force(conn)
     if stop is None:
-        raise Conflict("nothing is stopped", code="not_stopped")
+        raise Conflict(phrase("nothing is stopped"), code="not_stopped")
     await stop_store.lift_stop(conn, stop.id, actor.id, reason, now)
     to = "running" if direct_runs == "resume" else "cancelled"
     await stop_store.set_direct_runs(conn, "paused", to, now)

@@ -26,6 +26,7 @@ from service.channels.contract.registry import check_given, load
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
+from service.words.phrase import listing, phrase
 
 NEW = "新建通道 / a new channel"
 """The reason of the proposal with which a channel is set up."""
@@ -49,9 +50,13 @@ def check_alone(before: Channel, after: Channel) -> None:
     names = _guarded_changes(before, after)
     if names:
         raise Conflict(
-            f"{', '.join(names)}: on a real channel this takes a second person; propose it "
-            f"(POST /channels/{before.id}/changes) with the channel's secrets, and another "
-            "administrator confirms it",
+            phrase(
+                "{names}: on a real channel this takes a second person; propose it (POST"
+                " /channels/{before_id}/changes) with the channel's secrets, and another"
+                " administrator confirms it",
+                names=listing(names),
+                before_id=before.id,
+            ),
             code="needs_second_person",
         )
 
@@ -64,10 +69,16 @@ def need_begun(channel: Channel) -> None:
     """
     if channel.waits_since is not None:
         raise Conflict(
-            f"{channel.name} is a new real channel: it is neither enabled nor tried before another"
-            f" administrator has confirmed it (POST /channels/{channel.id}/changes/{{change_id}}"
-            f"/confirm); GET /channels/{channel.id}/changes lists what waits, and after"
-            f" {WAITS.days} days it is proposed anew (POST /channels/{channel.id}/changes)",
+            phrase(
+                "{channel_name} is a new real channel: it is neither enabled nor tried"
+                " before another administrator has confirmed it (POST"
+                " /channels/{channel_id}/changes/{{change_id}}/confirm); GET"
+                " /channels/{channel_id}/changes lists what waits, and after {days} days it"
+                " is proposed anew (POST /channels/{channel_id}/changes)",
+                channel_name=channel.name,
+                channel_id=channel.id,
+                days=WAITS.days,
+            ),
             code="needs_second_person",
         )
 
@@ -109,10 +120,13 @@ def check_secrets(before: Channel, after: Channel, given: Mapping[str, Any]) -> 
     ]
     missing = [name for name in stored if given.get(name, SET) == SET]
     if missing:
-        why = "enter it anew: the stored one is not taken along when these change"
+        why = phrase("enter it anew: the stored one is not taken along when these change")
         raise Invalid(
-            f"{', '.join(names)}: with another value the stored secrets are void; "
-            f"give {', '.join(missing)} anew",
+            phrase(
+                "{names}: with another value the stored secrets are void; give {missing} anew",
+                names=listing(names),
+                missing=listing(missing),
+            ),
             fields={f"config.{name}": why for name in missing},
         )
 
@@ -133,7 +147,8 @@ async def propose(
     creates = channel.waits_since is not None
     if not creates and not _guarded_changes(channel, changed):
         raise Conflict(
-            "this takes no second person: change it by PATCH /channels/{id}", code="wrong_state"
+            phrase("this takes no second person: change it by PATCH /channels/{{id}}"),
+            code="wrong_state",
         )
     check_secrets(channel, changed, new.given)
     check_given(changed)
@@ -167,7 +182,9 @@ async def confirm(
     contents = changes_store.contents_of(keyring, found)
     if contents.before != _guarded(channel):
         raise Conflict(
-            "the channel's settings have changed since it was proposed; make another proposal",
+            phrase(
+                "the channel's settings have changed since it was proposed; make another proposal"
+            ),
             code="wrong_state",
         )
     changed = _changed(channel, contents.given)

@@ -11,6 +11,7 @@ from service.crypto import Keyring
 from service.errors import NotFound
 from service.storage import sql
 from service.storage.postgres import Connection, one
+from service.words.phrase import phrase
 
 _COLUMNS = (
     "id, channel_id, change_cipher, names, reason, creates, proposed_by, proposed_at, confirmed_by,"
@@ -115,7 +116,7 @@ async def get_proposal(conn: Connection, channel_id: int, proposal_id: UUID) -> 
         channel_id=channel_id,
     )
     if row is None:
-        raise NotFound(f"the channel has no proposal {proposal_id}")
+        raise NotFound(phrase("the channel has no proposal {proposal_id}", proposal_id=proposal_id))
     return ChannelProposal(*row)
 
 

@@ -14,6 +14,7 @@ from service.channels.contract.gateway import Receipt, SubmitResult
 from service.channels.contract.outcome import Outcome, ReceiptState
 from service.errors import Invalid
 from service.ledger.reasons import Place, Reason
+from service.words.phrase import phrase
 
 Applies = Literal["submit", "receipt"]
 
@@ -52,7 +53,7 @@ def checked(code: CarrierCode) -> CarrierCode:
     """
     fields = dict(_faults(code))
     if fields:
-        raise Invalid("the meaning of the code is wrong", fields=fields)
+        raise Invalid(phrase("the meaning of the code is wrong"), fields=fields)
     needs = code.applies_to == "submit" or code.outcome not in _WITHOUT_REASON
     return replace(code, reason=code.reason or Reason.OTHER.value) if needs else code
 

@@ -9,6 +9,7 @@ from service.channels.contract.registry import load
 from service.errors import Invalid, NotFound
 from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
+from service.words.phrase import listing, phrase
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ async def put_code(conn: Connection, code: CarrierCode, now: datetime) -> Carrie
     """
     if code.kind not in load():
         raise Invalid(
-            f"there is no kind of channel named {code.kind}",
-            fields={"kind": f"one of {', '.join(sorted(load()))}"},
+            phrase("there is no kind of channel named {code_kind}", code_kind=code.kind),
+            fields={"kind": phrase("one of {load}", load=listing(sorted(load())))},
         )
     kept = checked(code)
     await sql.execute(
@@ -67,7 +68,14 @@ async def delete_code(conn: Connection, kind: str, applies_to: str, code: str) -
         code=code,
     )
     if not affected(status):
-        raise NotFound(f"nothing is kept of the {applies_to} code {code} of {kind}")
+        raise NotFound(
+            phrase(
+                "nothing is kept of the {applies_to} code {code} of {kind}",
+                applies_to=applies_to,
+                code=code,
+                kind=kind,
+            )
+        )
 
 
 async def load_codes(conn: Connection) -> dict[str, Codes]:

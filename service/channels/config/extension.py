@@ -12,6 +12,7 @@ from typing import NamedTuple
 from service.channels.contract.model import ChannelSettings
 from service.channels.contract.registry import load
 from service.errors import Invalid
+from service.words.phrase import phrase
 
 COUNTRY = "86"
 _NUMBER = re.compile(r"\+?[0-9]+")
@@ -70,10 +71,17 @@ def check_room(
     for extension in extensions:
         uses = extension.channels is None or channel_id in extension.channels
         if uses and len(extension.digits) > left:
-            problem = (
-                f"behind the number of channel {channel.name} there is room for {left} digits, and "
-                f"the extension number {extension.digits} of {extension.department} has "
-                f"{len(extension.digits)}; register a shorter one, or give the department other "
-                "channels"
+            raise Invalid.at(
+                field,
+                phrase(
+                    "behind the number of channel {channel_name} there is room for {left}"
+                    " digits, and the extension number {digits} of {department} has"
+                    " {count}; register a shorter one, or give the department other channels",
+                    channel_name=channel.name,
+                    left=left,
+                    digits=extension.digits,
+                    department=extension.department,
+                    count=len(extension.digits),
+                ),
+                code="extension_too_long",
             )
-            raise Invalid(problem, fields={field: problem}, code="extension_too_long")

@@ -28,6 +28,7 @@ from service.errors import Conflict, Invalid, Misconfigured, NotFound
 from service.storage import sql
 from service.storage.locks import lock_extensions
 from service.storage.postgres import Connection, Record, UniqueViolation, one
+from service.words.phrase import listing, phrase
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ async def get_channel(
     query = "SELECT * FROM channels WHERE id = :channel_id::bigint"
     row = await sql.fetchrow(conn, query + " FOR UPDATE" * lock, channel_id=channel_id)
     if row is None:
-        raise NotFound(f"there is no channel {channel_id}")
+        raise NotFound(phrase("there is no channel {channel_id}", channel_id=channel_id))
     return _channel(row, keyring)
 
 
@@ -90,7 +91,7 @@ async def find_channel(conn: Connection, keyring: Keyring, given: str) -> Channe
         given=given.replace("\0", "\ufffd"),  # PostgreSQL takes no NUL, and no name has one
     )
     if row is None:
-        raise NotFound(f"there is no channel {given}")
+        raise NotFound(phrase("there is no channel {given}", given=given))
     return _channel(row, keyring)
 
 
@@ -139,7 +140,9 @@ async def insert_channel(
             waits_since=waits_since,
         )
     except UniqueViolation as error:
-        raise Conflict(f"there is a channel named {settings.name} already") from error
+        raise Conflict(
+            phrase("there is a channel named {settings_name} already", settings_name=settings.name)
+        ) from error
     channel = _channel(one(row), keyring)
     await _check_extensions(conn, channel)
     await _add_connections(conn, channel)
@@ -183,7 +186,9 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
             waits_since=channel.waits_since,
         )
     except UniqueViolation as error:
-        raise Conflict(f"there is a channel named {channel.name} already") from error
+        raise Conflict(
+            phrase("there is a channel named {channel_name} already", channel_name=channel.name)
+        ) from error
     await _check_extensions(conn, channel)
     await _add_connections(conn, channel)
     await logins_store.worked(conn, channel.id)
@@ -201,7 +206,10 @@ async def _check_same_carrier(conn: Connection, channel: Channel) -> None:
     before = operator_of(row["kind"], row["carriers"], row["operated_by"])
     if operator_of(channel.kind, channel.carriers, channel.operated_by) != before:
         raise Conflict(
-            f"lists of this channel are {before}'s; set up another channel for another carrier",
+            phrase(
+                "lists of this channel are {before}'s; set up another channel for another carrier",
+                before=before,
+            ),
             code="list_of_a_carrier",
         )
 
@@ -230,7 +238,8 @@ def parse_settings(kind: str, values: Mapping[str, Any]) -> BaseModel:
     if gateway is None:
         known = ", ".join(sorted(load()))
         raise Invalid(
-            f"there is no kind of channel named {kind}", fields={"kind": f"one of {known}"}
+            phrase("there is no kind of channel named {kind}", kind=kind),
+            fields={"kind": phrase("one of {known}", known=known)},
         )
     return parse_config(gateway.config_model, values)
 
@@ -290,16 +299,27 @@ def _check(settings: ChannelSettings) -> None:
     most = load()[settings.kind].most_recipients
     if settings.destinations > most:
         raise Invalid(
-            f"a {settings.kind} submit has at most {most} recipient{'s' if most > 1 else ''}, "
-            f"not {settings.destinations}",
-            fields={"destinations": f"at most {most}"},
+            phrase(
+                "a {settings_kind} submit has at most {most} recipient{value}, not {destinations}",
+                settings_kind=settings.kind,
+                most=most,
+                value="s" if most > 1 else "",
+                destinations=settings.destinations,
+            ),
+            fields={"destinations": phrase("at most {most}", most=most)},
         )
     check_maintenance(settings.maintenance)
     if settings.operated_by is not None and settings.operated_by not in settings.carriers:
-        problem = f"one of the channel's carriers ({', '.join(settings.carriers)}), or null"
+        problem = phrase(
+            "one of the channel's carriers ({carriers}), or null",
+            carriers=listing(settings.carriers),
+        )
         raise Invalid(
-            f"a channel to a gateway of {settings.operated_by} serves this carrier: add it to"
-            " `carriers`, or say whose gateway it is",
+            phrase(
+                "a channel to a gateway of {operated_by} serves this carrier: add it to"
+                " `carriers`, or say whose gateway it is",
+                operated_by=settings.operated_by,
+            ),
             fields={"operated_by": problem},
         )
 
@@ -346,11 +366,17 @@ def _channel(row: Record, keyring: Keyring) -> Channel:
         # A setting that a later version did away with is no reason to stop sending.
         config = parse_settings(row["kind"], {k: v for k, v in stored.items() if k in known})
     except Undecipherable as error:
-        raise Misconfigured(f"channel {row['name']} cannot be read: {error}") from error
+        raise Misconfigured(
+            phrase("channel {row} cannot be read: {error}", row=row["name"], error=error)
+        ) from error
     except Invalid as error:
         raise Misconfigured(
-            f"channel {row['name']} cannot be read: {error.message} "
-            f"({'; '.join(f'{name}: {why}' for name, why in error.fields.items())})"
+            phrase(
+                "channel {row} cannot be read: {error} ({fields})",
+                row=row["name"],
+                error=error.message,
+                fields=listing((f"{name}: {why}" for name, why in error.fields.items()), "; "),
+            )
         ) from error
     return Channel(
         id=row["id"],

@@ -24,6 +24,7 @@ from ipaddress import (
 from urllib.parse import parse_qs, urlsplit
 
 from service.channels.contract.gateway import Unreachable
+from service.words.phrase import phrase
 
 Network = IPv4Network | IPv6Network
 SocketAddress = tuple[IPv4Address | IPv6Address, int]
@@ -64,7 +65,14 @@ class AllowedAddresses:
         whys = {address: self.why_not(address, port, closed) for address in addresses}
         allowed = [address for address in addresses if not whys[address]]
         if not allowed:
-            raise NotAllowed(f"{host}:{port} is not connected to: {whys[addresses[0]]}")
+            raise NotAllowed(
+                phrase(
+                    "{host}:{port} is not connected to: {whys}",
+                    host=host,
+                    port=port,
+                    whys=whys[addresses[0]],
+                )
+            )
         return allowed
 
     async def closed(self) -> frozenset[SocketAddress]:

@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 
 from service.clock import CHINA
 from service.errors import Invalid
+from service.words.phrase import phrase
 
 MaintenanceHours = Sequence[tuple[str, str]]
 
@@ -87,7 +88,9 @@ def next_year(now: datetime) -> datetime:
 
 
 def _refused(why: str) -> Invalid:
-    return Invalid(f"the hours of maintenance are wrong: {why}", fields={"maintenance": why})
+    return Invalid(
+        phrase("the hours of maintenance are wrong: {why}", why=why), fields={"maintenance": why}
+    )
 
 
 def _covers_the_day(hours: MaintenanceHours) -> bool:

@@ -16,6 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from service.errors import Invalid
 from service.messages.signature import SignMode
+from service.words.phrase import phrase
 
 SET, UNSET = "set", "unset"
 """How a secret is shown."""
@@ -129,9 +130,9 @@ def parse_config(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel
     except ValidationError as error:
         for item in error.errors(include_input=False, include_url=False):
             fields[".".join(["config", *map(str, item["loc"])])] = item["msg"]
-        raise Invalid("the channel's settings are wrong", fields=fields) from error
+        raise Invalid(phrase("the channel's settings are wrong"), fields=fields) from error
     if fields:
-        raise Invalid("the channel's settings are wrong", fields=fields)
+        raise Invalid(phrase("the channel's settings are wrong"), fields=fields)
     return config
 
 

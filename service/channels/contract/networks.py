@@ -7,6 +7,7 @@ from service.audience.vocabulary.choices import CARRIERS
 from service.channels.contract.address_check import AllowedAddresses, Network
 from service.channels.contract.model import Channel, operator_of
 from service.errors import Misconfigured
+from service.words.phrase import phrase
 
 SIMULATED, OTHERS = "simulated", "others"
 GROUPS = (*CARRIERS, OTHERS, SIMULATED)
@@ -35,8 +36,11 @@ def read_networks(text: str) -> dict[str, tuple[Network, ...]]:
         if group not in GROUPS:
             known = ", ".join(GROUPS)
             raise Misconfigured(
-                f"TOCSIN_CARRIER_NETWORKS names {group!r}; there are {known} / "
-                f"TOCSIN_CARRIER_NETWORKS 中的 {group!r} 无效；可用的有 {known}"
+                phrase(
+                    "TOCSIN_CARRIER_NETWORKS names {group!r}; there are {known}",
+                    group=group,
+                    known=known,
+                )
             )
         networks[group] = (*networks.get(group, ()), ip_network(network))
     return networks

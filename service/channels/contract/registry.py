@@ -12,6 +12,7 @@ from typing import cast
 from service.channels.contract.gateway import Gateway, GatewayFactory
 from service.channels.contract.model import ChannelSettings
 from service.errors import Invalid, NotFound
+from service.words.phrase import listing, phrase
 
 PACKAGE = "service.gateways"
 
@@ -39,7 +40,13 @@ def factory(kind: str) -> GatewayFactory:
         NotFound: there is no such kind.
     """
     if kind not in load():
-        raise NotFound(f"there is no gateway kind {kind!r}; the kinds are {', '.join(load())}")
+        raise NotFound(
+            phrase(
+                "there is no gateway kind {kind!r}; the kinds are {load}",
+                kind=kind,
+                load=listing(load()),
+            )
+        )
     return cast(GatewayFactory, load()[kind])
 
 

@@ -15,6 +15,7 @@ from service.audience.tables.header import SEARCHED_RECORDS, Vocabulary, find_he
 from service.audience.tables.workbook_process import OF_LISTS
 from service.audience.vocabulary.choices import CARRIERS, read_carrier
 from service.errors import FileRefused
+from service.words.phrase import phrase
 
 _UNKNOWN = "the carrier is not known; write one of " + ", ".join(CARRIERS)
 _EMPTY = "no carrier is named"
@@ -66,7 +67,7 @@ def _rows(sheet: Sheet, words: Vocabulary) -> Iterator[tuple[int, str, str]]:
         raise no_phone_column()
     if "carrier" not in header.columns:
         raise FileRefused(
-            "the header has no column of carriers; add one named 运营商 or carrier",
+            phrase("the header has no column of carriers; add one named 运营商 or carrier"),
             code="no_carrier_column",
         )
     places = header.columns["phone"], header.columns["carrier"]

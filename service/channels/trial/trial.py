@@ -24,6 +24,7 @@ from service.channels.trial.link_explanations import LinkExplanation
 from service.clock import Clock
 from service.errors import Conflict, TocsinError, Unavailable
 from service.queue import read_script
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,11 @@ def check_clock(channel: Channel, clock: Clock) -> None:
     """
     if clock.simulated and not channel.simulated:
         raise Conflict(
-            f"{channel.name} is a real channel, and this system runs on simulated time: "
-            "no real carrier is called then",
+            phrase(
+                "{channel_name} is a real channel, and this system runs on simulated time:"
+                " no real carrier is called then",
+                channel_name=channel.name,
+            ),
             code="simulated_clock",
         )
 
@@ -189,10 +193,13 @@ async def _alone(redis: Redis, channel_id: int) -> AsyncIterator[None]:
             await redis.set(key, token, ex=LOCK_SECONDS)
         elif taken:
             raise Conflict(
-                "a test of this channel is under way; wait for its answer", code="in_progress"
+                phrase("a test of this channel is under way; wait for its answer"),
+                code="in_progress",
             )
     except (RedisError, OSError) as error:
-        raise Unavailable("Redis cannot be reached, so no test can be run; try again") from error
+        raise Unavailable(
+            phrase("Redis cannot be reached, so no test can be run; try again")
+        ) from error
     try:
         yield
     finally:

@@ -35,6 +35,7 @@ from service.delivery.inbound.strays import BOUNDS, StrayBounds, hold_strays
 from service.errors import Conflict, NotFound
 from service.storage.locks import lock_suppressions, try_lock_reader
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -307,7 +308,7 @@ async def visible(conn: Connection, user: User, text_id: UUID) -> Record:
     """
     row = await store.get_text(conn, text_id, user.scope)
     if row is None:
-        raise NotFound(f"there is no text {text_id}")
+        raise NotFound(phrase("there is no text {text_id}", text_id=text_id))
     return row
 
 
@@ -321,7 +322,7 @@ async def take(conn: Connection, user: User, text_id: UUID, now: datetime) -> Re
     await visible(conn, user, text_id)
     if not await store.take_text(conn, text_id, _before(InboundState.TAKEN), user.id, now):
         row = await visible(conn, user, text_id)
-        raise Conflict(f"this text is {row['state']}; only a new one can be taken")
+        raise Conflict(phrase("this text is {row}; only a new one can be taken", row=row["state"]))
     return await visible(conn, user, text_id)
 
 
@@ -355,7 +356,7 @@ async def finish(
     if not finished:
         row = await visible(conn, user, text_id)
         advice = "take it first" if row["state"] == InboundState.NEW else "nothing is left to do"
-        raise Conflict(f"this text is {row['state']}: {advice}")
+        raise Conflict(phrase("this text is {row}: {advice}", row=row["state"], advice=advice))
     if outcome.opt_out:
         own = row["notice_of"] is not None and row["notice_of"] == row["department_id"]
         stop = SenderStop(row["sender_hash"], text_id, row["notice_of"] if own else None)

@@ -24,6 +24,7 @@ from service.delivery.inbound.strays_store import OptOutHold
 from service.errors import Conflict, NotFound
 from service.storage.locks import lock_suppressions, wait_for_reader
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 StrayDecision = Literal["count", "drop"]
 BY_HOLD = "opted out in bulk, which a person let count"
@@ -98,7 +99,7 @@ async def decide(
     await _visible(conn, user, hold_id)
     await wait_for_reader(conn)
     if not await store.decide_hold(conn, hold_id, decision, reason, user.id, now):
-        raise Conflict("it was decided before", code="decided_already")
+        raise Conflict(phrase("it was decided before"), code="decided_already")
     if decision == "count":
         stops = await store.stops_of(conn, hold_id)
         await replies_store.suppress_senders(conn, stops, note=BY_HOLD, user_id=user.id, now=now)
@@ -109,5 +110,5 @@ async def decide(
 async def _visible(conn: Connection, user: User, hold_id: UUID) -> OptOutHold:
     hold = await store.get_hold(conn, hold_id) if user.scope is None else None
     if hold is None:
-        raise NotFound(f"there are no held opt-outs {hold_id}")
+        raise NotFound(phrase("there are no held opt-outs {hold_id}", hold_id=hold_id))
     return hold

@@ -44,6 +44,7 @@ from service.dispatch.compose import Composer
 from service.dispatch.handoff.store import area_names
 from service.errors import Conflict
 from service.storage.postgres import Connection, Record
+from service.words.phrase import listing, phrase
 
 PURPOSE = "list"
 """Of the key that signs."""
@@ -108,15 +109,20 @@ async def _runs_that_may_leave(
     """The runs of a list but those that were cancelled or are past their validity."""
     if list_file.state != "ready" or list_file.ready_at is None:
         raise Conflict(
-            "the list is still being drawn; ask again in a few seconds"
+            phrase("the list is still being drawn; ask again in a few seconds")
             if list_file.state in {"drawing", "closing"}
-            else f"the list is {list_file.state}: nothing stands on it; draw another one",
+            else phrase(
+                "the list is {list_file_state}: nothing stands on it; draw another one",
+                list_file_state=list_file.state,
+            ),
             code="list_not_ready",
         )
     if now > list_file.ready_at + FETCH_WITHIN:
         raise Conflict(
-            "the list is older than 24 hours, and people may have opted out since; it cannot be"
-            " fetched any more",
+            phrase(
+                "the list is older than 24 hours, and people may have opted out since; it"
+                " cannot be fetched any more"
+            ),
             code="list_too_old",
         )
     if (stop := await stop_in_force(conn)) is not None:
@@ -129,7 +135,10 @@ async def _runs_that_may_leave(
     waiting = sorted({run["campaign"] or "" for run in runs if run["state"] == "paused"})
     if waiting:
         raise Conflict(
-            f"paused: {', '.join(waiting)}; resume it or cancel it, then fetch the list",
+            phrase(
+                "paused: {waiting}; resume it or cancel it, then fetch the list",
+                waiting=listing(waiting),
+            ),
             code="wrong_state",
         )
     return runs

@@ -35,6 +35,7 @@ from service.storage.postgres import (
     TooSlow,
     transaction,
 )
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +61,11 @@ async def need_carrier(conn: Connection, actor: User, carrier: str | None) -> st
     """
     if carrier is None or await subscriber_base(conn, actor.department_id) != carrier:
         raise Forbidden(
-            f"only somebody of the carrier itself ({carrier or 'operated_by is not set'}) draws,"
-            " fetches or answers its lists",
+            phrase(
+                "only somebody of the carrier itself ({carrier}) draws, fetches or answers"
+                " its lists",
+                carrier=carrier or "operated_by is not set",
+            ),
             code="not_your_base",
         )
     return carrier
@@ -80,19 +84,29 @@ async def draw(
     """
     channel = await get_channel(conn, keyring, channel_id)
     if channel.kind not in LISTS:
-        raise NotFound(f"there is no channel {channel_id} whose texts leave as lists")
+        raise NotFound(
+            phrase(
+                "there is no channel {channel_id} whose texts leave as lists", channel_id=channel_id
+            )
+        )
     operator = operator_of(channel.kind, channel.carriers, channel.operated_by)
     carrier = await need_carrier(conn, actor, operator)
     if not channel.enabled:
         raise Conflict(
-            f"the channel {channel.name} is switched off; an administrator switches it on",
+            phrase(
+                "the channel {channel_name} is switched off; an administrator switches it on",
+                channel_name=channel.name,
+            ),
             code="channel_off",
         )
     check_valid(channel.config.model_dump()["certificate"], by.at)
     made = await store.insert_list(conn, channel_id, carrier, by)
     if made is None:
         raise Conflict(
-            f"a list of {channel.name} is being drawn; wait until it is ready",
+            phrase(
+                "a list of {channel_name} is being drawn; wait until it is ready",
+                channel_name=channel.name,
+            ),
             code="list_being_drawn",
         )
     return await load_list(conn, made)
@@ -106,7 +120,7 @@ async def load_list(conn: Connection, list_id: UUID, *, lock: bool = False) -> L
     """
     found = await store.get_list(conn, list_id, lock=lock)
     if found is None:
-        raise NotFound(f"there is no list {list_id}")
+        raise NotFound(phrase("there is no list {list_id}", list_id=list_id))
     return found
 
 

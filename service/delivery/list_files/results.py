@@ -22,7 +22,7 @@ from service.delivery.receipts.store import insert_receipts
 from service.errors import Conflict, FileRefused, Invalid
 from service.ledger.message_id import MessageKey
 from service.storage.postgres import Connection
-from service.words.phrase import Sentence
+from service.words.phrase import Sentence, listing, phrase
 
 MOST_NAMED = 10_000
 """A file with more lines that give nothing is refused, since each of them is named."""
@@ -49,8 +49,11 @@ class ResultsReport:
         self.unread.append(line)
         if len(self.unread) > MOST_NAMED:
             raise FileRefused(
-                f"more than {MOST_NAMED:,} lines give no result of this list, and nothing was"
-                " taken; look whether it is the file of another list",
+                phrase(
+                    "more than {most_named:,} lines give no result of this list, and"
+                    " nothing was taken; look whether it is the file of another list",
+                    most_named=MOST_NAMED,
+                ),
                 code="too_many_unread",
             )
 
@@ -90,7 +93,9 @@ def need_fetched(list_file: ListFile) -> None:
     """
     if list_file.fetched_at is None:
         raise Conflict(
-            "nobody has fetched this list, so nothing can have come of it; look at its number",
+            phrase(
+                "nobody has fetched this list, so nothing can have come of it; look at its number"
+            ),
             code="list_not_fetched",
         )
 
@@ -226,12 +231,21 @@ async def take_counts(
     need_fetched(list_file)
     runs = {run.run_id: run for run in await list_file_store.runs_of(conn, list_file.id)}
     if run_id not in runs:
-        problem = f"it is none of the runs of this list: {', '.join(map(str, runs))}"
-        raise Invalid(f"the counts are wrong: run_id: {problem}", fields={"run_id": problem})
+        problem = phrase("it is none of the runs of this list: {map}", map=listing(runs))
+        raise Invalid(
+            phrase("the counts are wrong: run_id: {problem}", problem=problem),
+            fields={"run_id": problem},
+        )
     texts = runs[run_id].texts
     if counts.delivered + counts.undelivered > texts:
-        problem = f"with undelivered more than the {texts:,} texts that the list has of this run"
-        raise Invalid(f"the counts are wrong: {problem}", fields={"delivered": problem})
+        problem = phrase(
+            "with undelivered more than the {texts:,} texts that the list has of this run",
+            texts=texts,
+        )
+        raise Invalid(
+            phrase("the counts are wrong: {problem}", problem=problem),
+            fields={"delivered": problem},
+        )
     return await results_store.insert_results(
         conn, list_file.id, by, counts._asdict(), run_id=run_id
     )

@@ -15,6 +15,7 @@ from service.delivery.uncertain import reconcile_store as store
 from service.delivery.uncertain.reconcile_store import DaySpan
 from service.errors import Invalid, NotFound
 from service.storage.postgres import Connection, Record
+from service.words.phrase import phrase
 
 _YEARS = range(2000, 2200)
 
@@ -97,8 +98,10 @@ def span_of(day: date) -> DaySpan:
         Invalid: it lies outside the years that are kept.
     """
     if day.year not in _YEARS:
-        problem = f"give a day of the years {_YEARS.start} to {_YEARS.stop - 1}"
-        raise Invalid(f"day: {problem}", fields={"day": problem})
+        problem = phrase(
+            "give a day of the years {start} to {stop}", start=_YEARS.start, stop=_YEARS.stop - 1
+        )
+        raise Invalid(phrase("day: {problem}", problem=problem), fields={"day": problem})
     start, end = (datetime.combine(d, time(), CHINA) for d in (day, day + timedelta(days=1)))
     return DaySpan(start, end)
 
@@ -115,7 +118,7 @@ async def reconcile(
     span = span_of(day)
     names = {row["id"]: row["name"] for row in await store.channel_names(conn, channel_id)}
     if channel_id is not None and not names:
-        raise NotFound(f"there is no channel {channel_id}")
+        raise NotFound(phrase("there is no channel {channel_id}", channel_id=channel_id))
     return arrange(names, await store.count_day(conn, span, channel_id, now))
 
 

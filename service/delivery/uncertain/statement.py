@@ -30,6 +30,7 @@ from service.audience.tables.header import (
 from service.audience.vocabulary.cells import squeeze, text_form
 from service.clock import CHINA
 from service.errors import FileRefused
+from service.words.phrase import phrase
 
 EARLY = timedelta(minutes=5)
 """How far a carrier's clock, or a time cut to the minute, may lie before our own mark."""
@@ -122,7 +123,10 @@ def _rows_below(header: Header, sheet: Sheet) -> Iterator[tuple[int, list[str]]]
     for row, record in header.below(sheet.records()):
         if row - header.rows[-1] > MAX_LINES:
             raise FileRefused(
-                f"the file has more than {MAX_LINES:,} lines; split it, by day for instance",
+                phrase(
+                    "the file has more than {max_lines:,} lines; split it, by day for instance",
+                    max_lines=MAX_LINES,
+                ),
                 code="too_many_rows",
             )
         if any(cell.strip() for cell in record):
@@ -144,7 +148,11 @@ def need_column(header: Header, words: str, what: str, example: str) -> int:
     found = find_column(header, words)
     if found is None:
         raise FileRefused(
-            f"the header has no column for the {what} of each text; name it {example} or {what}",
+            phrase(
+                "the header has no column for the {what} of each text; name it {example} or {what}",
+                what=what,
+                example=example,
+            ),
             code=f"no_{what}_column",
         )
     return found

@@ -28,6 +28,7 @@ from service.dispatch.limits import caps_store, joint_store
 from service.errors import NotFound
 from service.ledger.reasons import Reason
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ async def import_statement(
         FileRefused, Invalid: as `read_lines`, from `batches`.
     """
     if not await uncertain_store.channel_exists(conn, statement.channel_id):
-        raise NotFound(f"there is no channel {statement.channel_id}")
+        raise NotFound(phrase("there is no channel {channel_id}", channel_id=statement.channel_id))
     report = StatementReport()
     lines: list[StatementLine] = []
     hand_offs: dict[str, list[HandOff]] = {}

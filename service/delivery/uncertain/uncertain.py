@@ -31,6 +31,7 @@ from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Reason
 from service.storage.locks import lock_folds, try_lock_fold
 from service.storage.postgres import Connection, Record
+from service.words.phrase import listing, phrase
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +68,12 @@ class TooEarly(Conflict):
     def __init__(self, may_at: datetime) -> None:
         at = may_at.astimezone(CHINA).isoformat(timespec="milliseconds")
         super().__init__(
-            f"the answer or a receipt may still come; decide at {at} or later, "
-            f"{WAIT.total_seconds() / 60:.0f} minutes after the last of them became uncertain"
+            phrase(
+                "the answer or a receipt may still come; decide at {at} or later,"
+                " {total_seconds:.0f} minutes after the last of them became uncertain",
+                at=at,
+                total_seconds=WAIT.total_seconds() / 60,
+            )
         )
         self.may_at = may_at
 
@@ -196,9 +201,12 @@ async def _check_policy(conn: Connection, classes: Collection[str]) -> None:
     refused = sorted(set(classes) - allowed)
     if refused:
         raise Conflict(
-            f"texts of the class {' and '.join(refused)} are not handed off again once they may "
-            "have left; an administrator can allow it (PUT /uncertain/policies), or decide "
-            "delivered or unknown",
+            phrase(
+                "texts of the class {refused} are not handed off again once they may have"
+                " left; an administrator can allow it (PUT /uncertain/policies), or decide"
+                " delivered or unknown",
+                refused=listing(refused, " and "),
+            ),
             code="resend_not_allowed",
         )
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from service.errors import Conflict, NotFound
 from service.storage import sql
 from service.storage.postgres import Connection, Record, UniqueViolation
+from service.words.phrase import phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,11 @@ async def _make_room(conn: Connection, department_id: UUID) -> None:
     )
     if count >= MOST_OF_A_DEPARTMENT:
         raise Conflict(
-            f"a department has at most {MOST_OF_A_DEPARTMENT} webhooks, those of `callback_url`"
-            " among them; delete one"
+            phrase(
+                "a department has at most {most_of_a_department} webhooks, those of"
+                " `callback_url` among them; delete one",
+                most_of_a_department=MOST_OF_A_DEPARTMENT,
+            )
         )
 
 
@@ -150,7 +154,7 @@ async def get_webhook(conn: Connection, webhook_id: UUID, scope: UUID | None) ->
         scope=scope,
     )
     if row is None:
-        raise NotFound(f"there is no webhook {webhook_id}")
+        raise NotFound(phrase("there is no webhook {webhook_id}", webhook_id=webhook_id))
     return _webhook(row)
 
 
@@ -206,7 +210,10 @@ async def edit_webhook(
         )
     except UniqueViolation as error:
         raise Conflict(
-            "the department has another webhook of a `callback_url` with this address; delete one"
+            phrase(
+                "the department has another webhook of a `callback_url` with this address;"
+                " delete one"
+            )
         ) from error
 
 

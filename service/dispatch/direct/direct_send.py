@@ -44,6 +44,7 @@ from service.messages.policy import for_unread_words
 from service.messages.signature import head
 from service.messages.template import variables
 from service.storage.postgres import Connection, limit_pauses
+from service.words.phrase import phrase
 
 DAY = timedelta(hours=24)
 """The span of the limit, and how long a direct send is valid."""
@@ -165,8 +166,14 @@ def _left_out(index: int, reason: str) -> RefusedRecipient:
 def _check_terms(terms: DirectTerms, words: DirectText) -> None:
     """Refuse what the department may not send."""
     if words.message_class not in terms.permits.classes:
-        problem = f"the department may not send texts of class {words.message_class}"
-        raise Invalid(problem, fields={"class": problem}, code="class_not_allowed")
+        raise Invalid.at(
+            "class",
+            phrase(
+                "the department may not send texts of class {message_class}",
+                message_class=words.message_class,
+            ),
+            code="class_not_allowed",
+        )
     if terms.lent:
         raise SignatureLent(head(words.text))
 
@@ -200,26 +207,37 @@ def check_words(words: DirectText) -> None:
         Conflict: code `template_not_approved`.
     """
     if words.message_class == WARNING:
-        problem = "a warning is sent by a campaign, which two persons release"
-        raise Invalid(problem, fields={"class": problem}, code="needs_campaign")
+        raise Invalid.at(
+            "class",
+            phrase("a warning is sent by a campaign, which two persons release"),
+            code="needs_campaign",
+        )
     if words.template_version_id is not None:
         if not words.approved:
             raise Conflict(
-                "the latest version of the template is not approved yet; somebody else than its"
-                " author approves it: POST /templates/{template_id}/approve",
+                phrase(
+                    "the latest version of the template is not approved yet; somebody else"
+                    " than its author approves it: POST /templates/{{template_id}}/approve"
+                ),
                 code="template_not_approved",
             )
         return
     if words.message_class != NOTICE:
-        problem = (
-            "words of your own may only be of the class service; else take an approved template"
+        raise Invalid.at(
+            "class",
+            phrase(
+                "words of your own may only be of the class service; else take an approved template"
+            ),
+            code="needs_template",
         )
-        raise Invalid(problem, fields={"class": problem}, code="needs_template")
     if names := variables(words.text):
-        problem = (
-            f"words of your own have no variables; write out {{{names[0]}}}, or take a template"
+        raise Invalid.at(
+            "text",
+            phrase(
+                "words of your own have no variables; write out {{{names}}}, or take a template",
+                names=names[0],
+            ),
         )
-        raise Invalid(problem, fields={"text": problem})
 
 
 async def _given(conn: Connection, sender: DirectSender, words: DirectText) -> GivenText:
@@ -230,8 +248,14 @@ async def _given(conn: Connection, sender: DirectSender, words: DirectText) -> G
     """
     in_force, text = await policy_get(conn), words.text
     if words.approved and (word := first_in(text, in_force.never_words)):
-        problem = f"the text has a word that must never be used now: {word}; say it otherwise"
-        raise Invalid(problem, fields={"text": problem}, code="text_blocked")
+        raise Invalid.at(
+            "text",
+            phrase(
+                "the text has a word that must never be used now: {word}; say it otherwise",
+                word=word,
+            ),
+            code="text_blocked",
+        )
     whose = _NOBODY
     if variables(text):
         whose = await sender_get(conn, sender.department_id, head(text).strip("【】"))
@@ -244,8 +268,11 @@ async def _check_lint(conn: Connection, sender: DirectSender, text: str) -> None
     """
     findings = await judge(conn, sender.department_id, text, NOTICE, unread=True)
     if found := of_level(findings, "block", "review"):
-        problem = "; ".join(f"{finding['rule']}: {finding['message']}" for finding in found)
-        raise Invalid(problem, fields={"text": problem}, code="text_blocked")
+        raise Invalid.at(
+            "text",
+            "; ".join(f"{finding['rule']}: {finding['message']}" for finding in found),
+            code="text_blocked",
+        )
 
 
 class _Person(NamedTuple):
@@ -285,8 +312,14 @@ def _sorted_out(
     refused: list[RefusedRecipient] = []
     for index, one in enumerate(named):
         if given.wanted and time.thread_time() > ends_at:
-            problem = f"their values take too long to check; send to at most {index} at once"
-            raise Invalid(f"to: {problem}", fields={"to": problem}, code="takes_too_long")
+            problem = phrase(
+                "their values take too long to check; send to at most {index} at once", index=index
+            )
+            raise Invalid(
+                phrase("to: {problem}", problem=problem),
+                fields={"to": problem},
+                code="takes_too_long",
+            )
         try:
             phone = parse_phone(one.phone, field=f"to.{index}")
             given.check(one.values)
@@ -334,8 +367,13 @@ def _check_limit(terms: DirectTerms, people: int) -> None:
     """
     if terms.used + people > terms.limit:
         raise Forbidden(
-            f"direct sends reach at most {terms.limit} people in 24 hours, and this key has sent "
-            f"to {terms.used}; for {people} more plan a campaign, which a second person approves",
+            phrase(
+                "direct sends reach at most {limit} people in 24 hours, and this key has sent to"
+                " {used}; for {people} more plan a campaign, which a second person approves",
+                limit=terms.limit,
+                used=terms.used,
+                people=people,
+            ),
             code="needs_campaign",
         )
 

@@ -17,6 +17,7 @@ from service.messages.lint.lint import Finding, lint, of_level
 from service.messages.policy import Policy, TextSender
 from service.messages.template import MAX_VALUE, allowed_values, variables
 from service.messages.value_kinds import KIND_WORDS, Allowed, fits
+from service.words.phrase import phrase
 
 _VALUES = ValueCheck()
 """The verdicts of this process, as the hand-off has its own."""
@@ -80,7 +81,10 @@ class GivenText:
             read = self._was_read(values)
             for found in serious:
                 if _where(found) not in read:
-                    raise Invalid(f"{found['rule']}: {found['message']}", code="variables")
+                    raise Invalid(
+                        phrase("{found}: {found_2}", found=found["rule"], found_2=found["message"]),
+                        code="variables",
+                    )
         try:
             with _JUDGING:
                 _VALUES.follow(self.policy.never_words, {self.department_id: self.sender.landlines})
@@ -102,7 +106,10 @@ class GivenText:
                     if isinstance(allowed, tuple)
                     else f"{KIND_WORDS[allowed][1]}, as the text says"
                 )
-                raise Invalid(f"the value of {{{name}}} must be {wanted}", code="variables")
+                raise Invalid(
+                    phrase("the value of {{{name}}} must be {wanted}", name=name, wanted=wanted),
+                    code="variables",
+                )
 
     def _serious(self, values: Mapping[str, str]) -> list[Finding]:
         """The findings of level `block` and `review` in the filled text. The wording of the whole
@@ -122,16 +129,26 @@ class GivenText:
     def _check_form(self, values: Mapping[str, str]) -> None:
         for name in self.wanted:
             if not values.get(name, "").strip():
-                raise Invalid(f"the variable {{{name}}} has no value", code="variables")
+                raise Invalid(
+                    phrase("the variable {{{name}}} has no value", name=name), code="variables"
+                )
             if len(values[name]) > MAX_VALUE:
                 raise Invalid(
-                    f"the value of {{{name}}} has more than {MAX_VALUE} characters",
+                    phrase(
+                        "the value of {{{name}}} has more than {max_value} characters",
+                        name=name,
+                        max_value=MAX_VALUE,
+                    ),
                     code="variables",
                 )
             if not values[name].isprintable():
-                raise Invalid(f"the value of {{{name}}} must be one line", code="variables")
+                raise Invalid(
+                    phrase("the value of {{{name}}} must be one line", name=name), code="variables"
+                )
         if unknown := next((name for name in values if name not in self.wanted), None):
-            raise Invalid(f"the text has no variable {{{unknown}}}", code="variables")
+            raise Invalid(
+                phrase("the text has no variable {{{unknown}}}", unknown=unknown), code="variables"
+            )
 
 
 def _where(finding: Finding) -> tuple[str, int]:

@@ -33,6 +33,7 @@ from service.errors import Conflict, Invalid
 from service.ledger.message_class import NOTICE
 from service.ledger.reasons import Reason
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 CODE_VALID = timedelta(minutes=10)
 MOST_TRIES = 5
@@ -65,13 +66,22 @@ async def say_phone(
         return PhoneClaim(own.proved_at, ())
     if own.changed_at is not None and now < (free := own.changed_at + CHANGED_AFTER):
         raise Conflict(
-            f"you proved a phone less than {CHANGED_AFTER.days} days ago; you can say another one"
-            f" from {free.astimezone(CHINA):%Y-%m-%d %H:%M} on",
+            phrase(
+                "you proved a phone less than {days} days ago; you can say another one from"
+                " {free:%Y-%m-%d %H:%M} on",
+                days=CHANGED_AFTER.days,
+                free=free.astimezone(CHINA),
+            ),
             code="phone_changed_lately",
         )
     phone_hash = keyring.phone_index(phone)
     if max(await phone_store.count_codes(conn, actor.id, phone_hash, now)) >= MOST_CODES:
-        raise Conflict(f"there were {MOST_CODES} codes in 24 hours; try tomorrow", code="too_many")
+        raise Conflict(
+            phrase(
+                "there were {most_codes} codes in 24 hours; try tomorrow", most_codes=MOST_CODES
+            ),
+            code="too_many",
+        )
     await service_hours(conn, now)
     await phone_store.set_phone(conn, actor.id, keyring.encrypt("phone", phone))
     code = f"{secrets.randbelow(10**6):06d}"
@@ -96,14 +106,23 @@ async def prove_phone(
     phone = keyring.decrypt("phone", own.cipher) if own.cipher is not None else ""
     if sent is None or sent.phone_hash != keyring.phone_index(phone) or sent.tries > MOST_TRIES:
         raise Conflict(
-            f"no code is valid: each is for {CODE_VALID.seconds // 60} minutes and {MOST_TRIES}"
-            " tries; say your phone again for a new one",
+            phrase(
+                "no code is valid: each is for {seconds} minutes and {most_tries} tries;"
+                " say your phone again for a new one",
+                seconds=CODE_VALID.seconds // 60,
+                most_tries=MOST_TRIES,
+            ),
             code="no_code",
         )
     expected = _code_hash(keyring, actor.id, sent.phone_hash, code)
     if not secrets.compare_digest(expected, sent.code_hash):
-        problem = f"it is not the code that was sent; {MOST_TRIES - sent.tries} tries are left"
-        raise Invalid(problem, fields={"code": problem})
+        raise Invalid.at(
+            "code",
+            phrase(
+                "it is not the code that was sent; {most_tries} tries are left",
+                most_tries=MOST_TRIES - sent.tries,
+            ),
+        )
     await phone_store.set_proved(conn, actor.id, now)
     return phone
 
@@ -120,8 +139,11 @@ async def service_hours(conn: Connection, now: datetime) -> datetime:
     if not county.is_open(now, terms):
         opens = county.next_opening(now, terms).astimezone(CHINA)
         raise Conflict(
-            "tests and codes are sent within the hours of service texts only, from"
-            f" {opens:%Y-%m-%d %H:%M} on",
+            phrase(
+                "tests and codes are sent within the hours of service texts only, from"
+                " {opens:%Y-%m-%d %H:%M} on",
+                opens=opens,
+            ),
             code="out_of_hours",
         )
     ends = (at for at in county.changes(now, terms) if at > now and not county.is_open(at, terms))
@@ -156,8 +178,11 @@ async def _send(
     if not started.target:
         reason = next(iter(started.left_out.values()))
         raise Conflict(
-            f"no code can be sent to this phone: {reason}; see POST /routes/explain and the"
-            " suppressions",
+            phrase(
+                "no code can be sent to this phone: {reason}; see POST /routes/explain and"
+                " the suppressions",
+                reason=reason,
+            ),
             code="no_route" if reason == Reason.NO_ROUTE else "suppressed",
         )
     return started.channels

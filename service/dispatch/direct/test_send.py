@@ -32,6 +32,7 @@ from service.dispatch.expansion.expand import SLICE_ROWS
 from service.errors import Conflict, Invalid
 from service.messages.offers.withdrawal import check_words_stand
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 VALIDITY = timedelta(hours=1)
 MOST_A_DAY = 20
@@ -59,15 +60,18 @@ async def test_send(
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     cipher, valid_until = await check_test(conn, actor, campaign, now, lock=True)
     if text_no > len(campaign.further) + 1:
-        problem = f"the campaign has {len(campaign.further) + 1} texts"
-        raise Invalid(problem, fields={"text_no": problem})
+        raise Invalid.at(
+            "text_no", phrase("the campaign has {count} texts", count=len(campaign.further) + 1)
+        )
     person = await _recipient(conn, keyring, campaign, keyring.decrypt("phone", cipher), now)
     run = await test_send_store.insert_test(conn, _test(campaign, actor, text_no), now, valid_until)
     if run is None:
-        raise Conflict("another run of the campaign began in this very moment; try again")
+        raise Conflict(phrase("another run of the campaign began in this very moment; try again"))
     target, excluded = await direct_store.write_ledger(conn, run, [person], now)
     if not target:
-        raise Conflict("your phone may not be written to: see the suppressions", code="suppressed")
+        raise Conflict(
+            phrase("your phone may not be written to: see the suppressions"), code="suppressed"
+        )
     channels: Sequence[int] = await expand_store.write_slices(conn, run, SLICE_ROWS)
     await expand_store.finish_expansion(conn, run["id"], "running", target, now)
     return Started(run["id"], target, excluded, channels)
@@ -84,23 +88,32 @@ async def check_test(
     """
     await check_second_person(conn, actor, campaign, now)
     if campaign.state is not State.PENDING_APPROVAL:
-        raise Conflict("only a campaign that waits for approval is tested", code="wrong_state")
+        raise Conflict(
+            phrase("only a campaign that waits for approval is tested"), code="wrong_state"
+        )
     versions = [words.template_version_id for words in frozen_content(campaign).texts]
     await check_words_stand(conn, versions, lock=lock)
     cipher = await _proved_phone(conn, actor)
     if await test_send_store.count_tests(conn, actor.id, now - timedelta(days=1)) >= MOST_A_DAY:
-        raise Conflict(f"you had {MOST_A_DAY} tests in 24 hours; try tomorrow", code="too_many")
+        raise Conflict(
+            phrase("you had {most_a_day} tests in 24 hours; try tomorrow", most_a_day=MOST_A_DAY),
+            code="too_many",
+        )
     return cipher, min(now + VALIDITY, await service_hours(conn, now))
 
 
 async def _proved_phone(conn: Connection, actor: User) -> bytes:
     own = await phone_store.get_phone(conn, actor.id)
     if own.cipher is None:
-        raise Conflict("say first which phone is yours: PUT /account/phone", code="no_phone")
+        raise Conflict(
+            phrase("say first which phone is yours: PUT /account/phone"), code="no_phone"
+        )
     if own.proved_at is None:
         raise Conflict(
-            "prove first that your phone is yours: PUT /account/phone sends a code to it, and POST"
-            " /account/phone/code takes it",
+            phrase(
+                "prove first that your phone is yours: PUT /account/phone sends a code to"
+                " it, and POST /account/phone/code takes it"
+            ),
             code="phone_not_proved",
         )
     return own.cipher
@@ -126,4 +139,4 @@ async def _recipient(
                 synthetic,
                 route.channel_id,
             )
-    raise Conflict("none of the campaign's channels takes your number", code="no_route")
+    raise Conflict(phrase("none of the campaign's channels takes your number"), code="no_route")

@@ -29,6 +29,7 @@ from service.messages.offers.withdrawal_store import (
 )
 from service.storage.locks import lock_each_run
 from service.storage.postgres import Connection, Overtaken
+from service.words.phrase import phrase
 
 
 class Withdrawal(NamedTuple):
@@ -59,12 +60,14 @@ async def withdraw(
         actor.need(Right.STOP_ALL)
     offer = await get_offer(conn, offer_id, actor.scope)
     if not actor.sees(offer.department_id):
-        raise Forbidden("only the department that offers a text, or the county, withdraws it")
+        raise Forbidden(
+            phrase("only the department that offers a text, or the county, withdraws it")
+        )
     chain = await chain_of(conn, offer_id)
     versions = await versions_of(conn, chain)
     campaigns = await _lock_campaigns(conn, versions) if stops else None
     if not await set_withdrawn(conn, chain, actor.id, why, now, stops=stops):
-        raise Conflict("it is withdrawn already", code="withdrawn_already")
+        raise Conflict(phrase("it is withdrawn already"), code="withdrawn_already")
     gone = [words.version_id for words in await withdrawn_among(conn, versions)]
     cancelled = await _stop_runs(conn, gone, campaigns, now)
     by = By(actor.id, why, now, Why.WITHDRAWN)

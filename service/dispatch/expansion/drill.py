@@ -13,6 +13,7 @@ from service.crypto import Keyring
 from service.dispatch.expansion import expand_store
 from service.errors import Invalid
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 FIRST_STAND_IN = 19790000000
 """The first national number of a synthetic range of ten million (see `audience.prefix`)."""
@@ -32,7 +33,11 @@ async def stand_in(
     if keyring is None:
         raise ValueError("a drill's ledger needs the keyring")
     if target > MOST_PEOPLE:
-        raise Invalid(f"a drill has at most {MOST_PEOPLE} people; narrow the rule")
+        raise Invalid(
+            phrase(
+                "a drill has at most {most_people} people; narrow the rule", most_people=MOST_PEOPLE
+            )
+        )
     for first in range(1, target + 1, BATCH_ROWS):
         numbers = range(first, min(first + BATCH_ROWS, target + 1))
         await expand_store.replace_phones(conn, run_id, [_stand_in(keyring, no) for no in numbers])

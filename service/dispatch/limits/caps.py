@@ -28,6 +28,7 @@ from service.errors import Invalid
 from service.ledger.message_class import RefusableClass
 from service.ledger.reasons import Reason
 from service.storage.postgres import Connection, Record
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +67,13 @@ def check(limits: CapLimits) -> None:
     given = [(name, getattr(limits, name)) for name in spans if getattr(limits, name) is not None]
     for (shorter, less), (longer, more) in itertools.pairwise(given):
         if less > more:
-            problem = f"must be at least {shorter}, which is {less}"
-            raise Invalid(f"{longer} {problem}", fields={longer: problem})
+            problem = phrase(
+                "must be at least {shorter}, which is {less}", shorter=shorter, less=less
+            )
+            raise Invalid(
+                phrase("{longer} {problem}", longer=longer, problem=problem),
+                fields={longer: problem},
+            )
 
 
 async def list_caps(conn: Connection, *, history: bool) -> list[Caps]:

@@ -28,6 +28,7 @@ from redis.exceptions import RedisError
 from service.errors import Unavailable
 from service.logs import seldom
 from service.queue import read_script
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +177,9 @@ class Pace:
             answer = await self._take([limit.key for limit in limits], arguments)
             count, wait, absurd = (int(number) for number in answer)
         except (RedisError, OSError, ValueError, TypeError) as error:
-            raise Unavailable(f"Redis does not answer, so nothing is sent: {error}") from error
+            raise Unavailable(
+                phrase("Redis does not answer, so nothing is sent: {error}", error=error)
+            ) from error
         if absurd:
             seldom(log, logging.WARNING, ABSURD, keys=[limit.key for limit in limits])
         seconds = min(max(0, wait) / 1_000_000, HOLD_MOST_SECONDS + 1.0)
@@ -204,7 +207,7 @@ class Pace:
         try:
             return float(await self._slow([limit.key], [pause * 1_000_000]))
         except (RedisError, OSError) as error:
-            raise Unavailable(f"Redis does not answer: {error}") from error
+            raise Unavailable(phrase("Redis does not answer: {error}", error=error)) from error
 
     async def ease(self, limit: RateLimit) -> float:
         """The channel works again: it begins at its slowest pace, which climbs back.
@@ -217,4 +220,4 @@ class Pace:
         try:
             return float(await self._ease([limit.key]))
         except (RedisError, OSError) as error:
-            raise Unavailable(f"Redis does not answer: {error}") from error
+            raise Unavailable(phrase("Redis does not answer: {error}", error=error)) from error

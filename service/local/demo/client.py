@@ -8,6 +8,7 @@ from uuid import uuid4
 from aiohttp import ClientSession, FormData
 
 from service.errors import TocsinError
+from service.words.phrase import phrase
 
 
 class DemoClient:
@@ -44,5 +45,13 @@ class DemoClient:
         async with self._session.request(method, self._url + path, **more) as answer:
             found: dict[str, Any] = await answer.json(content_type=None)
             if answer.status >= 400:
-                raise TocsinError(f"{method} {path}: {answer.status} {found}")
+                raise TocsinError(
+                    phrase(
+                        "{method} {path}: {status} {found}",
+                        method=method,
+                        path=path,
+                        status=answer.status,
+                        found=found,
+                    )
+                )
             return found

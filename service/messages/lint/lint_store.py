@@ -15,6 +15,7 @@ from service.messages.lint.never_words import Holds, InUse
 from service.messages.policy import Policy, TextSender, policy_from, with_shipped_words
 from service.storage import sql
 from service.storage.postgres import Connection, Record, one
+from service.words.phrase import phrase
 
 REMEMBERED = timedelta(days=30)
 """How long a text that was sent counts for R24."""
@@ -150,7 +151,9 @@ async def sender_get(conn: Connection, department_id: UUID, signature: str = "")
         signature=signature,
     )
     if row is None:
-        raise ValueError(f"there is no department {department_id}")
+        raise ValueError(
+            phrase("there is no department {department_id}", department_id=department_id)
+        )
     own = {*row["signatures"], signature} if row["may_take"] else row["signatures"]
     return TextSender(
         tenant=row["name"],
@@ -297,7 +300,7 @@ async def get_proposal(
         department_id=department_id,
     )
     if row is None:
-        raise NotFound(f"there is no proposal {proposal_id}")
+        raise NotFound(phrase("there is no proposal {proposal_id}", proposal_id=proposal_id))
     return LintProposal(*row)
 
 

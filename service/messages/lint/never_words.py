@@ -12,6 +12,7 @@ from service.errors import Invalid
 from service.messages.lint import wording
 from service.messages.lint.draft import closed
 from service.messages.policy import Policy
+from service.words.phrase import phrase
 
 FEWEST_LETTERS = 2
 """So many letters or digits a never-word has at least: one stands in nearly every text."""
@@ -57,11 +58,14 @@ def new_words(in_force: Policy, wanted: Policy) -> list[Word]:
             if word in known:
                 continue
             if sum(map(str.isalnum, closed(word))) < FEWEST_LETTERS:
-                problem = (
-                    f"a never-word has at least {FEWEST_LETTERS} letters or digits: one alone"
-                    " stands in nearly every text"
+                raise Invalid.at(
+                    f"never_words.{carrier}.{place}",
+                    phrase(
+                        "a never-word has at least {fewest_letters} letters or digits: one"
+                        " alone stands in nearly every text",
+                        fewest_letters=FEWEST_LETTERS,
+                    ),
                 )
-                raise Invalid(problem, fields={f"never_words.{carrier}.{place}": problem})
             found.append((carrier, word))
     return found
 

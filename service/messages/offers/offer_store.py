@@ -13,6 +13,7 @@ from service.ledger.message_class import MessageClass
 from service.messages.lint.lint import Finding
 from service.storage import sql
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 Side = Literal["received", "given"]
 
@@ -169,7 +170,7 @@ async def get_offer(
         scope=scope,
     )
     if row is None:
-        raise NotFound(f"there is no offer {offer_id}")
+        raise NotFound(phrase("there is no offer {offer_id}", offer_id=offer_id))
     return Offer(*row)
 
 

@@ -32,6 +32,7 @@ from service.messages.store import (
 )
 from service.messages.template import check
 from service.storage.postgres import Connection
+from service.words.phrase import listing, phrase
 
 OFFERERS = frozenset({COUNTY, POLICE})
 """The kinds of department whose texts are for others."""
@@ -68,18 +69,25 @@ async def offer_text(
 def _check_may_be_offered(actor: User, known: Template, origin_kind: str, version: int) -> None:
     if not {actor.department_kind, origin_kind} <= OFFERERS:
         raise Forbidden(
-            "only the police and the county offer texts to others", code="not_for_others"
+            phrase("only the police and the county offer texts to others"), code="not_for_others"
         )
     if known.no != version:
         raise Conflict(
-            f"version {known.no} is the latest; read it, and offer that one", code="newer_version"
+            phrase(
+                "version {known_no} is the latest; read it, and offer that one", known_no=known.no
+            ),
+            code="newer_version",
         )
     if known.taken_from is not None:
-        raise Conflict("the words are those of another department, which offers them itself")
+        raise Conflict(
+            phrase("the words are those of another department, which offers them itself")
+        )
     if known.approved_by is None:
         raise Conflict(
-            "this version is not approved yet; somebody else than its author approves it:"
-            " POST /templates/{template_id}/approve",
+            phrase(
+                "this version is not approved yet; somebody else than its author approves"
+                " it: POST /templates/{{template_id}}/approve"
+            ),
             code="template_not_approved",
         )
 
@@ -89,9 +97,9 @@ async def _check_departments(
 ) -> None:
     problem = ""
     if origin_id in department_ids:
-        problem = "a text is offered to others, not to the department whose it is"
+        problem = phrase("a text is offered to others, not to the department whose it is")
     elif unknown := await store.unknown_departments(conn, department_ids):
-        problem = f"there is no department {', '.join(map(str, unknown))}"
+        problem = phrase("there is no department {map}", map=listing(unknown))
     if problem:
         raise Invalid(problem, fields={"department_ids": problem})
 
@@ -99,8 +107,12 @@ async def _check_departments(
 async def _check_corrects(conn: Connection, replaces: UUID | None, known: Template) -> None:
     before = None if replaces is None else await store.get_offer(conn, replaces, None)
     if before is None or before.template_version_id == known.version_id:
-        problem = "no other version of the text was offered before, so there is nothing to correct"
-        raise Invalid(problem, fields={"correction": problem})
+        raise Invalid.at(
+            "correction",
+            phrase(
+                "no other version of the text was offered before, so there is nothing to correct"
+            ),
+        )
 
 
 async def take_over(
@@ -127,11 +139,14 @@ async def take_over(
     whose = actor.department_id
     offer = await store.get_offer(conn, offer_id, whose, lock=True)
     if offer.department_id == whose:
-        raise Conflict("the text is your own department's")
+        raise Conflict(phrase("the text is your own department's"))
     await check_words_stand(conn, [offer.template_version_id])
     if offer.replaced_by is not None:
         raise Conflict(
-            f"there is a newer offer of this text: take over {offer.replaced_by}",
+            phrase(
+                "there is a newer offer of this text: take over {replaced_by}",
+                replaced_by=offer.replaced_by,
+            ),
             code="newer_version",
         )
     text = copied(offer, await _own_signature(conn, whose, signature))
@@ -152,7 +167,10 @@ async def _keep(
     known = await template_lock(conn, template_id, whose)
     if known.taken_from == offer.id and known.text == version.text:
         raise Conflict(
-            f"you have taken it over before: template {template_id}", code="taken_already"
+            phrase(
+                "you have taken it over before: template {template_id}", template_id=template_id
+            ),
+            code="taken_already",
         )
     return await template_add_version(conn, template_id, version, now)
 
@@ -165,10 +183,10 @@ def copied(offer: Offer, signature: str) -> str:
 async def _own_signature(conn: Connection, department_id: UUID, wanted: str | None) -> str:
     if wanted is None:
         signature = (await get_department(conn, department_id, None)).signed
-        problem = "your department has no signature yet; name one that is registered for it"
+        problem = phrase("your department has no signature yet; name one that is registered for it")
     else:
         signature = bare(wanted)
-        problem = "your department has no such signature"
+        problem = phrase("your department has no such signature")
     if not signature or not await is_registered(conn, department_id, signature):
         raise Invalid(problem, fields={"signature": problem})
     return signature

@@ -25,6 +25,7 @@ from service.channels.contract.outcome import Outcome
 from service.coding.parts import Part, decode, uncut
 from service.logs import seldom
 from service.protocols.http.client import HTTPClient, NotSent, Unanswered
+from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,10 @@ class RequestGateway(CallbackGateway[ConfigT]):
         except (NotSent, Unanswered) as error:
             await self._shut()
             raise Unreachable(
-                f"the provider cannot be reached: {error}; check its address and the firewall"
+                phrase(
+                    "the provider cannot be reached: {error}; check its address and the firewall",
+                    error=error,
+                )
             ) from error
         except BaseException:
             await self._shut()

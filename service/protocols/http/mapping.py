@@ -13,6 +13,7 @@ from service.channels.contract.outcome import Outcome, ReceiptState
 from service.errors import Invalid
 from service.ledger.reasons import Place, Reason
 from service.protocols.carrier_codes import ReportMeaning, SubmitMeaning
+from service.words.phrase import listing, phrase
 
 SUBMITS = (
     Outcome.ACCEPTED,
@@ -50,7 +51,9 @@ def submit_meaning(words: str) -> SubmitMeaning:
     """
     word, _, reason = words.strip().partition(":")
     if word not in SUBMITS:
-        raise ValueError(f"{word!r} is none of {', '.join(SUBMITS)}")
+        raise ValueError(
+            phrase("{word!r} is none of {submits}", word=word, submits=listing(SUBMITS))
+        )
     return SubmitMeaning(Outcome(word), _reason(reason, refused=word == Outcome.REJECTED), "")
 
 
@@ -62,7 +65,11 @@ def report_meaning(words: str) -> ReportMeaning:
     """
     word, _, reason = words.strip().partition(":")
     if word not in set(ReceiptState):
-        raise ValueError(f"{word!r} is none of {', '.join(ReceiptState)}")
+        raise ValueError(
+            phrase(
+                "{word!r} is none of {receiptstate}", word=word, receiptstate=listing(ReceiptState)
+            )
+        )
     failed = word in (ReceiptState.UNDELIVERED, ReceiptState.REJECTED, ReceiptState.UNKNOWN)
     return ReportMeaning(ReceiptState(word), _reason(reason, refused=failed))
 
@@ -122,17 +129,17 @@ def read_document(body: bytes, content_type: str) -> object:
             text = body.decode("utf-8", "replace")
             return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
         except ValueError as error:
-            raise Invalid("the form has too many fields") from error
+            raise Invalid(phrase("the form has too many fields")) from error
     try:
         # Numbers stay as they were written: an id of 20 digits is no float.
         return json.loads(body, parse_float=str, parse_int=str)
     except (ValueError, RecursionError) as error:
-        raise Invalid("the body is neither JSON nor a form") from error
+        raise Invalid(phrase("the body is neither JSON nor a form")) from error
 
 
 def _reason(word: str, *, refused: bool) -> Reason:
     if not word:
         return Reason.OTHER if refused else Reason.NONE
     if word not in (known := Reason.at(Place.CARRIER)):
-        raise ValueError(f"{word!r} is none of {', '.join(known)}")
+        raise ValueError(phrase("{word!r} is none of {known}", word=word, known=listing(known)))
     return Reason(word)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from service.channels.contract.gateway import Callback
 from service.errors import Forbidden
+from service.words.phrase import phrase
 
 Algorithm = Literal["sha256", "sha1", "sha512", "none"]
 Encoding = Literal["hex", "base64"]
@@ -72,10 +73,12 @@ def verify(signature: Signature, secret: str, callback: Callback) -> None:
         Forbidden: the channel has no secret, or the signature is missing, wrong or too old.
     """
     if not secret:
-        raise Forbidden("this channel takes no callbacks: give it a callback_secret")
+        raise Forbidden(phrase("this channel takes no callbacks: give it a callback_secret"))
     given = callback.headers.get(signature.header.lower(), "").strip()
     if not given:
-        raise Forbidden(f"the header {signature.header} with the signature is missing")
+        raise Forbidden(
+            phrase("the header {header} with the signature is missing", header=signature.header)
+        )
     timestamp = ""
     if signature.timestamp_header:
         timestamp = callback.headers.get(signature.timestamp_header.lower(), "").strip()
@@ -86,17 +89,24 @@ def verify(signature: Signature, secret: str, callback: Callback) -> None:
         wanted = wanted.lower()
     if not hmac.compare_digest(given.encode(), wanted.encode()):
         raise Forbidden(
-            "the signature is wrong; compare callback_secret, signed and public_url "
-            "with the provider's settings"
+            phrase(
+                "the signature is wrong; compare callback_secret, signed and public_url"
+                " with the provider's settings"
+            )
         )
 
 
 def _check_age(signature: Signature, timestamp: str, now: datetime) -> None:
     at = _instant(timestamp)
     if at is None:
-        raise Forbidden(f"the header {signature.timestamp_header} has no instant")
+        raise Forbidden(
+            phrase(
+                "the header {timestamp_header} has no instant",
+                timestamp_header=signature.timestamp_header,
+            )
+        )
     if abs(now - at) > timedelta(seconds=signature.tolerance_seconds):
-        raise Forbidden("the signature is too old, or the clocks differ too much")
+        raise Forbidden(phrase("the signature is too old, or the clocks differ too much"))
 
 
 def _instant(text: str) -> datetime | None:

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
+from service.words.phrase import phrase
+
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x1f\x7f]*)")
 _FRAMING = {"content-length", "transfer-encoding", "connection"}
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -47,8 +49,12 @@ class TemplateString:
             else:
                 names = ", ".join(f"{{{name}}}" for name in sorted(known))
                 raise TemplateError(
-                    f"{match[0]} is no placeholder; they are {names}; "
-                    "write {{ and }} where a brace is meant"
+                    phrase(
+                        "{match} is no placeholder; they are {names}; write {{{{ and }}}}"
+                        " where a brace is meant",
+                        match=match[0],
+                        names=names,
+                    )
                 )
         pieces[-1] += text[end:]
         return cls(tuple(pieces))
@@ -108,9 +114,9 @@ def form_template(source: str, known: Collection[str]) -> FormTemplate:
     try:
         pairs = parse_qsl(source.strip(), keep_blank_values=True, strict_parsing=True)
     except ValueError as error:
-        raise TemplateError("write a form like to={recipient}&text={text}") from error
+        raise TemplateError(phrase("write a form like to={{recipient}}&text={{text}}")) from error
     if not pairs:
-        raise TemplateError("write a form like to={recipient}&text={text}")
+        raise TemplateError(phrase("write a form like to={{recipient}}&text={{text}}"))
     return FormTemplate(tuple((name, TemplateString.parse(value, known)) for name, value in pairs))
 
 
@@ -123,7 +129,9 @@ def json_template(source: str, known: Collection[str]) -> JSONTemplate:
     try:
         document = json.loads(source)
     except ValueError as error:
-        raise TemplateError('write JSON like {"to": "{recipient}", "text": "{text}"}') from error
+        raise TemplateError(
+            phrase('write JSON like {{"to": "{{recipient}}", "text": "{{text}}"}}')
+        ) from error
     return JSONTemplate(_parse(document, known))
 
 
@@ -144,7 +152,9 @@ def read_headers(lines: str) -> dict[str, str]:
     for number, line in enumerate(filter(None, map(str.strip, lines.splitlines())), start=1):
         match = _HEADER.fullmatch(line)
         if match is None or match[1].lower() in _FRAMING:
-            raise TemplateError(f"line {number} is no header like Authorization: Bearer …")
+            raise TemplateError(
+                phrase("line {number} is no header like Authorization: Bearer …", number=number)
+            )
         headers[match[1].title()] = match[2]
     return headers
 

@@ -4,6 +4,7 @@ import ssl
 from functools import lru_cache
 
 from service.channels.contract.gateway import Unreachable
+from service.words.phrase import phrase
 
 MOST_CONTEXTS = 64
 """Contexts that are kept; far more than a system has channels under TLS."""
@@ -25,7 +26,7 @@ def context(authorities: str, *, verify: bool) -> ssl.SSLContext:
     try:
         made = ssl.create_default_context(cadata=authorities or None)
     except (ssl.SSLError, ValueError) as error:
-        raise ValueError("this is no certificate in PEM") from error
+        raise ValueError(phrase("this is no certificate in PEM")) from error
     if not verify:
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
@@ -36,15 +37,21 @@ def failure(address: str, error: ssl.SSLError) -> Unreachable:
     """What to tell somebody about a handshake that failed; it needs a person."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return Unreachable(
-            f"the certificate of {address} is not trusted: {error.verify_message}; "
-            "give its authority in tls_ca, or correct tls_server_name",
+            phrase(
+                "the certificate of {address} is not trusted: {verify_message}; give its"
+                " authority in tls_ca, or correct tls_server_name",
+                address=address,
+                verify_message=error.verify_message,
+            ),
             retryable=False,
             code="untrusted_certificate",
             quoted=error.verify_message,
         )
     why = str(error.reason or error)
     return Unreachable(
-        f"no TLS at {address}: {why}; check the port, or turn tls off",
+        phrase(
+            "no TLS at {address}: {why}; check the port, or turn tls off", address=address, why=why
+        ),
         retryable=False,
         code="no_tls",
         quoted=why,

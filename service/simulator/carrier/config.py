@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from service.simulator.carrier.protocols import PROTOCOLS
+from service.words.phrase import phrase
 
 DAY_SECONDS = 86_400.0
 
@@ -175,7 +176,7 @@ class SimulatorConfig(BaseModel):
     def _distinct(cls, accounts: tuple[Account, ...]) -> tuple[Account, ...]:
         names = [account.account for account in accounts]
         if len(set(names)) < len(names):
-            raise ValueError("two accounts have the same name; give each its own")
+            raise ValueError(phrase("two accounts have the same name; give each its own"))
         return accounts
 
     def port_of(self, protocol: str) -> int | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import Misconfigured
+from service.words.phrase import phrase
 
 _quoted = json.encoder.encode_basestring
 """A text as JSON, characters beyond ASCII as they are. A line is put together by hand, since an
@@ -147,7 +148,11 @@ def submits(path: Path) -> Iterator[dict[str, Any]]:
                         yield entry
     except OSError as error:
         raise Misconfigured(
-            f"the simulator's journal {path} cannot be read: {error.strerror}"
+            phrase(
+                "the simulator's journal {path} cannot be read: {strerror}",
+                path=path,
+                strerror=error.strerror,
+            )
         ) from error
 
 
@@ -174,8 +179,12 @@ def _entry(line: bytes, number: int, path: Path) -> dict[str, Any]:
         entry = None
     if not isinstance(entry, dict) or not _is_whole(entry):
         raise Misconfigured(
-            f"line {number} of the simulator's journal {path} is unreadable; "
-            "move the file away to start anew"
+            phrase(
+                "line {number} of the simulator's journal {path} is unreadable; move the"
+                " file away to start anew",
+                number=number,
+                path=path,
+            )
         )
     return entry
 

@@ -10,6 +10,7 @@ from service.simulator.carrier.protocols import PROTOCOLS
 from service.simulator.carrier.receipts import MOPart
 from service.simulator.carrier.smsc import SMSC
 from service.simulator.carrier.subscriber import Subscriber
+from service.words.phrase import phrase
 
 _references = count(1)
 
@@ -50,8 +51,12 @@ def originate(smsc: SMSC, replies: Replies) -> int:
     most = PROTOCOLS[subscriber.protocol].number_characters
     if any(len(reply.to) > most for reply in replies.messages):
         raise Invalid(
-            f"{subscriber.protocol} has room for {most} characters of the number written to",
-            fields={"messages.to": f"at most {most} characters"},
+            phrase(
+                "{protocol} has room for {most} characters of the number written to",
+                protocol=subscriber.protocol,
+                most=most,
+            ),
+            fields={"messages.to": phrase("at most {most} characters", most=most)},
         )
     texts = [_parts(subscriber, reply) for reply in replies.messages]
     if not replies.interleave:
@@ -60,8 +65,11 @@ def originate(smsc: SMSC, replies: Replies) -> int:
         return len(parts)
     if len(subscriber.receipts.links) < 2:
         raise Conflict(
-            f"interleaving takes two connections that receive; {subscriber.name} has "
-            f"{len(subscriber.receipts.links)}"
+            phrase(
+                "interleaving takes two connections that receive; {subscriber_name} has {count}",
+                subscriber_name=subscriber.name,
+                count=len(subscriber.receipts.links),
+            )
         )
     parts = [part for turn in zip_longest(*texts) for part in turn if part is not None]
     subscriber.receipts.spread(parts)
@@ -77,8 +85,11 @@ def _subscriber(smsc: SMSC, replies: Replies) -> Subscriber:
     if len(found) == 1:
         return found[0]
     known = ", ".join(f"{account} over {protocol}" for protocol, account in smsc.subscribers)
-    which = "several accounts fit" if found else "no account fits"
-    raise Invalid(f"{which}; name account and protocol: {known}", fields={"account": which})
+    which = phrase("several accounts fit") if found else phrase("no account fits")
+    raise Invalid(
+        phrase("{which}; name account and protocol: {known}", which=which, known=known),
+        fields={"account": which},
+    )
 
 
 def _parts(subscriber: Subscriber, reply: Reply) -> list[MOPart]:

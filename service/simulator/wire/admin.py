@@ -21,6 +21,7 @@ from service.simulator.carrier.audit import audit, received
 from service.simulator.carrier.config import Faults
 from service.simulator.carrier.replies import Replies, originate
 from service.simulator.carrier.smsc import SMSC
+from service.words.phrase import phrase
 
 SMSC_KEY = web.AppKey("smsc", SMSC)
 
@@ -82,8 +83,13 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[i
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             raise Misconfigured(
-                f"the simulator cannot listen on {host}:{port}: {error.strerror}; "
-                "give another address or port, or 0 for any free one"
+                phrase(
+                    "the simulator cannot listen on {host}:{port}: {strerror}; give another"
+                    " address or port, or 0 for any free one",
+                    host=host,
+                    port=port,
+                    strerror=error.strerror,
+                )
             ) from error
         yield int(runner.addresses[0][1])
     finally:
@@ -139,8 +145,8 @@ async def _submits(request: web.Request) -> web.Response:
     phone = to_e164(number)
     if not phone:
         raise Invalid(
-            "name a phone, as in /submits?phone=%2B8619790001234",
-            fields={"phone": "a mobile number"},
+            phrase("name a phone, as in /submits?phone=%2B8619790001234"),
+            fields={"phone": phrase("a mobile number")},
         )
 
     def found() -> list[dict[str, Any]]:
@@ -162,7 +168,9 @@ async def _audit(request: web.Request) -> web.Response:
 def _journal(smsc: SMSC) -> Path:
     """The journal with everything in it that was accepted up to now."""
     if smsc.journal.path is None:
-        raise Conflict("this simulator keeps no journal; start it with one (--journal FILE)")
+        raise Conflict(
+            phrase("this simulator keeps no journal; start it with one (--journal FILE)")
+        )
     smsc.journal.flush()
     return smsc.journal.path
 
@@ -178,9 +186,9 @@ async def _object(request: web.Request) -> dict[str, Any]:
     try:
         body = json.loads(octets or b"{}")
     except ValueError as error:
-        raise Invalid(f"the body is not JSON: {error}") from error
+        raise Invalid(phrase("the body is not JSON: {error}", error=error)) from error
     if not isinstance(body, dict):
-        raise Invalid("the body is not a JSON object")
+        raise Invalid(phrase("the body is not a JSON object"))
     return body
 
 

@@ -22,6 +22,7 @@ from service.simulator.carrier.smsc import SMSC
 from service.simulator.carrier.subscriber import SubmitRefusal, SubmittedPart, Subscriber
 from service.simulator.wire.admin import check
 from service.simulator.wire.vendor import PostedCallback, Vendor
+from service.words.phrase import phrase
 
 MOST_CHARACTERS = 1000
 RETRY_AFTER_SECONDS = 1
@@ -126,9 +127,9 @@ async def _object(request: web.Request) -> dict[str, object]:
     try:
         body = await request.json()
     except ValueError as error:
-        raise Invalid(f"the body is not JSON: {error}") from error
+        raise Invalid(phrase("the body is not JSON: {error}", error=error)) from error
     if not isinstance(body, dict):
-        raise Invalid("the body is not a JSON object")
+        raise Invalid(phrase("the body is not a JSON object"))
     return body
 
 

@@ -27,6 +27,7 @@ from service.simulator.carrier.subscriber import (
     SubmittedPart,
     Subscriber,
 )
+from service.words.phrase import phrase
 
 logger = logging.getLogger(__name__)
 
@@ -333,8 +334,14 @@ async def listening(
         server = await loop.create_server(link, host, port, ssl=tls)
     except OSError as error:
         raise Misconfigured(
-            f"the simulator cannot listen for {protocol} on {host}:{port}: {error.strerror}; "
-            "give another address or port, or 0 for any free one"
+            phrase(
+                "the simulator cannot listen for {protocol} on {host}:{port}: {strerror};"
+                " give another address or port, or 0 for any free one",
+                protocol=protocol,
+                host=host,
+                port=port,
+                strerror=error.strerror,
+            )
         ) from error
     try:
         yield int(server.sockets[0].getsockname()[1])

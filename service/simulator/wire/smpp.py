@@ -74,6 +74,7 @@ from service.simulator.carrier.subscriber import (
 )
 from service.simulator.carrier.times import by_minute
 from service.simulator.wire.server import Served, Server, listening, timing
+from service.words.phrase import phrase
 
 SYSTEM_ID = "TOCSIN"
 
@@ -330,6 +331,10 @@ def _tls(smsc: SMSC) -> ssl.SSLContext | None:
         context.load_cert_chain(path)
     except (OSError, ValueError) as error:  # an SSLError is an OSError
         raise Misconfigured(
-            f"{path} is no PEM file with a certificate and its key; give another to tls_certificate"
+            phrase(
+                "{path} is no PEM file with a certificate and its key; give another to"
+                " tls_certificate",
+                path=path,
+            )
         ) from error
     return context

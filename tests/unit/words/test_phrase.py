@@ -8,7 +8,7 @@ import pytest
 from service.ledger.reasons import Reason
 from service.words import catalogues
 from service.words.catalogues import Catalogue, chosen, of_shell
-from service.words.phrase import Phrase, Sentence, listing, phrase, translated
+from service.words.phrase import Phrase, Sentence, listing, phrase, told, translated
 
 CHINESE = {
     (None, "{count:,} rows are wrong: {why}"): "{count:,} 行有误：{why}",
@@ -41,7 +41,7 @@ def test_it_is_a_str_in_english_with_its_values() -> None:
     [
         (phrase("held"), "held", "待放行"),
         (Sentence("空号", "no such number"), "no such number", "空号"),
-        (Reason.EMPTY_NUMBER, Reason.EMPTY_NUMBER.words.en, Reason.EMPTY_NUMBER.words.zh),
+        (Reason.EMPTY_NUMBER.words, Reason.EMPTY_NUMBER.words.en, Reason.EMPTY_NUMBER.words.zh),
         (listing([phrase("held"), 5, "x"]), "held, 5, x", "待放行、5、x"),
         (listing([phrase("held"), "x"], "; or: "), "held; or: x", "待放行；或：x"),
     ],
@@ -98,15 +98,26 @@ def test_the_default_is_the_callers() -> None:
 @pytest.mark.parametrize(
     ("environment", "language"),
     [
-        ({}, "en"),
+        ({}, ""),
+        ({"LANG": "C.UTF-8"}, ""),
+        ({"LANG": "en_GB.UTF-8"}, "en"),
         ({"LANG": "zh_CN.UTF-8"}, "zh"),
-        ({"LC_ALL": "C", "LANG": "zh_CN.UTF-8"}, "en"),
+        ({"LC_ALL": "POSIX", "LANG": "zh_CN.UTF-8"}, ""),
         ({"TOCSIN_LANGUAGE": "zh", "LC_ALL": "C"}, "zh"),
         ({"TOCSIN_LANGUAGE": "en", "LANG": "zh_CN.UTF-8"}, "en"),
     ],
 )
 def test_whose_language_a_shell_speaks(environment: dict[str, str], language: str) -> None:
     assert of_shell(environment) == language
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("zh", "待放行"), ("en", "held"), ("", "held / 待放行")],
+)
+def test_a_command_says_both_where_no_language_is_told(language: str, words: str) -> None:
+    assert told(phrase("held"), language) == words
+    assert told("plain", language) == "plain"
 
 
 def test_templates_have_the_names_of_gettext() -> None:
