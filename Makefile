@@ -14,7 +14,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock browser pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock browser pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -93,6 +93,9 @@ map: venv ## the packages of service/, their sizes, and what each imports
 
 words: venv ## find the sentences of code and templates for service/words/zh.po, and drop those gone
 	$(BIN)/python -m tests.architecture.catalogue
+
+vendor: venv ## fetch the console's files of others again, as vendor.toml names them (needs npm)
+	$(BIN)/python -m tests.architecture.vendor
 
 interop: venv ## foreign clients, servers and decoders at the other end of the wire (fetches them); all must run
 	interop/run

@@ -1,0 +1,182 @@
+// What a page does beyond links and forms: waiting, a lost server, a session that ended, keys.
+// Without this script every form still works. All words come from the page (templates/console/_layout.html).
+"use strict";
+(() => {
+  const SHOW_BAR = 400, SHOW_WORDS = 3000, SHOW_AGAIN = 15000, TRY_AGAIN = 5000, SPEAK_EVERY = 30000, KEY_PAIR = 1500;
+  const one = (selector, within = document) => within.querySelector(selector);
+  const all = (selector, within = document) => Array.from(within.querySelectorAll(selector));
+  const on = (type, act, capture = false) => document.addEventListener(type, act, capture);
+  const polled = (ctx) => ctx.sourceEvent && ctx.sourceEvent.type === "every";
+  const again = (ctx) => window.htmx.ajax(ctx.request.method, ctx.request.action, { source: ctx.sourceElement, event: ctx.sourceEvent });
+
+  // ---- Input methods: nothing is asked while a word is composed; the finished word counts as typed once. ----
+  let composed = Promise.resolve(), finish = null;
+  on("compositionstart", () => { if (!finish) composed = new Promise((done) => { finish = done; }); }, true);
+  on("compositionend", (event) => {
+    if (finish) finish();
+    finish = null;
+    event.target.dispatchEvent(new Event("input", { bubbles: true }));
+  }, true);
+  for (const type of ["input", "keyup", "keydown"]) on(type, (event) => { if (event.isComposing) event.stopPropagation(); }, true);
+
+  // ---- Waiting: a thin bar, then words, then the offer to try again. Polls wait in silence. ----
+  const waiting = new Map();
+  const progress = (name, shown) => { const part = one(name); if (part) part.hidden = !shown; };
+  const wait = (ctx) => {
+    progress("#c-wait", false);
+    waiting.set(ctx, [
+      setTimeout(() => { progress("#c-wait-slow", false); progress("#c-wait-long", false); progress("#c-wait", true); }, SHOW_BAR),
+      setTimeout(() => progress("#c-wait-slow", true), SHOW_WORDS),
+      setTimeout(() => { progress("#c-wait-slow", false); progress("#c-wait-long", true); }, SHOW_AGAIN),
+    ]);
+  };
+  const stopWaiting = (ctx) => {
+    (waiting.get(ctx) || []).forEach(clearTimeout);
+    waiting.delete(ctx);
+    if (!waiting.size) progress("#c-wait", false);
+  };
+
+  // ---- A lost server: old figures stay, greyed; what only reads is asked again, what acts waits for a press. ----
+  let lost = null, timer = 0;
+  const away = (ctx) => {
+    const since = one("[data-updated]"), time = one("#c-away-time");
+    if (!lost && time) time.textContent = since ? since.textContent : new Date().toLocaleTimeString(document.documentElement.lang);
+    if (!lost || !polled(ctx)) lost = ctx;
+    progress("#c-away", true);
+    if (polled(ctx)) ctx.sourceElement.classList.add("stale");
+    clearTimeout(timer);
+    if (lost.request.method === "GET" && !polled(lost)) timer = setTimeout(() => again(lost), TRY_AGAIN);
+  };
+  const back = (ctx) => {
+    if (lost && !polled(lost) && lost.sourceElement !== ctx.sourceElement) return;
+    clearTimeout(timer);
+    lost = null;
+    progress("#c-away", false);
+    all(".stale").forEach((part) => part.classList.remove("stale"));
+  };
+
+  // ---- A session that ended: a box asks for the password, then the same act is done once. ----
+  const LOGIN = "main > :not(.brand)", FORM = "c-session-form";
+  const boxed = (ctx) => Boolean(ctx.target) && ctx.target.id === FORM;
+  let refused = null;
+  const ended = (ctx) => {
+    if (!refused || !polled(ctx)) refused = ctx;
+    if (one("#c-session").open) return;
+    one("#c-session").showModal();
+    window.htmx.ajax("GET", "/login?next=" + encodeURIComponent(here()), { target: "#" + FORM, select: LOGIN, swap: "innerHTML" });
+  };
+  const here = () => location.pathname + location.search;
+  const renewed = async () => {
+    const page = new DOMParser().parseFromString(await (await window.fetch(here())).text(), "text/html");
+    const token = one('meta[name="csrf"]', page), person = one("#c-person", page);
+    if (!token || !person || person.textContent !== one("#c-person").textContent) return location.reload();
+    one('meta[name="csrf"]').content = token.content;
+    all('input[name="_csrf"]').forEach((field) => { field.value = token.content; });
+    one("#c-session").close();
+    one("#" + FORM).replaceChildren();
+    const act = refused;
+    refused = null;
+    if (act) again(act);
+  };
+  on("submit", (event) => {
+    if (!event.target.closest("#" + FORM)) return;
+    event.preventDefault();
+    window.htmx.ajax("POST", event.target.getAttribute("action") || "/login", { source: event.target, event, target: "#" + FORM, select: LOGIN, swap: "innerHTML" });
+  });
+
+  on("htmx:config:request", (event) => {
+    const ctx = event.detail.ctx;
+    if (polled(ctx) && document.hidden) return event.preventDefault();
+    ctx.request.headers["X-CSRF-Token"] = one('meta[name="csrf"]').content;
+    ctx.fetch = (address, options) => composed.then(() => window.fetch(address, options));
+  });
+  on("htmx:before:request", (event) => { if (!polled(event.detail.ctx)) wait(event.detail.ctx); });
+  on("htmx:before:response", (event) => {
+    const ctx = event.detail.ctx, over = ctx.response.status === 401 && !boxed(ctx), login = boxed(ctx) && ctx.hx.redirect === here();
+    if (ctx.response.status >= 500) away(ctx);
+    else back(ctx);
+    if (over) ended(ctx);
+    if (login) renewed();
+    if (over || login || ctx.response.status >= 500) event.preventDefault();
+    if (ctx.response.status >= 400 && !ctx.hx.pushurl) ctx.push = "false";
+  });
+  on("htmx:after:request", (event) => { // a refusal that is no page and no form has a place of its own
+    const ctx = event.detail.ctx, status = ctx.response.status;
+    if (status < 400 || ctx.text.includes("<html") || boxed(ctx)) return;
+    if (polled(ctx)) return event.preventDefault();
+    if (ctx.target === document.body || ![409, 412, 422].includes(status)) [ctx.target, ctx.swap, ctx.select] = ["#c-refused", "innerHTML", null];
+  });
+  on("htmx:error", (event) => { if (event.detail.ctx && !event.detail.ctx.response) away(event.detail.ctx); });
+  on("htmx:finally:request", (event) => stopWaiting(event.detail.ctx));
+  on("htmx:after:swap", (event) => {
+    const ctx = event.detail.ctx;
+    const target = typeof ctx.target === "string" ? one(ctx.target) : ctx.target;
+    if (target && target.id === "c-refused") target.focus();
+    if (String(ctx.swap).endsWith("Morph") && target) window.htmx.process(target, true); // the pause may have changed
+    if (!polled(ctx)) settle(target === document.body);
+    speak();
+  });
+  on("visibilitychange", () => {
+    if (!document.hidden) all('[hx-trigger*="every"]').forEach((part) => window.htmx.trigger(part, "every", {}, false));
+  });
+
+  // ---- Focus goes to what went wrong, else to the heading of a new page. ----
+  const settle = (whole) => {
+    const errors = one("[data-errors]"), heading = one("main h1");
+    if (errors) errors.focus();
+    else if (whole && heading) { heading.tabIndex = -1; heading.focus(); }
+  };
+
+  // ---- A screen reader hears what changed, at most once in half a minute. ----
+  let spoken = "", next = 0, speaking = 0;
+  const speak = () => {
+    const words = all("[data-say]").map((part) => part.dataset.say).join(" "), region = one("#c-spoken");
+    clearTimeout(speaking);
+    if (!region || words === spoken) return;
+    if (Date.now() < next) { speaking = setTimeout(speak, next - Date.now()); return; }
+    region.textContent = spoken = words;
+    next = Date.now() + SPEAK_EVERY;
+  };
+
+  // ---- Keys: none is needed. One letter presses what carries it as data-key; j and k walk through a list. ----
+  let first = "", firstAt = 0;
+  const walk = (list, step) => {
+    const rows = all("[data-row]", list), at = rows.findIndex((row) => row.contains(document.activeElement));
+    const row = rows[Math.max(0, Math.min(rows.length - 1, at + step))], stop = row && one("a[href], button, input, summary", row);
+    if (stop) stop.focus();
+  };
+  const press = (key) => {
+    const list = document.activeElement.closest("[data-list]") || one("[data-list]");
+    const row = document.activeElement.closest("[data-row]");
+    if (list && (key === "j" || key === "k")) { walk(list, key === "j" ? 1 : -1); return true; }
+    const name = CSS.escape(Date.now() - firstAt < KEY_PAIR ? first + " " + key : key);
+    const found = (row && one(`[data-key="${name}"]`, row)) || one(`[data-key="${name}"]:not([data-row] *)`);
+    [first, firstAt] = [key, found ? 0 : Date.now()];
+    if (found && found.matches("input, textarea, select")) found.focus();
+    else if (found && found.tagName === "DIALOG") found.showModal();
+    else if (found) found.click();
+    return Boolean(found);
+  };
+  on("keydown", (event) => {
+    const target = event.target, typing = target.closest && target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, dialog");
+    if (event.key === "Escape") all("details.drop[open]").forEach((drop) => { drop.open = false; one("summary", drop).focus(); });
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return;
+    if (press(event.key)) event.preventDefault();
+  });
+
+  // ---- Small things: a menu closes by a press beside it, all ticks at once, print, close, try again. ----
+  on("click", (event) => {
+    all("details.drop[open]").forEach((drop) => { if (!drop.contains(event.target)) drop.open = false; });
+    const act = event.target.closest("[data-do]"), what = act && act.dataset.do;
+    if (what === "print") window.print();
+    if (what === "close") act.closest("dialog").close();
+    if (what === "keys") one("#c-keys").showModal();
+    if (what === "again" && lost) again(lost);
+    if (what === "restart") Array.from(waiting.keys()).forEach((ctx) => { ctx.request.abort(); again(ctx); });
+  });
+  on("change", (event) => {
+    const name = event.target.dataset.all;
+    if (name) all(`input[name="${CSS.escape(name)}"]:not(:disabled)`).forEach((box) => { box.checked = event.target.checked; });
+  });
+  settle(false);
+})();
