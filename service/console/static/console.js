@@ -110,10 +110,11 @@
   on("htmx:finally:request", (event) => stopWaiting(event.detail.ctx));
   on("htmx:after:swap", (event) => {
     const ctx = event.detail.ctx;
-    const target = typeof ctx.target === "string" ? one(ctx.target) : ctx.target;
-    if (target && target.id === "c-refused") target.focus();
+    const named = typeof ctx.target === "string" ? one(ctx.target) : ctx.target;
+    const target = named && !named.isConnected && named.id ? document.getElementById(named.id) : named;
     if (String(ctx.swap).endsWith("Morph") && target) window.htmx.process(target, true); // the pause may have changed
-    if (!polled(ctx)) settle(target === document.body);
+    if (target && target.id === "c-refused") target.focus();
+    else if (target && !polled(ctx)) settle(target);
     speak();
   });
   on("visibilitychange", () => {
@@ -121,10 +122,10 @@
   });
 
   // ---- Focus goes to what went wrong, else to the heading of a new page. ----
-  const settle = (whole) => {
-    const errors = one("[data-errors]"), heading = one("main h1");
+  const settle = (part) => {
+    const errors = one("[data-errors]", part), heading = one("main h1");
     if (errors) errors.focus();
-    else if (whole && heading) { heading.tabIndex = -1; heading.focus(); }
+    else if (part === document.body && heading) { heading.tabIndex = -1; heading.focus(); }
   };
 
   // ---- A screen reader hears what changed, at most once in half a minute. ----
@@ -178,5 +179,5 @@
     const name = event.target.dataset.all;
     if (name) all(`input[name="${CSS.escape(name)}"]:not(:disabled)`).forEach((box) => { box.checked = event.target.checked; });
   });
-  settle(false);
+  settle(document);
 })();
