@@ -113,7 +113,9 @@
     const named = typeof ctx.target === "string" ? one(ctx.target) : ctx.target;
     const target = named && !named.isConnected && named.id ? document.getElementById(named.id) : named;
     if (String(ctx.swap).endsWith("Morph") && target) window.htmx.process(target, true); // the pause may have changed
-    if (target && target.id === "c-refused") target.focus();
+    const field = boxed(ctx) && one("input:not([type=hidden])", target);
+    if (field) field.focus();
+    else if (target && target.id === "c-refused") target.focus();
     else if (target && !polled(ctx)) settle(target);
     speak();
   });
