@@ -56,33 +56,24 @@
   };
 
   // ---- A session that ended: a box asks for the password, then the same act is done once. ----
-  const LOGIN = "main > :not(.brand)", FORM = "c-session-form";
-  const boxed = (ctx) => Boolean(ctx.target) && ctx.target.id === FORM;
+  const boxed = (ctx) => Boolean(ctx.target) && ctx.target.id === "c-session-form";
   let refused = null;
   const ended = (ctx) => {
-    if (!refused || !polled(ctx)) refused = ctx;
-    if (one("#c-session").open) return;
-    one("#c-session").showModal();
-    window.htmx.ajax("GET", "/login?next=" + encodeURIComponent(here()), { target: "#" + FORM, select: LOGIN, swap: "innerHTML" });
+    if (!boxed(ctx) && (!refused || !polled(ctx))) refused = ctx;
+    ctx.target = one("#c-session-form");
+    ctx.swap = "innerHTML";
+    ctx.select = null;
+    if (!one("#c-session").open) one("#c-session").showModal();
   };
-  const here = () => location.pathname + location.search;
-  const renewed = async () => {
-    const page = new DOMParser().parseFromString(await (await window.fetch(here())).text(), "text/html");
-    const token = one('meta[name="csrf"]', page), person = one("#c-person", page);
-    if (!token || !person || person.textContent !== one("#c-person").textContent) return location.reload();
-    one('meta[name="csrf"]').content = token.content;
-    all('input[name="_csrf"]').forEach((field) => { field.value = token.content; });
+  const renewed = (token) => {
+    one('meta[name="csrf"]').content = token;
+    all('input[name="_csrf"]').forEach((field) => { field.value = token; });
     one("#c-session").close();
-    one("#" + FORM).replaceChildren();
+    one("#c-session-form").replaceChildren();
     const act = refused;
     refused = null;
     if (act) again(act);
   };
-  on("submit", (event) => {
-    if (!event.target.closest("#" + FORM)) return;
-    event.preventDefault();
-    window.htmx.ajax("POST", event.target.getAttribute("action") || "/login", { source: event.target, event, target: "#" + FORM, select: LOGIN, swap: "innerHTML" });
-  });
 
   on("htmx:config:request", (event) => {
     const ctx = event.detail.ctx;
@@ -92,19 +83,21 @@
   });
   on("htmx:before:request", (event) => { if (!polled(event.detail.ctx)) wait(event.detail.ctx); });
   on("htmx:before:response", (event) => {
-    const ctx = event.detail.ctx, over = ctx.response.status === 401 && !boxed(ctx), login = boxed(ctx) && ctx.hx.redirect === here();
-    if (ctx.response.status >= 500) away(ctx);
+    const ctx = event.detail.ctx, status = ctx.response.status, session = ctx.response.headers.get("HX-Session");
+    if (status >= 500) away(ctx);
     else back(ctx);
-    if (over) ended(ctx);
-    if (login) renewed();
-    if (over || login || ctx.response.status >= 500) event.preventDefault();
-    if (ctx.response.status >= 400 && !ctx.hx.pushurl) ctx.push = "false";
+    if (session === "over") ended(ctx);
+    if (session === "renewed") renewed(ctx.response.headers.get("HX-CSRF"));
+    if (session === "renewed" || status >= 500) event.preventDefault();
+    if (status >= 400 && !ctx.hx.pushurl) ctx.push = "false";
   });
-  on("htmx:after:request", (event) => { // a refusal that is no page and no form has a place of its own
+  on("htmx:after:request", (event) => { // a refusal that is not this page or part again has a place of its own
     const ctx = event.detail.ctx, status = ctx.response.status;
-    if (status < 400 || ctx.text.includes("<html") || boxed(ctx)) return;
+    const bare = ctx.text.includes('<body class="bare">'), part = !ctx.text.includes("<html");
+    if (status < 400 || boxed(ctx)) return;
     if (polled(ctx)) return event.preventDefault();
-    if (ctx.target === document.body || ![409, 412, 422].includes(status)) [ctx.target, ctx.swap, ctx.select] = ["#c-refused", "innerHTML", null];
+    if (!bare && (part ? ctx.target !== document.body && [409, 412, 422].includes(status) : true)) return;
+    [ctx.target, ctx.swap, ctx.select] = [one("#c-refused"), "innerHTML", bare ? "main > :not(.brand)" : null];
   });
   on("htmx:error", (event) => { if (event.detail.ctx && !event.detail.ctx.response) away(event.detail.ctx); });
   on("htmx:finally:request", (event) => stopWaiting(event.detail.ctx));

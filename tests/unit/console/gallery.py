@@ -11,9 +11,7 @@ from types import SimpleNamespace
 
 import jinja2
 from markupsafe import Markup
-from multidict import MultiDict
 
-from service.errors import Invalid
 from service.words.catalogues import Catalogue
 from tests.architecture.tree import ROOT
 
@@ -21,12 +19,9 @@ STATIC = ROOT / "service" / "console" / "static"
 TEMPLATES = ROOT / "templates" / "console"
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'text'"
 
-TYPED = MultiDict(
-    [("name", HOSTILE), ("people", "二百"), ("when", "once"), ("towns", "a"), ("towns", "c")]
-)
-REFUSAL = Invalid(
-    "两处要改",
-    fields={
+FORM = SimpleNamespace(
+    values={"name": HOSTILE, "people": "二百", "when": "once", "towns": ["a", "c"], "late": "send"},
+    errors={
         "name": "名称里有 < 。去掉它，或改成“小于”。",
         "people": "“二百”不是数字。写成 200。",
         "elsewhere": "这份名单明天到期。换一份，或延长它。",
@@ -37,7 +32,7 @@ REFUSAL = Invalid(
 def environment(language: str) -> jinja2.Environment:
     """Templates as the console reads them: escaped, no undefined name passes, in a language."""
     env = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([TEMPLATES, Path(__file__).parent]),
+        loader=jinja2.FileSystemLoader([ROOT / "templates", Path(__file__).parent]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         extensions=["jinja2.ext.i18n"],
@@ -65,14 +60,14 @@ def context(language: str, scheme: str) -> dict[str, object]:
         "asset": lambda name: name,
         "csrf": lambda: Markup('<input type="hidden" name="_csrf" value="token">'),
         "csrf_token": "token",
-        "t": SimpleNamespace(code=language, html="zh-CN" if language == "zh" else "en"),
-        "desk": SimpleNamespace(form=TYPED, request=SimpleNamespace(path="/today")),
-        "refusal": REFUSAL,
+        "lang": language,
+        "here": "/today",
+        "form": FORM,
         "notice": "已签发：今天 09:30 起发给 7,137 人",
-        "me": SimpleNamespace(name="王芳"),
+        "person": "王芳",
         "scheme": scheme,
         "department": "旌德县公安局",
-        "may_stop": True,
+        "may_stop_all": True,
         "menu": [
             {
                 "key": key,
@@ -90,6 +85,7 @@ def context(language: str, scheme: str) -> dict[str, object]:
                 "kind": "stop",
                 "text": "全部停发中，09:12 起",
                 "address": "/duty/stop",
+                "act": "看怎样恢复",
             },
         ],
         "watermark": "王芳 1月13日 09:38",
