@@ -24,6 +24,8 @@ from service.api.http.version import ETAG, IF_NONE_MATCH, names, tag_of
 from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.api.system.health import healthz, readyz
 from service.api.system.metrics import Metrics
+from service.console.routes import OPEN_PAGES, PAGES
+from service.console.serving import add_routes as add_pages
 from service.errors import Misconfigured
 from service.messages.lint import wording
 from service.runtime import Runtime
@@ -68,6 +70,7 @@ def create_app(runtime: Runtime) -> web.Application:
     for op in OPS:
         app.router.add_route(op.method, PREFIX + op.path, endpoint(op, readers.get(op.path)))
     app.router.add_post(PREFIX + CALLBACKS, callbacks.Callbacks().receive)
+    add_pages(app.router, PAGES, OPEN_PAGES)
     return app
 
 

@@ -261,6 +261,14 @@ async def find_session(
     return row["id"], user_from(user), row["password_temporary"], row["requests_per_minute"]
 
 
+async def user_of_session(conn: Connection, token_hash: bytes) -> UUID | None:
+    """Whose session it is or was, whether it holds or not."""
+    found: UUID | None = await sql.fetchval(
+        conn, "SELECT user_id FROM sessions WHERE token_hash = :token_hash", token_hash=token_hash
+    )
+    return found
+
+
 async def list_sessions(
     conn: Connection, user_id: UUID, before: UUID | None, limit: int, now: datetime
 ) -> list[UserSession]:

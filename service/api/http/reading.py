@@ -142,7 +142,7 @@ async def _json(
 
 
 async def _raw(op: Op, request: web.Request) -> bytes:
-    raw = await _in_time(request.read())
+    raw = await in_time(request.read())
     if raw or not op.body_optional:
         _check_json(request)
     return raw
@@ -157,8 +157,12 @@ def _modelled(op: Op, model: type[BaseModel], raw: bytes) -> BaseModel:
         raise invalid(error, what="body") from error
 
 
-async def _in_time(reading: Awaitable[ReadT]) -> ReadT:
-    """What is read, unless it takes too long: nobody holds a place by dripping octets."""
+async def in_time(reading: Awaitable[ReadT]) -> ReadT:
+    """What is read, unless it takes too long: nobody holds a place by dripping octets.
+
+    Raises:
+        Slow: it does.
+    """
     try:
         return await asyncio.wait_for(reading, READ_SECONDS)
     except TimeoutError as error:
@@ -218,6 +222,24 @@ def _check_json(request: web.Request) -> None:
 async def _form(
     model: type[BaseModel], request: web.Request, runtime: Runtime
 ) -> AsyncIterator[Arguments]:
+    async with form_and_file(request, runtime) as (fields, upload):
+        body = _validated(model, fields, what="form")
+        if upload is None:
+            raise Invalid(
+                phrase("the form has no file"), fields={_FILE: phrase("attach the contact file")}
+            )
+        yield {"body": body, _FILE: upload}
+
+
+@asynccontextmanager
+async def form_and_file(
+    request: web.Request, runtime: Runtime
+) -> AsyncIterator[tuple[dict[str, str], Upload | None]]:
+    """The fields of a form, and the file that came with it, which is deleted at the end.
+
+    Raises:
+        Malformed, TooLarge, Unsupported, Slow, Invalid: as the request deserves.
+    """
     if request.content_type != "multipart/form-data":
         raise Unsupported(phrase("the body must be multipart/form-data"))
     limit = runtime.settings.import_max_bytes
@@ -240,12 +262,7 @@ async def _form(
                 await _spool(part, upload, limit)
             else:
                 fields[name] = await _field(part)
-        body = _validated(model, fields, what="form")
-        if upload is None:
-            raise Invalid(
-                phrase("the form has no file"), fields={_FILE: phrase("attach the contact file")}
-            )
-        yield {"body": body, _FILE: upload}
+        yield fields, upload
     finally:
         if upload is not None:
             upload.close()
@@ -268,7 +285,7 @@ async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
 async def _of_form(reading: Awaitable[ReadT]) -> ReadT:
     """The next piece of a form, in time."""
     try:
-        return await _in_time(reading)
+        return await in_time(reading)
     except _ILL_FORMED as error:
         raise MalformedRequest(phrase("the body is not a well-formed multipart form")) from error
 

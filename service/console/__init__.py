@@ -1,0 +1,1 @@
+"""The console: pages for people, made from the operations of the API in the same process."""

@@ -1,0 +1,1 @@
+"""One's own account: logging in and out, password, authenticator, sessions, language."""

@@ -1,0 +1,148 @@
+"""A form from a page into the body that an operation takes.
+
+A field is named as its path in the body, with dots: `schedule.first`. Several fields of one name
+make a list. An empty field is one that was not given. What is a number, a yes or a list is known
+from the body's own JSON schema, so that a page says nothing twice.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from multidict import MultiDictProxy
+from pydantic import BaseModel, ValidationError
+
+from service.api.http.problems import invalid
+from service.console.session import CSRF
+from service.errors import Invalid
+from service.words.phrase import phrase
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+JsonSchema = Mapping[str, Any]
+
+_YES, _NO = frozenset({"1", "on", "yes", "true"}), frozenset({"0", "off", "no", "false"})
+
+
+def body_of(
+    model: type[BodyT],
+    form: MultiDictProxy[str],
+    *,
+    but: Iterable[str] = (),
+    given: Mapping[str, object] | None = None,
+) -> BodyT:
+    """The body of an operation from a form.
+
+    but: fields that the page reads itself. given: members that the page has made itself.
+    Fields that begin with `_`, and the session's token, are the console's own.
+
+    Raises:
+        Invalid: something is wrong; `fields` has what and where, by the names of the form's fields.
+    """
+    schema = model.model_json_schema()
+    tree = _tree(form, frozenset(but))
+    found = _converted(tree, schema, schema.get("$defs", {}))
+    members = found if isinstance(found, dict) else {}
+    try:
+        return model.model_validate({**members, **(given or {})})
+    except ValidationError as error:
+        raise invalid(error, what="form") from error
+
+
+def instant_of(form: MultiDictProxy[str], name: str, zone: ZoneInfo) -> datetime | None:
+    """The instant of two fields, `name.day` and `name.time`; None: neither was given.
+
+    Raises:
+        Invalid: one is missing, or is none.
+    """
+    day, clock = (form.get(f"{name}.{part}", "").strip() for part in ("day", "time"))
+    if not day and not clock:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(day), time.fromisoformat(clock), tzinfo=zone)
+    except ValueError as error:
+        field = f"{name}.day" if not day else f"{name}.time"
+        raise Invalid(
+            phrase("the instant is incomplete: give its day and its time"),
+            fields={field: phrase("give a day like 2027-01-31 and a time like 09:30")},
+        ) from error
+
+
+def _tree(form: MultiDictProxy[str], but: frozenset[str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name in dict.fromkeys(form):
+        if name.startswith("_") or name == CSRF or name in but:
+            continue
+        values = [value.strip() for value in form.getall(name)]
+        *outer, last = name.split(".")
+        place = tree
+        for part in outer:
+            inner = place.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise Invalid(
+                    phrase("the form has {name} twice", name=part),
+                    fields={name: phrase("give it once")},
+                )
+            place = inner
+        place[last] = [value for value in values if value]
+    return tree
+
+
+def _converted(given: object, schema: JsonSchema, types: Mapping[str, JsonSchema]) -> object:
+    """What a field says in the type that the schema has for it; None: nothing was given."""
+    schema = _resolved(schema, types)
+    options = [_resolved(o, types) for o in schema.get("anyOf", schema.get("oneOf", ()))]
+    if isinstance(given, dict):
+        return _object(given, _fitting(given, options) if options else schema, types)
+    values = given if isinstance(given, list) else []
+    if options:
+        kinds = [option for option in options if option.get("type") != "null"]
+        lists = [option for option in kinds if option.get("type") == "array"]
+        chosen = lists[0] if lists else kinds[0] if len(kinds) == 1 else {}
+        return _converted(values, chosen, types)
+    kind = schema.get("type")
+    if kind == "array":
+        items = schema.get("items", {})
+        return [_converted([value], items, types) for value in values] or None
+    return _scalar(values[-1], kind) if values else None
+
+
+def _object(given: dict[str, Any], schema: JsonSchema, types: Mapping[str, JsonSchema]) -> object:
+    members = schema.get("properties", {})
+    other = schema.get("additionalProperties")
+    beyond = other if isinstance(other, Mapping) else {}
+    found = {
+        name: _converted(value, members.get(name, beyond), types) for name, value in given.items()
+    }
+    return {name: value for name, value in found.items() if value is not None} or None
+
+
+def _fitting(given: dict[str, Any], options: Iterable[JsonSchema]) -> JsonSchema:
+    """Of several shapes, the one that has all that was given."""
+    objects = [option for option in options if "properties" in option]
+    for option in objects:
+        members = option["properties"]
+        fixed = {name: of["const"] for name, of in members.items() if "const" in of}
+        told = all(given.get(name, [value])[-1:] == [value] for name, value in fixed.items())
+        if told and given.keys() <= members.keys():
+            return option
+    return objects[0] if objects else {}
+
+
+def _resolved(schema: JsonSchema, types: Mapping[str, JsonSchema]) -> JsonSchema:
+    while "$ref" in schema:
+        schema = types[schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def _scalar(value: str, kind: object) -> object:
+    if kind == "integer" and value.lstrip("-").isascii() and value.lstrip("-").isdecimal():
+        return int(value)
+    if kind == "number":
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    if kind == "boolean" and value.lower() in _YES | _NO:
+        return value.lower() in _YES
+    return value

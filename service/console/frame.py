@@ -1,0 +1,103 @@
+"""What is around every page: who asks, the menu, and what stands over everything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from service.accounts.people.model import Right
+from service.api.accounts import departments
+from service.api.sending import stops
+from service.console.asking import Desk
+from service.console.session import SCHEME_COOKIE
+from service.words.phrase import Phrase, phrase
+
+SCHEMES = ("light", "dark")
+
+
+@dataclass(frozen=True, slots=True)
+class MenuEntry:
+    """An entry of the menu. rights: one of them is enough; none: whoever has logged in."""
+
+    key: str
+    address: str
+    label: Phrase
+    rights: frozenset[Right] = frozenset()
+
+
+MENU = (
+    MenuEntry("today", "/today", phrase("Today")),
+    MenuEntry("plans", "/plans", phrase("Campaigns"), frozenset({Right.REPORTS})),
+    MenuEntry("runs", "/runs", phrase("Sending"), frozenset({Right.REPORTS})),
+    MenuEntry("people", "/people", phrase("People"), frozenset({Right.READ})),
+    MenuEntry("texts", "/texts", phrase("Texts"), frozenset({Right.READ})),
+    MenuEntry("duty", "/duty", phrase("On duty"), frozenset({Right.READ})),
+    MenuEntry("reports", "/reports", phrase("Reports"), frozenset({Right.REPORTS, Right.AUDIT})),
+    MenuEntry(
+        "office", "/office", phrase("Administration"), frozenset({Right.ACCOUNTS, Right.CHANNELS})
+    ),
+)
+
+
+def outside(request: web.Request) -> dict[str, Any]:
+    """What every template is told, also for whoever has not logged in."""
+    scheme = request.cookies.get(SCHEME_COOKIE, "")
+    return {
+        "scheme": scheme if scheme in SCHEMES else "",
+        "me": None,
+        "menu": (),
+        "bands": (),
+        "may_stop": False,
+        "notice": "",
+    }
+
+
+async def around(desk: Desk) -> dict[str, Any]:
+    """What stands around a page; read in the page's transaction."""
+    department = ""
+    if desk.may(Right.REPORTS):
+        found = await desk.get(departments.get_department, department_id=desk.user.department_id)
+        department = found.name
+    return {
+        "department": department,
+        "me": desk.user,
+        "menu": _menu(desk),
+        "bands": await _bands(desk),
+        "may_stop": desk.may(Right.STOP_ALL),
+    }
+
+
+def _menu(desk: Desk) -> list[Mapping[str, object]]:
+    section = desk.request.path.split("/")[1]
+    return [
+        {
+            "key": entry.key,
+            "address": entry.address,
+            "label": desk.language.say(entry.label),
+            "current": entry.key == section,
+        }
+        for entry in MENU
+        if not entry.rights or any(map(desk.may, entry.rights))
+    ]
+
+
+async def _bands(desk: Desk) -> list[Mapping[str, str]]:
+    say = desk.language.say
+    found: list[Mapping[str, str]] = []
+    if desk.may(Right.READ) and (await desk.get(stops.get_stop)).stopped:
+        found.append(
+            {
+                "kind": "stop",
+                "text": say(phrase("All sending is stopped.")),
+                "address": "/duty/stop",
+                "act": say(phrase("Let it go on")),
+            }
+        )
+    if desk.runtime.clock.start is not None:
+        text = phrase(
+            "The clock of this system is simulated. Here it is {now}.",
+            now=desk.language.when(desk.now),
+        )
+        found.append({"kind": "clock", "text": say(text)})
+    return found

@@ -1,0 +1,36 @@
+"""Every page of the console on one screen: method, address, function, the right that it takes.
+
+The address is the noun. A POST without `again` is a button; with it a form, which is shown again
+with what was typed when it is refused.
+
+One module: it is one table.
+"""
+
+from service.console.account import entrance
+from service.console.account import pages as account
+from service.console.page import OpenPage, WebPage
+from service.console.today import pages as today
+
+# fmt: off
+OPEN_PAGES = (
+    OpenPage("GET",  "/login", entrance.show_login),
+    OpenPage("POST", "/login", entrance.log_in),
+    OpenPage("POST", "/language", entrance.choose_language),
+    OpenPage("POST", "/scheme", entrance.choose_scheme),
+)
+
+PAGES = (
+    WebPage("GET",  "/today", today.show_today),
+
+    WebPage("POST", "/logout", entrance.log_out),
+    WebPage("GET",  "/account", account.show_account),
+    WebPage("GET",  "/account/password", account.show_password),
+    WebPage("POST", "/account/password", account.change_password, again=account.show_password),
+    WebPage("GET",  "/account/authenticator", account.show_authenticator),
+    WebPage("POST", "/account/authenticator", account.begin_authenticator,
+         again=account.show_authenticator),
+    WebPage("POST", "/account/authenticator/confirm", account.confirm_authenticator,
+         again=account.show_authenticator),
+    WebPage("POST", "/account/sessions/{session_id}/end", account.end_session),
+)
+# fmt: on

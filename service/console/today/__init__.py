@@ -1,0 +1,1 @@
+"""The start page: what waits, what is being sent, what comes."""

@@ -1,0 +1,37 @@
+"""Every page for every role, in both languages: shown to whoever may, refused to others."""
+
+import re
+
+import pytest
+
+from service.console.routes import PAGES
+from tests.harness.console import browser_of
+from tests.integration.api.conftest import Api
+
+ROLES = ("admin", "operator", "approver", "viewer", "inspector")
+PLAIN = [page for page in PAGES if page.method == "GET" and "{" not in page.path]
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+@pytest.mark.parametrize("role", ROLES)
+async def test_each_page_is_shown_to_whoever_may(api: Api, role: str, language: str) -> None:
+    browser = await browser_of(api, role, language)
+    user = getattr(api.teams["county"], role)
+    for page in PLAIN:
+        seen = await browser.ask("GET", page.path)
+        allowed = page.right is None or user.may(page.right)
+        assert seen.status == (200 if allowed else 403), f"{page.path}: {seen.text[:400]}"
+        assert not re.search(r"\bNone\b|\bUndefined\b|%\(", seen.text), f"{page.path}: {seen.text}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_no_page_links_to_what_its_reader_may_not_see(api: Api, role: str) -> None:
+    browser = await browser_of(api, role)
+    known = {page.path for page in PLAIN}
+    linked: set[str] = set()
+    for page in PLAIN:
+        seen = await browser.ask("GET", page.path)
+        if seen.status == 200:
+            linked |= {link.partition("?")[0] for link in seen.links}
+    for address in sorted(linked & known):
+        assert (await browser.ask("GET", address)).status == 200, address
