@@ -26,7 +26,15 @@ from service.words.phrase import Sentence
 async def why_they_wait(
     conn: Connection, keys: Sequence[MessageKey], limits: BreakerLimits, now: datetime
 ) -> dict[MessageKey, Sentence]:
-    """Why each of these texts waits that is queued, in words.
+    """Why each of these texts waits that is queued, in words; see `find_waits`."""
+    found = await find_waits(conn, keys, limits, now)
+    return {key: worded(why, until) for key, (why, until) in found.items()}
+
+
+async def find_waits(
+    conn: Connection, keys: Sequence[MessageKey], limits: BreakerLimits, now: datetime
+) -> dict[MessageKey, tuple[Wait, datetime | None]]:
+    """What keeps each of these texts that is queued, and until when, if anybody knows.
 
     limits: from when on a channel counts as slow.
     """
@@ -42,7 +50,7 @@ async def why_they_wait(
         return takes_slowly(counts, limits)
 
     return {
-        (row["run_id"], row["no"]): _worded(*_why(row, county, is_slow(row["channel_id"]), now))
+        (row["run_id"], row["no"]): _why(row, county, is_slow(row["channel_id"]), now)
         for row in rows
     }
 
@@ -77,7 +85,8 @@ def _why(row: Record, county: County, slow: bool, now: datetime) -> tuple[Wait, 
     return next(((Wait(why), until) for why, holds, until in met if holds), (Wait.TURN, None))
 
 
-def _worded(why: Wait, until: datetime | None) -> Sentence:
+def worded(why: Wait, until: datetime | None) -> Sentence:
+    """What keeps a text, in words."""
     words = why.words
     if until is None:
         return words

@@ -183,7 +183,7 @@ async def list_runs(call: Call, campaign_id: UUID, query: PageQuery) -> Page[Run
 
 async def get_run(call: Call, run_id: UUID) -> RunDetail:
     """Show a run, and what you could do with it."""
-    run = await _counted(call, run_id)
+    run = await counted_run(call, run_id)
     return RunDetail(**run._asdict(), acts=await _acts(call, run))
 
 
@@ -208,7 +208,7 @@ async def _acts(call: Call, run: Run) -> list[ActOut]:
 
 async def get_report(call: Call, run_id: UUID) -> ReportOut:
     """Show what a run amounts to at this moment; also one of a department below yours."""
-    await _counted(call, run_id)
+    await counted_run(call, run_id)
     return ReportOut.model_validate(await progress.run_report(call.conn, run_id))
 
 
@@ -244,7 +244,7 @@ async def get_evidence_key(call: Call) -> EvidenceKeyOut:
     return EvidenceKeyOut(public_key=call.runtime.keyring.public_key(PURPOSE).hex())
 
 
-async def _counted(call: Call, run_id: UUID) -> Run:
+async def counted_run(call: Call, run_id: UUID) -> Run:
     """A run whose numbers the caller may see, if not its people."""
     run = await run_store.get_run(call.conn, run_id, None)
     if run is None or not call.user.sees_counts(run.department_id):

@@ -82,6 +82,12 @@ class ChannelFigures:
     down_for: timedelta | None
     covered: bool
 
+    @property
+    def answer_ms(self) -> tuple[int | None, int | None]:
+        """Within how many milliseconds half and 95 % of the submits were answered."""
+        half, most = self.counts.percentile(0.5), self.counts.percentile(0.95)
+        return _milliseconds(half), _milliseconds(most)
+
     def as_json(self) -> dict[str, Any]:
         """The figures as they are recorded and shown; times in milliseconds and seconds."""
         counts = self.counts

@@ -109,20 +109,11 @@ async def read_queue(
     state = await queue_store.channel_state(conn, channel.id)
     day, month = await quota_store.used_parts(conn, channel.id, now)
     rate = await rate_of(conn, channel, now)
-    rows = await queue_store.waiting_runs(conn, channel.id, now)
-    county = await load_county(conn)
-    loads = [load_of(row, count, county) for row in rows]
-    running = [x for x, row in zip(loads, rows, strict=True) if row["state"] == "running"]
     works = channel.enabled and state["up"] and state["breaker"] is None
-    waits: dict[Load, timedelta | None] = {}
+    known = None
     if rate is not None and works:
-        waits = forecast(forecast_channel_of(channel, rate, hold, (day, month)), running, now)
-    items = [
-        _WaitingRun(
-            row, _parts(row, count), load, waits.get(load), list(_reasons_of(row, county, now))
-        )
-        for row, load in zip(rows, loads, strict=True)
-    ]
+        known = forecast_channel_of(channel, rate, hold, (day, month))
+    items = await _waiting(conn, channel.id, known, count, now)
     return ChannelQueue(
         rate,
         [
@@ -135,6 +126,47 @@ async def read_queue(
             _of_priority(priority, [i for i in items if i.load.flow.priority == priority])
             for priority in sorted({item.load.flow.priority for item in items})
         ],
+    )
+
+
+async def _waiting(
+    conn: Connection, channel_id: int, known: ForecastChannel | None, count: Count, now: datetime
+) -> list[_WaitingRun]:
+    """What waits on a channel by run, and how long. known: None: nothing can be foretold of it."""
+    rows = await queue_store.waiting_runs(conn, channel_id, now)
+    county = await load_county(conn)
+    loads = [load_of(row, count, county) for row in rows]
+    running = [x for x, row in zip(loads, rows, strict=True) if row["state"] == "running"]
+    waits = {} if known is None else forecast(known, running, now)
+    return [
+        _WaitingRun(
+            row, _parts(row, count), load, waits.get(load), list(_reasons_of(row, county, now))
+        )
+        for row, load in zip(rows, loads, strict=True)
+    ]
+
+
+async def wait_of_run(
+    conn: Connection,
+    channel: Channel,
+    hold: Hold | None,
+    count: Count,
+    run_id: UUID,
+    now: datetime,
+) -> timedelta | None:
+    """How long until a channel has handed off what of a run has its first turn there; None: nobody
+    knows. What waits for an instant of its own, as a second try does, is not in it.
+    """
+    rate = await rate_of(conn, channel, now)
+    state = await queue_store.channel_state(conn, channel.id)
+    if rate is None or not (channel.enabled and state["up"] and state["breaker"] is None):
+        return None
+    used = await quota_store.used_parts(conn, channel.id, now)
+    known = forecast_channel_of(channel, rate, hold, used)
+    items = await _waiting(conn, channel.id, known, count, now)
+    return next(
+        (item.wait for item in items if item.row["run_id"] == run_id and not item.row["later"]),
+        None,
     )
 
 

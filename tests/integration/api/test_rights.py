@@ -228,6 +228,7 @@ TABLE = {
     "GET /runs": "aopvi",
     "GET /runs/{run_id}": "aopvi",
     "POST /runs/{run_id}/cancel": "aop",
+    "GET /runs/{run_id}/progress": "aopvi",
     "GET /runs/{run_id}/report": "aopvi",
     "GET /runs/{run_id}/evidence": "a",
     "GET /evidence-key": "aopvi",

@@ -40,7 +40,7 @@ from service.privacy import erasure_store, retention_store
 from service.privacy import store as privacy
 from service.privacy.retention_store import LedgerStretch
 from service.reports import store as reports
-from service.reports.runs import list_store
+from service.reports.runs import list_store, progress_store
 from service.reports.runs.list_store import WhichRuns
 from service.storage.postgres import BY_KEY, Connection, Pool, open_pool
 from tests.conftest import NOW
@@ -411,6 +411,11 @@ async def lists_the_newest_runs(aged: Aged, conn: Connection) -> None:
 async def lists_what_is_being_sent(aged: Aged, conn: Connection) -> None:
     which = WhichRuns([aged.scene.department], sorted(OPEN_RUNS), None, None, None, FEW)
     await list_store.list_runs(conn, which)
+
+
+@act(slices=2, by_key=False, rare=True)
+async def counts_what_is_left_of_a_run(aged: Aged, conn: Connection) -> None:
+    await progress_store.count_left(conn, aged.run, aged.now)
 
 
 @contextmanager
