@@ -33,7 +33,7 @@ async def create_department(
         Conflict: the name is taken or looks like one that is.
         Invalid: kind, carrier, parent and area do not go together.
     """
-    need_the_county(actor, "make departments")
+    need_the_county(actor, phrase("make departments"))
     await _check_name(conn, new.name)
     await _check_place(conn, new)
     return await department_store.insert_department(conn, replace(new, signature=""), now)
@@ -54,7 +54,7 @@ async def edit_department(
             the users of the department would have more rights, or too few administrators of the
             county would be left (`keep_two`).
     """
-    need_the_county(actor, "change departments")
+    need_the_county(actor, phrase("change departments"))
     found = await department_store.get_department(conn, department_id, None, lock=True)
     new = replace(change(found.settings), signature=found.settings.signature)
     if new.kind != found.kind and department_id == actor.department_id:

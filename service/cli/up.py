@@ -43,9 +43,9 @@ def _protocols(text: str) -> tuple[str, ...]:
     if unknown := sorted({*names} - {*CARRIERS_OF}):
         raise argparse.ArgumentTypeError(
             phrase(
-                "no simulated channel speaks {unknown}; they speak {carriers_of}",
+                "no simulated channel speaks {unknown}; they speak {known}",
                 unknown=listing(unknown),
-                carriers_of=listing(CARRIERS_OF),
+                known=listing(CARRIERS_OF),
             )
         )
     return names

@@ -29,6 +29,7 @@ from service.messages.lint.lint_values import (
 from service.messages.policy import SHIPPED
 from service.messages.value_kinds import Allowed, fits
 from service.messages.value_sources import PERSON_VARIABLES, Fact
+from service.words.phrase import phrase
 
 ValueOrigin = Literal["name", "place", "listed", "given", "figure"]
 """What a value is: a person's name, a place of the area tree, what a list says of a person, what a
@@ -70,11 +71,13 @@ class ValueRefused(Exception):
 
     def __init__(self, variable: str) -> None:
         self.variable = variable
-        super().__init__(
-            f"the value of {{{variable}}} may not stand in a text: give a plain name, place or"
+        self.sentence = phrase(
+            "the value of {{{variable}}} may not stand in a text: give a plain name, place or"
             " figure that asks for nothing and addresses nobody, with no number that is not"
-            " registered for the sender, no link and no never-word"
+            " registered for the sender, no link and no never-word",
+            variable=variable,
         )
+        super().__init__(self.sentence)
 
 
 class ValueCheck:

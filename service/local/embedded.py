@@ -65,11 +65,11 @@ def prepare_folder(folder: Path) -> Path:
         if owner != os.geteuid():
             raise Misconfigured(
                 phrase(
-                    "the data folder {folder} belongs to user {owner}, and this is user {geteuid}:"
+                    "the data folder {folder} belongs to user {owner}, and this is user {user}:"
                     " root and a normal user cannot share one; give --data another",
                     folder=folder,
                     owner=owner,
-                    geteuid=os.geteuid(),
+                    user=os.geteuid(),
                 )
             )
         folder.chmod(0o700)

@@ -15,6 +15,7 @@ from service.errors import Conflict
 from service.messages.lint import obfuscation
 from service.messages.lint.draft import draft
 from service.messages.lint.lint_contacts import contacts
+from service.words.phrase import listing, phrase
 
 FilingState = Literal["submitted", "filed", "refused", "withdrawn"]
 FILED: FilingState = "filed"
@@ -59,10 +60,11 @@ class NotFiled(Conflict):
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__(
-            "the text is not filed: "
-            + "; ".join(problems)
-            + ". File it with the carrier and write that down"
-            " (PUT /templates/{template_id}/filings), or plan over other channels"
+            phrase(
+                "the text is not filed: {problems}. File it with the carrier and write that down"
+                " (PUT /templates/{{template_id}}/filings), or plan over other channels",
+                problems=listing(problems, "; "),
+            )
         )
 
 
@@ -72,22 +74,24 @@ def check_filed(text: str, required: Sequence[Required]) -> None:
     Raises:
         NotFiled: names the channels, and what is missing there.
     """
-    if problems := [f"{one.channel}: {why}" for one in required if (why := _missing(text, one))]:
+    if problems := [
+        listing((one.channel, why), ": ") for one in required if (why := _missing(text, one))
+    ]:
         raise NotFiled(problems)
 
 
 def _missing(text: str, required: Required) -> str:
     filing = required.filing
     if filing is None:
-        return "no filing"
+        return phrase("no filing")
     if filing.state != FILED:
-        return f"the filing is {filing.state}"
+        return phrase("the filing is {filing_state}", filing_state=filing.state)
     known = draft(text, None)
     numbers = {contact.digits for contact in contacts(known)} - set(filing.contacts)
     if numbers:
-        return f"the filing lacks {len(numbers)} of the text's numbers"
+        return phrase("the filing lacks {count} of the text's numbers", count=len(numbers))
     links = _links(text) - {link for filed in filing.links for link in _links(filed)}
-    return "the filing lacks a link of the text" if links else ""
+    return phrase("the filing lacks a link of the text") if links else ""
 
 
 def _links(text: str) -> set[str]:

@@ -11,6 +11,7 @@ from service.messages.lint.lint_values import carries_number, tells
 from service.messages.template import MAX_VALUE, planned, slots, variables
 from service.messages.value_kinds import KIND_WORDS, Allowed, fits
 from service.messages.value_sources import PERSON_VARIABLES, POLICE_VARIABLES
+from service.words.phrase import Phrase, Sentence, listing, phrase
 
 PlanValues = tuple[tuple[str, str], ...]
 """The variables with their values, in the order of their names."""
@@ -25,8 +26,7 @@ def plan_values(values: Mapping[str, str]) -> PlanValues:
 
 
 def value_problems(text: str, values: PlanValues, kind: str) -> dict[str, str]:
-    """What is wrong with the values that a plan gives a text, by variable, each in Chinese and in
-    English; empty if nothing is.
+    """What is wrong with the values that a plan gives a text, by variable; empty if nothing is.
 
     kind: of the department that sends it.
     """
@@ -42,20 +42,19 @@ def value_problems(text: str, values: PlanValues, kind: str) -> dict[str, str]:
     return found
 
 
-_NOT_YOURS = (
-    "案件数据只能由公安或县级牵头单位填写，请从文中删去 / figures on cases are given by the"
-    " police or the county's own office alone; take the variable out of the text"
+_NOT_YOURS = phrase(
+    "figures on cases are given by the police or the county's own office alone; take the variable"
+    " out of the text"
 )
 
 
 def _missing(allowed: Allowed) -> str:
-    chinese, english = _asked(allowed)
-    return f"请在 values 中填写{chinese} / give it in values: {english}"
+    return phrase("give it in values: {asked}", asked=_asked(allowed))
 
 
-def _asked(allowed: Allowed) -> tuple[str, str]:
+def _asked(allowed: Allowed) -> Phrase | Sentence:
     if isinstance(allowed, tuple):
-        return f"其中之一：{'、'.join(allowed)}", f"one of {', '.join(allowed)}"
+        return phrase("one of {allowed}", allowed=listing(allowed))
     return KIND_WORDS[allowed]
 
 
@@ -63,33 +62,29 @@ def _place_problems(text: str, name: str, wanted: Mapping[str, Allowed]) -> Iter
     if name in wanted:
         return
     if name in PERSON_VARIABLES:
-        yield "由名单逐人填入，请不要在 values 中填写 / each person's list fills it; leave it out"
+        yield phrase("each person's list fills it; leave it out")
     elif name not in variables(text):
-        yield "文中没有这个变量，请删去 / the text has no such variable; leave it out"
+        yield phrase("the text has no such variable; leave it out")
     else:
-        yield "不知道它的类型 / it is not known of which kind it is"
+        yield phrase("it is not known of which kind it is")
 
 
 def _form_problems(value: str, allowed: Allowed | None) -> Iterator[str]:
     if allowed is None:
         return
     if not value.strip() or value != value.strip() or not value.isprintable():
-        yield "须为一行文字，首尾无空格 / one line of text without blanks around it"
+        yield phrase("one line of text without blanks around it")
     elif len(value) > MAX_VALUE:
-        yield f"最多 {MAX_VALUE} 字 / at most {MAX_VALUE} characters"
+        yield phrase("at most {most} characters", most=MAX_VALUE)
     elif not fits(value, allowed) or (allowed in {"name", "place"} and _says_more(value)):
-        chinese, english = _asked(allowed)
-        yield f"须为{chinese} / it must be {english}"
+        yield phrase("it must be {asked}", asked=_asked(allowed))
 
 
 def _unit_problems(text: str, name: str, value: str, allowed: Allowed | None) -> Iterator[str]:
     """An amount whose unit the text says itself: 损失{金额}万元 with 86万元 would say it twice."""
     behind = [text[slot.end :] for slot in slots(text) if slot.variable == name]
     if allowed == "amount" and value[-1:] in _UNITS and any(b[:1] in _UNITS for b in behind if b):
-        yield (
-            "文中已写明金额的单位，请只填数字 / the text says the unit of the amount itself: give"
-            " the figure alone"
-        )
+        yield phrase("the text says the unit of the amount itself: give the figure alone")
 
 
 _UNITS = frozenset("万亿元")

@@ -25,7 +25,7 @@ from service.messages.lint.obfuscation import disguises, name_as_seen
 from service.messages.signature_store import SignatureProposal
 from service.storage.locks import lock_signatures
 from service.storage.postgres import Connection
-from service.words.phrase import phrase
+from service.words.phrase import Sentence, phrase
 
 
 async def propose(
@@ -47,7 +47,7 @@ async def propose(
         Invalid: it is not written plainly, or says the name of an authority that this is not.
         Conflict: it is, or looks like, another department's.
     """
-    need_the_county(actor, "register signatures")
+    need_the_county(actor, phrase("register signatures"))
     department = await department_store.get_department(conn, department_id, None, lock=True)
     name = bare(signature)
     await lock_signatures(conn)
@@ -72,13 +72,17 @@ async def confirm(
         Forbidden: the actor does not run the county, or counts as who proposed it.
         Conflict: it does not wait (any more); else as `propose`.
     """
-    need_the_county(actor, "register signatures")
+    need_the_county(actor, phrase("register signatures"))
     department = await department_store.get_department(conn, department_id, None, lock=True)
     await lock_signatures(conn)
     found = await store.get_proposal(conn, department_id, proposal_id)
     need_pending(found, now)
     await need_second_person(
-        conn, actor, {found.proposed_by: "proposed this signature"}, "confirm it", now
+        conn,
+        actor,
+        {found.proposed_by: phrase("proposed this signature")},
+        phrase("confirm it"),
+        now,
     )
     await _check(conn, department, found.signature)
     await store.note_confirmed(conn, found, actor.id, now)
@@ -99,10 +103,11 @@ async def confirm(
 async def _check(conn: Connection, department: Department, name: str) -> None:
     """Refuse a signature that is disguised, somebody else's, or an authority's."""
     if not name or "【" in name or "】" in name:
-        raise _refusal("请只写名称，不带括号", "write the name alone, without brackets")
+        raise _refusal(phrase("write the name alone, without brackets"))
     check_plain(name, "signature")
     for kind, found in disguises(name):
-        raise _refusal(kind.chinese, f"{kind.english}: {found.what}")
+        said = Sentence(kind.chinese, kind.english)
+        raise _refusal(phrase("{kind}: {found}", kind=said, found=found.what))
     await department_store.check_free(conn, name, department.id)
     seen = _seen(name)
     if any(_seen(other) == seen for other in await store.names_of_others(conn, department.id)):
@@ -116,10 +121,7 @@ async def _check(conn: Connection, department: Department, name: str) -> None:
     sender = await sender_get(conn, department.id)
     if words := others_names(name, sender, await policy_get(conn)):
         which = "、".join(words)
-        raise _refusal(
-            f"含“{which}”，只有该类单位可用",
-            f"it says {which}, which is for such authorities alone",
-        )
+        raise _refusal(phrase("it says {which}, which is for such authorities alone", which=which))
 
 
 def _seen(name: str) -> str:
@@ -127,8 +129,7 @@ def _seen(name: str) -> str:
     return look(name_as_seen(name))
 
 
-def _refusal(chinese: str, english: str) -> Invalid:
-    problem = phrase("{english} / {chinese}", english=english, chinese=chinese)
+def _refusal(problem: str) -> Invalid:
     return Invalid(
         phrase("the signature is wrong: {problem}", problem=problem), fields={"signature": problem}
     )

@@ -95,7 +95,7 @@ async def template_insert(
         )
     except UniqueViolation as error:
         raise Conflict(
-            phrase("there is a template named {info_name} already", info_name=info.name)
+            phrase("there is a template named {name} already", name=info.name)
         ) from error
     return await template_add_version(conn, template_id, version, now)
 

@@ -26,7 +26,7 @@ from service.messages.value_sources import (
     Fact,
     planned_kind,
 )
-from service.words.phrase import phrase
+from service.words.phrase import Phrase, Sentence, listing, phrase
 
 MAX_VARIABLES = 6
 MAX_CHARACTERS = 500
@@ -72,8 +72,11 @@ class MissingValue(Invalid):
     def __init__(self, variable: str) -> None:
         self.variable = variable
         super().__init__(
-            f"the variable {{{variable}}} has no value; give one or take it out of the text",
-            fields={f"values.{variable}": "a value that is not blank"},
+            phrase(
+                "the variable {{{variable}}} has no value; give one or take it out of the text",
+                variable=variable,
+            ),
+            fields={f"values.{variable}": phrase("a value that is not blank")},
         )
 
 
@@ -84,6 +87,12 @@ class TemplateProblem:
     at: int
     chinese: str
     english: str
+
+    @property
+    def sentence(self) -> Phrase:
+        """The place and what is wrong there."""
+        words = Sentence(self.chinese, self.english)
+        return phrase("character {at}: {problem}", at=self.at, problem=words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,17 +186,15 @@ def unfilled_problem(text: str) -> str | None:
     unfilled = [f"{{{name}}}" for name, source in fills(text).items() if source is None]
     if not unfilled:
         return None
-    names = ", ".join(unfilled)
-    of_people = ", ".join(f"{{{name}}}" for name in PERSON_VARIABLES)
-    of_plans = ", ".join(f"{{{name}}}" for name in PLAN_VARIABLES)
-    kind = unfilled[0].removesuffix("}") + ":数量}"
-    return (
-        f"没有内容可填入 {names}：名单可填 {of_people}，任务可填 {of_plans}，"
-        f"或写明类型如 {kind}；否则请改成文字，或用 POST /messages 逐人给值"
-        f" / nothing fills {names} of this text in a campaign. Its contacts and lists fill"
-        f" {of_people}; its plan fills {of_plans}, and what the text says the kind of, as {kind}."
-        " Else write the value into the text in place of the variable, or send it with"
-        " POST /messages, which brings the values with each recipient"
+    return phrase(
+        "nothing fills {names} of this text in a campaign. Its contacts and lists fill {of_people};"
+        " its plan fills {of_plans}, and what the text says the kind of, as {kind}. Else write the"
+        " value into the text in place of the variable, or send it with POST /messages, which"
+        " brings the values with each recipient",
+        names=listing(unfilled),
+        of_people=listing(f"{{{name}}}" for name in PERSON_VARIABLES),
+        of_plans=listing(f"{{{name}}}" for name in PLAN_VARIABLES),
+        kind=unfilled[0].removesuffix("}") + ":数量}",
     )
 
 
@@ -205,7 +212,7 @@ def check(text: str) -> None:
     if found := problems(text):
         raise Invalid.at(
             "text",
-            "; ".join(f"character {problem.at}: {problem.english}" for problem in found),
+            listing((problem.sentence for problem in found), "; "),
             code="template",
         )
 

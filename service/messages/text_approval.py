@@ -111,16 +111,16 @@ async def approve_text(
     if known.no != version:
         raise Conflict(
             phrase(
-                "version {known_no} is the latest; read it, and approve that one", known_no=known.no
+                "version {version} is the latest; read it, and approve that one", version=known.no
             ),
             code="newer_version",
         )
-    hands: dict[UUID | None, str] = {known.edited_by: "wrote this text"}
+    hands: dict[UUID | None, str] = {known.edited_by: phrase("wrote this text")}
     if known.taken_from is not None:
         await check_words_stand(conn, [known.version_id])
         authors = await authors_of(conn, [known.taken_from])
-        hands |= dict.fromkeys(authors, "wrote its words")
-    await need_second_person(conn, actor, hands, "approve it", now)
+        hands |= dict.fromkeys(authors, phrase("wrote its words"))
+    await need_second_person(conn, actor, hands, phrase("approve it"), now)
     if known.approved_by is not None:
         raise Conflict(phrase("this version is approved already"), code="approved_already")
     found = await judge(conn, known.department_id, known.text, known.info.message_class)

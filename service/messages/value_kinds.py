@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
 
+from service.words.phrase import Sentence
+
 ValueKind = Literal["name", "place", "date", "time", "period", "number", "amount", "frauds"]
 
 Allowed = ValueKind | tuple[str, ...]
@@ -34,21 +36,21 @@ KINDS: Mapping[str, ValueKind] = {
 }
 """How a text calls the kinds."""
 
-KIND_WORDS: Mapping[ValueKind, tuple[str, str]] = {
-    "name": ("人名，如 王建国", "a person's name, such as 王建国"),
-    "place": (
+KIND_WORDS: Mapping[ValueKind, Sentence] = {
+    "name": Sentence("人名，如 王建国", "a person's name, such as 王建国"),
+    "place": Sentence(
         "名称，不含号码和请求",
         "the name of a place or group, with no number and no request",
     ),
-    "date": ("日期，如 11月30日", "a day, such as 11月30日"),
-    "time": ("时间，如 9:30", "a time, such as 9:30"),
-    "period": ("周期，如 1月10日至16日、本周", "a period, such as 1月10日至16日 or 本周"),
-    "number": ("数量，如 12 或 3.5", "a number, such as 12 or 3.5"),
-    "amount": (
+    "date": Sentence("日期，如 11月30日", "a day, such as 11月30日"),
+    "time": Sentence("时间，如 9:30", "a time, such as 9:30"),
+    "period": Sentence("周期，如 1月10日至16日、本周", "a period, such as 1月10日至16日 or 本周"),
+    "number": Sentence("数量，如 12 或 3.5", "a number, such as 12 or 3.5"),
+    "amount": Sentence(
         "金额，如 35.6、1,280元、86万元 或 1.2亿元",
         "an amount, such as 35.6, 1,280元, 86万元 or 1.2亿元",
     ),
-    "frauds": (
+    "frauds": Sentence(
         "诈骗类型，用顿号隔开，如 刷单返利、虚假征信",
         "kinds of fraud with 、 between them, such as 刷单返利、虚假征信",
     ),

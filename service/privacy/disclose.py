@@ -14,6 +14,7 @@ from service.privacy.lookups import REASON, note_lookup
 from service.privacy.store import Disclosure
 from service.storage.postgres import Connection, Record
 from service.words.phrase import phrase
+from service.words.terms import term
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ async def _unmask(
 ) -> Unmasked:
     kind, object_id = what
     if row is None:
-        raise NotFound(phrase("there is no {kind} {object_id}", kind=kind, object_id=object_id))
+        raise NotFound(phrase("there is no {kind} {id}", kind=term(kind), id=object_id))
     if row["erased"]:
         raise Conflict(
             phrase("this person was erased: nobody sees the number any more"), code="erased"

@@ -14,7 +14,7 @@ from service.errors import Conflict
 from service.privacy import rotation_store as store
 from service.privacy.rotation_store import PAGES, TABLES, PageRange
 from service.storage.postgres import Connection
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
 
 MOST_PASSES = 30
 PAUSE_SECONDS = 1.0
@@ -63,7 +63,7 @@ async def rotate(
         if not waiting:
             return {table: rows for table, rows in done.items() if rows}
         await asyncio.sleep(PAUSE_SECONDS)
-    names = ", ".join(ciphers.table for ciphers in waiting)
+    names = listing(ciphers.table for ciphers in waiting)
     raise Conflict(
         phrase(
             "somebody holds rows of {names}, or writes them under an older key: start every"

@@ -20,7 +20,8 @@ from service.simulator.carrier.audit import audit, received
 from service.simulator.carrier.config import SimulatorConfig
 from service.simulator.carrier.protocols import PROTOCOLS
 from service.simulator.run import running
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
+from service.words.validation import fault
 
 ADMIN_SECONDS = 60.0
 """How long an answer of the admin API may take."""
@@ -122,7 +123,7 @@ def read_config(options: argparse.Namespace) -> SimulatorConfig:
         config = SimulatorConfig.model_validate(values)
     except ValidationError as error:
         raise Misconfigured(
-            phrase("the simulator's settings are unusable: {sentence}", sentence=_sentence(error))
+            phrase("the simulator's settings are unusable: {why}", why=_sentence(error))
         ) from error
     if not config.protocols:
         raise Misconfigured(
@@ -184,8 +185,10 @@ def _pairs(texts: Iterable[str]) -> dict[str, Any]:
 
 
 def _sentence(error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
+    problems = error.errors(include_url=False, include_input=False)
+    return listing(
+        (listing((".".join(map(str, p["loc"])), fault(p)), ": ") for p in problems), "; "
+    )
 
 
 def _faults(options: argparse.Namespace) -> None:

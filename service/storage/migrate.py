@@ -131,9 +131,9 @@ async def _apply_missing(connection: Connection) -> list[str]:
             if applied[migration.name] != migration.digest:
                 raise Misconfigured(
                     phrase(
-                        "migration {migration_name} was changed after it was applied;"
+                        "migration {migration} was changed after it was applied;"
                         " restore the file and put the change into a new migration",
-                        migration_name=migration.name,
+                        migration=migration.name,
                     )
                 )
             continue
@@ -155,9 +155,9 @@ async def _apply(connection: Connection, migration: Migration) -> None:
     except LockTimeout as error:
         raise Misconfigured(
             phrase(
-                "migration {migration_name} waited too long for a lock ({error}) and has changed"
+                "migration {migration} waited too long for a lock ({error}) and has changed"
                 " nothing: run `tocsin migrate` again, if need be while the workers are stopped",
-                migration_name=migration.name,
+                migration=migration.name,
                 error=error,
             )
         ) from error

@@ -29,7 +29,7 @@ class Phrase(str):
     """A sentence in English, with what its Chinese is made of.
 
     template: English, with places for values as in `str.format`. values: what fills them; those
-    that exist in both languages (`Phrase`, `Sentence`) follow the language.
+    that exist in both languages (`Phrase`, `Sentence`, an error that says one) follow the language.
     """
 
     template: str
@@ -97,4 +97,6 @@ def _in_language(value: object, language: str) -> object:
         return value.in_language(language)
     if isinstance(value, Sentence):
         return value.zh if language == "zh" else value.en
+    if isinstance(value, Exception) and value.args and isinstance(value.args[0], Phrase):
+        return value.args[0].in_language(language)
     return value

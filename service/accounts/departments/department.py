@@ -12,6 +12,7 @@ from uuid import UUID
 from service.errors import Conflict, Invalid
 from service.ledger.message_class import CLASSES, WARNING
 from service.words.phrase import listing, phrase
+from service.words.terms import term
 
 COUNTY = "county"
 """The lead: its administrators see and manage all departments."""
@@ -130,9 +131,9 @@ def check_place(settings: DepartmentSettings, parent: Department | None) -> None
     wanted = PARENTS.get(settings.kind)
     if wanted and parent is not None and parent.kind not in wanted:
         problem = phrase(
-            "a {settings_kind} stands under one of kind {wanted}",
-            settings_kind=settings.kind,
-            wanted=listing(sorted(wanted), " or "),
+            "a {kind} stands under one of kind {wanted}",
+            kind=term(settings.kind),
+            wanted=listing(map(term, sorted(wanted)), " or "),
         )
         raise Invalid(
             phrase("the parent is wrong: {problem}", problem=problem), fields={"parent_id": problem}
@@ -154,20 +155,22 @@ class DepartmentPermits:
 
     def problems(self, message_class: str, channels: Sequence[int] | None) -> dict[str, str]:
         """What of a plan the department may not use, by field."""
-        found = {}
+        found: dict[str, str] = {}
         if message_class not in self.classes:
-            allowed = " or ".join(self.classes) or "nothing"
-            found["template_id"] = (
-                f"the department may not send texts of class {message_class}, only {allowed}"
+            allowed = listing(map(term, self.classes), " or ") or phrase("nothing")
+            found["template_id"] = phrase(
+                "the department may not send texts of class {message_class}, only {allowed}",
+                message_class=term(message_class),
+                allowed=allowed,
             )
         if self.channels is not None and channels is not None:
             refused = sorted(set(channels) - set(self.channels))
             if refused:
-                found["channels"] = (
-                    f"the department may not use channel {', '.join(map(str, refused))}"
+                found["channels"] = phrase(
+                    "the department may not use channel {channels}", channels=listing(refused)
                 )
         elif self.channels is not None and not self.channels:
-            found["channels"] = "the department may use no channel at all"
+            found["channels"] = phrase("the department may use no channel at all")
         return found
 
 

@@ -28,6 +28,7 @@ from service.storage.postgres import (
     one,
 )
 from service.words.phrase import listing, phrase
+from service.words.terms import term
 
 _COLUMNS = (
     "name", "kind", "signature", "weight", "parent_id", "area_code", "carrier", "leader", "classes",
@@ -100,14 +101,11 @@ def _values(new: DepartmentSettings) -> dict[str, Any]:
 
 def _refusal(error: Exception, new: DepartmentSettings) -> Conflict | Invalid:
     if isinstance(error, UniqueViolation):
-        return Conflict(phrase("there is a department named {new_name} already", new_name=new.name))
+        return Conflict(phrase("there is a department named {name} already", name=new.name))
     if isinstance(error, ForeignKeyViolation):
         field = "area_code" if "area" in (error.constraint_name or "") else "parent_id"
-        what = "area" if field == "area_code" else "department"
-        return Invalid(
-            phrase("there is no such {what}", what=what),
-            fields={field: phrase("there is no such {what}", what=what)},
-        )
+        what = term("area" if field == "area_code" else "department")
+        return Invalid.at(field, phrase("there is no such {what}", what=what))
     problem = phrase("a department cannot stand below itself")
     return Invalid(problem, fields={"parent_id": problem})
 
@@ -133,7 +131,7 @@ async def department_names(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, 
     rows = await sql.fetch(conn, "SELECT id, name FROM departments WHERE id = ANY (:ids)", ids=ids)
     names = {row["id"]: row["name"] for row in rows}
     if missing := [str(one) for one in ids if one not in names]:
-        raise NotFound(phrase("there is no department {missing}", missing=listing(missing)))
+        raise NotFound(phrase("there is no department {departments}", departments=listing(missing)))
     return names
 
 
@@ -288,7 +286,7 @@ def _taken(what: str) -> Conflict:
         phrase(
             "this {what} is registered to another department, and cannot be lent or passed"
             " on (Anti-Telecom and Online Fraud Law, article 31)",
-            what=what,
+            what=term(what),
         ),
         code=f"{what}_taken",
     )
@@ -313,7 +311,7 @@ async def end_registration(
         now=now,
     )
     if not found:
-        raise NotFound(phrase("the department has no such {what}", what=what))
+        raise NotFound(phrase("the department has no such {what}", what=term(what)))
 
 
 async def list_registered(conn: Connection, what: str, department_id: UUID) -> list[Registered]:

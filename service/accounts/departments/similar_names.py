@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from service.errors import Conflict, Invalid
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
 
 _LOOK_LATIN = ("LATIN ", "CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", "COPTIC ", "LISU ")
 _UNSEEN = frozenset({"Cf", "Cc", "Co", "Cn", "Mn", "Me"})
@@ -26,7 +26,7 @@ def check_plain(name: str, field: str) -> None:
     """
     wrong = dict.fromkeys(c for c in unicodedata.normalize("NFKC", name) if _is_disguise(c))
     if wrong:
-        which = ", ".join(f"U+{ord(c):04X}" for c in wrong)
+        which = listing(f"U+{ord(c):04X}" for c in wrong)
         problem = phrase(
             "write it with the letters a to z, digits and Chinese characters; not {which}",
             which=which,

@@ -14,6 +14,7 @@ from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
 from service.words.phrase import phrase
+from service.words.terms import term
 
 PREFIX = "tk_"
 
@@ -86,13 +87,13 @@ async def activate(conn: Connection, actor: User, key: Key, user: User, now: dat
         Forbidden: the actor counts as who made it.
         Conflict: it works already, was revoked, or has expired; or the user has no rights yet.
     """
-    made = {key.grant.created_by: "made this key"}
-    await need_second_person(conn, actor, made, "activate it", now)
+    made = {key.grant.created_by: phrase("made this key")}
+    await need_second_person(conn, actor, made, phrase("activate it"), now)
     if key.state(now) != "pending":
         raise Conflict(
             phrase(
                 "this key is {state}; only one that is pending can be activated",
-                state=key.state(now),
+                state=term(key.state(now)),
             ),
             code="wrong_state",
         )

@@ -60,7 +60,7 @@ async def confirm(conn: Connection, actor: User, user_id: UUID, now: datetime) -
     user = await store.get_user(conn, user_id, actor.scope, lock=True)
     actor.may_grant(user.roles, user.rights)
     await need_second_person(
-        conn, actor, {user.password_from: "gave this password"}, "confirm it", now
+        conn, actor, {user.password_from: phrase("gave this password")}, phrase("confirm it"), now
     )
     await need_maker(conn, user.password_from, user)
     if not await session_store.confirm_password(conn, user_id, actor.id, now - WAITS):

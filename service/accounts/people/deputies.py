@@ -82,7 +82,9 @@ async def confirm(conn: Connection, actor: User, deputy_id: UUID, now: datetime)
         raise Forbidden(
             phrase("you are the deputy: somebody else must confirm it"), code="second_person_needed"
         )
-    await need_second_person(conn, actor, {found.named_by: "named this deputy"}, "confirm it", now)
+    await need_second_person(
+        conn, actor, {found.named_by: phrase("named this deputy")}, phrase("confirm it"), now
+    )
     await deputies_store.confirm_deputy(conn, deputy_id, actor.id, now)
     return found._replace(confirmed_by=actor.id, confirmed_at=now)
 

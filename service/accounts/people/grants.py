@@ -18,6 +18,7 @@ from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Forbidden
 from service.storage.postgres import Connection
 from service.words.phrase import phrase
+from service.words.terms import term
 
 GrantState = Literal[proposals.ProposalState, "narrowed"]
 _REACH = frozenset({Role.ADMIN, Role.INSPECTOR})
@@ -84,7 +85,7 @@ async def confirm(
         grant = await grant_store.get_grant(conn, user_id, grant_id)
         if (state := state_of(grant, now)) != "pending":
             raise Conflict(
-                phrase("this grant is {state}; propose another one", state=state),
+                phrase("this grant is {state}; propose another one", state=term(state)),
                 code="wrong_state",
             )
         actor.may_grant(grant.roles, grant.rights)
@@ -94,7 +95,11 @@ async def confirm(
                 code="second_person_needed",
             )
         await need_second_person(
-            conn, actor, {grant.proposed_by: "proposed these rights"}, "confirm them", now
+            conn,
+            actor,
+            {grant.proposed_by: phrase("proposed these rights")},
+            phrase("confirm them"),
+            now,
         )
         await grant_store.confirm_grant(conn, grant_id, actor.id, now)
         disabled_at = None if grant.enables else user.disabled_at

@@ -14,7 +14,8 @@ from uuid import UUID
 
 from service.accounts.departments.department import CARRIER, COUNTY, KINDS, RUNS_CHANNELS
 from service.errors import Forbidden, Invalid
-from service.words.phrase import phrase
+from service.words.phrase import Phrase, listing, phrase
+from service.words.terms import term
 
 
 class Role(StrEnum):
@@ -33,26 +34,31 @@ _WORDS = {"SEND": "send:template", "SEND_TEXT": "send:text"}
 class Right(StrEnum):
     """What an act needs; the value completes "you may not …"."""
 
-    REPORTS = "read plans and reports"
-    READ = "read audiences, texts and masked messages"
-    IMPORT = "import contacts"
-    SUPPRESS = "suppress numbers"
-    WRITE = "write segments and templates"
-    PLAN = "plan campaigns"
-    SUBMIT = "submit campaigns"
-    SEND = "send texts to people who are named"
-    SEND_TEXT = "send words of your own, without a template"
-    WEBHOOKS = "manage webhooks"
-    CONTROL = "pause, resume, release and cancel campaigns"
-    APPROVE = "approve, return and reject campaigns"
-    STOP_ALL = "stop all sending"
-    CALENDAR = "set the calendar and the send hours"
-    ACCOUNTS = "manage departments, users and keys"
-    CHANNELS = "manage channels"
-    AREAS = "keep the area tree"
-    AUDIT = "read the audit trail"
-    UNMASK = "see numbers in full"
-    PRIVACY = "look up and erase persons"
+    REPORTS = phrase("read plans and reports")
+    READ = phrase("read audiences, texts and masked messages")
+    IMPORT = phrase("import contacts")
+    SUPPRESS = phrase("suppress numbers")
+    WRITE = phrase("write segments and templates")
+    PLAN = phrase("plan campaigns")
+    SUBMIT = phrase("submit campaigns")
+    SEND = phrase("send texts to people who are named")
+    SEND_TEXT = phrase("send words of your own, without a template")
+    WEBHOOKS = phrase("manage webhooks")
+    CONTROL = phrase("pause, resume, release and cancel campaigns")
+    APPROVE = phrase("approve, return and reject campaigns")
+    STOP_ALL = phrase("stop all sending")
+    CALENDAR = phrase("set the calendar and the send hours")
+    ACCOUNTS = phrase("manage departments, users and keys")
+    CHANNELS = phrase("manage channels")
+    AREAS = phrase("keep the area tree")
+    AUDIT = phrase("read the audit trail")
+    UNMASK = phrase("see numbers in full")
+    PRIVACY = phrase("look up and erase persons")
+
+    @property
+    def words(self) -> Phrase:
+        """What completes "you may not …", in both languages."""
+        return Phrase(self.value, {})
 
     @property
     def word(self) -> str:
@@ -193,7 +199,7 @@ class User:
             raise Forbidden(
                 phrase(
                     "this key may not {right}: that takes the scope {word}",
-                    right=right.value,
+                    right=right.words,
                     word=right.word,
                 ),
                 code="out_of_scope",
@@ -203,18 +209,19 @@ class User:
                 phrase(
                     "you may not {right} by having logged in: that takes a key, on which"
                     " two persons agreed",
-                    right=right.value,
+                    right=right.words,
                 ),
                 code="key_needed",
             )
-        having = " or ".join(role.value for role in Role if right in RIGHTS[role])
+        having = listing((term(role) for role in Role if right in RIGHTS[role]), " or ")
         whose = ""
         if right in KINDS_WITH:
-            whose = f" of a department of kind {' or '.join(sorted(KINDS_WITH[right]))}"
+            kinds = listing(map(term, sorted(KINDS_WITH[right])), " or ")
+            whose = phrase(" of a department of kind {kinds}", kinds=kinds)
         raise Forbidden(
             phrase(
                 "you may not {right}: that takes the role {having}{whose}",
-                right=right.value,
+                right=right.words,
                 having=having,
                 whose=whose,
             )
@@ -278,7 +285,7 @@ class User:
                 phrase(
                     "you may not {right}, so you cannot give that to others; ask somebody"
                     " who has the right",
-                    right=right.value,
+                    right=right.words,
                 ),
                 code="right_not_yours",
             )

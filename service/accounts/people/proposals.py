@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 
 from service.errors import Conflict
 from service.words.phrase import phrase
+from service.words.terms import term
 
 WAITS = timedelta(days=7)
 """How long a proposal waits, as a submitted campaign does."""
@@ -46,5 +47,6 @@ def need_pending(proposal: Proposed, now: datetime) -> None:
     state = state_of(proposal, now)
     if state != "pending":
         raise Conflict(
-            phrase("this proposal is {state}; make another one", state=state), code="wrong_state"
+            phrase("this proposal is {state}; make another one", state=term(state)),
+            code="wrong_state",
         )

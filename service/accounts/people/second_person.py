@@ -28,17 +28,28 @@ async def need_second_person(
         Forbidden: names what the actor, or somebody who counts as the actor, did.
     """
     done = {person: what for person, what in hands.items() if person is not None}
-    for person, whose in ((actor.id, "you"), (actor.deputy_for, "whom you stand in for")):
-        if person in done:
-            raise _refusal(f"{whose} {done[person]}: somebody else must {act}")
+    if actor.id in done:
+        raise _refusal(phrase("you {done}: somebody else must {act}", done=done[actor.id], act=act))
+    if actor.deputy_for in done:
+        raise _refusal(
+            phrase(
+                "whom you stand in for {done}: somebody else must {act}",
+                done=done[actor.deputy_for],
+                act=act,
+            )
+        )
     seat = [person for person in (actor.id, actor.deputy_for) if person is not None]
     shared = await store.find_shared_person(conn, seat, list(done), now)
     if shared is not None:
         raise _refusal(
-            f"you count as one person with whoever {done[shared]}: one of you made the other's key"
-            f" or gave the password, or one person did so for both; somebody else must {act}, who"
-            " has a key or password from another administrator, a third one if need be, or a"
-            " password from whoever runs the machine (`tocsin password`)"
+            phrase(
+                "you count as one person with whoever {done}: one of you made the other's key or"
+                " gave the password, or one person did so for both; somebody else must {act}, who"
+                " has a key or password from another administrator, a third one if need be, or a"
+                " password from whoever runs the machine (`tocsin password`)",
+                done=done[shared],
+                act=act,
+            )
         )
 
 
@@ -57,8 +68,12 @@ async def need_another_side(
     found = await store.find_who_can_act_as(conn, seat, list(done), now)
     if found is not None:
         raise _refusal(
-            f"you are, or could act as, whoever {done[found]}, or that person as you: somebody else"
-            f" must {act}"
+            phrase(
+                "you are, or could act as, whoever {done}, or that person as you: somebody"
+                " else must {act}",
+                done=done[found],
+                act=act,
+            )
         )
 
 

@@ -16,6 +16,7 @@ from service.accounts.people.second_person import need_second_person
 from service.accounts.sending import direct_limit_store
 from service.accounts.sending.direct_limit_store import LimitProposal
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 _WHAT = "set how many people are sent to directly"
 
@@ -59,6 +60,6 @@ async def confirm(
     found = await direct_limit_store.get_proposal(conn, department_id, proposal_id)
     need_pending(found, now)
     await need_second_person(
-        conn, actor, {found.proposed_by: "proposed this limit"}, "confirm it", now
+        conn, actor, {found.proposed_by: phrase("proposed this limit")}, phrase("confirm it"), now
     )
     return await direct_limit_store.put_in_force(conn, found, actor.id, now)

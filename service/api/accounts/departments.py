@@ -346,7 +346,7 @@ async def list_extensions(call: Call, department_id: UUID) -> Page[RegisteredOut
 
 async def register_extension(call: Call, department_id: UUID, body: ExtensionBody) -> RegisteredOut:
     """Register an extension number to a department; nobody else gets it. For the county."""
-    need_the_county(call.user, "register extensions")
+    need_the_county(call.user, phrase("register extensions"))
     await _seen(call, department_id)
     made = await department_store.register(
         call.conn, "extension", body.extension, department_id, by=call.user.id, now=call.now
@@ -357,7 +357,7 @@ async def register_extension(call: Call, department_id: UUID, body: ExtensionBod
 
 async def end_extension(call: Call, department_id: UUID, extension: str) -> None:
     """Give up an extension number of a department; nobody else gets it. For the county."""
-    need_the_county(call.user, "give up extensions")
+    need_the_county(call.user, phrase("give up extensions"))
     await _seen(call, department_id)
     await department_store.end_registration(
         call.conn, "extension", extension, department_id, call.now
@@ -380,7 +380,7 @@ async def _check_channels(call: Call, new: DepartmentSettings) -> None:
     missing = set(new.channels or ()) - await existing_channels(call.conn)
     if missing:
         raise Invalid.at(
-            "channels", phrase("there is no channel {map}", map=listing(sorted(missing)))
+            "channels", phrase("there is no channel {channels}", channels=listing(sorted(missing)))
         )
 
 

@@ -15,6 +15,7 @@ from service.dispatch.direct.own_phone import prove_phone, say_phone
 from service.errors import Conflict, Forbidden, Invalid
 from service.queue import Job
 from service.words.phrase import phrase
+from service.words.terms import term
 
 
 class DeputyBody(Body):
@@ -102,7 +103,7 @@ async def set_own_phone(call: Call, body: OwnPhoneBody) -> PhoneOut:
         return PhoneOut(phone=None, proved_at=None)
     if call.mode is not Mode.LIVE:
         raise Forbidden(
-            phrase("a {mode} key sends no code to a phone; take a live one", mode=call.mode.value),
+            phrase("a {mode} key sends no code to a phone; take a live one", mode=term(call.mode)),
             code="out_of_scope",
         )
     phone = parse_phone(body.phone)

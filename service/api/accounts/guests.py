@@ -12,6 +12,7 @@ from service.api.http.schema import Body, Instant, OptionalLine, Out, Page, Text
 from service.audience.numbers.number import mask, parse_phone
 from service.crypto import Keyring
 from service.errors import Invalid
+from service.words.phrase import phrase
 
 MOST_GUESTS = 1_000
 
@@ -73,7 +74,7 @@ async def create_guests(call: Call, body: GuestsBody) -> GuestsOut:
             rejected.append(RefusedOut(at=at, reason=error.message))
             continue
         if keyring.phone_index(phone) in phones:
-            rejected.append(RefusedOut(at=at, reason="the number is on the list twice"))
+            rejected.append(RefusedOut(at=at, reason=phrase("the number is on the list twice")))
             continue
         phones[keyring.phone_index(phone)] = (at, phone)
     made = await guest_store.insert_guests(

@@ -17,7 +17,7 @@ from service.errors import Invalid, NotFound
 from service.messages.lint.lint_store import policy_get
 from service.messages.lint.lint_values import value_findings
 from service.storage.locks import lock_areas
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
 
 AnyAreaCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}([0-9]{3})?$")]
 
@@ -148,5 +148,5 @@ async def confirm_rename(call: Call, code: str, rename_id: UUID) -> EditedAreaOu
 async def _check_asks_nothing(call: Call, name: str) -> None:
     """Refuse a name in which lint finds something: it stands in texts that are approved already."""
     if found := value_findings(name, await policy_get(call.conn)):
-        problem = "; ".join(f"{finding['rule']}: {finding['message']}" for finding in found)
+        problem = listing((listing((f["rule"], f["message"]), ": ") for f in found), "; ")
         raise Invalid(phrase("this is no name of an area"), fields={"name": problem})

@@ -213,7 +213,7 @@ async def delete_contact(call: Call, contact_id: UUID) -> None:
 
 def _check_taken(rejected: dict[str, int]) -> None:
     for code in rejected:
-        problem = REASONS.get(code, "the row cannot be taken")
+        problem = REASONS.get(code, phrase("the row cannot be taken"))
         raise Invalid(phrase("this person cannot be stored"), fields={"phone": problem}, code=code)
 
 

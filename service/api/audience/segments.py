@@ -164,8 +164,8 @@ async def _check_unused(call: Call, segment: store.Segment) -> None:
     if users:
         raise Conflict(
             phrase(
-                "{users} uses this segment by its name; change that rule first",
-                users=listing(users),
+                "{name} uses this segment by its name; change that rule first",
+                name=listing(users),
             ),
             code="segment_in_use",
         )

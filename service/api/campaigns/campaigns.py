@@ -35,6 +35,7 @@ from service.ledger.priority import Priority
 from service.messages.plan_values import plan_values
 from service.queue import Job
 from service.words.phrase import phrase
+from service.words.terms import term
 
 ChannelId = Annotated[Int, Field(ge=0, le=2**15 - 1)]
 Channels = Literal["auto"] | Annotated[list[ChannelId], Field(min_length=1, max_length=100)]
@@ -233,7 +234,7 @@ async def test_campaign(call: Call, campaign_id: UUID, body: TestBody) -> Starte
     """Send what was submitted to your own phone, before you approve it."""
     if call.mode is not Mode.LIVE:
         problem = phrase(
-            "a {mode} key reaches no phone of an approver; take a live one", mode=call.mode.value
+            "a {mode} key reaches no phone of an approver; take a live one", mode=term(call.mode)
         )
         raise Forbidden(problem, code="out_of_scope")
     started = await test_send(

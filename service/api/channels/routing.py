@@ -152,7 +152,7 @@ def _check(chosen: set[int] | None, channels: list[RoutableChannel]) -> None:
     unknown = sorted((chosen or set()) - {channel.id for channel in channels})
     if unknown:
         problem = phrase(
-            "there is no channel {unknown}; GET /channels lists them", unknown=unknown[0]
+            "there is no channel {channels}; GET /channels lists them", channels=unknown[0]
         )
         raise Invalid(phrase("channels: {problem}", problem=problem), fields={"channels": problem})
 

@@ -195,7 +195,7 @@ async def set_sender(call: Call, department_id: UUID, body: SenderBody) -> Sende
 
     What it could not write before waits for another administrator of the county.
     """
-    need_the_county(call.user, "change what lint allows")
+    need_the_county(call.user, phrase("change what lint allows"))
     landlines = [digits(number) for number in body.landlines]
     for place, number in enumerate(landlines):
         if not (number.isascii() and number.isdecimal() and 3 <= len(number) <= 12):

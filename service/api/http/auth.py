@@ -20,7 +20,7 @@ from service.web import ENTRY, USER_ID
 from service.words.phrase import phrase
 
 _SCHEME = "bearer "
-_HOW = "send the header Authorization: Bearer, followed by a key"
+_HOW = phrase("send the header Authorization: Bearer, followed by a key")
 
 
 async def authenticate(request: web.Request, runtime: Runtime) -> Caller:

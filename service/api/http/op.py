@@ -19,6 +19,7 @@ from service.api.http.call import Call, Download, Later
 from service.errors import Forbidden
 from service.storage.postgres import HOT_SECONDS
 from service.words.phrase import phrase
+from service.words.terms import term
 
 Arguments = dict[str, Any]
 """What a handler is called with, by name."""
@@ -173,7 +174,7 @@ class Op:
         mode = key.grant.mode
         if mode is not Mode.LIVE and not self.takes_test_keys:
             raise Forbidden(
-                phrase("this is not for {mode} keys: take a live one", mode=mode.value),
+                phrase("this is not for {mode} keys: take a live one", mode=term(mode)),
                 code=_OUT_OF_SCOPE,
             )
         if key.is_narrow and not self.takes_scoped_keys:

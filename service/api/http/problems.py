@@ -31,7 +31,9 @@ from service.logs import masked
 from service.storage.postgres import UNREACHABLE, Busy, OutOfRoom, TooManyConnections, TooSlow
 from service.web import REQUEST_ID, RUNTIME
 from service.words.catalogues import chosen
-from service.words.phrase import Phrase, phrase, translated
+from service.words.phrase import Phrase, listing, phrase, translated
+from service.words.terms import term
+from service.words.validation import fault
 
 log = logging.getLogger(__name__)
 
@@ -142,17 +144,15 @@ def invalid(error: ValidationError, *, what: str) -> TocsinError:
     fields: dict[str, str] = {}
     for item in error.errors(include_url=False, include_input=False)[:MOST_FIELDS]:
         if item["type"] == "json_invalid":
-            fault = item["msg"].removeprefix("Invalid JSON: ")
-            return MalformedRequest(phrase("the body is not JSON: {fault}", fault=fault))
+            why = item["msg"].removeprefix("Invalid JSON: ")
+            return MalformedRequest(phrase("the body is not JSON: {fault}", fault=why))
         path = ".".join(str(part) for part in item["loc"] if "[" not in str(part)) or what
-        message = item["msg"].removeprefix("Value error, ")
-        fields[path] = (
-            phrase("{fields}; or: {message}", fields=fields[path], message=message)
-            if path in fields
-            else message
-        )
-    names = ", ".join(fields)
-    return Invalid(phrase("the {what} is wrong: {names}", what=what, names=names), fields=fields)
+        said = fault(item)
+        fields[path] = listing((fields[path], said), "; or: ") if path in fields else said
+    return Invalid(
+        phrase("the {what} is wrong: {names}", what=term(what), names=listing(fields)),
+        fields=fields,
+    )
 
 
 @web.middleware

@@ -109,7 +109,7 @@ def _query(model: type[BaseModel], request: web.Request) -> BaseModel:
     if twice:
         raise Invalid(
             phrase("the query is wrong: {twice}", twice=listing(twice)),
-            fields=dict.fromkeys(twice, "give it once"),
+            fields=dict.fromkeys(twice, phrase("give it once")),
         )
     return _validated(model, dict(given), what="query")
 

@@ -98,9 +98,7 @@ def _written_day(value: object) -> object:
 def _in_our_years(day: Moment) -> Moment:
     if not _YEARS[0] <= day.year <= _YEARS[1]:
         raise ValueError(
-            phrase(
-                "the year must be between {years} and {years_2}", years=_YEARS[0], years_2=_YEARS[1]
-            )
+            phrase("the year must be between {first} and {last}", first=_YEARS[0], last=_YEARS[1])
         )
     return day
 

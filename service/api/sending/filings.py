@@ -72,7 +72,7 @@ async def set_filing(call: Call, template_id: UUID, body: FilingBody) -> Filings
     template = await template_get(call.conn, template_id, None)
     if body.version != template.no:
         raise Conflict(
-            phrase("version {template_no} is the latest; file that one", template_no=template.no),
+            phrase("version {version} is the latest; file that one", version=template.no),
             code="newer_version",
         )
     if body.channel_id not in await existing_channels(call.conn):

@@ -28,6 +28,7 @@ from service.queue import Job
 from service.reports import explanations, progress
 from service.reports.waiting_reasons import why_they_wait
 from service.words.phrase import Sentence, phrase
+from service.words.terms import term
 
 MOST_RECIPIENTS = 1_000
 MessageId = Annotated[str, StringConstraints(pattern=f"^{PATTERN}$")]
@@ -186,9 +187,9 @@ async def cancel_message(call: Call, message_id: str) -> StatusOut:
     if not await direct_store.cancel_message(call.conn, run_id, no, call.now):
         raise Conflict(
             phrase(
-                "it is {status_state} and cannot be called back: {en}",
-                status_state=status.state,
-                en=status.plain.en,
+                "it is {state} and cannot be called back: {why}",
+                state=term(status.state),
+                why=Sentence(status.plain.zh, status.plain.en),
             ),
             code="has_left",
         )

@@ -23,6 +23,7 @@ from service.ledger.states import MessageState
 from service.reports import progress
 from service.reports.evidence import PURPOSE, evidence
 from service.words.phrase import phrase
+from service.words.terms import term
 
 Relation = Literal["step", "resend", "top_up", "correction"]
 
@@ -296,14 +297,14 @@ async def need_own(call: Call, run_id: UUID) -> None:
     sent_by, mode = await direct_store.get_sender(call.conn, run_id)
     if call.mode is not Mode.LIVE and call.mode is not mode:
         raise Forbidden(
-            phrase("a {mode} key may only cancel what a {mode} key has sent", mode=call.mode.value),
+            phrase("a {mode} key may only cancel what a {mode} key has sent", mode=term(call.mode)),
             code="out_of_scope",
         )
     if not call.user.may(Right.CONTROL) and sent_by != sender_id(call):
         raise Forbidden(
             phrase(
-                "another key or user has sent this; to cancel it takes the right to {control}",
-                control=Right.CONTROL.value,
+                "another key or user has sent this; to cancel it takes the right to {right}",
+                right=Right.CONTROL.words,
             ),
             code="out_of_scope",
         )

@@ -204,7 +204,7 @@ async def decide_doubts(call: Call, body: DecisionBody) -> DecidedOut:
     if body.run_id is None:
         keys = [_parsed(text) for text in body.ids]
         wrong = {
-            f"ids.{n}": "give the id of an item of GET /uncertain"
+            f"ids.{n}": phrase("give the id of an item of GET /uncertain")
             for n, key in enumerate(keys)
             if key is None
         }

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from service.audience.areas.area import Area
 from service.audience.vocabulary.names import asks
 from service.errors import Conflict, Invalid
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
+from service.words.terms import term
 
 BELOW = {
     "county": ("town",),
@@ -104,8 +105,8 @@ def new_area(
     if level not in possible:
         problem = phrase(
             "in a {level} there can be: {possible}",
-            level=above.level,
-            possible=", ".join(possible) or "nothing more",
+            level=term(above.level),
+            possible=listing(map(term, possible)) if possible else phrase("nothing more"),
         )
         raise Invalid(phrase("the area does not fit"), fields={"level": problem})
     if any(area.parent == parent and area.name == name for area in areas.values()):

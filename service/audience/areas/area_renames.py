@@ -53,7 +53,7 @@ async def confirm(
             phrase("this name does not wait any more; propose it again"), code="wrong_state"
         )
     await need_second_person(
-        conn, actor, {found.proposed_by: "proposed this name"}, "confirm it", now
+        conn, actor, {found.proposed_by: phrase("proposed this name")}, phrase("confirm it"), now
     )
     areas = (await read_area_tree(conn)).areas
     renamed = areas[code]._replace(name=found.name)

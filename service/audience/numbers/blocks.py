@@ -19,6 +19,7 @@ from service.audience.vocabulary.cells import squeeze, text_form
 from service.audience.vocabulary.choices import CARRIERS, read_carrier
 from service.errors import FileRefused
 from service.words.phrase import listing, phrase
+from service.words.terms import term
 
 HEADERS = {
     "phone": "号段 手机号段 号码段 前七位 block prefix segment",
@@ -69,10 +70,10 @@ class BlockTable:
         code = 1 + 2 * _CARRIERS.index(block.carrier) + block.virtual
         place = self._places.setdefault((block.province, block.city), len(self._places))
         if place > MOST_PLACES:
-            return f"there are more than {MOST_PLACES:,} cities"
+            return phrase("there are more than {most_places:,} cities", most_places=MOST_PLACES)
         if self._codes[at]:
             if (self._codes[at], self._places_of[at]) != (code, place):
-                return f"an earlier row says something else of {block.block}"
+                return phrase("an earlier row says something else of {block}", block=block.block)
             return None
         self._codes[at], self._places_of[at] = code, place
         self.count += 1
@@ -156,8 +157,8 @@ def _rows(sheet: Sheet, words: Vocabulary) -> Iterator[tuple[int, tuple[str, ...
 
 
 def _no_column(column: str) -> FileRefused:
-    names = " or ".join(HEADERS[column].split()[:: len(HEADERS[column].split()) - 1])
-    what = "first seven digits" if column == "phone" else "carrier"
+    names = listing(HEADERS[column].split()[:: len(HEADERS[column].split()) - 1], " or ")
+    what = phrase("first seven digits") if column == "phone" else term("carrier")
     code = "no_block_column" if column == "phone" else "no_carrier_column"
     return FileRefused(
         phrase(
@@ -172,14 +173,19 @@ def _take(table: BlockTable, cells: tuple[str, ...], prefixes: Prefixes) -> str 
     digits, carrier, province, city = cells
     match = _BLOCK.fullmatch(squeeze(text_form(digits)))
     if match is None:
-        return "a block is the first seven digits of a mobile number"
+        return phrase("a block is the first seven digits of a mobile number")
     name = squeeze(text_form(carrier)).lower()
     choice = read_carrier(_VIRTUAL.sub("", name))
     if not choice.value:
-        return f"the carrier is not known; write one of {', '.join(CARRIERS)}, or its Chinese name"
+        return phrase(
+            "the carrier is not known; write one of {carriers}, or its Chinese name",
+            carriers=listing(CARRIERS),
+        )
     places = [text_form(place) for place in (province, city)]
     if any(len(place) > LONGEST_PLACE or not place.isprintable() for place in places):
-        return f"a province or city has at most {LONGEST_PLACE} characters"
+        return phrase(
+            "a province or city has at most {longest_place} characters", longest_place=LONGEST_PLACE
+        )
     number = match[1] + "0001"
     code = prefixes.judge(number)
     if code is not None:

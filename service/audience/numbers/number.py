@@ -20,18 +20,18 @@ from service.errors import Invalid
 from service.words.phrase import phrase
 
 REASONS = {
-    "phone_empty": "there is no number",
-    "placeholder": "a placeholder stands in place of a number",
-    "excel_truncated": "a spreadsheet has cut the number's last digits; ask for it again",
-    "landline": "it is a landline or service number, which cannot receive texts",
-    "length": "a mobile number has 11 digits",
-    "prefix": "no carrier has mobile numbers with these first digits",
-    "iot": "it is a number for devices",
-    "satellite": "it is a satellite phone's number",
-    "letters": "it contains something other than digits",
-    "masked": "some of its digits are hidden",
-    "foreign": "it is not a Chinese mobile number",
-    "minor": "the person is a minor; ask for a guardian's number",
+    "phone_empty": phrase("there is no number"),
+    "placeholder": phrase("a placeholder stands in place of a number"),
+    "excel_truncated": phrase("a spreadsheet has cut the number's last digits; ask for it again"),
+    "landline": phrase("it is a landline or service number, which cannot receive texts"),
+    "length": phrase("a mobile number has 11 digits"),
+    "prefix": phrase("no carrier has mobile numbers with these first digits"),
+    "iot": phrase("it is a number for devices"),
+    "satellite": phrase("it is a satellite phone's number"),
+    "letters": phrase("it contains something other than digits"),
+    "masked": phrase("some of its digits are hidden"),
+    "foreign": phrase("it is not a Chinese mobile number"),
+    "minor": phrase("the person is a minor; ask for a guardian's number"),
 }
 """A plain sentence for each code of a rejected row (§13)."""
 
@@ -257,7 +257,7 @@ def parse_phone(text: str, *, field: str = "phone") -> str:
     if len(result.numbers) == 1 and not result.part_rejected:
         return to_e164(result.numbers[0])
     if result.numbers:
-        reason = "more than one number is given"
+        reason = phrase("more than one number is given")
     else:
         reason = REASONS[result.code or "phone_empty"]
     problem = phrase(

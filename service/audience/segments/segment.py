@@ -12,6 +12,7 @@ from typing import TypeAlias
 from service.audience.segments import segment_words as words
 from service.audience.segments.segment_tokens import Token, TokenKind, tokenize
 from service.audience.segments.segment_words import RuleValue, SegmentError
+from service.words.phrase import phrase
 
 MAX_CHARACTERS = 4_000
 MAX_COMPARISONS = 250
@@ -69,8 +70,12 @@ def parse(text: str, *, max_characters: int = MAX_CHARACTERS) -> Rule:
         SegmentError: says where, what was found and what was expected.
     """
     if len(text) > max_characters:
-        expected = f"a rule of at most {max_characters} characters"
-        raise SegmentError(max_characters + 1, f"{len(text)} characters", expected)
+        expected = phrase(
+            "a rule of at most {max_characters} characters", max_characters=max_characters
+        )
+        raise SegmentError(
+            max_characters + 1, phrase("{count} characters", count=len(text)), expected
+        )
     return _Parser(tokenize(text)).whole()
 
 
@@ -137,7 +142,7 @@ class _Parser:
     def whole(self) -> Rule:
         rule = self._any_of()
         self._expect(
-            TokenKind.END, "and / 且, or / 或, or the end; a value with spaces needs quotes"
+            TokenKind.END, phrase("and / 且, or / 或, or the end; a value with spaces needs quotes")
         )
         return rule
 
@@ -160,37 +165,51 @@ class _Parser:
         if token := self._take(TokenKind.OPEN):
             with self._deeper(token):
                 rule = self._any_of()
-            self._expect(TokenKind.CLOSE, "and / 且, or / 或, or a closing parenthesis")
+            self._expect(TokenKind.CLOSE, phrase("and / 且, or / 或, or a closing parenthesis"))
             return rule
         return self._comparison()
 
     def _comparison(self) -> Rule:
         token = self._expect(
-            TokenKind.WORD, "a condition, such as role = finance or 身份 = 财务人员"
+            TokenKind.WORD, phrase("a condition, such as role = finance or 身份 = 财务人员")
         )
         self._count(token)
         subject = words.find_field(token.value, token.position)
         if sign := self._take(TokenKind.OPERATOR):
             return self._compared(subject, sign)
         negated = self._take(TokenKind.NOT)
-        self._expect(TokenKind.IN, f"one of {_signs(subject)} after {subject.label}")
+        self._expect(
+            TokenKind.IN,
+            phrase(
+                "one of {signs} after {label}",
+                signs=_signs(subject),
+                label=subject.label,
+            ),
+        )
         rule = self._listed(subject)
         return Not(rule) if negated else rule
 
     def _compared(self, subject: words.Field, sign: Token) -> Comparison:
         if sign.value not in {"=", "!="} and not subject.ordered:
-            expected = f"one of {_signs(subject)}: {subject.label} has no order"
+            expected = phrase(
+                "one of {signs}: {label} has no order",
+                signs=_signs(subject),
+                label=subject.label,
+            )
             raise SegmentError(sign.position, sign.typed, expected)
         value, position = self._value(subject)
         return Comparison(subject.name, sign.value, (value,), (position,))
 
     def _listed(self, subject: words.Field) -> Comparison:
-        self._expect(TokenKind.OPEN, "an opening parenthesis, as in role in (finance, owner)")
+        self._expect(
+            TokenKind.OPEN, phrase("an opening parenthesis, as in role in (finance, owner)")
+        )
         found = [self._value(subject)]
         while self._take(TokenKind.COMMA):
             found.append(self._value(subject))
         self._expect(
-            TokenKind.CLOSE, "a comma or a closing parenthesis; a name with 且 or 或 in quotes"
+            TokenKind.CLOSE,
+            phrase("a comma or a closing parenthesis; a name with 且 or 或 in quotes"),
         )
         distinct = dict(sorted(found, key=lambda pair: str(pair[0])))
         operator = "in" if len(distinct) > 1 else "="
@@ -198,7 +217,11 @@ class _Parser:
 
     def _value(self, subject: words.Field) -> tuple[RuleValue, int]:
         token = self._take(TokenKind.QUOTED) or self._expect(
-            TokenKind.WORD, f"a value for {subject.label}; quote it if it is a keyword or has signs"
+            TokenKind.WORD,
+            phrase(
+                "a value for {label}; quote it if it is a keyword or has signs",
+                label=subject.label,
+            ),
         )
         return words.read_value(subject, token.value, token.position), token.position
 
@@ -218,14 +241,20 @@ class _Parser:
     def _count(self, token: Token) -> None:
         self._comparisons += 1
         if self._comparisons > MAX_COMPARISONS:
-            expected = f"no more: a rule has at most {MAX_COMPARISONS} comparisons"
+            expected = phrase(
+                "no more: a rule has at most {max_comparisons} comparisons",
+                max_comparisons=MAX_COMPARISONS,
+            )
             raise SegmentError(token.position, token.typed, expected)
 
     @contextmanager
     def _deeper(self, token: Token) -> Iterator[None]:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            expected = f"less nesting: at most {MAX_DEPTH} parentheses and negations deep"
+            expected = phrase(
+                "less nesting: at most {max_depth} parentheses and negations deep",
+                max_depth=MAX_DEPTH,
+            )
             raise SegmentError(token.position, token.typed, expected)
         yield
         self._depth -= 1

@@ -30,5 +30,5 @@ async def take_name(
         if other_id == but or fold(other) != fold(name):
             continue
         if mode != Mode.LIVE or its_mode == Mode.LIVE:
-            raise Conflict(phrase("there is a segment named {other} already", other=other))
+            raise Conflict(phrase("there is a segment named {name} already", name=other))
         await segment_store.rename_segment(conn, other_id, f"{other} ({its_mode} {other_id})")

@@ -18,6 +18,7 @@ from service.audience.vocabulary.choices import ROLE_TITLES, ROLES
 from service.audience.vocabulary.fields import PERSON_FIELDS, RULE_TEXTS
 from service.clock import CHINA
 from service.ledger.states import HANDED_OFF, sql_list
+from service.words.phrase import phrase
 
 AGE_BANDS = {
     "14-17": range(14, 18),
@@ -364,10 +365,10 @@ def _subtree(name: str, position: int, areas: AreaNames) -> frozenset[str]:
     try:
         subtree = areas.subtree(name)
     except AmbiguousArea as several:
-        expected = "a code, for several areas have this name"
+        expected = phrase("a code, for several areas have this name")
         raise SegmentError(position, name, expected, several.choices) from None
     if subtree is None:
-        expected = f"the name or 12-digit code of an {FIELDS['area'].label}"
+        expected = phrase("the name or 12-digit code of an {label}", label=FIELDS["area"].label)
         raise SegmentError(position, name, expected, areas.nearest(name))
     return subtree
 

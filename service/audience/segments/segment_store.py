@@ -108,7 +108,7 @@ async def update_segment(conn: Connection, segment: Segment) -> None:
         )
     except UniqueViolation as error:
         raise Conflict(
-            phrase("there is a segment named {segment_name} already", segment_name=segment.name)
+            phrase("there is a segment named {name} already", name=segment.name)
         ) from error
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from service.audience.segments.segment_words import SegmentError, fold
+from service.words.phrase import phrase
 
 
 class TokenKind(StrEnum):
@@ -124,5 +125,7 @@ def _condition_may_begin(before: list[Token]) -> bool:
 def _unreadable(text: str, start: int) -> SegmentError:
     found = text[start]
     if found in "!！":
-        return SegmentError(start + 1, found, "!= (or not / 非 before a condition)")
-    return SegmentError(start + 1, found, "a closing quotation mark; this one is never closed")
+        return SegmentError(start + 1, found, phrase("!= (or not / 非 before a condition)"))
+    return SegmentError(
+        start + 1, found, phrase("a closing quotation mark; this one is never closed")
+    )

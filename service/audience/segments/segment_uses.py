@@ -24,6 +24,7 @@ from service.audience.segments.segment import (
     parse,
 )
 from service.audience.segments.segment_words import SegmentError, fold, nearest
+from service.words.phrase import listing, phrase
 
 FIELD = "segment"
 MAX_CHAIN = 16
@@ -134,7 +135,11 @@ class _Writer:
         self._check_circle(word, position)
         saved = self._find(word, position)
         if len(self.path) >= MAX_CHAIN:
-            raise SegmentError(position, saved.name, f"at most {MAX_CHAIN} segments in a chain")
+            raise SegmentError(
+                position,
+                saved.name,
+                phrase("at most {max_chain} segments in a chain", max_chain=MAX_CHAIN),
+            )
         self.path.append(saved.name)
         inner = parse(saved.rule, max_characters=len(saved.rule))
         self._done[word] = self.written(inner, position)
@@ -147,18 +152,20 @@ class _Writer:
         if word in before:
             start = before.index(word)
             circle = " → ".join([*self.path[start:], self.path[start]])
-            expected = f"no circle; these segments use each other: {circle}"
+            expected = phrase("no circle; these segments use each other: {circle}", circle=circle)
             raise SegmentError(position, self.path[start], expected)
 
     def _find(self, word: str, position: int) -> SavedRule:
         named = self._saved.get(word, [])
         if not named:
-            expected = "the name of a saved segment (名单规则) of this department"
+            expected = phrase("the name of a saved segment (名单规则) of this department")
             raise SegmentError(position, word, expected, nearest(word, self._saved))
         if len(named) > 1:
-            several = ", ".join(one.name for one in named)
+            several = listing(one.name for one in named)
             raise SegmentError(
-                position, word, f"one segment alone, but several are called so: {several}"
+                position,
+                word,
+                phrase("one segment alone, but several are called so: {several}", several=several),
             )
         return named[0]
 
@@ -172,14 +179,21 @@ def _reference_positions(rule: Rule) -> Iterator[int]:
 def _measure(rule: Rule, position: int) -> None:
     count = sum(1 for _ in comparisons(rule))
     if count > MAX_COMPARISONS:
-        expected = f"at most {MAX_COMPARISONS} comparisons with all segments written out"
-        raise SegmentError(position, f"{count} comparisons", expected)
-    if depth(rule) > MAX_DEPTH:
-        expected = (
-            f"at most {MAX_DEPTH} parentheses and negations deep with all segments written out"
+        expected = phrase(
+            "at most {max_comparisons} comparisons with all segments written out",
+            max_comparisons=MAX_COMPARISONS,
         )
-        raise SegmentError(position, f"{depth(rule)} levels", expected)
+        raise SegmentError(position, phrase("{count} comparisons", count=count), expected)
+    if depth(rule) > MAX_DEPTH:
+        expected = phrase(
+            "at most {max_depth} parentheses and negations deep with all segments written out",
+            max_depth=MAX_DEPTH,
+        )
+        raise SegmentError(position, phrase("{depth} levels", depth=depth(rule)), expected)
     length = len(canonical(rule))
     if length > MAX_WRITTEN_OUT:
-        expected = f"at most {MAX_WRITTEN_OUT} characters with all segments written out"
-        raise SegmentError(position, f"{length} characters", expected)
+        expected = phrase(
+            "at most {max_written_out} characters with all segments written out",
+            max_written_out=MAX_WRITTEN_OUT,
+        )
+        raise SegmentError(position, phrase("{length} characters", length=length), expected)

@@ -14,6 +14,7 @@ from service.audience.vocabulary.cells import squeeze, text_form
 from service.audience.vocabulary.choices import CARRIERS, ROLES
 from service.audience.vocabulary.fields import RULES_OF_FIELDS, Kind, RuleWords
 from service.errors import Invalid
+from service.words.phrase import listing, phrase
 
 RuleValue = str | int
 """A value as a rule keeps it: a key, a folded text, a run's id, or an age in years."""
@@ -42,9 +43,19 @@ class SegmentError(Invalid):
         self.found = found
         self.expected = expected
         self.suggestions = tuple(suggestions)
-        seen = f"found {found}" if found else "the rule ends here"
-        nearest = f"; did you mean {', '.join(self.suggestions)}?" if self.suggestions else ""
-        sentence = f"character {position}: {seen}, expected {expected}{nearest}"
+        seen = phrase("found {found}", found=found) if found else phrase("the rule ends here")
+        nearest = (
+            phrase("; did you mean {suggestions}?", suggestions=listing(self.suggestions))
+            if self.suggestions
+            else ""
+        )
+        sentence = phrase(
+            "character {position}: {seen}, expected {expected}{nearest}",
+            position=position,
+            seen=seen,
+            expected=expected,
+            nearest=nearest,
+        )
         super().__init__(sentence, fields={"rule": sentence})
 
     def details(self) -> Mapping[str, object]:
@@ -121,8 +132,10 @@ def find_field(typed: str, position: int) -> Field:
     """
     word = fold(typed)
     if word not in _FIELD_WORDS:
-        labels = ", ".join(field.label for field in FIELDS.values())
-        expected = f"a field (a value with 且 or 或 in it needs quotes): {labels}"
+        labels = listing(field.label for field in FIELDS.values())
+        expected = phrase(
+            "a field (a value with 且 or 或 in it needs quotes): {labels}", labels=labels
+        )
         raise SegmentError(position, typed, expected, nearest(word, _FIELD_WORDS))
     return _FIELD_WORDS[word]
 
@@ -143,14 +156,18 @@ def read_value(field: Field, typed: str, position: int) -> RuleValue:
     if field.kind is Kind.CODE:
         return _read_code(field, word, typed, position)
     if not word:
-        raise SegmentError(position, typed, f"a value for {field.label} that is not empty")
+        raise SegmentError(
+            position,
+            typed,
+            phrase("a value for {label} that is not empty", label=field.label),
+        )
     return word
 
 
 def _read_code(field: Field, word: str, typed: str, position: int) -> str:
     if word not in field.codes:
-        keys = ", ".join(dict.fromkeys(field.codes.values()))
-        expected = f"a {field.label}: {keys}"
+        keys = listing(dict.fromkeys(field.codes.values()))
+        expected = phrase("a {label}: {keys}", label=field.label, keys=keys)
         raise SegmentError(position, typed, expected, nearest(word, field.codes))
     return field.codes[word]
 
@@ -158,14 +175,20 @@ def _read_code(field: Field, word: str, typed: str, position: int) -> str:
 def _read_age(word: str, typed: str, position: int) -> int:
     match = _AGE.fullmatch(word)
     if match is None or int(match[1]) > _MAX_AGE:
-        raise SegmentError(position, typed, f"an age in whole years from 0 to {_MAX_AGE}")
+        raise SegmentError(
+            position, typed, phrase("an age in whole years from 0 to {max_age}", max_age=_MAX_AGE)
+        )
     return int(match[1])
 
 
 def _read_days(word: str, typed: str, position: int) -> int:
     match = _DAYS.fullmatch(word)
     if match is None or int(match[1]) > MAX_DAYS:
-        raise SegmentError(position, typed, f"a number of whole days from 0 to {MAX_DAYS}")
+        raise SegmentError(
+            position,
+            typed,
+            phrase("a number of whole days from 0 to {max_days}", max_days=MAX_DAYS),
+        )
     return int(match[1])
 
 
@@ -173,5 +196,5 @@ def _read_run(word: str, typed: str, position: int) -> str:
     try:
         return str(UUID(word))
     except ValueError:
-        expected = "the id of a run, such as 0199b3c0-0000-7000-8000-000000000000"
+        expected = phrase("the id of a run, such as 0199b3c0-0000-7000-8000-000000000000")
         raise SegmentError(position, typed, expected) from None

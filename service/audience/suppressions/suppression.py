@@ -175,7 +175,7 @@ def check_new(new: NewSuppression, now: datetime) -> None:
         Invalid: a reason that is not one of SUPPRESSIONS, or an end that has passed.
     """
     if new.reason not in SUPPRESSIONS:
-        problem = phrase("write one of {suppressions}", suppressions=listing(SUPPRESSIONS))
+        problem = phrase("write one of {reasons}", reasons=listing(SUPPRESSIONS))
         raise Invalid(phrase("reason: {problem}", problem=problem), fields={"reason": problem})
     if new.expires_at is not None and new.expires_at <= now:
         raise Invalid(

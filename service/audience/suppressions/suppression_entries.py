@@ -93,7 +93,7 @@ async def let_count(
         Conflict: it does not wait, or its end has passed.
     """
     entry = await _visible(conn, user.scope, entry_id)
-    need_the_county(user, "let suppressions in bulk count")
+    need_the_county(user, phrase("let suppressions in bulk count"))
     await lock_entries(conn)
     entry = await _visible(conn, user.scope, entry_id)
     if not entry.held or entry.decision is not None:
@@ -101,7 +101,11 @@ async def let_count(
     if entry.expires_at is not None and entry.expires_at <= now:
         raise Conflict(phrase("its end has passed; drop it"), code="wrong_state")
     await need_second_person(
-        conn, user, {entry.entered_by: "entered these numbers"}, "let them count", now
+        conn,
+        user,
+        {entry.entered_by: phrase("entered these numbers")},
+        phrase("let them count"),
+        now,
     )
     await store.decide_entry(conn, entry_id, "count", reason, user.id, now)
     await store.let_held_count(conn, entry_id, now)

@@ -157,10 +157,10 @@ class _Text:
         except csv.Error as error:
             raise FileRefused(
                 phrase(
-                    "line {line_num}: a field is longer than {field_size_limit:,}"
+                    "line {line}: a field is longer than {most:,}"
                     " characters; look for a quotation mark that is never closed",
-                    line_num=reader.line_num,
-                    field_size_limit=csv.field_size_limit(),
+                    line=reader.line_num,
+                    most=csv.field_size_limit(),
                 ),
                 code="unsupported_format",
             ) from error
@@ -185,7 +185,7 @@ def _encoding(chunks: Chunks, start: bytes, named: str | None) -> tuple[str, byt
     raise FileRefused(
         phrase(
             "the text is not valid {named}; save the file as CSV UTF-8",
-            named=named or " or ".join(candidates),
+            named=named or listing(candidates, " or "),
         ),
         code="encoding_undecidable",
     )
@@ -199,7 +199,7 @@ def check_encoding(name: str) -> str:
     """
     plain = name.strip().lower().replace("_", "-")
     if plain not in CODECS:
-        problem = phrase("unknown; write one of {codecs}, or leave it out", codecs=listing(CODECS))
+        problem = phrase("unknown; write one of {known}, or leave it out", known=listing(CODECS))
         raise Invalid(phrase("encoding: {problem}", problem=problem), fields={"encoding": problem})
     return plain
 

@@ -158,7 +158,11 @@ def _put_errors(record: list[str], row: int, errors: Mapping[CellPlace, str]) ->
 def _check_cells(sheet: str, row: int, record: Sequence[str]) -> None:
     for text in record:
         if len(text) > LONGEST_CELL or "\0" in text:
-            what = "a NUL character" if "\0" in text else f"more than {LONGEST_CELL:,} characters"
+            what = (
+                phrase("a NUL character")
+                if "\0" in text
+                else phrase("more than {longest_cell:,} characters", longest_cell=LONGEST_CELL)
+            )
             raise FileRefused(
                 phrase(
                     "row {row} of sheet {sheet} has a cell with {what}; clear it",
@@ -224,8 +228,8 @@ def _sheet_paths(package: zipfile.ZipFile) -> dict[str, str]:
             if attributes["name"] in paths:
                 raise FileRefused(
                     phrase(
-                        "two sheets are named {attributes}; rename one of them",
-                        attributes=attributes["name"],
+                        "two sheets are named {name}; rename one of them",
+                        name=attributes["name"],
                     ),
                     code="unsupported_format",
                 )

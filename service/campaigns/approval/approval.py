@@ -367,7 +367,8 @@ async def _check_tested(
     tested = await store.texts_tested(conn, campaign.id, campaign.content_hash, actor.id)
     missing = set(range(1, len(campaign.further) + 2)) - tested
     if missing:
-        which = f"text {min(missing)}" if campaign.further else "it"
+        first = min(missing)
+        which = phrase("text {first}", first=first) if campaign.further else phrase("it")
         raise Conflict(
             phrase(
                 "it goes to {baseline} people: have {which} sent to your own phone first"
@@ -400,7 +401,7 @@ async def check_second_person(
         Forbidden: says what the actor did, or whom the actor stands in for.
     """
     hands = campaign.hands | {
-        campaign.approved_by: "approved it",
-        campaign.approved_for: "had it approved by a deputy",
+        campaign.approved_by: phrase("approved it"),
+        campaign.approved_for: phrase("had it approved by a deputy"),
     }
-    await need_second_person(conn, actor, hands, "approve this campaign", now)
+    await need_second_person(conn, actor, hands, phrase("approve this campaign"), now)

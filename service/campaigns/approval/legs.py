@@ -45,6 +45,7 @@ from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Connection
 from service.words.phrase import listing, phrase
+from service.words.terms import term
 
 _LIVES = frozenset({State.SCHEDULED, State.RUNNING})
 
@@ -127,8 +128,8 @@ def _check_lives(plan: Campaign) -> None:
     if plan.state not in _LIVES:
         raise Conflict(
             phrase(
-                "the plan is {replace}; its own side must let it go on",
-                replace=plan.state.value.replace("_", " "),
+                "the plan is {state}; its own side must let it go on",
+                state=term(plan.state, plan.state.replace("_", " ")),
             ),
             code="wrong_state",
         )
@@ -147,12 +148,12 @@ async def _check_side(
             code="not_your_leg",
         )
     hands = plan.hands | {
-        plan.approved_by: "approved the plan",
-        plan.approved_for: "had the plan approved by a deputy",
-        plan.second_approved_by: "approved the plan",
-        plan.second_approved_for: "had the plan approved by a deputy",
+        plan.approved_by: phrase("approved the plan"),
+        plan.approved_for: phrase("had the plan approved by a deputy"),
+        plan.second_approved_by: phrase("approved the plan"),
+        plan.second_approved_for: phrase("had the plan approved by a deputy"),
     }
-    await need_another_side(conn, actor, hands, "take this leg", now)
+    await need_another_side(conn, actor, hands, phrase("take this leg"), now)
 
 
 async def _narrowed(
@@ -165,7 +166,7 @@ async def _narrowed(
     fields = {}
     tree = await read_area_tree(conn)
     if unknown := [code for code in areas if code not in tree.areas]:
-        fields["areas"] = phrase("there is no area {unknown}", unknown=listing(unknown))
+        fields["areas"] = phrase("there is no area {areas}", areas=listing(unknown))
     elif narrower.areas is not None and not areas:
         fields["areas"] = phrase(
             "name at least one area, or leave areas out: then all that were asked"
@@ -177,10 +178,12 @@ async def _narrowed(
     schedule = plan.plan.schedule
     hours = narrower.send_hours
     if hours is not None and not _hours_within(hours, schedule.send_hours):
-        said = ", ".join(f"{start}-{end}" for start, end in schedule.send_hours)
+        said = listing(f"{start}-{end}" for start, end in schedule.send_hours)
         fields["send_hours"] = phrase("they must lie within those of the plan: {said}", said=said)
     if missing := set(narrower.channels or ()) - await existing_channels(conn):
-        fields["channels"] = phrase("there is no channel {map}", map=listing(sorted(missing)))
+        fields["channels"] = phrase(
+            "there is no channel {channels}", channels=listing(sorted(missing))
+        )
     if fields:
         raise Invalid(phrase("the leg would go beyond the plan"), fields=fields)
     taken = replace(leg, areas=tuple(areas))
@@ -221,11 +224,19 @@ async def _check_reaches(
     if not asked.target:
         return
     if taken.areas != leg.areas and not (await reached(taken, None)).target:
-        field, named = "areas", f"in {', '.join(taken.areas)} the leg reaches nobody"
-        why = "none of these people lives there, or may be sent to"
+        field, named = (
+            "areas",
+            phrase("in {areas} the leg reaches nobody", areas=listing(taken.areas)),
+        )
+        why = phrase("none of these people lives there, or may be sent to")
     else:
-        field, named = "channels", f"over {', '.join(map(str, channels or ()))} it reaches nobody"
-        why = "none of these channels takes the numbers of these people from this department"
+        field, named = (
+            "channels",
+            phrase("over {channels} it reaches nobody", channels=listing(channels or ())),
+        )
+        why = phrase(
+            "none of these channels takes the numbers of these people from this department"
+        )
     problem = phrase(
         "{named}: it would leave out all {target} people of {department} whom it is"
         " asked for, for {why}; name others, or leave {field} out",

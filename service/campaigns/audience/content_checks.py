@@ -25,7 +25,7 @@ from service.messages.lint.lint import Finding, of_level
 from service.messages.lint.verdict import judge
 from service.messages.text_approval import check_unblocked
 from service.storage.postgres import Connection
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
 
 NOT_BOUND, FILLED = "R24", "R17"
 
@@ -42,10 +42,12 @@ class ValuesMissing(Invalid):
 
     def __init__(self, audience: DraftAudience, people: Sequence[LackingPerson] = ()) -> None:
         fields = {
-            f"values.{variable}": f"{count} of {audience.people} people have none"
+            f"values.{variable}": phrase(
+                "{count} of {people} people have none", count=count, people=audience.people
+            )
             for variable, count in audience.missing.items()
         }
-        names = ", ".join(f"{{{variable}}}" for variable in audience.missing)
+        names = listing(f"{{{variable}}}" for variable in audience.missing)
         super().__init__(
             phrase(
                 "some people have no value for {names}: complete the list, mean fewer"

@@ -228,8 +228,8 @@ def check_changes(changes: CalendarChanges) -> None:
             raise Invalid.at(
                 "notices",
                 phrase(
-                    "{weekdays} is no weekend: name only working days that are weekends",
-                    weekdays=weekdays[0],
+                    "{day} is no weekend: name only working days that are weekends",
+                    day=weekdays[0],
                 ),
             )
     for quiet in changes.quiet:
@@ -237,8 +237,8 @@ def check_changes(changes: CalendarChanges) -> None:
             raise Invalid.at(
                 "quiet",
                 phrase(
-                    "{quiet_name}: the last day must not be before the first, nor a year later",
-                    quiet_name=quiet.name,
+                    "{name}: the last day must not be before the first, nor a year later",
+                    name=quiet.name,
                 ),
             )
     entered = [(name, day.year) for name, day in changes.school_days]

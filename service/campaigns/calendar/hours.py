@@ -288,16 +288,16 @@ def audience_of(rule: str) -> str | None:
 def hour_problems(hours: DayHours) -> Iterator[str]:
     """What is wrong with spans of hours, as sentences."""
     if not hours:
-        yield "at least one span of hours is needed"
+        yield phrase("at least one span of hours is needed")
     try:
         spans = sorted(minutes_of(hours))
     except ValueError:
-        yield 'write spans of hours like [["08:00", "20:00"]]'
+        yield phrase('write spans of hours like [["08:00", "20:00"]]')
         return
     if any(start >= end for start, end in spans):
-        yield "each span must end after it starts, on the same day"
+        yield phrase("each span must end after it starts, on the same day")
     if any(end > start for (_, end), (start, _) in itertools.pairwise(spans)):
-        yield "the spans must not overlap"
+        yield phrase("the spans must not overlap")
 
 
 def is_open(now: datetime, hours: DayHours, zone: tzinfo) -> bool:

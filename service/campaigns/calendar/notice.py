@@ -37,18 +37,20 @@ def read_notice(text: str) -> Notice:
     plain = "\n" + _SPACE.sub("", text).replace("\r", "")
     title = _TITLE.search(plain)
     if title is None:
-        raise _refused("the title 关于YYYY年部分节假日安排的通知 is missing")
+        raise _refused(phrase("the title 关于YYYY年部分节假日安排的通知 is missing"))
     year = int(title[1])
     holidays: dict[date, str] = {}
     workdays: set[date] = set()
     for name, body in _items(plain):
         for day in _days_off(year, name, body):
             if day in holidays:
-                raise _refused(f"{name}: {day} is a day off twice")
+                raise _refused(phrase("{name}: {day} is a day off twice", name=name, day=day))
             holidays[day] = name
         workdays.update(_workdays(year, name, body))
     if not holidays:
-        raise _refused("it has no items such as 一、元旦：1月1日（周五）至3日（周日）放假，共3天。")
+        raise _refused(
+            phrase("it has no items such as 一、元旦：1月1日（周五）至3日（周日）放假，共3天。")
+        )
     source = _SOURCE.search(plain)
     return Notice(year, source[0] if source else title[0], holidays, frozenset(workdays))
 
@@ -64,14 +66,25 @@ def _items(text: str) -> Iterator[tuple[str, str]]:
 def _days_off(year: int, name: str, body: str) -> Iterator[date]:
     span = _SPAN.search(body)
     if span is None:
-        raise _refused(f"{name}: no days off found, such as 1月1日（周五）至3日（周日）放假")
+        raise _refused(
+            phrase("{name}: no days off found, such as 1月1日（周五）至3日（周日）放假", name=name)
+        )
     first = _date(year, name, span[1], span[2], span[3])
     last = _date(year, name, span[4] or span[1], span[5], span[6]) if span[5] else first
     count = (last - first).days + 1
     said = _DAYS.search(body)
     if said is None or int(said[1]) != count:
-        says = f"{said[1]} days" if said else "no number of days"
-        raise _refused(f"{name}: {first} to {last} is {count} days, but the text says {says}")
+        says = phrase("{said} days", said=said[1]) if said else phrase("no number of days")
+        raise _refused(
+            phrase(
+                "{name}: {first} to {last} is {count} days, but the text says {says}",
+                name=name,
+                first=first,
+                last=last,
+                count=count,
+                says=says,
+            )
+        )
     yield from (first + timedelta(days=n) for n in range(count))
 
 
@@ -81,7 +94,13 @@ def _workdays(year: int, name: str, body: str) -> Iterator[date]:
             for month, day, bracket in _DAY.findall(sentence):
                 found = _date(year, name, month, day, bracket)
                 if found.weekday() < 5:
-                    raise _refused(f"{name}: {found} is no weekend, so nobody need be told to work")
+                    raise _refused(
+                        phrase(
+                            "{name}: {found} is no weekend, so nobody need be told to work",
+                            name=name,
+                            found=found,
+                        )
+                    )
                 yield found
 
 
@@ -89,10 +108,20 @@ def _date(year: int, name: str, month: str, day: str, bracket: str | None) -> da
     try:
         found = date(year, int(month), int(day))
     except ValueError as error:
-        raise _refused(f"{name}: {month}月{day}日 is not a day of {year}") from error
+        raise _refused(
+            phrase(
+                "{name}: {month}月{day}日 is not a day of {year}",
+                name=name,
+                month=month,
+                day=day,
+                year=year,
+            )
+        ) from error
     said = _WEEKDAY.search(bracket or "")
     if said and _WEEKDAYS.index(said[1].replace("天", "日")) != found.weekday():
-        raise _refused(f"{name}: {found} is not a 周{said[1]}")
+        raise _refused(
+            phrase("{name}: {found} is not a 周{said}", name=name, found=found, said=said[1])
+        )
     return found
 
 

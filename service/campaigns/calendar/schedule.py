@@ -14,6 +14,7 @@ from service.campaigns.calendar.hours import County, HourTerms, audience_of, hou
 from service.campaigns.calendar.recurrence import RecurrenceError, parse
 from service.clock import CHINA
 from service.errors import Invalid
+from service.words.phrase import listing, phrase
 
 DEFAULT_HOURS = (("08:00", "20:00"),)
 DEFAULT_TIMEZONE = CHINA.key
@@ -146,7 +147,7 @@ def check(schedule: Schedule) -> None:
     problems = dict(_problems(schedule))
     if problems:
         raise Invalid(
-            "the schedule is wrong: " + "; ".join(problems.values()),
+            phrase("the schedule is wrong: {problems}", problems=listing(problems.values(), "; ")),
             fields={f"schedule.{field}": problem for field, problem in problems.items()},
         )
 
@@ -159,14 +160,17 @@ def _problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
             if field == "until" and schedule.kind == "joining":
                 continue
             if getattr(schedule, field) != _ADDED[field]:
-                yield field, f"{field} belongs to recurring schedules"
+                yield field, phrase("{field} belongs to recurring schedules", field=field)
     yield from _joining_problems(schedule)
     if schedule.hold_following and (schedule.kind, schedule.late) != ("recurring", "hold"):
-        yield "hold_following", "hold_following belongs to recurring schedules with late: hold"
+        yield (
+            "hold_following",
+            phrase("hold_following belongs to recurring schedules with late: hold"),
+        )
     if schedule.kind == "once" and schedule.start_at is None:
-        yield "start_at", "once needs the instant of the fire"
+        yield "start_at", phrase("once needs the instant of the fire")
     if schedule.kind == "now" and schedule.start_at is not None:
-        yield "start_at", "now has no instant of its own; use once"
+        yield "start_at", phrase("now has no instant of its own; use once")
     yield from _zone_problems(schedule)
     for problem in hour_problems(schedule.send_hours):
         yield "send_hours", problem
@@ -176,33 +180,39 @@ def _zone_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
     try:
         _ = schedule.zone
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        yield "timezone", "there is no such time zone; write it like Asia/Shanghai"
+        yield "timezone", phrase("there is no such time zone; write it like Asia/Shanghai")
 
 
 def _joining_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
     if schedule.kind != "joining":
         if schedule.roles:
-            yield "roles", "roles belong to schedules of kind joining"
+            yield "roles", phrase("roles belong to schedules of kind joining")
         return
     unknown = [role for role in schedule.roles if role not in ROLES]
     if unknown or not schedule.roles:
-        yield "roles", f"joining needs the roles it fires for, of {', '.join(ROLES)}"
+        yield (
+            "roles",
+            phrase("joining needs the roles it fires for, of {roles}", roles=listing(ROLES)),
+        )
     if schedule.start_at is not None:
-        yield "start_at", "joining looks from the approval on; a later begin is the plan's period"
+        yield (
+            "start_at",
+            phrase("joining looks from the approval on; a later begin is the plan's period"),
+        )
     if schedule.late != "run":
-        yield "late", "joining has no instant that it could be late for; leave it at run"
+        yield "late", phrase("joining has no instant that it could be late for; leave it at run")
 
 
 def _recurrence_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
     if schedule.start_at is None:
-        yield "start_at", "recurring needs the instant from which on it fires"
+        yield "start_at", phrase("recurring needs the instant from which on it fires")
     elif schedule.until is not None and schedule.until <= schedule.start_at:
-        yield "until", "until must be later than start_at"
+        yield "until", phrase("until must be later than start_at")
     if schedule.dates:
         yield from _date_problems(schedule)
         return
     if not schedule.rrule:
-        yield "rrule", "recurring needs a rule, such as FREQ=WEEKLY;BYDAY=FR, or dates"
+        yield "rrule", phrase("recurring needs a rule, such as FREQ=WEEKLY;BYDAY=FR, or dates")
         return
     try:
         rule = parse(schedule.rrule)
@@ -210,26 +220,31 @@ def _recurrence_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
         yield "rrule", str(error)
         return
     if schedule.until is not None and (rule.count or rule.until):
-        yield "until", "the rule says itself when it ends; say it once"
+        yield "until", phrase("the rule says itself when it ends; say it once")
     if schedule.days == "workdays" and (rule.frequency, rule.interval, rule.by_day) != (
         "DAILY",
         1,
         (),
     ):
-        yield "days", "workdays takes the rule FREQ=DAILY, without INTERVAL and BYDAY"
+        yield "days", phrase("workdays takes the rule FREQ=DAILY, without INTERVAL and BYDAY")
 
 
 def _date_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
     if schedule.rrule or schedule.until is not None or schedule.days != "all":
-        yield "dates", "dates say all the days; leave out rrule, until and days"
+        yield "dates", phrase("dates say all the days; leave out rrule, until and days")
     if list(schedule.dates) != sorted(set(schedule.dates)) or len(schedule.dates) > MOST_DATES:
-        yield "dates", f"give each date once, in order, and at most {MOST_DATES}"
+        yield (
+            "dates",
+            phrase(
+                "give each date once, in order, and at most {most_dates}", most_dates=MOST_DATES
+            ),
+        )
     elif (
         schedule.start_at is not None
         and not any(_zone_problems(schedule))
         and schedule.dates[0] < schedule.start_at.astimezone(schedule.zone).date()
     ):
-        yield "dates", "no date may lie before the day of start_at"
+        yield "dates", phrase("no date may lie before the day of start_at")
 
 
 def validity_end(

@@ -55,25 +55,27 @@ class WrongLegState(Conflict):
 
     def __init__(self, to: LegState, state: LegState) -> None:
         super().__init__(
-            phrase("the leg cannot be {acts}: {stands}", acts=_ACTS[to], stands=_STANDS[state])
+            phrase("the leg cannot be {done}: {why}", done=_ACTS[to], why=_STANDS[state])
         )
 
 
 _ACTS: dict[LegState, str] = {
-    LegState.PLANNED: "withdrawn",
-    LegState.ASKED: "asked for again",
-    LegState.TAKEN: "taken",
-    LegState.RETURNED: "returned",
-    LegState.LEFT_OUT: "left out",
-    LegState.CANCELLED: "cancelled",
+    LegState.PLANNED: phrase("withdrawn"),
+    LegState.ASKED: phrase("asked for again"),
+    LegState.TAKEN: phrase("taken"),
+    LegState.RETURNED: phrase("returned"),
+    LegState.LEFT_OUT: phrase("left out"),
+    LegState.CANCELLED: phrase("cancelled"),
 }
 _STANDS: dict[LegState, str] = {
-    LegState.PLANNED: "its plan is not approved, so its department was not asked",
-    LegState.ASKED: "its department was asked, and has not answered yet",
-    LegState.TAKEN: "its department has taken it; pause or cancel its campaign, or the whole plan",
-    LegState.RETURNED: "its department has returned it; whoever planned it may ask again",
-    LegState.LEFT_OUT: "its plan is over, and its department had not taken it",
-    LegState.CANCELLED: "its plan was cancelled",
+    LegState.PLANNED: phrase("its plan is not approved, so its department was not asked"),
+    LegState.ASKED: phrase("its department was asked, and has not answered yet"),
+    LegState.TAKEN: phrase(
+        "its department has taken it; pause or cancel its campaign, or the whole plan"
+    ),
+    LegState.RETURNED: phrase("its department has returned it; whoever planned it may ask again"),
+    LegState.LEFT_OUT: phrase("its plan is over, and its department had not taken it"),
+    LegState.CANCELLED: phrase("its plan was cancelled"),
 }
 
 

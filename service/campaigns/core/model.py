@@ -21,7 +21,8 @@ from service.errors import Conflict
 from service.ledger.message_class import MessageClass
 from service.messages.lint.lint import Finding
 from service.messages.plan_values import PlanValues
-from service.words.phrase import phrase
+from service.words.phrase import Sentence, listing, phrase
+from service.words.terms import term
 
 PENDING = timedelta(days=7)
 """How long a submitted campaign may wait for its approval."""
@@ -108,19 +109,19 @@ class WrongState(Conflict):
     code = "wrong_state"
 
     def __init__(self, act: Act, state: State) -> None:
-        needed = " or ".join(_words(allowed) for allowed in sorted(MOVES[act][0]))
+        needed = listing(map(_words, sorted(MOVES[act][0])), " or ")
         super().__init__(
             phrase(
-                "the campaign is {words}; to {act} it, it must be {needed}",
-                words=_words(state),
-                act=act.value,
+                "the campaign is {state}; to {act} it, it must be {needed}",
+                state=_words(state),
+                act=term(act),
                 needed=needed,
             )
         )
 
 
-def _words(state: State) -> str:
-    return state.value.replace("_", " ")
+def _words(state: State) -> Sentence:
+    return term(state, state.replace("_", " "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,12 +218,12 @@ class Campaign:
     def hands(self) -> dict[UUID | None, str]:
         """Who had a hand in what was submitted, and which; they are no second person to it."""
         return {
-            **dict.fromkeys(self.rule_editors, "wrote its rule, or a segment that it uses"),
-            **dict.fromkeys(self.text_editors, "wrote one of its texts"),
-            self.submitted_by: "submitted it",
-            self.edited_by: "edited it last",
-            self.text_edited_by: "wrote its text",
-            self.rule_edited_by: "wrote its rule",
+            **dict.fromkeys(self.rule_editors, phrase("wrote its rule, or a segment that it uses")),
+            **dict.fromkeys(self.text_editors, phrase("wrote one of its texts")),
+            self.submitted_by: phrase("submitted it"),
+            self.edited_by: phrase("edited it last"),
+            self.text_edited_by: phrase("wrote its text"),
+            self.rule_edited_by: phrase("wrote its rule"),
         }
 
     @property

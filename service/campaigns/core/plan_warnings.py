@@ -10,11 +10,11 @@ from service.campaigns.core.model import Campaign, State
 from service.clock import CHINA
 from service.ledger.message_class import WARNING
 from service.ledger.reasons import Reason
+from service.words.phrase import listing, phrase
 
 SAME_TEXT_WITHIN = timedelta(days=30)
 """As the caps have it (docs/caps.md)."""
 _DAY = timedelta(days=1)
-_MINUTE = "%Y-%m-%d %H:%M"
 
 
 def notes_of(fires: Sequence[Fire], terms: HourTerms, county: County) -> list[str]:
@@ -36,13 +36,16 @@ def passed_notes(campaign: Campaign, fires: Sequence[Fire], now: datetime) -> It
     at = schedule.start_at
     if schedule.kind == "recurring" and all(fire.skipped for fire in fires):
         yield (
-            "No fire of the plan is to come, and so it cannot be submitted: change its rule, its"
-            " dates or its end."
+            phrase(
+                "No fire of the plan is to come, and so it cannot be submitted: change its"
+                " rule, its dates or its end."
+            )
         )
     elif schedule.kind == "recurring" and at is not None and at <= now - _DAY:
-        yield (
-            f"The plan's start, {at.astimezone(CHINA):{_MINUTE}}, has passed: what its rule gives"
-            " before the approval is not sent, though a COUNT counts it."
+        yield phrase(
+            "The plan's start, {start:%Y-%m-%d %H:%M}, has passed: what its rule gives before the"
+            " approval is not sent, though a COUNT counts it.",
+            start=at.astimezone(CHINA),
         )
     elif (
         schedule.kind == "once"
@@ -50,9 +53,10 @@ def passed_notes(campaign: Campaign, fires: Sequence[Fire], now: datetime) -> It
         and at <= now
         and at in {fire.planned_at for fire in fires}
     ):
-        yield (
-            f"The instant of the fire, {at.astimezone(CHINA):{_MINUTE}}, has passed, and so the"
-            " plan cannot be submitted: give it a later start_at."
+        yield phrase(
+            "The instant of the fire, {at:%Y-%m-%d %H:%M}, has passed, and so the plan cannot be"
+            " submitted: give it a later start_at.",
+            at=at.astimezone(CHINA),
         )
 
 
@@ -64,9 +68,13 @@ def repeat_notes(fires: Sequence[Fire], texts: int) -> Iterator[str]:
     gaps = [again - first for first, again in zip(at, at[texts:], strict=False)]
     if gaps and min(gaps) < SAME_TEXT_WITHIN:
         yield (
-            f"The same text comes again after {min(gaps) / _DAY:.3g} days, and nobody gets it "
-            f"again within {SAME_TEXT_WITHIN.days}: who had it waits, or is left out (same_text) "
-            "if its validity ends before. Give the plan more texts, to be sent in turn."
+            phrase(
+                "The same text comes again after {days:.3g} days, and nobody gets it again"
+                " within {limit}: who had it waits, or is left out (same_text) if its"
+                " validity ends before. Give the plan more texts, to be sent in turn.",
+                days=min(gaps) / _DAY,
+                limit=SAME_TEXT_WITHIN.days,
+            )
         )
 
 
@@ -78,62 +86,89 @@ def loss_notes(fires: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         excluded = fire["excluded"]
         selected = fire["target"] + sum(excluded.values())
         lost = [
-            f"{excluded[reason]} {why} ({reason})"
+            phrase("{count} {why} ({reason})", count=excluded[reason], why=why, reason=reason.value)
             for reason, why in _LOST.items()
             if excluded.get(reason)
         ]
         if fire["stopped"]:
-            lost.append(f"{fire['stopped']} are in the run, and the caps stop their text")
+            lost.append(
+                phrase(
+                    "{count} are in the run, and the caps stop their text", count=fire["stopped"]
+                )
+            )
         if fire["waits"]:
-            lost.append(f"{fire['waits']} get it later, once the caps allow")
+            lost.append(phrase("{count} get it later, once the caps allow", count=fire["waits"]))
         if not lost:
             continue
-        at = datetime.fromisoformat(fire["fires_at"]).astimezone(CHINA)
-        about = "" if fire["exact"] else "about "
-        yield (
-            f"Of the {selected} people whom the fire at {at:{_MINUTE}} means, {about}"
-            f"{fire['target']} are in its run: {'; '.join(lost)}.{_words_of(fire['same_text'])}"
+        yield phrase(
+            "Of the {selected} people whom the fire at {at:%Y-%m-%d %H:%M} means, {about}{target}"
+            " are in its run: {lost}.{words}",
+            selected=selected,
+            at=datetime.fromisoformat(fire["fires_at"]).astimezone(CHINA),
+            about="" if fire["exact"] else phrase("about "),
+            target=fire["target"],
+            lost=listing(lost, "; "),
+            words=_words_of(fire["same_text"]),
         )
 
 
 _LOST = {
-    Reason.SAME_TEXT: f"have had the same words within {SAME_TEXT_WITHIN.days} days",
-    Reason.CAPPED: "have had enough texts",
+    Reason.SAME_TEXT: phrase(
+        "have had the same words within {days} days", days=SAME_TEXT_WITHIN.days
+    ),
+    Reason.CAPPED: phrase("have had enough texts"),
 }
 
 
 def _words_of(causes: Sequence[Mapping[str, Any]]) -> str:
     whose = [
-        f"{cause['people']} from {cause['name'] or 'another plan'} of {cause['department']}"
+        phrase(
+            "{people} from {plan} of {department}",
+            people=cause["people"],
+            plan=cause["name"] or phrase("another plan"),
+            department=cause["department"],
+        )
         for cause in causes
     ]
-    return f" The same words: {', '.join(whose)}. Give this text another wording." * bool(whose)
+    if not whose:
+        return ""
+    return phrase(" The same words: {whose}. Give this text another wording.", whose=listing(whose))
 
 
 def _hour_notes(terms: HourTerms, county: County) -> Iterator[str]:
     rules = county.rules
     hours = rules.classes.get(terms.message_class)
     if terms.message_class == WARNING or hours is None:
-        yield "Warnings leave at any hour."
+        yield phrase("Warnings leave at any hour.")
         return
     allowed = hours.limit if terms.beyond else hours.allowed
     if terms.zone.key == CHINA.key:
         plan = sorted(minutes_of(terms.hours))
         if intersect(plan, sorted(minutes_of(allowed))) != plan:
             yield (
-                f"Texts of this class leave from {_spoken(allowed)} only; "
-                "what of the plan's hours lies outside is not used."
+                phrase(
+                    "Texts of this class leave from {hours} only; what of the plan's hours"
+                    " lies outside is not used.",
+                    hours=_spoken(allowed),
+                )
             )
     else:
         yield (
-            f"The county's hours, {_spoken(allowed)} in Beijing, apply beside those of the plan "
-            f"in {terms.zone.key}."
+            phrase(
+                "The county's hours, {hours} in Beijing, apply beside those of the plan in {zone}.",
+                hours=_spoken(allowed),
+                zone=terms.zone.key,
+            )
         )
     theirs = rules.audiences.get(terms.audience or "")
     if theirs is not None and not terms.beyond:
-        yield f"Everybody is one of the {terms.audience}: texts leave from {_spoken(theirs)} only."
+        yield phrase(
+            "Everybody is one of the {audience}: texts leave from {hours} only.",
+            audience=terms.audience,
+            hours=_spoken(theirs),
+        )
     if hours.preferred:
-        yield f"Such texts are read best from {_spoken(hours.preferred)}."
+        yield phrase("Such texts are read best from {hours}.", hours=_spoken(hours.preferred))
 
 
 def _wait_notes(fires: Sequence[Fire], terms: HourTerms, county: County) -> Iterator[str]:
@@ -142,17 +177,27 @@ def _wait_notes(fires: Sequence[Fire], terms: HourTerms, county: County) -> Iter
             continue
         local = county.next_opening(fire.at, terms).astimezone(terms.zone)
         fired = fire.at.astimezone(terms.zone)
-        yield f"What fires at {fired:{_MINUTE}} waits for its hours until {local:{_MINUTE}}."
+        yield phrase(
+            "What fires at {fired:%Y-%m-%d %H:%M} waits for its hours until"
+            " {until:%Y-%m-%d %H:%M}.",
+            fired=fired,
+            until=local,
+        )
 
 
 def _calendar_notes(fires: Sequence[Fire], county: County) -> Iterator[str]:
     until = county.holidays.official_until
     if any(fire.planned_at.astimezone(CHINA).date() > until for fire in fires):
         yield (
-            f"Holidays are official until {until}. Later ones are computed: days off by law only, "
-            "and no working weekends. Import the State Council's notice once it is out."
+            phrase(
+                "Holidays are official until {until}. Later ones are computed: days off by law"
+                " only, and no working weekends. Import the State Council's notice once it is out.",
+                until=until,
+            )
         )
 
 
 def _spoken(hours: Sequence[Sequence[str]]) -> str:
-    return " and ".join(f"{start} to {end}" for start, end in hours)
+    return listing(
+        (phrase("{start} to {end}", start=start, end=end) for start, end in hours), " and "
+    )

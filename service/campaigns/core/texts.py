@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from service.messages.lint.lint import Finding
 from service.messages.plan_values import PlanValues
+from service.words.phrase import phrase
 
 MOST_TEXTS = 20
 """How many texts a campaign may have, the first one among them."""
@@ -89,16 +90,28 @@ def text_problems(texts: Sequence[MoreText], kind: str) -> Iterator[tuple[str, s
     if not texts:
         return
     if len(texts) >= MOST_TEXTS:
-        yield "more_texts", f"a campaign has at most {MOST_TEXTS} texts, the first among them"
+        yield (
+            "more_texts",
+            phrase(
+                "a campaign has at most {most_texts} texts, the first among them",
+                most_texts=MOST_TEXTS,
+            ),
+        )
     days = [text.after_days for text in texts if text.after_days is not None]
     if days and len(days) < len(texts):
-        yield "more_texts", "give after_days with each further text (a sequence) or with none"
+        yield (
+            "more_texts",
+            phrase("give after_days with each further text (a sequence) or with none"),
+        )
     elif not days:
         if kind != "recurring":
-            yield "more_texts", "texts take turns in a recurring schedule; else give after_days"
+            yield (
+                "more_texts",
+                phrase("texts take turns in a recurring schedule; else give after_days"),
+            )
     elif kind == "recurring":
-        yield "more_texts", "a recurring schedule takes texts in turn: leave after_days out"
+        yield "more_texts", phrase("a recurring schedule takes texts in turn: leave after_days out")
     elif any(later <= earlier for earlier, later in pairwise(days)):
-        yield "more_texts", "each text comes at least a day after the one before"
+        yield "more_texts", phrase("each text comes at least a day after the one before")
     elif not 1 <= days[0] <= days[-1] <= MOST_DAYS:
-        yield "more_texts", f"after_days is from 1 to {MOST_DAYS}"
+        yield "more_texts", phrase("after_days is from 1 to {most_days}", most_days=MOST_DAYS)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from service.campaigns.calendar.holidays import COMPUTED_UNTIL, Holidays, lunar_days
 from service.campaigns.calendar.schedule import Schedule
 from service.errors import Invalid
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
 
 FestivalBasis = Literal["fixed", "lunar", "solar_term", "entered", "custom"]
 FIRST_YEAR = 2025
@@ -169,7 +169,7 @@ def find_festival(name: str, year: int, holidays: Holidays) -> Festival:
     """
     name = _KEYS.get(name, name)
     if name not in _DAYS:
-        known = ", ".join(FESTIVALS)
+        known = listing(FESTIVALS)
         raise Invalid(
             phrase(
                 "there is no festival {name}; known are {known}, also in Chinese",
@@ -205,7 +205,7 @@ def find_preset(name: str) -> Preset:
     for preset in PRESETS:
         if preset.name == name:
             return preset
-    known = ", ".join(preset.name for preset in PRESETS)
+    known = listing(preset.name for preset in PRESETS)
     raise Invalid(
         phrase("there is no preset {name}; known are {known}", name=name[:40], known=known),
         fields={"preset": known},

@@ -264,10 +264,10 @@ async def _check_may_accept(
     if all(fire.code not in {Why.DRIFTED, Why.EXCHANGED} for fire in held):
         return
     actor.need(Right.APPROVE)
-    act = "release this fire"
+    act = phrase("release this fire")
     changers: dict[UUID | None, str] = {}
     for person in await list_changers(conn, campaign.id):
-        changers[person] = "put in a list since it was approved"
+        changers[person] = phrase("put in a list since it was approved")
     if campaign.plan.leg_of is None:
         await need_second_person(conn, actor, campaign.hands | changers, act, now)
     else:  # whoever planned it is of the other side, and changed none of these lists

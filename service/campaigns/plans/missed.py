@@ -37,7 +37,7 @@ from service.campaigns.stops.hold import TOO_LATE, hold, hold_fire
 from service.clock import CHINA
 from service.errors import Conflict
 from service.storage.postgres import Connection, Pool, transaction
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
 
 _MOVED_AT_MOST = timedelta(days=62)
 """How far the calendar moves a fire from its planned instant."""
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 def _when(instants: Iterable[datetime]) -> str:
-    return ", ".join(f"{at.astimezone(CHINA):%Y-%m-%d %H:%M}" for at in instants)
+    return listing(f"{at.astimezone(CHINA):%Y-%m-%d %H:%M}" for at in instants)
 
 
 class MissedFires(Conflict):

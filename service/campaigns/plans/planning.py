@@ -29,6 +29,7 @@ from service.messages.store import Template, template_get
 from service.messages.template import unfilled_problem
 from service.storage.postgres import Connection
 from service.words.phrase import listing, phrase
+from service.words.terms import term
 
 MOST_DRAFTS = 500
 """Drafts of one department, those that were returned to it included."""
@@ -97,7 +98,7 @@ async def check_mode(conn: Connection, campaign_id: UUID, mode: Mode) -> None:
         raise Forbidden(
             phrase(
                 "a {mode} key may only change campaigns that were planned with a {mode} key",
-                mode=mode.value,
+                mode=term(mode),
             ),
             code="out_of_scope",
         )
@@ -221,7 +222,7 @@ async def _check_plan(
     missing = set(plan.channels or ()) - await existing_channels(conn)
     if missing:
         fields["channels"] = phrase(
-            "there is no channel {missing}", missing=listing(sorted(missing))
+            "there is no channel {channels}", channels=listing(sorted(missing))
         )
     fields |= dict(_contradictions(plan))
     if fields or template is None or rule is None:
@@ -287,7 +288,7 @@ async def _leg_problems(conn: Connection, department_id: UUID, plan: Plan) -> di
         fields["legs"] = phrase(
             "a joint plan is the county's or the police's, and a {kind} is neither:"
             " plan for the people of the own lists",
-            kind=kind,
+            kind=term(kind),
         )
     if plan.segment_id is not None:
         fields["segment_id"] = phrase("a joint plan has legs in place of a segment: leave it out")
@@ -309,7 +310,7 @@ async def _leg_problems(conn: Connection, department_id: UUID, plan: Plan) -> di
     for number, leg in enumerate(plan.legs):
         if unknown := [code for code in leg.areas if code not in known]:
             fields[f"legs.{number}.areas"] = phrase(
-                "there is no area {unknown}", unknown=listing(unknown)
+                "there is no area {areas}", areas=listing(unknown)
             )
     return fields
 

@@ -42,6 +42,7 @@ from service.messages.filing import check_filed
 from service.messages.filing_store import required_filings
 from service.storage.postgres import Connection
 from service.words.phrase import listing, phrase
+from service.words.terms import term
 
 RESEND_WITHIN = timedelta(days=7)
 """How long after its run a text may be sent again on the same approval."""
@@ -200,16 +201,16 @@ async def _check_may_send(
     if campaign.state not in _SENDING:
         raise Conflict(
             phrase(
-                "the campaign is {replace}; only one that sends, waits for its next fire or"
+                "the campaign is {state}; only one that sends, waits for its next fire or"
                 " is done has further runs",
-                replace=campaign.state.value.replace("_", " "),
+                state=term(campaign.state, campaign.state.replace("_", " ")),
             ),
             code="wrong_state",
         )
     content = frozen_content(campaign)
     if (obstacle := await find_obstacle(conn, campaign, content, now, lock=lock)) is not None:
         raise Conflict(
-            phrase("nothing may be sent now: {sentence}", sentence=obstacle.sentence),
+            phrase("nothing may be sent now: {why}", why=obstacle.sentence),
             code="may_not_send",
         )
     if await newcomer_store.is_expanding(conn, campaign.id):
@@ -265,7 +266,9 @@ async def _check_channels(
         content.message_class, channels
     )
     if missing:
-        problems["channels"] = phrase("there is no channel {map}", map=listing(sorted(missing)))
+        problems["channels"] = phrase(
+            "there is no channel {channels}", channels=listing(sorted(missing))
+        )
     if problems:
         raise Invalid(phrase("the channels are not there or not allowed"), fields=problems)
     words = content.texts[root.text_no - 1]
@@ -289,7 +292,7 @@ async def _check_may_approve(
 ) -> None:
     """Whoever lets it go over other channels approves them, and had no hand in the campaign."""
     actor.need(Right.APPROVE)
-    act = "send it again over channels that were not approved"
+    act = phrase("send it again over channels that were not approved")
     await need_second_person(conn, actor, campaign.hands, act, now)
 
 

@@ -18,6 +18,7 @@ from service.messages.lint.lint_store import policy_get
 from service.messages.offers.withdrawal import explain
 from service.messages.offers.withdrawal_store import withdrawn_among
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 class Obstacle(NamedTuple):
@@ -44,17 +45,17 @@ async def find_obstacle(
     words are not withdrawn before the transaction ends (`lock`: see `withdrawn_among`).
     """
     if (stop := await stop_in_force(conn)) is not None:
-        return Obstacle(Why.STOPPED, f"everything is stopped: {stop.reason}")
+        return Obstacle(Why.STOPPED, phrase("everything is stopped: {reason}", reason=stop.reason))
     if campaign.plan.period_end is not None and now >= campaign.plan.period_end:
-        return Obstacle(Why.PERIOD_OVER, "the campaign's period is over")
+        return Obstacle(Why.PERIOD_OVER, phrase("the campaign's period is over"))
     corrects = campaign.plan.corrects
     if corrects is not None and await still_sends(conn, corrects):
         return Obstacle(
             Why.STILL_SENDS,
-            "what it corrects still sends: cancel that campaign, or wait until it is sent",
+            phrase("what it corrects still sends: cancel that campaign, or wait until it is sent"),
         )
     if content.hash != campaign.approved_hash:
-        return Obstacle(Why.NOT_APPROVED, "not what was approved")
+        return Obstacle(Why.NOT_APPROVED, phrase("not what was approved"))
     return await _obstacle_of_words(conn, content, lock=lock)
 
 
@@ -67,8 +68,11 @@ async def _obstacle_of_words(conn: Connection, content: Content, *, lock: bool) 
     if (word := next(filter(None, found), None)) is not None:
         return Obstacle(
             Why.NEVER_WORD,
-            f"its text has a word that must never be used now: {word}; say it otherwise and have it"
-            " approved again, or have the word taken off the list",
+            phrase(
+                "its text has a word that must never be used now: {word}; say it otherwise"
+                " and have it approved again, or have the word taken off the list",
+                word=word,
+            ),
         )
     return None
 

@@ -52,10 +52,10 @@ def check_alone(before: Channel, after: Channel) -> None:
         raise Conflict(
             phrase(
                 "{names}: on a real channel this takes a second person; propose it (POST"
-                " /channels/{before_id}/changes) with the channel's secrets, and another"
+                " /channels/{channel_id}/changes) with the channel's secrets, and another"
                 " administrator confirms it",
                 names=listing(names),
-                before_id=before.id,
+                channel_id=before.id,
             ),
             code="needs_second_person",
         )
@@ -70,12 +70,12 @@ def need_begun(channel: Channel) -> None:
     if channel.waits_since is not None:
         raise Conflict(
             phrase(
-                "{channel_name} is a new real channel: it is neither enabled nor tried"
+                "{channel} is a new real channel: it is neither enabled nor tried"
                 " before another administrator has confirmed it (POST"
                 " /channels/{channel_id}/changes/{{change_id}}/confirm); GET"
                 " /channels/{channel_id}/changes lists what waits, and after {days} days it"
                 " is proposed anew (POST /channels/{channel_id}/changes)",
-                channel_name=channel.name,
+                channel=channel.name,
                 channel_id=channel.id,
                 days=WAITS.days,
             ),
@@ -177,7 +177,7 @@ async def confirm(
     found = await changes_store.get_proposal(conn, channel_id, proposal_id)
     need_pending(found, now)
     await need_second_person(
-        conn, by, {found.proposed_by: "proposed this change"}, "confirm it", now
+        conn, by, {found.proposed_by: phrase("proposed this change")}, phrase("confirm it"), now
     )
     contents = changes_store.contents_of(keyring, found)
     if contents.before != _guarded(channel):

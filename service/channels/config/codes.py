@@ -14,7 +14,7 @@ from service.channels.contract.gateway import Receipt, SubmitResult
 from service.channels.contract.outcome import Outcome, ReceiptState
 from service.errors import Invalid
 from service.ledger.reasons import Place, Reason
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
 
 Applies = Literal["submit", "receipt"]
 
@@ -60,16 +60,16 @@ def checked(code: CarrierCode) -> CarrierCode:
 
 def _faults(code: CarrierCode) -> Iterable[tuple[str, str]]:
     if not code.code or code.code != code.code.strip():
-        yield "code", "the code as the carrier writes it, without blanks around it"
+        yield "code", phrase("the code as the carrier writes it, without blanks around it")
     allowed: Iterable[Outcome | ReceiptState] = (
         _SUBMIT_OUTCOMES if code.applies_to == "submit" else ReceiptState
     )
     if code.outcome not in list(allowed):
-        yield "outcome", f"one of {', '.join(allowed)}"
+        yield "outcome", phrase("one of {allowed}", allowed=listing(allowed))
     elif code.applies_to == "receipt" and code.outcome in _WITHOUT_REASON and code.reason:
-        yield "reason", f"leave it out: {code.outcome} needs no reason"
+        yield "reason", phrase("leave it out: {outcome} needs no reason", outcome=code.outcome)
     if code.reason and code.reason not in _REASONS:
-        yield "reason", f"one of {', '.join(_REASONS)}"
+        yield "reason", phrase("one of {reasons}", reasons=listing(_REASONS))
 
 
 _FAILURES = {ReceiptState.UNDELIVERED, ReceiptState.EXPIRED, ReceiptState.REJECTED}

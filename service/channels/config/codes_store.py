@@ -33,8 +33,8 @@ async def put_code(conn: Connection, code: CarrierCode, now: datetime) -> Carrie
     """
     if code.kind not in load():
         raise Invalid(
-            phrase("there is no kind of channel named {code_kind}", code_kind=code.kind),
-            fields={"kind": phrase("one of {load}", load=listing(sorted(load())))},
+            phrase("there is no kind of channel named {kind}", kind=code.kind),
+            fields={"kind": phrase("one of {kinds}", kinds=listing(sorted(load())))},
         )
     kept = checked(code)
     await sql.execute(

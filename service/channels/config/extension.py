@@ -74,11 +74,11 @@ def check_room(
             raise Invalid.at(
                 field,
                 phrase(
-                    "behind the number of channel {channel_name} there is room for {left}"
+                    "behind the number of channel {channel_name} there is room for {room}"
                     " digits, and the extension number {digits} of {department} has"
                     " {count}; register a shorter one, or give the department other channels",
                     channel_name=channel.name,
-                    left=left,
+                    room=left,
                     digits=extension.digits,
                     department=extension.department,
                     count=len(extension.digits),

@@ -141,7 +141,7 @@ async def insert_channel(
         )
     except UniqueViolation as error:
         raise Conflict(
-            phrase("there is a channel named {settings_name} already", settings_name=settings.name)
+            phrase("there is a channel named {name} already", name=settings.name)
         ) from error
     channel = _channel(one(row), keyring)
     await _check_extensions(conn, channel)
@@ -187,7 +187,7 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
         )
     except UniqueViolation as error:
         raise Conflict(
-            phrase("there is a channel named {channel_name} already", channel_name=channel.name)
+            phrase("there is a channel named {name} already", name=channel.name)
         ) from error
     await _check_extensions(conn, channel)
     await _add_connections(conn, channel)
@@ -207,8 +207,8 @@ async def _check_same_carrier(conn: Connection, channel: Channel) -> None:
     if operator_of(channel.kind, channel.carriers, channel.operated_by) != before:
         raise Conflict(
             phrase(
-                "lists of this channel are {before}'s; set up another channel for another carrier",
-                before=before,
+                "lists of this channel are {carrier}'s; set up another channel for another carrier",
+                carrier=before,
             ),
             code="list_of_a_carrier",
         )
@@ -300,10 +300,11 @@ def _check(settings: ChannelSettings) -> None:
     if settings.destinations > most:
         raise Invalid(
             phrase(
-                "a {settings_kind} submit has at most {most} recipient{value}, not {destinations}",
-                settings_kind=settings.kind,
-                most=most,
-                value="s" if most > 1 else "",
+                "a {kind} submit has at most {recipients}, not {destinations}",
+                kind=settings.kind,
+                recipients=phrase("{most} recipients", most=most)
+                if most > 1
+                else phrase("1 recipient"),
                 destinations=settings.destinations,
             ),
             fields={"destinations": phrase("at most {most}", most=most)},
@@ -367,15 +368,17 @@ def _channel(row: Record, keyring: Keyring) -> Channel:
         config = parse_settings(row["kind"], {k: v for k, v in stored.items() if k in known})
     except Undecipherable as error:
         raise Misconfigured(
-            phrase("channel {row} cannot be read: {error}", row=row["name"], error=error)
+            phrase("channel {channel} cannot be read: {error}", channel=row["name"], error=error)
         ) from error
     except Invalid as error:
         raise Misconfigured(
             phrase(
-                "channel {row} cannot be read: {error} ({fields})",
-                row=row["name"],
+                "channel {channel} cannot be read: {error} ({fields})",
+                channel=row["name"],
                 error=error.message,
-                fields=listing((f"{name}: {why}" for name, why in error.fields.items()), "; "),
+                fields=listing(
+                    (listing((name, why), ": ") for name, why in error.fields.items()), "; "
+                ),
             )
         ) from error
     return Channel(

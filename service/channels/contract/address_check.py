@@ -67,10 +67,10 @@ class AllowedAddresses:
         if not allowed:
             raise NotAllowed(
                 phrase(
-                    "{host}:{port} is not connected to: {whys}",
+                    "{host}:{port} is not connected to: {why}",
                     host=host,
                     port=port,
-                    whys=whys[addresses[0]],
+                    why=whys[addresses[0]],
                 )
             )
         return allowed
@@ -89,12 +89,14 @@ class AllowedAddresses:
         """Why an address must not be connected to; "": it may."""
         found = _plain(address)
         if found.is_link_local or found.is_multicast or found.is_unspecified or found.is_reserved:
-            return "link-local, multicast and reserved addresses are no carrier's"
+            return phrase("link-local, multicast and reserved addresses are no carrier's")
         if any(port == own and _same_machine(found, place) for place, own in closed):
-            return "PostgreSQL or Redis of this system is there"
+            return phrase("PostgreSQL or Redis of this system is there")
         within = any(found in own for own in self.networks if own.version == found.version)
         if self.networks and not within:
-            return "the address is in none of the carrier's networks (TOCSIN_CARRIER_NETWORKS)"
+            return phrase(
+                "the address is in none of the carrier's networks (TOCSIN_CARRIER_NETWORKS)"
+            )
         return ""
 
 

@@ -26,11 +26,13 @@ def check_maintenance(hours: MaintenanceHours) -> None:
     try:
         spans = [(_minutes(start), _minutes(end)) for start, end in hours]
     except ValueError as error:
-        raise _refused('write spans of hours like [["23:00", "01:00"]]') from error
+        raise _refused(phrase('write spans of hours like [["23:00", "01:00"]]')) from error
     if any(start % _DAY == end % _DAY for start, end in spans):
-        raise _refused("each span must end at another time than it starts, and not be a whole day")
+        raise _refused(
+            phrase("each span must end at another time than it starts, and not be a whole day")
+        )
     if hours and _covers_the_day(hours):
-        raise _refused("some of the day must be left for sending")
+        raise _refused(phrase("some of the day must be left for sending"))
 
 
 def maintenance_end(now: datetime, hours: MaintenanceHours) -> datetime | None:

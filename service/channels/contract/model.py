@@ -17,6 +17,7 @@ from pydantic_core import to_jsonable_python
 from service.errors import Invalid
 from service.messages.signature import SignMode
 from service.words.phrase import phrase
+from service.words.validation import fault
 
 SET, UNSET = "set", "unset"
 """How a secret is shown."""
@@ -124,12 +125,14 @@ def parse_config(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel
         Invalid: names each field that is missing, unknown or malformed, never its value.
     """
     unknown = sorted(values.keys() - model.model_fields.keys())
-    fields = {f"config.{name}": "this kind has no such setting" for name in unknown}
+    fields: dict[str, str] = {
+        f"config.{name}": phrase("this kind has no such setting") for name in unknown
+    }
     try:
         config = model.model_validate(dict(values))
     except ValidationError as error:
         for item in error.errors(include_input=False, include_url=False):
-            fields[".".join(["config", *map(str, item["loc"])])] = item["msg"]
+            fields[".".join(["config", *map(str, item["loc"])])] = fault(item)
         raise Invalid(phrase("the channel's settings are wrong"), fields=fields) from error
     if fields:
         raise Invalid(phrase("the channel's settings are wrong"), fields=fields)

@@ -42,9 +42,9 @@ def factory(kind: str) -> GatewayFactory:
     if kind not in load():
         raise NotFound(
             phrase(
-                "there is no gateway kind {kind!r}; the kinds are {load}",
+                "there is no gateway kind {kind!r}; the kinds are {kinds}",
                 kind=kind,
-                load=listing(load()),
+                kinds=listing(load()),
             )
         )
     return cast(GatewayFactory, load()[kind])
@@ -67,5 +67,8 @@ def check_given(settings: ChannelSettings) -> None:
     if faults:
         fields = {f"config.{name}": why for name, why in faults.items()}
         raise Invalid(
-            "the channel's settings are wrong: " + "; ".join(faults.values()), fields=fields
+            phrase(
+                "the channel's settings are wrong: {faults}", faults=listing(faults.values(), "; ")
+            ),
+            fields=fields,
         )

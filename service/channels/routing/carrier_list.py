@@ -18,8 +18,8 @@ from service.errors import FileRefused
 from service.words.phrase import phrase
 
 _UNKNOWN = "the carrier is not known; write one of " + ", ".join(CARRIERS)
-_EMPTY = "no carrier is named"
-_CONTRADICTS = "an earlier row names another carrier for this number"
+_EMPTY = phrase("no carrier is named")
+_CONTRADICTS = phrase("an earlier row names another carrier for this number")
 
 
 class RejectedRow(NamedTuple):

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from service.audience.vocabulary.choices import CARRIERS
+from service.words.phrase import listing, phrase
+from service.words.terms import term
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,32 +129,45 @@ def obstacle(
 ) -> str | None:
     """Why a channel cannot take a number, as a sentence; None: it can."""
     if not channel.enabled:
-        return "The channel is switched off."
+        return phrase("The channel is switched off.")
     if chosen is not None and channel.id not in chosen:
-        return "The channel is not among those that were chosen."
+        return phrase("The channel is not among those that were chosen.")
     if channel.simulated != number.synthetic:
         return _OTHER_NUMBERS[channel.simulated]
     if number.carrier is None:
-        return "No carrier is known for the number."
+        return phrase("No carrier is known for the number.")
     if channel.on_net_only and not channel.serves(number.carrier):
-        return f"The channel takes only numbers of {' and '.join(channel.carriers)}."
+        return phrase(
+            "The channel takes only numbers of {carriers}.",
+            carriers=listing(map(term, channel.carriers), " and "),
+        )
     return _not_for_base(channel, number.carrier, base)
 
 
 def _not_for_base(channel: RoutableChannel, carrier: str, base: str | None) -> str | None:
     if base is None:
         if channel.by_list:
-            return "Its texts leave as a list, and only a carrier's own base goes out as one."
+            return phrase(
+                "Its texts leave as a list, and only a carrier's own base goes out as one."
+            )
         return None
     if carrier != base:
-        return f"A subscriber base of {base} goes to its own network, and this is {carrier}'s."
+        return phrase(
+            "A subscriber base of {base} goes to its own network, and this is {carrier}'s.",
+            base=term(base),
+            carrier=term(carrier),
+        )
     if channel.operator != base:
         whose = (
-            f"it is one of {channel.operator}" if channel.operator else "it is none, or nobody said"
+            phrase("it is one of {operator}", operator=term(channel.operator))
+            if channel.operator
+            else phrase("it is none, or nobody said")
         )
-        return (
-            f"A subscriber base of {base} goes over this carrier's own gateways alone, which"
-            f" `operated_by` of a channel says: {whose}."
+        return phrase(
+            "A subscriber base of {base} goes over this carrier's own gateways alone,"
+            " which `operated_by` of a channel says: {whose}.",
+            base=term(base),
+            whose=whose,
         )
     return None
 
@@ -178,19 +193,42 @@ def _ranking_reason(
     channel: RoutableChannel, carrier: str | None, first: RoutableChannel | None
 ) -> str:
     """Why a channel that can take the number comes first, or why another one comes before it."""
-    reason = f"It serves {carrier}" if channel.serves(carrier) else "It takes all networks"
-    reason += f", rank {channel.rank}" + (", and is held for now" if channel.held else "")
-    reason += ", and was found not to work for now" if channel.open else ""
+    serves = (
+        phrase("It serves {carrier}", carrier=term(carrier or ""))
+        if channel.serves(carrier)
+        else phrase("It takes all networks")
+    )
+    reason = phrase(
+        "{serves}, rank {rank}{held}{open}",
+        serves=serves,
+        rank=channel.rank,
+        held=phrase(", and is held for now") if channel.held else "",
+        open=phrase(", and was found not to work for now") if channel.open else "",
+    )
     if first is None or first.id == channel.id:
-        return f"{reason}: it comes first."
+        return phrase("{reason}: it comes first.", reason=reason)
     if channel.open and not first.open:
-        return f"{reason}: {first.name} comes before it, which works."
+        return phrase(
+            "{reason}: {first} comes before it, which works.",
+            reason=reason,
+            first=first.name,
+        )
     if first.serves(carrier) and not channel.serves(carrier):
-        return f"{reason}: {first.name} comes before it, as a channel of the carrier's own."
+        return phrase(
+            "{reason}: {first} comes before it, as a channel of the carrier's own.",
+            reason=reason,
+            first=first.name,
+        )
     if channel.held and not first.held:
-        return f"{reason}: {first.name} comes before it, which is not held."
-    return (
-        f"{reason}: {first.name} comes before it by rank, as the more dedicated, or as the older."
+        return phrase(
+            "{reason}: {first} comes before it, which is not held.",
+            reason=reason,
+            first=first.name,
+        )
+    return phrase(
+        "{reason}: {first} comes before it by rank, as the more dedicated, or as the older.",
+        reason=reason,
+        first=first.name,
     )
 
 

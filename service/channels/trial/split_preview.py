@@ -17,6 +17,7 @@ from service.coding.parts import Coding, Part
 from service.errors import Invalid
 from service.messages.lint.lint_form import MOST_PARTS
 from service.messages.signature import place, split_signed
+from service.words.phrase import phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,11 @@ class Cutter:
         count = len(submits) if len(submits) > 1 else self._parts(text, coding)
         problem = None
         if count > MOST_PARTS:
-            problem = f"the text has {count} parts here; shorten it to at most {MOST_PARTS}"
+            problem = phrase(
+                "the text has {count} parts here; shorten it to at most {most_parts}",
+                count=count,
+                most_parts=MOST_PARTS,
+            )
         return Cut(channel.id, channel.name, coding.name, count, len(submits), problem)
 
     def _parts(self, text: str, coding: Coding) -> int:

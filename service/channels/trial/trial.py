@@ -71,9 +71,9 @@ def check_clock(channel: Channel, clock: Clock) -> None:
     if clock.simulated and not channel.simulated:
         raise Conflict(
             phrase(
-                "{channel_name} is a real channel, and this system runs on simulated time:"
+                "{channel} is a real channel, and this system runs on simulated time:"
                 " no real carrier is called then",
-                channel_name=channel.name,
+                channel=channel.name,
             ),
             code="simulated_clock",
         )

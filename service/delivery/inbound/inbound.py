@@ -36,6 +36,7 @@ from service.errors import Conflict, NotFound
 from service.storage.locks import lock_suppressions, try_lock_reader
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 from service.words.phrase import phrase
+from service.words.terms import term
 
 log = logging.getLogger(__name__)
 
@@ -322,7 +323,9 @@ async def take(conn: Connection, user: User, text_id: UUID, now: datetime) -> Re
     await visible(conn, user, text_id)
     if not await store.take_text(conn, text_id, _before(InboundState.TAKEN), user.id, now):
         row = await visible(conn, user, text_id)
-        raise Conflict(phrase("this text is {row}; only a new one can be taken", row=row["state"]))
+        raise Conflict(
+            phrase("this text is {state}; only a new one can be taken", state=term(row["state"]))
+        )
     return await visible(conn, user, text_id)
 
 
@@ -355,8 +358,14 @@ async def finish(
     )
     if not finished:
         row = await visible(conn, user, text_id)
-        advice = "take it first" if row["state"] == InboundState.NEW else "nothing is left to do"
-        raise Conflict(phrase("this text is {row}: {advice}", row=row["state"], advice=advice))
+        advice = (
+            phrase("take it first")
+            if row["state"] == InboundState.NEW
+            else phrase("nothing is left to do")
+        )
+        raise Conflict(
+            phrase("this text is {state}: {advice}", state=term(row["state"]), advice=advice)
+        )
     if outcome.opt_out:
         own = row["notice_of"] is not None and row["notice_of"] == row["department_id"]
         stop = SenderStop(row["sender_hash"], text_id, row["notice_of"] if own else None)

@@ -45,6 +45,7 @@ from service.dispatch.handoff.store import area_names
 from service.errors import Conflict
 from service.storage.postgres import Connection, Record
 from service.words.phrase import listing, phrase
+from service.words.terms import term
 
 PURPOSE = "list"
 """Of the key that signs."""
@@ -112,8 +113,8 @@ async def _runs_that_may_leave(
             phrase("the list is still being drawn; ask again in a few seconds")
             if list_file.state in {"drawing", "closing"}
             else phrase(
-                "the list is {list_file_state}: nothing stands on it; draw another one",
-                list_file_state=list_file.state,
+                "the list is {state}: nothing stands on it; draw another one",
+                state=term(list_file.state),
             ),
             code="list_not_ready",
         )
@@ -136,8 +137,8 @@ async def _runs_that_may_leave(
     if waiting:
         raise Conflict(
             phrase(
-                "paused: {waiting}; resume it or cancel it, then fetch the list",
-                waiting=listing(waiting),
+                "paused: {campaigns}; resume it or cancel it, then fetch the list",
+                campaigns=listing(waiting),
             ),
             code="wrong_state",
         )

@@ -36,6 +36,7 @@ from service.storage.postgres import (
     transaction,
 )
 from service.words.phrase import phrase
+from service.words.terms import term
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ async def need_carrier(conn: Connection, actor: User, carrier: str | None) -> st
             phrase(
                 "only somebody of the carrier itself ({carrier}) draws, fetches or answers"
                 " its lists",
-                carrier=carrier or "operated_by is not set",
+                carrier=term(carrier) if carrier else phrase("operated_by is not set"),
             ),
             code="not_your_base",
         )
@@ -94,8 +95,8 @@ async def draw(
     if not channel.enabled:
         raise Conflict(
             phrase(
-                "the channel {channel_name} is switched off; an administrator switches it on",
-                channel_name=channel.name,
+                "the channel {channel} is switched off; an administrator switches it on",
+                channel=channel.name,
             ),
             code="channel_off",
         )
@@ -104,8 +105,8 @@ async def draw(
     if made is None:
         raise Conflict(
             phrase(
-                "a list of {channel_name} is being drawn; wait until it is ready",
-                channel_name=channel.name,
+                "a list of {channel} is being drawn; wait until it is ready",
+                channel=channel.name,
             ),
             code="list_being_drawn",
         )

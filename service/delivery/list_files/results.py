@@ -231,7 +231,7 @@ async def take_counts(
     need_fetched(list_file)
     runs = {run.run_id: run for run in await list_file_store.runs_of(conn, list_file.id)}
     if run_id not in runs:
-        problem = phrase("it is none of the runs of this list: {map}", map=listing(runs))
+        problem = phrase("it is none of the runs of this list: {runs}", runs=listing(runs))
         raise Invalid(
             phrase("the counts are wrong: run_id: {problem}", problem=problem),
             fields={"run_id": problem},

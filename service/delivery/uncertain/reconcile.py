@@ -99,7 +99,7 @@ def span_of(day: date) -> DaySpan:
     """
     if day.year not in _YEARS:
         problem = phrase(
-            "give a day of the years {start} to {stop}", start=_YEARS.start, stop=_YEARS.stop - 1
+            "give a day of the years {first} to {last}", first=_YEARS.start, last=_YEARS.stop - 1
         )
         raise Invalid(phrase("day: {problem}", problem=problem), fields={"day": problem})
     start, end = (datetime.combine(d, time(), CHINA) for d in (day, day + timedelta(days=1)))

@@ -31,6 +31,7 @@ from service.audience.vocabulary.cells import squeeze, text_form
 from service.clock import CHINA
 from service.errors import FileRefused
 from service.words.phrase import phrase
+from service.words.terms import term
 
 EARLY = timedelta(minutes=5)
 """How far a carrier's clock, or a time cut to the minute, may lie before our own mark."""
@@ -149,9 +150,11 @@ def need_column(header: Header, words: str, what: str, example: str) -> int:
     if found is None:
         raise FileRefused(
             phrase(
-                "the header has no column for the {what} of each text; name it {example} or {what}",
-                what=what,
+                "the header has no column for the {what} of each text; name it {example} or"
+                " {column}",
+                what=term(what),
                 example=example,
+                column=what,
             ),
             code=f"no_{what}_column",
         )
@@ -165,14 +168,16 @@ def _read(
     if cell.code is not None:
         return Unreadable(row, REASONS[cell.code])
     if len(cell.numbers) != 1 or cell.part_rejected:
-        return Unreadable(row, "more than one number stands in the line")
+        return Unreadable(row, phrase("more than one number stands in the line"))
     at = read_instant(time)
     if at is None:
-        return Unreadable(row, "the time is not one; write it like 2027-01-12 09:30:05")
+        return Unreadable(row, phrase("the time is not one; write it like 2027-01-12 09:30:05"))
     code = squeeze(text_form(status))
     state = STATE_OF.get(code.lower())
     if state is None:
-        return Unreadable(row, "the status is not known; write delivered, failed or 成功, 失败")
+        return Unreadable(
+            row, phrase("the status is not known; write delivered, failed or 成功, 失败")
+        )
     return StatementLine(row, to_e164(cell.numbers[0]), at, state, code[:MAX_CODE])
 
 
@@ -249,7 +254,7 @@ def judge(
         if one.hand_off is not None:
             says[one.hand_off].add(one.line.state)
     return [
-        Judged(one.line, Result.AMBIGUOUS, "two lines say different things of this text")
+        Judged(one.line, Result.AMBIGUOUS, phrase("two lines say different things of this text"))
         if one.hand_off is not None and len(says[one.hand_off]) > 1
         else one
         for one in judged
@@ -259,20 +264,30 @@ def judge(
 def _alone(line: StatementLine, hand_offs: Sequence[HandOff], window: timedelta) -> Judged:
     fitting = [h for h in hand_offs if h.fits(line.at, window)]
     if not fitting:
-        return Judged(line, Result.UNKNOWN, "no text to this phone at this time is uncertain")
+        return Judged(
+            line, Result.UNKNOWN, phrase("no text to this phone at this time is uncertain")
+        )
     if len(fitting) > 1:
-        return Judged(line, Result.AMBIGUOUS, f"{len(fitting)} texts to this phone fit the time")
+        return Judged(
+            line,
+            Result.AMBIGUOUS,
+            phrase("{count} texts to this phone fit the time", count=len(fitting)),
+        )
     return _of_one(line, fitting[0])
 
 
 def _of_one(line: StatementLine, only: HandOff) -> Judged:
     """What a line comes to that can speak of one hand-off only."""
     if only.kind == "other":
-        return Judged(line, Result.UNKNOWN, "the text that fits is not uncertain")
+        return Judged(line, Result.UNKNOWN, phrase("the text that fits is not uncertain"))
     if not line.state:
-        return Judged(line, Result.UNKNOWN, "the status says nothing of the text")
+        return Judged(line, Result.UNKNOWN, phrase("the status says nothing of the text"))
     if only.kind == "open":
         return Judged(line, Result.SETTLED, hand_off=only)
     if only.state == line.state:
         return Judged(line, Result.ALREADY)
-    return Judged(line, Result.AMBIGUOUS, f"the text was decided to be {only.state}")
+    return Judged(
+        line,
+        Result.AMBIGUOUS,
+        phrase("the text was decided to be {only_state}", only_state=only.state),
+    )

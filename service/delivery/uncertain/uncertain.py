@@ -70,9 +70,9 @@ class TooEarly(Conflict):
         super().__init__(
             phrase(
                 "the answer or a receipt may still come; decide at {at} or later,"
-                " {total_seconds:.0f} minutes after the last of them became uncertain",
+                " {minutes:.0f} minutes after the last of them became uncertain",
                 at=at,
-                total_seconds=WAIT.total_seconds() / 60,
+                minutes=WAIT.total_seconds() / 60,
             )
         )
         self.may_at = may_at

@@ -234,8 +234,8 @@ def check_words(words: DirectText) -> None:
         raise Invalid.at(
             "text",
             phrase(
-                "words of your own have no variables; write out {{{names}}}, or take a template",
-                names=names[0],
+                "words of your own have no variables; write out {{{name}}}, or take a template",
+                name=names[0],
             ),
         )
 
@@ -313,7 +313,7 @@ def _sorted_out(
     for index, one in enumerate(named):
         if given.wanted and time.thread_time() > ends_at:
             problem = phrase(
-                "their values take too long to check; send to at most {index} at once", index=index
+                "their values take too long to check; send to at most {count} at once", count=index
             )
             raise Invalid(
                 phrase("to: {problem}", problem=problem),
@@ -329,7 +329,11 @@ def _sorted_out(
         phone_hash = keyring.phone_index(phone)
         if phone_hash in people:
             first = people[phone_hash].place
-            refused.append(RefusedRecipient(index, "duplicate", f"the same number as to.{first}"))
+            refused.append(
+                RefusedRecipient(
+                    index, "duplicate", phrase("the same number as to.{first}", first=first)
+                )
+            )
             continue
         values = json.dumps(dict(one.values), ensure_ascii=False) if given.wanted else None
         people[phone_hash] = _Person(index, phone, values)

@@ -17,7 +17,7 @@ from service.messages.lint.lint import Finding, lint, of_level
 from service.messages.policy import Policy, TextSender
 from service.messages.template import MAX_VALUE, allowed_values, variables
 from service.messages.value_kinds import KIND_WORDS, Allowed, fits
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
 
 _VALUES = ValueCheck()
 """The verdicts of this process, as the hand-off has its own."""
@@ -82,7 +82,7 @@ class GivenText:
             for found in serious:
                 if _where(found) not in read:
                     raise Invalid(
-                        phrase("{found}: {found_2}", found=found["rule"], found_2=found["message"]),
+                        phrase("{rule}: {message}", rule=found["rule"], message=found["message"]),
                         code="variables",
                     )
         try:
@@ -96,15 +96,15 @@ class GivenText:
                     allowed=self._allowed,
                 )
         except ValueRefused as error:
-            raise Invalid(str(error), code="variables") from None
+            raise Invalid(error.sentence, code="variables") from None
 
     def _check_choices(self, values: Mapping[str, str]) -> None:
         for name, allowed in self._allowed.items():
             if not fits(values[name], allowed):
                 wanted = (
-                    f"one of {', '.join(allowed)}"
+                    phrase("one of {allowed}", allowed=listing(allowed))
                     if isinstance(allowed, tuple)
-                    else f"{KIND_WORDS[allowed][1]}, as the text says"
+                    else phrase("{kind}, as the text says", kind=KIND_WORDS[allowed])
                 )
                 raise Invalid(
                     phrase("the value of {{{name}}} must be {wanted}", name=name, wanted=wanted),

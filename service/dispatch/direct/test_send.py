@@ -96,7 +96,7 @@ async def check_test(
     cipher = await _proved_phone(conn, actor)
     if await test_send_store.count_tests(conn, actor.id, now - timedelta(days=1)) >= MOST_A_DAY:
         raise Conflict(
-            phrase("you had {most_a_day} tests in 24 hours; try tomorrow", most_a_day=MOST_A_DAY),
+            phrase("you had {count} tests in 24 hours; try tomorrow", count=MOST_A_DAY),
             code="too_many",
         )
     return cipher, min(now + VALIDITY, await service_hours(conn, now))

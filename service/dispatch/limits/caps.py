@@ -68,10 +68,10 @@ def check(limits: CapLimits) -> None:
     for (shorter, less), (longer, more) in itertools.pairwise(given):
         if less > more:
             problem = phrase(
-                "must be at least {shorter}, which is {less}", shorter=shorter, less=less
+                "must be at least {shorter}, which is {minutes}", shorter=shorter, minutes=less
             )
             raise Invalid(
-                phrase("{longer} {problem}", longer=longer, problem=problem),
+                phrase("{where} {problem}", where=longer, problem=problem),
                 fields={longer: problem},
             )
 

@@ -35,6 +35,7 @@ from service.messages.policy import (
 )
 from service.storage.locks import lock_lint_changes
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 UNDONE_WITHIN = timedelta(hours=1)
 """How long whoever made something stricter alone may undo it alone; somebody else: `WAITS`."""
@@ -118,8 +119,8 @@ async def _may_undo(conn: Connection, actor: User, change: LintChange, now: date
     if change.confirmed_by is not None or change.changed_by is None:
         return False
     try:
-        hands: Mapping[UUID | None, str] = {change.changed_by: "made this change"}
-        await need_second_person(conn, actor, hands, "undo it", now)
+        hands: Mapping[UUID | None, str] = {change.changed_by: phrase("made this change")}
+        await need_second_person(conn, actor, hands, phrase("undo it"), now)
     except Forbidden:
         return change.changed_at > now - UNDONE_WITHIN
     return change.changed_at > now - WAITS
@@ -176,7 +177,7 @@ async def confirm(
     found = await lint_store.get_proposal(conn, department_id, proposal_id)
     need_pending(found, now)
     await need_second_person(
-        conn, actor, {found.proposed_by: "proposed this change"}, "confirm it", now
+        conn, actor, {found.proposed_by: phrase("proposed this change")}, phrase("confirm it"), now
     )
     confirmed = await lint_store.note_confirmed(conn, found, actor.id, now)
     if department_id is None:

@@ -56,7 +56,9 @@ async def offer_text(
     known = await template_lock(conn, template_id, actor.scope)
     origin = await get_department(conn, known.department_id, None)
     _check_may_be_offered(actor, known, origin.kind, version)
-    await need_second_person(conn, actor, {known.edited_by: "wrote this text"}, "offer it", now)
+    await need_second_person(
+        conn, actor, {known.edited_by: phrase("wrote this text")}, phrase("offer it"), now
+    )
     await _check_departments(conn, known.department_id, new.department_ids)
     replaces = await store.latest_offer(conn, template_id)
     if new.correction:
@@ -74,7 +76,7 @@ def _check_may_be_offered(actor: User, known: Template, origin_kind: str, versio
     if known.no != version:
         raise Conflict(
             phrase(
-                "version {known_no} is the latest; read it, and offer that one", known_no=known.no
+                "version {version} is the latest; read it, and offer that one", version=known.no
             ),
             code="newer_version",
         )
@@ -99,7 +101,7 @@ async def _check_departments(
     if origin_id in department_ids:
         problem = phrase("a text is offered to others, not to the department whose it is")
     elif unknown := await store.unknown_departments(conn, department_ids):
-        problem = phrase("there is no department {map}", map=listing(unknown))
+        problem = phrase("there is no department {departments}", departments=listing(unknown))
     if problem:
         raise Invalid(problem, fields={"department_ids": problem})
 

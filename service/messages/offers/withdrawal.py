@@ -6,6 +6,7 @@ from uuid import UUID
 from service.errors import Conflict
 from service.messages.offers.withdrawal_store import Withdrawn, withdrawn_among
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 class TextWithdrawn(Conflict):
@@ -24,9 +25,11 @@ class TextWithdrawn(Conflict):
 
 def explain(withdrawn: Withdrawn) -> str:
     """Why words may not be sent, and what to do."""
-    return (
-        f"{withdrawn.department} has withdrawn the words of its text: {withdrawn.why}; take its new"
-        " version over or write one of your own, and have it approved"
+    return phrase(
+        "{department} has withdrawn the words of its text: {why}; take its new version"
+        " over or write one of your own, and have it approved",
+        department=withdrawn.department,
+        why=withdrawn.why,
     )
 
 

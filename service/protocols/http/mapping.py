@@ -51,9 +51,7 @@ def submit_meaning(words: str) -> SubmitMeaning:
     """
     word, _, reason = words.strip().partition(":")
     if word not in SUBMITS:
-        raise ValueError(
-            phrase("{word!r} is none of {submits}", word=word, submits=listing(SUBMITS))
-        )
+        raise ValueError(phrase("{word!r} is none of {known}", word=word, known=listing(SUBMITS)))
     return SubmitMeaning(Outcome(word), _reason(reason, refused=word == Outcome.REJECTED), "")
 
 
@@ -66,9 +64,7 @@ def report_meaning(words: str) -> ReportMeaning:
     word, _, reason = words.strip().partition(":")
     if word not in set(ReceiptState):
         raise ValueError(
-            phrase(
-                "{word!r} is none of {receiptstate}", word=word, receiptstate=listing(ReceiptState)
-            )
+            phrase("{word!r} is none of {known}", word=word, known=listing(ReceiptState))
         )
     failed = word in (ReceiptState.UNDELIVERED, ReceiptState.REJECTED, ReceiptState.UNKNOWN)
     return ReportMeaning(ReceiptState(word), _reason(reason, refused=failed))

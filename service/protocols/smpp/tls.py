@@ -38,10 +38,10 @@ def failure(address: str, error: ssl.SSLError) -> Unreachable:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Unreachable(
             phrase(
-                "the certificate of {address} is not trusted: {verify_message}; give its"
+                "the certificate of {address} is not trusted: {why}; give its"
                 " authority in tls_ca, or correct tls_server_name",
                 address=address,
-                verify_message=error.verify_message,
+                why=error.verify_message,
             ),
             retryable=False,
             code="untrusted_certificate",

@@ -10,7 +10,7 @@ from service.simulator.carrier.protocols import PROTOCOLS
 from service.simulator.carrier.receipts import MOPart
 from service.simulator.carrier.smsc import SMSC
 from service.simulator.carrier.subscriber import Subscriber
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
 
 _references = count(1)
 
@@ -66,8 +66,8 @@ def originate(smsc: SMSC, replies: Replies) -> int:
     if len(subscriber.receipts.links) < 2:
         raise Conflict(
             phrase(
-                "interleaving takes two connections that receive; {subscriber_name} has {count}",
-                subscriber_name=subscriber.name,
+                "interleaving takes two connections that receive; {channel} has {count}",
+                channel=subscriber.name,
                 count=len(subscriber.receipts.links),
             )
         )
@@ -84,7 +84,7 @@ def _subscriber(smsc: SMSC, replies: Replies) -> Subscriber:
     ]
     if len(found) == 1:
         return found[0]
-    known = ", ".join(f"{account} over {protocol}" for protocol, account in smsc.subscribers)
+    known = listing(f"{account}@{protocol}" for protocol, account in smsc.subscribers)
     which = phrase("several accounts fit") if found else phrase("no account fits")
     raise Invalid(
         phrase("{which}; name account and protocol: {known}", which=which, known=known),

@@ -21,7 +21,8 @@ from service.simulator.carrier.audit import audit, received
 from service.simulator.carrier.config import Faults
 from service.simulator.carrier.replies import Replies, originate
 from service.simulator.carrier.smsc import SMSC
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
+from service.words.validation import fault
 
 SMSC_KEY = web.AppKey("smsc", SMSC)
 
@@ -202,10 +203,10 @@ def check(model: type[Model], values: dict[str, Any]) -> Model:
         return model.model_validate(values)
     except ValidationError as error:
         fields = {
-            ".".join(str(step) for step in problem["loc"]) or "body": problem["msg"]
-            for problem in error.errors(include_url=False, include_context=False)
+            ".".join(str(step) for step in problem["loc"]) or "body": fault(problem)
+            for problem in error.errors(include_url=False)
         }
-        sentence = "; ".join(f"{field}: {problem}" for field, problem in fields.items())
+        sentence = listing((listing(item, ": ") for item in fields.items()), "; ")
         raise Invalid(sentence, fields=fields) from error
 
 

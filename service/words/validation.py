@@ -1,0 +1,92 @@
+"""What Pydantic finds wrong with a value, as a phrase: English in its own words, and Chinese."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.words.phrase import Phrase, Sentence
+
+_CHINESE = {
+    "arguments_type": "参数的形式不对",
+    "assertion_error": "不符合要求：{error}",
+    "bool_parsing": "请填 true 或 false",
+    "bool_type": "请填 true 或 false",
+    "bytes_too_long": "最多 {max_length} 个字节",
+    "bytes_too_short": "至少 {min_length} 个字节",
+    "date_from_datetime_inexact": "请只填日期，不带时间",
+    "date_from_datetime_parsing": "请填日期，如 2027-01-31",
+    "date_parsing": "请填日期，如 2027-01-31",
+    "date_type": "请填日期，如 2027-01-31",
+    "datetime_from_date_parsing": "请填时间，如 2027-01-31T09:30:00+08:00",
+    "datetime_object_invalid": "请填时间，如 2027-01-31T09:30:00+08:00",
+    "datetime_parsing": "请填时间，如 2027-01-31T09:30:00+08:00",
+    "datetime_type": "请填时间，如 2027-01-31T09:30:00+08:00",
+    "dict_type": "须为 JSON 对象",
+    "enum": "须为 {expected} 之一",
+    "extra_forbidden": "没有这一项，请去掉",
+    "finite_number": "须为有限的数",
+    "float_parsing": "须为数字",
+    "float_type": "须为数字",
+    "frozen_set_type": "须为列表",
+    "greater_than": "须大于 {gt}",
+    "greater_than_equal": "不得小于 {ge}",
+    "int_from_float": "须为整数，没有小数",
+    "int_parsing": "须为整数",
+    "int_parsing_size": "整数太大",
+    "int_type": "须为整数",
+    "json_invalid": "不是 JSON：{error}",
+    "json_type": "须为 JSON 文本",
+    "less_than": "须小于 {lt}",
+    "less_than_equal": "不得大于 {le}",
+    "list_type": "须为列表",
+    "literal_error": "须为 {expected} 之一",
+    "mapping_type": "须为 JSON 对象",
+    "missing": "必须填写",
+    "model_attributes_type": "须为 JSON 对象",
+    "model_type": "须为 JSON 对象",
+    "multiple_of": "须为 {multiple_of} 的倍数",
+    "none_required": "须为空（null）",
+    "set_type": "须为列表",
+    "string_pattern_mismatch": "格式不对，须符合 {pattern}",
+    "string_too_long": "最多 {max_length} 字",
+    "string_too_short": "至少 {min_length} 字",
+    "string_type": "须为文字",
+    "string_unicode": "不是有效的 UTF-8 文字",
+    "time_parsing": "请填时刻，如 09:30",
+    "time_type": "请填时刻，如 09:30",
+    "timezone_aware": "时间须带时区，如 +08:00",
+    "timezone_naive": "时间不得带时区",
+    "too_long": "最多 {max_length} 项",
+    "too_short": "至少 {min_length} 项",
+    "tuple_type": "须为列表",
+    "union_tag_invalid": "{discriminator} 须为 {expected_tags} 之一",
+    "union_tag_not_found": "须写明 {discriminator}",
+    "url_parsing": "不是有效的地址",
+    "url_scheme": "地址须以 {expected_schemes} 开头",
+    "url_syntax_violation": "不是有效的地址",
+    "url_too_long": "地址最多 {max_length} 字",
+    "url_type": "须为地址",
+    "uuid_parsing": "须为编号（UUID）",
+    "uuid_type": "须为编号（UUID）",
+}
+"""By the type of an error; {…} of its context. Those of programs, not of people, are left out."""
+
+
+def fault(item: Mapping[str, Any]) -> str:
+    """The sentence of one error of `ValidationError.errors()`; a validator's own is kept."""
+    found = item.get("ctx", {}).get("error")
+    if isinstance(found, ValueError) and found.args and isinstance(found.args[0], Phrase):
+        return found.args[0]
+    english = str(item["msg"]).removeprefix("Value error, ")
+    chinese = _CHINESE.get(item["type"])
+    if chinese is None:
+        return english
+    return Phrase("{fault}", {"fault": Sentence(chinese.format(**_context(item)), english)})
+
+
+def _context(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What fills the Chinese; lists of what is allowed with Chinese marks between."""
+    context = dict(item.get("ctx", {}))
+    for name in ("expected", "expected_tags", "expected_schemes"):
+        if name in context:
+            context[name] = str(context[name]).replace(" or ", "、").replace(", ", "、")
+    return context
