@@ -18,10 +18,11 @@ from tests.architecture.tree import ROOT, modules, nodes
 
 pytestmark = pytest.mark.xdist_group("tree")
 
-LACKING = 935
+LACKING = 450
 """So many sentences are not translated yet."""
 _PERCENT = re.compile(r"%\((\w+)\)")
 _CHINESE = re.compile(r"[一-鿿]")
+_CODES = re.compile(r"(?:\w+: )?[{]\w+[}](?:[:,;]? ?[{]\w+[}])*")
 _IDLE = re.compile("请您|抱歉|系统")
 """Words that say nothing; a sentence says what is wrong, where, and what to do."""
 
@@ -71,7 +72,8 @@ def test_both_languages_have_the_same_places_for_values() -> None:
 def test_the_chinese_is_chinese_and_to_the_point() -> None:
     def fault(entry: polib.POEntry) -> bool:
         text = entry.msgstr
-        return bool(text) and (not _CHINESE.search(text) or bool(_IDLE.search(text)))
+        wordless = _CODES.fullmatch(entry.msgid)  # such as "columns: {problem}"
+        return bool(text) and not (wordless or _CHINESE.search(text)) or bool(_IDLE.search(text))
 
     assert not (found := {one.msgid: one.msgstr for one in catalogue.entries() if fault(one)}), (
         found

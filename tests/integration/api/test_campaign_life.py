@@ -212,11 +212,9 @@ async def test_a_text_whose_variables_nothing_fills_is_refused_when_it_is_planne
             assert refused.status == 422, refused.body
             (problem,) = refused.json["fields"].items()
             assert problem[0] == field
-            chinese, english = problem[1].split(" / ")
-            assert "可填入 {课程}, {学费}" in chinese
-            assert "nothing fills {课程}, {学费}" in english
+            assert "nothing fills {课程}, {学费}" in problem[1]
             known = ("姓名", "乡镇", "社区", "单位", "起数", "课程:数量")
-            assert all(f"{{{name}}}" in chinese and f"{{{name}}}" in english for name in known)
+            assert all(f"{{{name}}}" in problem[1] for name in known)
     assert (await api.get(f"/campaigns/{campaign}", OPERATOR)).json == before
     version = {"text": text}
     path = f"/templates/{before['template_id']}/versions"
