@@ -1,6 +1,7 @@
 """What a plan gives its texts over HTTP: checked, shown, approved with the plan, and sent."""
 
 import json
+import re
 from typing import Any
 from uuid import UUID
 
@@ -93,11 +94,17 @@ async def test_each_wrong_value_is_named_in_both_languages(api: Api) -> None:
         (VALUES | {"群名": "三幢群"}, {"群名"}),
         (VALUES | {"姓名": "王安"}, {"姓名"}),
     ):
-        refused = await api.post("/campaigns", OPERATOR, body | {"values": values})
-        assert refused.status == 422, refused.body
-        fields = refused.json["fields"]
-        assert fields.keys() == {f"values.{name}" for name in wrong}
-        assert all(" / " in problem for problem in fields.values())
+        for language, words in (("zh", "[一-鿿]{2}"), ("en", "[a-z]{2} [a-z]{2}")):
+            refused = await api.post(
+                "/campaigns",
+                OPERATOR,
+                body | {"values": values},
+                headers={"Accept-Language": language},
+            )
+            assert refused.status == 422, refused.body
+            fields = refused.json["fields"]
+            assert fields.keys() == {f"values.{name}" for name in wrong}
+            assert all(re.search(words, problem) for problem in fields.values())
     assert (await api.get("/campaigns", OPERATOR)).json["items"] == []
     many = {f"变量{n}": "1" for n in range(7)}
     assert (await api.post("/campaigns", OPERATOR, body | {"values": many})).status == 422
@@ -110,7 +117,7 @@ async def test_figures_on_cases_are_typed_by_the_police_and_the_county_alone(api
     refused = await api.post("/campaigns", school, await _body(api, school, values=VALUES))
     assert refused.status == 422, refused.body
     assert refused.json["fields"].keys() == {f"values.{name}" for name in VALUES}
-    assert "公安" in refused.json["fields"]["values.起数"]
+    assert "the police" in refused.json["fields"]["values.起数"]
     made = await api.post("/campaigns", OPERATOR, await _body(api, values=VALUES))
     county = api.teams["county"].department_id
     await api.runtime.pool.execute("UPDATE departments SET kind = 'town' WHERE id = $1", county)
