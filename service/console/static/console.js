@@ -58,8 +58,9 @@
   // ---- A session that ended: a box asks for the password, then the same act is done once. ----
   const boxed = (ctx) => Boolean(ctx.target) && ctx.target.id === "c-session-form";
   let refused = null;
-  const ended = (ctx) => {
+  const ended = (ctx, event) => {
     if (!boxed(ctx) && (!refused || !polled(ctx))) refused = ctx;
+    if (!boxed(ctx) && one("#c-session").open) return event.preventDefault(); // somebody may be typing in it
     ctx.target = one("#c-session-form");
     ctx.swap = "innerHTML";
     ctx.select = null;
@@ -77,7 +78,7 @@
 
   on("htmx:config:request", (event) => {
     const ctx = event.detail.ctx;
-    if (polled(ctx) && document.hidden) return event.preventDefault();
+    if (polled(ctx) && (document.hidden || one("#c-session[open]"))) return event.preventDefault();
     ctx.request.headers["X-CSRF-Token"] = one('meta[name="csrf"]').content;
     ctx.fetch = (address, options) => composed.then(() => window.fetch(address, options));
   });
@@ -86,7 +87,7 @@
     const ctx = event.detail.ctx, status = ctx.response.status, session = ctx.response.headers.get("HX-Session");
     if (status >= 500) away(ctx);
     else back(ctx);
-    if (session === "over") ended(ctx);
+    if (session === "over") ended(ctx, event);
     if (session === "renewed") renewed(ctx.response.headers.get("HX-CSRF"));
     if (session === "renewed" || status >= 500) event.preventDefault();
     if (status >= 400 && !ctx.hx.pushurl) ctx.push = "false";
