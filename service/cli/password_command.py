@@ -6,10 +6,7 @@ Alone: nobody else may be there yet, and they could write into the database, too
 import argparse
 import asyncio
 
-from service.accounts.audit.audit import AuditAct
-from service.accounts.audit.audit_store import insert_entry
-from service.accounts.login import passwords, session_store
-from service.accounts.login.credentials import hash_password, new_password
+from service.accounts.login import passwords
 from service.accounts.people import store
 from service.crypto import Keyring, read_key_file
 from service.errors import NotFound
@@ -32,14 +29,12 @@ async def _give(login: str) -> None:
     try:
         async with conn.transaction():
             await check_key(conn, keyring)
-            password, now = new_password(), settings.clock.now()
             user = await store.find_user(conn, login)
             if user is None:
                 raise NotFound(phrase("there is no user with the login {login}", login=login))
-            await passwords.put_in_force(conn, user.id, hash_password(password), now)
-            await session_store.record_giver(conn, user.id, None, now, ends_others=True)
-            act = AuditAct("give_password", now, "cli", object_kind="users", object_id=str(user.id))
-            await insert_entry(conn, keyring, act)
+            password = await passwords.give_alone(
+                conn, keyring, user.id, settings.clock.now(), action="give_password"
+            )
     finally:
         await conn.close()
     print(password)

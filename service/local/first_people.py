@@ -2,11 +2,18 @@
 
 They are made over the API as everybody is: one administrator proposes and the other confirms. Each
 administrator makes the key of one of them, so that no single person could act as both.
+
+For the console, all four get a password for once from whoever runs the machine, at the first start.
 """
 
+from datetime import datetime
 from typing import Any
 
 from tocsin_client import Tocsin
+
+from service.accounts.login import passwords, session_store
+from service.crypto import Keyring
+from service.storage.postgres import connect
 
 FIRST, SECOND = "admin", "second_admin"
 _NAMES = {"operator": "操作员", "approver": "审批员"}
@@ -48,3 +55,20 @@ async def _find(login: str, maker: Tocsin) -> dict[str, Any] | None:
             found: dict[str, Any] = user
             return found
     return None
+
+
+async def give_first_logins(database_url: str, keyring: Keyring, now: datetime) -> dict[str, str]:
+    """A password for once for each of the four who never had one, by login; shown this once."""
+    conn = await connect(database_url)
+    try:
+        given = {}
+        for login in (FIRST, SECOND, *_NAMES):
+            async with conn.transaction():
+                known = await session_store.find_credentials(conn, login)
+                if known is not None and known.password_hash is None:
+                    given[login] = await passwords.give_alone(
+                        conn, keyring, known.user_id, now, action="first_password"
+                    )
+        return given
+    finally:
+        await conn.close()

@@ -31,7 +31,7 @@ from service.clock import Clock
 from service.crypto import Keyring, create_key_file, read_key_file
 from service.errors import Misconfigured
 from service.local.embedded import Postgres, Valkey, free_port, prepare_folder, write_private
-from service.local.first_people import make_people
+from service.local.first_people import give_first_logins, make_people
 from service.local.simulated_channels import (
     CARRIERS_OF,
     SimulatedChannels,
@@ -145,7 +145,7 @@ class System:
         self.summary |= {
             "url": f"http://127.0.0.1:{ports[0]}",
             "urls": [f"http://127.0.0.1:{port}" for port in ports],
-            "console": None,
+            "console": f"http://127.0.0.1:{ports[0]}/",
             "keys": keys,
             "channels": channels,
             "database_url": database_url,
@@ -153,13 +153,16 @@ class System:
         }
         for port in ports:
             self._wait_ready(port)
-        self.summary["keys"] = self._people(keys)
+        asyncio.run(self._people(keys, database_url, keyring, clock))
 
-    def _people(self, keys: dict[str, str]) -> dict[str, str]:
-        """The keys of everybody, made over the API by the two administrators at the first start."""
-        found = asyncio.run(make_people(self.summary["url"], keys))
+    async def _people(
+        self, keys: dict[str, str], database_url: str, keyring: Keyring, clock: Clock
+    ) -> None:
+        """Everybody, made over the API by the two administrators, and first passwords of theirs."""
+        found = await make_people(self.summary["url"], keys)
         write_private(self.folder / "keys.json", json.dumps(found))
-        return found
+        self.summary["keys"] = found
+        self.summary["logins"] = await give_first_logins(database_url, keyring, clock.now())
 
     def _check(self) -> None:
         """Look at what is given, before anything is started: the port, and servers by their URLs.
@@ -482,6 +485,11 @@ def _shown(summary: dict[str, Any], *, as_json: bool) -> str:
         return json.dumps(summary)
     lines = [
         "Tocsin is running. Stop it with Ctrl-C.",
+        f"  console   {summary['console']}",
+        *(
+            f"  login     {login:<12} {password}   (for once: the console asks for another)"
+            for login, password in summary["logins"].items()
+        ),
         *(
             f"  API       {url}/api/v1   (description: /api/v1/openapi.json)"
             for url in summary["urls"]

@@ -9,12 +9,15 @@ import asyncio
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from service.accounts.audit.audit import AuditAct
+from service.accounts.audit.audit_store import insert_entry
 from service.accounts.keys.key import Key
 from service.accounts.login import session_store
 from service.accounts.login.credentials import hash_password, new_password
 from service.accounts.people import store
 from service.accounts.people.model import User
 from service.accounts.people.second_person import need_maker, need_second_person
+from service.crypto import Keyring
 from service.errors import Conflict
 from service.storage.postgres import Connection
 from service.words.phrase import phrase
@@ -47,6 +50,21 @@ async def give(
     else:
         await session_store.give_password(conn, user_id, stored, actor.id, now)
     return password, at_once
+
+
+async def give_alone(
+    conn: Connection, keyring: Keyring, user_id: UUID, now: datetime, *, action: str
+) -> str:
+    """A password for once, from whoever runs the machine; it counts at once, and is noted.
+
+    action: as the audit entry calls it.
+    """
+    password = new_password()
+    await put_in_force(conn, user_id, await asyncio.to_thread(hash_password, password), now)
+    await session_store.record_giver(conn, user_id, None, now, ends_others=True)
+    act = AuditAct(action, now, "cli", object_kind="users", object_id=str(user_id))
+    await insert_entry(conn, keyring, act)
+    return password
 
 
 async def confirm(conn: Connection, actor: User, user_id: UUID, now: datetime) -> None:

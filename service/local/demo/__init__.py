@@ -58,6 +58,10 @@ def run_demo(*, data: Path | None, file: Path | None, tps: int) -> int:
         )
         screen.line("启动 PostgreSQL、Valkey、API、工作进程和模拟运营商 / starting everything …")
         with system(options) as running:
+            console, given = running.summary["console"], running.summary["logins"]
+            screen.line(f"控制台 / the console, while this runs: {console}")
+            if "operator" in given:
+                screen.line(f"登录 / log in: operator, {given['operator']}")
             return asyncio.run(_broadcast(running, folder, _roster(file)))
 
 

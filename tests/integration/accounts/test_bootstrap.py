@@ -66,7 +66,7 @@ async def test_a_missing_token_is_made(conn: Connection, keyring: Keyring, now: 
 async def test_one_person_is_no_two_administrators(
     conn: Connection, keyring: Keyring, now: datetime
 ) -> None:
-    with pytest.raises(Invalid, match="two persons"):
+    with pytest.raises(Invalid, match="no two administrators"):
         await bootstrap(conn, keyring, now, (PEOPLE[0], PEOPLE[0]))
     assert await store.list_users(conn, None, None, 10) == []
 
