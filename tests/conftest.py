@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from service import logs
 from service.clock import Clock
 from service.crypto import FIRST_KEY, Keyring, Keys, write_key_file
 from service.local.embedded import Postgres, Valkey
@@ -20,10 +21,10 @@ from service.queue import open_queue
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.migrate import migrate
-from service.storage.postgres import Connection, Pool, connect, connected, open_pool
+from service.storage.postgres import Connection, Pool, connected
 from service.storage.roles import admit, login_of
 from tests.harness.clocks import HandClock
-from tests.harness.databases import Databases
+from tests.harness.databases import Database, Databases
 from tests.harness.owner import owner_url as address_of_owner
 from tests.harness.reasons import check_reasons
 
@@ -39,6 +40,23 @@ def _memory() -> str | None:
     except OSError:
         return None
     return "/dev/shm" if free > MEMORY_OCTETS and os.access("/dev/shm", os.W_OK) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """No task of a test outlives it: all tests of a process share one event loop."""
+    yield
+    runner = getattr(item, "funcargs", {}).get("_session_scoped_runner")
+    if runner is not None and nextitem is not None:  # after the last one the loop is closed
+        runner.run(_end_tasks())
+
+
+async def _end_tasks() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    logs._unlogged.clear()  # else what one test logs is not logged in the next
 
 
 @pytest.fixture(scope="session")
@@ -71,25 +89,23 @@ def valkey(server_folder: Path) -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: Postgres) -> Databases:
-    return Databases(postgres)
+async def databases(postgres: Postgres) -> AsyncIterator[Databases]:
+    made = Databases(postgres)
+    yield made
+    await made.close()
 
 
 @pytest.fixture(scope="session")
-def migrated(postgres: Postgres, databases: Databases) -> str:
+async def migrated(postgres: Postgres, databases: Databases) -> str:
     """The database that has all migrations and nothing else."""
-
-    async def apply() -> None:
-        async with connected(databases.owner_url("template")) as connection:
-            await databases.shorten_logins(connection)
-            await migrate(connection)
-            await admit(connection, login_of(postgres.service_url))
-            # Most departments of tests have no signature of their own.
-            levels = {"levels": {"R02": "warn"}}
-            await policy_set(connection, levels, "for tests", None, NOW)
-            await check_reasons(connection)
-
-    asyncio.run(apply())
+    async with connected(databases.owner_url("template")) as connection:
+        await databases.shorten_logins(connection)
+        await migrate(connection)
+        await admit(connection, login_of(postgres.service_url))
+        # Most departments of tests have no signature of their own.
+        levels = {"levels": {"R02": "warn"}}
+        await policy_set(connection, levels, "for tests", None, NOW)
+        await check_reasons(connection)
     return "template"
 
 
@@ -100,10 +116,19 @@ def template(migrated: str) -> str:
 
 
 @pytest.fixture
-async def database_url(databases: Databases, template: str) -> AsyncIterator[str]:
-    """The address of a database of this test's own, migrated, as the service's role."""
-    async with databases.clone(template) as name:
-        yield databases.service_url(name)
+async def database(
+    request: pytest.FixtureRequest, databases: Databases, template: str
+) -> AsyncIterator[Database]:
+    """A database that is this test's alone while it runs, migrated."""
+    fresh = request.node.get_closest_marker("fresh") is not None
+    async with databases.lend(template, fresh=fresh) as lent:
+        yield lent
+
+
+@pytest.fixture
+def database_url(database: Database) -> str:
+    """Its address as the service's role."""
+    return database.url
 
 
 @pytest.fixture
@@ -120,10 +145,9 @@ async def owner(owner_url: str) -> AsyncIterator[Connection]:
 
 
 @pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    """A pool on a database of this test's own."""
-    async with open_pool(database_url, size=10) as opened:
-        yield opened
+def pool(database: Database) -> Pool:
+    """A pool on this test's database, with connections that tests before it may have opened."""
+    return database.pool
 
 
 @pytest.fixture
@@ -132,15 +156,12 @@ async def conn(databases: Databases, migrated: str) -> AsyncIterator[Connection]
 
     One whose statement a test has cancelled is closed, which has rolled it back.
     """
-    connection = await connect(databases.service_url(migrated))
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        yield connection
-    finally:
-        if not connection.is_closed():
+    async with databases.lend(migrated) as lent:
+        transaction = lent.connection.transaction()
+        await transaction.start()
+        yield lent.connection
+        if not lent.connection.is_closed():
             await transaction.rollback()
-        await connection.close()
 
 
 @pytest.fixture
@@ -176,10 +197,16 @@ def clock(now: datetime) -> Clock:
     return HandClock(now)
 
 
+@pytest.fixture(scope="session")
+def default_settings(valkey: Valkey) -> Settings:
+    """The default of everything but the addresses; reading them takes 5 ms."""
+    return Settings(database_url="", redis_url=valkey.url, key_file=Path("/nowhere"))
+
+
 @pytest.fixture
-def runtime_settings(database_url: str, valkey: Valkey) -> Settings:
-    """What `runtime` is set to: this test's own servers, and the default of everything else."""
-    return Settings(database_url=database_url, redis_url=valkey.url, key_file=Path("/nowhere"))
+def runtime_settings(default_settings: Settings, database_url: str) -> Settings:
+    """What `runtime` is set to: this test's own database, and the default of everything else."""
+    return default_settings.model_copy(update={"database_url": database_url})
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,10 +19,10 @@ from service.app import create_app
 from service.crypto import Keyring
 from service.runtime import Runtime
 from service.settings import Settings
-from service.storage.postgres import connected
+from service.storage.postgres import Pool, connected, open_pool
 from tests.factories import Team, make_team, make_token
 from tests.harness.clocks import HandClock
-from tests.harness.databases import Databases
+from tests.harness.databases import Database, Databases
 
 PREFIX = "/api/v1"
 
@@ -196,7 +197,20 @@ def template(request: pytest.FixtureRequest, migrated: str) -> str:
 
 
 @pytest.fixture
-async def api(runtime: Runtime, staff: Staff) -> AsyncIterator[Api]:
+async def api(
+    runtime: Runtime, staff: Staff, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Api]:
     """The server, and who asks it: `county` and `school`, with all roles each."""
+
+    @asynccontextmanager
+    async def kept(url: str, *, size: int) -> AsyncIterator[Pool]:
+        """The server's second pool, with connections that tests before this one have opened."""
+        if url != database.url:
+            async with open_pool(url, size=size) as opened:
+                yield opened
+        else:
+            yield await database.second_pool(size)
+
+    monkeypatch.setattr("service.app.open_pool", kept)
     async with TestClient(TestServer(create_app(runtime))) as client:
         yield Api(client, runtime, dict(staff.teams), dict(staff.tokens))

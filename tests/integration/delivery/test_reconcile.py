@@ -265,6 +265,7 @@ async def _fill(pool: Pool, on: UncertainRun) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.fresh
 async def test_a_report_on_200_000_texts_reads_its_day_and_is_quick(
     begin: Begin, pool: Pool
 ) -> None:

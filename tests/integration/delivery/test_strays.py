@@ -189,6 +189,7 @@ def _stray(row: Record, channel_id: int, at: datetime) -> NewText:
     )
 
 
+@pytest.mark.fresh
 async def test_while_it_goes_on_neither_people_nor_strays_are_counted_for_each_batch(
     handsets: Handsets,
 ) -> None:

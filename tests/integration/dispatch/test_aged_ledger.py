@@ -500,6 +500,7 @@ FORGET = """
 SIZES = [pytest.param(SMALL, id="small"), pytest.param(FULL, id="full", marks=pytest.mark.nightly)]
 
 
+@pytest.mark.fresh
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("known", [False, True])
 async def test_plans_that_were_made_for_an_empty_ledger_read_little(
@@ -511,6 +512,7 @@ async def test_plans_that_were_made_for_an_empty_ledger_read_little(
 
 
 @pytest.mark.slow
+@pytest.mark.fresh
 @pytest.mark.parametrize("sizes", SIZES)
 async def test_whatever_statistics_know_little_is_read(
     pool: Pool, keyring: Keyring, database_url: str, sizes: Sizes

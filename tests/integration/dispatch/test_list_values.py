@@ -124,6 +124,7 @@ async def test_many_people_are_filled_in_stretches(
         assert said == {"org": f"第{number}分局"}
 
 
+@pytest.mark.fresh
 @pytest.mark.parametrize(("text", "updates"), [(PLAIN, 0), (TEXT, 3)])
 async def test_a_run_that_takes_nothing_of_lists_writes_each_row_once(
     pool: Pool,

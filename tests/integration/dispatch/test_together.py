@@ -225,6 +225,7 @@ async def test_an_urgent_text_does_not_wait_for_those_that_were_taken_together(o
         assert len(gateway.written) < before + 12
 
 
+@pytest.mark.fresh
 @pytest.mark.parametrize("analysed", ["", "runs", "slices", "messages", "runs, slices, messages"])
 async def test_plans_that_were_made_for_empty_tables_read_little_of_full_ones(
     on: Stage, database_url: str, analysed: str
