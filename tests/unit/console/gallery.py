@@ -6,12 +6,17 @@ and a login page, with the files they need beside them.
 
 import shutil
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import jinja2
 from markupsafe import Markup
+from multidict import MultiDict
 
+from service.console.language import Language
+from service.errors import Invalid
 from service.words.catalogues import Catalogue
 from tests.architecture.tree import ROOT
 
@@ -19,9 +24,17 @@ STATIC = ROOT / "service" / "console" / "static"
 TEMPLATES = ROOT / "templates" / "console"
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'text'"
 
-FORM = SimpleNamespace(
-    values={"name": HOSTILE, "people": "二百", "when": "once", "towns": ["a", "c"], "late": "send"},
-    errors={
+NOW = datetime(2027, 1, 13, 1, 38, tzinfo=UTC)
+DESK = SimpleNamespace(
+    request=SimpleNamespace(path="/today"),
+    form=MultiDict(
+        [("name", HOSTILE), ("people", "二百"), ("when", "once"), ("towns", "a"), ("towns", "c"),
+         ("late", "send")]
+    ),
+)  # fmt: skip
+REFUSAL = Invalid(
+    "三处要改",
+    fields={
         "name": "名称里有 < 。去掉它，或改成“小于”。",
         "people": "“二百”不是数字。写成 200。",
         "elsewhere": "这份名单明天到期。换一份，或延长它。",
@@ -32,7 +45,7 @@ FORM = SimpleNamespace(
 def environment(language: str) -> jinja2.Environment:
     """Templates as the console reads them: escaped, no undefined name passes, in a language."""
     env = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([ROOT / "templates", Path(__file__).parent]),
+        loader=jinja2.FileSystemLoader([TEMPLATES, Path(__file__).parent]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         extensions=["jinja2.ext.i18n"],
@@ -60,14 +73,14 @@ def context(language: str, scheme: str) -> dict[str, object]:
         "asset": lambda name: name,
         "csrf": lambda: Markup('<input type="hidden" name="_csrf" value="token">'),
         "csrf_token": "token",
-        "lang": language,
-        "here": "/today",
-        "form": FORM,
+        "t": Language(language, ZoneInfo("Asia/Shanghai"), NOW),
+        "desk": DESK,
+        "refusal": REFUSAL,
         "notice": "已签发：今天 09:30 起发给 7,137 人",
-        "person": "王芳",
+        "me": SimpleNamespace(name="王芳"),
         "scheme": scheme,
         "department": "旌德县公安局",
-        "may_stop_all": True,
+        "may_stop": True,
         "menu": [
             {
                 "key": key,

@@ -217,7 +217,7 @@ def test_a_colour_stands_in_a_custom_property() -> None:
 
 
 def test_each_state_has_one_colour_and_one_shape_of_its_own() -> None:
-    kit = environment("en").get_template("console/_kit.html").make_module({"csrf": None})
+    kit = environment("en").get_template("_kit.html").make_module({"csrf": None})
     states: dict[str, tuple[str, str]] = kit.STATES  # type: ignore[attr-defined]  # of the template
     for tone, shape in states.values():
         assert f".tag.tone-{tone} " in CSS
