@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from service.words.phrase import phrase
+
 _context: ContextVar[dict[str, str] | None] = ContextVar("log_context", default=None)
 _MOBILE = re.compile(
     # An id or a hash may have such digits in it, and must stay what it is.
@@ -119,14 +121,11 @@ def level_named(text: str) -> str:
     """One of `LEVELS`, from its name in any case.
 
     Raises:
-        ValueError: it is none of them; the message says what to write, in English and Chinese.
+        ValueError: it is none of them; the message says what to write.
     """
     level = text.strip().upper()
     if level not in LEVELS:
-        raise ValueError(
-            f"write DEBUG, INFO, WARNING or ERROR, not {text!r} / "
-            f"请写 DEBUG、INFO、WARNING 或 ERROR，不能是 {text!r}"
-        )
+        raise ValueError(phrase("write DEBUG, INFO, WARNING or ERROR, not {text!r}", text=text))
     return level
 
 

@@ -65,7 +65,10 @@ async def bootstrap(
     if first.login == second.login:
         raise Invalid.at(
             "login",
-            phrase("one person is no two administrators: name two, each with a login of their own"),
+            phrase(
+                "one person is no two administrators: name two persons, each with a login of their"
+                " own"
+            ),
         )
     given = dict(tokens or {})
     if given.keys() >= set(NAMES) and await _are_stored(conn, keyring, given):

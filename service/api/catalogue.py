@@ -8,11 +8,17 @@ from importlib.resources import files
 
 from aiohttp import web
 
+from service.api.http.problems import language_of
 from service.audience.numbers.number import REASONS
+from service.words.phrase import Phrase, pair, phrase, translated
 
-PROBLEMS: dict[str, str] = {
-    **{code: f"In a cell for a phone number: {why}." for code, why in REASONS.items()},
-    **json.loads((files("service.api") / "problems.json").read_text("utf-8")),
+_WRITTEN = json.loads((files("service.api") / "problems.json").read_text("utf-8"))
+PROBLEMS: dict[str, Phrase] = {
+    **{
+        code: phrase("In a cell for a phone number: {why}.", why=why)
+        for code, why in REASONS.items()
+    },
+    **{code: pair(said["zh"], said["en"]) for code, said in _WRITTEN.items()},
 }
 """Each code of an error that the API may answer with."""
 
@@ -23,13 +29,18 @@ def page() -> str:
         "# Problems",
         "",
         "Errors are RFC 9457 problems. `type` is `/problems/CODE`: stable, and a page to read.",
-        "`detail` is about the case, `fields` names what is wrong with each field.",
+        "`detail` is about the case, `fields` names what is wrong with each field. All are in the",
+        "language of `Accept-Language`, English or Chinese, and in English without it.",
         "",
-        "| code | what it means, and what to do |",
-        "|---|---|",
-        *(f"| `{code}` | {PROBLEMS[code]} |" for code in sorted(PROBLEMS)),
+        "| code | what it means, and what to do | 含义与处理 |",
+        "|---|---|---|",
+        *(f"| `{code}` | {PROBLEMS[code]} | {_chinese(code)} |" for code in sorted(PROBLEMS)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _chinese(code: str) -> str:
+    return translated(PROBLEMS[code], "zh")
 
 
 async def show_all(_: web.Request) -> web.Response:
@@ -38,8 +49,13 @@ async def show_all(_: web.Request) -> web.Response:
 
 
 async def show_one(request: web.Request) -> web.Response:
-    """What one problem means, for everybody."""
+    """What one problem means, for everybody, in the language that is asked for."""
     code = request.match_info["code"]
     if code not in PROBLEMS:
         raise web.HTTPNotFound
-    return web.Response(text=f"# {code}\n\n{PROBLEMS[code]}\n", content_type="text/markdown")
+    language = language_of(request)
+    return web.Response(
+        text=f"# {code}\n\n{translated(PROBLEMS[code], language)}\n",
+        content_type="text/markdown",
+        headers={"Content-Language": language, "Vary": "Accept-Language"},
+    )

@@ -70,6 +70,11 @@ def phrase(template: str, /, **values: object) -> Phrase:
     return Phrase(template, values)
 
 
+def pair(zh: str, en: str) -> Phrase:
+    """A sentence that has its Chinese beside it, not in the catalogue."""
+    return Phrase("{said}", {"said": Sentence(zh, en)})
+
+
 def listing(parts: Iterable[object], between: str = ", ") -> Phrase:
     """A list inside a sentence, each part in the reader's language; `between`: of `BETWEEN`."""
     return _Listing(between, {str(place): part for place, part in enumerate(parts)})

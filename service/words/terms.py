@@ -36,7 +36,8 @@ _CHINESE = {
     "china_broadnet": "中国广电",
     "warning": "预警", "service": "服务", "public_interest": "公益",
     # things
-    "signature": "签名", "extension": "扩展号", "area": "区划", "department": "单位",
+    "key": "密钥", "address": "地址", "signature": "签名", "extension": "扩展号",
+    "area": "区划", "department": "单位",
     "message": "短信", "contact": "人员", "inbound": "来信",
     "phone": "手机号码", "time": "时间", "status": "状态", "body": "请求正文",
     "query": "查询参数", "form": "表单", "file": "文件",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from service.words.phrase import Phrase, Sentence
+from service.words.phrase import Phrase, pair
 
 _CHINESE = {
     "arguments_type": "参数的形式不对",
@@ -80,7 +80,7 @@ def fault(item: Mapping[str, Any]) -> str:
     chinese = _CHINESE.get(item["type"])
     if chinese is None:
         return english
-    return Phrase("{fault}", {"fault": Sentence(chinese.format(**_context(item)), english)})
+    return pair(chinese.format(**_context(item)), english)
 
 
 def _context(item: Mapping[str, Any]) -> dict[str, Any]:

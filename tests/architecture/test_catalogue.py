@@ -91,6 +91,71 @@ def test_a_template_is_a_literal_and_its_values_are_those_it_names() -> None:
     assert not faults, "\n".join(faults)
 
 
+def _errors() -> set[str]:
+    """The classes of errors that people read, by name: `TocsinError` and all below it."""
+    bases = {
+        node.name: {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+        for path in modules()
+        for node in nodes(path)
+        if isinstance(node, ast.ClassDef) and path.is_relative_to(ROOT / "service")
+    }
+    found = {"TocsinError"}
+    while more := {name for name, above in bases.items() if above & found} - found:
+        found |= more
+    return found
+
+
+def _plain(node: ast.expr | None) -> bool:
+    """Whether an expression is a sentence without its Chinese: a text with a blank in it."""
+    if isinstance(node, ast.BinOp):
+        return _plain(node.left) or _plain(node.right)
+    if isinstance(node, ast.IfExp):
+        return _plain(node.body) or _plain(node.orelse)
+    if isinstance(node, ast.JoinedStr):
+        return any(map(_plain, node.values))
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
+
+
+_READ_BY_NOBODY = ("service/protocols/", "service/storage/sql.py")
+"""What is wrong with packets and statements: it stands in logs."""
+
+
+def test_a_refusal_is_a_phrase() -> None:
+    errors, faults = _errors(), []
+    for path in modules():
+        where = str(path.relative_to(ROOT))
+        if where.startswith((*_READ_BY_NOBODY, "clients/")):
+            continue
+        for node in nodes(path):
+            if not isinstance(node, ast.Call):
+                continue
+            name, at = ast.unparse(node.func).rpartition(".")[2], 0
+            if name == "at" and ast.unparse(node.func).partition(".")[0] in errors:
+                name, at = "TocsinError", 1
+            if name not in errors or len(node.args) <= at:
+                continue
+            fields = next((word.value for word in node.keywords if word.arg == "fields"), None)
+            said = fields.values if isinstance(fields, ast.Dict) else []
+            if _plain(node.args[at]) or any(map(_plain, said)):
+                faults.append(f"{where}:{node.lineno}")
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("source", "plain"),
+    [
+        ('"the list is empty"', True),
+        ('f"there is no run {id}"', True),
+        ('"the list: " + x', True),
+        ('"nothing" if x else "no such thing"', True),
+        ('phrase("the list is empty")', False),
+        ("error.message", False),
+    ],
+)
+def test_what_a_plain_sentence_is(source: str, plain: bool) -> None:
+    assert _plain(ast.parse(source, mode="eval").body) is plain
+
+
 def test_what_joins_a_list_is_known_in_chinese() -> None:
     faults = []
     for where, call in _phrases():

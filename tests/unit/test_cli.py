@@ -68,10 +68,10 @@ def test_a_command_whose_reader_has_gone_ends_quietly(words: list[str]) -> None:
     assert done.stderr == b""
 
 
-def _env_at(level: str) -> subprocess.CompletedProcess[str]:
+def _env_at(level: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "service", "env"],
-        env={**os.environ, "TOCSIN_LOG_LEVEL": level},
+        env={**os.environ, "TOCSIN_LOG_LEVEL": level, **more},
         capture_output=True,
         text=True,
         check=False,
@@ -89,6 +89,31 @@ def test_a_log_level_that_is_none_is_one_sentence() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("tocsin: TOCSIN_LOG_LEVEL: write DEBUG, INFO, WARNING or ERROR")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (
+            {"TOCSIN_LANGUAGE": "zh"},
+            "tocsin: TOCSIN_LOG_LEVEL：请写 DEBUG、INFO、WARNING 或 ERROR，不能是 'loud'\n",
+        ),
+        (
+            {"TOCSIN_LANGUAGE": "", "LC_ALL": "en_GB.UTF-8"},
+            "tocsin: TOCSIN_LOG_LEVEL: write DEBUG, INFO, WARNING or ERROR, not 'loud'\n",
+        ),
+        (
+            {"TOCSIN_LANGUAGE": "", "LC_ALL": "C.UTF-8"},
+            (
+                "tocsin: TOCSIN_LOG_LEVEL: write DEBUG, INFO, WARNING or ERROR, not 'loud' / "
+                "TOCSIN_LOG_LEVEL：请写 DEBUG、INFO、WARNING 或 ERROR，不能是 'loud'\n"
+            ),
+        ),
+    ],
+)
+def test_a_refusal_is_in_the_shells_language_or_in_both(told: dict[str, str], said: str) -> None:
+    done = _env_at("loud", **told, PYTHONIOENCODING="utf-8")
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,13 +20,16 @@ class Tocsin:
 
     url: of the service, e.g. `https://sms.example.gov.cn`. key: `tk_…`, which acts as its user.
     patience: how long one act is tried when the service cannot be reached.
+    language: of what refusals say, `en` or `zh`.
 
     Raises:
         ValueError: `url` is no address, or `key` is empty.
     """
 
-    def __init__(self, url: str, key: str, *, patience: Patience | None = None) -> None:
-        self._link = Link(url, key, patience or Patience())
+    def __init__(
+        self, url: str, key: str, *, patience: Patience | None = None, language: str = "en"
+    ) -> None:
+        self._link = Link(url, key, patience or Patience(), language)
         self.messages = Messages(self._link)
         self.imports = Imports(self._link)
         self.rosters = Rosters(self._link)

@@ -88,13 +88,24 @@ class _Act:
 
 
 class Link:
-    """The way to one service with one key."""
+    """The way to one service with one key; `language` is that of refusals, `zh` or `en`."""
 
-    def __init__(self, url: str, key: str, patience: Patience) -> None:
+    def __init__(self, url: str, key: str, patience: Patience, language: str) -> None:
+        self._language = language
         if not url.startswith(("http://", "https://")):
-            raise ValueError("the service's address begins with https:// (or http://)")
+            raise ValueError(
+                self._said(
+                    "the service's address begins with https:// (or http://)",
+                    "服务地址须以 https://（或 http://）开头",
+                )
+            )
         if not key:
-            raise ValueError("a key is needed: whoever runs the service gives it")
+            raise ValueError(
+                self._said(
+                    "a key is needed: whoever runs the service gives it",
+                    "需要密钥：由运行服务的人发放",
+                )
+            )
         self._url = url.rstrip("/").removesuffix(API) + API
         self._key = key
         self._patience = patience
@@ -103,7 +114,7 @@ class Link:
     def open(self) -> None:
         """Make ready to ask; in a running event loop."""
         self._opened = ClientSession(
-            headers={"Authorization": f"Bearer {self._key}"},
+            headers={"Authorization": f"Bearer {self._key}", "Accept-Language": self._language},
             trace_configs=[_counting()],
             timeout=ClientTimeout(
                 total=None, sock_connect=CONNECT_SECONDS, sock_read=self._patience.timeout
@@ -222,20 +233,20 @@ class Link:
                 or tries >= self._patience.attempts
                 or time.monotonic() + pause > until
             ):
-                raise _given_up(act, last, lost=lost) from last
+                raise self._given_up(act, last, lost=lost) from last
             await asyncio.sleep(pause)
 
     async def _try(self, act: _Act, take: Callable[[AsyncIterator[bytes]], Any] | None) -> Any:
         async with self._sent(act) as answer:
             if not 200 <= answer.status < 300:
-                raise await _refusal(act, answer)
+                raise await self._refusal(act, answer)
             act.version = answer.headers.get("ETag", "")
             if take is not None:
                 return await take(answer.content.iter_chunked(64 * 1024))
             if not await answer.read():
                 return None
             if answer.content_type != "application/json":
-                raise _stranger(act, answer)
+                raise self._stranger(act, answer)
             return await answer.json()
 
     @asynccontextmanager
@@ -254,6 +265,47 @@ class Link:
             **more,
         ) as answer:
             yield answer
+
+    async def _refusal(self, act: _Act, answer: ClientResponse) -> Refused:
+        try:
+            problem = await answer.json(content_type=None)
+        except ValueError:
+            problem = None
+        if not isinstance(problem, dict) or "type" not in problem:
+            return self._stranger(act, answer)
+        given = answer.headers.get("Retry-After", "")
+        kind = kind_of(answer.status, str(problem["type"]).rpartition("/")[2])
+        return kind(
+            answer.status,
+            problem,
+            idempotency_key=act.key,
+            retry_after=float(given) if given.isdecimal() else None,
+        )
+
+    def _stranger(self, act: _Act, answer: ClientResponse) -> Refused:
+        """Something that is not Tocsin has answered: a proxy before it, or another server."""
+        origin = act.url.origin()
+        problem = {
+            "type": f"http_{answer.status}",
+            "detail": self._said(
+                f"{origin} did not answer as Tocsin does; is this its address?",
+                f"{origin} 的应答不是警钟的；地址写对了吗？",
+            ),
+        }
+        return Refused(answer.status, problem, idempotency_key=act.key)
+
+    def _given_up(self, act: _Act, last: Exception, *, lost: bool) -> Exception:
+        if isinstance(last, Refused) and last.status in {409, 429}:
+            return last
+        why, origin = str(last) or type(last).__name__, act.url.origin()
+        return Unavailable(
+            self._said(f"{origin} cannot answer: {why}", f"{origin} 不能应答：{why}"),
+            may_be_done=lost and act.method != "GET",
+            idempotency_key=act.key,
+        )
+
+    def _said(self, english: str, chinese: str) -> str:
+        return chinese if self._language == "zh" else english
 
 
 def into(file: IO[bytes]) -> Callable[[AsyncIterator[bytes]], Any]:
@@ -300,40 +352,3 @@ def _counting() -> TraceConfig:
     config = TraceConfig()
     config.on_request_headers_sent.append(count)
     return config
-
-
-async def _refusal(act: _Act, answer: ClientResponse) -> Refused:
-    try:
-        problem = await answer.json(content_type=None)
-    except ValueError:
-        problem = None
-    if not isinstance(problem, dict) or "type" not in problem:
-        return _stranger(act, answer)
-    given = answer.headers.get("Retry-After", "")
-    kind = kind_of(answer.status, str(problem["type"]).rpartition("/")[2])
-    return kind(
-        answer.status,
-        problem,
-        idempotency_key=act.key,
-        retry_after=float(given) if given.isdecimal() else None,
-    )
-
-
-def _stranger(act: _Act, answer: ClientResponse) -> Refused:
-    """Something that is not Tocsin has answered: a proxy before it, or another server."""
-    problem = {
-        "type": f"http_{answer.status}",
-        "detail": f"{act.url.origin()} did not answer as Tocsin does; is this its address?",
-    }
-    return Refused(answer.status, problem, idempotency_key=act.key)
-
-
-def _given_up(act: _Act, last: Exception, *, lost: bool) -> Exception:
-    if isinstance(last, Refused) and last.status in {409, 429}:
-        return last
-    why = str(last) or type(last).__name__
-    return Unavailable(
-        f"{act.url.origin()} cannot answer: {why}",
-        may_be_done=lost and act.method != "GET",
-        idempotency_key=act.key,
-    )

@@ -22,6 +22,7 @@ from service.errors import TooMany
 from service.queue import read_script
 from service.settings import Settings
 from service.words.phrase import phrase
+from service.words.terms import term
 
 WINDOW_SECONDS = 60
 ANSWER_SECONDS = 0.5
@@ -55,10 +56,10 @@ class TooManyRequests(TooMany):
     def __init__(self, limit: "RequestLimit", seconds: int) -> None:
         super().__init__(
             phrase(
-                "more than {most} requests a minute of this {limit_name}; try again in"
+                "more than {most} requests a minute of this {limit}; try again in"
                 " {seconds} seconds",
                 most=limit.most,
-                limit_name=limit.name,
+                limit=term(limit.name),
                 seconds=seconds,
             ),
             seconds,

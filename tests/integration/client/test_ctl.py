@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tocsin_client.ctl.command import parser
+from tocsin_client.ctl.command import main, parser
 from tocsin_client.ctl.screen import LANGUAGE, cell, padded, speaks_chinese, width
 
 from service.audience.imports.loading import run_import
@@ -304,10 +304,46 @@ def test_the_help_speaks_the_language_of_the_shell() -> None:
         assert word in done.stdout
 
 
+async def test_a_refusal_is_in_the_language_of_the_shell(api: Api, shell: Shell) -> None:
+    body = {"name": "n", "rule": RULE}
+    assert (await api.post("/segments", ("school", "operator"), body)).status == 201
+    act = ("segments", "create", "n", RULE)
+    chinese, english = await shell("--lang", "zh", *act), await shell("--lang", "en", *act)
+    assert (chinese.code, english.code) == (1, 1)
+    assert chinese.err == "tocsin: 409 conflict: 已有名为“n”的人群\n"
+    assert english.err == "tocsin: 409 conflict: there is a segment named n already\n"
+    wrong = await shell("--lang", "zh", "segments", "create", "m", "身份 =")
+    assert "规则到此结束" in wrong.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["campaigns", "submit"], "缺少参数：ID"),
+        (["campaigns", "submit", "x", "--odd"], "不认识的参数：--odd"),
+        (["--patience", "long", "me"], "参数 --patience 的值无效：'long'"),
+        (["campaigns", "odd"], "不能是 'odd'，可选："),
+        (["--url"], "tocsin ctl：参数 --url 后须有一个值\n"),
+    ],
+)
+def test_wrong_arguments_are_told_in_the_language_of_the_shell(
+    words: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOCSIN_LANGUAGE", "zh_CN.UTF-8")
+    with pytest.raises(SystemExit) as ended:
+        main(words, prog="tocsin ctl")
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("told", "chinese"),
     [
         ({}, False),
+        ({"TOCSIN_LANGUAGE": "zh", "LC_ALL": "C"}, True),
         ({"LANG": "zh_CN.UTF-8"}, True),
         ({"LC_ALL": "C", "LANG": "zh_CN.UTF-8"}, False),
         ({"LC_ALL": "", "LC_MESSAGES": "zh_TW", "LANG": "en_US"}, True),

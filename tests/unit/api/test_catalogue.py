@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import service
 from service.api.catalogue import PROBLEMS, page
 from service.channels.contract.gateway import GatewayError
 from service.errors import TocsinError
+from service.words.phrase import translated
 
 ROOT = Path(service.__file__).parent
 BUILT = {"no_time_column", "no_status_column", "signature_taken", "extension_taken"}
@@ -36,7 +38,10 @@ def _codes() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call):
                 continue
-            if getattr(node.func, "id", getattr(node.func, "attr", "")) not in classes:
+            raised = node.func
+            if isinstance(raised, ast.Attribute) and raised.attr == "at":  # Invalid.at
+                raised = raised.value
+            if getattr(raised, "id", getattr(raised, "attr", "")) not in classes:
                 continue
             for word in node.keywords:
                 if word.arg == "code" and isinstance(word.value, ast.Constant):
@@ -53,6 +58,12 @@ def test_no_entry_is_of_a_code_that_there_is_not() -> None:
     written = "\n".join(path.read_text() for path in ROOT.rglob("*.py"))
     gone = {code for code in PROBLEMS if f'"{code}"' not in written} - BUILT
     assert gone == set()
+
+
+def test_each_problem_is_explained_in_both_languages() -> None:
+    for code, said in PROBLEMS.items():
+        assert re.search("[一-鿿]", translated(said, "zh")), code
+        assert not re.search("[一-鿿]", said.replace("编号", "").replace("手机号码", "")), code
 
 
 def test_the_page_in_the_documents_is_the_catalogue() -> None:

@@ -23,7 +23,7 @@ from tocsin_client import (
 from tocsin_client.ctl.nouns import NOUNS, WORK
 from tocsin_client.ctl.parser import Act, Options, Parser
 from tocsin_client.ctl.pipes import NOBODY_READS, is_unread
-from tocsin_client.ctl.screen import LANGUAGE, Screen, say
+from tocsin_client.ctl.screen import LANGUAGE, Screen, say, speaks_chinese
 from tocsin_client.ctl.table import TABLE
 from tocsin_client.errors import Unavailable
 
@@ -84,7 +84,12 @@ def parser(prog: str) -> Parser:
     )
     made.take("--json", words=("JSON, a value a line", "输出 JSON，每行一个"), action="store_true")
     made.take(
-        "--lang", words=("the language; default: LANG's", "语言，默认随 LANG"), choices=["zh", "en"]
+        "--lang",
+        words=(
+            "the language; default: that of TOCSIN_LANGUAGE, or LANG's",
+            "语言，默认随 TOCSIN_LANGUAGE 或 LANG",
+        ),
+        choices=["zh", "en"],
     )
     made.take(
         "--patience",
@@ -134,7 +139,9 @@ async def _ask(act: Act, options: Options) -> int | None:
         raise ValueError(say("set TOCSIN_API_URL, or give --url", "请设置 TOCSIN_API_URL 或 --url"))
     screen = Screen(as_json=options.json)
     patience = Patience(total=options.patience)
-    async with Tocsin(options.url, _key(options.key_file), patience=patience) as tocsin:
+    language = "zh" if speaks_chinese() else "en"
+    key = _key(options.key_file)
+    async with Tocsin(options.url, key, patience=patience, language=language) as tocsin:
         return await act(tocsin, options, screen)
 
 

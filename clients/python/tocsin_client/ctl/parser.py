@@ -1,11 +1,13 @@
 """Parsers whose help is wholly in one language, and never without a word."""
 
 import argparse
+import re
+import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from tocsin_client import Tocsin
-from tocsin_client.ctl.screen import Screen, say
+from tocsin_client.ctl.screen import Screen, say, speaks_chinese
 
 Options = argparse.Namespace
 Act = Callable[[Tocsin, Options, Screen], Awaitable[int | None]]
@@ -35,6 +37,13 @@ class Parser(argparse.ArgumentParser):
         self._optionals.title = say("options", "选项")
         self.add_argument("-h", "--help", action="help", help=say("say this", "显示本说明"))
 
+    def error(self, message: str) -> NoReturn:
+        """End with what is wrong with the arguments, in the language that is asked for."""
+        if not speaks_chinese():
+            super().error(message)
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}：{_in_chinese(message)}\n")
+
     def take(self, *names: str, words: Words, **more: Any) -> None:
         """Add an argument, with its help."""
         self.add_argument(*names, help=say(*words), **more)
@@ -47,6 +56,27 @@ class Parser(argparse.ArgumentParser):
     def below(self, called: Words, *, required: bool = True) -> "Commands":
         """Make room for commands below this one."""
         return self.add_subparsers(required=required, metavar=say(*called), title=say(*called))
+
+
+_FAULTS = (
+    (r"the following arguments are required: (.*)", r"缺少参数：\1"),
+    (r"unrecognized arguments: (.*)", r"不认识的参数：\1"),
+    (r"argument (.*?): invalid choice: (.*?) \(choose from (.*)\)", r"参数 \1 不能是 \2，可选：\3"),
+    (r"argument (.*?): invalid \w+ value: (.*)", r"参数 \1 的值无效：\2"),
+    (r"argument (.*?): expected one argument", r"参数 \1 后须有一个值"),
+    (r"argument (.*?): expected at least one argument", r"参数 \1 后至少须有一个值"),
+    (r"argument (.*?): not allowed with argument (.*)", r"参数 \1 不能与 \2 同用"),
+    (r"one of the arguments (.*) is required", r"须给出其中一个参数：\1"),
+    (r"argument (.*?): (.*)", r"参数 \1：\2"),
+)
+"""What argparse says of wrong arguments, and the same in Chinese."""
+
+
+def _in_chinese(message: str) -> str:
+    for pattern, chinese in _FAULTS:
+        if (match := re.fullmatch(pattern, message, re.DOTALL)) is not None:
+            return match.expand(chinese)
+    return message
 
 
 def act(of: Commands, name: str, does: Act, words: Words) -> Parser:

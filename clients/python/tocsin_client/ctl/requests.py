@@ -13,7 +13,7 @@ from urllib.parse import quote
 from tocsin_client import Tocsin
 from tocsin_client.ctl.acts import each, read_text
 from tocsin_client.ctl.parser import Act, Commands, Options, Words, act
-from tocsin_client.ctl.screen import Screen
+from tocsin_client.ctl.screen import Screen, say
 
 _MEMORY_OCTETS = 1024 * 1024
 _KINDS: Mapping[str, Mapping[str, Any]] = {
@@ -162,7 +162,9 @@ def codes(given: str) -> list[str]:
 def _members(text: str) -> dict[str, Any]:
     found = json.loads(text)
     if not isinstance(found, dict):
-        raise ValueError('give a JSON object, such as {"name": "…"}')  # noqa: TRY004  # of usage
+        raise ValueError(  # noqa: TRY004  # of usage
+            say('give a JSON object, such as {"name": "…"}', '请给 JSON 对象，如 {"name": "…"}')
+        )
     return found
 
 

@@ -21,10 +21,12 @@ LANGUAGE: ContextVar[str] = ContextVar("LANGUAGE", default="")
 
 
 def speaks_chinese(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether `--lang`, LC_ALL, LC_MESSAGES or LANG, the first that is set, asks for Chinese."""
+    """Whether `--lang`, TOCSIN_LANGUAGE, LC_ALL, LC_MESSAGES or LANG, the first that is set, asks
+    for Chinese.
+    """
     if LANGUAGE.get():
         return LANGUAGE.get() == "zh"
-    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    names = ("TOCSIN_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
     told = next((environment[name] for name in names if environment.get(name)), "")
     return told.lower().startswith("zh")
 
