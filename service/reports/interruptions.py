@@ -164,6 +164,42 @@ WHYS: Mapping[str, Sentence] = {
         "有人在服务器上给了这名管理员新密码",
         "somebody gave this administrator a new password on the machine",
     ),
+    "pending_approval": Sentence("等候签发", "it waits for an approval"),
+    "second_approval": Sentence(
+        "预警已有一人签发，须第二人签发",
+        "a warning that one person has approved takes a second approval",
+    ),
+    "uncertain": Sentence(
+        "已交运营商但没有应答，须人认定", "handed off without an answer; a person decides"
+    ),
+    "inbound_clue": Sentence("群众提供的线索", "a clue that somebody sent"),
+    "inbound_opt_out": Sentence("须人看的退订", "an opt-out that a person must look at"),
+    "inbound_answer": Sentence("对短信的答复", "an answer to a text"),
+    "inbound_other": Sentence("其他来信", "something else that somebody wrote"),
+    "receipt_unmatched": Sentence("回执对不上任何短信", "receipts that fit no text"),
+    "receipt_ambiguous": Sentence("回执可能属于几条短信", "receipts that may be of several texts"),
+    "receipt_conflict": Sentence(
+        "回执与已知结果矛盾", "receipts that contradict what is known of their text"
+    ),
+    "receipt_unreadable": Sentence("回执无法读懂", "receipts that cannot be read"),
+    "rejected_rows": Sentence(
+        "有几行被拒绝，改好后可再次导入", "rows were rejected; mend them and import them again"
+    ),
+    "import_failed": Sentence("文件没有读完", "the file was not read to its end"),
+    "ends_soon": Sentence(
+        "名单即将到期，到期后不再向其中的人发送",
+        "the list ends soon; nobody is written to by it afterwards",
+    ),
+    "not_filed": Sentence(
+        "所用通道要求报备，尚未报备成功", "a channel takes filed texts alone, and it is not filed"
+    ),
+    "new_key": Sentence(
+        "新的密钥，须由另一名管理员启用", "a new key, which another administrator activates"
+    ),
+    "given_password": Sentence(
+        "管理员给出的密码，须由另一名管理员确认",
+        "a password that was given, which another administrator confirms",
+    ),
     "carrier": Sentence("运营商要求暂停", "the carrier has it wait"),
     "quota": Sentence("额度用完", "a quota is used up"),
     "down": Sentence("连接不上", "there is no connection"),

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from service.accounts.people.model import Right, Role, User
 from service.accounts.people.proposals import WAITS
+from service.delivery.uncertain.uncertain import WAIT
 from service.messages.offers.offer_news_store import TAKEN_TEXTS
 from service.storage import sql
 from service.storage.postgres import Connection
@@ -25,7 +26,8 @@ from service.words.phrase import Sentence
 @dataclass(frozen=True, slots=True)
 class WorkKind:
     """A kind of work. sql: rows of id, name, department_id, planned_at, since, code; where
-    `counted`, others and people; where `proposed`, proposal_id; and where `answered`, reason.
+    `counted`, others and people; where `proposed`, proposal_id; where `answered`, reason; and where
+    `sized`, texts and ready. `summed`: what waits are the texts of its items, not the items.
     """
 
     name: str
@@ -35,12 +37,15 @@ class WorkKind:
     counted: bool = False
     proposed: bool = False
     answered: bool = False
+    sized: bool = False
+    summed: bool = False
 
 
 class WorkItem(NamedTuple):
     """One thing that waits, since when (None: nobody knows) and why. planned_at: of a fire. others,
     people: see `campaigns.fires.Fire`. proposal_id: what a second person confirms. department: the
-    name of the one that it is of. reason: what that one said when it returned its leg.
+    name of the one that it is of. reason: what that one said when it returned its leg. texts: for
+    how many texts, rows or channels it stands; ready: of how many something can be decided now.
     """
 
     id: str
@@ -54,15 +59,21 @@ class WorkItem(NamedTuple):
     proposal_id: UUID | None
     department: str | None
     reason: str | None
+    texts: int | None
+    ready: int | None
 
 
 class WaitingWork(NamedTuple):
-    """So many things of a kind, the first since `oldest`, and some of them, the oldest first."""
+    """So many things of a kind, the first since `oldest`, and some of them, the oldest first.
+
+    ready: of how many something can be decided now; None: of all.
+    """
 
     kind: WorkKind
     total: int
     oldest: datetime | None
     items: Sequence[WorkItem]
+    ready: int | None
 
 
 _STOPS = """
@@ -317,6 +328,132 @@ _DEPUTIES = f"""
            AND NOT share_a_person(asked.seat, ARRAY[p.named_by], asked.now))
 """  # noqa: S608  # constants
 
+# Those whom the asker could approve: who had a hand in one, or approved it before, is left out.
+_APPROVALS = """
+    SELECT c.id::text, c.name, c.department_id, c.next_fire_at AS planned_at,
+           c.submitted_at AS since,
+           CASE WHEN c.approved_by IS NULL THEN 'pending_approval' ELSE 'second_approval' END
+               AS code
+    FROM asked, campaigns c
+    WHERE c.state = 'pending_approval' AND c.pending_until > asked.now
+      AND (asked.scope IS NULL OR asked.scope = c.department_id)
+      AND (asked.seat IS NULL OR NOT share_a_person(asked.seat, array_remove(
+          c.rule_editors || c.text_editors || ARRAY[
+              c.submitted_by, c.edited_by, c.text_edited_by, c.rule_edited_by, c.approved_by,
+              c.approved_for], NULL), asked.now))
+"""
+
+_UNCERTAIN = f"""
+    SELECT u.run_id::text AS id, coalesce(c.name, d.name) AS name, r.department_id,
+           NULL::timestamptz AS planned_at, min(u.since) AS since, 'uncertain' AS code,
+           count(*)::int AS texts,
+           (count(*) FILTER (WHERE u.since <= asked.now - interval '{WAIT.seconds} s'))::int
+               AS ready
+    FROM asked, uncertain u JOIN runs r ON r.id = u.run_id
+    JOIN departments d ON d.id = r.department_id LEFT JOIN campaigns c ON c.id = r.campaign_id
+    WHERE asked.scope IS NULL OR r.department_id = asked.scope
+    GROUP BY u.run_id, c.name, d.name, r.department_id
+"""  # noqa: S608  # constants
+
+_INBOUND = """
+    SELECT t.kind AS id, t.kind AS name, t.department_id, NULL::timestamptz AS planned_at,
+           min(t.received_at) AS since, 'inbound_' || t.kind AS code, count(*)::int AS texts,
+           (count(*) FILTER (WHERE t.state = 'new'))::int AS ready
+    FROM asked, inbound_texts t
+    WHERE t.state <> 'done' AND (asked.scope IS NULL OR t.department_id = asked.scope)
+    GROUP BY t.kind, t.department_id
+"""
+
+# What met nothing speaks of nobody's text, so it is for whoever sees all departments.
+_RECEIPTS = """
+    SELECT x.channel_id::text AS id, h.name, NULL::uuid AS department_id,
+           NULL::timestamptz AS planned_at, min(x.received_at) AS since,
+           'receipt_' || x.why AS code, count(*)::int AS texts, count(*)::int AS ready
+    FROM asked, receipts_unmatched x JOIN channels h ON h.id = x.channel_id
+    WHERE x.why <> 'parked' AND (asked.scope IS NULL OR (
+        x.why IN ('ambiguous', 'conflict') AND EXISTS (
+            SELECT FROM parts p JOIN runs r ON r.id = p.run_id
+            WHERE p.channel_id = x.channel_id AND p.ref = x.ref
+              AND r.department_id = asked.scope)))
+    GROUP BY x.channel_id, h.name, x.why
+"""
+
+# The last import of each list for a month, until another one of the same list came well.
+_IMPORTS = """
+    SELECT i.id::text, i.roster AS name, i.department_id, NULL::timestamptz AS planned_at,
+           i.finished_at AS since,
+           CASE i.state WHEN 'failed' THEN 'import_failed' ELSE 'rejected_rows' END AS code,
+           i.rejected AS texts, NULL::int AS ready
+    FROM asked, departments d CROSS JOIN LATERAL (
+        SELECT DISTINCT ON (roster) *, coalesce((report->'rows'->>'rejected')::int, 0) AS rejected
+        FROM imports m
+        WHERE m.department_id = d.id AND m.created_at > asked.now - interval '30 days'
+          AND m.state <> 'reading' AND NOT m.dry_run
+        ORDER BY roster, created_at DESC, id DESC) i
+    WHERE (asked.scope IS NULL OR d.id = asked.scope)
+      AND i.undone_at IS NULL AND (i.state = 'failed' OR i.rejected > 0)
+"""
+
+_ROSTERS = """
+    SELECT r.id::text, r.name, r.department_id,
+           (r.expires_on + 1)::timestamp AT TIME ZONE 'Asia/Shanghai' AS planned_at,
+           (r.expires_on - 30)::timestamp AT TIME ZONE 'Asia/Shanghai' AS since,
+           'ends_soon' AS code
+    FROM (SELECT *, (now AT TIME ZONE 'Asia/Shanghai')::date AS today FROM asked) asked, rosters r
+    WHERE r.expires_on BETWEEN asked.today AND asked.today + 30
+      AND (asked.scope IS NULL OR r.department_id = asked.scope)
+"""
+
+# The texts of plans that are not over, over channels that take filed texts alone: as they stand now
+# for a draft, else as they were submitted.
+_FILINGS = """
+    WITH wanted AS (
+        SELECT c.department_id, c.channels, c.created_at, v.template_id,
+               CASE WHEN c.state IN ('draft', 'returned') THEN (
+                   SELECT id FROM template_versions n WHERE n.template_id = v.template_id
+                   ORDER BY n.no DESC LIMIT 1) ELSE v.id END AS version_id
+        FROM asked, campaigns c CROSS JOIN LATERAL (
+            SELECT c.template_version_id AS id
+            UNION SELECT m.template_version_id FROM campaign_texts m WHERE m.campaign_id = c.id) t
+        JOIN template_versions v ON v.id = t.id
+        WHERE c.state NOT IN ('rejected', 'done', 'cancelled') AND NOT c.drill
+          AND (asked.scope IS NULL OR c.department_id = asked.scope))
+    SELECT w.template_id::text AS id, t.name, w.department_id, NULL::timestamptz AS planned_at,
+           min(w.created_at) AS since, 'not_filed' AS code, count(DISTINCT h.id)::int AS texts,
+           NULL::int AS ready
+    FROM wanted w JOIN templates t ON t.id = w.template_id
+    JOIN departments d ON d.id = w.department_id
+    JOIN channels h ON coalesce(h.requires_filing, NOT h.simulated)
+      AND CASE WHEN w.channels IS NULL
+               THEN h.enabled AND (d.channels IS NULL OR h.id = ANY (d.channels))
+               ELSE h.id = ANY (w.channels) END
+    WHERE 'filed' IS DISTINCT FROM (
+        SELECT f.state FROM filings f
+        WHERE f.version_id = w.version_id AND f.channel_id = h.id ORDER BY f.no DESC LIMIT 1)
+    GROUP BY w.template_id, t.name, w.department_id
+"""
+
+_KEYS = """
+    SELECT k.id::text, u.login || ': ' || k.name AS name, u.department_id,
+           NULL::timestamptz AS planned_at, k.created_at AS since, 'new_key' AS code
+    FROM asked, keys k JOIN users u ON u.id = k.user_id
+    WHERE k.activated_at IS NULL AND k.revoked_at IS NULL AND NOT k.bootstrap
+      AND coalesce(k.expires_at, 'infinity') > asked.now
+      AND (asked.scope IS NULL OR u.department_id = asked.scope)
+      AND (asked.seat IS NULL
+           OR NOT share_a_person(asked.seat, ARRAY[k.created_by], asked.now))
+"""
+
+_PASSWORDS = f"""
+    SELECT u.id::text, u.login AS name, u.department_id, NULL::timestamptz AS planned_at,
+           u.given_at AS since, 'given_password' AS code
+    FROM asked, users u
+    WHERE u.given_hash IS NOT NULL AND u.given_at > asked.now - interval '{WAITS.days} days'
+      AND (asked.scope IS NULL OR u.department_id = asked.scope)
+      AND (asked.seat IS NULL OR u.id <> ALL (asked.seat)
+           AND NOT share_a_person(asked.seat, ARRAY[u.given_by], asked.now))
+"""  # noqa: S608  # constants
+
 HOLDS = WorkKind(
     "holds",
     Sentence("待放行、自动暂停", "Campaigns and fires that are held, or paused themselves"),
@@ -339,6 +476,28 @@ KINDS = (
         _NOT_FIRING,
     ),
     HOLDS,
+    WorkKind(
+        "approvals",
+        Sentence("等您签发", "Campaigns that wait for your approval"),
+        Right.APPROVE,
+        _APPROVALS,
+    ),
+    WorkKind(
+        "uncertain",
+        Sentence("去向不明", "Texts that may have left and have no answer"),
+        Right.READ,
+        _UNCERTAIN,
+        sized=True,
+        summed=True,
+    ),
+    WorkKind(
+        "inbound",
+        Sentence("群众来信", "Texts from handsets that nobody has worked off"),
+        Right.SUPPRESS,
+        _INBOUND,
+        sized=True,
+        summed=True,
+    ),
     WorkKind(
         "held_opt_outs",
         Sentence("待定的成批退订", "Opt-outs in bulk that stop nothing yet"),
@@ -382,6 +541,34 @@ KINDS = (
         _LIST_FILES,
     ),
     WorkKind(
+        "receipts",
+        Sentence("对不上的回执", "Receipts that fit no text"),
+        Right.READ,
+        _RECEIPTS,
+        sized=True,
+        summed=True,
+    ),
+    WorkKind(
+        "imports",
+        Sentence("有拒绝行的导入", "Imports with rows that were rejected"),
+        Right.IMPORT,
+        _IMPORTS,
+        sized=True,
+    ),
+    WorkKind(
+        "ending_rosters",
+        Sentence("30 天内到期的名单", "Lists that end within 30 days"),
+        Right.IMPORT,
+        _ROSTERS,
+    ),
+    WorkKind(
+        "filings",
+        Sentence("没有报备的短信", "Texts without a filing"),
+        Right.READ,
+        _FILINGS,
+        sized=True,
+    ),
+    WorkKind(
         "taken_texts",
         Sentence("采用的短信有变动", "Texts taken over that were changed or withdrawn"),
         Right.READ,
@@ -406,6 +593,18 @@ KINDS = (
         Right.ACCOUNTS,
         _GRANTS,
         proposed=True,
+    ),
+    WorkKind(
+        "keys",
+        Sentence("待第二人启用的密钥", "Keys that wait for a second person"),
+        Right.ACCOUNTS,
+        _KEYS,
+    ),
+    WorkKind(
+        "passwords",
+        Sentence("待第二人确认的密码", "Passwords that wait for a second person"),
+        Right.ACCOUNTS,
+        _PASSWORDS,
     ),
     WorkKind(
         "deputies",
@@ -467,6 +666,9 @@ async def what_waits(
     counts = "" if kind.counted else "NULL::int AS others, NULL::int AS people,"
     proposals = "" if kind.proposed else "NULL::uuid AS proposal_id,"
     reasons = "" if kind.answered else "NULL::text AS reason,"
+    sizes = "" if kind.sized else "NULL::int AS texts, NULL::int AS ready,"
+    total = "sum(texts) OVER ()" if kind.summed else "count(*) OVER ()"
+    ready = "sum(ready) OVER ()" if kind.summed else "NULL::int"
     rows = await sql.fetch(
         conn,
         f"""
@@ -474,9 +676,10 @@ async def what_waits(
                        :seat::uuid[] AS seat,
                               :roles::text[] AS roles, :rights::text[] AS rights),
         waiting AS MATERIALIZED ({kind.sql})
-        SELECT *, {counts} {proposals} {reasons}
+        SELECT *, {counts} {proposals} {reasons} {sizes}
                (SELECT d.name FROM departments d WHERE d.id = department_id) AS department,
-               count(*) OVER () AS total, min(since) OVER () AS oldest FROM waiting
+               {total} AS total, {ready} AS all_ready,
+               min(since) OVER () AS oldest FROM waiting
         ORDER BY since, id, planned_at LIMIT :limit
         """,  # noqa: S608  # a constant
         scope=scope,
@@ -486,9 +689,9 @@ async def what_waits(
     )
     first = rows[0] if rows else None
     items = [WorkItem(*(row[name] for name in WorkItem._fields)) for row in rows]
-    return WaitingWork(
-        kind, first["total"] if first else 0, first["oldest"] if first else None, items
-    )
+    if first is None:
+        return WaitingWork(kind, 0, None, items, 0 if kind.summed else None)
+    return WaitingWork(kind, first["total"], first["oldest"], items, first["all_ready"])
 
 
 def _seat_of(asker: User | None) -> dict[str, Any]:

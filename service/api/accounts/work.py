@@ -18,16 +18,24 @@ class WorkItemOut(Out):
     """One thing that waits."""
 
     id: str = Field(
-        description="Of the campaign, channel, stop, hold, user, department, deputy, area, text or"
-        " leg; `rules`: those of lint. Of what happens to a leg's campaign, the plan's department"
+        description="Of the campaign, run, channel, stop, hold, import, roster, user, key,"
+        " department, deputy, area, text or leg; of texts from handsets their kind; `rules`: those"
+        " of lint. Of what happens to a leg's campaign, the plan's department"
         " has the id of the plan."
     )
     name: str
     department_id: UUID | None = Field(description="Null: it concerns all.")
     department: str | None = Field(description="Its name.")
-    planned_at: Instant | None = Field(description="Of a fire.")
+    planned_at: Instant | None = Field(description="Of a fire; of a list, when it ends.")
     since: Instant | None = Field(description="Null: nobody knows.")
     code: str = Field(description="Why, as one word.")
+    texts: int | None = Field(
+        description="For so many texts, receipts or rows it stands; of a text without a filing, on"
+        " so many channels. Null: for itself."
+    )
+    ready: int | None = Field(
+        description="Of so many of these something can be decided now, or nobody has taken them."
+    )
     others: int | None = Field(description="Of a fire that is `exchanged`; see `people`.")
     people: int | None = Field(
         description="So many people it has, of whom `others` were not in the approved target."
@@ -42,7 +50,13 @@ class WorkKindOut(Out):
 
     kind: str
     plain: PlainOut
-    count: int
+    count: int = Field(
+        description="Of `uncertain`, `inbound` and `receipts` all texts, else the items."
+    )
+    ready: int | None = Field(
+        description="Of so many of these something can be decided now, or nobody has taken them;"
+        " null: of all."
+    )
     oldest: Instant | None = Field(description="Since when the first of them waits.")
     items: list[WorkItemOut] = Field(description=f"The oldest first, at most {MOST_ITEMS}.")
 
@@ -89,6 +103,7 @@ def _kind_out(waiting: WaitingWork) -> WorkKindOut:
         kind=waiting.kind.name,
         plain=PlainOut.model_validate(waiting.kind.words),
         count=waiting.total,
+        ready=waiting.ready,
         oldest=waiting.oldest,
         items=[item_out(item) for item in waiting.items],
     )

@@ -1,27 +1,11 @@
 """A real channel takes filed texts alone; a simulated one asks for nothing unless it is told to."""
 
-from typing import Any
-
-from tests.harness.channels import BODY as CHANNEL
-from tests.harness.channels import channel, confirmed
+from tests.harness.channels import channel
+from tests.harness.filings import file, real_channel
 from tests.harness.lint_rules import GOOD, campaign_with
 from tests.integration.api.conftest import Answer, Api
 
 ADMIN, OPERATOR, APPROVER = ("county", "admin"), ("county", "operator"), ("county", "approver")
-
-
-async def real_channel(api: Api) -> int:
-    body = {**CHANNEL, "name": "移动网关", "simulated": False}
-    made = await api.post("/channels", ADMIN, body)
-    assert made.status == 201, made.body
-    number: int = made.json["id"]
-    await confirmed(api, number)
-    return number
-
-
-async def file(api: Api, template: str, channel_id: int, state: str, **fields: Any) -> Answer:
-    body = {"channel_id": channel_id, "version": 1, "state": state, **fields}
-    return await api.call("PUT", f"/templates/{template}/filings", ADMIN, json=body)
 
 
 async def submit(api: Api, campaign: str) -> Answer:

@@ -52,6 +52,8 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "shut_channels",
         "not_firing",
         "holds",
+        "uncertain",
+        "inbound",
         "held_opt_outs",
         "held_suppressions",
         "missed_fires",
@@ -59,9 +61,13 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "returned_legs",
         "left_out_legs",
         "list_files",
+        "receipts",
+        "imports",
+        "ending_rosters",
+        "filings",
         "taken_texts",
     ]
-    assert [kind["count"] for kind in work.values()] == [0] * 12
+    assert [kind["count"] for kind in work.values()] == [0] * 18
     held, paused = await daily_campaign(api, late="hold"), await daily_campaign(api)
     whole = await daily_campaign(api, late="hold", hold_following=True)
     team = api.teams["school"]
@@ -77,6 +83,8 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "shut_channels": 1,
         "not_firing": 1,
         "holds": 2,
+        "uncertain": 0,
+        "inbound": 0,
         "held_opt_outs": 0,
         "held_suppressions": 0,
         "missed_fires": 1,
@@ -84,6 +92,10 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "returned_legs": 0,
         "left_out_legs": 0,
         "list_files": 0,
+        "receipts": 0,
+        "imports": 0,
+        "ending_rosters": 0,
+        "filings": 0,
         "taken_texts": 0,
     }
     (stop,), (shut,) = work["stops"]["items"], work["shut_channels"]["items"]
@@ -98,7 +110,7 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
     assert datetime.fromisoformat(missed["planned_at"]) == begin + HOUR
     assert datetime.fromisoformat(work["missed_fires"]["oldest"]) == begin + 2 * HOUR
     others = await work_of(api, COUNTY)
-    assert [kind["count"] for kind in others.values()] == [1, 1] + [0] * 11, "their own is theirs"
+    assert [kind["count"] for kind in others.values()] == [1, 1] + [0] * 17, "their own is theirs"
     inspected = await work_of(api, ("county", "inspector"))
     reports = {"not_firing", "holds", "missed_fires", "asked_legs", "returned_legs"}
     reports |= {"left_out_legs", "list_files"}
