@@ -49,6 +49,9 @@ def _checks(call: Call, campaign: Campaign) -> dict[str, tuple[str, Check]]:
         "pause": ("pause_campaign", lambda: lifecycle.check_pause(conn, campaign)),
         "resume": ("resume_campaign", lambda: lifecycle.check_resume(conn, campaign)),
         "cancel": ("cancel_campaign", lambda: move(Act.CANCEL)),
-        "clone": ("clone_campaign", lambda: planning.need_room(conn, campaign.department_id)),
+        "clone": (
+            "clone_campaign",
+            lambda: planning.need_room(conn, campaign.department_id, lock=False),
+        ),
         "top_up": ("top_up", lambda: follow_up_runs.check_top_up(conn, campaign, now)),
     }

@@ -49,13 +49,17 @@ _CAMPAIGN = """
 """
 
 
-async def count_drafts(conn: Connection, department_id: UUID) -> int:
-    """How many drafts a department has; until the end of the transaction nobody else adds one."""
-    await sql.execute(
-        conn,
-        "SELECT FROM departments WHERE id = :department_id FOR NO KEY UPDATE",
-        department_id=department_id,
-    )
+async def count_drafts(conn: Connection, department_id: UUID, *, lock: bool = True) -> int:
+    """How many drafts a department has.
+
+    lock: until the end of the transaction nobody else adds one.
+    """
+    if lock:
+        await sql.execute(
+            conn,
+            "SELECT FROM departments WHERE id = :department_id FOR NO KEY UPDATE",
+            department_id=department_id,
+        )
     count: int = await sql.fetchval(
         conn,
         "SELECT count(*) FROM campaigns"

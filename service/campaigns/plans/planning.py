@@ -72,9 +72,12 @@ async def create(
     return await load(conn, campaign_id, None)
 
 
-async def need_room(conn: Connection, department_id: UUID) -> None:
-    """Refuse one more draft if the department has too many; raises Conflict."""
-    if await store.count_drafts(conn, department_id) >= MOST_DRAFTS:
+async def need_room(conn: Connection, department_id: UUID, *, lock: bool = True) -> None:
+    """Refuse one more draft if the department has too many; raises Conflict.
+
+    lock: until the end of the transaction nobody else adds one.
+    """
+    if await store.count_drafts(conn, department_id, lock=lock) >= MOST_DRAFTS:
         raise Conflict(
             phrase(
                 "the department has {most_drafts} drafts, the most that are kept; cancel those"

@@ -180,3 +180,14 @@ async def test_looking_at_a_campaign_holds_up_no_withdrawal_and_waits_for_none(a
     async with transaction(api.runtime.pool) as conn:
         await conn.execute("SELECT FROM text_offers FOR UPDATE")
         assert (await _acts(api, path, APPROVER))["approve"] is None
+
+
+async def test_nobody_who_looks_waits_for_somebody_who_drafts(api: Api) -> None:
+    """Whether there is room for a copy is only asked: the department's row is not locked for it."""
+    path = await _submitted(api)
+    async with transaction(api.runtime.pool) as conn:
+        await conn.execute(
+            "SELECT FROM departments WHERE id = $1 FOR NO KEY UPDATE",
+            api.teams["county"].department_id,
+        )
+        assert (await api.get(path, OPERATOR)).status == 200
