@@ -10,7 +10,7 @@ from datetime import date, datetime, time
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from multidict import MultiDictProxy
+from multidict import MultiDictProxy, MultiMapping
 from pydantic import BaseModel, ValidationError
 
 from service.api.http.problems import invalid
@@ -26,7 +26,7 @@ _YES, _NO = frozenset({"1", "on", "yes", "true"}), frozenset({"0", "off", "no", 
 
 def body_of(
     model: type[BodyT],
-    form: MultiDictProxy[str],
+    form: MultiMapping[str],
     *,
     but: Iterable[str] = (),
     given: Mapping[str, object] | None = None,
@@ -68,7 +68,7 @@ def instant_of(form: MultiDictProxy[str], name: str, zone: ZoneInfo) -> datetime
         ) from error
 
 
-def _tree(form: MultiDictProxy[str], but: frozenset[str]) -> dict[str, Any]:
+def _tree(form: MultiMapping[str], but: frozenset[str]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name in dict.fromkeys(form):
         if name.startswith("_") or name == CSRF or name in but:

@@ -6,10 +6,15 @@ with what was typed when it is refused.
 One module: it is one table.
 """
 
+from service.accounts.people.model import Right
 from service.console.account import entrance
 from service.console.account import pages as account
 from service.console.page import OpenPage, WebPage
+from service.console.runs import acts as run_acts
+from service.console.runs import pages as runs
 from service.console.today import pages as today
+
+R = Right
 
 # fmt: off
 OPEN_PAGES = (
@@ -21,6 +26,16 @@ OPEN_PAGES = (
 
 PAGES = (
     WebPage("GET",  "/today", today.show_today),
+
+    WebPage("GET",  "/runs", runs.show_runs, R.REPORTS),
+    WebPage("GET",  "/runs/{run_id}", runs.show_run, R.REPORTS),
+    WebPage("GET",  "/runs/{run_id}/progress", runs.show_progress, R.REPORTS, is_part=True,
+         is_polled=True),
+    WebPage("POST", "/runs/{run_id}/pause", run_acts.pause, R.CONTROL),
+    WebPage("POST", "/runs/{run_id}/resume", run_acts.resume, R.CONTROL,
+         again=run_acts.show_resume),
+    WebPage("GET",  "/runs/{run_id}/cancel", run_acts.show_cancel, R.REPORTS),
+    WebPage("POST", "/runs/{run_id}/cancel", run_acts.cancel, again=run_acts.show_cancel),
 
     WebPage("POST", "/logout", entrance.log_out),
     WebPage("GET",  "/account", account.show_account),

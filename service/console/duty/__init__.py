@@ -1,0 +1,1 @@
+"""What needs a person on duty: stops, channels, uncertain texts, replies, receipts, lists."""

@@ -1,0 +1,1 @@
+"""What is being sent, what came of it, and single texts."""
