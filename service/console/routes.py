@@ -26,6 +26,9 @@ OPEN_PAGES = (
 
 PAGES = (
     WebPage("GET",  "/today", today.show_today),
+    WebPage("GET",  "/today/now", today.show_now, is_part=True, is_polled=True),
+    WebPage("GET",  "/today/day", today.show_day, R.REPORTS, heavy=True, is_part=True),
+    WebPage("GET",  "/today/week", today.show_week, R.REPORTS, heavy=True, is_part=True),
 
     WebPage("GET",  "/runs", runs.show_runs, R.REPORTS),
     WebPage("GET",  "/runs/{run_id}", runs.show_run, R.REPORTS),

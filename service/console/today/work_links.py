@@ -1,0 +1,47 @@
+"""Where each kind of waiting work is worked off, and how urgent it looks."""
+
+_PAGES = {
+    "stops": "/duty/stop",
+    "shut_channels": "/duty/channels/{id}",
+    "not_firing": "/plans/{id}",
+    "holds": "/plans/{id}",
+    "missed_fires": "/plans/{id}",
+    "approvals": "/plans/{id}/sign",
+    "asked_legs": "/plans/legs/{id}",
+    "returned_legs": "/plans/legs/{id}",
+    "left_out_legs": "/plans/legs/{id}",
+    "held_opt_outs": "/duty/holds",
+    "held_suppressions": "/people/never",
+    "uncertain": "/duty/uncertain",
+    "inbound": "/duty/replies",
+    "unmatched": "/duty/receipts",
+    "list_files": "/duty/list-files",
+    "imports": "/people/imports/{id}",
+    "rosters": "/people/lists",
+    "taken_texts": "/texts/{id}",
+    "filings": "/texts/filings",
+    "retention": "/office/retention",
+    "channel_changes": "/office/channels/{id}",
+    "grants": "/office/users/{id}",
+    "keys": "/office/keys",
+    "passwords": "/office/users/{id}",
+    "deputies": "/office/deputies",
+    "direct_limits": "/office/departments/{id}",
+    "lint_proposals": "/office/lint",
+    "signatures": "/office/departments/{id}",
+    "area_renames": "/people/areas",
+    "machine_access": "/office/users/{id}",
+}
+"""By kind of work, the page on which one thing of it is worked off."""
+
+_TONES = {"stops": "bad", "shut_channels": "bad", "not_firing": "bad", "missed_fires": "bad"}
+
+
+def address_of(kind: str, thing: str) -> str:
+    """The page on which a thing that waits is worked off, by its id; "" for a kind without one."""
+    return _PAGES.get(kind, "").replace("{id}", thing)
+
+
+def tone_of(kind: str) -> str:
+    """The state in which a kind of work is shown: `bad` where texts do not leave, else `warn`."""
+    return _TONES.get(kind, "warn")

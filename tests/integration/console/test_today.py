@@ -1,0 +1,52 @@
+"""The start page: what waits is named with the page on which it is worked off."""
+
+from datetime import timedelta
+
+import pytest
+
+from service.console.today.work_links import address_of
+from service.reports.work_store import KINDS
+from tests.harness.console import browser_of
+from tests.integration.api.conftest import Api
+
+
+async def test_what_waits_is_named_with_its_page(api: Api) -> None:
+    browser = await browser_of(api, "operator")
+    assert "今天没有等您处理的事。" in (await browser.get("/today")).text
+    reason = "<script>alert(1)</script>"
+    stopped = await api.post("/stop-all", ("county", "operator"), {"reason": reason})
+    assert stopped.status == 200
+    seen = await browser.get("/today")
+    assert "/duty/stop" in seen.links
+    assert "现在全部停发。" in seen.text, "the band"
+    assert reason in seen.text
+    assert "<script>alert" not in seen.html
+
+
+async def test_its_parts_have_no_frame(api: Api) -> None:
+    browser = await browser_of(api, "operator")
+    for part in ("now", "day", "week"):
+        seen = await browser.get(f"/today/{part}")
+        assert seen.status == 200
+        assert "<html" not in seen.html
+
+
+@pytest.mark.attack
+async def test_a_page_left_open_does_not_keep_its_session(api: Api) -> None:
+    browser = await browser_of(api, "operator")
+    for _ in range(5):
+        api.clock.at += timedelta(minutes=25)
+        poll = await browser.ask("GET", "/today/now", headers={"HX-Request": "true"})
+    assert poll.status == 401
+    assert poll.headers["HX-Session"] == "over"
+
+
+async def test_a_page_in_use_keeps_it(api: Api) -> None:
+    browser = await browser_of(api, "operator")
+    for _ in range(5):
+        api.clock.at += timedelta(minutes=25)
+        assert (await browser.ask("GET", "/today")).status == 200
+
+
+def test_each_kind_of_work_has_a_page() -> None:
+    assert [kind.name for kind in KINDS if not address_of(kind.name, "x")] == []
