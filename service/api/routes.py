@@ -31,6 +31,7 @@ from service.api.accounts import (
 from service.api.audience import (
     areas,
     contacts,
+    import_list,
     imports,
     opt_out_holds,
     rosters,
@@ -145,7 +146,9 @@ _OPS = (
 
     Op("POST",   "/imports", imports.create_import, R.IMPORT, 202, scoped_keys=True,
        seconds=LONG, heavy=True),
+    Op("GET",    "/imports", import_list.list_imports, R.READ),
     Op("GET",    "/imports/{import_id}", imports.get_import, R.READ),
+    Op("GET",    "/imports/{import_id}/rejects/rules", import_list.list_reject_rules, R.READ),
     Op("GET",    "/imports/{import_id}/rejects", imports.get_rejects, R.READ,
        seconds=LONG, heavy=True),
     Op("POST",   "/imports/{import_id}/undo", imports.undo_import, R.IMPORT, 202),

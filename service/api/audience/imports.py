@@ -133,7 +133,7 @@ async def create_import(call: Call, body: ImportForm, file: Upload) -> ImportAcc
 
 async def get_import(call: Call, import_id: UUID) -> ImportOut:
     """Show an import and its report."""
-    found = await _visible(call, import_id)
+    found = await visible_import(call, import_id)
     towns = ((found.report or {}).get("recipients") or {}).get("by_town", ())
     shown = {name: getattr(found, name) for name in ImportOut.model_fields if hasattr(found, name)}
     return ImportOut(**shown, area_names=await area_names(call.conn, towns))
@@ -141,7 +141,7 @@ async def get_import(call: Call, import_id: UUID) -> ImportOut:
 
 async def undo_import(call: Call, import_id: UUID) -> UndoAccepted:
     """Have an import taken back: the list will be as if it had never come."""
-    seen = await _visible(call, import_id)
+    seen = await visible_import(call, import_id)
     if seen.state == "reading":  # whoever reads it holds it for as long as that takes
         raise Conflict(phrase("this import has not been read yet; try again when it has"))
     found = await lock_import(call.conn, import_id)
@@ -152,7 +152,7 @@ async def undo_import(call: Call, import_id: UUID) -> UndoAccepted:
 
 async def get_rejects(call: Call, import_id: UUID) -> Download:
     """Download the rejected rows with their reasons."""
-    found = await _visible(call, import_id)
+    found = await visible_import(call, import_id)
     await need_people(call, found.department_id)
     named = f"rejects-{PurePath(found.file_name).stem}.csv" if found.file_name else ""
     plain = f"rejects-{import_id}.csv"
@@ -163,12 +163,13 @@ def _lines(call: Call, import_id: UUID) -> AsyncIterator[str]:
     return rejects_csv(list_rejects(call.conn, call.runtime.keyring, import_id))
 
 
-async def _visible(call: Call, import_id: UUID) -> Import:
+async def visible_import(call: Call, import_id: UUID) -> Import:
+    """An import that the caller sees; raises NotFound."""
     found = await find_import(call.conn, import_id)
-    _check_visible(call, found)
+    _checkvisible_import(call, found)
     return found
 
 
-def _check_visible(call: Call, found: Import) -> None:
+def _checkvisible_import(call: Call, found: Import) -> None:
     if not call.user.sees(found.department_id):
         raise NotFound(phrase("there is no import of this id"))

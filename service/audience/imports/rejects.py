@@ -17,8 +17,30 @@ from service.audience.numbers.prefix import national
 from service.audience.vocabulary.cells import neutral
 from service.crypto import Keyring
 from service.storage.postgres import Connection
+from service.words.phrase import Sentence
 
 BOM = "\ufeff"  # without it Excel takes UTF-8 for the system's code page
+
+REMEDIES = {
+    "phone_empty": Sentence("补上手机号，或删去这一行", "add the number, or delete the row"),
+    "placeholder": Sentence("换成真实的手机号", "put the true number in its place"),
+    "excel_truncated": Sentence(
+        "末几位已丢失：向提供者要原号码，并把该列设为“文本”再填",
+        "its last digits are lost: ask for the number again, and format the column as text first",
+    ),
+    "landline": Sentence("换成手机号", "give a mobile number in its place"),
+    "length": Sentence("改成 11 位的手机号", "write a mobile number of 11 digits"),
+    "prefix": Sentence(
+        "核对前三位；没有运营商使用这个号段", "check the first digits; no carrier has them"
+    ),
+    "iot": Sentence("换成本人使用的手机号", "give the number of a person's phone"),
+    "satellite": Sentence("换成普通手机号", "give an ordinary mobile number"),
+    "letters": Sentence("只保留 11 位数字", "leave nothing but the 11 digits"),
+    "masked": Sentence("换成没有打码的号码", "give the number with all its digits"),
+    "foreign": Sentence("换成境内手机号", "give a mobile number of mainland China"),
+    "minor": Sentence("改填监护人的手机号", "give a guardian's number in its place"),
+}
+"""How the rows of each code of `REASONS` are mended."""
 
 
 class Reject(NamedTuple):
