@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from service.api.description.openapi import document
 from service.api.http import admission, reading
 from service.api.http.reading import check_plain
 from service.api.http.schema import LONGEST_TEXT
-from service.api.routes import OPS, PREFIX
+from service.api.routes import PREFIX
 from service.dispatch.direct import direct_send, direct_values
 from service.messages.lint import verdict
 from service.messages.lint.lint import Finding, lint
 from tests.factories import phone
 from tests.harness.channels import channel
+from tests.harness.description import description
 from tests.harness.direct_texts import GREETING, send, template
 from tests.harness.pauses import stall
 from tests.harness.waiting import until
@@ -49,7 +49,7 @@ def strings(schemas: dict[str, Any], schema: dict[str, Any], path: str = "") -> 
 
 
 def test_every_text_of_every_operation_has_a_limit() -> None:
-    made = document(OPS, PREFIX, "1")
+    made = description()
     schemas, found = made["components"]["schemas"], []
     for path, methods in made["paths"].items():
         for method, operation in methods.items():

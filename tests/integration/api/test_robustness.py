@@ -14,6 +14,7 @@ from service.storage.postgres import transaction
 from tests.factories import make_draft, make_scheduled
 from tests.harness.bodies import BODIES
 from tests.harness.channels import BODY as CHANNEL
+from tests.harness.description import description
 from tests.integration.api.conftest import Api
 
 ADMIN = ("county", "admin")
@@ -98,8 +99,7 @@ def test_each_odd_value_is_in_some_field_of_each_request_with_many() -> None:
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("op", WITH_BODY, ids=lambda op: f"{op.method} {op.path}")
 async def test_no_body_is_a_crash(api: Api, op: Op, whole: bool) -> None:
-    document = (await api.get("/openapi.json", None)).json
-    documented = document["paths"][PREFIX + op.path][op.method.lower()]["responses"]
+    documented = description()["paths"][PREFIX + op.path][op.method.lower()]["responses"]
     async with transaction(api.runtime.pool) as conn:
         team = api.teams["county"]
         draft = await make_draft(conn, team.operator, now=api.clock.at)

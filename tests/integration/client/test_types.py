@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typedd
 import pytest
 from tocsin_client import types
 
-from service.api.description.openapi import document
-from service.api.routes import OPS, PREFIX
+from service.api.routes import OPS
+from tests.harness.description import description
 
-SCHEMAS: dict[str, Any] = document(OPS, PREFIX, "0")["components"]["schemas"]
+SCHEMAS: dict[str, Any] = description()["components"]["schemas"]
 
 NAMES = {
     "Recipient": "RecipientBody",

@@ -9,13 +9,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from service.api.catalogue import PROBLEMS
-from service.api.description.openapi import document
 from service.api.examples import EXAMPLES
 from service.api.http.op import Op
 from service.api.http.problems import MEDIA_TYPE
 from service.api.routes import OPS, PREFIX
+from tests.harness.description import description
 
-DOCUMENT = document(OPS, PREFIX, "0")
+DOCUMENT = description()
 WITH_BODY = [op for op in OPS if op.body is not None]
 
 
