@@ -20,6 +20,9 @@ from service.storage.postgres import Pool
 PATIENCE_SECONDS = 30.0
 """Long enough for a machine that is busy."""
 
+LOOKS_SHARE = 10
+"""A pause is so many times as long as the look before it took: looking is a tenth of the work."""
+
 LONGEST_PAUSE_SECONDS = 0.05
 """Between two looks that are costly themselves."""
 
@@ -41,7 +44,7 @@ async def until(
     """Wait until a condition holds, and return what it gave. within: seconds.
 
     The condition may be awaitable. Between two looks are `every` seconds, and more where a look
-    takes longer. With `progress` the time counts from its last change: a slow machine may take
+    takes its time. With `progress` the time counts from its last change: a slow machine may take
     long, but nothing may stand still.
 
     Raises:
@@ -57,7 +60,8 @@ async def until(
                 if progress is not None and (now := progress()) != seen:
                     seen = now
                     limit.reschedule(loop.time() + within)
-                await asyncio.sleep(max(every, min(loop.time() - began, LONGEST_PAUSE_SECONDS)))
+                pause = min(LOOKS_SHARE * (loop.time() - began), LONGEST_PAUSE_SECONDS)
+                await asyncio.sleep(max(every, pause))
     except TimeoutError as error:
         if not limit.expired():
             raise

@@ -314,7 +314,7 @@ async def test_a_lost_wake_up_does_not_lose_the_receipt(
 def test_the_document_with_this_address_is_valid() -> None:
     whole = document(OPS, PREFIX, "0")
     whole["paths"][PREFIX + CALLBACKS] = callbacks.path_item()
-    OpenAPIV31SpecValidator(whole).validate()
+    OpenAPIV31SpecValidator(json.loads(json.dumps(whole))).validate()  # as it is served
     operation = whole["paths"][PREFIX + CALLBACKS]["post"]
     assert operation["security"] == []
     assert set(operation["responses"]) == {"200", "400", "403", "404", "408", "413", "503"}
