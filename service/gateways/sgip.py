@@ -270,9 +270,11 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
         if simulated or settings.listen_port is None or settings.listen_addresses:
             return {}
         return {
-            "listen_addresses": "a real channel that listens (listen_port) needs the addresses or "
-            "networks that the carrier connects from, e.g. 192.0.2.0/28; the carrier's access "
-            "sheet names them"
+            "listen_addresses": phrase(
+                "a real channel that listens (listen_port) needs the addresses or networks"
+                " that the carrier connects from, e.g. 192.0.2.0/28; the carrier's access"
+                " sheet names them"
+            )
         }
 
     @property

@@ -22,8 +22,9 @@ def verification_faults(verify_gateway: bool, unverified_because: str) -> Mappin
     if must_verify(verify_gateway, unverified_because) is verify_gateway:
         return {}
     return {
-        "unverified_because": "say why the gateway's login digest is not checked, or turn "
-        "verify_gateway on"
+        "unverified_because": phrase(
+            "say why the gateway's login digest is not checked, or turn verify_gateway on"
+        )
     }
 
 

@@ -18,7 +18,7 @@ from service.accounts.sending.direct_limit_store import LimitProposal
 from service.storage.postgres import Connection
 from service.words.phrase import phrase
 
-_WHAT = "set how many people are sent to directly"
+_WHAT = phrase("set how many people are sent to directly")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pydantic import Field
 from service.accounts.sending import guest_store
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
-from service.api.http.schema import Body, Instant, OptionalLine, Out, Page, Text
+from service.api.http.schema import Body, Instant, OptionalLine, Out, Page, Text, TranslatedText
 from service.audience.numbers.number import mask, parse_phone
 from service.crypto import Keyring
 from service.errors import Invalid
@@ -44,7 +44,7 @@ class RefusedOut(Out):
     """A number that was not taken, and why. at: its place in the list that was sent, from 0."""
 
     at: int
-    reason: str
+    reason: TranslatedText
 
 
 class GuestsOut(Out):

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from service.api.calendar.holidays import Year, YearQuery, warning_of
 from service.api.calendar.schedules import FireOut, Hour, fires_out
 from service.api.http.call import Call
-from service.api.http.schema import Body, Instant, Int, Line, Out
+from service.api.http.schema import Body, Instant, Int, Line, Out, TranslatedText
 from service.audience.segments.segment import canonical
 from service.campaigns.audience.preview import check_rule, read_rule
 from service.campaigns.calendar import schedule
@@ -31,7 +31,7 @@ from service.campaigns.county.festivals import (
 from service.clock import CHINA
 from service.errors import Invalid
 from service.ledger.message_class import PUBLICITY, MessageClass
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
 
 DayNumber = Annotated[Int, Field(ge=-FARTHEST, le=FARTHEST)]
 MOST_DAYS = 60
@@ -75,7 +75,7 @@ class FestivalsOut(Out):
         description="The State Council's notice of the year's days off is known."
     )
     official_until: date
-    warning: str | None
+    warning: TranslatedText | None
     festivals: list[FestivalOut]
     presets: list[PresetOut]
 
@@ -136,10 +136,10 @@ class AroundOut(Out):
     schedule: ScheduleAroundOut
     period: PeriodAroundOut
     fires: list[FireOut]
-    notes: list[str]
+    notes: list[TranslatedText]
     official: bool = Field(description="All fires lie in years of which the notice is known.")
     official_until: date
-    warning: str | None = Field(description="What is computed or guessed here.")
+    warning: TranslatedText | None = Field(description="What is computed or guessed here.")
 
 
 async def list_festivals(call: Call, query: YearQuery) -> FestivalsOut:
@@ -223,7 +223,11 @@ def _warning(holidays: Holidays, years: set[int], festival: Festival | None) -> 
     said = [warning_of(holidays, year) for year in sorted(years) if not holidays.source(year)]
     if festival is not None and festival.basis == "custom":
         said.append(
-            f"The day of {festival.title} is a guess, {festival.day}; enter the one that was set"
-            " with school_days of PUT /holidays."
+            phrase(
+                "The day of {festival} is a guess, {day}; enter the one that was set with"
+                " school_days of PUT /holidays.",
+                festival=festival.title,
+                day=festival.day,
+            )
         )
-    return " ".join(said) or None
+    return listing(said, " ") or None

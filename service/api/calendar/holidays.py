@@ -9,7 +9,18 @@ from pydantic import Field
 from service.api.calendar.schedules import Hour, HourSpans
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
-from service.api.http.schema import AnyText, Body, Day, Instant, Int, Line, Out, Page, QueryString
+from service.api.http.schema import (
+    AnyText,
+    Body,
+    Day,
+    Instant,
+    Int,
+    Line,
+    Out,
+    Page,
+    QueryString,
+    TranslatedText,
+)
 from service.campaigns.calendar import county_store
 from service.campaigns.calendar.county_store import SettingKind
 from service.campaigns.calendar.holidays import (
@@ -26,6 +37,7 @@ from service.campaigns.calendar.notice import read_notice
 from service.campaigns.county import county_settings
 from service.clock import CHINA
 from service.ledger.message_class import PUBLICITY, RefusableClass
+from service.words.phrase import phrase
 
 Year = Annotated[Int, Field(ge=2000, le=2199)]
 VersionNumber = Annotated[
@@ -122,7 +134,7 @@ class CalendarOut(Out):
     official: bool
     source: str | None
     official_until: date
-    warning: str | None
+    warning: TranslatedText | None
     days: list[DayOut]
     quiet_days: list[QuietOut] = Field(description="All of the year, built in or the county's.")
     built_in_quiet: dict[str, str]
@@ -279,8 +291,11 @@ async def _calendar(call: Call, year: int | None) -> CalendarOut:
 
 def warning_of(holidays: Holidays, year: int) -> str:
     """What is missing in a year of which no notice is known, as a sentence."""
-    lunar = "" if year <= COMPUTED_UNTIL else f" Lunar dates are known until {COMPUTED_UNTIL} only."
-    return (
-        f"No notice of {year} is known: these are the days off by law, computed, without working"
-        f" weekends. The calendar is official until {holidays.official_until}.{lunar}"
+    lunar = phrase(" Lunar dates are known until {year} only.", year=COMPUTED_UNTIL)
+    return phrase(
+        "No notice of {year} is known: these are the days off by law, computed, without working"
+        " weekends. The calendar is official until {until}.{lunar}",
+        year=year,
+        until=holidays.official_until,
+        lunar="" if year <= COMPUTED_UNTIL else lunar,
     )

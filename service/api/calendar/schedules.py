@@ -9,7 +9,18 @@ from pydantic import Field, model_validator
 
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut, unknown_cursor
-from service.api.http.schema import Body, Day, Instant, Int, Line, Out, Page, PlainOut, Text
+from service.api.http.schema import (
+    Body,
+    Day,
+    Instant,
+    Int,
+    Line,
+    Out,
+    Page,
+    PlainOut,
+    Text,
+    TranslatedText,
+)
 from service.audience.segments.segment import canonical
 from service.campaigns.audience.preview import check_rule, read_rule
 from service.campaigns.calendar import schedule
@@ -151,7 +162,7 @@ class FireOut(Out):
         description="The first instant at which its texts may leave; null: it is left out."
     )
     skipped: bool
-    note: str
+    note: TranslatedText
 
 
 class FireRecordOut(Out):
@@ -167,7 +178,7 @@ class FireRecordOut(Out):
         " late, if it came more than 15 minutes late; else what it was held for before a person"
         " released it, such as stopped."
     )
-    note: str
+    note: TranslatedText
     plain: PlainOut
     run_id: UUID | None
     released_at: Instant | None = Field(description="When a person let go what was held.")
@@ -188,7 +199,7 @@ class StepOut(Out):
     planned_at: Instant = Field(description="By the days of the plan.")
     due_at: Instant = Field(description="As things are: a late step moves those after it.")
     outcome: Literal["fired", "skipped"] | None = Field(description="Null: it is to come.")
-    note: str
+    note: TranslatedText
     run_id: UUID | None
     at: Instant | None
 
@@ -206,7 +217,7 @@ class SchedulePreviewOut(Out):
     """When a schedule would fire if it were approved now."""
 
     fires: list[FireOut]
-    notes: list[str]
+    notes: list[TranslatedText]
     official_until: str = Field(description="The last day of which the holidays are official.")
 
 

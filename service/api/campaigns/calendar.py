@@ -11,7 +11,15 @@ from service.api.calendar.holidays import warning_of
 from service.api.campaigns.milestones import MilestoneOut
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut, unknown_cursor
-from service.api.http.schema import Instant, Out, Page, PlainOut, QueryString, SpanDay
+from service.api.http.schema import (
+    Instant,
+    Out,
+    Page,
+    PlainOut,
+    QueryString,
+    SpanDay,
+    TranslatedText,
+)
 from service.api.sending.queue import part_counter
 from service.campaigns.plans.milestones import Milestone
 from service.channels.config.store import readable_channels
@@ -203,7 +211,7 @@ class CalendarDaysOut(Out):
     """The days of a span."""
 
     official_until: date
-    warning: str | None
+    warning: TranslatedText | None
     items: list[CalendarDayOut]
 
 

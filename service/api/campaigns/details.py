@@ -23,7 +23,7 @@ from service.api.campaigns.legs import LegAskOut
 from service.api.campaigns.safety_forms import MoreTextOut, PeriodOut, SafetyBody, safety_out
 from service.api.content.taken_texts import TextNewsOut, text_news_out
 from service.api.http.call import Call
-from service.api.http.schema import Instant, Out
+from service.api.http.schema import Instant, Out, TranslatedText
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.core import fire_store, store
 from service.campaigns.core.model import Campaign, State
@@ -93,7 +93,7 @@ class CampaignDetail(CampaignOut):
     text: str = Field(description="With the plan's values in it.")
     frozen_rule: str | None
     next_fires: list[FireOut] = Field(description="The next five, and those left out among them.")
-    schedule_notes: list[str] = Field(
+    schedule_notes: list[TranslatedText] = Field(
         description="What the planner should know of its time, and of whom the caps will take."
     )
     text_news: list[TextNewsOut] = Field(

@@ -16,7 +16,7 @@ from service.api.campaigns.campaigns import (
 from service.api.campaigns.details import CampaignDetail, detail_out
 from service.api.campaigns.safety_forms import GivenValues
 from service.api.http.call import Call
-from service.api.http.schema import Body, Line, OptionalLine, Out
+from service.api.http.schema import Body, Line, OptionalLine, Out, TranslatedText
 from service.campaigns.core.model import Plan
 from service.campaigns.plans.corrections import correct
 from service.campaigns.runs import follow_up_runs
@@ -51,7 +51,7 @@ class JoinedOut(Out):
     people: int | None = Field(
         description="Whom the rule means by now and no run of the campaign had."
     )
-    why: str | None = Field(description="Why it is not topped up, if it is not.")
+    why: TranslatedText | None = Field(description="Why it is not topped up, if it is not.")
 
 
 class CorrectionBody(Body):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from service.accounts.departments.department_store import get_permits
 from service.api.http.call import Call
-from service.api.http.schema import Out, QueryString
+from service.api.http.schema import Out, QueryString, TranslatedText
 from service.audience.segments.segment_store import get_segment
 from service.campaigns.audience.text_preview import PreviewedText, read_by
 from service.channels.config.store import readable_channels
@@ -35,7 +35,7 @@ class CutOut(Out):
         description="What it leaves in: fewer than its parts where the carrier or provider cuts it."
     )
     fits: bool
-    problem: str | None = Field(description="Why it does not fit; null if it does.")
+    problem: TranslatedText | None = Field(description="Why it does not fit; null if it does.")
 
 
 class ReadOut(Out):

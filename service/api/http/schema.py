@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     SerializationInfo,
+    SkipValidation,
     StringConstraints,
 )
 
@@ -124,6 +125,11 @@ def as_json(answer: BaseModel, zone: ZoneInfo) -> bytes:
 
 Int = Annotated[int, BeforeValidator(_whole), Field(le=MAX_INT)]
 """A whole number as JSON Schema means it: 5.0 is one, "5" and true are not."""
+
+TranslatedText = Annotated[str, SkipValidation]
+"""A sentence for a person in an answer: a `Phrase` stays one in the model, so that a page says it
+in the reader's language; in JSON it is English.
+"""
 
 LONGEST_TEXT = 2_000
 """Characters that any text may have which is not said to be longer."""

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from service.accounts.people.model import Right
 from service.api.audience.people import need_people
 from service.api.http.call import Call
-from service.api.http.schema import Body, Line, Out, PlainOut, Text
+from service.api.http.schema import Body, Line, Out, PlainOut, Text, TranslatedText
 from service.api.sending.runs import MessageOut, need_own, sender_id
 from service.api.webhooks import webhooks
 from service.api.webhooks.webhooks import WebAddress
@@ -70,7 +70,7 @@ class RejectedOut(Out):
 
     index: int
     reason: str
-    message: str
+    message: TranslatedText
 
 
 class SendOut(Out):

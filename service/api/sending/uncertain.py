@@ -8,7 +8,17 @@ from pydantic import Field, model_validator
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.problems import TooLarge
-from service.api.http.schema import MAX_INT, Body, Instant, Int, Line, Out, Page, Text
+from service.api.http.schema import (
+    MAX_INT,
+    Body,
+    Instant,
+    Int,
+    Line,
+    Out,
+    Page,
+    Text,
+    TranslatedText,
+)
 from service.api.http.upload import Upload, in_batches
 from service.audience.numbers.number import mask
 from service.audience.numbers.prefix import packaged_prefixes
@@ -109,7 +119,7 @@ class StatementRowOut(Out):
 
     row: int
     result: Result
-    reason: str
+    reason: TranslatedText
 
 
 class StatementOut(Out):

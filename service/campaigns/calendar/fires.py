@@ -16,6 +16,7 @@ from service.campaigns.calendar.hours import County, HourTerms
 from service.campaigns.calendar.recurrence import parse
 from service.campaigns.calendar.schedule import Schedule
 from service.clock import CHINA
+from service.words.phrase import listing, phrase
 
 SUPERSEDED = "nothing could fire in time; a later fire took its place"
 LOOK_EVERY = timedelta(minutes=10)
@@ -102,7 +103,7 @@ def fires_since(
         day = _local_day(found.at, schedule)
         beyond = following is not None and day >= _local_day(following, schedule)
         if not found.skipped and found.at != fire and (beyond or day <= last):
-            note = f"{found.note}; another fire of the plan comes first"
+            note = phrase("{note}; another fire of the plan comes first", note=found.note)
             found = found._replace(at=fire, skipped=True, note=note, code=Why.CALENDAR)
         if not found.skipped:
             last = day
@@ -234,11 +235,15 @@ def _moved(planned: datetime, schedule: Schedule, terms: HourTerms, county: Coun
     day = county.holidays.day(_local_day(planned, schedule))
     if day.kind is DayKind.HOLIDAY and schedule.holidays != "send":
         if schedule.holidays == "skip":
-            note = f"{day.date} is a public holiday ({day.name})"
+            note = phrase(
+                "{date} is a public holiday ({day_name})", date=day.date, day_name=day.name
+            )
             return fire._replace(note=note, skipped=True, code=Why.CALENDAR)
         step = _DAY if schedule.holidays == "next_workday" else -_DAY
         target = _first(day.date + step, step, county.holidays.is_workday)
-        note = f"moved from {day.date}, a public holiday ({day.name})"
+        note = phrase(
+            "moved from {date}, a public holiday ({day_name})", date=day.date, day_name=day.name
+        )
         fire = fire._replace(at=_at(planned, target, schedule), note=note)
     return _off_quiet_days(fire, schedule, terms, county)
 
@@ -254,8 +259,8 @@ def _off_quiet_days(fire: Fire, schedule: Schedule, terms: HourTerms, county: Co
         return bool(county.spans(at.astimezone(CHINA).date(), terms))
 
     target = _first(day + _DAY, _DAY, has_hours)
-    note = f"moved from {day}, a quiet day ({'、'.join(names)})"
-    notes = "; ".join(filter(None, (fire.note, note)))
+    note = phrase("moved from {day}, a quiet day ({names})", day=day, names="、".join(names))
+    notes = listing(filter(None, (fire.note, note)), "; ")
     return fire._replace(at=_at(fire.planned_at, target, schedule), note=notes)
 
 

@@ -257,10 +257,12 @@ def check_changes(changes: CalendarChanges) -> None:
 
 EVE, NEW_YEAR, EVE_EVENING, EXAM = "除夕", "春节初一", "除夕夜", "高考"
 BUILT_IN_QUIET: Mapping[str, str] = {
-    EVE: "the eve of the Spring Festival: no publicity unless the plan sends on quiet days",
-    NEW_YEAR: "the first day of the Spring Festival: the same",
-    EVE_EVENING: "18:00 to 24:00 on the eve, when networks are busiest: only warnings",
-    EXAM: "the national entrance examination, 7 and 8 June; further days are the province's",
+    EVE: phrase("the eve of the Spring Festival: no publicity unless the plan sends on quiet days"),
+    NEW_YEAR: phrase("the first day of the Spring Festival: the same"),
+    EVE_EVENING: phrase("18:00 to 24:00 on the eve, when networks are busiest: only warnings"),
+    EXAM: phrase(
+        "the national entrance examination, 7 and 8 June; further days are the province's"
+    ),
 }
 
 

@@ -15,9 +15,9 @@ from service.audience.tables.header import SEARCHED_RECORDS, Vocabulary, find_he
 from service.audience.tables.workbook_process import OF_LISTS
 from service.audience.vocabulary.choices import CARRIERS, read_carrier
 from service.errors import FileRefused
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
 
-_UNKNOWN = "the carrier is not known; write one of " + ", ".join(CARRIERS)
+_UNKNOWN = phrase("the carrier is not known; write one of {carriers}", carriers=listing(CARRIERS))
 _EMPTY = phrase("no carrier is named")
 _CONTRADICTS = phrase("an earlier row names another carrier for this number")
 

@@ -75,8 +75,8 @@ class RouteVerdict:
 
 
 _OTHER_NUMBERS = {
-    False: "The channel is real and refuses the synthetic ranges.",
-    True: "The channel is simulated and takes the synthetic ranges only.",
+    False: phrase("The channel is real and refuses the synthetic ranges."),
+    True: phrase("The channel is simulated and takes the synthetic ranges only."),
 }
 
 

@@ -24,7 +24,8 @@ from service.channels.trial.link_explanations import LinkExplanation
 from service.clock import Clock
 from service.errors import Conflict, TocsinError, Unavailable
 from service.queue import read_script
-from service.words.phrase import phrase
+from service.words.catalogues import LANGUAGES
+from service.words.phrase import phrase, translated
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,8 @@ async def _log_in(channel: Channel, clock: Clock) -> tuple[bool, LinkExplanation
     except GatewayError as error:
         return False, link_explanations.not_logged_in(failed(error)), error.code, error.quoted
     except TocsinError as error:  # such as a certificate file that is not there
-        return False, LinkExplanation(error.message, error.message), error.code, error.message
+        said = LinkExplanation(*(translated(error.message, language) for language in LANGUAGES))
+        return False, said, error.code, error.message
     finally:
         await _close(gateway)
     if lived is not None:

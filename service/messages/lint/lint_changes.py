@@ -41,7 +41,7 @@ UNDONE_WITHIN = timedelta(hours=1)
 """How long whoever made something stricter alone may undo it alone; somebody else: `WAITS`."""
 _LOOKED_BACK = 200
 
-_WHAT = "change what lint allows"
+_WHAT = phrase("change what lint allows")
 
 
 @dataclass(frozen=True, slots=True)

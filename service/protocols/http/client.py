@@ -20,6 +20,7 @@ from yarl import URL
 
 from service.channels.contract import address_check
 from service.channels.contract.address_check import AllowedAddresses, SocketAddress
+from service.words.phrase import phrase
 
 CONNECT_SECONDS = 10.0
 """How long making a connection may take, name resolution and TLS included."""
@@ -209,16 +210,16 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 _WHY: tuple[tuple[type[BaseException], str], ...] = (
-    (aiohttp.ClientConnectorCertificateError, "its certificate is not trusted"),
-    (ssl.CertificateError, "its certificate is not trusted"),
-    (aiohttp.ClientSSLError, "there was no agreement on TLS"),
-    (ssl.SSLError, "there was no agreement on TLS"),
-    (aiohttp.ClientConnectorDNSError, "its name is not known"),
-    (socket.gaierror, "its name is not known"),
-    (aiohttp.ClientConnectorError, "the connection was refused"),
-    (ConnectionRefusedError, "the connection was refused"),
-    (TimeoutError, "it took too long"),
-    (aiohttp.ClientResponseError, "the answer is not HTTP"),
+    (aiohttp.ClientConnectorCertificateError, phrase("its certificate is not trusted")),
+    (ssl.CertificateError, phrase("its certificate is not trusted")),
+    (aiohttp.ClientSSLError, phrase("there was no agreement on TLS")),
+    (ssl.SSLError, phrase("there was no agreement on TLS")),
+    (aiohttp.ClientConnectorDNSError, phrase("its name is not known")),
+    (socket.gaierror, phrase("its name is not known")),
+    (aiohttp.ClientConnectorError, phrase("the connection was refused")),
+    (ConnectionRefusedError, phrase("the connection was refused")),
+    (TimeoutError, phrase("it took too long")),
+    (aiohttp.ClientResponseError, phrase("the answer is not HTTP")),
 )
 
 
@@ -228,7 +229,7 @@ def why(error: BaseException) -> str:
     if isinstance(under, AddressRefused):
         return str(under)
     found = (text for kind, text in _WHY if isinstance(error, kind))
-    return next(found, "the connection broke")
+    return next(found, phrase("the connection broke"))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
