@@ -12,6 +12,7 @@ from service.console.account import pages as account
 from service.console.page import OpenPage, WebPage
 from service.console.runs import acts as run_acts
 from service.console.runs import pages as runs
+from service.console.texts import pages as texts
 from service.console.today import pages as today
 
 R = Right
@@ -39,6 +40,21 @@ PAGES = (
          again=run_acts.show_resume),
     WebPage("GET",  "/runs/{run_id}/cancel", run_acts.show_cancel, R.REPORTS),
     WebPage("POST", "/runs/{run_id}/cancel", run_acts.cancel, again=run_acts.show_cancel),
+
+    WebPage("GET",  "/texts", texts.show_texts, R.READ),
+    WebPage("GET",  "/texts/library", texts.show_library, R.READ),
+    WebPage("GET",  "/texts/new", texts.show_new, R.WRITE, heavy=True),
+    WebPage("POST", "/texts/new", texts.create_text, R.WRITE, again=texts.show_new, heavy=True),
+    WebPage("POST", "/texts/check", texts.show_check, R.READ, heavy=True, is_part=True, reads=True),
+    WebPage("GET",  "/texts/{template_id}", texts.show_text, R.READ),
+    WebPage("GET",  "/texts/{template_id}/readers", texts.show_readers, R.READ, heavy=True,
+         is_part=True),
+    WebPage("GET",  "/texts/{template_id}/edit", texts.show_edit, R.WRITE, heavy=True),
+    WebPage("POST", "/texts/{template_id}/edit", texts.edit_text, R.WRITE, again=texts.show_edit,
+         heavy=True),
+    WebPage("GET",  "/texts/{template_id}/compare/{old}/{new}", texts.show_comparison, R.READ),
+    WebPage("POST", "/texts/{template_id}/approve", texts.approve_text, R.APPROVE,
+         again=texts.show_text),
 
     WebPage("POST", "/logout", entrance.log_out),
     WebPage("GET",  "/account", account.show_account),

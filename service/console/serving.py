@@ -149,7 +149,7 @@ async def _done(page: WebPage, desk: Desk) -> web.StreamResponse:
     try:
         result = await page.function(desk)
     except TocsinError as error:
-        if page.again is None or status_of(error) in {401, 403, 429, 503}:
+        if page.again is None or status_of(error) in {401, 429, 503}:
             raise
         desk.refusal = error
         return await _shown(page, page.again, desk, status_of(error))

@@ -13,7 +13,7 @@ from tocsin_client.types import (
     CampaignReport,
     CampaignState,
     LateChoice,
-    Lint,
+    Linted,
     Message,
     MessageClass,
     MessageState,
@@ -61,12 +61,12 @@ class Templates:
         *,
         message_class: MessageClass = "public_interest",
         values: Mapping[str, str] | None = None,
-    ) -> Lint:
+    ) -> Linted:
         """Check a text without keeping it; `values`: of its variables."""
         body: dict[str, Any] = {"text": text, "class": message_class}
         if values is not None:
             body["values"] = dict(values)
-        return cast(Lint, await self._link.post("/templates/lint", body))
+        return cast(Linted, await self._link.post("/templates/lint", body))
 
     async def get(self, template_id: str) -> Template:
         """A template with its latest version."""

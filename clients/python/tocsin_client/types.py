@@ -312,10 +312,19 @@ class Finding(TypedDict):
     at: int
 
 
-class Lint(TypedDict):
+class _Judged(TypedDict):
     """Everything that lint has to say."""
 
     lint: list[Finding]
+
+
+class Linted(_Judged):
+    """How a text travels once its variables have ordinary values, and what lint says."""
+
+    characters: int
+    encoding: str
+    parts: int
+    variables: list[str]
 
 
 class TakenFrom(TypedDict):
@@ -330,7 +339,7 @@ class TakenFrom(TypedDict):
     newer_offer_id: str | None
 
 
-class Template(_Classed, Lint):
+class Template(_Classed, _Judged):
     """A template with its latest version."""
 
     id: str
@@ -348,7 +357,7 @@ class Template(_Classed, Lint):
     withdrawn: bool
 
 
-class TextVersion(Lint):
+class TextVersion(_Judged):
     """One version of a template, which never changes."""
 
     id: str
@@ -374,7 +383,7 @@ class Taker(TypedDict):
     current: bool
 
 
-class Offer(_Classed, Lint):
+class Offer(_Classed, _Judged):
     """A version of a text that is offered to other departments."""
 
     id: str

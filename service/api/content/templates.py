@@ -124,13 +124,18 @@ class LintOut(Out):
     lint: list[FindingOut]
 
 
-class TextOut(LintOut):
+class LintedOut(LintOut):
     """How a text travels once its variables have ordinary values, and what lint says."""
 
     characters: int
     encoding: str
     parts: int
     variables: list[str]
+
+
+class TextOut(LintedOut):
+    """The same, and what fills each variable."""
+
     fills: dict[str, Fill | None] = Field(
         description="What fills each variable in a campaign: a fact of the contact (name, town,"
         " village) or of the person's list, or `plan`, the campaign's values; null: nothing, and"
@@ -203,8 +208,8 @@ async def add_version(call: Call, template_id: UUID, body: TextBody) -> Template
     return await template_out(call, made)
 
 
-async def lint_text(call: Call, body: LintBody) -> LintOut:
-    """Check a text without keeping it."""
+async def lint_text(call: Call, body: LintBody) -> LintedOut:
+    """Check a text without keeping it: its length, and what lint says of it."""
     if body.context is not None and Role.ADMIN not in call.user.roles:
         raise Forbidden(phrase("only an administrator may give a context"))
     if body.context is None:
@@ -219,7 +224,8 @@ async def lint_text(call: Call, body: LintBody) -> LintOut:
             sender=body.context.sender(),
             policy=await policy_get(call.conn),
         )
-    return LintOut(lint=findings_out(found))
+    known = text_out(body.text, found)
+    return LintedOut(**known.model_dump(include=set(LintedOut.model_fields)))
 
 
 async def approve_template(call: Call, template_id: UUID, body: ApproveBody) -> TemplateOut:

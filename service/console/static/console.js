@@ -167,6 +167,11 @@
     const act = event.target.closest("[data-do]"), what = act && act.dataset.do;
     if (what === "print") window.print();
     if (what === "close") act.closest("dialog").close();
+    if (what === "jump") {
+      const area = one(`#${act.dataset.field}`), place = Number(act.dataset.at);
+      area.focus();
+      area.setSelectionRange(place - 1, place);
+    }
     if (what === "keys") one("#c-keys").showModal();
     if (what === "again" && lost) again(lost);
     if (what === "restart") Array.from(waiting.keys()).forEach((ctx) => { ctx.request.abort(); again(ctx); });

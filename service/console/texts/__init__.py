@@ -1,0 +1,1 @@
+"""Texts: the library, writing with what lint says, versions, offers, filings."""

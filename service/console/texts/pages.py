@@ -1,0 +1,252 @@
+"""Texts of the department: the list, one text, writing it, and its versions side by side."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from uuid import UUID
+
+from multidict import MultiDictProxy
+
+from service.accounts.people.model import Right
+from service.api.accounts import users
+from service.api.content import library, previews, templates, versions
+from service.api.content.library import StarterOut
+from service.api.content.previews import PreviewQuery
+from service.api.content.templates import (
+    ApproveBody,
+    FindingOut,
+    LintBody,
+    LintedOut,
+    TemplateBody,
+    TextBody,
+)
+from service.api.content.versions import TextVersionOut
+from service.api.http.paging import PageQuery
+from service.console.asking import Desk
+from service.console.forms import body_of
+from service.console.language import ENGLISH, Language
+from service.console.render import Gone, Shown
+from service.console.words import CLASSES
+from service.errors import NotFound
+from service.words.phrase import phrase
+
+BLOCKING, REVIEW = "block", "review"
+UNITS = {"UCS2": (70, 67), "GSM7": (160, 153)}
+"""Characters of a text of one part, and of each part of a longer one (3GPP TS 23.040 §9.2.3.24)."""
+MOST_LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a text beside an earlier version: `same`, `added` or `gone`."""
+
+    kind: str
+    text: str
+
+
+async def show_texts(desk: Desk) -> Shown:
+    """The texts of the department."""
+    query = PageQuery.model_validate(dict(desk.request.query))
+    found = await desk.get(templates.list_templates, query=query)
+    return Shown(
+        "texts/texts.html",
+        {
+            "texts": found.items,
+            "next": found.next_cursor,
+            "writes": desk.may(Right.WRITE),
+            **TOLD,
+        },
+    )
+
+
+async def show_library(desk: Desk) -> Shown:
+    """The texts that come with the program, by whom they are for."""
+    found = await desk.get(library.list_library)
+    groups: dict[str, list[StarterOut]] = {}
+    for starter in found.items:
+        label = in_label(starter.audience_label, desk.language)
+        groups.setdefault(label, []).append(starter)
+    return Shown("texts/library.html", {"groups": groups, "writes": desk.may(Right.WRITE), **TOLD})
+
+
+async def show_text(desk: Desk) -> Shown:
+    """A text as people would read it, how it stands, and what may be done with it."""
+    template_id = desk.uuid("template_id")
+    text = await desk.get(templates.get_template, template_id=template_id)
+    query = PageQuery(limit=MOST_LISTED)
+    history = await desk.get(versions.list_template_versions, template_id=template_id, query=query)
+    own_hand = any(v.edited_by == desk.user.id for v in history.items)
+    return Shown(
+        "texts/text.html",
+        {
+            "text": text,
+            "history": history.items,
+            "writes": desk.may(Right.WRITE),
+            "approves": desk.may(Right.APPROVE)
+            and not (own_hand or text.withdrawn or text.approved_at)
+            and all(found.level != BLOCKING for found in text.lint),
+            "own_hand": own_hand,
+            "names": await _names(desk),
+            **TOLD,
+        },
+    )
+
+
+async def show_readers(desk: Desk) -> Shown:
+    """The text as some people of the department would read it, on each channel."""
+    found = await desk.get(
+        previews.preview_template, template_id=desk.uuid("template_id"), query=PreviewQuery()
+    )
+    return Shown("texts/_readers.html", {"found": found})
+
+
+async def show_new(desk: Desk) -> Shown:
+    """The form for a new text, empty or with the words of a starter."""
+    wanted = desk.request.query.get("starter", "")
+    starter = None
+    if wanted:
+        found = await desk.get(library.list_library)
+        starter = next((one for one in found.items if one.id == wanted), None)
+    words = starter.text if starter else ""
+    checked = await _check(desk, desk.form.get("text", words), desk.form.get("class", ""))
+    kinds = [(code, desk.language.say(word)) for code, word in CLASSES.items()]
+    told = {"starter": starter, "checked": checked, "kinds": kinds, **TOLD}
+    return Shown("texts/new.html", told)
+
+
+async def create_text(desk: Desk) -> Gone:
+    """Make a text."""
+    made = await desk.act(templates.create_template, body=body_of(TemplateBody, desk.form))
+    return Gone(f"/texts/{made.id}", phrase("The text is saved."))
+
+
+async def show_edit(desk: Desk) -> Shown:
+    """The form for a new version of a text."""
+    text = await desk.get(templates.get_template, template_id=desk.uuid("template_id"))
+    checked = await _check(desk, desk.form.get("text", text.text), text.message_class)
+    return Shown("texts/edit.html", {"text": text, "checked": checked, **TOLD})
+
+
+async def edit_text(desk: Desk) -> Gone:
+    """Give a text new words."""
+    template_id = desk.uuid("template_id")
+    body = body_of(TextBody, desk.form, but=("class",))
+    made = await desk.act(templates.add_version, template_id=template_id, body=body)
+    done = phrase("Version {version} is saved.", version=made.version)
+    return Gone(f"/texts/{template_id}", done)
+
+
+async def show_check(desk: Desk) -> Shown:
+    """What is to be said of words that are being typed: their length, and what lint finds."""
+    checked = await _check(desk, _words(desk.form), desk.form.get("class", ""))
+    return Shown("texts/_check.html", {"checked": checked, "jumps": True, **TOLD})
+
+
+async def show_comparison(desk: Desk) -> Shown:
+    """Two versions of a text side by side: who wrote each, and what differs."""
+    template_id = desk.uuid("template_id")
+    text = await desk.get(templates.get_template, template_id=template_id)
+    query = PageQuery(limit=MOST_LISTED)
+    history = await desk.get(versions.list_template_versions, template_id=template_id, query=query)
+    new = _version(history.items, desk.path("new"))
+    old = _version(history.items, desk.path("old"))
+    told = {
+        "text": text,
+        "old": old,
+        "new": new,
+        "pieces": pieces(old.text, new.text),
+        "names": await _names(desk),
+    }
+    return Shown("texts/comparison.html", told)
+
+
+async def approve_text(desk: Desk) -> Gone:
+    """Approve a text that somebody else wrote, for direct sends."""
+    template_id = desk.uuid("template_id")
+    body = body_of(ApproveBody, desk.form)
+    await desk.act(templates.approve_template, template_id=template_id, body=body)
+    return Gone(f"/texts/{template_id}", phrase("The text is approved."))
+
+
+async def _names(desk: Desk) -> dict[UUID, str]:
+    """The names of users, as far as the caller sees them."""
+    found = await desk.get(users.list_users, query=PageQuery(limit=MOST_LISTED))
+    return {user.id: user.name for user in found.items}
+
+
+async def _check(desk: Desk, words: str, message_class: str) -> LintedOut | None:
+    """What lint says of words; None: there are none yet."""
+    if not words.strip():
+        return None
+    given: dict[str, object] = {"text": words}
+    if message_class:
+        given["class"] = message_class
+    return await desk.get(templates.lint_text, body=LintBody.model_validate(given))
+
+
+def _words(form: MultiDictProxy[str]) -> str:
+    return form.get("text", "").replace("\r\n", "\n").strip()
+
+
+def _version(history: Sequence[TextVersionOut], no: str) -> TextVersionOut:
+    for version in history:
+        if str(version.version) == no:
+            return version
+    raise NotFound(phrase("there is nothing at this address"))
+
+
+def pieces(old: str, new: str) -> list[Piece]:
+    """What of a text is the same, was added, and is gone: word by word, of Chinese sign by sign."""
+    before, after = _split(old), _split(new)
+    found: list[Piece] = []
+    for kind, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind == "equal":
+            found.append(Piece("same", "".join(before[a:b])))
+            continue
+        found += [Piece("gone", "".join(before[a:b]))] if b > a else []
+        found += [Piece("added", "".join(after[c:d]))] if d > c else []
+    return found
+
+
+def _split(text: str) -> list[str]:
+    return re.findall(r"[A-Za-z0-9]+|\{[^}]*\}|\s+|.", text, re.DOTALL)
+
+
+def room(checked: LintedOut) -> int | None:
+    """How many characters more leave the number of parts as it is; None: nobody can say."""
+    if checked.encoding not in UNITS:
+        return None
+    alone, joined = UNITS[checked.encoding]
+    most = alone if checked.parts == 1 else joined * checked.parts
+    return max(0, most - checked.characters)
+
+
+def worst_first(findings: Sequence[FindingOut]) -> list[FindingOut]:
+    """Findings as they are shown: what blocks first."""
+    order = {BLOCKING: 0, REVIEW: 1}
+    return sorted(findings, key=lambda found: (order.get(found.level, 2), found.at))
+
+
+def in_language(message: str, language: Language) -> str:
+    """What lint says, which it writes in both languages with a stroke between."""
+    chinese, _, english = message.partition(" / ")
+    return english or chinese if language.code == ENGLISH else chinese
+
+
+def in_label(label: str, language: Language) -> str:
+    """A label of the starter library, which has the Chinese words before the English ones."""
+    found = re.fullmatch(r"(.*?)\s+([A-Za-z].*)", label)
+    if found is None:
+        return label
+    return found[2] if language.code == ENGLISH else found[1]
+
+
+TOLD = {
+    "room": room,
+    "worst_first": worst_first,
+    "in_language": in_language,
+    "in_label": in_label,
+    "classes": CLASSES,
+}
+"""What the templates of texts work out from what lint says."""
