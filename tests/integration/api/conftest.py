@@ -2,10 +2,12 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDictProxy
 
 from service.api.http.idempotency import REPLAYED
+from service.api.http.op import Op
 from service.api.routes import OPS
 from service.app import create_app
 from service.crypto import Keyring
@@ -72,10 +75,9 @@ class Api:
 
     async def _check_trail(self, method: str, url: str, answer: Answer) -> None:
         """Whatever any test does over the API, it must leave one entry, or none if it only asks."""
-        ops = [op for op in OPS if op.method == method and _leads_to(PREFIX + op.path, url)]
-        if not ops:
+        op = _op(method, url.partition("?")[0])
+        if op is None:
             return
-        op = min(ops, key=lambda op: op.path.count("{"))
         due = op.audited and REPLAYED not in answer.headers
         found = await self.runtime.pool.fetchval(
             "SELECT count(*) FROM audit_entries WHERE request_id = $1",
@@ -121,9 +123,20 @@ def _is_instant(text: bytes) -> bool:
     return True
 
 
-def _leads_to(path: str, url: str) -> bool:
-    pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))
-    return re.fullmatch(pattern, url.partition("?")[0]) is not None
+def _op(method: str, path: str) -> Op | None:
+    """The operation at an address, if there is one; the one with the fewest names in its path."""
+    ops = [op for op, pattern in _patterns()[method] if pattern.fullmatch(path)]
+    return min(ops, key=lambda op: op.path.count("{"), default=None)
+
+
+@cache
+def _patterns() -> dict[str, list[tuple[Op, re.Pattern[str]]]]:
+    """The operations of each method, with what their addresses look like."""
+    found: dict[str, list[tuple[Op, re.Pattern[str]]]] = defaultdict(list)
+    for op in OPS:
+        pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(PREFIX + op.path))
+        found[op.method].append((op, re.compile(pattern)))
+    return found
 
 
 @pytest.fixture
