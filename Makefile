@@ -58,14 +58,17 @@ $(DRIVER): $(STAMP) requirements-browser.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-browser.lock
 	touch $(DRIVER)
 
+# A browser that answers no more would hold the run for ever.
+HUNG := -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
+
 browser: $(DRIVER) ## Chromium of today and Chromium 90 drive the console of a running system
 	$(BIN)/python -m tests.browser.install
-	$(PYTEST) -n 2 --dist loadgroup tests/browser
+	$(PYTEST) -n 2 --dist loadgroup $(HUNG) tests/browser
 
 PICTURES ?= .browser/pictures
 pictures: $(DRIVER) ## pictures of the console's pages, for README and docs/
 	$(BIN)/python -m tests.browser.install
-	PICTURES=$(PICTURES) $(PYTEST) tests/browser/pictures.py
+	PICTURES=$(PICTURES) $(PYTEST) $(HUNG) tests/browser/pictures.py
 
 attack: venv ## what each attacker of docs/security.md tries, on a running system
 	$(PYTEST) $(PARALLEL) -m attack

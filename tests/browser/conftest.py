@@ -26,14 +26,21 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One event loop for all: the browsers live in it."""
+    """One event loop of their own for all: the browsers live in it from test to test, and in the
+    loop of the session every task ends with its test.
+    """
     for item in items:
-        item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+        item.add_marker(pytest.mark.asyncio(loop_scope="package"), append=False)
 
 
 def shared(function: Callable[..., Any]) -> Any:
     """A fixture that all tests of a process share, in their loop."""
-    return pytest_asyncio.fixture(scope="session", loop_scope="session")(function)
+    return pytest_asyncio.fixture(scope="package", loop_scope="package")(function)
+
+
+def own(function: Callable[..., Any]) -> Any:
+    """A fixture of one test, in the loop of all."""
+    return pytest_asyncio.fixture(loop_scope="package")(function)
 
 
 @shared
@@ -81,12 +88,33 @@ async def office(live: Live) -> Office:
     return made
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(live: Live, today: Browser) -> AsyncIterator[Visit]:
-    """Opens a window of a context of its own; afterwards nothing may have gone wrong in any."""
+@shared
+async def furnished(office: Office) -> None:
+    """Something of each kind that pages show: a run that is over, and one that is paused."""
+    over = await office.live.launch("身份 = 财务人员")
+    await over.handed_off()
+    paused = await office.live.launch("年龄 >= 60")
+    await office.ask("operator", "POST", f"/campaigns/{paused.campaign}/pause", {})
+
+
+@pytest.fixture(scope="session")
+def cookies() -> dict[str, list[Any]]:
+    """Who has logged in already, and what the browser keeps of it."""
+    return {}
+
+
+@own
+async def visit(
+    office: Office, today: Browser, cookies: dict[str, list[Any]]
+) -> AsyncIterator[Visit]:
+    """Opens a window of a context of its own; afterwards nothing may have gone wrong in any.
+
+    who: somebody who has logged in already, with a session that tests share; "": nobody.
+    """
     visitors: list[Visitor] = []
 
     async def come(
+        who: str = "",
         *,
         browser: Browser = today,
         width: int = DESK,
@@ -94,6 +122,7 @@ async def visit(live: Live, today: Browser) -> AsyncIterator[Visit]:
         scheme: str = "light",
         refusals: tuple[int, ...] = (),
         hands: type[Visitor] = Visitor,
+        url: str = "",
         **options: Any,
     ) -> Visitor:
         context = await browser.new_context(
@@ -102,8 +131,16 @@ async def visit(live: Live, today: Browser) -> AsyncIterator[Visit]:
             color_scheme=scheme,
             **options,
         )
-        visitors.append(await hands.come(context, live.summary["url"], refusals))
-        return visitors[-1]
+        visitor = await hands.come(context, url or office.url, refusals)
+        visitors.append(visitor)
+        if who and who not in cookies:
+            await visitor.log_in(who)
+            cookies[who] = [
+                cookie for cookie in await context.cookies() if cookie["name"] == "tocsin"
+            ]
+        elif who:
+            await context.add_cookies(cookies[who])
+        return visitor
 
     yield come
     for visitor in visitors:

@@ -7,9 +7,9 @@ from uuid import uuid4
 import aiohttp
 
 from service.local.demo.client import DemoClient
+from tests.browser.visitor import PASSWORD
 from tests.harness.live import Live
 
-PASSWORD = "correct horse battery"
 ADMINS = ("admin", "second_admin")
 
 
@@ -81,6 +81,7 @@ async def staff(live: Live) -> Office:
 
 
 async def _make(office: Office, person: Person) -> None:
+    """A user, on whose rights two administrators agree."""
     body = {"login": person.login, "name": person.name, "rights": list(person.rights)}
     body |= {"roles": list(person.roles)} if person.roles else {}
     made = await office.ask("admin", "POST", "/users", body)
@@ -91,13 +92,23 @@ async def _make(office: Office, person: Person) -> None:
 
 
 async def given_password(office: Office, login: str) -> str:
-    """A password for once, given by one administrator and confirmed by another."""
-    first, second = ADMINS if login != "admin" else reversed(ADMINS)
+    """A password for once: an administrator's own, or given by one and confirmed by the other.
+
+    Those of the operator and the approver come from different ones: else they were one person.
+    """
+    first, second = reversed(ADMINS) if login == "approver" else ADMINS
     path = f"/users/{office.users[login]}/password"
-    given = await office.ask(first, "POST", path)
+    given = await office.ask(login if login in ADMINS else first, "POST", path)
     if given["state"] == "pending":
         await office.ask(second, "POST", f"{path}/confirm")
     return str(given["password"])
+
+
+async def hire(office: Office, role: str = "operator") -> tuple[str, str]:
+    """Somebody new: a login of their own, and the password that was given."""
+    login = f"new-{uuid4().hex[:8]}"
+    await _make(office, Person(login, "新同事", (role,)))
+    return login, await given_password(office, login)
 
 
 async def choose_password(office: Office, login: str) -> None:

@@ -20,6 +20,8 @@ from playwright.async_api import (
     Request,
 )
 
+PASSWORD = "correct horse battery"
+"""Of everybody in these tests."""
 TELL = """document.addEventListener('securitypolicyviolation', (e) =>
   console.error(`policy: ${e.effectiveDirective} refuses ${e.blockedURI}`));"""
 REFUSED = re.compile(r"the server responded with a status of (\d+)")
@@ -65,7 +67,33 @@ class Visitor:
         if there.scheme not in LOCAL and there.netloc != ours.netloc:
             self.faults.append(f"{self.page.url}: asks {request.url}")
 
+    # ---- what is on the page
+
+    def field(self, name: str) -> Locator:
+        """A field of the page's forms, by its name."""
+        return self.page.locator(f"main [name={name}]:not([type=hidden])")
+
+    def button(self, words: str) -> Locator:
+        """A button by its words, or some of them."""
+        return self.page.locator("main").get_by_role("button", name=words)
+
+    def link(self, words: str) -> Locator:
+        """A link of the page, by its words or some of them."""
+        return self.page.locator("main").get_by_role("link", name=words)
+
+    def says(self, words: str) -> Locator:
+        """Where the page says something."""
+        return self.page.locator("main").get_by_text(words).first
+
     # ---- what a person does
+
+    async def log_in(self, login: str, password: str = PASSWORD) -> None:
+        """Type login and password; not counted."""
+        await self.go("/login")
+        await self.type(self.page.locator("input[name=login]"), login)
+        await self.type(self.page.locator("input[name=password]"), password)
+        await self.page.keyboard.press("Enter")
+        await self.page.wait_for_url(lambda address: "/login" not in address)
 
     async def go(self, path: str) -> None:
         """Come by an address."""
