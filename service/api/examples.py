@@ -39,6 +39,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "create_segment": {"name": "旌阳财务", "rule": "身份 = 财务人员 且 区域 = 旌阳镇"},
     "preview_segment": {"rule": "身份 = 财务人员 且 区域 = 旌阳镇"},
     "explain_segment": {"rule": "年龄 >= 60 且 区域 = 旌阳镇"},
+    "compose_segment": {
+        "terms": [
+            {"field": "role", "operator": "in", "values": ["finance", "owner"]},
+            {"field": "age", "operator": ">=", "values": [60]},
+            {"field": "area", "operator": "not in", "values": ["341825100000"]},
+        ]
+    },
     "create_template": {"name": "转账", "class": "public_interest", "text": _TEXT},
     "add_version": {"text": _TEXT},
     "lint_text": {"text": _TEXT, "class": "public_interest", "values": {"姓名": "王小明"}},

@@ -35,6 +35,7 @@ from service.api.audience import (
     imports,
     opt_out_holds,
     rosters,
+    segment_terms,
     segments,
     suppression_entries,
     suppressions,
@@ -196,6 +197,9 @@ _OPS = (
        seconds=PREVIEW, heavy=True),
     Op("POST",   "/segments/explain", segments.explain_segment, R.READ, changes=False,
        seconds=PREVIEW, heavy=True),
+    Op("POST",   "/segments/compose", segment_terms.compose_segment, R.READ, changes=False,
+       seconds=PREVIEW, heavy=True),
+    Op("GET",    "/segments/terms", segment_terms.list_terms, R.READ, seconds=PREVIEW, heavy=True),
     Op("GET",    "/segments/{segment_id}", segments.get_segment, R.READ),
     Op("PATCH",  "/segments/{segment_id}", segments.edit_segment, R.WRITE, errors=(409,)),
 

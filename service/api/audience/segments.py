@@ -16,6 +16,7 @@ from service.audience.segments.segment import MAX_CHARACTERS, canonical, compari
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_explain import explain
 from service.audience.segments.segment_names import take_name
+from service.audience.segments.segment_terms import terms_of
 from service.audience.segments.segment_uses import refers_to
 from service.audience.segments.segment_words import fold
 from service.campaigns.audience.preview import Preview, check_rule, preview_rule, read_rule
@@ -73,6 +74,14 @@ class SegmentOut(Out):
     edited_at: Instant
 
 
+class TermOut(Out):
+    """A condition, as `POST /segments/compose` takes it."""
+
+    field: str
+    operator: str
+    values: list[str | int]
+
+
 class ExplanationOut(Out):
     """A rule in plain words, and how it is understood."""
 
@@ -82,6 +91,10 @@ class ExplanationOut(Out):
     comparisons: int = Field(description="How many it has, written out.")
     english: str
     chinese: str
+    terms: list[TermOut] | None = Field(
+        description="The conditions, if all of them must hold and each is a comparison, so that it"
+        " can be changed without being typed; null: the rule is not of that simple form."
+    )
 
 
 class PersonOut(Out):
@@ -173,17 +186,25 @@ async def _check_unused(call: Call, segment: store.Segment) -> None:
 
 async def explain_segment(call: Call, body: RuleBody) -> ExplanationOut:
     """Say in plain words whom a rule means."""
-    rule = await read_rule(call.conn, call.user.department_id, body.rule)
+    return await explained(call, body.rule)
+
+
+async def explained(call: Call, text: str) -> ExplanationOut:
+    """A rule in plain words; raises as `read_rule` and `check_rule`."""
+    rule = await read_rule(call.conn, call.user.department_id, text)
     await check_rule(call.conn, rule)
+    parsed = parse(text)
+    terms = terms_of(parsed)
     areas = RuleAreas(await read_area_tree(call.conn))
     words = explain(rule.rule, areas.name)
     return ExplanationOut(
-        canonical=canonical(parse(body.rule)),
+        canonical=canonical(parsed),
         written_out=canonical(rule.rule),
         uses=list(rule.uses),
         comparisons=sum(1 for _ in comparisons(rule.rule)),
         english=words.english,
         chinese=words.chinese,
+        terms=None if terms is None else [TermOut.model_validate(term) for term in terms],
     )
 
 

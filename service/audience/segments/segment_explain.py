@@ -7,6 +7,7 @@ from service.audience.segments.segment import And, Comparison, Not, Or, Rule, co
 from service.audience.segments.segment_words import RuleValue
 from service.audience.vocabulary.choices import CARRIERS, ROLE_TITLES
 from service.audience.vocabulary.fields import RULE_TEXTS
+from service.words.phrase import Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,13 @@ def explain(rule: Rule, area_name: Callable[[str], str]) -> Explanation:
     """A rule in words; `area_name` is how an area that a rule names is called in full."""
     return Explanation(
         *(_RuleTeller(tongue, area_name).told(rule) for tongue in (_ENGLISH, _CHINESE))
+    )
+
+
+def called(field: str, key: str) -> Sentence:
+    """What a value of a field is called in both languages; as it is, where it has no words."""
+    return Sentence(
+        _CHINESE.words.get(field, {}).get(key, key), _ENGLISH.words.get(field, {}).get(key, key)
     )
 
 

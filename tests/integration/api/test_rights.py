@@ -145,6 +145,8 @@ TABLE = {
     "POST /segments": "ao",
     "POST /segments/preview": "aopv",
     "POST /segments/explain": "aopv",
+    "POST /segments/compose": "aopv",
+    "GET /segments/terms": "aopv",
     "GET /segments/{segment_id}": "aopv",
     "PATCH /segments/{segment_id}": "ao",
     "GET /templates": "aopv",

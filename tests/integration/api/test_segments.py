@@ -74,6 +74,7 @@ async def test_a_segment_uses_another_and_says_so(api: Api) -> None:
         "comparisons": 2,
         "english": "Everybody who is female, and is a customer of China Mobile.",
         "chinese": "满足以下条件的人：性别为女，并且运营商是中国移动。",
+        "terms": [{"field": "segment", "operator": "=", "values": ["移动"]}],
     }
 
 
