@@ -32,6 +32,7 @@ from service.runtime import Runtime
 from service.servers import port_fault
 from service.storage.postgres import open_pool
 from service.web import ENTRY, RUNTIME, request_log, shorten_malformed, show_request_id
+from service.words.catalogues import chinese
 
 JSON_OCTETS = 1024 * 1024
 ENTRY_CONNECTIONS = 4
@@ -117,6 +118,7 @@ async def serve(runtime: Runtime, host: str, port: int, ready: Callable[[int], N
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
     wording.shipped()  # else the first who lints would wait for it
+    chinese()  # and all, for the first who reads Chinese
     runner = web.AppRunner(
         create_app(runtime),
         access_log=None,

@@ -18,7 +18,8 @@ from pydantic_settings import (
 from service.clock import CHINA, Clock
 from service.errors import Misconfigured
 from service.logs import level_named
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
+from service.words.validation import fault
 
 EARLIER_NAMES: Mapping[str, str] = {
     "channel_fault_share": "TOCSIN_LANE_FAULT_SHARE",
@@ -359,15 +360,16 @@ def read_settings() -> Settings:
         return Settings()  # type: ignore[call-arg]  # pydantic-settings fills them in
     except ValidationError as error:
         earlier = _set_by_earlier_names()
-        lines = ["settings of the environment are missing or wrong / 环境变量缺失或有误:"]
+        lines = [phrase("settings of the environment are missing or wrong:")]
         for item in error.errors():
             name = str(item["loc"][0])
             field = Settings.model_fields.get(name)
-            about = f" ({field.description})" if field else ""
-            why = "is needed / 必须设置" if item["type"] == "missing" else item["msg"]
             variable = EARLIER_NAMES[name] if name in earlier else f"TOCSIN_{name.upper()}"
-            lines.append(f"{variable}: {why.removeprefix('Value error, ')}{about}")
-        raise Misconfigured("\n  ".join(lines)) from error
+            why = phrase("is needed") if item["type"] == "missing" else fault(item)
+            line = listing((variable, why), ": ")
+            about = phrase(" ({about})", about=field.description if field else "")
+            lines.append(listing((line, about), "") if field else line)
+        raise Misconfigured(listing(lines, "\n  ")) from error
 
 
 def describe_environment() -> str:

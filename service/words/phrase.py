@@ -13,7 +13,7 @@ from service.words.catalogues import translate
 
 BETWEEN = {
     ", ": "、", "; ": "；", ": ": "：", ". ": "。", " or ": "或", " and ": "和",
-    ", or ": "，或", "; or: ": "；或：", " ": "",
+    ", or ": "，或", "; or: ": "；或：", " ": "", "": "", "\n  ": "\n  ",
 }  # fmt: skip
 """What stands between the parts of a list in English, and in Chinese; all else stays as it is."""
 

@@ -20,16 +20,23 @@ pytestmark = pytest.mark.xdist_group("tree")
 
 _PERCENT = re.compile(r"%\((\w+)\)")
 _CHINESE = re.compile(r"[一-鿿]")
-_CODES = re.compile(r"(?:\w+: )?[{]\w+[}](?:\W*[{]\w+[}]\W?)*")
+_CODES = re.compile(r"(?:\w+: )?\W*[{]\w+[}](?:\W*[{]\w+[}])*\W*")
 _IDLE = re.compile("请您|抱歉|系统")
 """Words that say nothing; a sentence says what is wrong, where, and what to do."""
 
 
-def _named(sentence: str) -> set[str]:
-    """The places for values, as `str.format` or as Jinja's extension fills them."""
+def _places(sentence: str) -> set[tuple[str, str | None, str | None]]:
+    """The places for values, as `str.format` or as Jinja's extension fills them, each with its
+    format and conversion: one that is lost or wrong would break the refusal.
+    """
     if _PERCENT.search(sentence):
-        return set(_PERCENT.findall(sentence))
-    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
+        return {(name, None, None) for name in _PERCENT.findall(sentence)}
+    found = string.Formatter().parse(sentence)
+    return {(name, form, made) for _, name, form, made in found if name is not None}
+
+
+def _named(sentence: str) -> set[str]:
+    return {name for name, _, _ in _places(sentence)}
 
 
 def _phrases() -> Iterator[tuple[str, ast.Call]]:
@@ -62,7 +69,7 @@ def test_both_languages_have_the_same_places_for_values() -> None:
     unlike = {
         entry.msgid: entry.msgstr
         for entry in catalogue.entries()
-        if entry.msgstr and _named(entry.msgid) != _named(entry.msgstr)
+        if entry.msgstr and _places(entry.msgid) != _places(entry.msgstr)
     }
     assert not unlike, unlike
 
@@ -192,7 +199,7 @@ def test_pages_are_read_as_they_are_drawn(tmp_path: Path, monkeypatch: pytest.Mo
     assert found == {(None, "Pause"), (None, "%(count)s texts"), ("a line", "held")}
 
     chinese = {key: f"〔{key[1]}〕" for key in found}
-    monkeypatch.setattr(catalogues, "_chinese", lambda: chinese)
+    monkeypatch.setattr(catalogues, "chinese", lambda: chinese)
     environment = jinja2.Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_translations(catalogues.Catalogue("zh"), newstyle=True)  # type: ignore[attr-defined]  # the extension adds it

@@ -21,7 +21,7 @@ CHINESE = {
 
 @pytest.fixture(autouse=True)
 def _few_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogues, "_chinese", lambda: CHINESE)
+    monkeypatch.setattr(catalogues, "chinese", lambda: CHINESE)
 
 
 def _wrong(why: object) -> Phrase:
