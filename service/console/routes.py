@@ -9,6 +9,8 @@ One module: it is one table.
 from service.accounts.people.model import Right
 from service.console.account import entrance
 from service.console.account import pages as account
+from service.console.duty import queue, replies, uncertain_texts
+from service.console.duty import stop as stopping
 from service.console.page import OpenPage, WebPage
 from service.console.runs import acts as run_acts
 from service.console.runs import pages as runs
@@ -40,6 +42,26 @@ PAGES = (
          again=run_acts.show_resume),
     WebPage("GET",  "/runs/{run_id}/cancel", run_acts.show_cancel, R.REPORTS),
     WebPage("POST", "/runs/{run_id}/cancel", run_acts.cancel, again=run_acts.show_cancel),
+
+    WebPage("GET",  "/duty", queue.show_duty, R.READ),
+    WebPage("GET",  "/duty/stop", stopping.show_stop, R.READ),
+    WebPage("POST", "/duty/stop", stopping.stop, R.STOP_ALL, again=stopping.show_stop),
+    WebPage("POST", "/duty/stop/lift", stopping.lift, R.STOP_ALL, again=stopping.show_stop),
+    WebPage("GET",  "/duty/doubt", uncertain_texts.show_uncertain, R.READ),
+    WebPage("POST", "/duty/doubt/ask", uncertain_texts.ask, R.CONTROL, reads=True),
+    WebPage("POST", "/duty/doubt", uncertain_texts.decide, R.CONTROL, again=uncertain_texts.ask),
+    WebPage("POST", "/duty/doubt/statement", uncertain_texts.read_statement, R.CONTROL,
+         again=uncertain_texts.show_uncertain, takes_file=True),
+    WebPage("POST", "/duty/doubt/policy", uncertain_texts.set_policy, R.CHANNELS,
+         again=uncertain_texts.show_uncertain),
+    WebPage("GET",  "/duty/replies", replies.show_replies, R.READ),
+    WebPage("GET",  "/duty/replies/{inbound_id}", replies.show_reply, R.READ),
+    WebPage("POST", "/duty/replies/{inbound_id}/take", replies.take, R.SUPPRESS),
+    WebPage("POST", "/duty/replies/{inbound_id}/done", replies.finish, R.SUPPRESS,
+         again=replies.show_reply),
+    WebPage("POST", "/duty/replies/{inbound_id}/unmask", replies.unmask, R.UNMASK,
+         again=replies.show_reply),
+    WebPage("GET",  "/masked", replies.show_masked, is_part=True, is_polled=True),
 
     WebPage("GET",  "/texts", texts.show_texts, R.READ),
     WebPage("GET",  "/texts/library", texts.show_library, R.READ),

@@ -7,7 +7,7 @@ The colour and the shape of a state are those that the kit gives to its code (`_
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from service.audience.vocabulary.choices import ROLE_TITLES
+from service.audience.vocabulary.choices import CARRIERS, ROLE_TITLES
 from service.console.language import CHINESE, Language
 from service.ledger.message_class import NOTICE, PUBLICITY, WARNING
 from service.ledger.reasons import words_of
@@ -38,13 +38,6 @@ CLASSES: Final[Mapping[str, Phrase]] = {
     PUBLICITY: phrase("publicity"),
     NOTICE: phrase("work notice"),
     WARNING: phrase("warning to the public"),
-}
-CARRIERS: Final[Mapping[str, Phrase]] = {
-    "china_mobile": phrase("China Mobile"),
-    "china_unicom": phrase("China Unicom"),
-    "china_telecom": phrase("China Telecom"),
-    "china_broadnet": phrase("China Broadnet"),
-    "none": phrase("carrier not known"),
 }
 
 
@@ -88,9 +81,12 @@ def reason_word(code: str, language: Language) -> str:
 
 
 def carrier_word(code: str | None, language: Language) -> str:
-    """A carrier's name; a code that nobody knows as it is."""
-    name = code or "none"
-    return language.say(CARRIERS.get(name, name))
+    """A carrier's name; of a code that is none, that nobody knows."""
+    if code is None or code not in CARRIERS:
+        return language.say(phrase("carrier not known"))
+    if language.code == CHINESE:
+        return CARRIERS[code].split()[0]
+    return code.replace("_", " ").title()
 
 
 def role_word(code: str, language: Language) -> str:

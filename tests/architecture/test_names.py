@@ -49,7 +49,17 @@ KEPT_WORDS = {
         "decide_doubts",
         "doubt",
     },
+    "service/console/duty/uncertain_texts.py": {
+        "DoubtQuery",
+        "list_doubts",
+        "decide_doubts",
+        "not_in_doubt",
+        "doubt",
+    },
     "service/reports/campaign.py": {"lanes"},
+    # Addresses of pages.
+    "service/console/duty/queue.py": {"doubt"},
+    "service/console/routes.py": {"doubt"},
     # Codes of answers.
     "service/campaigns/audience/follow_up_store.py": {"IN_DOUBT", "in_doubt"},
     "service/delivery/uncertain/reconcile.py": {"in_doubt"},
