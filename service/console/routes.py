@@ -12,6 +12,9 @@ from service.console.account import pages as account
 from service.console.duty import queue, replies, uncertain_texts
 from service.console.duty import stop as stopping
 from service.console.page import OpenPage, WebPage
+from service.console.plans import acts as plan_acts
+from service.console.plans import lists as plans
+from service.console.plans import plan, planner
 from service.console.runs import acts as run_acts
 from service.console.runs import pages as runs
 from service.console.texts import pages as texts
@@ -77,6 +80,41 @@ PAGES = (
     WebPage("GET",  "/texts/{template_id}/compare/{old}/{new}", texts.show_comparison, R.READ),
     WebPage("POST", "/texts/{template_id}/approve", texts.approve_text, R.APPROVE,
          again=texts.show_text),
+    WebPage("GET",  "/plans", plans.show_plans, R.REPORTS),
+    WebPage("GET",  "/plans/new", planner.show_new, R.PLAN),
+    WebPage("POST", "/plans/new", planner.create, R.PLAN, again=planner.show_new, heavy=True),
+    WebPage("POST", "/plans/new/side", planner.show_side, R.PLAN, heavy=True, is_part=True,
+         reads=True),
+    WebPage("GET",  "/plans/{campaign_id}/edit", planner.show_edit, R.PLAN),
+    WebPage("POST", "/plans/{campaign_id}/edit", planner.edit, R.PLAN, again=planner.show_edit,
+         heavy=True),
+    WebPage("POST", "/plans/{campaign_id}/side", planner.show_side, R.PLAN, heavy=True,
+         is_part=True, reads=True),
+    WebPage("GET",  "/plans/{campaign_id}", plan.show_plan, R.REPORTS),
+    WebPage("POST", "/plans/{campaign_id}/submit", plan_acts.submit, R.SUBMIT,
+         again=plan.show_plan),
+    WebPage("POST", "/plans/{campaign_id}/pause", plan_acts.pause, R.CONTROL, again=plan.show_plan),
+    WebPage("GET",  "/plans/{campaign_id}/resume", plan_acts.show_resume, R.CONTROL),
+    WebPage("POST", "/plans/{campaign_id}/resume", plan_acts.resume, R.CONTROL,
+         again=plan_acts.show_resume),
+    WebPage("GET",  "/plans/{campaign_id}/release", plan_acts.show_release, R.CONTROL),
+    WebPage("POST", "/plans/{campaign_id}/release", plan_acts.release, R.CONTROL,
+         again=plan_acts.show_release),
+    WebPage("GET",  "/plans/{campaign_id}/cancel", plan_acts.show_cancel, R.CONTROL),
+    WebPage("POST", "/plans/{campaign_id}/cancel", plan_acts.cancel, R.CONTROL,
+         again=plan_acts.show_cancel),
+    WebPage("POST", "/plans/{campaign_id}/clone", plan_acts.clone, R.PLAN, again=plan.show_plan),
+    WebPage("POST", "/plans/{campaign_id}/milestones", plan_acts.add_milestone, R.PLAN,
+         again=plan.show_plan),
+    WebPage("POST", "/plans/{campaign_id}/milestones/{milestone_id}/done",
+         plan_acts.finish_milestone,
+         R.PLAN, again=plan.show_plan),
+    WebPage("GET",  "/plans/{campaign_id}/return", plan_acts.show_return, R.APPROVE),
+    WebPage("POST", "/plans/{campaign_id}/return", plan_acts.send_back, R.APPROVE,
+         again=plan_acts.show_return),
+    WebPage("GET",  "/plans/{campaign_id}/reject", plan_acts.show_reject, R.APPROVE),
+    WebPage("POST", "/plans/{campaign_id}/reject", plan_acts.reject, R.APPROVE,
+         again=plan_acts.show_reject),
 
     WebPage("POST", "/logout", entrance.log_out),
     WebPage("GET",  "/account", account.show_account),

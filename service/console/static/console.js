@@ -68,7 +68,7 @@
   };
   const renewed = (token) => {
     one('meta[name="csrf"]').content = token;
-    all('input[name="_csrf"]').forEach((field) => { field.value = token; });
+    all('input[name="csrf"]').forEach((field) => { field.value = token; });
     one("#c-session").close();
     one("#c-session-form").replaceChildren();
     const act = refused;

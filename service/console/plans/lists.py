@@ -1,0 +1,50 @@
+"""The list of campaigns: by state, with the next fire, how many people, and who."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from service.accounts.people.model import Right
+from service.api.accounts import users
+from service.api.campaigns import campaigns, legs
+from service.api.campaigns.campaigns import CampaignQuery
+from service.api.campaigns.legs import LegQuery
+from service.api.http.paging import MAX_LIMIT, PageQuery
+from service.console.asking import Desk
+from service.console.plans import words
+from service.console.render import Shown
+
+FILTERS = ("", "draft", "returned", "pending_approval", "scheduled", "running", "paused", "held",
+           "done", "cancelled", "rejected")  # fmt: skip
+SHOWN = 50
+
+
+async def show_plans(desk: Desk) -> Shown:
+    """The campaigns that the reader sees, newest first."""
+    state = desk.request.query.get("state", "")
+    asked = {"state": state} if state in FILTERS and state else {}
+    cursor = desk.request.query.get("cursor")
+    query = CampaignQuery.model_validate({**asked, "limit": SHOWN, "cursor": cursor})
+    page = await desk.get(campaigns.list_campaigns, query=query)
+    asked_legs = (await desk.get(legs.list_legs, query=LegQuery(limit=20))).items
+    return Shown(
+        "plans/list.html",
+        {
+            "plans": page.items,
+            "next_cursor": page.next_cursor,
+            "cursor": cursor,
+            "state": state,
+            "filters": FILTERS,
+            "words": words,
+            "names": await names(desk),
+            "legs": [leg for leg in asked_legs if leg.state == "asked"],
+            "may_plan": desk.may(Right.PLAN),
+        },
+    )
+
+
+async def names(desk: Desk) -> Mapping[UUID, str]:
+    """The names of the users whom the reader sees."""
+    if not desk.may(Right.READ):
+        return {desk.user.id: desk.user.name}
+    found = await desk.get(users.list_users, query=PageQuery(limit=MAX_LIMIT))
+    return {user.id: user.name for user in found.items}

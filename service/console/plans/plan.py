@@ -1,0 +1,102 @@
+"""A campaign: what it says, how it stands, what may be done with it, what happened to it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.accounts.people.model import Right
+from service.api.accounts import departments
+from service.api.acts import ActOut
+from service.api.audience import segments
+from service.api.calendar import schedules
+from service.api.calendar.schedules import FireQuery
+from service.api.campaigns import campaigns, legs, milestones
+from service.api.campaigns.details import CampaignDetail
+from service.api.channels import channels
+from service.api.content import templates
+from service.api.http.paging import PageQuery
+from service.api.sending import runs
+from service.console.asking import Desk
+from service.console.plans import words
+from service.console.plans.lists import names
+from service.console.render import Shown
+from service.errors import NotFound
+from service.words.phrase import listing
+
+SHOWN = 20
+
+
+async def show_plan(desk: Desk) -> Shown:
+    """A campaign."""
+    campaign_id = desk.uuid("campaign_id")
+    plan = await desk.get(campaigns.get_campaign, campaign_id=campaign_id)
+    page = PageQuery(limit=SHOWN)
+    told: dict[str, Any] = {
+        **await about(desk, plan),
+        "acts": acts_of(plan),
+        "runs": (await desk.get(runs.list_runs, campaign_id=campaign_id, query=page)).items,
+        "past": (
+            await desk.get(
+                schedules.list_fires, campaign_id=campaign_id, query=FireQuery(limit=SHOWN)
+            )
+        ).items,
+        "steps": [],
+        "milestones": [],
+        "legs": None,
+        "tab": "plan",
+    }
+    if any(text.after_days for text in plan.more_texts):
+        steps = await desk.get(schedules.list_steps, campaign_id=campaign_id, query=page)
+        told["steps"] = steps.items
+    if desk.may(Right.READ):
+        found = await desk.get(milestones.list_milestones, campaign_id=campaign_id)
+        told["milestones"] = found.items
+    if plan.legs:
+        told["legs"] = await desk.get(legs.list_plan_legs, campaign_id=campaign_id)
+    return Shown("plans/plan.html", told)
+
+
+async def about(desk: Desk, plan: CampaignDetail) -> dict[str, Any]:
+    """What the pages of a campaign are told alike: its plan, and the names of what it has."""
+    found = await named(desk, plan)
+    return {
+        **words.lines(desk.language),
+        "plan": plan,
+        "words": words,
+        "names": await names(desk),
+        "may_read": desk.may(Right.READ),
+        "may_plan": desk.may(Right.PLAN),
+        **found,
+    }
+
+
+async def named(desk: Desk, plan: CampaignDetail) -> Mapping[str, Any]:
+    """The names of a campaign's text, group, channels and department, as far as one sees them."""
+    told: dict[str, Any] = {
+        "text_name": "",
+        "group_name": "",
+        "channel_names_said": "",
+        "whose": "",
+    }
+    if desk.may(Right.REPORTS):
+        try:
+            found = await desk.get(departments.get_department, department_id=plan.department_id)
+            told["whose"] = found.name
+        except NotFound:
+            told["whose"] = ""
+    if not desk.may(Right.READ):
+        return told
+    told["text_name"] = (await desk.get(templates.get_template, template_id=plan.template_id)).name
+    if plan.segment_id is not None:
+        group = await desk.get(segments.get_segment, segment_id=plan.segment_id)
+        told["group_name"] = group.name
+    if plan.channels != "auto":
+        every = (await desk.get(channels.list_channels)).items
+        known = {one.id: one.name for one in every}
+        chosen = [known.get(one, str(one)) for one in plan.channels]
+        told["channel_names_said"] = desk.language.say(listing(chosen))
+    return told
+
+
+def acts_of(plan: CampaignDetail) -> Mapping[str, ActOut]:
+    """Each act of a person by its name."""
+    return {act.act: act for act in plan.acts}

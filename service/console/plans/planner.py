@@ -1,0 +1,185 @@
+"""The planner: one page on which a campaign is planned, and what it would come to beside it.
+
+What was typed is counted as it stands, by pressing the button or, with the script, a moment after
+the last change; it is kept when it is saved.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from multidict import MultiDict, MultiDictProxy
+
+from service.accounts.people.model import Right
+from service.api.campaigns import campaigns
+from service.api.campaigns.campaigns import CampaignBody, CampaignPatch
+from service.api.campaigns.details import CampaignDetail
+from service.api.content import library, templates
+from service.api.content.templates import TemplateBody
+from service.api.http.paging import MAX_LIMIT, PageQuery
+from service.api.http.problems import Stale, status_of
+from service.console.asking import SEEN, Desk
+from service.console.plans import form as forms
+from service.console.plans import words
+from service.console.plans.choices import PlanChoices, read_choices, resolved
+from service.console.plans.side import read_side
+from service.console.render import Gone, Shown
+from service.errors import Invalid, TocsinError
+from service.words.phrase import phrase
+
+COUNT, SAVE, SUBMIT = "count", "save", "submit"
+
+
+async def show_new(desk: Desk) -> Shown:
+    """The planner with nothing in it, or with what was typed."""
+    fresh = {"when": "once", "time": forms.DEFAULT_TIME, "schedule.late": "hold",
+             "schedule.validity_minutes": "1440", "priority": "normal", "over_cap": "defer",
+             "schedule.holidays": "send"}  # fmt: skip
+    for name in ("template_id", "segment_id", "name"):
+        if name in desk.request.query:
+            fresh[name] = desk.request.query[name]
+    return await _shown(desk, None, forms.typed_values(desk.form) if desk.form else fresh)
+
+
+async def show_edit(desk: Desk) -> Shown:
+    """The planner with a campaign's plan, or with what was typed over it."""
+    return await _show_edit(desk, desk.uuid("campaign_id"))
+
+
+async def _show_edit(desk: Desk, campaign_id: UUID) -> Shown:
+    plan = await desk.get(campaigns.get_campaign, campaign_id=campaign_id)
+    values = forms.values_of(plan, desk.zone)
+    typed = forms.typed_values(desk.form) if desk.form else values
+    return await _shown(desk, plan, typed)
+
+
+async def show_side(desk: Desk) -> Shown:
+    """What was typed would come to so much: the right side alone."""
+    known = None
+    if "campaign_id" in desk.request.match_info:
+        campaign_id = desk.uuid("campaign_id")
+        known = await desk.get(campaigns.get_campaign, campaign_id=campaign_id)
+    return await _shown(desk, known, forms.typed_values(desk.form), "plans/_side.html")
+
+
+async def create(desk: Desk) -> Gone | Shown:
+    """Keep a new campaign as a draft, count what was typed, or put the draft before an approver."""
+    if desk.typed("act") == COUNT:
+        async with desk.reading(heavy=True):
+            return await show_new(desk)
+    form = await _ready(desk)
+    made = await desk.act(
+        campaigns.create_campaign, body=forms.body_from(CampaignBody, form, desk.zone)
+    )
+    return await _kept(desk, made.id)
+
+
+async def edit(desk: Desk) -> Gone | Shown:
+    """Keep what was changed, count what was typed, or put the draft before an approver."""
+    campaign_id = desk.uuid("campaign_id")
+    if desk.typed("act") == COUNT:
+        async with desk.reading(heavy=True):
+            return await show_edit(desk)
+    form = await _ready(desk)
+    async with desk.reading():
+        known = await desk.get(campaigns.get_campaign, campaign_id=campaign_id)
+    body = forms.body_from(CampaignPatch, form, desk.zone, known)
+    await desk.act(campaigns.edit_campaign, campaign_id=campaign_id, body=body)
+    return await _kept(desk, campaign_id)
+
+
+async def _kept(desk: Desk, campaign_id: UUID) -> Gone | Shown:
+    """Where one goes after a plan was kept; a submission that is refused is told on its page."""
+    if desk.typed("act") != SUBMIT:
+        return Gone(f"/plans/{campaign_id}/edit", phrase("The draft is saved."))
+    try:
+        await desk.act(campaigns.submit_campaign, campaign_id=campaign_id)
+    except TocsinError as error:
+        desk.refusal = error
+        desk.form = _without(desk.form, SEEN)
+        async with desk.reading(heavy=True):
+            shown = await _show_edit(desk, campaign_id)
+        return Shown(shown.template, shown.told, status_of(error))
+    return Gone(f"/plans/{campaign_id}", phrase("It was put before an approver."))
+
+
+async def _ready(desk: Desk) -> MultiDictProxy[str]:
+    """The form with a festival as days, and a text of the library as one of the department."""
+    async with desk.reading():
+        form = MultiDict(await resolved(desk, desk.form))
+        wanted = form.get("template_id", "")
+        if not wanted.startswith(forms.LIBRARY):
+            return MultiDictProxy(form)
+        starters = (await desk.get(library.list_library)).items
+        starter = next((s for s in starters if f"{forms.LIBRARY}{s.id}" == wanted), None)
+        if starter is None:
+            raise Invalid.at("template_id", phrase("choose the text that is sent"))
+        own = (await desk.get(templates.list_templates, query=PageQuery(limit=MAX_LIMIT))).items
+    same = [t.id for t in own if (t.text, t.message_class) == (starter.text, starter.message_class)
+            and t.department_id == desk.user.department_id]  # fmt: skip
+    if not same:
+        body = TemplateBody.model_validate(
+            {"name": starter.name, "class": starter.message_class, "topic": starter.topic or "",
+             "language": starter.language, "text": starter.text}
+        )  # fmt: skip
+        same = [(await desk.act(templates.create_template, body=body)).id]
+    form["template_id"] = str(same[0])
+    return MultiDictProxy(form)
+
+
+async def _shown(
+    desk: Desk,
+    known: CampaignDetail | None,
+    values: Mapping[str, Any],
+    template: str = "plans/edit.html",
+) -> Shown:
+    """The planner. It counts at once where somebody pressed for it, and else leaves that to the
+    part that is asked for when the page is there.
+    """
+    choices = await read_choices(desk, known)
+    counts = template != "plans/edit.html" or bool(desk.form)
+    side = await read_side(desk, known, values, choices, counts=counts)
+    told = {
+        **words.lines(desk.language),
+        "plan": known,
+        "values": values,
+        "choices": choices,
+        "side": side,
+        "action": f"/plans/{known.id}/edit" if known else "/plans/new",
+        "seen": _seen(desk, known),
+        "changed": _changed(desk, known, values, choices),
+        "forms": forms,
+        "may_submit": desk.may(Right.SUBMIT),
+    }
+    return Shown(template, told)
+
+
+def _seen(desk: Desk, known: CampaignDetail | None) -> str:
+    """The version of the plan that the form is about: as it was shown first, until the reader has
+    seen beside it what somebody else has changed.
+    """
+    if known is None:
+        return ""
+    if desk.form.get(SEEN) and not isinstance(desk.refusal, Stale):
+        return desk.form[SEEN]
+    return desk.version_of(known)
+
+
+def _changed(
+    desk: Desk, known: CampaignDetail | None, values: Mapping[str, Any], choices: PlanChoices
+) -> list[tuple[str, str, str]]:
+    """Where what was typed differs from what somebody else has made of it: field, own, now."""
+    if known is None or not isinstance(desk.refusal, Stale):
+        return []
+    now = forms.values_of(known, desk.zone)
+    found = []
+    for name in now.keys() | {name for name in values if name in choices.labels}:
+        mine, theirs = values.get(name) or "", now.get(name) or ""
+        if name in choices.labels and mine != theirs:
+            label = desk.language.say(choices.labels[name])
+            found.append((label, choices.said(name, mine), choices.said(name, theirs)))
+    return sorted(found)
+
+
+def _without(form: MultiDictProxy[str], name: str) -> MultiDictProxy[str]:
+    return MultiDictProxy(MultiDict((key, value) for key, value in form.items() if key != name))
