@@ -11,6 +11,9 @@ from service.console.account import entrance
 from service.console.account import pages as account
 from service.console.duty import queue, replies, uncertain_texts
 from service.console.duty import stop as stopping
+from service.console.office import departments as office_departments
+from service.console.office import keys as office_keys
+from service.console.office import people as office_people
 from service.console.page import OpenPage, WebPage
 from service.console.plans import acts as plan_acts
 from service.console.plans import lists as plans
@@ -115,6 +118,47 @@ PAGES = (
     WebPage("GET",  "/plans/{campaign_id}/reject", plan_acts.show_reject, R.APPROVE),
     WebPage("POST", "/plans/{campaign_id}/reject", plan_acts.reject, R.APPROVE,
          again=plan_acts.show_reject),
+
+    WebPage("GET",  "/office", office_departments.show_departments, R.ACCOUNTS),
+    WebPage("GET",  "/office/departments", office_departments.show_departments, R.ACCOUNTS),
+    WebPage("GET",  "/office/departments/new", office_departments.show_new_department, R.ACCOUNTS),
+    WebPage("POST", "/office/departments/new", office_departments.create_department, R.ACCOUNTS,
+         again=office_departments.show_new_department),
+    WebPage("GET",  "/office/departments/{department_id}", office_departments.show_department,
+         R.ACCOUNTS),
+    WebPage("POST", "/office/departments/{department_id}", office_departments.edit_department,
+         R.ACCOUNTS, again=office_departments.show_department),
+    WebPage("POST", "/office/departments/{department_id}/signatures/{proposal_id}/confirm",
+         office_departments.confirm_signature, R.ACCOUNTS,
+         again=office_departments.show_department),
+    WebPage("GET",  "/office/users", office_people.show_users, R.ACCOUNTS),
+    WebPage("GET",  "/office/users/new", office_people.show_new_user, R.ACCOUNTS),
+    WebPage("POST", "/office/users/new", office_people.create_user, R.ACCOUNTS,
+         again=office_people.show_new_user),
+    WebPage("GET",  "/office/users/{user_id}", office_people.show_user, R.ACCOUNTS),
+    WebPage("POST", "/office/users/{user_id}", office_people.edit_user, R.ACCOUNTS,
+         again=office_people.show_user),
+    WebPage("POST", "/office/users/{user_id}/grants/{grant_id}/confirm",
+         office_people.confirm_grant, R.ACCOUNTS, again=office_people.show_user),
+    WebPage("POST", "/office/users/{user_id}/service", office_people.set_service, R.ACCOUNTS,
+         again=office_people.show_user),
+    WebPage("POST", "/office/users/{user_id}/password", office_people.give_password, R.ACCOUNTS,
+         again=office_people.show_user),
+    WebPage("POST", "/office/users/{user_id}/password/confirm", office_people.confirm_password,
+         R.ACCOUNTS, again=office_people.show_user),
+    WebPage("POST", "/office/users/{user_id}/authenticator/reset",
+         office_people.reset_authenticator, R.ACCOUNTS, again=office_people.show_user),
+    WebPage("GET",  "/office/keys", office_keys.show_keys, R.ACCOUNTS),
+    WebPage("GET",  "/office/keys/new", office_keys.show_new_key, R.ACCOUNTS),
+    WebPage("POST", "/office/keys/new", office_keys.create_key, R.ACCOUNTS,
+         again=office_keys.show_new_key),
+    WebPage("POST", "/office/keys/{key_id}/activate", office_keys.activate_key, R.ACCOUNTS,
+         again=office_keys.show_keys),
+    WebPage("POST", "/office/keys/{key_id}/rotate", office_keys.rotate_key, R.ACCOUNTS,
+         again=office_keys.show_keys),
+    WebPage("GET",  "/office/keys/{key_id}/revoke", office_keys.show_revoke, R.ACCOUNTS),
+    WebPage("POST", "/office/keys/{key_id}/revoke", office_keys.revoke_key, R.ACCOUNTS,
+         again=office_keys.show_revoke),
 
     WebPage("POST", "/logout", entrance.log_out),
     WebPage("GET",  "/account", account.show_account),

@@ -87,6 +87,7 @@ async def show_week(desk: Desk) -> Shown:
         "today/_week.html",
         {
             "last": last,
+            "begins": desk.may(Right.PLAN) and not (last.contacts and last.campaigns),
             "before_target": both.target - last.target,
             "before_reached": both.reached - last.reached,
         },

@@ -1,0 +1,1 @@
+"""Administration: departments, users, keys, and what takes two persons."""

@@ -1,0 +1,90 @@
+"""Keys of programs: made by one person, activated by another, shown once."""
+
+from datetime import datetime
+
+from service.api.accounts import keys, users
+from service.api.accounts.keys import KeyBody, RotateBody
+from service.api.http.paging import PageQuery
+from service.console.asking import Desk
+from service.console.forms import body_of, instant_of
+from service.console.office import words
+from service.console.render import Gone, Shown
+from service.words.phrase import Phrase, phrase
+
+KEYS = "/office/keys"
+MOST_LISTED = 200
+
+
+async def show_keys(desk: Desk) -> Shown:
+    """All keys that the caller sees."""
+    query = PageQuery.model_validate({"limit": 50, **dict(desk.request.query)})
+    found = await desk.get(keys.list_keys, query=query)
+    told = {
+        "keys": found.items,
+        "next": found.next_cursor,
+        "names": dict(await _users(desk)),
+        "states": words.KEY_STATES,
+        "modes": words.MODES,
+    }
+    return Shown("office/keys.html", told)
+
+
+async def show_new_key(desk: Desk) -> Shown:
+    """The form for a new key."""
+    return Shown(
+        "office/key_new.html",
+        {
+            "users": await _users(desk),
+            "modes": words.options(words.MODES, desk.language),
+            "scopes": list(words.rights(desk.language).items()),
+        },
+    )
+
+
+async def create_key(desk: Desk) -> Shown:
+    """Make a key; its token is shown this once."""
+    expires: datetime | None = instant_of(desk.form, "expires_at", desk.zone)
+    networks = desk.form.get("networks", "").split() or None
+    body = body_of(
+        KeyBody,
+        desk.form,
+        but=("expires_at.day", "expires_at.time", "networks"),
+        given={"expires_at": expires, "networks": networks},
+    )
+    made = await desk.act(keys.create_key, body=body)
+    return _secret(phrase("The new key {name}", name=made.name), made.token)
+
+
+async def activate_key(desk: Desk) -> Gone:
+    """Let a key work, as the second person."""
+    await desk.act(keys.activate_key, key_id=desk.uuid("key_id"))
+    return Gone(KEYS, phrase("The key works now."))
+
+
+async def rotate_key(desk: Desk) -> Shown:
+    """Make a new token for a key; the old one works a day longer."""
+    made = await desk.act(keys.rotate_key, key_id=desk.uuid("key_id"), body=RotateBody())
+    return _secret(phrase("The new token of {name}", name=made.name), made.token)
+
+
+async def revoke_key(desk: Desk) -> Gone:
+    """Put a key out of service for good."""
+    await desk.act(keys.revoke_key, key_id=desk.uuid("key_id"))
+    return Gone(KEYS, phrase("The key is out of service."))
+
+
+async def show_revoke(desk: Desk) -> Shown:
+    """What it means to put a key out of service."""
+    found = await desk.get(keys.get_key, key_id=desk.uuid("key_id"))
+    return Shown("office/key_revoke.html", {"key": found})
+
+
+def _secret(title: Phrase, token: str) -> Shown:
+    return Shown(
+        "office/secret.html", {"title": title, "secret": token, "waits": True, "back": KEYS}
+    )
+
+
+async def _users(desk: Desk) -> list[tuple[object, str]]:
+    found = await desk.get(users.list_users, query=PageQuery(limit=MOST_LISTED))
+    return [(one.id, one.name) for one in found.items]

@@ -1,0 +1,120 @@
+"""Users: who there is, what each may do, and the second person who says so."""
+
+from service.accounts.people.model import Right
+from service.api.accounts import departments, login, users
+from service.api.accounts.users import UserBody, UserPatch
+from service.api.http.paging import PageQuery
+from service.console.asking import Desk
+from service.console.forms import body_of
+from service.console.office import words
+from service.console.render import Gone, Shown
+from service.words.phrase import phrase
+
+MOST_LISTED = 200
+
+
+async def show_users(desk: Desk) -> Shown:
+    """Everybody whom the caller sees."""
+    query = PageQuery.model_validate({"limit": 50, **dict(desk.request.query)})
+    found = await desk.get(users.list_users, query=query)
+    told = {"users": found.items, "next": found.next_cursor, "departments": await _names(desk)}
+    return Shown("office/users.html", told | await _told(desk))
+
+
+async def show_user(desk: Desk) -> Shown:
+    """One user: roles, rights, what waits for a second person, and the acts on the account."""
+    user = await desk.get(users.get_user, user_id=desk.uuid("user_id"))
+    listed = await desk.get(users.list_users, query=PageQuery(limit=MOST_LISTED))
+    told = {
+        "user": user,
+        "departments": await _names(desk),
+        "names": {one.id: one.name for one in listed.items},
+        "rights": words.rights(desk.language),
+        "proposes": user.proposed is not None and user.proposed.proposed_by == desk.user.id,
+        "own_password": user.password_from == desk.user.id,
+    }
+    return Shown("office/user.html", told | await _told(desk))
+
+
+async def show_new_user(desk: Desk) -> Shown:
+    """The form for a new user."""
+    options = [(str(key), name) for key, name in (await _names(desk)).items()]
+    return Shown("office/user_new.html", {"department_options": options} | await _told(desk))
+
+
+async def create_user(desk: Desk) -> Gone:
+    """Make a user; the roles wait for a second person."""
+    made = await desk.act(users.create_user, body=body_of(UserBody, desk.form))
+    done = phrase("{name} is made. The roles count once another administrator confirms them.",
+                  name=made.name)  # fmt: skip
+    return Gone(f"/office/users/{made.id}", done)
+
+
+async def edit_user(desk: Desk) -> Gone:
+    """Change the name or the roles of a user."""
+    user_id = desk.uuid("user_id")
+    roles = desk.form.getall("roles", [])
+    body = body_of(UserPatch, desk.form, but=("roles",), given={"roles": roles})
+    changed = await desk.act(users.edit_user, user_id=user_id, body=body)
+    done = phrase("Saved.")
+    if changed.proposed is not None:
+        done = phrase("Saved. The new roles count once another administrator confirms them.")
+    return Gone(f"/office/users/{user_id}", done)
+
+
+async def confirm_grant(desk: Desk) -> Gone:
+    """Let proposed roles and rights count, as the second person."""
+    user_id = desk.uuid("user_id")
+    await desk.act(users.confirm_grant, user_id=user_id, grant_id=desk.uuid("grant_id"))
+    return Gone(f"/office/users/{user_id}", phrase("The rights count now."))
+
+
+async def set_service(desk: Desk) -> Gone:
+    """Put a user out of service, or propose them for it again."""
+    user_id = desk.uuid("user_id")
+    off = desk.typed("disabled") == "true"
+    await desk.act(users.edit_user, user_id=user_id, body=UserPatch(disabled=off))
+    done = phrase("The user is out of service; sessions and keys have ended.")
+    back = phrase("The user is back once another administrator confirms it.")
+    return Gone(f"/office/users/{user_id}", done if off else back)
+
+
+async def give_password(desk: Desk) -> Shown:
+    """Give a password for once; it is shown this once."""
+    user_id = desk.uuid("user_id")
+    given = await desk.act(login.give_password, user_id=user_id)
+    return Shown("office/secret.html", {
+        "title": phrase("A password for once"),
+        "secret": given.password,
+        "waits": given.state == "pending",
+        "back": f"/office/users/{user_id}",
+    })  # fmt: skip
+
+
+async def confirm_password(desk: Desk) -> Gone:
+    """Let a given password count, as the second person."""
+    user_id = desk.uuid("user_id")
+    await desk.act(login.confirm_password, user_id=user_id)
+    return Gone(f"/office/users/{user_id}", phrase("The password counts now."))
+
+
+async def reset_authenticator(desk: Desk) -> Gone:
+    """Take a lost authenticator away."""
+    user_id = desk.uuid("user_id")
+    await desk.act(login.reset_totp, user_id=user_id)
+    done = phrase("The authenticator is taken away; the user's sessions have ended.")
+    return Gone(f"/office/users/{user_id}", done)
+
+
+async def _names(desk: Desk) -> dict[object, str]:
+    """The names of departments, as far as the caller sees them."""
+    found = await desk.get(departments.list_departments, query=PageQuery(limit=MOST_LISTED))
+    return {one.id: one.name for one in found.items}
+
+
+async def _told(desk: Desk) -> dict[str, object]:
+    return {
+        "role_options": words.roles(desk.language),
+        "role_words": words.ROLES,
+        "manages": desk.may(Right.ACCOUNTS),
+    }
