@@ -123,7 +123,10 @@ async def take_every_connection(url: str) -> list[OwnConnection]:
             return taken
 
 
-async def test_a_database_without_a_free_connection_is_named(api: Api, database_url: str) -> None:
+async def test_a_database_without_a_free_connection_is_named(
+    api: Api, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.app.open_pool", open_pool)  # none that has a connection already
     taken = await take_every_connection(database_url)
     try:
         async with open_pool(database_url, size=2) as pool:
