@@ -189,6 +189,11 @@ class Settings(ClockSettings):
         ge=0,
         description="Above so many people, an approver must have had the text on the own phone.",
     )
+    separate_audit: bool = Field(
+        default=False,
+        description="Administrators do not read the audit trail: that is for users of the role"
+        " auditor alone.",
+    )
     keep_numbers_days: int = Field(
         default=183,
         ge=180,

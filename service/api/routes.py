@@ -25,6 +25,7 @@ from service.api.accounts import (
     keys,
     login,
     me,
+    user_names,
     users,
     work,
 )
@@ -112,6 +113,7 @@ _OPS = (
 
     Op("GET",    "/users", users.list_users, R.READ),
     Op("POST",   "/users", users.create_user, R.ACCOUNTS, 201),
+    Op("GET",    "/users/names", user_names.list_user_names, None),
     Op("GET",    "/users/{user_id}", users.get_user, R.READ),
     Op("PATCH",  "/users/{user_id}", users.edit_user, R.ACCOUNTS, errors=(409,)),
     Op("GET",    "/users/{user_id}/grants", users.list_grants, R.ACCOUNTS),

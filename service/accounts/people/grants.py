@@ -21,7 +21,7 @@ from service.words.phrase import phrase
 from service.words.terms import term
 
 GrantState = Literal[proposals.ProposalState, "narrowed"]
-_REACH = frozenset({Role.ADMIN, Role.INSPECTOR})
+_REACH = frozenset({Role.ADMIN, Role.INSPECTOR, Role.AUDITOR})
 """Roles with which a user sees beyond the own department, whatever their rights."""
 
 

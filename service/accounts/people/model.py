@@ -1,8 +1,9 @@
 """Users, their rights, and the roles that are presets of rights: one table (pure).
 
 A user sees and acts on the things of the own department, and the counts of those below it; an
-administrator of a county, on all. An inspector sees the reports of all and nothing else of any. A
-right may also be given to a user by itself, beyond the roles.
+administrator of a county, on all. An inspector sees the reports of all and nothing else of any; an
+auditor reads the audit trail and reports, those of a county of all departments. A right may also
+be given to a user by itself, beyond the roles.
 """
 
 from collections.abc import Collection, Iterable
@@ -26,6 +27,7 @@ class Role(StrEnum):
     APPROVER = "approver"
     VIEWER = "viewer"
     INSPECTOR = "inspector"
+    AUDITOR = "auditor"
 
 
 _WORDS = {"SEND": "send:template", "SEND_TEXT": "send:text"}
@@ -89,6 +91,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     ),
     Role.VIEWER: frozenset({Right.REPORTS, Right.READ}),
     Role.INSPECTOR: frozenset({Right.REPORTS}),
+    Role.AUDITOR: frozenset({Right.REPORTS, Right.AUDIT}),
 }
 """The rights of each role; nobody approves what is their own, whatever the role."""
 
@@ -111,15 +114,18 @@ KEY_ONLY = frozenset({Right.SEND_TEXT})
 
 
 def check_alone(roles: Collection[Role], rights: Collection[Right]) -> None:
-    """Refuse an inspector who is anything else, too.
+    """Refuse an inspector or an auditor who is anything else, too.
 
     Raises:
-        Invalid: an inspector sees all departments, and must not act in any.
+        Invalid: they see what all others do, and must not act themselves.
     """
-    if Role.INSPECTOR in roles and (len(roles) > 1 or rights):
+    if {Role.INSPECTOR, Role.AUDITOR} & set(roles) and (len(roles) > 1 or rights):
         raise Invalid.at(
             "roles",
-            phrase("an inspector is nothing else; give another user the other roles or rights"),
+            phrase(
+                "an inspector or an auditor is nothing else; give another user the other roles or"
+                " rights"
+            ),
         )
 
 
@@ -149,7 +155,8 @@ class User:
     deputy_for: the approver they stand in for now. rights: beyond those of the roles.
     below: the departments under the own one. limited_to: the rights that the key or session
     leaves; None: all there are. logged_in: known by a session, not by a key. password_from: who
-    gave a password that waits for its second person.
+    gave a password that waits for its second person. audit_apart: administrators do not read the
+    audit trail here, which is for auditors.
     """
 
     id: UUID
@@ -165,6 +172,7 @@ class User:
     limited_to: frozenset[Right] | None = None
     logged_in: bool = False
     password_from: UUID | None = None
+    audit_apart: bool = False
 
     @property
     def all_rights(self) -> frozenset[Right]:
@@ -185,6 +193,8 @@ class User:
             return False
         if right is Right.APPROVE and self.deputy_for is not None:
             return True
+        if right is Right.AUDIT and self.audit_apart and Role.ADMIN in self.roles:
+            return False
         return right in self.all_rights
 
     def need(self, right: Right) -> None:
@@ -195,6 +205,10 @@ class User:
         """
         if self.may(right):
             return
+        if right is Right.AUDIT and self.audit_apart and right in self.all_rights:
+            raise Forbidden(
+                phrase("the audit trail is for auditors here, and administrators do not read it")
+            )
         if self.limited_to is not None and right in self.all_rights:
             raise Forbidden(
                 phrase(
@@ -238,7 +252,7 @@ class User:
     @property
     def scope(self) -> UUID | None:
         """The only department whose things the user sees; None: all of them."""
-        return None if self.runs_the_county or self.inspects else self.department_id
+        return None if self.runs_the_county or self.sees_all else self.department_id
 
     @property
     def count_scope(self) -> list[UUID] | None:
@@ -251,9 +265,12 @@ class User:
         return Role.ADMIN in self.roles and self.department_kind == COUNTY
 
     @property
-    def inspects(self) -> bool:
-        """Whether this is an inspector, who sees the reports of all departments."""
-        return Role.INSPECTOR in self.roles
+    def sees_all(self) -> bool:
+        """Whether this is an inspector, or an auditor of a county: they see the reports of all
+        departments, an auditor the audit trail of all.
+        """
+        audits = Role.AUDITOR in self.roles and self.department_kind == COUNTY
+        return audits or Role.INSPECTOR in self.roles
 
     def could_grant(self, roles: Iterable[Role], rights: Iterable[Right]) -> bool:
         """Whether `may_grant` lets the user hand these on."""

@@ -111,6 +111,7 @@ class UserOut(Out):
 
     @classmethod
     def _of(cls, call: Call, user: User, proposed: RightsGrant | None, held_by: list[UUID]) -> Self:
+        user = replace(user, audit_apart=call.runtime.settings.separate_audit)
         return cls(
             id=user.id,
             department_id=user.department_id,

@@ -72,6 +72,8 @@ async def caller_by(
             await key_store.touch_key(conn, caller.key, now)
         if caller.deputises:
             caller = replace(caller, user=await standing_in(conn, caller.user, now))
+        if runtime.settings.separate_audit:
+            caller = replace(caller, user=replace(caller.user, audit_apart=True))
         admission.remember(token, caller.user)
     request[USER_ID] = str(caller.user.id)
     return caller

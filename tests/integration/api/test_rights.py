@@ -7,10 +7,11 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 
+from service.accounts.people.model import Right, Role
 from service.api.http.op import Op
 from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.storage.postgres import transaction
-from tests.factories import make_contact
+from tests.factories import make_contact, make_token, make_user
 from tests.harness.description import description
 from tests.harness.keys import active_key
 from tests.harness.things import digests, make_things
@@ -71,6 +72,7 @@ TABLE = {
     "DELETE /guests/{guest_id}": "ao",
     "GET /users": "aopv",
     "POST /users": "a",
+    "GET /users/names": "aopvi",
     "GET /users/{user_id}": "aopv",
     "PATCH /users/{user_id}": "a",
     "GET /users/{user_id}/grants": "a",
@@ -386,6 +388,73 @@ async def test_each_role_may_what_the_table_says(api: Api, department: str) -> N
 
 
 @pytest.mark.attack
+async def test_an_auditor_reads_the_trail_and_reports_and_nothing_else(api: Api) -> None:
+    token = await _token(api, Role.AUDITOR)
+    rights = {Right.AUDIT, Right.REPORTS}
+    own = {"GET /sessions", "GET /me", "GET /users/names", "DELETE /sessions/{session_id}"}
+    wrong = []
+    for op in OPS:
+        route = f"{op.method} {op.path}"
+        if route == "POST /login":
+            continue
+        answer = await api.call(op.method, _filled(op.path), token, json={})
+        if (answer.status == 403) == (op.right in rights or route in own):
+            wrong.append((route, answer.status))
+    assert wrong == []
+    assert {op.right for op in OPS if op.method != "GET"}.isdisjoint(rights), "it changes nothing"
+
+
+@pytest.mark.attack
+async def test_where_audit_is_apart_no_administrator_reads_the_trail(api: Api) -> None:
+    key, auditor = api.tokens["county", "admin"], await _token(api, Role.AUDITOR)
+    assert (await api.get("/audit", key)).status == 200
+    object.__setattr__(api.runtime.settings, "separate_audit", True)
+    refused = await api.get("/audit", key)
+    assert (refused.status, "auditors" in refused.json["detail"]) == (403, True)
+    assert (await api.get(f"/runs/{NOBODY}/evidence", key)).status == 403
+    assert (await api.get("/audit", auditor)).status == 200
+    me = await api.get("/me", key)
+    assert "audit" not in me.json["may"]
+    department = api.teams["county"].department_id
+    async with transaction(api.runtime.pool) as conn:
+        both = await make_user(
+            conn, Role.ADMIN, now=api.clock.at, department_id=department, rights=[Right.AUDIT]
+        )
+        token = await make_token(conn, api.runtime.keyring, both, api.clock.at)
+    assert (await api.get("/audit", token)).status == 403, "not by the right alone either"
+    shown = (await api.get(f"/users/{both.id}", key)).json
+    assert "audit" not in shown["may"]
+    made = await api.post("/users", key, {"login": "a1", "name": "审计", "roles": ["auditor"]})
+    assert made.status == 201, "two administrators together still make an auditor"
+    assert made.json["proposed"]["roles"] == ["auditor"]
+    for roles in (["auditor", "admin"], ["auditor", "viewer"]):
+        body = {"login": "a2", "name": "审计", "roles": roles}
+        assert (await api.post("/users", key, body)).status == 422
+
+
+async def test_an_auditor_of_a_county_sees_all_and_one_of_a_school_its_own(api: Api) -> None:
+    await api.post("/segments", ("school", "operator"), {"name": "甲", "rule": "性别 = 女"})
+    await api.post("/segments", ("county", "operator"), {"name": "乙", "rule": "性别 = 女"})
+    for whose, seen in (("county", 2), ("school", 1)):
+        token = await _token(api, Role.AUDITOR, whose)
+        entries = (await api.get("/audit?action=create_segment", token)).json["items"]
+        assert len(entries) == seen
+        names = (await api.get("/users/names?limit=500", token)).json["items"]
+        people = {item["id"] for item in names}
+        assert {entry["actor_id"] for entry in entries} <= people
+        departments = {item["department_id"] for item in names}
+        assert (len(departments) > 1) == (whose == "county")
+
+
+async def _token(api: Api, role: Role, whose: str = "county") -> str:
+    department = api.teams[whose].department_id
+    async with transaction(api.runtime.pool) as conn:
+        kind = api.teams[whose].admin.department_kind
+        user = await make_user(conn, role, now=api.clock.at, kind=kind, department_id=department)
+        return await make_token(conn, api.runtime.keyring, user, api.clock.at)
+
+
+@pytest.mark.attack
 @pytest.mark.parametrize("kind", ["trial", "test", "area", "roster"])
 async def test_a_key_that_is_made_for_less_reaches_nothing_else(api: Api, kind: str) -> None:
     """An administrator of the county, who may everything, through such a key."""
@@ -402,7 +471,9 @@ async def test_a_key_that_is_made_for_less_reaches_nothing_else(api: Api, kind: 
         answer = await api.call(method, _filled(path), token, json={})
         if "scopes" in grants[kind]:
             may = route in NARROW or (method == "GET" and "i" in TABLE[route])
-            may &= route != "GET /sessions" and not (kind == "area" and "import" in _right(route))
+            may &= route not in {"GET /sessions", "GET /users/names"} and not (
+                kind == "area" and "import" in _right(route)
+            )
         elif method == "GET":
             may = "o" in TABLE[route] and not route.endswith(("/rejects", "/export"))
         else:

@@ -60,6 +60,7 @@ LABELS = {
     "made_up_at": "补发时间", "taken_as": "接受内容", "handed_off": "已交", "left": "排队",
     "per_second": "每秒条数", "expected_at": "预计发完", "held": "等候原因", "counts": "清点",
     "adds_up": "相符", "limit": "上限", "last_at": "最晚",
+    "disabled": "已停用",
     "roster": "名单", "file_name": "文件", "rows_read": "已读行数", "rows": "行",
     "creator": "导入人", "count": "行数", "remedy": "改法",
     "acts": "可做的事", "act": "操作", "allowed": "可以", "campaign": "任务",
