@@ -22,6 +22,7 @@ from service.errors import Misconfigured
 from service.queue import open_redis
 from service.storage.postgres import UNREACHABLE, NoRight, NoTable, PostgresRefusal, read_version
 from service.storage.roles import NO_RIGHTS
+from service.words.phrase import listing
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ def refuse(sentences: Sequence[str]) -> None:
         Misconfigured: there is something to say.
     """
     if sentences:
-        raise Misconfigured("\n  ".join(sentences))
+        raise Misconfigured(listing(sentences, "\n  "))
 
 
 async def wait_for_servers(database_url: str, redis_url: str) -> None:

@@ -22,7 +22,8 @@ from service.parent import end_with_parent
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, read_settings
 from service.storage.postgres import BY_KEY, open_pool
-from service.words.phrase import phrase
+from service.words.catalogues import of_shell
+from service.words.phrase import phrase, told
 from workers import channel, delivery, expand, imports, scheduler, webhooks
 from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
@@ -115,7 +116,7 @@ def main(arguments: list[str]) -> int:
         stand_back(settings.worker_niceness)
         uvloop.run(run(settings, kinds))
     except TocsinError as error:
-        print(f"tocsin: {error.message}", file=sys.stderr)  # noqa: T201
+        print(f"tocsin: {told(error.message, of_shell())}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 

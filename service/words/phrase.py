@@ -92,6 +92,12 @@ def told(text: object, language: str) -> str:
     return " / ".join(dict.fromkeys((translated(text, "en"), translated(text, "zh"))))
 
 
+def sentence_of(error: Exception) -> str:
+    """What an error says, as the phrase that it was raised with, if it was: `str` forgets that."""
+    said = error.args[0] if error.args else None
+    return said if isinstance(said, Phrase) else str(error)
+
+
 def _shown(values: Mapping[str, object], language: str) -> dict[str, object]:
     return {name: _in_language(value, language) for name, value in values.items()}
 
@@ -102,6 +108,6 @@ def _in_language(value: object, language: str) -> object:
         return value.in_language(language)
     if isinstance(value, Sentence):
         return value.zh if language == "zh" else value.en
-    if isinstance(value, Exception) and value.args and isinstance(value.args[0], Phrase):
-        return value.args[0].in_language(language)
+    if isinstance(value, Exception) and isinstance(said := sentence_of(value), Phrase):
+        return said.in_language(language)
     return value

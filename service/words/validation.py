@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from service.words.phrase import Phrase, pair
+from service.words.phrase import Phrase, pair, sentence_of
 
 _CHINESE = {
     "arguments_type": "参数的形式不对",
@@ -74,8 +74,8 @@ _CHINESE = {
 def fault(item: Mapping[str, Any]) -> str:
     """The sentence of one error of `ValidationError.errors()`; a validator's own is kept."""
     found = item.get("ctx", {}).get("error")
-    if isinstance(found, ValueError) and found.args and isinstance(found.args[0], Phrase):
-        return found.args[0]
+    if isinstance(found, ValueError) and isinstance(said := sentence_of(found), Phrase):
+        return said
     english = str(item["msg"]).removeprefix("Value error, ")
     chinese = _CHINESE.get(item["type"])
     if chinese is None:

@@ -120,6 +120,8 @@ def _plain(node: ast.expr | None) -> bool:
         return _plain(node.body) or _plain(node.orelse)
     if isinstance(node, ast.JoinedStr):
         return any(map(_plain, node.values))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.attr == "join" and isinstance(node.func.value, ast.Constant)
     return isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
 
 
@@ -156,6 +158,7 @@ def test_a_refusal_is_a_phrase() -> None:
         ('"the list: " + x', True),
         ('"nothing" if x else "no such thing"', True),
         ('phrase("the list is empty")', False),
+        ('"; ".join(problems)', True),
         ("error.message", False),
     ],
 )

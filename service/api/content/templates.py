@@ -21,6 +21,7 @@ from service.api.http.schema import (
     Out,
     Page,
     Text,
+    TranslatedText,
 )
 from service.errors import Forbidden
 from service.ledger.message_class import PUBLICITY, MessageClass
@@ -114,7 +115,7 @@ class FindingOut(Out):
 
     rule: str
     level: str
-    message: str
+    message: TranslatedText
     at: int
 
 

@@ -110,7 +110,7 @@ def read_blocks(chunks: Chunks, prefixes: Prefixes, *, encoding: str | None = No
             for row, cells in _rows(sheet, words):
                 reason = _take(table, cells, prefixes)
                 if reason is not None:
-                    wrong.append(f"row {row}: {reason}")
+                    wrong.append(phrase("row {row}: {reason}", row=row, reason=reason))
                     if len(wrong) == MOST_SHOWN:
                         break
     finally:

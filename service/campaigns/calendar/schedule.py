@@ -14,7 +14,7 @@ from service.campaigns.calendar.hours import County, HourTerms, audience_of, hou
 from service.campaigns.calendar.recurrence import RecurrenceError, parse
 from service.clock import CHINA
 from service.errors import Invalid
-from service.words.phrase import listing, phrase
+from service.words.phrase import listing, phrase, sentence_of
 
 DEFAULT_HOURS = (("08:00", "20:00"),)
 DEFAULT_TIMEZONE = CHINA.key
@@ -217,7 +217,7 @@ def _recurrence_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
     try:
         rule = parse(schedule.rrule)
     except RecurrenceError as error:
-        yield "rrule", str(error)
+        yield "rrule", sentence_of(error)
         return
     if schedule.until is not None and (rule.count or rule.until):
         yield "until", phrase("the rule says itself when it ends; say it once")

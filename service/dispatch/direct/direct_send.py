@@ -44,7 +44,7 @@ from service.messages.policy import for_unread_words
 from service.messages.signature import head
 from service.messages.template import variables
 from service.storage.postgres import Connection, limit_pauses
-from service.words.phrase import phrase
+from service.words.phrase import listing, pair, phrase
 
 DAY = timedelta(hours=24)
 """The span of the limit, and how long a direct send is valid."""
@@ -160,7 +160,7 @@ async def send(
 
 
 def _left_out(index: int, reason: str) -> RefusedRecipient:
-    return RefusedRecipient(index, reason, words_of(reason).en)
+    return RefusedRecipient(index, reason, pair(*words_of(reason)))
 
 
 def _check_terms(terms: DirectTerms, words: DirectText) -> None:
@@ -270,7 +270,7 @@ async def _check_lint(conn: Connection, sender: DirectSender, text: str) -> None
     if found := of_level(findings, "block", "review"):
         raise Invalid.at(
             "text",
-            "; ".join(f"{finding['rule']}: {finding['message']}" for finding in found),
+            listing((listing((one["rule"], one["message"]), ": ") for one in found), "; "),
             code="text_blocked",
         )
 

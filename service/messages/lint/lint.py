@@ -22,6 +22,7 @@ from service.messages.lint.draft import Draft, DraftAudience, Hit, draft
 from service.messages.lint.similarity import most_alike
 from service.messages.lint.stance import pressed, warns
 from service.messages.policy import RULE_INFO, SCAM_TEXTS, SHIPPED, Level, Policy, TextSender
+from service.words.phrase import pair
 
 HONEST_BELOW, FIRMLY_HONEST_BELOW = 0.0, -2.5
 """A text whose wording scores less is worded like honest ones."""
@@ -92,7 +93,7 @@ def lint(
         Finding(
             rule=number,
             level=policy.level(number, hit.level),
-            message=f"{hit.chinese} / {hit.english}",
+            message=pair(hit.chinese, f"{hit.chinese} / {hit.english}"),
             at=hit.at + 1,
         )
         for number, hit in hits

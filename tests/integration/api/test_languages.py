@@ -9,7 +9,7 @@ from tests.harness.campaigns import planned
 from tests.harness.keys import active_key
 from tests.integration.api.conftest import Api
 
-OPERATOR, VIEWER = ("county", "operator"), ("county", "viewer")
+OPERATOR, VIEWER, ADMIN = ("county", "operator"), ("county", "viewer"), ("county", "admin")
 CHINESE = re.compile(r"[一-鿿]")
 
 
@@ -112,3 +112,13 @@ async def test_the_page_of_a_problem_follows_the_language(api: Api) -> None:
         answer = await api.get("//problems/suppressed", None, headers={"Accept-Language": language})
         assert word in answer.body.decode()
         assert answer.headers["Content-Language"] == language
+
+
+async def test_findings_and_reasons_are_in_one_language(api: Api) -> None:
+    body = {"to": ["19790000001"], "class": "service", "text": "验证码发给我"}
+    fields = (await _refused(api, "zh", "/messages", body, ADMIN))["fields"]
+    assert fields["text"].startswith("R01：")
+    assert " / " not in fields["text"]
+    assert not re.search(r"[a-z]{2} [a-z]{2}", fields["text"]), fields
+    english = (await _refused(api, "en", "/messages", body, ADMIN))["fields"]
+    assert " / " in english["text"], "as before there was a language to ask for"

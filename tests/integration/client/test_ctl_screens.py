@@ -177,7 +177,7 @@ async def test_an_approver_sees_all_that_is_bound_before_the_question(
         TEXT.replace("诈骗", "骗局"),
         "── 短信 2，3 天后",
         "类别：公益",
-        "状态：待审批",
+        "状态：待签发",
         f"规则：{campaign['frozen_rule']}",
         "含义：满足以下条件的人：运营商是",
         "提交时人数：2",

@@ -219,8 +219,8 @@ def test_records_of_a_list_are_a_line_each_below_their_member() -> None:
         LANGUAGE.reset(before)
     assert out.getvalue().splitlines() == [
         "经过  2",
-        "  自 草稿  至 待审批",
-        "  自 待审批  至 已排期",
+        "  自 草稿  至 待签发",
+        "  自 待签发  至 已排期",
         "预计  天数 2",
         "  通道明细  1",
         "    通道编号 1  每秒条数 485",

@@ -8,7 +8,7 @@ import pytest
 from service.ledger.reasons import Reason
 from service.words import catalogues
 from service.words.catalogues import Catalogue, chosen, of_shell
-from service.words.phrase import Phrase, Sentence, listing, phrase, told, translated
+from service.words.phrase import Phrase, Sentence, listing, phrase, sentence_of, told, translated
 
 CHINESE = {
     (None, "{count:,} rows are wrong: {why}"): "{count:,} 行有误：{why}",
@@ -49,6 +49,13 @@ def test_it_is_a_str_in_english_with_its_values() -> None:
 def test_what_fills_it_follows_the_language(value: object, en: str, zh: str) -> None:
     assert _wrong(value) == f"1,200 rows are wrong: {en}"
     assert translated(_wrong(value), "zh") == f"1,200 行有误：{zh}"
+
+
+def test_an_error_keeps_its_phrase() -> None:
+    error = ValueError(_wrong(phrase("held")))
+    assert translated(sentence_of(error), "zh") == "1,200 行有误：待放行"
+    assert translated(_wrong(error), "zh") == "1,200 行有误：1,200 行有误：待放行"
+    assert (sentence_of(ValueError("plain")), sentence_of(ValueError())) == ("plain", "")
 
 
 def test_what_has_no_chinese_is_said_in_english() -> None:

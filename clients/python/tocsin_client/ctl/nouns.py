@@ -164,8 +164,8 @@ def _campaigns(of: Commands) -> None:
     for name, does, words in (
         ("show", acts.show_campaign, ("one with its history", "查看任务及经过")),
         ("preview", acts.preview_campaign, ("whom it would reach", "预览将发给谁")),
-        ("review", acts.review_campaign, ("all that an approval binds", "审批所含的全部内容")),
-        ("submit", acts.submit_campaign, ("put it before an approver", "提交审批")),
+        ("review", acts.review_campaign, ("all that an approval binds", "签发所含的全部内容")),
+        ("submit", acts.submit_campaign, ("put it before an approver", "提交审核")),
         ("report", duty.show_campaign_report, ("week by week, by carrier", "按周、按运营商统计")),
         ("legs", legs.show_plan_legs, ("of a joint plan: who has taken", "联合任务：各方是否接受")),
     ):
@@ -176,7 +176,7 @@ def _campaigns(of: Commands) -> None:
         ("return", "send_back", ("give it back to be mended", "退回修改")),
         ("reject", "reject", ("refuse it for good", "驳回")),
         ("pause", "pause", ("stop handing off", "暂停")),
-        ("cancel", "cancel", ("end it", "取消")),
+        ("cancel", "cancel", ("end it", "终止")),
     ):
         parser = act_on(of, name, acts.steer(method), words, CAMPAIGN)
         reason(parser, required=name in {"return", "reject"})
@@ -390,7 +390,7 @@ def _alone(_: Commands) -> None:
 NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     (
         WORK,
-        ("what is stopped, held or missed; no approvals", "停发、待放行、错过的（不含待审批）"),
+        ("what is stopped, held or missed; no approvals", "停发、待放行、错过的（不含待签批）"),
         _work,
     ),
     ("stop-all", ("the switch that stops everything", "全部停发"), _stop_all),

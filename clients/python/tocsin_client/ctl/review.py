@@ -79,7 +79,7 @@ def _head(campaign: Facts, people: Mapping[str, str]) -> Iterator[str]:
     by = people.get(campaign["submitted_by"] or "", campaign["submitted_by"])
     yield _line("submitted by", "提交人", f"{cell(by)}  {cell(campaign['submitted_at'])}")
     if campaign["pending_until"]:
-        yield _line("to be approved until", "审批截止", campaign["pending_until"])
+        yield _line("to be approved until", "签发截止", campaign["pending_until"])
     if campaign["drill"]:
         yield _line("drill", "演练", say("yes: no real number", "是：不发真实号码"))
     if campaign["corrects"]:

@@ -134,7 +134,7 @@ PLANNING = (
             (CAMPAIGN, body("reason", REASON)), "run_id"),
     Request("campaigns", "test-send", "POST /campaigns/{campaign_id}/test-send",
             ("for whoever may approve: have it on your own phone before",
-             "限有审批权的人：审批前试发到本人手机"),
+             "限有签发权的人：签发前试发到本人手机"),
             (CAMPAIGN, body("text_no", ("which of its texts; default: 1", "第几条短信，默认 1"),
                             kind="number")), "run_id"),
     Request("segments", "terms", "GET /segments/terms",

@@ -5,7 +5,7 @@ from tocsin_client.ctl.reason_words import REASON_WORDS
 LABELS = {
     "id": "编号", "name": "名称", "state": "状态", "class": "类别", "priority": "优先级",
     "template_id": "模板", "segment_id": "规则编号", "baseline": "提交时人数",
-    "next_fire_at": "下次发送", "submitted_by": "提交人", "approved_by": "审批人",
+    "next_fire_at": "下次发送", "submitted_by": "提交人", "approved_by": "签发人",
     "run_id": "批次", "campaign_id": "任务", "target": "目标", "reached": "到达", "parts": "条数",
     "states": "各状态", "by_reason": "原因", "excluded": "排除", "not_known": "尚不可知",
     "started_at": "开始",
@@ -82,7 +82,7 @@ WORDS = {
     "village_staff": "村居干部", "group_owner": "群主", "civil_servant": "干部职工",
     "elderly": "老年人", "care_family": "养老院家属", "site_worker": "建筑工人", "driver": "司机",
     "returnee": "返乡人员", "liaison": "联络员", "counsellor": "辅导员", "class_monitor": "班长",
-    "draft": "草稿", "pending_approval": "待审批", "returned": "已退回", "scheduled": "已排期",
+    "draft": "草稿", "pending_approval": "待签发", "returned": "已退回修改", "scheduled": "已排期",
     "running": "发送中", "paused": "已暂停", "held": "待放行", "done": "已完成", "sent": "已发完",
     "unknown": "不明", "public_interest": "公益", "service": "服务", "warning": "预警",
     "urgent": "紧急", "normal": "普通", "bulk": "大批量", "live": "正式", "trial": "试用",
