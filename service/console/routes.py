@@ -9,7 +9,15 @@ One module: it is one table.
 from service.accounts.people.model import Right
 from service.console.account import entrance
 from service.console.account import pages as account
-from service.console.duty import queue, replies, uncertain_texts
+from service.console.duty import (
+    channels,
+    holds,
+    list_files,
+    queue,
+    receipts,
+    replies,
+    uncertain_texts,
+)
 from service.console.duty import stop as stopping
 from service.console.office import departments as office_departments
 from service.console.office import keys as office_keys
@@ -19,6 +27,7 @@ from service.console.plans import acts as plan_acts
 from service.console.plans import lists as plans
 from service.console.plans import plan, planner
 from service.console.runs import acts as run_acts
+from service.console.runs import after, ledger, report, single
 from service.console.runs import pages as runs
 from service.console.texts import pages as texts
 from service.console.today import pages as today
@@ -40,6 +49,10 @@ PAGES = (
     WebPage("GET",  "/today/week", today.show_week, R.REPORTS, heavy=True, is_part=True),
 
     WebPage("GET",  "/runs", runs.show_runs, R.REPORTS),
+    WebPage("POST", "/search", single.search, again=single.show_single),
+    WebPage("GET",  "/runs/single", single.show_single, R.READ),
+    WebPage("POST", "/runs/single", single.send, R.SEND, again=single.show_single),
+    WebPage("POST", "/runs/single/arrived", single.arrived, R.READ, again=single.show_single),
     WebPage("GET",  "/runs/{run_id}", runs.show_run, R.REPORTS),
     WebPage("GET",  "/runs/{run_id}/progress", runs.show_progress, R.REPORTS, is_part=True,
          is_polled=True),
@@ -48,6 +61,22 @@ PAGES = (
          again=run_acts.show_resume),
     WebPage("GET",  "/runs/{run_id}/cancel", run_acts.show_cancel, R.REPORTS),
     WebPage("POST", "/runs/{run_id}/cancel", run_acts.cancel, again=run_acts.show_cancel),
+    WebPage("GET",  "/runs/{run_id}/report", report.show_report, R.REPORTS, heavy=True),
+    WebPage("POST", "/runs/{run_id}/report/file", report.take_file, R.REPORTS),
+    WebPage("POST", "/runs/{run_id}/report/evidence", report.take_evidence, R.AUDIT),
+    WebPage("GET",  "/runs/{run_id}/ledger", ledger.show_ledger, R.READ),
+    WebPage("GET",  "/runs/{run_id}/ledger/{no}", ledger.show_text, R.READ),
+    WebPage("POST", "/runs/{run_id}/ledger/{no}/unmask", ledger.unmask, R.UNMASK,
+         again=ledger.show_text),
+    WebPage("GET",  "/runs/{run_id}/after", after.show_after, R.READ, heavy=True),
+    WebPage("GET",  "/runs/{run_id}/resend", after.show_resend, R.CONTROL, heavy=True),
+    WebPage("POST", "/runs/{run_id}/resend", after.resend, R.CONTROL, again=after.show_resend,
+         heavy=True),
+    WebPage("GET",  "/runs/{run_id}/top-up", after.show_top_up, R.CONTROL, heavy=True),
+    WebPage("POST", "/runs/{run_id}/top-up", after.top_up, R.CONTROL, again=after.show_top_up,
+         heavy=True),
+    WebPage("GET",  "/runs/{run_id}/correct", after.show_correct, R.PLAN),
+    WebPage("POST", "/runs/{run_id}/correct", after.correct, R.PLAN, again=after.show_correct),
 
     WebPage("GET",  "/duty", queue.show_duty, R.READ),
     WebPage("GET",  "/duty/stop", stopping.show_stop, R.READ),
@@ -67,6 +96,26 @@ PAGES = (
          again=replies.show_reply),
     WebPage("POST", "/duty/replies/{inbound_id}/unmask", replies.unmask, R.UNMASK,
          again=replies.show_reply),
+    WebPage("GET",  "/duty/channels", channels.show_channels, R.READ),
+    WebPage("GET",  "/duty/channels/{channel_id}", channels.show_channel, R.READ, heavy=True),
+    WebPage("GET",  "/duty/channels/{channel_id}/waiting", channels.show_waiting, R.READ,
+         heavy=True, is_part=True, is_polled=True),
+    WebPage("GET",  "/duty/receipts", receipts.show_receipts, R.READ),
+    WebPage("POST", "/duty/receipts/dismiss", receipts.dismiss, R.CONTROL,
+         again=receipts.show_receipts),
+    WebPage("POST", "/duty/receipts/file", receipts.take_file, R.READ),
+    WebPage("GET",  "/duty/holds", holds.show_holds, R.READ),
+    WebPage("GET",  "/duty/holds/{hold_id}", holds.show_hold, R.SUPPRESS),
+    WebPage("POST", "/duty/holds/{hold_id}/count", holds.count, R.SUPPRESS, again=holds.show_hold),
+    WebPage("POST", "/duty/holds/{hold_id}/drop", holds.drop, R.SUPPRESS, again=holds.show_hold),
+    WebPage("GET",  "/duty/list-files", list_files.show_lists, R.READ),
+    WebPage("POST", "/duty/list-files", list_files.draw, R.CONTROL, again=list_files.show_lists),
+    WebPage("GET",  "/duty/list-files/{list_id}", list_files.show_list, R.READ, heavy=True),
+    WebPage("POST", "/duty/list-files/{list_id}/archive", list_files.fetch, R.CONTROL),
+    WebPage("POST", "/duty/list-files/{list_id}/results", list_files.read_results, R.CONTROL,
+         again=list_files.show_list, heavy=True, takes_file=True),
+    WebPage("POST", "/duty/list-files/{list_id}/counts", list_files.give_counts, R.CONTROL,
+         again=list_files.show_list, heavy=True),
     WebPage("GET",  "/masked", replies.show_masked, is_part=True, is_polled=True),
 
     WebPage("GET",  "/texts", texts.show_texts, R.READ),

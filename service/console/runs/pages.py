@@ -30,6 +30,7 @@ QUIET = timedelta(minutes=2)
 SHARE_OF_TIME = 20
 """An answer that took a second is asked for again after so many, so that whatever is watched costs
 at most a twentieth of a core."""
+_STEERING = ("pause", "resume", "cancel", "release")
 _UNSETTLED = frozenset({MessageState.SUBMITTED, MessageState.UNCERTAIN})
 
 
@@ -122,12 +123,12 @@ async def told_of(desk: Desk, run: RunDetail, tab: str) -> dict[str, Any]:
 
 def _acts(run: RunDetail, plan: CampaignDetail | None) -> dict[str, bool]:
     """What the caller could do with the run now, by act."""
-    own = {act.act: act.allowed for act in run.acts}
-    if plan is None:
-        return own
-    found = {act.act: act.allowed for act in plan.acts}
-    steered = {name: found.get(name, False) for name in ("pause", "resume", "cancel", "release")}
-    return {**own, **steered, "top_up": found.get("top_up", False)}
+    acts = dict.fromkeys(("resend_missed", "correct", *_STEERING, "top_up"), False)
+    acts |= {act.act: act.allowed for act in run.acts}
+    if plan is not None:  # it is steered as a whole, its runs are not
+        found = {act.act: act.allowed for act in plan.acts}
+        acts |= {name: found.get(name, False) for name in (*_STEERING, "top_up")}
+    return acts
 
 
 async def show_run(desk: Desk) -> Shown:
