@@ -63,8 +63,10 @@ class Language:
         return sentence.zh if self.code == CHINESE else sentence.en
 
     def number(self, value: float | None) -> str:
-        """A number in full; "–": nobody knows it."""
-        return "–" if value is None else f"{value:,}"
+        """A number in full, a fraction with one digit; "–": nobody knows it."""
+        if value is None:
+            return "–"
+        return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
 
     def people(self, value: int | None) -> str:
         """A number of people."""

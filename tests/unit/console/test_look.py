@@ -216,6 +216,18 @@ def test_a_colour_stands_in_a_custom_property() -> None:
 # ---- Pieces ----
 
 
+def test_each_class_that_a_template_names_has_a_style() -> None:
+    styled = set(re.findall(r"\.([a-z][\w-]*)", CSS))
+    bare = {
+        f"{page.relative_to(TEMPLATES)}: {name}"
+        for page in PAGES
+        for names in re.findall(r'\sclass="([^"{]*)', page.read_text("utf-8"))
+        for name in names.split()
+        if name not in styled and not name.endswith("-")
+    }
+    assert not bare
+
+
 def test_each_state_has_one_colour_and_one_shape_of_its_own() -> None:
     kit = environment("en").get_template("_kit.html").make_module({"csrf": None})
     states: dict[str, tuple[str, str]] = kit.STATES  # type: ignore[attr-defined]  # of the template
