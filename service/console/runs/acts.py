@@ -9,7 +9,7 @@ from service.api.sending import run_progress, runs
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.render import Gone, Shown
-from service.console.runs.pages import told_of
+from service.console.runs.pages import told_of, unsent
 from service.errors import NotFound
 from service.words.phrase import phrase
 
@@ -30,7 +30,7 @@ async def pause(desk: Desk) -> Gone:
         lifecycle.pause_campaign, campaign_id=campaign_id, body=body_of(ReasonBody, desk.form)
     )
     async with desk.reading():
-        left = (await desk.get(run_progress.get_progress, run_id=run_id)).left
+        left = unsent(await desk.get(run_progress.get_progress, run_id=run_id))
     done = phrase(
         "Paused. {left} texts stay; what was being handed to a carrier at that moment may still"
         " leave.",
@@ -61,7 +61,7 @@ async def show_cancel(desk: Desk) -> Shown:
     run = await desk.get(runs.get_run, run_id=run_id)
     progress = await desk.get(run_progress.get_progress, run_id=run_id)
     told = await told_of(desk, run, "live")
-    return Shown("runs/cancel.html", {**told, "progress": progress})
+    return Shown("runs/cancel.html", {**told, "progress": progress, "left": unsent(progress)})
 
 
 async def cancel(desk: Desk) -> Gone:

@@ -30,6 +30,15 @@ QUIET = timedelta(minutes=2)
 SHARE_OF_TIME = 20
 """An answer that took a second is asked for again after so many, so that whatever is watched costs
 at most a twentieth of a core."""
+_NEITHER = frozenset(
+    {
+        MessageState.SUBMITTING,
+        MessageState.REJECTED,
+        MessageState.SUPPRESSED,
+        MessageState.CANCELLED,
+    }
+)
+"""No carrier has them, and they do not wait."""
 _STEERING = ("pause", "resume", "cancel", "release")
 _UNSETTLED = frozenset({MessageState.SUBMITTED, MessageState.UNCERTAIN})
 
@@ -172,6 +181,15 @@ async def _progress(desk: Desk, run_id: UUID) -> tuple[ProgressOut, float]:
     return progress, time.perf_counter() - began
 
 
+def unsent(progress: ProgressOut) -> int:
+    """How many texts have not left and may still leave: in their turn, or for another try."""
+    if progress.target is None:
+        return progress.left
+    states = progress.counts.states
+    gone = sum(states.get(state, 0) for state in _NEITHER)
+    return max(progress.left, progress.target - progress.handed_off - gone)
+
+
 def _figures(
     desk: Desk, progress: ProgressOut, took: float, before: Watched
 ) -> tuple[Watched, dict[str, Any]]:
@@ -186,6 +204,7 @@ def _figures(
     told = {
         "progress": progress,
         "run_id": progress.run_id,
+        "later": unsent(progress) - progress.left,
         "shares": shares(desk, progress.counts.states),
         "on_channels": lambda ids: listing(names.get(i, str(i)) for i in ids),
         "at": progress.asked_at.astimezone(desk.zone),

@@ -50,6 +50,20 @@ async def test_the_figures_of_a_run_add_up_and_name_what_waits(api: Api, sending
     assert "不相符" not in seen.text
 
 
+async def test_what_waits_for_another_try_is_not_called_handed_off(
+    api: Api, sending: Sending
+) -> None:
+    await sending.hand_off(range(1, PEOPLE + 1))
+    await api.runtime.pool.execute("UPDATE slices SET done_at = $1", api.clock.at)
+    await sending.become("queued", [1, 2])
+    browser = await browser_of(api, "operator")
+    page = await browser.get(f"/runs/{sending.run}")
+    assert "全部交给运营商了" not in page.text
+    assert "2 条等着再发" in page.text
+    asked = await browser.get(f"/runs/{sending.run}/cancel")
+    assert "终止，2 条不再发出" in asked.html
+
+
 async def test_a_poll_of_what_has_not_changed_is_answered_without_a_page(
     api: Api, sending: Sending
 ) -> None:
