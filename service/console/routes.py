@@ -23,6 +23,8 @@ from service.console.office import departments as office_departments
 from service.console.office import keys as office_keys
 from service.console.office import people as office_people
 from service.console.page import OpenPage, WebPage
+from service.console.people import imports as people_imports
+from service.console.people import lists as people_lists
 from service.console.plans import acts as plan_acts
 from service.console.plans import lists as plans
 from service.console.plans import plan, planner
@@ -219,5 +221,28 @@ PAGES = (
     WebPage("POST", "/account/authenticator/confirm", account.confirm_authenticator,
          again=account.show_authenticator),
     WebPage("POST", "/account/sessions/{session_id}/end", account.end_session),
+
+    WebPage("GET",  "/people", people_lists.show_lists, R.READ, heavy=True),
+    WebPage("GET",  "/people/lists", people_lists.show_lists, R.READ, heavy=True),
+    WebPage("GET",  "/people/lists/{name}", people_lists.show_list, R.READ, heavy=True),
+    WebPage("GET",  "/people/lists/{name}/confirm", people_lists.show_terms, R.IMPORT,
+         heavy=True),
+    WebPage("POST", "/people/lists/{name}/confirm", people_lists.confirm_list, R.IMPORT,
+         again=people_lists.show_terms, heavy=True),
+    WebPage("GET",  "/people/lists/{name}/add", people_lists.show_new_member, R.IMPORT),
+    WebPage("POST", "/people/lists/{name}/add", people_lists.add_member, R.IMPORT,
+         again=people_lists.show_new_member),
+    WebPage("GET",  "/people/imports", people_imports.show_imports, R.READ),
+    WebPage("GET",  "/people/imports/new", people_imports.show_new_import, R.IMPORT,
+         heavy=True),
+    WebPage("POST", "/people/imports/new", people_imports.send_import, R.IMPORT,
+         again=people_imports.show_new_import, heavy=True, takes_file=True),
+    WebPage("GET",  "/people/imports/sample", people_imports.take_sample, R.IMPORT),
+    WebPage("GET",  "/people/imports/{import_id}", people_imports.show_import, R.READ),
+    WebPage("GET",  "/people/imports/{import_id}/progress", people_imports.show_import_progress,
+         R.READ, is_part=True, is_polled=True),
+    WebPage("POST", "/people/imports/{import_id}/rejects", people_imports.take_rejects, R.READ),
+    WebPage("GET",  "/people/imports/{import_id}/undo", people_imports.ask_undo, R.IMPORT),
+    WebPage("POST", "/people/imports/{import_id}/undo", people_imports.undo_import, R.IMPORT),
 )
 # fmt: on

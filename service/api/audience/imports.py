@@ -101,7 +101,8 @@ class ImportOut(ImportAccepted, EvidenceOut):
     rows_read: int = Field(description="How many rows have been read; grows while it is reading.")
     report: dict[str, Any] | None
     area_names: dict[str, str] = Field(
-        description="The names of the areas in the report's `recipients.by_town`."
+        description="The names of the areas in the report's `recipients.by_town` and"
+        " `area_spellings`."
     )
     created_at: Instant
     finished_at: Instant | None
@@ -134,9 +135,11 @@ async def create_import(call: Call, body: ImportForm, file: Upload) -> ImportAcc
 async def get_import(call: Call, import_id: UUID) -> ImportOut:
     """Show an import and its report."""
     found = await visible_import(call, import_id)
-    towns = ((found.report or {}).get("recipients") or {}).get("by_town", ())
+    report = found.report or {}
+    named = {*(report.get("recipients") or {}).get("by_town", ())}
+    named |= {spelling["area"] for spelling in report.get("area_spellings", ())}
     shown = {name: getattr(found, name) for name in ImportOut.model_fields if hasattr(found, name)}
-    return ImportOut(**shown, area_names=await area_names(call.conn, towns))
+    return ImportOut(**shown, area_names=await area_names(call.conn, named))
 
 
 async def undo_import(call: Call, import_id: UUID) -> UndoAccepted:

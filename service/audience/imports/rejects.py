@@ -17,8 +17,9 @@ from service.audience.numbers.prefix import national
 from service.audience.vocabulary.cells import neutral
 from service.crypto import Keyring
 from service.storage.postgres import Connection
-from service.words.phrase import Sentence
+from service.words.phrase import Sentence, translated
 
+CHINESE = "zh"
 BOM = "\ufeff"  # without it Excel takes UTF-8 for the system's code page
 
 REMEDIES = {
@@ -79,10 +80,15 @@ def _shown(stored: StagedReject, keyring: Keyring, *, reveal: bool) -> Reject:
 
 
 async def rejects_csv(rejects: AsyncIterator[Reject]) -> AsyncIterator[str]:
-    """The lines of the rejects file, as CSV for Excel."""
-    yield BOM + csv_line(Reject._fields)
+    """The lines of the rejects file, as CSV for Excel.
+
+    The last columns are for whoever mends it: why and how in Chinese, and an empty cell for the
+    right number, headed so that the file can be imported. A row left as it is is rejected again.
+    """
+    yield BOM + csv_line((*Reject._fields, "原因", "怎么改", "手机号"))
     async for reject in rejects:
-        yield csv_line(neutral(str(value)) for value in reject)
+        why = (translated(reject.reason, CHINESE), REMEDIES[reject.code].zh)
+        yield csv_line(neutral(str(value)) for value in (*reject, *why, ""))
 
 
 def csv_line(values: Iterable[str]) -> str:

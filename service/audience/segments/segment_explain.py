@@ -40,7 +40,7 @@ class _Tongue:
     end: str
 
 
-_ROLES_IN_ENGLISH = {
+ROLES_IN_ENGLISH = {
     "resident": "residents",
     "finance": "finance staff",
     "owner": "heads of firms",
@@ -62,6 +62,7 @@ _ROLES_IN_ENGLISH = {
     "counsellor": "counsellors",
     "class_monitor": "class monitors",
 }
+"""What each role is called in English, where Chinese has `ROLE_TITLES`."""
 
 _ENGLISH = _Tongue(
     opening="Everybody who ",
@@ -101,7 +102,7 @@ _ENGLISH = _Tongue(
         },
     },
     words={
-        "role": _ROLES_IN_ENGLISH,
+        "role": ROLES_IN_ENGLISH,
         "carrier": {key: key.replace("china_", "China ").title() for key in CARRIERS},
         "gender": {"f": "female", "m": "male"},
     },

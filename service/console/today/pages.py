@@ -86,6 +86,7 @@ async def show_week(desk: Desk) -> Shown:
     return Shown(
         "today/_week.html",
         {
+            "may": {r.word for r in Right if desk.may(r)},
             "last": last,
             "begins": desk.may(Right.PLAN) and not (last.contacts and last.campaigns),
             "before_target": both.target - last.target,

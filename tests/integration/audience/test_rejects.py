@@ -35,6 +35,22 @@ async def test_csv_holds_no_formula_and_no_refused_column(
     conn: Connection, keyring: Keyring, finished: Import
 ) -> None:
     lines = [line async for line in rejects_csv(list_rejects(conn, keyring, finished.id))]
-    assert lines[0] == "\ufeffsheet,row,code,reason,value,suggestion\r\n"
-    assert lines[2] == ",3,letters,it contains something other than digits,'=***,\r\n"
+    assert lines[0] == "\ufeffsheet,row,code,reason,value,suggestion,原因,怎么改,手机号\r\n"
+    why = "it contains something other than digits,'=***,,含有数字以外的内容,只保留 11 位数字"
+    assert lines[2] == f",3,letters,{why},\r\n"
     assert "999999" not in "".join(lines)
+
+
+async def test_the_file_is_mended_in_its_last_column_and_imported(
+    conn: Connection,
+    keyring: Keyring,
+    finished: Import,
+    upload: Callable[..., Awaitable[Import]],
+) -> None:
+    lines = [line async for line in rejects_csv(list_rejects(conn, keyring, finished.id))]
+    lines[1] = lines[1].rstrip("\r\n") + "19790001234\r\n"
+    again = await upload("".join(lines).removeprefix("\ufeff"))
+    assert again.report is not None
+    assert again.report["rows"]["accepted"] == 1
+    assert again.report["rejected"] == {"phone_empty": 2}
+    assert again.report["stored"]["members"]["added"] == 0, "who was on the list stays one person"

@@ -1,0 +1,1 @@
+"""Pages on people: lists, imports, groups, single persons, numbers never sent to, areas."""
