@@ -23,8 +23,11 @@ from service.console.office import departments as office_departments
 from service.console.office import keys as office_keys
 from service.console.office import people as office_people
 from service.console.page import OpenPage, WebPage
+from service.console.people import areas as people_areas
+from service.console.people import groups as people_groups
 from service.console.people import imports as people_imports
 from service.console.people import lists as people_lists
+from service.console.people import never as people_never
 from service.console.plans import acts as plan_acts
 from service.console.plans import lists as plans
 from service.console.plans import plan, planner
@@ -244,5 +247,43 @@ PAGES = (
     WebPage("POST", "/people/imports/{import_id}/rejects", people_imports.take_rejects, R.READ),
     WebPage("GET",  "/people/imports/{import_id}/undo", people_imports.ask_undo, R.IMPORT),
     WebPage("POST", "/people/imports/{import_id}/undo", people_imports.undo_import, R.IMPORT),
+
+    WebPage("GET",  "/people/groups", people_groups.show_groups, R.READ, heavy=True),
+    WebPage("GET",  "/people/groups/ready", people_groups.show_ready, R.WRITE, heavy=True,
+         is_part=True),
+    WebPage("GET",  "/people/groups/new", people_groups.show_new_group, R.WRITE, heavy=True),
+    WebPage("POST", "/people/groups/new", people_groups.save_group, R.WRITE,
+         again=people_groups.show_new_group, heavy=True),
+    WebPage("POST", "/people/groups/look", people_groups.show_new_group, R.WRITE, heavy=True,
+         reads=True),
+    WebPage("POST", "/people/groups/count", people_groups.show_count, R.READ, heavy=True,
+         is_part=True, reads=True),
+    WebPage("GET",  "/people/groups/{segment_id}", people_groups.show_group, R.READ, heavy=True),
+    WebPage("POST", "/people/groups/{segment_id}", people_groups.edit_group, R.WRITE,
+         again=people_groups.show_group, heavy=True),
+
+    WebPage("GET",  "/people/never", people_never.show_never, R.READ),
+    WebPage("GET",  "/people/never/new", people_never.show_new, R.SUPPRESS),
+    WebPage("POST", "/people/never/new", people_never.add, R.SUPPRESS, again=people_never.show_new),
+    WebPage("POST", "/people/never/file", people_never.add_file, R.SUPPRESS,
+         again=people_never.show_new, takes_file=True),
+    WebPage("GET",  "/people/never/lookup", people_never.show_lookup, R.READ),
+    WebPage("POST", "/people/never/lookup", people_never.look_up, R.READ,
+         again=people_never.show_lookup),
+    WebPage("GET",  "/people/never/export", people_never.ask_export, R.SUPPRESS),
+    WebPage("POST", "/people/never/export", people_never.export, R.SUPPRESS,
+         again=people_never.ask_export),
+    WebPage("GET",  "/people/never/{suppression_id}/end", people_never.ask_end, R.SUPPRESS),
+    WebPage("POST", "/people/never/{suppression_id}/end", people_never.end, R.SUPPRESS),
+
+    WebPage("GET",  "/people/areas", people_areas.show_areas, R.READ, heavy=True),
+    WebPage("GET",  "/people/areas/{code}", people_areas.show_area, R.READ, heavy=True),
+    WebPage("GET",  "/people/areas/{code}/new", people_areas.show_new_area, R.AREAS),
+    WebPage("POST", "/people/areas/{code}/new", people_areas.add_area, R.AREAS,
+         again=people_areas.show_new_area),
+    WebPage("GET",  "/people/areas/{code}/edit", people_areas.show_area_form, R.AREAS),
+    WebPage("POST", "/people/areas/{code}/edit", people_areas.edit_area, R.AREAS,
+         again=people_areas.show_area_form),
+    WebPage("POST", "/people/areas/{code}/names/{rename_id}", people_areas.confirm_name, R.AREAS),
 )
 # fmt: on

@@ -7,7 +7,6 @@ from typing import Any
 
 from service.api.audience.imports import ImportOut
 from service.console.people import words
-from service.console.words import CARRIERS
 from service.words.phrase import Phrase
 
 MOST_SPELLINGS = 50
@@ -79,7 +78,7 @@ def report_of(shown: ImportOut) -> ImportReport | None:
         fixed=_counts(report["fixed"], words.FIXED),
         warned=_counts(report["warnings"], words.WARNED),
         skipped=_counts(report["skipped"], words.SKIPPED),
-        carriers=_counts(people["by_carrier"], CARRIERS),
+        carriers=_counts(people["by_carrier"], words.CARRIERS),
         towns=_counts(people["by_town"], dict(shown.area_names)),
         columns=[ReadColumn(*pair) for table in tables for pair in table["mapped"].items()],
         unread=_unread(tables),

@@ -17,7 +17,6 @@ from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.people import words
 from service.console.render import Gone, Shown
-from service.console.words import CARRIERS
 from service.words.phrase import phrase
 
 LISTS = "/people/lists"
@@ -65,7 +64,7 @@ async def show_list(desk: Desk) -> Shown:
             "people": on_it.items,
             "next": on_it.next_cursor,
             "towns": words.most(counted.by_area, counted.area_names),
-            "carriers": words.most(counted.by_carrier, CARRIERS),
+            "carriers": words.most(counted.by_carrier, words.CARRIERS),
             "groups": groups,
             "campaigns": await _campaigns_of(desk, groups),
             "bases": words.BASES,
@@ -137,7 +136,7 @@ async def show_new_member(desk: Desk) -> Shown:
             "name": name,
             "address": address_of(name),
             "roles": words.ROLES,
-            "carriers": CARRIERS,
+            "carriers": words.CARRIERS,
             "genders": words.GENDERS,
         },
     )

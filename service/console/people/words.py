@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
-from service.audience.segments.segment_explain import ROLES_IN_ENGLISH
+from service.audience.segments.segment_explain import ROLES_IN_ENGLISH, called
+from service.audience.vocabulary.choices import CARRIERS as CARRIER_WORDS
 from service.audience.vocabulary.choices import ROLE_TITLES
 from service.words.phrase import Phrase, Sentence, phrase
 
@@ -93,6 +95,8 @@ FAILED: Mapping[str, Phrase] = {
 }
 """Why a file could not be read at all."""
 
+CARRIERS: Mapping[str, Sentence] = {code: called("carrier", code) for code in CARRIER_WORDS}
+
 ROLES: Mapping[str, Sentence] = {
     code: Sentence(title, ROLES_IN_ENGLISH[code]) for code, title in ROLE_TITLES.items()
 }
@@ -107,6 +111,33 @@ UNDO_REFUSED: Mapping[str, Phrase] = {
     ),
 }
 
+STOPPED: Mapping[str, Phrase] = {
+    "opted_out": phrase("opted out"),
+    "protected": phrase("protected number"),
+    "dead_number": phrase("dead number"),
+    "complaint": phrase("complaint"),
+}
+"""Why nothing is sent to a number."""
+
+SOURCES: Mapping[str, Phrase] = {
+    "person": phrase("entered by a person"),
+    "list": phrase("from a file"),
+    "reply": phrase("the person's reply"),
+    "receipts": phrase("receipts of carriers"),
+}
+"""Who said that nothing is to be sent to a number."""
+
+LEVELS: Mapping[str, Phrase] = {
+    "province": phrase("Province"),
+    "city": phrase("City"),
+    "county": phrase("County"),
+    "town": phrase("Town"),
+    "village": phrase("Village"),
+    "community": phrase("Community"),
+    "group": phrase("Villagers' group"),
+}
+"""What the levels of areas are called."""
+
 GENDERS: Mapping[str, Phrase] = {"f": phrase("Women"), "m": phrase("Men")}
 
 UNKNOWN = phrase("not known")
@@ -117,9 +148,9 @@ def named(words: Mapping[str, Phrase], code: str) -> Phrase | str:
     return words.get(code, code)
 
 
-def most(counts: Mapping[str, int], called: Mapping[str, str]) -> list[tuple[Phrase | str, int]]:
+def most(counts: Mapping[str, int], names: Mapping[str, Any]) -> list[tuple[Any, int]]:
     """Counts by what they are called, the largest first."""
     return [
-        (UNKNOWN if code in {"", "none"} else called.get(code, code), count)
+        (UNKNOWN if code in {"", "none"} else names.get(code, code), count)
         for code, count in Counter(counts).most_common()
     ]
