@@ -28,6 +28,7 @@ from service.console.people import groups as people_groups
 from service.console.people import imports as people_imports
 from service.console.people import lists as people_lists
 from service.console.people import never as people_never
+from service.console.people import persons as people_persons
 from service.console.plans import acts as plan_acts
 from service.console.plans import lists as plans
 from service.console.plans import plan, planner
@@ -275,6 +276,12 @@ PAGES = (
          again=people_never.ask_export),
     WebPage("GET",  "/people/never/{suppression_id}/end", people_never.ask_end, R.SUPPRESS),
     WebPage("POST", "/people/never/{suppression_id}/end", people_never.end, R.SUPPRESS),
+
+    WebPage("GET",  "/people/persons/{contact_id}", people_persons.show_person, R.READ),
+    WebPage("POST", "/people/persons/{contact_id}", people_persons.edit_person, R.IMPORT,
+         again=people_persons.show_person),
+    WebPage("GET",  "/people/persons/{contact_id}/delete", people_persons.ask_delete, R.IMPORT),
+    WebPage("POST", "/people/persons/{contact_id}/delete", people_persons.delete_person, R.IMPORT),
 
     WebPage("GET",  "/people/areas", people_areas.show_areas, R.READ, heavy=True),
     WebPage("GET",  "/people/areas/{code}", people_areas.show_area, R.READ, heavy=True),

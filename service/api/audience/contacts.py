@@ -192,7 +192,7 @@ async def get_contact(call: Call, contact_id: UUID) -> ContactDetail:
 
 async def edit_contact(call: Call, contact_id: UUID, body: ContactPatch) -> ContactDetail:
     """Correct what is known of a person; lists do not change that any more."""
-    await _visible(call, contact_id)
+    await _visible(call, contact_id, lock=True)
     given = body.model_dump(exclude_unset=True)
     tags = given.pop("tags", None)
     if "name" in given:
@@ -207,7 +207,7 @@ async def edit_contact(call: Call, contact_id: UUID, body: ContactPatch) -> Cont
 
 async def delete_contact(call: Call, contact_id: UUID) -> None:
     """Take a person off all lists of the department; what was sent stays in its reports."""
-    await _visible(call, contact_id)
+    await _visible(call, contact_id, lock=True)
     await store.remove_contacts(call.conn, [contact_id])
 
 
@@ -223,13 +223,14 @@ async def _check_area(call: Call, code: str | None) -> None:
         raise Invalid(phrase("the area is not known"), fields={"area_code": problem})
 
 
-async def _visible(call: Call, contact_id: UUID) -> Contact:
+async def _visible(call: Call, contact_id: UUID, *, lock: bool = False) -> Contact:
     found = await store.get_contact(
         call.conn,
         call.runtime.keyring,
         call.user.department_id,
         contact_id,
         everywhere=call.user.scope is None,
+        lock=lock,
     )
     if found is None:
         raise NotFound(phrase("there is no such person on your department's lists"))

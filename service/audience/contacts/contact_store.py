@@ -73,12 +73,18 @@ async def list_contacts(
 
 
 async def get_contact(
-    conn: Connection, keyring: Keyring, asker: UUID, contact_id: UUID, *, everywhere: bool
+    conn: Connection,
+    keyring: Keyring,
+    asker: UUID,
+    contact_id: UUID,
+    *,
+    everywhere: bool,
+    lock: bool,
 ) -> Contact | None:
-    """One person whom the asker sees, locked to the end of the transaction."""
+    """One person whom the asker sees; lock: to the end of the transaction."""
     row = await sql.fetchrow(
         conn,
-        f"{_CONTACT} WHERE {_VISIBLE} AND c.id = :contact_id FOR UPDATE OF c",
+        f"{_CONTACT} WHERE {_VISIBLE} AND c.id = :contact_id" + " FOR UPDATE OF c" * lock,
         asker=asker,
         everywhere=everywhere,
         contact_id=contact_id,
