@@ -17,7 +17,7 @@ from service.console.page import OpenPage, WebPage
 from service.console.routes import OPEN_PAGES, PAGES
 
 START = "/today"
-MOST_OF_A_KIND = 4
+MOST_OF_A_KIND = 5
 """How many addresses of one page are opened in search of others."""
 
 

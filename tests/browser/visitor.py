@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import (
     BrowserContext,
     ConsoleMessage,
+    Dialog,
     Error,
     Locator,
     Page,
@@ -44,6 +45,7 @@ class Visitor:
         page.on("console", self._said)
         page.on("pageerror", self._broke)
         page.on("request", self._asked)
+        page.on("dialog", self._interrupted)
 
     @classmethod
     async def come(cls, context: BrowserContext, url: str, refusals: Sequence[int] = ()) -> Self:
@@ -67,11 +69,15 @@ class Visitor:
         if there.scheme not in LOCAL and there.netloc != ours.netloc:
             self.faults.append(f"{self.page.url}: asks {request.url}")
 
+    async def _interrupted(self, dialog: Dialog) -> None:
+        self.faults.append(f"{self.page.url}: a window says {dialog.message}")
+        await dialog.dismiss()
+
     # ---- what is on the page
 
     def field(self, name: str) -> Locator:
         """A field of the page's forms, by its name."""
-        return self.page.locator(f"main [name={name}]:not([type=hidden])")
+        return self.page.locator(f"main [name='{name}']:not([type=hidden])")
 
     def button(self, words: str) -> Locator:
         """A button by its words, or some of them."""

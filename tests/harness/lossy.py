@@ -1,4 +1,4 @@
-"""A wire to a server that loses answers: the effect is there, the answer is not."""
+"""A wire to a server that loses answers (the effect is there, the answer not), is slow, or cut."""
 
 import asyncio
 import contextlib
@@ -6,17 +6,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.harness.pauses import delay
+
 _OCTETS = 64 * 1024
 
 
 @dataclass
 class LossyWire:
-    """`lose` answers are thrown away, each with its connection; `url`: where to connect to."""
+    """`lose` answers are thrown away, each with its connection; `url`: where to connect to.
+
+    slow: seconds that each piece of an answer is late. cut: nobody gets through.
+    """
 
     host: str
     port: int
     url: str = ""
     lose: int = 0
+    slow: float = 0.0
+    cut: bool = False
     lost: int = 0
     _carrying: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -25,10 +32,18 @@ class LossyWire:
         assert mine is not None
         self._carrying.add(mine)
         mine.add_done_callback(self._carrying.discard)
+        if self.cut:
+            writer.transport.abort()
+            return
         there, back = await asyncio.open_connection(self.host, self.port)
         asking = asyncio.create_task(_pump(reader, back))
         try:
             while octets := await there.read(_OCTETS):
+                if self.slow:
+                    await delay(self.slow)
+                if self.cut:
+                    writer.transport.abort()
+                    return
                 if self.lose:
                     self.lose -= 1
                     self.lost += 1

@@ -1,0 +1,202 @@
+"""What people come to do, from the start page on: by mouse, by keys, and by keys in Chromium 90.
+
+Presses and choices are counted, typing is not; each task has the number that it may take at most.
+Time is recorded, and never asserted: a machine may be busy.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Locator, expect
+
+from tests.browser.conftest import PHONE, Visit, own
+from tests.browser.keyboard import KeyboardVisitor
+from tests.browser.office import Office, choose_password, hire
+from tests.browser.visitor import Visitor
+
+EVERYBODY = "运营商 = 任意"
+TOMORROW = ("2027-01-13", "09:30")
+
+Recorded = Callable[[str, object], None]
+
+
+@pytest.fixture(params=["mouse", "keys", "keys in Chromium 90"])
+def way(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """How somebody comes: with a mouse, with keys, or with keys in an old browser."""
+    if request.param == "mouse":
+        return {}
+    old = {"browser": request.getfixturevalue("oldest")} if "90" in request.param else {}
+    return {"hands": KeyboardVisitor, **old}
+
+
+@pytest.fixture
+def finish(record_property: Recorded) -> Callable[[int, list[Visitor]], None]:
+    """Writes down what a task took, and fails it if that were too many presses."""
+
+    def done(most: int, visitors: list[Visitor]) -> None:
+        clicks = sum(visitor.clicks for visitor in visitors)
+        record_property("clicks", clicks)
+        record_property("seconds", round(visitors[0].seconds, 1))
+        assert clicks <= most
+
+    return done
+
+
+def menu(visitor: Visitor, address: str) -> Locator:
+    """An entry of the menu."""
+    return visitor.page.locator(f"nav.side a[href='{address}']")
+
+
+def to(visitor: Visitor, address: str) -> Locator:
+    """A link of the page to an address."""
+    return visitor.page.locator(f"main a[href='{address}']").first
+
+
+def main_button(visitor: Visitor) -> Locator:
+    """The one thing that a page is for."""
+    return visitor.page.locator("main button.main").first
+
+
+async def test_a_broadcast_to_the_county_is_planned_and_put_before_an_approver(
+    visit: Visit, office: Office, way: dict[str, Any], finish: Callable[..., None]
+) -> None:
+    group, name = f"全县群众 {uuid4().hex[:6]}", f"冬季防诈 {uuid4().hex[:6]}"
+    rule = {"name": group, "rule": "carrier in (mobile, unicom, telecom, broadnet)"}
+    await office.ask("operator", "POST", "/segments", rule)
+    visitor = await visit("operator", **way)
+    await visitor.go("/today")
+    visitor.start_clock()
+    await visitor.press(menu(visitor, "/plans"))
+    await visitor.press(to(visitor, "/plans/new"))
+    await visitor.type(visitor.field("name"), name)
+    texts = visitor.page.locator("[name=template_id] optgroup").last.locator("option")
+    await visitor.choose(visitor.field("template_id"), (await texts.first.inner_text()).strip())
+    await visitor.choose(visitor.field("segment_id"), group)
+    await visitor.press(visitor.page.locator("[name=when][value=once]"))
+    await visitor.type(visitor.field("schedule.start_at"), TOMORROW[0])
+    await visitor.type(visitor.field("time"), TOMORROW[1])
+    submit = visitor.page.locator("#plan-side button[value=submit]")
+    await expect(submit).to_be_enabled()
+    await visitor.press(submit)
+    await expect(visitor.page.locator("h1")).to_have_text(name)
+    listed = await office.ask("operator", "GET", "/campaigns?limit=50")
+    (made,) = [one for one in listed["items"] if one["name"] == name]
+    assert made["state"] == "pending_approval"
+    detail = await office.ask("operator", "GET", f"/campaigns/{made['id']}")
+    assert detail["schedule"]["start_at"].startswith("2027-01-13T")
+    assert detail["baseline"] > 18_000
+    finish(14, [visitor])
+
+
+@own
+async def sending(office: Office) -> AsyncIterator[None]:
+    """Whatever a test stops goes on after it."""
+    yield
+    if (await office.ask("operator", "GET", "/stop-all"))["stopped"]:
+        await office.ask("operator", "POST", "/stop-all/lift", {"reason": "test over"})
+
+
+@pytest.mark.parametrize("width", [PHONE, 1280])
+async def test_everything_is_stopped_from_any_page_and_let_go_on(
+    visit: Visit,
+    office: Office,
+    sending: None,
+    way: dict[str, Any],
+    width: int,
+    finish: Callable[..., None],
+) -> None:
+    visitor = await visit("duty", width=width, **way)
+    await visitor.go("/texts")
+    visitor.start_clock()
+    await visitor.press(visitor.page.locator("header a.stop"))
+    await visitor.type(visitor.field("reason"), "短信里的电话写错了")
+    await visitor.press(main_button(visitor))
+    await expect(visitor.page.locator(".band-stop")).to_be_visible()
+    assert (await office.ask("operator", "GET", "/stop-all"))["stopped"]
+    finish(3, [visitor])
+    await visitor.go("/today")
+    await expect(visitor.page.locator(".band-stop")).to_be_visible()
+    visitor.start_clock()
+    await visitor.press(visitor.page.locator(".band-stop a"))
+    await visitor.type(visitor.field("reason"), "已改正")
+    await visitor.press(main_button(visitor))
+    await expect(visitor.page.locator(".band-stop")).to_have_count(0)
+    assert not (await office.ask("operator", "GET", "/stop-all"))["stopped"]
+    finish(4, [visitor])
+
+
+async def test_a_department_a_user_and_a_key_are_made_by_two(
+    visit: Visit, office: Office, finish: Callable[..., None]
+) -> None:
+    mark = uuid4().hex[:6]
+    one, other = await visit("admin"), await visit("second_admin")
+    await one.go("/today")
+    one.start_clock()
+    other.start_clock()
+    await one.press(menu(one, "/office"))
+    await one.press(to(one, "/office/departments/new"))
+    await one.type(one.field("name"), f"水务局 {mark}")
+    await one.type(one.field("signature"), f"水务局{mark}")
+    await one.press(one.page.locator("main [name=classes][value=public_interest]"))
+    await one.press(main_button(one))
+    await expect(one.page.locator("h1")).to_contain_text(f"水务局 {mark}")
+    await one.press(menu(one, "/office"))
+    await one.press(to(one, "/office/users"))
+    await one.press(to(one, "/office/users/new"))
+    await one.type(one.field("name"), f"水务 {mark}")
+    await one.type(one.field("login"), f"water.{mark}")
+    await one.choose(one.field("department_id"), f"水务局 {mark}")
+    await one.press(one.page.locator("main [name=roles][value=operator]"))
+    await one.press(main_button(one))
+    await expect(one.page.locator("h1")).to_contain_text(f"水务 {mark}")
+    await other.go(one.page.url.removeprefix(office.url))
+    await other.press(other.page.locator("main form[action$='/confirm'] button").first)
+    await one.go("/office/keys/new")
+    await one.type(one.field("name"), f"水务程序 {mark}")
+    options = await one.field("user_id").locator("option").all_inner_texts()
+    (owner,) = [words.strip() for words in options if f"水务 {mark}" in words]
+    await one.choose(one.field("user_id"), owner)
+    await one.press(main_button(one))
+    await expect(one.page.locator("main .mono").first).to_contain_text("tk_")
+    await other.go("/office/keys")
+    row = other.page.locator("main tr").filter(has_text=f"水务程序 {mark}")
+    await other.press(row.locator("form[action$='/activate'] button"))
+    await expect(row.locator("form[action$='/activate']")).to_have_count(0)
+    finish(18, [one, other])
+
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'><script>alert(2)</script>{{7*7}}"
+
+
+@pytest.mark.attack
+async def test_what_somebody_typed_is_shown_and_never_run(visit: Visit, office: Office) -> None:
+    """Names, texts and reasons are text on every page that shows them, for every reader."""
+    name = HOSTILE + uuid4().hex[:6]
+    segment = await office.ask(
+        "operator", "POST", "/segments", {"name": name, "rule": "年龄 >= 60"}
+    )
+    text = {"name": name, "class": "public_interest", "text": f"【旌德县公安局】{HOSTILE[:-7]}"}
+    template = await office.ask("operator", "POST", "/templates", text)
+    body = {"name": name, "template_id": template["id"], "segment_id": segment["id"]}
+    plan = await office.ask("operator", "POST", "/campaigns", body)
+    login, _ = await hire(office)
+    await office.ask("admin", "PATCH", f"/users/{office.users[login]}", {"name": name})
+    await choose_password(office, login)
+    pages = {
+        "operator": ["/today", "/plans", f"/plans/{plan['id']}", f"/plans/{plan['id']}/edit",
+                     "/plans/new", "/texts", f"/texts/{template['id']}",
+                     f"/texts/{template['id']}/edit"],
+        "admin": ["/office/users", f"/office/users/{office.users[login]}", "/office/keys/new"],
+    }  # fmt: skip
+    for who, addresses in pages.items():
+        visitor = await visit(who)
+        for address in addresses:
+            await visitor.go(address)
+            found = await visitor.page.locator("[onerror], [src=x], main script").count()
+            assert not found, address
+    own_page = await visit()
+    await own_page.log_in(login)
+    await own_page.go("/account")
+    await expect(own_page.says("{{7*7}}")).to_be_visible()
