@@ -32,6 +32,8 @@ from service.console.people import persons as people_persons
 from service.console.plans import acts as plan_acts
 from service.console.plans import lists as plans
 from service.console.plans import plan, planner
+from service.console.reports import pages as reports
+from service.console.reports import trail
 from service.console.runs import acts as run_acts
 from service.console.runs import after, ledger, report, single
 from service.console.runs import pages as runs
@@ -214,6 +216,12 @@ PAGES = (
     WebPage("GET",  "/office/keys/{key_id}/revoke", office_keys.show_revoke, R.ACCOUNTS),
     WebPage("POST", "/office/keys/{key_id}/revoke", office_keys.revoke_key, R.ACCOUNTS,
          again=office_keys.show_revoke),
+
+    WebPage("GET",  "/reports", reports.show_reports, R.REPORTS),
+    WebPage("GET",  "/reports/campaigns/{campaign_id}", reports.show_weeks, R.REPORTS, heavy=True),
+    WebPage("POST", "/reports/campaigns/{campaign_id}/export", reports.export_weeks, R.REPORTS),
+    WebPage("GET",  "/reports/channels", reports.show_channels, R.READ, heavy=True),
+    WebPage("GET",  "/reports/audit", trail.show_trail, R.AUDIT),
 
     WebPage("POST", "/logout", entrance.log_out),
     WebPage("GET",  "/account", account.show_account),

@@ -17,7 +17,7 @@ MOST_LISTED = 200
 
 async def show_departments(desk: Desk) -> Shown:
     """All departments that the caller sees."""
-    query = PageQuery.model_validate({"limit": 50, **dict(desk.request.query)})
+    query = body_of(PageQuery, desk.request.query, given={"limit": 50})
     found = await desk.get(departments.list_departments, query=query)
     told = {"departments": found.items, "next": found.next_cursor}
     return Shown("office/departments.html", told | _told(desk))

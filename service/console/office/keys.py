@@ -17,7 +17,7 @@ MOST_LISTED = 200
 
 async def show_keys(desk: Desk) -> Shown:
     """All keys that the caller sees."""
-    query = PageQuery.model_validate({"limit": 50, **dict(desk.request.query)})
+    query = body_of(PageQuery, desk.request.query, given={"limit": 50})
     found = await desk.get(keys.list_keys, query=query)
     told = {
         "keys": found.items,

@@ -15,7 +15,7 @@ MOST_LISTED = 200
 
 async def show_users(desk: Desk) -> Shown:
     """Everybody whom the caller sees."""
-    query = PageQuery.model_validate({"limit": 50, **dict(desk.request.query)})
+    query = body_of(PageQuery, desk.request.query, given={"limit": 50})
     found = await desk.get(users.list_users, query=query)
     told = {"users": found.items, "next": found.next_cursor, "departments": await _names(desk)}
     return Shown("office/users.html", told | await _told(desk))

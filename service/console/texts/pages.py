@@ -47,7 +47,7 @@ class Piece:
 
 async def show_texts(desk: Desk) -> Shown:
     """The texts of the department."""
-    query = PageQuery.model_validate(dict(desk.request.query))
+    query = body_of(PageQuery, desk.request.query)
     found = await desk.get(templates.list_templates, query=query)
     return Shown(
         "texts/texts.html",
