@@ -42,6 +42,7 @@ KEPT_WORDS = {
     "service/api/content/templates.py": {"doubts"},
     "service/api/examples.py": {"decide_doubts"},
     "service/api/routes.py": {"list_doubts", "decide_doubts"},
+    "service/console/reports/words.py": {"decide_doubts"},
     "service/api/sending/uncertain.py": {
         "DoubtOut",
         "DoubtQuery",

@@ -1,6 +1,7 @@
 """Every route × role × two departments against one table, and no route without a key."""
 
 import json
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,8 @@ from aiohttp import web
 from service.accounts.people.model import Right, Role
 from service.api.http.op import Op
 from service.api.routes import CALLBACKS, OPS, PREFIX
+from service.console.render import STATIC
+from service.console.routes import OPEN_PAGES, PAGES
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_token, make_user
 from tests.harness.description import description
@@ -506,13 +509,34 @@ def test_the_document_says_which_keys_may_call_what() -> None:
     }
 
 
+PAGE_ADDRESSES = {page.path for page in (*PAGES, *OPEN_PAGES)} | {"/", STATIC + "/{hash}/{name}"}
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("token", [None, "ts_unknown", "tk_unknown"])
+async def test_no_page_is_shown_without_a_session(api: Api, token: str | None) -> None:
+    """Nor to a key in the place of a session."""
+    who = api.tokens["county", "admin"] if token == "tk_unknown" else token
+    headers = {"Authorization": f"Bearer {who}"} if token else {}
+    for page in PAGES:
+        path = "/" + re.sub(r"{\w+}", "1", _filled(page.path))
+        answer = await api.client.request(
+            page.method, path[1:], headers=headers, data=b"", allow_redirects=False
+        )
+        if page.method == "GET":
+            assert answer.status == 303, page.path
+            assert answer.headers["Location"].startswith("/login?next="), page.path
+        else:
+            assert answer.status in {400, 403, 415, 422}, page.path
+
+
 @pytest.mark.attack
 async def test_no_route_answers_without_a_key(api: Api) -> None:
     app = api.client.app
     assert isinstance(app, web.Application)
     asked = 0
     for resource in app.router.resources():
-        if resource.canonical in OPEN:
+        if resource.canonical in OPEN | PAGE_ADDRESSES:
             continue
         for route in resource:
             for token in (None, "tk_unknown", ""):
