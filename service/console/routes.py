@@ -31,7 +31,7 @@ from service.console.people import never as people_never
 from service.console.people import persons as people_persons
 from service.console.plans import acts as plan_acts
 from service.console.plans import lists as plans
-from service.console.plans import plan, planner
+from service.console.plans import plan, planner, signing
 from service.console.reports import pages as reports
 from service.console.reports import trail
 from service.console.runs import acts as run_acts
@@ -169,6 +169,13 @@ PAGES = (
     WebPage("POST", "/plans/{campaign_id}/milestones/{milestone_id}/done",
          plan_acts.finish_milestone,
          R.PLAN, again=plan.show_plan),
+    WebPage("GET",  "/plans/{campaign_id}/sign", signing.show_sheet, R.READ, heavy=True),
+    WebPage("POST", "/plans/{campaign_id}/sign", signing.sign, R.APPROVE,
+         again=signing.show_sheet, heavy=True),
+    WebPage("GET",  "/plans/{campaign_id}/counts", signing.show_counts, R.READ, heavy=True,
+         is_part=True),
+    WebPage("POST", "/plans/{campaign_id}/test", signing.test, R.APPROVE,
+         again=signing.show_sheet, heavy=True),
     WebPage("GET",  "/plans/{campaign_id}/return", plan_acts.show_return, R.APPROVE),
     WebPage("POST", "/plans/{campaign_id}/return", plan_acts.send_back, R.APPROVE,
          again=plan_acts.show_return),

@@ -22,8 +22,10 @@ from service.api.campaigns.forecasts import ForecastOut, told_at_submission
 from service.api.campaigns.legs import LegAskOut
 from service.api.campaigns.safety_forms import MoreTextOut, PeriodOut, SafetyBody, safety_out
 from service.api.content.taken_texts import TextNewsOut, text_news_out
+from service.api.content.templates import FindingOut, findings_out
 from service.api.http.call import Call
 from service.api.http.schema import Instant, Out, TranslatedText
+from service.campaigns.approval.approvers import list_approvers
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.core import fire_store, store
 from service.campaigns.core.model import Campaign, State
@@ -85,10 +87,18 @@ class MoveOut(Out):
     code: str = Field(description="Why, as one word; empty: a person's act says it.")
 
 
+class ApproverOut(Out):
+    """Somebody who could approve it."""
+
+    id: UUID
+    name: str
+    stands_in_for: UUID | None = Field(description="The absent approver in whose seat.")
+
+
 class CampaignDetail(CampaignOut):
     """A campaign with its text, its rule as frozen at submission, and everything that happened."""
 
-    BY_THE_CLOCK = frozenset({"next_fires", "schedule_notes", "acts"})
+    BY_THE_CLOCK = frozenset({"next_fires", "schedule_notes", "acts", "approvers"})
 
     text: str = Field(description="With the plan's values in it.")
     frozen_rule: str | None
@@ -101,6 +111,13 @@ class CampaignDetail(CampaignOut):
     )
     forecast: ForecastOut | None = Field(
         description="What each fire to come will amount to, as foretold at the submission."
+    )
+    findings: list[FindingOut] = Field(
+        description="What lint said of all its texts at the submission. Who approves acknowledges"
+        " the rules of level `review`."
+    )
+    approvers: list[ApproverOut] = Field(
+        description="Who of its department could approve it now; empty unless it waits for that."
     )
     moves: list[MoveOut]
     held_fires: list[FireRecordOut] = Field(
@@ -141,6 +158,11 @@ async def detail_out(
         ],
         text_news=await text_news_out(call, campaign.id),
         forecast=forecast,
+        findings=findings_out(campaign.findings),
+        approvers=[
+            ApproverOut(**approver._asdict())
+            for approver in await list_approvers(call.conn, campaign, call.now)
+        ],
         moves=[MoveOut.model_validate(move) for move in moves],
         held_fires=[record_out(f) for f in await fire_store.held_fires(call.conn, campaign.id)],
         decided_fires=[record_out(fire) for fire in decided],

@@ -11,7 +11,7 @@ from service.api.calendar.schedules import ScheduleOut
 from service.api.campaigns.details import MoveOut
 from service.api.campaigns.safety_forms import SafetyBody
 from service.console.language import CHINESE, Language
-from service.console.words import CLASSES, RUN_STATES, carrier_word, role_word
+from service.console.words import CLASSES, MESSAGE_STATES, RUN_STATES, carrier_word, role_word
 from service.ledger.reasons import words_of
 from service.words.phrase import Phrase, listing, phrase
 
@@ -107,6 +107,7 @@ def lines(language: Language) -> Mapping[str, object]:
     return {
         "reason": words_of,
         "classes": CLASSES,
+        "message_states": MESSAGE_STATES,
         "run_states": RUN_STATES,
         "carrier": lambda code: carrier_word(code, language),
     }
