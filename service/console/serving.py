@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
+from jinja2 import TemplateError
 from multidict import MultiDict, MultiDictProxy
 
 from service.api.http.auth import caller_by
@@ -103,18 +104,25 @@ def _refusing(answer: Answering) -> Answering:
             return await answer(request)
         except TocsinError as error:
             return _refused(request, error)
+        except TemplateError as error:  # one that is missing is an OSError to Jinja
+            return _failed(request, error)
         except UNREACHABLE as error:
             log.warning("the database did not answer a page", extra={"why": repr(error)})
             sentence = phrase("the database cannot be reached; try again soon")
             return _refused(request, Unavailable(sentence))
         except web.HTTPException:
             raise
-        except Exception:
-            log.exception("unexpected error of a page")
-            sentence = phrase("an unexpected error, which has been logged; nothing was half done")
-            return _refused(request, TocsinError(sentence))
+        except Exception as error:  # noqa: BLE001  # the reader is told, and it is logged
+            return _failed(request, error)
 
     return guarded
+
+
+def _failed(request: web.Request, error: Exception) -> web.Response:
+    """The page of an error of ours, which is logged."""
+    log.error("unexpected error of a page", exc_info=error)
+    sentence = phrase("an unexpected error, which has been logged; nothing was half done")
+    return _refused(request, TocsinError(sentence))
 
 
 def language_of(request: web.Request) -> Language:
