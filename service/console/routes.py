@@ -31,7 +31,7 @@ from service.console.people import never as people_never
 from service.console.people import persons as people_persons
 from service.console.plans import acts as plan_acts
 from service.console.plans import lists as plans
-from service.console.plans import plan, planner, signing
+from service.console.plans import month, plan, planner, signing
 from service.console.reports import pages as reports
 from service.console.reports import trail
 from service.console.runs import acts as run_acts
@@ -141,6 +141,7 @@ PAGES = (
     WebPage("POST", "/texts/{template_id}/approve", texts.approve_text, R.APPROVE,
          again=texts.show_text),
     WebPage("GET",  "/plans", plans.show_plans, R.REPORTS),
+    WebPage("GET",  "/plans/calendar", month.show_month, R.REPORTS, heavy=True),
     WebPage("GET",  "/plans/new", planner.show_new, R.PLAN),
     WebPage("POST", "/plans/new", planner.create, R.PLAN, again=planner.show_new, heavy=True),
     WebPage("POST", "/plans/new/side", planner.show_side, R.PLAN, heavy=True, is_part=True,

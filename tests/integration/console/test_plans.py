@@ -5,6 +5,7 @@ import json
 from multidict import MultiDict
 
 from service.console.plans import form as forms
+from service.reports.plan_counts import count_audiences
 from service.storage.postgres import transaction
 from tests.factories import TEXT, make_segment, make_template
 from tests.harness.console import browser_of
@@ -266,3 +267,21 @@ async def test_the_list_shows_one_state_and_where_to_go_on(
     assert address in (await browser.get("/plans?state=draft")).links
     assert address not in (await browser.get("/plans?state=done")).links
     assert f"{address}/edit" in (await browser.get("/plans")).links
+
+
+async def test_the_calendar_shows_where_two_campaigns_meet(
+    api: Api, county: dict[str, str]
+) -> None:
+    browser, one = await drafted(api, county)
+    fields = typed(county, api, name="另一个")
+    other = (await planned(browser, fields)).path.removesuffix("/edit")
+    for address in (one, other):
+        await approved(api, address)
+    await count_audiences(api.runtime.pool, api.clock.at)
+    day = str(fields["schedule.start_at"])
+    seen = await browser.get(f"/plans/calendar?month={day[:7]}&day={day}")
+    assert seen.status == 200, seen.text
+    assert {one, other} <= set(seen.links)
+    assert "⚠" in seen.text
+    assert "⚠" not in (await browser.get("/plans/calendar?month=2027-06")).text
+    assert (await browser.get("/plans/calendar?month=never&day=%3Cb%3E")).status == 200
