@@ -1,6 +1,6 @@
 """What needs you, what is being sent, what comes today, what came of the last seven days."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,35 +9,19 @@ from service.api.accounts import departments, work
 from service.api.accounts.departments import CountsQuery
 from service.api.accounts.work import WorkItemOut, WorkKindOut
 from service.api.campaigns import calendar
-from service.api.campaigns.calendar import CalendarQuery, FireState
+from service.api.campaigns.calendar import CalendarQuery
 from service.api.sending import run_list, run_progress
 from service.api.sending.run_list import RunListedOut, RunsQuery
 from service.api.sending.run_progress import ProgressOut
 from service.console.asking import Desk
+from service.console.plans.words import FIRE_STATES
 from service.console.render import Shown
 from service.console.today.work_links import address_of, tone_of
-from service.words.phrase import Phrase, phrase
 
 MOST_ITEMS = 3
 """Things of a kind that are named; the page of the kind has all."""
 MOST_RUNS = 5
 WEEK = timedelta(days=7)
-FIRES: Mapping[FireState, Phrase] = {
-    "draft": phrase("draft"),
-    "returned": phrase("returned"),
-    "pending_approval": phrase("waits for approval"),
-    "scheduled": phrase("approved"),
-    "paused": phrase("paused"),
-    "held": phrase("held"),
-    "expanding": phrase("being counted"),
-    "running": phrase("being sent"),
-    "sent": phrase("handed off"),
-    "cancelled": phrase("ended"),
-    "skipped": phrase("skipped"),
-    "missed": phrase("missed"),
-    "shared": phrase("sent by its legs"),
-}
-"""The word for each state of a fire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +107,5 @@ async def show_day(desk: Desk) -> Shown:
     query = CalendarQuery.model_validate({"from": today, "to": today})
     days = await desk.get(calendar.list_calendar_days, query=query)
     fires = await desk.get(calendar.list_calendar, query=query)
-    words = {state: desk.language.say(word) for state, word in FIRES.items()}
+    words = {state: desk.language.say(word) for state, word in FIRE_STATES.items()}
     return Shown("today/_day.html", {"day": days.items[0], "fires": fires.items, "states": words})
