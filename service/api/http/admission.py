@@ -99,6 +99,7 @@ class Admission:
         self._lookups = _Shares(LOOKED_UP_AT_ONCE)
         self._callers: dict[bytes, UUID] = {}
         self._bodies = _Shares(LARGE_AT_ONCE)
+        self._pages = _Shares(HEAVY_AT_ONCE)
         self._readers = _Shares(max(1, connections // 2))
         self._reads = asyncio.Semaphore(max(1, connections - FOR_CHANGES))
 
@@ -155,6 +156,22 @@ class Admission:
             try:
                 async with asyncio.timeout(WAIT_SECONDS):
                     await stack.enter_async_context(self._bodies.place(user.id))
+            except TimeoutError:
+                raise busy() from None
+            yield
+
+    @asynccontextmanager
+    async def heavy_page(self, user: User) -> AsyncIterator[None]:
+        """A heavy page of a person, in the order of coming: who walks from page to page does not
+        see what the last one still counts for them, so a third waits instead of being refused.
+
+        Raises:
+            Unavailable: code `busy`: there was no room for as long as a request may wait.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await stack.enter_async_context(self._pages.place(user.id))
             except TimeoutError:
                 raise busy() from None
             yield

@@ -13,7 +13,7 @@ whole, has a time limit; whoever passes it is told what to ask for instead.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -117,12 +117,13 @@ class Exchange:
         """
         try:
             async with (
+                self._admission.heavy_page(caller.user) if heavy else nullcontext(),
                 self._admission.at_work(caller.user, heavy=heavy),
                 self._runtime.pool.acquire(seconds=COUNT_SECONDS + GRACE_SECONDS) as conn,
                 conn.transaction(isolation="repeatable_read", readonly=True),
             ):
                 call = self._call(caller, conn)
-                yield Reads(call, caller, self._admission, heavy=heavy)
+                yield Reads(call, caller, heavy=heavy)
         except Busy:
             raise busy() from None
 
@@ -262,10 +263,9 @@ class Exchange:
 class Reads:
     """Operations that only read, in one transaction."""
 
-    def __init__(self, call: Call, caller: Caller, admission: Admission, *, heavy: bool) -> None:
+    def __init__(self, call: Call, caller: Caller, *, heavy: bool) -> None:
         self.call = call
         self._caller = caller
-        self._admission = admission
         self._heavy = heavy
 
     async def get(self, op: Op, arguments: Arguments) -> object:
@@ -278,14 +278,13 @@ class Reads:
         if not op.is_read or op.read_file is not None or (op.heavy and not self._heavy):
             raise ValueError(phrase("{op_name} is not for this reading", op_name=op.name))
         need_right(op, self._caller)
-        with self._admission.in_hand(op, self._caller.user):
-            await limit_statements(self.call.conn, op.seconds)
-            if op.guard is not None:
-                await op.guard(self.call, arguments)
-            try:
-                return await op.handler(self.call, **arguments)
-            except StatementTimeout:
-                raise TooLong(op.seconds) from None
+        await limit_statements(self.call.conn, op.seconds)
+        if op.guard is not None:
+            await op.guard(self.call, arguments)
+        try:
+            return await op.handler(self.call, **arguments)
+        except StatementTimeout:
+            raise TooLong(op.seconds) from None
 
 
 @asynccontextmanager

@@ -58,6 +58,10 @@ async def show_now(desk: Desk) -> Shown:
 
 async def show_week(desk: Desk) -> Shown:
     """What came of the last seven days, and of the seven before."""
+    return await _week_of(desk)
+
+
+async def _week_of(desk: Desk) -> Shown:
     today = desk.now.date()
     own = desk.user.department_id
     counts = [
