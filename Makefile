@@ -14,7 +14,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock browser pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock browser
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -64,11 +64,6 @@ HUNG := -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 browser: $(DRIVER) ## Chromium of today and Chromium 90 drive the console of a running system
 	$(BIN)/python -m tests.browser.install
 	$(PYTEST) -n 2 --dist loadgroup $(HUNG) tests/browser
-
-PICTURES ?= .browser/pictures
-pictures: $(DRIVER) ## pictures of the console's pages, for README and docs/
-	$(BIN)/python -m tests.browser.install
-	PICTURES=$(PICTURES) $(PYTEST) $(HUNG) tests/browser/pictures.py
 
 attack: venv ## what each attacker of docs/security.md tries, on a running system
 	$(PYTEST) $(PARALLEL) -m attack

@@ -71,7 +71,7 @@ def test_ci_runs_what_make_test_leaves_out() -> None:
     assert '-m "not slow and not crash and not nightly"' in recipes["test"]
     assert '-m "slow and not crash and not nightly"' in recipes["slow"]
     ci = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
-    assert {"make test", "make browser", "make slow", "make crash"} <= set(ci)
+    assert {"make test", "make slow", "make crash"} <= set(ci)
 
 
 def test_browsers_are_needed_by_make_browser_alone() -> None:

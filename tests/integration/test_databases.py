@@ -1,7 +1,7 @@
 """What one test leaves in a database is not there in the next."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import pytest
@@ -10,6 +10,7 @@ from service.messages.lint.lint_store import policy_set
 from service.storage.postgres import Connection, connected
 from tests.factories import make_team
 from tests.harness.databases import Database, Databases
+from tests.harness.waiting import until
 
 TABLES = """
 SELECT oid::regclass::text FROM pg_class
@@ -18,9 +19,22 @@ WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
 SEQUENCES = "SELECT sequencename, last_value FROM pg_sequences ORDER BY 1"
 
 
-def owned(databases: Databases, database: Database) -> AbstractAsyncContextManager[Connection]:
-    """A superuser's connection, which ends before the database is given back."""
-    return connected(databases.owner_url(database.name))
+@asynccontextmanager
+async def owned(databases: Databases, database: Database) -> AsyncIterator[Connection]:
+    """A superuser's connection, which has ended for the server, too, before the database is given
+    back.
+    """
+    async with connected(databases.owner_url(database.name)) as owner:
+        pid = await owner.fetchval("SELECT pg_backend_pid()")
+        yield owner
+    async with databases.admin() as admin:
+
+        async def gone() -> bool:
+            return not await admin.fetchval(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", pid
+            )
+
+        await until(gone)
 
 
 async def content(owner: Connection) -> list[object]:
