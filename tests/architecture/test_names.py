@@ -50,6 +50,7 @@ KEPT_WORDS = {
         "decide_doubts",
         "doubt",
     },
+    "service/console/today/work_links.py": {"doubt"},
     "service/console/duty/uncertain_texts.py": {
         "DoubtQuery",
         "list_doubts",
