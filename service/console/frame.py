@@ -18,25 +18,23 @@ SCHEMES = ("light", "dark")
 
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
-    """An entry of the menu. rights: one of them is enough; none: whoever has logged in."""
+    """An entry of the menu. right: that its page takes; None: whoever has logged in."""
 
     key: str
     address: str
     label: Phrase
-    rights: frozenset[Right] = frozenset()
+    right: Right | None = None
 
 
 MENU = (
     MenuEntry("today", "/today", phrase("Today")),
-    MenuEntry("plans", "/plans", phrase("Campaigns"), frozenset({Right.REPORTS})),
-    MenuEntry("runs", "/runs", phrase("Sending"), frozenset({Right.REPORTS})),
-    MenuEntry("people", "/people", phrase("People"), frozenset({Right.READ})),
-    MenuEntry("texts", "/texts", phrase("Texts"), frozenset({Right.READ})),
-    MenuEntry("duty", "/duty", phrase("On duty"), frozenset({Right.READ})),
-    MenuEntry("reports", "/reports", phrase("Reports"), frozenset({Right.REPORTS, Right.AUDIT})),
-    MenuEntry(
-        "office", "/office", phrase("Administration"), frozenset({Right.ACCOUNTS, Right.CHANNELS})
-    ),
+    MenuEntry("plans", "/plans", phrase("Campaigns"), Right.REPORTS),
+    MenuEntry("runs", "/runs", phrase("Sending"), Right.REPORTS),
+    MenuEntry("people", "/people", phrase("People"), Right.READ),
+    MenuEntry("texts", "/texts", phrase("Texts"), Right.READ),
+    MenuEntry("duty", "/duty", phrase("On duty"), Right.READ),
+    MenuEntry("reports", "/reports", phrase("Reports"), Right.REPORTS),
+    MenuEntry("office", "/office", phrase("Administration"), Right.ACCOUNTS),
 )
 
 
@@ -78,7 +76,7 @@ def _menu(desk: Desk) -> list[Mapping[str, object]]:
             "current": entry.key == section,
         }
         for entry in MENU
-        if not entry.rights or any(map(desk.may, entry.rights))
+        if entry.right is None or desk.may(entry.right)
     ]
 
 

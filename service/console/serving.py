@@ -16,6 +16,7 @@ from aiohttp import web
 from jinja2 import TemplateError
 from multidict import MultiDict, MultiDictProxy
 
+from service.api.http.admission import ADMISSION
 from service.api.http.auth import caller_by
 from service.api.http.downloads import MadeFile
 from service.api.http.problems import Unauthorized, status_of
@@ -41,7 +42,6 @@ from service.console.session import (
     set_notice,
 )
 from service.errors import Invalid, TocsinError, TooMany, Unavailable
-from service.runtime import Runtime
 from service.storage.postgres import UNREACHABLE
 from service.web import RUNTIME
 from service.words.phrase import phrase
@@ -66,20 +66,18 @@ def serve_page(page: WebPage) -> Answering:
 
     async def answer(request: web.Request) -> web.StreamResponse:
         runtime = request.config_dict[RUNTIME]
-        async with _form(page, request, runtime) as (form, upload):
-            if page.method == "POST":
-                need_own_origin(request)
-            session = session_of(request, runtime.keyring)
-            if session is None:
-                return await _to_login(request, form)
-            try:
-                caller = await caller_by(request, session.token, runtime, used=not page.is_polled)
-            except Unauthorized:
-                return await _to_login(request, form)
-            if page.method == "POST":
-                session.need_csrf(form.get(CSRF, "") or request.headers.get(CSRF_HEADER, ""))
-            desk = Desk(request, caller, session, language_of(request), form, upload)
-            return await _answered(page, desk)
+        if page.method == "POST":
+            need_own_origin(request)
+        session = session_of(request, runtime.keyring)
+        if session is None:
+            return await _to_login(page, request)
+        try:
+            caller = await caller_by(request, session.token, runtime, used=not page.is_polled)
+        except Unauthorized:
+            return await _to_login(page, request)
+        limiter = request.config_dict[LIMITER]
+        await limiter.take(limiter.limits_of(caller))
+        return await _answered(page, Desk(request, caller, session, language_of(request)))
 
     return _refusing(answer)
 
@@ -136,15 +134,18 @@ def language_of(request: web.Request) -> Language:
 
 async def _answered(page: WebPage, desk: Desk) -> web.StreamResponse:
     """The answer to somebody who has logged in."""
-    limiter = desk.request.config_dict[LIMITER]
-    await limiter.take(limiter.limits_of(desk.caller))
     if desk.has_given_password and desk.request.path not in WITHOUT_RIGHTS:
         return gone(NEW_PASSWORD)
     if page.right is not None:
         desk.user.need(page.right)
-    if page.method == "GET" or page.reads:
+    if page.method == "GET":
         return await _shown(page, page.function, desk)
-    return await _done(page, desk)
+    async with _form(page, desk) as (desk.form, desk.upload):
+        given = desk.form.get(CSRF, "") or desk.request.headers.get(CSRF_HEADER, "")
+        desk.session.need_csrf(given)
+        if page.reads:
+            return await _shown(page, page.function, desk)
+        return await _done(page, desk)
 
 
 async def _done(page: WebPage, desk: Desk) -> web.StreamResponse:
@@ -239,15 +240,23 @@ def show_open(
     return response_of(request, html, shown.status)
 
 
-async def _to_login(request: web.Request, form: MultiDictProxy[str]) -> web.StreamResponse:
-    """Where one without a session is sent: to log in, and then back."""
+async def _to_login(page: WebPage, request: web.Request) -> web.StreamResponse:
+    """Where one without a session is sent: to log in, and then back. A form is kept; of one with a
+    file nothing is read, since anybody may send it.
+    """
     if HTMX in request.headers:
         box = show_open(request, Shown("account/_login_box.html", {"needs_code": False}, 401))
         box.headers[SESSION] = "over"
         return box
     if request.method != "POST":
         return gone(f"{LOGIN}?next={quote(request.path_qs, safe='')}")
-    told = {"next": "", "held": await held.seal(request, form), "needs_code": False}
+    if page.takes_file:
+        return gone(LOGIN)
+    told = {
+        "next": "",
+        "held": await held.seal(request, await _typed(request)),
+        "needs_code": False,
+    }
     return show_open(request, Shown("account/login.html", told, 401))
 
 
@@ -290,13 +299,17 @@ async def _typed(request: web.Request) -> MultiDictProxy[str]:
 
 @asynccontextmanager
 async def _form(
-    page: WebPage, request: web.Request, runtime: Runtime
+    page: WebPage, desk: Desk
 ) -> AsyncIterator[tuple[MultiDictProxy[str], Upload | None]]:
-    """What was typed, and the file that came with it, which is deleted at the end."""
-    if page.method == "GET":
-        yield MultiDictProxy(MultiDict()), None
-    elif page.takes_file:
-        async with form_and_file(request, runtime) as (fields, upload):
+    """What was typed, and the file that came with it, which is deleted at the end. Of one person
+    few files are taken at once.
+    """
+    request = desk.request
+    if page.takes_file:
+        async with (
+            request.config_dict[ADMISSION].large_body(desk.user),
+            form_and_file(request, desk.runtime) as (fields, upload),
+        ):
             yield MultiDictProxy(MultiDict(fields)), upload
     else:
         yield await _typed(request), None

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from service.console.frame import MENU
 from service.console.routes import PAGES
 from tests.harness.console import browser_of
 from tests.integration.api.conftest import Api
@@ -36,3 +37,10 @@ async def test_no_page_links_to_what_its_reader_may_not_see(api: Api, role: str)
             linked |= {link.partition("?")[0] for link in seen.links}
     for address in sorted(linked & known):
         assert (await browser.ask("GET", address)).status == 200, address
+
+
+def test_an_entry_of_the_menu_takes_the_right_of_its_page() -> None:
+    rights = {page.path: page.right for page in PAGES if page.method == "GET"}
+    assert {entry.address: entry.right for entry in MENU} == {
+        entry.address: rights[entry.address] for entry in MENU
+    }

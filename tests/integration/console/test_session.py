@@ -243,3 +243,18 @@ async def test_language_and_colours_are_remembered(api: Api) -> None:
     assert 'lang="en"' in seen.html
     seen = await browser.post("/scheme", FormData({"next": "/account", "scheme": "dark"}))
     assert 'data-scheme="dark"' in seen.html
+
+
+@pytest.mark.attack
+async def test_a_file_is_read_of_nobody_who_may_not_send_it(api: Api) -> None:
+    """A file that is too large is refused as that only to whoever may import."""
+    stranger, viewer = Browser(api), await browser_of(api, "viewer")
+    operator = await browser_of(api, "operator")
+    statuses = {}
+    for name, browser in (("stranger", stranger), ("viewer", viewer), ("operator", operator)):
+        form = FormData(default_to_multipart=True)
+        form.add_field("file", b"1" * 400_000, filename="large.csv")
+        headers = {"Origin": browser.origin}
+        seen = await browser.ask("POST", "/people/imports/new", headers=headers, data=form)
+        statuses[name] = seen.status
+    assert statuses == {"stranger": 303, "viewer": 403, "operator": 413}
