@@ -275,8 +275,8 @@ class Reads:
             TocsinError: it is refused.
             TooLong: one of its statements passed its limit; the transaction is over.
         """
-        if not op.is_read or op.read_file is not None or (op.heavy and not self._heavy):
-            raise ValueError(phrase("{op_name} is not for this reading", op_name=op.name))
+        if not op.is_read or op.audited or (op.heavy and not self._heavy):
+            raise TypeError(f"{op.name} is not for this reading")
         need_right(op, self._caller)
         await limit_statements(self.call.conn, op.seconds)
         if op.guard is not None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multidict import MultiDict, MultiDictProxy
+from pydantic import ValidationError
 
 from service.api.audience import segments
 from service.api.audience.segments import PreviewBody, PreviewOut, SegmentOut
@@ -103,7 +104,7 @@ async def _try_schedule(
         told = error.fields or {"when": error.message}
         side.missing += [(name, str_of(said)) for name, said in told.items()]
         return
-    except ValueError:  # pydantic's, of a member: its words are for programs
+    except ValidationError:  # of a member: its words are for programs
         side.missing.append(("schedule.send_hours", phrase("The times cannot be understood.")))
         return
     if not [fire for fire in side.fires.fires if not fire.skipped]:

@@ -92,6 +92,16 @@ async def test_saving_what_was_shown_changes_nothing(api: Api, county: dict[str,
         assert {name: after[name] for name in plan} == {name: before[name] for name in plan}
 
 
+async def test_the_planner_shows_when_it_would_fire_before_anything_is_pressed(
+    api: Api, county: dict[str, str]
+) -> None:
+    browser, address = await drafted(api, county)
+    seen = await browser.get(f"{address}/edit")
+    assert "时间写得不对" not in seen.text
+    assert "1月" in seen.text
+    assert "时间写得不对" not in (await browser.get("/plans/new")).text
+
+
 async def test_every_week_is_a_rule(api: Api, county: dict[str, str]) -> None:
     _, address = await drafted(
         api, county, when="weekly",
