@@ -7,6 +7,7 @@ from service.api.accounts.keys import KeyBody, RotateBody
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
 from service.console.forms import body_of, instant_of
+from service.console.names import names_of
 from service.console.office import words
 from service.console.render import Gone, Shown
 from service.words.phrase import Phrase, phrase
@@ -22,7 +23,7 @@ async def show_keys(desk: Desk) -> Shown:
     told = {
         "keys": found.items,
         "next": found.next_cursor,
-        "names": dict(await _users(desk)),
+        "names": await names_of(desk, (key.user_id for key in found.items)),
         "states": words.KEY_STATES,
         "modes": words.MODES,
     }

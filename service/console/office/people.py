@@ -6,6 +6,7 @@ from service.api.accounts.users import UserBody, UserPatch
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
 from service.console.forms import body_of
+from service.console.names import names_of
 from service.console.office import words
 from service.console.render import Gone, Shown
 from service.words.phrase import phrase
@@ -24,11 +25,11 @@ async def show_users(desk: Desk) -> Shown:
 async def show_user(desk: Desk) -> Shown:
     """One user: roles, rights, what waits for a second person, and the acts on the account."""
     user = await desk.get(users.get_user, user_id=desk.uuid("user_id"))
-    listed = await desk.get(users.list_users, query=PageQuery(limit=MOST_LISTED))
+    hands = (user.proposed.proposed_by if user.proposed else None, user.password_from)
     told = {
         "user": user,
         "departments": await _names(desk),
-        "names": {one.id: one.name for one in listed.items},
+        "names": await names_of(desk, hands),
         "rights": words.rights(desk.language),
         "proposes": user.proposed is not None and user.proposed.proposed_by == desk.user.id,
         "own_password": user.password_from == desk.user.id,

@@ -4,12 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from uuid import UUID
 
 from multidict import MultiDictProxy
 
 from service.accounts.people.model import Right
-from service.api.accounts import users
 from service.api.content import library, previews, templates, versions
 from service.api.content.library import StarterOut
 from service.api.content.previews import PreviewQuery
@@ -26,6 +24,7 @@ from service.api.http.paging import PageQuery
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.language import ENGLISH, Language
+from service.console.names import names_of
 from service.console.render import Gone, Shown
 from service.console.words import CLASSES
 from service.errors import NotFound
@@ -87,7 +86,7 @@ async def show_text(desk: Desk) -> Shown:
             and not (own_hand or text.withdrawn or text.approved_at)
             and all(found.level != BLOCKING for found in text.lint),
             "own_hand": own_hand,
-            "names": await _names(desk),
+            "names": await names_of(desk, (version.edited_by for version in history.items)),
             **TOLD,
         },
     )
@@ -156,7 +155,7 @@ async def show_comparison(desk: Desk) -> Shown:
         "old": old,
         "new": new,
         "pieces": pieces(old.text, new.text),
-        "names": await _names(desk),
+        "names": await names_of(desk, (version.edited_by for version in history.items)),
     }
     return Shown("texts/comparison.html", told)
 
@@ -167,12 +166,6 @@ async def approve_text(desk: Desk) -> Gone:
     body = body_of(ApproveBody, desk.form)
     await desk.act(templates.approve_template, template_id=template_id, body=body)
     return Gone(f"/texts/{template_id}", phrase("The text is approved."))
-
-
-async def _names(desk: Desk) -> dict[UUID, str]:
-    """The names of users, as far as the caller sees them."""
-    found = await desk.get(users.list_users, query=PageQuery(limit=MOST_LISTED))
-    return {user.id: user.name for user in found.items}
 
 
 async def _check(desk: Desk, words: str, message_class: str) -> LintedOut | None:

@@ -1,12 +1,15 @@
 """Reports: figures that add up, and the trail, for whoever may."""
 
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import pytest
 
 from service.api.routes import OPS
 from service.console.reports.words import ACTIONS
-from tests.harness.console import browser_of
+from tests.harness.console import Browser, browser_of
+from tests.harness.keys import second_admin
+from tests.harness.logins import PASSWORD, given_password
 from tests.integration.api.conftest import Api
 
 PLAN = {"name": "<b>每周反诈</b>", "schedule": {"kind": "now"}}
@@ -51,6 +54,25 @@ async def test_who_did_what_is_in_words_and_leads_to_the_thing(api: Api) -> None
     mine = next(link for link in seen.links if link.startswith("?actor_id="))
     again = await browser.get(f"/reports/audit{urlsplit(mine).path}{mine}")
     assert again.status == 200
+
+
+async def test_an_auditor_reads_who_it_was(api: Api) -> None:
+    await _campaign(api)
+    browser = await browser_of(api, "admin")
+    page = await browser.get("/office/users/new")
+    typed = {"login": "an.auditor", "name": "审计", "roles": ["auditor"]}
+    user = (await browser.submit(page, "/office/users/new", typed)).path.rpartition("/")[2]
+    other = await second_admin(api)
+    grant = (await api.get(f"/users/{user}", other)).json["proposed"]["id"]
+    assert (await api.post(f"/users/{user}/grants/{grant}/confirm", other)).status == 200
+    given = await given_password(api, UUID(user))
+    auditor = Browser(api)
+    seen = await auditor.log_in("an.auditor", given)
+    new = {"current": given, "new": PASSWORD}
+    await auditor.submit(seen, "/account/password", new)
+    trail = await auditor.get("/reports/audit")
+    assert trail.status == 200, trail.text
+    assert api.teams["county"].operator.name in trail.text
 
 
 @pytest.mark.parametrize("query", ["day=nonsense", "actor_id=x", "cursor=x", "unknown=1"])
