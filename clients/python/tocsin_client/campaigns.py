@@ -188,13 +188,16 @@ class Campaigns:
         reason: str = "",
         acknowledged: Sequence[str] = (),
         missed: LateChoice | None = None,
+        content_hash: str | None = None,
     ) -> CampaignDetail:
         """Approve what somebody else submitted; it fires at its time.
 
-        missed: what becomes of its fire if that is late by now.
+        missed: what becomes of its fire if that is late by now. content_hash: that of the campaign
+        as it was seen; None: whatever waits now.
         """
         body: dict[str, Any] = {"reason": reason, "acknowledged": list(acknowledged)}
-        return await self._act(campaign_id, "approve", _with(body, missed=missed))
+        more = _with(body, missed=missed, content_hash=content_hash)
+        return await self._act(campaign_id, "approve", more)
 
     async def send_back(self, campaign_id: str, reason: str) -> CampaignDetail:
         """Return a submitted campaign to its planners, to be mended."""

@@ -23,7 +23,7 @@ from service.api.content.templates import Acknowledged
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Int, Line, OptionalLine, Out, Page
-from service.campaigns.approval import approval
+from service.campaigns.approval import approval, sources
 from service.campaigns.calendar.schedule import LatePolicy
 from service.campaigns.core import fire_store, store
 from service.campaigns.core.model import Plan, State
@@ -105,6 +105,11 @@ class ApprovalBody(ReasonBody):
         default=None,
         description="What becomes of its fire if that is more than 15 minutes late by now. Needed"
         " if it is and the plan says `late: hold`.",
+    )
+    content_hash: Line | None = Field(
+        default=None,
+        description="That of the campaign as you have seen it: if it was changed and submitted"
+        " again since, the approval is refused. Null: whatever waits now.",
     )
 
 
@@ -211,6 +216,8 @@ async def submit_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
 
 async def approve_campaign(call: Call, campaign_id: UUID, body: ApprovalBody) -> CampaignDetail:
     """Approve what somebody else submitted; it fires at its time."""
+    if body.content_hash is not None:
+        await sources.check_seen(call.conn, call.user, campaign_id, body.content_hash)
     approved = await approval.approve(
         call.conn,
         call.user,

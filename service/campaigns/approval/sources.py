@@ -1,16 +1,20 @@
-"""What a campaign would bind: its texts and its rule as they stand now."""
+"""What a campaign would bind: its texts and its rule as they stand now, and as they were seen."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
+from service.accounts.people.model import User
 from service.audience.segments.segment import canonical
 from service.audience.segments.segment_uses import WrittenOut
 from service.campaigns.audience.recipients import written_rule
 from service.campaigns.core.model import Campaign, Content
 from service.campaigns.core.texts import BoundText
+from service.campaigns.plans.planning import load
+from service.errors import Conflict
 from service.messages.store import Template, template_get
 from service.messages.template import fill
 from service.storage.postgres import Connection
+from service.words.phrase import phrase
 
 
 async def read_sources(
@@ -44,3 +48,19 @@ def content_of(campaign: Campaign, templates: Sequence[Template], rule: WrittenO
             for t, more in further
         ),
     )
+
+
+async def check_seen(conn: Connection, actor: User, campaign_id: UUID, seen: str) -> None:
+    """Refuse to approve what is not what the approver has seen. seen: its hash, in hexadecimal
+    digits. Nobody changes it after this, until the transaction ends.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        Conflict: it was changed, and perhaps submitted again, since.
+    """
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    if campaign.content_hash is None or campaign.content_hash.hex() != seen:
+        raise Conflict(
+            phrase("it was changed since you saw it; read what waits now, then sign"),
+            code="changed_meanwhile",
+        )

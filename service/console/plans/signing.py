@@ -68,6 +68,8 @@ async def sign(desk: Desk) -> Gone:
     try:
         signed = await desk.act(campaigns.approve_campaign, campaign_id=campaign_id, body=body)
     except Conflict as error:
+        if error.code == "changed_meanwhile":  # no tick of the sheet before counts for this one
+            return Gone(f"/plans/{campaign_id}/sign", error.message)
         if error.code != "review_needed":
             raise
         said = phrase("read it, and tick what you have read")

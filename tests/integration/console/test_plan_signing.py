@@ -37,6 +37,25 @@ async def submitted(api: Api, fields: dict[str, str], **more: object) -> str:
     return f"/plans/{made.json['id']}"
 
 
+@pytest.mark.attack
+async def test_what_was_submitted_again_since_is_not_signed_unseen(
+    api: Api, county: dict[str, str]
+) -> None:
+    address = await submitted(api, county)
+    sheet = f"{address}/sign"
+    browser = await browser_of(api, "approver")
+    seen = await browser.get(sheet)
+    path = "/campaigns/" + address.rpartition("/")[2]
+    assert (await api.patch(path, OPERATOR, {"max_tps": 3})).status == 200
+    assert (await api.post(f"{path}/submit", OPERATOR)).status == 200
+    again = await browser.submit(seen, sheet, {"known": "true"})
+    assert "您看过以后它被改过" in again.text
+    assert (await stored(api, address))["state"] == "pending_approval"
+    assert ("known", "true") not in again.form(sheet).fields, "no tick of before counts"
+    await browser.submit(again, sheet, {"known": "true"})
+    assert (await stored(api, address))["state"] == "scheduled"
+
+
 async def test_the_sheet_shows_what_is_bound_and_is_signed(
     api: Api, county: dict[str, str]
 ) -> None:
