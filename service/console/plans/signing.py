@@ -1,7 +1,5 @@
 """The sheet that an approver signs: everything that is bound, then the button, at its end."""
 
-import difflib
-from collections.abc import Sequence
 from typing import Any
 
 from service.api.audience import segments
@@ -14,6 +12,7 @@ from service.api.content.previews import PreviewQuery
 from service.api.http.paging import PageQuery
 from service.api.sending import runs
 from service.console.asking import Desk
+from service.console.differences import pieces
 from service.console.forms import body_of
 from service.console.plans import bound, words
 from service.console.plans.plan import about, acts_of
@@ -118,7 +117,7 @@ async def _text(desk: Desk, plan: CampaignDetail) -> dict[str, Any]:
         longest = found.longest[0] if found.longest else None
     return {
         "version": own.version if own else None,
-        "changes": changes(before, plan.text) if before is not None else None,
+        "changes": pieces(before, plan.text) if before is not None else None,
         "longest": longest,
     }
 
@@ -132,20 +131,6 @@ async def _signed_before(desk: Desk, plan: CampaignDetail) -> str | None:
     except NotFound:
         return None
     return first.text if first.approved_at is not None else None
-
-
-def changes(before: str, after: str) -> Sequence[tuple[str, str]]:
-    """What became of a text: ("same" | "gone" | "new", words)."""
-    found: list[tuple[str, str]] = []
-    for tag, i, j, k, m in difflib.SequenceMatcher(None, before, after, False).get_opcodes():
-        if tag == "equal":
-            found.append(("same", before[i:j]))
-            continue
-        if before[i:j]:
-            found.append(("gone", before[i:j]))
-        if after[k:m]:
-            found.append(("new", after[k:m]))
-    return found
 
 
 async def _tests(desk: Desk, plan: CampaignDetail) -> list[tuple[int, str]]:

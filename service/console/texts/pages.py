@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 from multidict import MultiDictProxy
 
@@ -22,6 +20,7 @@ from service.api.content.templates import (
 from service.api.content.versions import TextVersionOut
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
+from service.console.differences import pieces
 from service.console.forms import body_of
 from service.console.language import ENGLISH, Language
 from service.console.names import names_of
@@ -34,14 +33,6 @@ BLOCKING, REVIEW = "block", "review"
 UNITS = {"UCS2": (70, 67), "GSM7": (160, 153)}
 """Characters of a text of one part, and of each part of a longer one (3GPP TS 23.040 §9.2.3.24)."""
 MOST_LISTED = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of a text beside an earlier version: `same`, `added` or `gone`."""
-
-    kind: str
-    text: str
 
 
 async def show_texts(desk: Desk) -> Shown:
@@ -187,23 +178,6 @@ def _version(history: Sequence[TextVersionOut], no: str) -> TextVersionOut:
         if str(version.version) == no:
             return version
     raise NotFound(phrase("there is nothing at this address"))
-
-
-def pieces(old: str, new: str) -> list[Piece]:
-    """What of a text is the same, was added, and is gone: word by word, of Chinese sign by sign."""
-    before, after = _split(old), _split(new)
-    found: list[Piece] = []
-    for kind, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if kind == "equal":
-            found.append(Piece("same", "".join(before[a:b])))
-            continue
-        found += [Piece("gone", "".join(before[a:b]))] if b > a else []
-        found += [Piece("added", "".join(after[c:d]))] if d > c else []
-    return found
-
-
-def _split(text: str) -> list[str]:
-    return re.findall(r"[A-Za-z0-9]+|\{[^}]*\}|\s+|.", text, re.DOTALL)
 
 
 def room(checked: LintedOut) -> int | None:

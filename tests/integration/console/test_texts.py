@@ -1,7 +1,7 @@
 """Texts: written with what lint says beside them, compared, and approved by another."""
 
 from service.api.content.templates import LintedOut
-from service.console.texts.pages import Piece, pieces, room
+from service.console.texts.pages import room
 from tests.harness.console import Browser, Seen, browser_of
 from tests.integration.api.conftest import Api
 
@@ -100,14 +100,6 @@ async def test_a_ready_text_is_where_one_begins(api: Api) -> None:
     fields = dict(page.form("/texts/new").fields)
     assert fields["text"].startswith("【")
     assert fields["name"]
-
-
-def test_pieces_put_together_are_both_texts() -> None:
-    old, new = "先交保证金，拨96110", "先交解冻费，请拨96110核实"
-    found = pieces(old, new)
-    assert "".join(p.text for p in found if p.kind != "added") == old
-    assert "".join(p.text for p in found if p.kind != "gone") == new
-    assert Piece("same", "先交") in found
 
 
 def test_the_room_that_is_left() -> None:

@@ -10,7 +10,6 @@ from uuid import UUID
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.core.model import Content, Plan
 from service.console.plans import bound
-from service.console.plans.signing import changes
 from tests.architecture.tree import ROOT
 
 
@@ -52,11 +51,3 @@ def test_what_is_shown_by_itself_is_on_the_page() -> None:
     assert shown.keys() == bound.ON_THE_PAGE
     for key, name in shown.items():
         assert name in page, key
-
-
-def test_what_changed_in_a_text_is_marked() -> None:
-    found = changes("先交保证金再放款", "先交解冻费再放款")
-    assert "".join(words for kind, words in found if kind != "new") == "先交保证金再放款"
-    assert "".join(words for kind, words in found if kind != "gone") == "先交解冻费再放款"
-    assert [kind for kind, _ in found] != ["same"]
-    assert changes("一样", "一样") == [("same", "一样")]
