@@ -97,6 +97,12 @@ class Language:
         year = "" if this_year else f" {day.year}"
         return f"{weekday} {day.day} {_MONTHS[day.month - 1]}{year}"
 
+    def month(self, day: date) -> str:
+        """The month in which a day lies, with its year."""
+        if self.code == CHINESE:
+            return f"{day.year}年{day.month}月"
+        return f"{_MONTHS[day.month - 1]} {day.year}"
+
     def time(self, instant: datetime | None) -> str:
         """The time of day of an instant; "–": none."""
         return "–" if instant is None else f"{instant.astimezone(self.zone):%H:%M}"
