@@ -197,6 +197,7 @@ async def test_reloading_and_going_back_repeats_nothing(visit: Visit, going: Goi
     await visitor.page.reload()
     await expect(resume).to_be_visible()
     await visitor.page.go_back()
+    await visitor.page.wait_for_load_state("networkidle")  # htmx asks for the page of before anew
     await visitor.page.go_forward()
     await expect(resume).to_be_visible()
     assert await going.acts("pause") == 1
