@@ -63,6 +63,7 @@ async def around(desk: Desk) -> dict[str, Any]:
         "menu": _menu(desk),
         "bands": await _bands(desk),
         "may_stop": desk.may(Right.STOP_ALL),
+        "my_rights": {right.word for right in Right if desk.may(right)},
     }
 
 
