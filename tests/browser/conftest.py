@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Playwright, async_playwright, expect
 from tests.browser.chromium import NO_FONT, draws_boxes, opened
 from tests.browser.furniture import furnish
 from tests.browser.install import BOTH, OLDEST, TODAY, said
+from tests.browser.keyboard import KeyboardVisitor
 from tests.browser.office import Office, staff
 from tests.browser.visitor import Visitor
 from tests.harness.live import MORNING, Live
@@ -26,6 +27,7 @@ HASTE = {"TOCSIN_KEY_REQUESTS": "100000", "TOCSIN_DEPARTMENT_REQUESTS": "100000"
 expect.set_options(timeout=PATIENCE)
 
 Visit = Callable[..., Awaitable[Visitor]]
+Finish = Callable[[int, list[Visitor]], None]
 
 
 def pytest_report_header() -> list[str]:
@@ -153,3 +155,28 @@ async def visit(
         await visitor.page.context.close()
     faults = [fault for visitor in visitors for fault in visitor.faults]
     assert not faults, "\n".join(faults)
+
+
+@pytest.fixture(params=["mouse", "keys", "keys in Chromium 90"])
+def way(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """How somebody comes: with a mouse, with keys, or with keys in an old browser."""
+    if request.param == "mouse":
+        return {}
+    old = {"browser": request.getfixturevalue("oldest")} if "90" in request.param else {}
+    return {"hands": KeyboardVisitor, **old}
+
+
+@pytest.fixture
+def finish(record_property: Callable[[str, object], None]) -> Finish:
+    """Writes down what a task took, and fails it if that were too many presses.
+
+    Time is recorded, and never asserted: a machine may be busy.
+    """
+
+    def done(most: int, visitors: list[Visitor]) -> None:
+        clicks = sum(visitor.clicks for visitor in visitors)
+        record_property("clicks", clicks)
+        record_property("seconds", round(visitors[0].seconds, 1))
+        assert clicks <= most
+
+    return done

@@ -11,12 +11,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.async_api import Response, expect
 
 from service.clock import CHINA
 from tests.browser.conftest import Visit, own
-from tests.browser.keyboard import KeyboardVisitor
 from tests.browser.office import Office, choose_password, hire
 from tests.browser.visitor import PASSWORD, Visitor
 from tests.harness.lossy import LossyWire, lossy
@@ -77,15 +75,6 @@ async def wire(office: Office) -> AsyncIterator[LossyWire]:
     where = urlsplit(office.url)
     async with lossy(str(where.hostname), where.port or 80) as made:
         yield made
-
-
-@pytest.fixture(params=["mouse", "keys", "keys in Chromium 90"])
-def way(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """How somebody comes: with a mouse, with keys, or with keys in an old browser."""
-    if request.param == "mouse":
-        return {}
-    old = {"browser": request.getfixturevalue("oldest")} if "90" in request.param else {}
-    return {"hands": KeyboardVisitor, **old}
 
 
 def minutes(time: str) -> int:

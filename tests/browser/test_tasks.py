@@ -1,66 +1,26 @@
 """What people come to do, from the start page on: by mouse, by keys, and by keys in Chromium 90.
 
-Presses and choices are counted, typing is not; each task has the number that it may take at most.
-Time is recorded, and never asserted: a machine may be busy.
+Presses and choices are counted, typing is not; each task has the number that it may take at most
+(`way` and `finish` are fixtures of all tasks).
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import expect
 
-from tests.browser.conftest import PHONE, Visit, own
-from tests.browser.keyboard import KeyboardVisitor
+from tests.browser.conftest import PHONE, Finish, Visit, own
 from tests.browser.office import Office, choose_password, hire
-from tests.browser.visitor import Visitor
+from tests.browser.pieces import main_button, menu, to
 
 EVERYBODY = "运营商 = 任意"
 TOMORROW = ("2027-01-13", "09:30")
 
-Recorded = Callable[[str, object], None]
-
-
-@pytest.fixture(params=["mouse", "keys", "keys in Chromium 90"])
-def way(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """How somebody comes: with a mouse, with keys, or with keys in an old browser."""
-    if request.param == "mouse":
-        return {}
-    old = {"browser": request.getfixturevalue("oldest")} if "90" in request.param else {}
-    return {"hands": KeyboardVisitor, **old}
-
-
-@pytest.fixture
-def finish(record_property: Recorded) -> Callable[[int, list[Visitor]], None]:
-    """Writes down what a task took, and fails it if that were too many presses."""
-
-    def done(most: int, visitors: list[Visitor]) -> None:
-        clicks = sum(visitor.clicks for visitor in visitors)
-        record_property("clicks", clicks)
-        record_property("seconds", round(visitors[0].seconds, 1))
-        assert clicks <= most
-
-    return done
-
-
-def menu(visitor: Visitor, address: str) -> Locator:
-    """An entry of the menu."""
-    return visitor.page.locator(f"nav.side a[href='{address}']")
-
-
-def to(visitor: Visitor, address: str) -> Locator:
-    """A link of the page to an address."""
-    return visitor.page.locator(f"main a[href='{address}']").first
-
-
-def main_button(visitor: Visitor) -> Locator:
-    """The one thing that a page is for."""
-    return visitor.page.locator("main button.main").first
-
 
 async def test_a_broadcast_to_the_county_is_planned_and_put_before_an_approver(
-    visit: Visit, office: Office, way: dict[str, Any], finish: Callable[..., None]
+    visit: Visit, office: Office, way: dict[str, Any], finish: Finish
 ) -> None:
     group, name = f"全县群众 {uuid4().hex[:6]}", f"冬季防诈 {uuid4().hex[:6]}"
     rule = {"name": group, "rule": "carrier in (mobile, unicom, telecom, broadnet)"}
@@ -105,7 +65,7 @@ async def test_everything_is_stopped_from_any_page_and_let_go_on(
     sending: None,
     way: dict[str, Any],
     width: int,
-    finish: Callable[..., None],
+    finish: Finish,
 ) -> None:
     visitor = await visit("duty", width=width, **way)
     await visitor.go("/texts")
@@ -128,7 +88,7 @@ async def test_everything_is_stopped_from_any_page_and_let_go_on(
 
 
 async def test_a_department_a_user_and_a_key_are_made_by_two(
-    visit: Visit, office: Office, finish: Callable[..., None]
+    visit: Visit, office: Office, finish: Finish
 ) -> None:
     mark = uuid4().hex[:6]
     one, other = await visit("admin"), await visit("second_admin")
