@@ -11,7 +11,7 @@ from service.console.forms import body_of
 from service.console.plans import words
 from service.console.plans.plan import about, acts_of
 from service.console.render import Gone, Shown
-from service.errors import Forbidden
+from service.errors import Conflict, Forbidden
 from service.words.phrase import phrase
 
 
@@ -127,13 +127,15 @@ async def _asked(desk: Desk, act: str) -> Shown:
     """The page before an act.
 
     Raises:
-        Forbidden: the reader could not do it now; says why.
+        Forbidden: the reader may not do it.
+        Conflict: it cannot be done now; says why.
     """
     campaign_id = desk.uuid("campaign_id")
     plan = await desk.get(campaigns.get_campaign, campaign_id=campaign_id)
     found = acts_of(plan)[act]
     if not found.allowed and found.plain is not None and desk.refusal is None:
-        raise Forbidden(desk.language.plain(found.plain), code=found.code)
+        refusal = Forbidden if found.code == Forbidden.code else Conflict
+        raise refusal(desk.language.plain(found.plain), code=found.code)
     told: dict[str, Any] = {
         **await about(desk, plan),
         "act": act,
