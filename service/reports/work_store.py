@@ -44,7 +44,7 @@ class WorkKind:
 class WorkItem(NamedTuple):
     """One thing that waits, since when (None: nobody knows) and why. planned_at: of a fire. others,
     people: see `campaigns.fires.Fire`. proposal_id: what a second person confirms. department: the
-    name of the one that it is of. reason: what that one said when it returned its leg. texts: for
+    name of the one that it is of. reason: what was said when it was returned. texts: for
     how many texts, rows or channels it stands; ready: of how many something can be decided now.
     """
 
@@ -343,6 +343,16 @@ _APPROVALS = """
               c.approved_for], NULL), asked.now))
 """
 
+# By an approver who said why, or by the clock since nobody approved them in time.
+_RETURNED = """
+    SELECT c.id::text, c.name, c.department_id, NULL::timestamptz AS planned_at, m.at AS since,
+           m.code, CASE m.code WHEN 'returned' THEN m.reason END AS reason
+    FROM asked, campaigns c CROSS JOIN LATERAL (
+        SELECT at, code, reason FROM campaign_moves
+        WHERE campaign_id = c.id AND to_state = 'returned' ORDER BY id DESC LIMIT 1) m
+    WHERE c.state = 'returned' AND (asked.scope IS NULL OR asked.scope = c.department_id)
+"""
+
 _UNCERTAIN = f"""
     SELECT u.run_id::text AS id, coalesce(c.name, d.name) AS name, r.department_id,
            NULL::timestamptz AS planned_at, min(u.since) AS since, 'uncertain' AS code,
@@ -481,6 +491,13 @@ KINDS = (
         Sentence("等您签发", "Campaigns that wait for your approval"),
         Right.APPROVE,
         _APPROVALS,
+    ),
+    WorkKind(
+        "returned",
+        Sentence("退回修改的任务", "Campaigns that were returned to be mended"),
+        Right.PLAN,
+        _RETURNED,
+        answered=True,
     ),
     WorkKind(
         "uncertain",

@@ -41,7 +41,9 @@ class WorkItemOut(Out):
         description="So many people it has, of whom `others` were not in the approved target."
     )
     proposal_id: UUID | None = Field(description="What a second person confirms.")
-    reason: str | None = Field(description="What a department said when it returned its leg.")
+    reason: str | None = Field(
+        description="What an approver said when they returned it, or a department its leg."
+    )
     plain: PlainOut
 
 

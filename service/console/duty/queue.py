@@ -34,6 +34,7 @@ STEPS: Final[Mapping[str, NextStep]] = {
     "inbound": NextStep("new", "/duty/replies?kind={id}", phrase("Take")),
     "uncertain": NextStep("uncertain", "/duty/doubt?run={id}", phrase("Decide …")),
     "approvals": NextStep("pending_approval", "/plans/{id}/sign", phrase("Read and sign")),
+    "returned": NextStep("returned", "/plans/{id}/edit", phrase("Mend it")),
     "missed_fires": NextStep("missed", "/plans/{id}", phrase("Look why")),
     "list_files": NextStep("warn", "/duty/list-files", phrase("Hand over")),
     "held_opt_outs": NextStep("held", "/duty/holds", phrase("Count or drop")),
@@ -114,6 +115,7 @@ def _line(desk: Desk, kind: WorkKindOut, item: WorkItemOut) -> QueueLine:
         language.say(phrase("{count} can be decided now", count=language.number(item.ready)))
         if kind.kind == "uncertain" and item.ready is not None
         else "",
+        item.reason or "",
         item.department or "",
         language.say(
             phrase("since {when}, {ago}", when=language.when(item.since),

@@ -149,6 +149,7 @@ async def _shown(
         "seen": _seen(desk, known),
         "changed": _changed(desk, known, values, choices),
         "forms": forms,
+        "plan_words": words,
         "may_submit": desk.may(Right.SUBMIT),
     }
     return Shown(template, told)

@@ -230,8 +230,10 @@ def moved(move: MoveOut) -> str:
     return _MOVED.get(step) or word(_BECAME, move.to_state)
 
 
-def why(move: MoveOut) -> str:
+def why(move: MoveOut) -> Phrase | str:
     """What was said of a step, if it says more than the step does."""
+    if move.code == "approval_expired":
+        return phrase("nobody signed it in time")
     return "" if move.reason in _SAID_BY_ITSELF else move.reason
 
 

@@ -7,6 +7,7 @@ _PAGES = {
     "holds": "/plans/{id}",
     "missed_fires": "/plans/{id}",
     "approvals": "/plans/{id}/sign",
+    "returned": "/plans/{id}/edit",
     "held_opt_outs": "/duty/holds",
     "held_suppressions": "/people/never",
     "uncertain": "/duty/doubt",

@@ -12,6 +12,7 @@ from service.accounts.bootstrap import FirstAdministrator, bootstrap
 from service.accounts.people.model import By, Right, Role
 from service.api.system import metrics
 from service.audience.areas.area_store import load_areas
+from service.campaigns.approval import approval
 from service.campaigns.plans import lifecycle
 from service.campaigns.runs import firing
 from service.campaigns.runs.firing import fire_due
@@ -19,7 +20,7 @@ from service.dispatch.failover import health_store
 from service.dispatch.failover.circuit_breaker import Breaker, BreakerState, ChannelFigures
 from service.dispatch.failover.health import ChannelCounts
 from service.storage.postgres import transaction
-from tests.factories import make_contact, make_token, make_user, phone
+from tests.factories import make_contact, make_draft, make_token, make_user, phone
 from tests.harness.channels import BODY as CHANNEL
 from tests.harness.channels import real
 from tests.harness.keys import key_made_by, other, second_admin
@@ -52,6 +53,7 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "shut_channels",
         "not_firing",
         "holds",
+        "returned",
         "uncertain",
         "inbound",
         "held_opt_outs",
@@ -67,7 +69,7 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "filings",
         "taken_texts",
     ]
-    assert [kind["count"] for kind in work.values()] == [0] * 18
+    assert [kind["count"] for kind in work.values()] == [0] * 19
     held, paused = await daily_campaign(api, late="hold"), await daily_campaign(api)
     whole = await daily_campaign(api, late="hold", hold_following=True)
     team = api.teams["school"]
@@ -83,6 +85,7 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "shut_channels": 1,
         "not_firing": 1,
         "holds": 2,
+        "returned": 0,
         "uncertain": 0,
         "inbound": 0,
         "held_opt_outs": 0,
@@ -110,7 +113,7 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
     assert datetime.fromisoformat(missed["planned_at"]) == begin + HOUR
     assert datetime.fromisoformat(work["missed_fires"]["oldest"]) == begin + 2 * HOUR
     others = await work_of(api, COUNTY)
-    assert [kind["count"] for kind in others.values()] == [1, 1] + [0] * 17, "their own is theirs"
+    assert [kind["count"] for kind in others.values()] == [1, 1] + [0] * 18, "their own is theirs"
     inspected = await work_of(api, ("county", "inspector"))
     reports = {"not_firing", "holds", "missed_fires", "asked_legs", "returned_legs"}
     reports |= {"left_out_legs", "list_files"}
@@ -199,6 +202,23 @@ async def test_a_plan_without_a_next_fire_is_an_alarm_until_it_ends(api: Api) ->
         "SELECT count(*) FROM interruptions WHERE kind = 'campaign.not_firing'"
     )
     assert told == 1, "once"
+
+
+async def test_what_was_returned_waits_for_its_planners_with_the_reason(api: Api) -> None:
+    """Not for whoever only reads, nor for another department; until it is submitted again."""
+    team, now = api.teams["school"], api.clock.at
+    async with transaction(api.runtime.pool) as conn:
+        draft = await make_draft(conn, team.operator, now=now)
+        await approval.submit(conn, team.operator, draft.id, now)
+    path = f"/campaigns/{draft.id}"
+    body = {"reason": "落款写错"}
+    assert (await api.post(f"{path}/return", ("school", "approver"), body)).status == 200
+    (item,) = (await work_of(api))["returned"]["items"]
+    assert (item["id"], item["code"], item["reason"]) == (str(draft.id), "returned", "落款写错")
+    assert (await work_of(api, COUNTY))["returned"]["count"] == 0
+    assert "returned" not in await work_of(api, ("county", "inspector"))
+    assert (await api.post(f"{path}/submit", SCHOOL)).status == 200
+    assert (await work_of(api))["returned"]["count"] == 0
 
 
 @pytest.mark.attack

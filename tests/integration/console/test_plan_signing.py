@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from multidict import MultiDict
 
+from service.campaigns.plans.lifecycle import expire_pending
 from service.storage.postgres import transaction
 from tests.factories import TEXT, make_template
 from tests.harness.console import Browser, browser_of
@@ -143,13 +144,29 @@ async def test_it_is_returned_with_a_reason_mended_and_submitted_again(
     assert await refuse(approver, address, "return", "") == 422, "it wants a reason"
     assert await refuse(approver, address, "return", f"改一下{HOSTILE}") == 200
     assert (await stored(api, address))["state"] == "returned"
+    for page in ("/today", "/duty"):
+        seen = await operator.get(page)
+        assert "退回修改的任务" in seen.text, page
+        assert "改一下" in seen.text, page
+        assert HOSTILE not in seen.html, page
+        assert f"{address}/edit" in seen.links, page
     seen = await operator.get(f"{address}/edit")
     assert "改一下" in seen.text
     assert HOSTILE not in seen.html
     await operator.submit(seen, f"{address}/edit", {"act": "submit"})
     assert (await stored(api, address))["state"] == "pending_approval"
+    assert "退回修改的任务" not in (await operator.get("/today")).text
     assert await refuse(approver, address, "reject", "不发") == 200
     assert (await stored(api, address))["state"] == "rejected"
+
+
+async def test_what_nobody_signed_in_time_says_so(api: Api, county: dict[str, str]) -> None:
+    address = await submitted(api, county)
+    await expire_pending(api.runtime.pool, api.clock.at + timedelta(days=365))
+    browser = await browser_of(api, "operator")
+    assert "逾期未签发" in (await browser.get("/today")).text
+    for page in (address, f"{address}/edit"):
+        assert "没有人及时签发" in (await browser.get(page)).text, page
 
 
 async def test_a_change_after_the_submission_takes_the_button_away(
