@@ -101,7 +101,9 @@ async def test_a_watched_run_says_when_it_ends_and_who_is_behind(
     before = await going.progress()
     await visitor.press(visitor.page.locator(f"main a[href='{going.path}']").first)
     await visitor.page.wait_for_url(f"**{going.path}")
-    heading = await visitor.page.locator("#run-progress h2").first.inner_text()
+    told = visitor.page.locator("#run-progress h2").first
+    await expect(told).to_have_text(re.compile(r"\d\d:\d\d"))
+    heading = await told.inner_text()
     rows = visitor.page.locator("#run-progress tbody tr")
     names = {(await row.locator("th").inner_text()).strip() for row in await rows.all()}
     after = await going.progress()

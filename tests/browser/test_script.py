@@ -122,6 +122,22 @@ async def beats(page: Page) -> None:
     })""")
 
 
+async def test_what_is_still_asked_when_the_page_is_left_is_no_fault(
+    visit: Visit, browser: Browser
+) -> None:
+    page = (await at_work(visit, browser)).page
+    asked: list[Route] = []
+
+    async def never(route: Route) -> None:
+        asked.append(route)
+
+    await page.route("**/made/part", never)
+    await page.evaluate(INSERT, PART.format(every="100ms", second=0))
+    await until(lambda: asked, what="the part asks")
+    await page.goto(page.url.replace(FORM, "/account"))  # the visitor notes what goes wrong
+    await page.unroute_all(behavior="ignoreErrors")
+
+
 async def test_a_refused_form_is_shown_in_place_and_its_errors_have_the_focus(
     visit: Visit, browser: Browser, office: Office
 ) -> None:
@@ -292,6 +308,7 @@ async def test_keys_go_search_and_tell_of_themselves(
     await expect(page.locator("#c-keys")).to_be_visible()
     await page.keyboard.press("Escape")
     await expect(page.locator("#c-keys")).to_be_hidden()
+    await page.wait_for_function("document.activeElement === document.body")
     await page.keyboard.press("/")
     await expect(page.locator("#search")).to_be_focused()
     await page.keyboard.type("g t")

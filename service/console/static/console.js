@@ -117,6 +117,9 @@
     if (!document.hidden) all('[hx-trigger*="every"]').forEach((part) => window.htmx.trigger(part, "every", {}, false));
   });
 
+  // What is still asked when the page is left is broken off, or it would count as a lost server.
+  window.addEventListener("beforeunload", () => all("[hx-get]").forEach((part) => part.dispatchEvent(new Event("htmx:abort"))));
+
   // ---- Focus goes to what went wrong, else to the heading of a new page. ----
   const settle = (part) => {
     const errors = one("[data-errors]", part), heading = one("main h1");
