@@ -9,6 +9,7 @@ One module: it is one table.
 from service.accounts.people.model import Right
 from service.console.account import entrance
 from service.console.account import pages as account
+from service.console.account import phone as account_phone
 from service.console.duty import (
     channels,
     holds,
@@ -175,6 +176,8 @@ PAGES = (
          again=signing.show_sheet, heavy=True),
     WebPage("GET",  "/plans/{campaign_id}/counts", signing.show_counts, R.READ, heavy=True,
          is_part=True),
+    WebPage("GET",  "/plans/{campaign_id}/signing", signing.show_signing, R.APPROVE, heavy=True,
+         is_part=True, is_polled=True),
     WebPage("POST", "/plans/{campaign_id}/test", signing.test, R.APPROVE,
          again=signing.show_sheet, heavy=True),
     WebPage("GET",  "/plans/{campaign_id}/return", plan_acts.show_return, R.APPROVE),
@@ -240,6 +243,11 @@ PAGES = (
          again=account.show_authenticator),
     WebPage("POST", "/account/authenticator/confirm", account.confirm_authenticator,
          again=account.show_authenticator),
+    WebPage("GET",  "/account/phone", account_phone.show_phone, R.APPROVE),
+    WebPage("POST", "/account/phone", account_phone.say_phone, R.APPROVE,
+         again=account_phone.show_phone),
+    WebPage("POST", "/account/phone/code", account_phone.prove_phone, R.APPROVE,
+         again=account_phone.show_phone),
     WebPage("POST", "/account/sessions/{session_id}/end", account.end_session),
 
     WebPage("GET",  "/people", people_lists.show_lists, R.READ, heavy=True),

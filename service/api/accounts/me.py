@@ -3,6 +3,8 @@
 import asyncio
 from uuid import UUID
 
+from pydantic import Field
+
 from service.accounts.login import attempt_store, credentials, session_store
 from service.accounts.login.login import (
     SECRET,
@@ -10,13 +12,14 @@ from service.accounts.login.login import (
     note_wrong,
     recovery_hash,
 )
-from service.accounts.people import store
+from service.accounts.people import phone_store, store
 from service.accounts.people.model import Right
 from service.api.accounts.login import Password, TotpCode
 from service.api.accounts.users import UserOut
 from service.api.http.call import Call, Counted
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Instant, Out, Page
+from service.audience.numbers.number import mask
 from service.errors import Conflict, Invalid
 from service.words.phrase import phrase
 
@@ -42,6 +45,13 @@ class SessionQuery(PageQuery):
 
 class MeOut(UserOut):
     """Who asks, and what this key or session leaves of the rights (`may`)."""
+
+    phone: str | None = Field(
+        default=None, description="Your own phone, masked: tests of campaigns go there."
+    )
+    phone_proved_at: Instant | None = Field(
+        default=None, description="Since when a code has proved it; null: no test goes there."
+    )
 
 
 class PasswordBody(Body):
@@ -78,7 +88,12 @@ class RecoveryOut(Out):
 
 async def get_me(call: Call) -> MeOut:
     """Say who you are and what you may do."""
-    return await MeOut.of(call, call.user)
+    said = await MeOut.of(call, call.user)
+    own = await phone_store.get_phone(call.conn, call.user.id)
+    if own.cipher is not None:
+        said.phone = mask(call.runtime.keyring.decrypt("phone", own.cipher))
+        said.phone_proved_at = own.proved_at
+    return said
 
 
 async def list_sessions(call: Call, query: SessionQuery) -> Page[SessionOut]:

@@ -2,6 +2,7 @@
 
 import segno
 
+from service.accounts.people.model import Right
 from service.api.accounts import me
 from service.api.accounts.me import PasswordBody, SecretBody, SessionQuery, TotpCodeBody
 from service.console.asking import Desk
@@ -18,6 +19,7 @@ async def show_account(desk: Desk) -> Shown:
         "account/account.html",
         {
             "who": await desk.get(me.get_me),
+            "signs": desk.may(Right.APPROVE),
             "sessions": (await desk.get(me.list_sessions, query=SessionQuery())).items,
         },
     )

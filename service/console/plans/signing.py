@@ -28,24 +28,38 @@ async def show_sheet(desk: Desk) -> Shown:
     """What is to be signed."""
     campaign_id = desk.uuid("campaign_id")
     plan = await desk.get(campaigns.get_campaign, campaign_id=campaign_id)
-    review = {finding.rule: finding for finding in plan.findings if finding.level == "review"}
     counted = None
     if "count" in desk.request.query:
         counted = await desk.get(campaign_preview.preview_campaign, campaign_id=campaign_id)
     told = {
         **await about(desk, plan),
         **await _text(desk, plan),
-        "acts": acts_of(plan),
+        **await _signing(desk, plan),
         "lines": bound.lines(plan, desk.language),
         "rule": await _rule(desk, plan),
-        "review": list(review.values()),
-        "warned": [one for one in plan.findings if one.level == "warn"],
         "counted": counted,
-        "tests": await _tests(desk, plan),
         "fires": plan.next_fires,
-        "first_fire": next((fire.at for fire in plan.next_fires if not fire.skipped), None),
     }
     return Shown("plans/sign.html", told)
+
+
+async def show_signing(desk: Desk) -> Shown:
+    """The test to the own phone and the button, asked for again while a test is on its way."""
+    plan = await desk.get(campaigns.get_campaign, campaign_id=desk.uuid("campaign_id"))
+    told = {**words.lines(desk.language), "plan": plan, "words": words}
+    return Shown("plans/_signing.html", {**told, **await _signing(desk, plan)})
+
+
+async def _signing(desk: Desk, plan: CampaignDetail) -> dict[str, Any]:
+    """What whoever signs ticks, and what became of the tests to the own phone."""
+    review = {finding.rule: finding for finding in plan.findings if finding.level == "review"}
+    return {
+        "acts": acts_of(plan),
+        "review": list(review.values()),
+        "warned": [one for one in plan.findings if one.level == "warn"],
+        "tests": await _tests(desk, plan),
+        "first_fire": next((fire.at for fire in plan.next_fires if not fire.skipped), None),
+    }
 
 
 async def show_counts(desk: Desk) -> Shown:

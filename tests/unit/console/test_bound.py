@@ -42,7 +42,8 @@ def test_each_member_of_a_schedule_stands_in_a_line() -> None:
 
 
 def test_what_is_shown_by_itself_is_on_the_page() -> None:
-    page = (ROOT / "templates" / "console" / "plans" / "sign.html").read_text("utf-8")
+    folder = ROOT / "templates" / "console" / "plans"
+    page = "".join((folder / name).read_text("utf-8") for name in ("sign.html", "_signing.html"))
     shown = {
         "template_version_id": "version", "text": "plan.text", "verdict": "review",
         "rule": "plan.frozen_rule", "further": "plan.more_texts", "values": "plan.values",
