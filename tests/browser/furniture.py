@@ -9,6 +9,8 @@ from tests.harness.waiting import until
 FEW = "身份 = 财务人员"
 SOME = "年龄 >= 60"
 HANDSET = "19790000001"
+WAITS = "冬季防诈·待签发"
+"""The name of the plan that waits; other pages need that it does."""
 
 
 async def furnish(office: Office) -> None:
@@ -22,18 +24,19 @@ async def furnish(office: Office) -> None:
     await until(paused.target)
     await office.ask("operator", "POST", f"/campaigns/{paused.campaign}/pause", {})
     await plan(office, "冬季防诈·草稿")
-    waiting = await plan(office, "冬季防诈·待签发")
+    waiting = await plan(office, WAITS)
     await office.ask("operator", "POST", f"/campaigns/{waiting['id']}/submit", {})
     await write_in(live, HANDSET, "群众")
 
 
-async def plan(office: Office, name: str) -> Any:
+async def plan(
+    office: Office, name: str, rule: str = FEW, text: str = TEXT.replace("拿不准", "拿不准的")
+) -> Any:
     """A draft for some people, for tomorrow morning, with a text in its second version."""
-    text = {"name": name, "class": "public_interest", "text": TEXT}
-    template = await office.ask("operator", "POST", "/templates", text)
-    changed = {"text": TEXT.replace("拿不准", "拿不准的")}
-    await office.ask("operator", "POST", f"/templates/{template['id']}/versions", changed)
-    segment = await office.ask("operator", "POST", "/segments", {"name": name, "rule": FEW})
+    first = {"name": name, "class": "public_interest", "text": TEXT}
+    template = await office.ask("operator", "POST", "/templates", first)
+    await office.ask("operator", "POST", f"/templates/{template['id']}/versions", {"text": text})
+    segment = await office.ask("operator", "POST", "/segments", {"name": name, "rule": rule})
     body = {
         "name": name,
         "template_id": template["id"],

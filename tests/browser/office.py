@@ -66,6 +66,12 @@ class Office:
         """The answer of the API to somebody who has a key."""
         return await _call(self.url, self.live.summary["keys"][who], method, path, body)
 
+    async def ask_as(self, login: str, method: str, path: str, body: Any = None) -> Any:
+        """The answer of the API to somebody who has a password, in a session of their own."""
+        known = {"login": login, "password": PASSWORD}
+        opened = await _call(self.url, None, "POST", "/login", known)
+        return await _call(self.url, opened["token"], method, path, body)
+
 
 async def staff(live: Live) -> Office:
     """Make the people, on whom two administrators agree, and let each choose a password."""
@@ -104,10 +110,10 @@ async def given_password(office: Office, login: str) -> str:
     return str(given["password"])
 
 
-async def hire(office: Office, role: str = "operator") -> tuple[str, str]:
-    """Somebody new: a login of their own, and the password that was given."""
+async def hire(office: Office, *roles: str) -> tuple[str, str]:
+    """Somebody new, an operator unless said: a login, and the password that was given."""
     login = f"new-{uuid4().hex[:8]}"
-    await _make(office, Person(login, "新同事", (role,)))
+    await _make(office, Person(login, "新同事", roles or ("operator",)))
     return login, await given_password(office, login)
 
 
