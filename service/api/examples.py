@@ -154,6 +154,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "clone_campaign": {"name": "财务转账提醒 二月"},
     "add_milestone": {"name": "首批发送", "due_on": "2027-01-31"},
     "finish_milestone": {"note": "已完成"},
+    "preview_legs": {
+        "legs": [{"department_id": _DEPARTMENT, "areas": ["341825100000"]}],
+        "class": "public_interest",
+    },
     "take_leg": {"areas": ["341825100000"], "max_tps": 200},
     "return_leg": {"reason": "本周网络割接，请改到下周"},
     "ask_again": {"reason": "已改期"},

@@ -31,6 +31,7 @@ from service.console.people import lists as people_lists
 from service.console.people import never as people_never
 from service.console.people import persons as people_persons
 from service.console.plans import acts as plan_acts
+from service.console.plans import legs as plan_legs
 from service.console.plans import lists as plans
 from service.console.plans import month, plan, planner, signing
 from service.console.reports import pages as reports
@@ -143,6 +144,18 @@ PAGES = (
          again=texts.show_text),
     WebPage("GET",  "/plans", plans.show_plans, R.REPORTS),
     WebPage("GET",  "/plans/calendar", month.show_month, R.REPORTS, heavy=True),
+    WebPage("GET",  "/plans/legs", plan_legs.show_legs, R.REPORTS),
+    WebPage("GET",  "/plans/legs/{leg_id}", plan_legs.show_leg, R.REPORTS, heavy=True),
+    WebPage("GET",  "/plans/legs/{leg_id}/take", plan_legs.show_take, R.CONTROL, heavy=True),
+    WebPage("POST", "/plans/legs/{leg_id}/take", plan_legs.take, R.CONTROL,
+         again=plan_legs.show_take, heavy=True),
+    WebPage("GET",  "/plans/legs/{leg_id}/return", plan_legs.show_return, R.CONTROL,
+         heavy=True),
+    WebPage("POST", "/plans/legs/{leg_id}/return", plan_legs.give_back, R.CONTROL,
+         again=plan_legs.show_return, heavy=True),
+    WebPage("GET",  "/plans/legs/{leg_id}/ask", plan_legs.show_ask, R.SUBMIT, heavy=True),
+    WebPage("POST", "/plans/legs/{leg_id}/ask", plan_legs.ask_again, R.SUBMIT,
+         again=plan_legs.show_ask, heavy=True),
     WebPage("GET",  "/plans/new", planner.show_new, R.PLAN, heavy=True),
     WebPage("POST", "/plans/new", planner.create, R.PLAN, again=planner.show_new, heavy=True),
     WebPage("POST", "/plans/new/side", planner.show_side, R.PLAN, heavy=True, is_part=True,

@@ -179,7 +179,12 @@ class Browser:
 
 async def browser_of(api: Api, role: str, language: str = "zh-CN") -> Browser:
     """Somebody of the county, logged in."""
+    return await browser_at(api, await person(api, role), language)
+
+
+async def browser_at(api: Api, login: str, language: str = "zh-CN") -> Browser:
+    """Somebody who has chosen a password (`tests/harness/logins.py`), logged in."""
     browser = Browser(api, language)
-    seen = await browser.log_in(await person(api, role))
+    seen = await browser.log_in(login)
     assert seen.status == 200, seen.text
     return browser

@@ -3,6 +3,7 @@
 import json
 from uuid import UUID
 
+from service.accounts.people.model import User
 from tests.harness.keys import second_admin
 from tests.integration.api.conftest import Answer, Api
 
@@ -26,7 +27,11 @@ async def given_password(api: Api, user_id: UUID) -> str:
 
 async def person(api: Api, role: str = "operator") -> str:
     """A user who has chosen a password; returns the login."""
-    user = getattr(api.teams["county"], role)
+    return await with_password(api, getattr(api.teams["county"], role))
+
+
+async def with_password(api: Api, user: User) -> str:
+    """The login of a user, who has chosen a password by now."""
     given = await given_password(api, user.id)
     token = (await log_in(api, user.login, given)).json["token"]
     body = {"current": given, "new": PASSWORD}

@@ -71,8 +71,8 @@ class CampaignPatch(Body):
 
     name: Line | None = None
     template_id: UUID | None = None
-    segment_id: UUID | None = None
-    legs: Legs | None = None
+    segment_id: UUID | None = Field(default=None, description="In place of legs, if it has any.")
+    legs: Legs | None = Field(default=None, description="In place of its segment, if it has one.")
     channels: Channels | None = None
     priority: Priority | None = None
     schedule: ScheduleBody | None = None
@@ -190,6 +190,9 @@ async def edit_campaign(call: Call, campaign_id: UUID, body: CampaignPatch) -> C
         changes["more_texts"] = tuple(text.text() for text in body.more_texts)
     if body.legs is not None:
         changes["legs"] = tuple(leg.ask() for leg in body.legs)
+        changes.setdefault("segment_id", None)  # what is given of the two is in the other's place
+    elif body.segment_id is not None:
+        changes["legs"] = ()
     changes |= {"values": plan_values(body.values)} if body.values is not None else {}
     if (period := changes.pop("period", None)) is not None:
         changes |= {"period_start": period.start, "period_end": period.end}

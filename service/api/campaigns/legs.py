@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from service.api.acts import ActOut, judge
 from service.api.calendar.schedules import HourSpans, ScheduleOut
 from service.api.campaigns.safety_forms import PeriodOut
 from service.api.http.call import Call
@@ -13,7 +14,7 @@ from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out,
 from service.campaigns.approval import legs
 from service.campaigns.approval.legs import Narrower
 from service.campaigns.core import leg_store
-from service.campaigns.core.legs import MOST_LEGS, Leg, LegAsk, LegState, TakenAs
+from service.campaigns.core.legs import MOST_LEGS, Leg, LegAsk, LegState, TakenAs, leg_rule
 from service.campaigns.core.model import Campaign, State
 from service.campaigns.plans.planning import load
 
@@ -159,7 +160,17 @@ class LegPlanOut(Out):
 class LegDetail(LegOut):
     """A leg with what its plan sends."""
 
+    BY_THE_CLOCK = frozenset({"acts"})
+
+    approved_areas: list[str] = Field(
+        description="What was approved; `areas` may be fewer since it was asked for again."
+    )
+    rule: str = Field(description="Whom this leg means, as it is asked for.")
     plan: LegPlanOut
+    acts: list[ActOut] = Field(
+        description="`take`, `return` and `ask`: whether you could do it now, and why not. What"
+        " takes a count, or a look at its people and channels, is found by the act itself."
+    )
 
 
 class LegQuery(PageQuery):
@@ -180,7 +191,36 @@ async def get_leg(call: Call, leg_id: UUID) -> LegDetail:
     """Show a leg with what its plan sends, to either side."""
     plan, leg = await legs.load_leg(call.conn, call.user, leg_id)
     shown = _out(leg, call.user.scope)
-    return LegDetail(**shown.model_dump(), plan=_plan_out(plan))
+    return LegDetail(
+        **shown.model_dump(),
+        approved_areas=list(leg.approved_areas),
+        rule=leg_rule(leg.department, leg.areas),
+        plan=_plan_out(plan),
+        acts=await _acts(call, plan, leg),
+    )
+
+
+async def _acts(call: Call, plan: Campaign, leg: Leg) -> list[ActOut]:
+    """Each act of a person on a leg, and whether the caller could do it now."""
+
+    async def take() -> None:
+        await legs.check_take(call.conn, call.user, plan, leg, call.now)
+
+    async def give_back() -> None:
+        legs.check_return(call.user, leg)
+
+    async def ask() -> None:
+        legs.check_ask(call.user, plan, leg)
+
+    found = {"leg_id": leg.id}
+    return [
+        await judge(call, act, operation, found, check)
+        for act, operation, check in (
+            ("take", "take_leg", take),
+            ("return", "return_leg", give_back),
+            ("ask", "ask_again", ask),
+        )
+    ]
 
 
 async def list_plan_legs(call: Call, campaign_id: UUID) -> LegsOut:

@@ -30,7 +30,7 @@ from service.campaigns.audience.recipients import (
 )
 from service.campaigns.calendar.schedule import LatePolicy
 from service.campaigns.core import leg_store, store
-from service.campaigns.core.legs import Leg, LegState, WrongLegState
+from service.campaigns.core.legs import LEG_MOVES, Leg, LegState, WrongLegState
 from service.campaigns.core.model import (
     Act,
     Campaign,
@@ -108,10 +108,7 @@ async def take(
     """
     actor.need(Right.CONTROL)
     plan, leg = await load_leg(conn, actor, leg_id, lock=True)
-    await _check_side(conn, actor, plan, leg, by.at)
-    if leg.state is not LegState.ASKED:
-        raise WrongLegState(LegState.TAKEN, leg.state)
-    _check_lives(plan)
+    await check_take(conn, actor, plan, leg, by.at)
     taken, own, content = await _narrowed(conn, plan, leg, narrower)
     if (taken.areas, own.plan.channels) != (leg.areas, None):
         await _check_reaches(conn, plan, leg, taken, own.plan.channels, by.at)
@@ -122,6 +119,55 @@ async def take(
     await store.move(conn, made.id, Act.APPROVE, State.SCHEDULED, by)
     await decide_late(conn, await load(conn, made.id, None, lock=True), missed, by)
     return await leg_store.get_leg(conn, leg_id) or leg
+
+
+async def check_take(
+    conn: Connection, actor: User, plan: Campaign, leg: Leg, now: datetime
+) -> None:
+    """Refuse whoever may not take a leg, or not as it stands.
+
+    Raises:
+        Forbidden, Conflict: as for `take`.
+    """
+    await _check_side(conn, actor, plan, leg, now)
+    if leg.state is not LegState.ASKED:
+        raise WrongLegState(LegState.TAKEN, leg.state)
+    _check_lives(plan)
+
+
+def check_return(actor: User, leg: Leg) -> None:
+    """Refuse whoever may not return a leg, or not as it stands.
+
+    Raises:
+        Forbidden, Conflict: as for `give_back`.
+    """
+    _check_own(actor, leg)
+    if leg.state not in LEG_MOVES[LegState.RETURNED]:
+        raise WrongLegState(LegState.RETURNED, leg.state)
+
+
+def check_ask(actor: User, plan: Campaign, leg: Leg) -> None:
+    """Refuse whoever may not ask for a leg once more, or not as it stands.
+
+    Raises:
+        Forbidden, Conflict: as for `ask_again`.
+    """
+    if actor.scope not in {None, plan.department_id}:
+        raise Forbidden(phrase("whoever planned it asks again"), code="not_your_leg")
+    _check_lives(plan)
+    if leg.state is not LegState.RETURNED:
+        raise WrongLegState(LegState.ASKED, leg.state)
+
+
+def _check_own(actor: User, leg: Leg) -> None:
+    if actor.department_id != leg.department_id:
+        raise Forbidden(
+            phrase(
+                "{department} takes or returns this leg: somebody who belongs to it must do it",
+                department=leg.department,
+            ),
+            code="not_your_leg",
+        )
 
 
 def _check_lives(plan: Campaign) -> None:
@@ -139,14 +185,7 @@ async def _check_side(
     conn: Connection, actor: User, plan: Campaign, leg: Leg, now: datetime
 ) -> None:
     """Refuse whoever is not of the leg's department, or counts as somebody of the plan's side."""
-    if actor.department_id != leg.department_id:
-        raise Forbidden(
-            phrase(
-                "{department} takes or returns this leg: somebody who belongs to it must do it",
-                department=leg.department,
-            ),
-            code="not_your_leg",
-        )
+    _check_own(actor, leg)
     hands = plan.hands | {
         plan.approved_by: phrase("approved the plan"),
         plan.approved_for: phrase("had the plan approved by a deputy"),
@@ -314,14 +353,7 @@ async def give_back(conn: Connection, actor: User, leg_id: UUID, by: By) -> Leg:
     """
     actor.need(Right.CONTROL)
     _, leg = await load_leg(conn, actor, leg_id, lock=True)
-    if actor.department_id != leg.department_id:
-        raise Forbidden(
-            phrase(
-                "{department} takes or returns this leg: somebody who belongs to it must do it",
-                department=leg.department,
-            ),
-            code="not_your_leg",
-        )
+    check_return(actor, leg)
     await leg_store.move_leg(conn, leg, LegState.RETURNED, by)
     return await leg_store.get_leg(conn, leg_id) or leg
 
@@ -338,9 +370,7 @@ async def ask_again(
         Invalid: the areas are not within those that were approved.
     """
     plan, leg = await load_leg(conn, actor, leg_id, lock=True)
-    if actor.scope not in {None, plan.department_id}:
-        raise Forbidden(phrase("whoever planned it asks again"), code="not_your_leg")
-    _check_lives(plan)
+    check_ask(actor, plan, leg)
     if areas is not None:
         tree = await read_area_tree(conn)
         known = all(code in tree.areas for code in areas)

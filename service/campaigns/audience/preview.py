@@ -70,24 +70,28 @@ async def preview_rule(
     """
     tree = await read_area_tree(conn)
     written = await read_rule(conn, department_id, rule)
-    terms = await _terms(conn, department_id, rule, now, message_class, trial=trial)
+    terms = await foreseen_terms(conn, department_id, rule, now, message_class, trial=trial)
     condition = compiled(written, department_id, tree, now)
     counts = await exclusion_store.count_people(conn, terms, by_rule(condition))
     found = await with_sample(conn, keyring, department_id, counts)
     return replace(found, not_known=_not_known(terms, message_class))
 
 
-async def _terms(
+async def foreseen_terms(
     conn: Connection,
     department_id: UUID,
     rule: str,
     now: datetime,
     message_class: str | None,
     *,
-    trial: bool,
+    trial: bool = False,
+    plan_of: UUID | None = None,
 ) -> ExclusionTerms:
-    """What is known of a text to those whom a rule means, before there is a campaign."""
-    sender = await sender_of(conn, department_id)
+    """What is known of a text to those whom a rule means, before there is a campaign.
+
+    plan_of: the department of the joint plan whose leg it would be; else as for `preview_rule`.
+    """
+    sender = await sender_of(conn, department_id, plan_of)
     channels = await list_routable_channels(conn, now)
     terms = ExclusionTerms(
         department_id=department_id,

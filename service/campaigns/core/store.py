@@ -100,7 +100,8 @@ async def insert_campaign(
         cloned_from=cloned_from,
     )
     await _set_texts(conn, campaign_id, plan)
-    await _set_legs(conn, campaign_id, plan)
+    if plan.is_joint:
+        await _set_legs(conn, campaign_id, plan)
     return campaign_id
 
 
@@ -155,8 +156,6 @@ async def _set_legs(conn: Connection, campaign_id: UUID, plan: Plan) -> None:
     """Keep what a joint plan asks of whom. A leg that is asked no more goes, with its record; one
     that was asked before stays, and is planned anew.
     """
-    if not plan.is_joint:
-        return
     await sql.execute(
         conn,
         """

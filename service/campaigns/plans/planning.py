@@ -10,6 +10,7 @@ from service.accounts.departments.department_store import get_permits
 from service.accounts.keys.key import Mode
 from service.accounts.people.model import By, User
 from service.audience.areas.area_store import read_area_tree
+from service.campaigns.audience.leg_counts import unknown_areas
 from service.campaigns.audience.recipients import correction_problems, rule_text
 from service.campaigns.calendar import schedule
 from service.campaigns.calendar.county_store import load_county
@@ -309,13 +310,7 @@ async def _leg_problems(conn: Connection, department_id: UUID, plan: Plan) -> di
         fields["channels"] = phrase(
             "each leg goes over the channels of its own department: leave it at auto"
         )
-    known = (await read_area_tree(conn)).areas
-    for number, leg in enumerate(plan.legs):
-        if unknown := [code for code in leg.areas if code not in known]:
-            fields[f"legs.{number}.areas"] = phrase(
-                "there is no area {areas}", areas=listing(unknown)
-            )
-    return fields
+    return fields | unknown_areas(plan.legs, await read_area_tree(conn))
 
 
 def variable_problems(text: str, plan: Plan, number: int, kind: str) -> dict[str, str]:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from multidict import MultiDict, MultiDictProxy
 
 from service.accounts.people.model import Right
+from service.api.accounts.departments import DepartmentNameOut
 from service.api.audience import segments
 from service.api.audience.segments import SegmentOut
 from service.api.calendar import festivals
@@ -21,14 +23,17 @@ from service.api.http.paging import MAX_LIMIT, PageQuery
 from service.console.asking import Desk
 from service.console.language import Language
 from service.console.plans import form as forms
-from service.console.plans import words
+from service.console.plans import joint, words
+from service.console.plans.areas import AreasByName, read_area_names
 from service.errors import TocsinError
 from service.words.phrase import Phrase, listing, phrase
 
 LABELS: Final[Mapping[str, Phrase]] = {
     "name": phrase("Name of the campaign"),
     "template_id": phrase("Text"),
-    "segment_id": phrase("To whom"),
+    "audience": phrase("To whom"),
+    "segment_id": phrase("Group"),
+    "legs": phrase("Departments that send it"),
     "when": phrase("When"),
     "schedule.start_at": phrase("Day"),
     "time": phrase("Time of day"),
@@ -62,16 +67,18 @@ WHEN: Final[Mapping[str, Phrase]] = {
 
 @dataclass(frozen=True, slots=True)
 class PlanChoices:
-    """What can be chosen. festivals: (value, what it is called)."""
+    """What can be chosen. festivals: (value, what it is called). partners: the departments that a
+    joint plan may ask.
+    """
 
     texts: Sequence[TemplateOut]
     starters: Sequence[StarterOut]
     groups: Sequence[SegmentOut]
     channels: Sequence[Any]
     festivals: Sequence[tuple[str, str]]
+    partners: Sequence[DepartmentNameOut]
+    areas: AreasByName
     language: Language
-
-    labels = LABELS
 
     def text(self, value: str) -> TemplateOut | StarterOut | None:
         """The text that a value of the form means."""
@@ -84,24 +91,43 @@ class PlanChoices:
         """The group that a value of the form means."""
         return next((group for group in self.groups if str(group.id) == value), None)
 
+    def values_of(self, plan: CampaignDetail, zone: ZoneInfo) -> dict[str, Any]:
+        """A campaign's plan as the fields of the form."""
+        found = forms.values_of(plan, zone)
+        if self.partners:
+            found |= joint.values_of_legs(plan, self.partners, self.areas)
+        return found
+
     def said(self, name: str, value: object) -> str:
         """What a value of a field is called."""
-        say = self.language.say
+        if name.startswith((joint.AREAS, "values.", forms.MORE_VALUES)):
+            return str(value) or "–"
         if name.startswith(("template_id", "more_texts", "segment_id")):
             one = self.group(str(value)) if name == "segment_id" else self.text(str(value))
             return one.name if one else "–"
-        if name == "channels" and isinstance(value, list):
-            names = {str(channel.id): channel.name for channel in self.channels}
-            return say(listing([names.get(one, one) for one in value]))
-        if name == "schedule.rrule" and isinstance(value, list):
-            return say(listing([words.word(words.WEEKDAYS, one) for one in value]))
+        if isinstance(value, list):
+            known = self._names_of(name)
+            return self.language.say(listing([known.get(one, one) for one in value])) or "–"
         if name == "schedule.validity_minutes" and str(value).isdecimal():
-            return say(words.lasting(int(str(value))))
-        return say(words.word(_WORDS.get(name, {}), str(value))) or "–"
+            return self.language.say(words.lasting(int(str(value))))
+        return self.language.say(words.word(_WORDS.get(name, {}), str(value))) or "–"
+
+    def _names_of(self, name: str) -> Mapping[str, str]:
+        """What the values of a field of several are called."""
+        if name == joint.LEGS:
+            return {str(one.id): one.name for one in self.partners}
+        if name == "channels":
+            return {str(one.id): one.name for one in self.channels}
+        return words.WEEKDAYS
 
     def labels_in(self, language: Language) -> dict[str, str]:
         """What the fields are called."""
-        return {name: language.say(label) for name, label in LABELS.items()}
+        found = {name: language.say(label) for name, label in LABELS.items()}
+        for one in self.partners:
+            found[f"{joint.AREAS}{one.id}"] = language.say(
+                phrase("Areas of {department}", department=one.name)
+            )
+        return found
 
     def options(self, name: str) -> list[tuple[str, str]]:
         """The choices of a field with few of them."""
@@ -119,6 +145,10 @@ class PlanChoices:
         return [
             (code, self.language.say(said)) for code, said in WHEN.items() if code != "keep" or kept
         ]
+
+    def audience_options(self) -> list[tuple[str, str]]:
+        """Whether it goes to a group of the own people, or to those of other departments."""
+        return self.options(joint.AUDIENCE)
 
     def kept(self, plan: CampaignDetail) -> str:
         """A schedule that the form cannot say, in words."""
@@ -150,6 +180,10 @@ class PlanChoices:
 _YES: Final = {"true": phrase("yes")}
 _WORDS: Final[Mapping[str, Mapping[str, Phrase]]] = {
     "when": WHEN,
+    joint.AUDIENCE: {
+        joint.GROUP: phrase("A group of our own people"),
+        joint.JOINT: phrase("The people of other departments, who send it themselves (joint plan)"),
+    },
     "schedule.holidays": words.HOLIDAYS,
     "schedule.late": words.LATE,
     "schedule.quiet_days": _YES,
@@ -173,6 +207,8 @@ async def read_choices(desk: Desk, known: CampaignDetail | None) -> PlanChoices:
         sorted((one for one in groups if one.department_id == whose), key=lambda one: one.name),
         (await desk.get(channels.list_channels)).items,
         await _festivals(desk),
+        await joint.read_partners(desk, known),
+        await read_area_names(desk),
         desk.language,
     )
 

@@ -2,7 +2,7 @@
 
 Fields are named as the body's members are, so that a refusal finds its field. `when` is the
 planner's own: several members of a schedule are one choice to a person. What the form cannot say
-(a monthly rule, a leg, a correction) is left as it is.
+(a monthly rule, a correction) is left as it is. Which departments send a joint plan: `joint`.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,8 @@ from service.api.calendar.schedules import ScheduleBody, ScheduleOut
 from service.api.campaigns.campaigns import CampaignPatch
 from service.api.campaigns.details import CampaignDetail
 from service.console.forms import body_of
-from service.console.plans import words
+from service.console.plans import joint, words
+from service.console.plans.areas import AreasByName
 from service.errors import Invalid
 from service.words.phrase import phrase
 
@@ -33,7 +34,11 @@ LIBRARY = "library:"
 MORE_TEXTS = 3
 VALIDITY = (120, 360, 630, 720, 1440, 2880, 4320)
 DEFAULT_TIME = "09:30"
-_OWN = ("schedule.", "more_texts.", AFTER, "values.", "safety.")
+MORE_VALUES = "more_values."
+"""What fills a text after the first: its number and the variable follow."""
+_OF_THE_FORM = frozenset({WHEN, TIME, "act", "festival", "channels", "drill", "max_tps",
+                          joint.AUDIENCE, joint.LEGS})  # fmt: skip
+_OWN = ("schedule.", "more_texts.", AFTER, "values.", MORE_VALUES, joint.AREAS, "safety.")
 
 
 def is_weekly(schedule: ScheduleOut) -> bool:
@@ -80,19 +85,24 @@ def values_of(plan: CampaignDetail, zone: ZoneInfo) -> dict[str, Any]:
         found[f"more_texts.{number}"] = str(text.template_id)
         if text.after_days is not None:
             found[f"{AFTER}{number}"] = str(text.after_days)
+        found |= {f"{MORE_VALUES}{number}.{name}": value for name, value in text.values.items()}
     return found | {f"values.{name}": value for name, value in plan.values.items()}
 
 
 def typed_values(form: Form) -> dict[str, Any]:
     """What was typed, as the fields of the form."""
     found: dict[str, Any] = {name: form.get(name, "") for name in form}
-    for name in ("schedule.rrule", "channels"):
+    for name in ("schedule.rrule", "channels", joint.LEGS):
         found[name] = form.getall(name, [])
     return found
 
 
 def body_from(
-    model: type[BodyT], form: Form, zone: ZoneInfo, known: CampaignDetail | None = None
+    model: type[BodyT],
+    form: Form,
+    zone: ZoneInfo,
+    areas: AreasByName,
+    known: CampaignDetail | None = None,
 ) -> BodyT:
     """The body that the form says; of a known campaign what the form cannot say stays as it is.
 
@@ -106,19 +116,19 @@ def body_from(
         "max_tps": _number(form, "max_tps"),
         "safety": _safety(form, known),
         "more_texts": _more_texts(form, known),
-        "values": {
-            name.removeprefix("values."): value
-            for name, value in form.items()
-            if name.startswith("values.") and value.strip()
-        },
+        "values": _typed_after(form, "values."),
     }
     if given["channels"] != "auto":
         given["channels"] = [int(one) for one in given["channels"] if one.isdecimal()]
     if not form.get("template_id"):
         raise Invalid.at("template_id", phrase("choose the text that is sent"))
-    own = {WHEN, TIME, "act", "festival", "channels", "drill", "max_tps"}
+    own = {*_OF_THE_FORM}
     own |= {name for name in form if name.startswith(_OWN)}
-    if model is CampaignPatch and known is not None and not form.get("segment_id"):
+    legs = joint.legs_from(form, areas)
+    if legs is not None:
+        given["legs"] = legs
+        own.add("segment_id")
+    elif model is CampaignPatch and known is not None and not form.get("segment_id"):
         own.add("segment_id")
     return body_of(model, form, but=own, given=given)
 
@@ -141,7 +151,7 @@ def schedule_body(
     if "schedule.quiet_days" in form:
         said["quiet_days"] = "send"
     if spans := form.get("schedule.send_hours", "").strip():
-        said["send_hours"] = _spans(spans)
+        said["send_hours"] = spans_of(spans, "schedule.send_hours")
     return said
 
 
@@ -224,13 +234,18 @@ def _number(form: Form, field: str) -> int | None:
     return int(text)
 
 
-def _spans(text: str) -> list[list[str]]:
+def spans_of(text: str, field: str) -> list[list[str]]:
+    """Send hours as they were typed, such as 08:00-11:30, 14:00-20:00.
+
+    Raises:
+        Invalid: a span has no end; at `field`.
+    """
     found = []
     for span in text.replace("，", ",").replace("、", ",").replace("–", "-").split(","):
         begin, dash, end = span.strip().partition("-")
         if not dash:
             problem = phrase("write the hours like 08:00-20:00, several with a comma between them")
-            raise Invalid.at("schedule.send_hours", problem)
+            raise Invalid.at(field, problem)
         found.append([begin.strip(), end.strip()])
     return found
 
@@ -249,6 +264,15 @@ def _safety(form: Form, known: CampaignDetail | None) -> dict[str, Any]:
     return kept
 
 
+def _typed_after(form: Form, place: str) -> dict[str, str]:
+    """What was typed into the fields whose names begin so, by the rest of their names."""
+    return {
+        name.removeprefix(place): value
+        for name, value in form.items()
+        if name.startswith(place) and value.strip()
+    }
+
+
 def _more_texts(form: Form, known: CampaignDetail | None) -> list[dict[str, Any]]:
     before = {str(text.template_id): text for text in (known.more_texts if known else ())}
     found: list[dict[str, Any]] = []
@@ -256,7 +280,10 @@ def _more_texts(form: Form, known: CampaignDetail | None) -> list[dict[str, Any]
         template_id = form.get(f"more_texts.{number}", "")
         if not template_id:
             continue
-        values = before[template_id].values if template_id in before else {}
+        place = f"{MORE_VALUES}{number}."
+        values = _typed_after(form, place)
+        if template_id in before and not any(name.startswith(place) for name in form):
+            values = dict(before[template_id].values)
         after = _number(form, f"{AFTER}{number}")
         found.append({"template_id": template_id, "after_days": after, "values": values})
     told = {"template_id", "after_days", "values"}

@@ -11,12 +11,14 @@ from service.api.calendar import schedules
 from service.api.calendar.schedules import FireQuery
 from service.api.campaigns import campaigns, legs, milestones
 from service.api.campaigns.details import CampaignDetail
+from service.api.campaigns.legs import LegOut
 from service.api.channels import channels
 from service.api.content import templates
 from service.api.http.paging import PageQuery
 from service.api.sending import runs
 from service.console.asking import Desk
 from service.console.plans import words
+from service.console.plans.areas import read_area_names
 from service.console.plans.lists import names
 from service.console.render import Shown
 from service.errors import NotFound
@@ -51,8 +53,28 @@ async def show_plan(desk: Desk) -> Shown:
         found = await desk.get(milestones.list_milestones, campaign_id=campaign_id)
         told["milestones"] = found.items
     if plan.legs:
-        told["legs"] = await desk.get(legs.list_plan_legs, campaign_id=campaign_id)
+        told |= await asked_of(desk, plan)
+    told["own_leg"] = await _own_leg(desk, plan)
     return Shown("plans/plan.html", told)
+
+
+async def asked_of(desk: Desk, plan: CampaignDetail) -> dict[str, Any]:
+    """What a joint plan asks of whom, with the names of the areas of each leg."""
+    found = await desk.get(legs.list_plan_legs, campaign_id=plan.id)
+    areas = await read_area_names(desk)
+    return {
+        "legs": found,
+        "leg_areas": {leg.id: areas.said(leg.areas) for leg in found.items},
+        "leg_departments": {leg.id: leg.department for leg in found.items},
+    }
+
+
+async def _own_leg(desk: Desk, plan: CampaignDetail) -> LegOut | None:
+    """Which part of a joint plan a campaign is; None: it is none."""
+    if plan.leg_of is None:
+        return None
+    whole = await desk.get(legs.list_plan_legs, campaign_id=plan.leg_of)
+    return next((one for one in whole.items if one.own_campaign_id == plan.id), None)
 
 
 async def about(desk: Desk, plan: CampaignDetail) -> dict[str, Any]:
@@ -60,6 +82,7 @@ async def about(desk: Desk, plan: CampaignDetail) -> dict[str, Any]:
     found = await named(desk, plan)
     return {
         **words.lines(desk.language),
+        "values": words.values_said(plan, desk.language),
         "plan": plan,
         "words": words,
         "names": await names(desk),
@@ -85,7 +108,11 @@ async def named(desk: Desk, plan: CampaignDetail) -> Mapping[str, Any]:
             told["whose"] = ""
     if not desk.may(Right.READ):
         return told
-    told["text_name"] = (await desk.get(templates.get_template, template_id=plan.template_id)).name
+    try:
+        text = await desk.get(templates.get_template, template_id=plan.template_id)
+        told["text_name"] = text.name
+    except NotFound:  # of a part of a joint plan, whose text is the plan's
+        told["text_name"] = ""
     if plan.segment_id is not None:
         group = await desk.get(segments.get_segment, segment_id=plan.segment_id)
         told["group_name"] = group.name

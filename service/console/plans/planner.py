@@ -4,7 +4,8 @@ What was typed is counted as it stands, by pressing the button or, with the scri
 the last change; it is kept when it is saved.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,8 @@ from service.api.http.paging import MAX_LIMIT, PageQuery
 from service.api.http.problems import Stale, status_of
 from service.console.asking import SEEN, Desk
 from service.console.plans import form as forms
-from service.console.plans import words
+from service.console.plans import joint, words
+from service.console.plans.areas import AreasByName, read_area_names
 from service.console.plans.choices import PlanChoices, read_choices, resolved
 from service.console.plans.side import read_side
 from service.console.render import Gone, Shown
@@ -34,7 +36,7 @@ async def show_new(desk: Desk) -> Shown:
     """The planner with nothing in it, or with what was typed."""
     fresh = {"when": "once", "time": forms.DEFAULT_TIME, "schedule.late": "hold",
              "schedule.validity_minutes": "1440", "priority": "normal", "over_cap": "defer",
-             "schedule.holidays": "send"}  # fmt: skip
+             "schedule.holidays": "send", joint.AUDIENCE: joint.GROUP}  # fmt: skip
     for name in ("template_id", "segment_id", "name"):
         if name in desk.request.query:
             fresh[name] = desk.request.query[name]
@@ -48,9 +50,7 @@ async def show_edit(desk: Desk) -> Shown:
 
 async def _show_edit(desk: Desk, campaign_id: UUID) -> Shown:
     plan = await desk.get(campaigns.get_campaign, campaign_id=campaign_id)
-    values = forms.values_of(plan, desk.zone)
-    typed = forms.typed_values(desk.form) if desk.form else values
-    return await _shown(desk, plan, typed)
+    return await _shown(desk, plan, forms.typed_values(desk.form) if desk.form else None)
 
 
 async def show_side(desk: Desk) -> Shown:
@@ -67,10 +67,10 @@ async def create(desk: Desk) -> Gone | Shown:
     if desk.typed("act") == COUNT:
         async with desk.reading(heavy=True):
             return await show_new(desk)
-    form = await _ready(desk)
-    made = await desk.act(
-        campaigns.create_campaign, body=forms.body_from(CampaignBody, form, desk.zone)
-    )
+    form, areas = await _ready(desk)
+    body = forms.body_from(CampaignBody, form, desk.zone, areas)
+    with at_fields(form):
+        made = await desk.act(campaigns.create_campaign, body=body)
     return await _kept(desk, made.id)
 
 
@@ -80,11 +80,12 @@ async def edit(desk: Desk) -> Gone | Shown:
     if desk.typed("act") == COUNT:
         async with desk.reading(heavy=True):
             return await show_edit(desk)
-    form = await _ready(desk)
+    form, areas = await _ready(desk)
     async with desk.reading():
         known = await desk.get(campaigns.get_campaign, campaign_id=campaign_id)
-    body = forms.body_from(CampaignPatch, form, desk.zone, known)
-    await desk.act(campaigns.edit_campaign, campaign_id=campaign_id, body=body)
+    body = forms.body_from(CampaignPatch, form, desk.zone, areas, known)
+    with at_fields(form):
+        await desk.act(campaigns.edit_campaign, campaign_id=campaign_id, body=body)
     return await _kept(desk, campaign_id)
 
 
@@ -103,13 +104,25 @@ async def _kept(desk: Desk, campaign_id: UUID) -> Gone | Shown:
     return Gone(f"/plans/{campaign_id}", phrase("It was put before an approver."))
 
 
-async def _ready(desk: Desk) -> MultiDictProxy[str]:
-    """The form with a festival as days, and a text of the library as one of the department."""
+@contextmanager
+def at_fields(form: MultiDictProxy[str]) -> Iterator[None]:
+    """A refusal of what is done within is put to the fields of the form."""
+    try:
+        yield
+    except Invalid as error:
+        raise joint.at_its_fields(error, form) from error
+
+
+async def _ready(desk: Desk) -> tuple[MultiDictProxy[str], AreasByName]:
+    """The form with a festival as days, and a text of the library as one of the department; and
+    the areas that it may name.
+    """
     async with desk.reading():
         form = MultiDict(await resolved(desk, desk.form))
+        areas = await read_area_names(desk)
         wanted = form.get("template_id", "")
         if not wanted.startswith(forms.LIBRARY):
-            return MultiDictProxy(form)
+            return MultiDictProxy(form), areas
         starters = (await desk.get(library.list_library)).items
         starter = next((s for s in starters if f"{forms.LIBRARY}{s.id}" == wanted), None)
         if starter is None:
@@ -124,19 +137,21 @@ async def _ready(desk: Desk) -> MultiDictProxy[str]:
         )  # fmt: skip
         same = [(await desk.act(templates.create_template, body=body)).id]
     form["template_id"] = str(same[0])
-    return MultiDictProxy(form)
+    return MultiDictProxy(form), areas
 
 
 async def _shown(
     desk: Desk,
     known: CampaignDetail | None,
-    values: Mapping[str, Any],
+    values: Mapping[str, Any] | None,
     template: str = "plans/edit.html",
 ) -> Shown:
     """The planner. It counts at once where somebody pressed for it, and else leaves that to the
-    part that is asked for when the page is there.
+    part that is asked for when the page is there. values: None: those of the campaign.
     """
     choices = await read_choices(desk, known)
+    if values is None:
+        values = choices.values_of(known, desk.zone) if known else {}
     counts = template != "plans/edit.html" or bool(desk.form)
     side = await read_side(desk, known, values, choices, counts=counts)
     told = {
@@ -151,8 +166,15 @@ async def _shown(
         "forms": forms,
         "plan_words": words,
         "may_submit": desk.may(Right.SUBMIT),
+        "partner_names": {one.id: one.name for one in choices.partners},
+        "renews": template != "plans/edit.html" and _fields_of_values(values) != side.wants.keys(),
     }
     return Shown(template, told)
+
+
+def _fields_of_values(values: Mapping[str, Any]) -> set[str]:
+    """The fields of values that the page has."""
+    return {name for name in values if name.startswith(("values.", forms.MORE_VALUES))}
 
 
 def _seen(desk: Desk, known: CampaignDetail | None) -> str:
@@ -172,13 +194,12 @@ def _changed(
     """Where what was typed differs from what somebody else has made of it: field, own, now."""
     if known is None or not isinstance(desk.refusal, Stale):
         return []
-    now = forms.values_of(known, desk.zone)
+    now, labels = choices.values_of(known, desk.zone), choices.labels_in(desk.language)
     found = []
-    for name in now.keys() | {name for name in values if name in choices.labels}:
+    for name in labels.keys() & (now.keys() | values.keys()):
         mine, theirs = values.get(name) or "", now.get(name) or ""
-        if name in choices.labels and mine != theirs:
-            label = desk.language.say(choices.labels[name])
-            found.append((label, choices.said(name, mine), choices.said(name, theirs)))
+        if mine != theirs:
+            found.append((labels[name], choices.said(name, mine), choices.said(name, theirs)))
     return sorted(found)
 
 

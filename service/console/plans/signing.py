@@ -15,7 +15,7 @@ from service.console.asking import Desk
 from service.console.differences import pieces
 from service.console.forms import body_of
 from service.console.plans import bound, words
-from service.console.plans.plan import about, acts_of
+from service.console.plans.plan import about, acts_of, asked_of
 from service.console.render import Gone, Shown
 from service.errors import Conflict, Invalid, NotFound, TocsinError
 from service.words.phrase import phrase
@@ -40,6 +40,8 @@ async def show_sheet(desk: Desk) -> Shown:
         "counted": counted,
         "fires": plan.next_fires,
     }
+    if plan.legs:
+        told |= await asked_of(desk, plan)
     return Shown("plans/sign.html", told)
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Final
 
 from service.api.calendar.schedules import ScheduleOut
-from service.api.campaigns.details import MoveOut
+from service.api.campaigns.details import CampaignDetail, MoveOut
 from service.api.campaigns.safety_forms import SafetyBody
 from service.console.language import CHINESE, Language
 from service.console.words import CLASSES, MESSAGE_STATES, RUN_STATES, carrier_word, role_word
@@ -72,6 +72,7 @@ LEG_STATES: Final[Mapping[str, Phrase]] = {
     "taken": phrase("taken over"),
     "returned": phrase("returned"),
     "left_out": phrase("left out"),
+    "cancelled": phrase("ended with its plan"),
 }
 
 _MOVED: Final[Mapping[tuple[str, str], Phrase]] = {
@@ -132,6 +133,16 @@ def lasting(minutes: int) -> Phrase:
 def hours(spans: Sequence[tuple[str, str]]) -> Phrase:
     """Send hours as they are shown."""
     return listing([f"{begin}–{end}" for begin, end in spans])
+
+
+def values_said(plan: CampaignDetail, language: Language) -> list[tuple[str, str]]:
+    """What fills the texts for all who get them: each variable with its text, and its value."""
+    found = [(f"{{{name}}}", value) for name, value in plan.values.items()]
+    for number, text in enumerate(plan.more_texts, 2):
+        for name, value in text.values.items():
+            label = phrase("{{{name}}} in text {number}", name=name, number=number)
+            found.append((language.say(label), value))
+    return found
 
 
 def weekly_days(rule: str | None) -> list[str]:

@@ -199,6 +199,7 @@ TABLE = {
     "GET /campaigns/{campaign_id}/legs": "aopvi",
     "GET /legs": "aopvi",
     "GET /departments/names": "ao",
+    "POST /legs/preview": "ao",
     "GET /legs/{leg_id}": "aopvi",
     "POST /legs/{leg_id}/take": "aop",
     "POST /legs/{leg_id}/return": "aop",

@@ -55,6 +55,7 @@ BY_HAND = {
     "imports show": "get_import",
     "imports undo": "undo_import",
     "legs list": "list_legs",
+    "legs preview": "preview_legs",
     "legs show": "get_leg",
     "me show": "get_me",
     "messages cancel": "cancel_message",

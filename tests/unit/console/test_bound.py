@@ -46,7 +46,7 @@ def test_what_is_shown_by_itself_is_on_the_page() -> None:
     page = "".join((folder / name).read_text("utf-8") for name in ("sign.html", "_signing.html"))
     shown = {
         "template_version_id": "version", "text": "plan.text", "verdict": "review",
-        "rule": "plan.frozen_rule", "further": "plan.more_texts", "values": "plan.values",
+        "rule": "plan.frozen_rule", "further": "plan.more_texts", "values": "values",
         "channels": "plan.channels",
     }  # fmt: skip
     assert shown.keys() == bound.ON_THE_PAGE

@@ -15,7 +15,7 @@ from tocsin_client.ctl.screen import Screen, say
 
 async def create_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Plan a campaign; what the file says beside the options goes along."""
-    more = _planned(o) | _legs(o)
+    more = _planned(o) | asked_legs(o)
     made = await tocsin.campaigns.create(
         o.name,
         template_id=o.template,
@@ -54,7 +54,7 @@ async def clone_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     await _foretell(tocsin, made, screen)
 
 
-def _legs(o: Options) -> dict[str, Any]:
+def asked_legs(o: Options) -> dict[str, Any]:
     """What a joint plan asks of whom, if the options say so."""
     if not o.leg:
         return {}
@@ -83,7 +83,9 @@ async def edit_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
         "max_tps": o.max_tps,
     }
     changes = (
-        _planned(o) | _legs(o) | {name: value for name, value in given.items() if value is not None}
+        _planned(o)
+        | asked_legs(o)
+        | {name: value for name, value in given.items() if value is not None}
     )
     if not changes:
         raise ValueError(say("say what is to change", "请说明要修改什么"))

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from tocsin_client import Tocsin
 from tocsin_client.ctl import review
 from tocsin_client.ctl.acts import each
+from tocsin_client.ctl.drafting import asked_legs
 from tocsin_client.ctl.parser import Options
 from tocsin_client.ctl.screen import Screen, cell, say
 
@@ -29,6 +30,20 @@ async def show_leg(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     leg = await tocsin.ask("GET", f"/legs/{quote(o.id, safe='')}")
     screen.facts(leg if screen.as_json else leg | {"class": leg["plan"]["class"]}, _SHOWN)
     screen.text(_plan_lines(leg["plan"]))
+
+
+async def preview_legs(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """How many people each department would send to, before there is a plan."""
+    body = asked_legs(o) | ({"class": o.message_class} if o.message_class else {})
+    found = await tocsin.ask("POST", "/legs/preview", body=body)
+    if screen.as_json:
+        screen.facts(found, ())
+        return
+    named = await tocsin.ask("GET", "/departments/names")
+    names = {one["id"]: one["name"] for one in named["items"]}
+    counts = ({**one, "department": names[one["department_id"]]} for one in found["items"])
+    await screen.table(each(counts), ("department", "people"))
+    screen.facts(found, ("people",))
 
 
 async def show_plan_legs(tocsin: Tocsin, o: Options, screen: Screen) -> None:

@@ -183,17 +183,19 @@ def _campaigns(of: Commands) -> None:
     _going_on(of)
 
 
+LEG: Words = (
+    "a joint plan: a department that is asked, with areas if not all",
+    "联合任务：请求发送的单位，可限区划",
+)
+
+
 def _whom_and_what(create: Parser, edit: Parser) -> None:
     for parser in (create, edit):
         needed = parser is create
         template = ("the text's id", "模板编号")
         parser.take("--template", words=template, required=needed, metavar="ID")
         parser.take("--segment", words=("the rule's id", "规则编号"), metavar="ID")
-        leg = (
-            "a joint plan: a department that is asked, with areas if not all",
-            "联合任务：请求发送的单位，可限区划",
-        )
-        parser.take("--leg", words=leg, action="append", metavar="ID[:CODE,CODE]")
+        parser.take("--leg", words=LEG, action="append", metavar="ID[:CODE,CODE]")
         parser.take("--max-tps", words=("at most so many a second", "每秒上限"), type=int)
         _planned(parser)
 
@@ -379,6 +381,11 @@ def _legs(of: Commands) -> None:
     asked = ("what joint plans ask of your department", "联合任务向本单位提出的请求")
     listed = act(of, "list", legs.list_legs, asked)
     listed.take("--state", words=("only these: asked, taken …", "仅此状态：asked、taken …"))
+    counted = ("whom a joint plan would reach, by department", "联合任务将发给谁，按单位")
+    preview = act(of, "preview", legs.preview_legs, counted)
+    preview.take("--leg", words=LEG, action="append", required=True, metavar="ID[:CODE,CODE]")
+    of_text = ("of the text: its caps count", "短信类别：计入频次上限")
+    preview.take("--class", words=of_text, dest="message_class", choices=get_args(MessageClass))
     shown = ("one of them, with its texts and times", "查看请求、短信内容和时间")
     act_on(of, "show", legs.show_leg, shown, ("the leg's id", "编号，见 legs list"))
 
