@@ -11,9 +11,8 @@ from pydantic import Field
 
 from service.api.http.call import Call
 from service.api.http.op import Op
-from service.api.http.schema import Out, PlainOut
-from service.errors import Conflict, Forbidden, Invalid, TocsinError
-from service.words.phrase import translated
+from service.api.http.schema import Out, PlainOut, plain_of
+from service.errors import Conflict, Forbidden, Invalid
 
 Check = Callable[[], Awaitable[object]]
 _OPERATIONS: dict[str, Op] = {}
@@ -46,10 +45,5 @@ async def judge(
             await op.guard(call, found)
         await check()
     except (Conflict, Forbidden, Invalid) as refusal:
-        return ActOut(act=act, allowed=False, code=refusal.code, plain=_plain(refusal))
+        return ActOut(act=act, allowed=False, code=refusal.code, plain=plain_of(refusal.message))
     return ActOut(act=act, allowed=True, code=None, plain=None)
-
-
-def _plain(refusal: TocsinError) -> PlainOut:
-    said = refusal.message
-    return PlainOut(zh=translated(said, "zh"), en=translated(said, "en"))

@@ -50,6 +50,7 @@ from service.protocols.stream import (
     Silence,
     StreamGateway,
 )
+from service.words.phrase import phrase
 
 MSG_FMT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15, Coding.GBK: 15}
 _Code = Annotated[int, Field(ge=1, le=0xFFFF_FFFF)]
@@ -59,70 +60,86 @@ _SRC_ID_DIGITS = 21
 class CMPPConfig(BaseModel):
     """Settings of a China Mobile account; the values come with the contract."""
 
-    host: str = Field(min_length=1, description="Address of the carrier's gateway")
-    port: int = Field(default=7890, ge=1, le=65535, description="TCP port of the carrier's gateway")
+    host: str = Field(min_length=1, description=phrase("Address of the carrier's gateway"))
+    port: int = Field(
+        default=7890, ge=1, le=65535, description=phrase("TCP port of the carrier's gateway")
+    )
     version: Literal["2.0", "2.1", "3.0"] = Field(
-        default="3.0", description="Version of CMPP that the account sheet names"
+        default="3.0", description=phrase("Version of CMPP that the account sheet names")
     )
     account: str = Field(
-        pattern=r"^[!-~]{1,6}$", description="Account (SP id, Source_Addr), e.g. 901234"
+        pattern=r"^[!-~]{1,6}$", description=phrase("Account (SP id, Source_Addr), e.g. 901234")
     )
-    secret: SecretStr = Field(description="Shared secret of the account")
+    secret: SecretStr = Field(description=phrase("Shared secret of the account"))
     verify_gateway: bool = Field(
         default=True,
-        description="Refuse a gateway whose own login digest (AuthenticatorISMG) is wrong; off, "
-        "with the reason in unverified_because, it is only logged",
+        description=phrase(
+            "Refuse a gateway whose own login digest (AuthenticatorISMG) is wrong; off, "
+            "with the reason in unverified_because, it is only logged"
+        ),
     )
     unverified_because: str = Field(
         default="",
         max_length=200,
-        description="Why verify_gateway is off, e.g. what the carrier said of its digest; blank: "
-        "it is on",
+        description=phrase(
+            "Why verify_gateway is off, e.g. what the carrier said of its digest; blank: it is on"
+        ),
     )
     access_number: str = Field(
-        pattern=r"^[0-9]{3,20}$", description="Number the handset shows, e.g. 106900001234"
+        pattern=r"^[0-9]{3,20}$", description=phrase("Number the handset shows, e.g. 106900001234")
     )
     service_id: str = Field(
-        default="", pattern=r"^[!-~]{0,10}$", description="Service code, blank if none was given"
+        default="",
+        pattern=r"^[!-~]{0,10}$",
+        description=phrase("Service code, blank if none was given"),
     )
     msg_src: str = Field(
-        default="", pattern=r"^[!-~]{0,6}$", description="Msg_src, blank for the account itself"
+        default="",
+        pattern=r"^[!-~]{0,6}$",
+        description=phrase("Msg_src, blank for the account itself"),
     )
     fee_type: Literal["01", "02", "03"] = Field(
-        default="01", description="FeeType: 01 free, 02 per message, 03 monthly"
+        default="01", description=phrase("FeeType: 01 free, 02 per message, 03 monthly")
     )
-    fee_code: str = Field(default="0", pattern=r"^[0-9]{1,6}$", description="FeeCode: price in fen")
+    fee_code: str = Field(
+        default="0", pattern=r"^[0-9]{1,6}$", description=phrase("FeeCode: price in fen")
+    )
     fee_user_type: Literal[0, 1, 2, 3] = Field(
         default=2,
-        description="Who pays: 0 the recipient, 1 the source, 2 the sender, 3 another number",
+        description=phrase(
+            "Who pays: 0 the recipient, 1 the source, 2 the sender, 3 another number"
+        ),
     )
     fee_terminal_id: str = Field(
         default="",
         pattern=r"^[0-9]{0,21}$",
-        description="Fee_terminal_Id: the number that pays where that is another number",
+        description=phrase("Fee_terminal_Id: the number that pays where that is another number"),
     )
     coding: Literal["ucs2", "gb18030", "gbk"] = Field(
         default="ucs2",
-        description="Msg_Fmt of texts: ucs2 (8), gb18030 or gbk (both 15); gbk where the carrier "
-        "takes 15 for GBK: a text with a character that GBK lacks leaves as ucs2",
+        description=phrase(
+            "Msg_Fmt of texts: ucs2 (8), gb18030 or gbk (both 15); gbk where the carrier "
+            "takes 15 for GBK: a text with a character that GBK lacks leaves as ucs2"
+        ),
     )
     response_timeout_seconds: ResponseTimeout = 60.0
     heartbeat_seconds: Heartbeat = 10.0
     silence_seconds: Silence = 15.0
     allow_ascii: bool = Field(
-        default=False, description="Send texts of only ASCII characters as ASCII"
+        default=False, description=phrase("Send texts of only ASCII characters as ASCII")
     )
     ascii_part: Literal[134, 153] = Field(
-        default=153, description="ASCII characters in a part of a long text"
+        default=153, description=phrase("ASCII characters in a part of a long text")
     )
     too_fast_codes: tuple[_Code, ...] = Field(
-        default=TOO_FAST, description="Results that mean: too fast, send again"
+        default=TOO_FAST,
+        description=phrase("Results by which the carrier says too fast; the text is sent again"),
     )
     suspended_codes: tuple[_Code, ...] = Field(
-        default=SUSPENDED, description="Results that mean: the account may not send for now"
+        default=SUSPENDED, description=phrase("Results by which the account may not send for now")
     )
     daily_limit_codes: tuple[_Code, ...] = Field(
-        default=(), description="Results that mean: the amount of the day is used up"
+        default=(), description=phrase("Results by which the amount of the day is used up")
     )
 
     @property

@@ -82,90 +82,119 @@ _UNREADABLE = submit_meaning("unanswered")
 class HTTPConfig(CallbackConfig):
     """Settings of a provider's HTTP interface; its manual has the words for them."""
 
-    url: str = Field(pattern=r"^https?://[^\s#]+$", description="Address that takes a text")
+    url: str = Field(pattern=r"^https?://[^\s#]+$", description=phrase("Address that takes a text"))
     method: Literal["POST", "PUT", "GET"] = Field(
-        default="POST", description="HTTP method; with GET the body template becomes the query"
+        default="POST",
+        description=phrase("HTTP method; with GET the body template becomes the query"),
     )
     headers: SecretStr = Field(
         default=SecretStr(""),
-        description="Headers of each request, one a line, e.g. Authorization: Bearer …",
+        description=phrase("Headers of each request, one a line, e.g. Authorization: Bearer …"),
     )
-    content: Literal["json", "form"] = Field(default="json", description="Form of the body")
+    content: Literal["json", "form"] = Field(default="json", description=phrase("Form of the body"))
     body: str = Field(
-        description='Body template, e.g. {"to": "{recipient}", "text": "{text}"} or '
-        "to={recipient}&text={text}; placeholders: {recipient}, {recipient_national}, {text}, "
-        "{reference}, {message_id}, {sender}, {secret}, {valid_until}, {validity_seconds}, "
-        "{callback_url}"
+        description=phrase(
+            'Body template, e.g. {{"to": "{{recipient}}", "text": "{{text}}"}} or '
+            "to={{recipient}}&text={{text}}; placeholders: {{recipient}}, {{recipient_national}}, "
+            "{{text}}, {{reference}}, {{message_id}}, {{sender}}, {{secret}}, {{valid_until}}, "
+            "{{validity_seconds}}, {{callback_url}}"
+        )
     )
     secret: SecretStr = Field(
-        default=SecretStr(""), description="What {secret} in the body stands for, e.g. a password"
+        default=SecretStr(""),
+        description=phrase("What {{secret}} in the body stands for, e.g. a password"),
     )
     sender: str = Field(
-        default="", max_length=40, description="What {sender} stands for: access number or name"
+        default="",
+        max_length=40,
+        description=phrase("What {{sender}} stands for: access number or name"),
     )
     most_characters: int = Field(
-        default=1000, ge=70, le=10_000, description="Longest text that the provider takes"
+        default=1000, ge=70, le=10_000, description=phrase("Longest text that the provider takes")
     )
     timeout_seconds: float = Field(
-        default=30.0, gt=0, le=300, description="Longest wait for an answer"
+        default=30.0, gt=0, le=300, description=phrase("Longest wait for an answer")
     )
     answer_id: str = Field(
         default="",
-        description="Path of the message id in the answer, e.g. data.0.msgid; "
-        "blank: the provider keeps our {message_id}",
+        description=phrase(
+            "Path of the message id in the answer, e.g. data.0.msgid; "
+            "blank: the provider keeps our {{message_id}}"
+        ),
     )
     answer_code: str = Field(
-        default="", description="Path of the provider's code in the answer; blank: HTTP status only"
+        default="",
+        description=phrase("Path of the provider's code in the answer; blank: HTTP status only"),
     )
     codes: dict[str, str] = Field(
         default={},
-        description="What each code means: accepted, throttled, suspended, daily_limit, "
-        "unanswered, rejected or rejected:blacklisted and the like",
+        description=phrase(
+            "What each code means: accepted, throttled, suspended, daily_limit, "
+            "unanswered, rejected or rejected:blacklisted and the like"
+        ),
     )
     statuses: dict[str, str] = Field(
-        default={}, description="The same for HTTP statuses, where they mean something unusual"
+        default={},
+        description=phrase("The same for HTTP statuses, where they mean something unusual"),
     )
     callback_items: str = Field(
-        default="", description="Path of the list of receipts in a callback; blank: the whole body"
+        default="",
+        description=phrase("Path of the list of receipts in a callback; blank: the whole body"),
     )
-    callback_id: str = Field(default="", description="Path or field of the message id in a receipt")
-    callback_recipient: str = Field(default="", description="Path or field of the recipient")
-    callback_status: str = Field(default="", description="Path or field of the status")
+    callback_id: str = Field(
+        default="", description=phrase("Path or field of the message id in a receipt")
+    )
+    callback_recipient: str = Field(
+        default="", description=phrase("Path or field of the recipient")
+    )
+    callback_status: str = Field(default="", description=phrase("Path or field of the status"))
     callback_states: dict[str, str] = Field(
         default={},
-        description="What each status means: buffered, delivered, expired, rejected, unknown, "
-        "undelivered or undelivered:empty_number and the like",
+        description=phrase(
+            "What each status means: buffered, delivered, expired, rejected, unknown, "
+            "undelivered or undelivered:empty_number and the like"
+        ),
     )
     callback_answer: str = Field(
-        default="", max_length=1000, description="What the provider wants to read as our answer"
+        default="",
+        max_length=1000,
+        description=phrase("What the provider wants to read as our answer"),
     )
     inbound_sender: str = Field(
-        default="", description="Path or field of the handset in a text from one"
+        default="", description=phrase("Path or field of the handset in a text from one")
     )
     inbound_recipient: str = Field(
-        default="", description="Path or field of the number it wrote to"
+        default="", description=phrase("Path or field of the number it wrote to")
     )
-    inbound_text: str = Field(default="", description="Path or field of what it wrote")
+    inbound_text: str = Field(default="", description=phrase("Path or field of what it wrote"))
     callback_secret: SecretStr = Field(
-        default=SecretStr(""), description="Key of the callbacks' signature; blank: none are taken"
+        default=SecretStr(""),
+        description=phrase("Key of the callbacks' signature; blank: none are taken"),
     )
     signature_header: str = Field(
-        default="X-Signature", min_length=1, description="Header that holds the signature"
+        default="X-Signature", min_length=1, description=phrase("Header that holds the signature")
     )
     signature_algorithm: Algorithm = Field(
-        default="sha256", description="Hash of the HMAC; none: the header holds the key itself"
+        default="sha256",
+        description=phrase("Hash of the HMAC; none: the header holds the key itself"),
     )
-    signature_encoding: Encoding = Field(default="hex", description="How the HMAC is written")
-    signature_prefix: str = Field(default="", description='What stands before it, e.g. "sha256="')
+    signature_encoding: Encoding = Field(
+        default="hex", description=phrase("How the HMAC is written")
+    )
+    signature_prefix: str = Field(
+        default="", description=phrase('What stands before it, e.g. "sha256="')
+    )
     signed: str = Field(
         default="{body}",
-        description="What is signed, e.g. {timestamp}.{body}; also {url} and {method}",
+        description=phrase(
+            "What is signed, e.g. {{timestamp}}.{{body}}; also {{url}} and {{method}}"
+        ),
     )
     timestamp_header: str = Field(
-        default="", description="Header with the instant of signing; blank: there is none"
+        default="", description=phrase("Header with the instant of signing; blank: there is none")
     )
     timestamp_tolerance_seconds: float = Field(
-        default=300.0, gt=0, description="How far that instant may be from our clock"
+        default=300.0, gt=0, description=phrase("How far that instant may be from our clock")
     )
 
     @field_validator("url")

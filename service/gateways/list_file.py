@@ -16,6 +16,7 @@ from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.coding.parts import Part, uncut
 from service.envelope import check_certificate
+from service.words.phrase import phrase
 
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 """Of references: a spreadsheet takes them for no number, and they spell no word."""
@@ -28,11 +29,13 @@ class ListFileConfig(BaseModel):
 
     certificate: str = Field(
         max_length=20_000,
-        description="X.509 certificate of the carrier in PEM, with an RSA key of 2,048 bits or"
-        " more: lists are encrypted to it",
+        description=phrase(
+            "X.509 certificate of the carrier in PEM, with an RSA key of 2,048 bits or"
+            " more: lists are encrypted to it"
+        ),
     )
     most_characters: int = Field(
-        default=500, ge=70, le=10_000, description="Longest text that the carrier takes"
+        default=500, ge=70, le=10_000, description=phrase("Longest text that the carrier takes")
     )
 
     @field_validator("certificate")

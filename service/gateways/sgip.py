@@ -1,6 +1,8 @@
 """China Unicom over SGIP 1.2: submits over our connection, reports and texts over the carrier's.
 
 Sources and deviations: docs/protocols/sgip.md.
+
+One module: its settings, each with its sentence, are a third of it, and its gateway is one class.
 """
 
 import asyncio
@@ -62,106 +64,136 @@ _PRINTABLE = re.compile("[ -~]*")
 class SGIPConfig(BaseModel):
     """Settings of a China Unicom account; the values come with the contract."""
 
-    host: str = Field(min_length=1, description="Address of the carrier's gateway (SMG)")
-    port: int = Field(default=8801, ge=1, le=65535, description="TCP port of the carrier's gateway")
-    login_name: str = Field(pattern=r"^[!-~]{1,16}$", description="LoginName of the account")
-    login_password: SecretStr = Field(max_length=16, description="LoginPassword of the account")
+    host: str = Field(min_length=1, description=phrase("Address of the carrier's gateway (SMG)"))
+    port: int = Field(
+        default=8801, ge=1, le=65535, description=phrase("TCP port of the carrier's gateway")
+    )
+    login_name: str = Field(
+        pattern=r"^[!-~]{1,16}$", description=phrase("LoginName of the account")
+    )
+    login_password: SecretStr = Field(
+        max_length=16, description=phrase("LoginPassword of the account")
+    )
     node_number: int = Field(
         ge=1,
         le=0xFFFF_FFFF,
-        description="Node number of the SP: 3, area code, enterprise code, e.g. 3055112345",
+        description=phrase("Node number of the SP: 3, area code, enterprise code, e.g. 3055112345"),
     )
-    corp_id: str = Field(pattern=r"^[!-~]{1,5}$", description="Enterprise code (CorpId), 5 digits")
+    corp_id: str = Field(
+        pattern=r"^[!-~]{1,5}$", description=phrase("Enterprise code (CorpId), 5 digits")
+    )
     access_number: str = Field(
-        pattern=r"^[0-9]{3,20}$", description="Number the handset shows (SPNumber), e.g. 10655123"
+        pattern=r"^[0-9]{3,20}$",
+        description=phrase("Number the handset shows (SPNumber), e.g. 10655123"),
     )
     service_type: str = Field(
-        default="", pattern=r"^[ -~]{0,10}$", description="Service code, blank if none was given"
+        default="",
+        pattern=r"^[ -~]{0,10}$",
+        description=phrase("Service code, blank if none was given"),
     )
     charge_number: str = Field(
         default="0" * 21,
         pattern=r"^[0-9]{0,21}$",
-        description="Who pays: 21 zeros the account, blank each recipient, or a number with 86",
+        description=phrase(
+            "Who pays: 21 zeros the account, blank each recipient, or a number with 86"
+        ),
     )
     fee_type: Literal[0, 1, 2, 3, 4] = Field(
         default=1,
-        description="FeeType: 0 and 1 free, 2 per message, 3 monthly, 4 charged by the account",
+        description=phrase(
+            "FeeType: 0 and 1 free, 2 per message, 3 monthly, 4 charged by the account"
+        ),
     )
     fee_value: str = Field(
-        default="0", pattern=r"^[0-9]{1,6}$", description="FeeValue: price in fen"
+        default="0", pattern=r"^[0-9]{1,6}$", description=phrase("FeeValue: price in fen")
     )
     given_value: str = Field(
-        default="0", pattern=r"^[0-9]{1,6}$", description="GivenValue: credit given to the user"
+        default="0",
+        pattern=r"^[0-9]{1,6}$",
+        description=phrase("GivenValue: credit given to the user"),
     )
     agent_flag: Literal[0, 1] = Field(
-        default=0, description="AgentFlag: 0 fee receivable, 1 fee received"
+        default=0, description=phrase("AgentFlag: 0 fee receivable, 1 fee received")
     )
     morelateto_mt_flag: Literal[0, 1, 2, 3] = Field(
         default=2,
-        description="MorelatetoMTFlag: 2 not asked for by a text; some carriers want 0 or 3",
+        description=phrase(
+            "MorelatetoMTFlag: 2 not asked for by a text; some carriers want 0 or 3"
+        ),
     )
-    priority: int = Field(default=0, ge=0, le=9, description="Priority: 9 goes first")
+    priority: int = Field(default=0, ge=0, le=9, description=phrase("Priority: 9 goes first"))
     message_coding: Literal[8, 15] = Field(
         default=8,
-        description="Coding of Chinese texts: 8 UCS-2, 15 GBK; a text with a character that GBK "
-        "lacks leaves as 8",
+        description=phrase(
+            "Coding of Chinese texts: 8 UCS-2, 15 GBK; a text with a character that GBK "
+            "lacks leaves as 8"
+        ),
     )
     allow_ascii: bool = Field(
-        default=False, description="Send texts of only ASCII characters as ASCII"
+        default=False, description=phrase("Send texts of only ASCII characters as ASCII")
     )
     ascii_part: Literal[134, 153] = Field(
-        default=134, description="ASCII characters in a part of a long text"
+        default=134, description=phrase("ASCII characters in a part of a long text")
     )
     response_timeout_seconds: ResponseTimeout = 30.0
     silence_seconds: Silence = 25.0
     idle_seconds: float | None = Field(
         default=40.0,
         gt=0,
-        description="Log out after so long without a submit; the carrier cuts after 60. "
-        "Blank: stay connected",
+        description=phrase(
+            "Log out after so long without a submit; the carrier cuts after 60. "
+            "Blank: stay connected"
+        ),
     )
     too_fast_codes: tuple[_Code, ...] = Field(
-        default=tuple(sorted(TOO_FAST)), description="Results that mean: too fast, send again"
+        default=tuple(sorted(TOO_FAST)),
+        description=phrase("Results by which the carrier says too fast; the text is sent again"),
     )
     daily_limit_codes: tuple[_Code, ...] = Field(
         default=tuple(sorted(DAILY_LIMITS)),
-        description="Results that mean: the amount of the day is used up",
+        description=phrase("Results by which the amount of the day is used up"),
     )
     listen_host: str = Field(
         default="0.0.0.0",  # noqa: S104  # the carrier comes from outside
         min_length=1,
-        description="Own address on which the carrier's connections are awaited",
+        description=phrase("Own address on which the carrier's connections are awaited"),
     )
     listen_port: int | None = Field(
         default=None,
         ge=0,
         le=65535,
-        description="Own port for the carrier's connections, by the book 8801; each channel "
-        "needs one of its own. Blank: do not listen",
+        description=phrase(
+            "Own port for the carrier's connections, by the book 8801; each channel "
+            "needs one of its own. Blank: do not listen"
+        ),
     )
     listen_login_name: str = Field(
         default="",
         pattern=r"^[!-~]{0,16}$",
-        description="LoginName the carrier uses with us, blank for that of the account",
+        description=phrase("LoginName the carrier uses with us, blank for that of the account"),
     )
     listen_password: SecretStr = Field(
         default=SecretStr(""),
         max_length=16,
-        description="LoginPassword the carrier uses with us, blank for that of the account",
+        description=phrase("LoginPassword the carrier uses with us, blank for that of the account"),
     )
     listen_any_login: bool = Field(
-        default=False, description="Let the carrier in with any name and password"
+        default=False, description=phrase("Let the carrier in with any name and password")
     )
     listen_addresses: tuple[IPvAnyNetwork, ...] = Field(
         default=(),
-        description="Addresses or networks the carrier comes from; a real channel that listens "
-        "needs them. None: any, and on a real channel that of the gateway's host alone",
+        description=phrase(
+            "Addresses or networks the carrier comes from; a real channel that listens "
+            "needs them. None: any, and on a real channel that of the gateway's host alone"
+        ),
     )
     listen_connections: int = Field(
-        default=5, ge=1, le=64, description="Connections the carrier may have to us at once"
+        default=5, ge=1, le=64, description=phrase("Connections the carrier may have to us at once")
     )
     listen_idle_seconds: float = Field(
-        default=60.0, gt=0, description="Time without a command after which we close its connection"
+        default=60.0,
+        gt=0,
+        description=phrase("Time without a command after which we close its connection"),
     )
 
     @field_validator("login_password", "listen_password")

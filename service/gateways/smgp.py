@@ -60,76 +60,97 @@ MSG_FORMAT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
 class SMGPConfig(BaseModel):
     """Settings of a China Telecom account; the values come with the contract."""
 
-    host: str = Field(min_length=1, description="Address of the carrier's gateway (SMGW)")
-    port: int = Field(default=8890, ge=1, le=65535, description="TCP port of the carrier's gateway")
-    account: str = Field(pattern=r"^[!-~]{1,8}$", description="Account (ClientID), e.g. 12345678")
+    host: str = Field(min_length=1, description=phrase("Address of the carrier's gateway (SMGW)"))
+    port: int = Field(
+        default=8890, ge=1, le=65535, description=phrase("TCP port of the carrier's gateway")
+    )
+    account: str = Field(
+        pattern=r"^[!-~]{1,8}$", description=phrase("Account (ClientID), e.g. 12345678")
+    )
     secret: SecretStr = Field(
-        min_length=1, max_length=15, description="Shared secret of the account"
+        min_length=1, max_length=15, description=phrase("Shared secret of the account")
     )
     verify_gateway: bool = Field(
         default=True,
-        description="Refuse a gateway whose own login digest (AuthenticatorServer) is wrong; off, "
-        "with the reason in unverified_because, it is only logged",
+        description=phrase(
+            "Refuse a gateway whose own login digest (AuthenticatorServer) is wrong; off, "
+            "with the reason in unverified_because, it is only logged"
+        ),
     )
     unverified_because: str = Field(
         default="",
         max_length=200,
-        description="Why verify_gateway is off, e.g. what the carrier said of its digest; blank: "
-        "it is on",
+        description=phrase(
+            "Why verify_gateway is off, e.g. what the carrier said of its digest; blank: it is on"
+        ),
     )
     login_mode: Literal[0, 2] = Field(
         default=2,
-        description="LoginMode: 2 one connection for both ways; 0 a pair of connections, one that "
-        "sends (mode 0) and one that receives (mode 1)",
+        description=phrase(
+            "LoginMode: 2 one connection for both ways; 0 a pair of connections, one that "
+            "sends (mode 0) and one that receives (mode 1)"
+        ),
     )
     access_number: str = Field(
         pattern=r"^[0-9]{3,20}$",
-        description="Number the handset shows (SrcTermID), as the contract writes it, "
-        "e.g. 106590001234, or 118 and the SP code",
+        description=phrase(
+            "Number the handset shows (SrcTermID), as the contract writes it, "
+            "e.g. 106590001234, or 118 and the SP code"
+        ),
     )
     service_id: str = Field(
-        default="", pattern=r"^[!-~]{0,10}$", description="ServiceID, blank if none was given"
+        default="",
+        pattern=r"^[!-~]{0,10}$",
+        description=phrase("ServiceID, blank if none was given"),
     )
     msg_src: str = Field(
         default="",
         pattern=r"^[!-~]{0,8}$",
-        description="MsgSrc: SP code or enterprise code, blank if none was given",
+        description=phrase("MsgSrc: SP code or enterprise code, blank if none was given"),
     )
     m_service_id: str = Field(
         default="",
         pattern=r"^[!-~]{0,21}$",
-        description="MServiceID: product id in the mobile network, blank if none was given",
+        description=phrase("MServiceID: product id in the mobile network, blank if none was given"),
     )
     fee_type: Literal["00", "01", "02", "03"] = Field(
-        default="00", description="FeeType: 00 free, 01 per message, 02 monthly, 03 capped"
+        default="00", description=phrase("FeeType: 00 free, 01 per message, 02 monthly, 03 capped")
     )
-    fee_code: str = Field(default="0", pattern=r"^[0-9]{1,6}$", description="FeeCode: price in fen")
+    fee_code: str = Field(
+        default="0", pattern=r"^[0-9]{1,6}$", description=phrase("FeeCode: price in fen")
+    )
     fixed_fee: str = Field(
-        default="0", pattern=r"^[0-9]{1,6}$", description="FixedFee: monthly fee or cap in fen"
+        default="0",
+        pattern=r"^[0-9]{1,6}$",
+        description=phrase("FixedFee: monthly fee or cap in fen"),
     )
     charge_number: str = Field(
         default="",
         pattern=r"^[0-9]{0,21}$",
-        description="ChargeTermID: the number that pays, blank for the recipient",
+        description=phrase("ChargeTermID: the number that pays, blank for the recipient"),
     )
     charge_user_type: Literal[0, 1, 2, 3] | None = Field(
         default=None,
-        description="ChargeUserType: who pays: 0 the recipient, 1 the sender, 2 the SP, "
-        "3 the number in ChargeTermID; blank: not sent",
+        description=phrase(
+            "ChargeUserType: who pays: 0 the recipient, 1 the sender, 2 the SP, "
+            "3 the number in ChargeTermID; blank: not sent"
+        ),
     )
-    priority: Literal[0, 1, 2, 3] = Field(default=1, description="Priority: 0 low to 3 high")
+    priority: Literal[0, 1, 2, 3] = Field(
+        default=1, description=phrase("Priority: 0 low to 3 high")
+    )
     coding: Literal["ucs2", "gb18030"] = Field(
-        default="ucs2", description="MsgFormat of texts: ucs2 (8) or gb18030 (15)"
+        default="ucs2", description=phrase("MsgFormat of texts: ucs2 (8) or gb18030 (15)")
     )
     allow_ascii: bool = Field(
-        default=False, description="Send texts of only ASCII characters as ASCII"
+        default=False, description=phrase("Send texts of only ASCII characters as ASCII")
     )
     ascii_part: Literal[134, 153] = Field(
-        default=134, description="ASCII characters in a part of a long text"
+        default=134, description=phrase("ASCII characters in a part of a long text")
     )
     too_fast_codes: tuple[Annotated[int, Field(ge=1, le=0xFFFF_FFFF)], ...] = Field(
         default=TOO_FAST,
-        description="Status codes by which this carrier says too fast: send again, slower",
+        description=phrase("Status codes by which this carrier says too fast: send again, slower"),
     )
     response_timeout_seconds: ResponseTimeout = 60.0
     heartbeat_seconds: Heartbeat = 10.0

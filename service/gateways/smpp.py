@@ -73,109 +73,142 @@ _Octets = Annotated[str, Field(pattern="^([0-9A-Fa-f]{2}){0,255}$")]
 class SMPPConfig(BaseModel):
     """Settings of an SMPP account; the values come with the contract."""
 
-    host: str = Field(min_length=1, description="Address of the SMSC")
-    port: int = Field(default=2775, ge=1, le=65535, description="TCP port of the SMSC")
-    system_id: str = Field(pattern=r"^[!-~]{1,15}$", description="Account (system_id)")
+    host: str = Field(min_length=1, description=phrase("Address of the SMSC"))
+    port: int = Field(default=2775, ge=1, le=65535, description=phrase("TCP port of the SMSC"))
+    system_id: str = Field(pattern=r"^[!-~]{1,15}$", description=phrase("Account (system_id)"))
     password: SecretStr = Field(
-        max_length=pdu.PASSWORD_OCTETS - 1, description="Password; by the book at most 8 characters"
+        max_length=pdu.PASSWORD_OCTETS - 1,
+        description=phrase("Password; by the book at most 8 characters"),
     )
     system_type: str = Field(
-        default="", pattern=r"^[ -~]{0,12}$", description="system_type, blank if none was given"
+        default="",
+        pattern=r"^[ -~]{0,12}$",
+        description=phrase("system_type, blank if none was given"),
     )
     bind: Literal["transceiver", "pair", "transmitter"] = Field(
         default="transceiver",
-        description="Connections: transceiver one for both ways; pair a transmitter, and a "
-        "receiver beside it; transmitter: somebody else receives",
+        description=phrase(
+            "Connections: transceiver one for both ways; pair a transmitter, and a "
+            "receiver beside it; transmitter: somebody else receives"
+        ),
     )
-    addr_ton: _Ton = Field(default=0, description="addr_ton of the login")
-    addr_npi: _Npi = Field(default=0, description="addr_npi of the login")
+    addr_ton: _Ton = Field(default=0, description=phrase("addr_ton of the login"))
+    addr_npi: _Npi = Field(default=0, description=phrase("addr_npi of the login"))
     address_range: str = Field(
-        default="", pattern=r"^[ -~]{0,40}$", description="address_range of the login"
+        default="", pattern=r"^[ -~]{0,40}$", description=phrase("address_range of the login")
     )
-    tls: bool = Field(default=False, description="Connect under TLS (by custom on port 3550)")
+    tls: bool = Field(
+        default=False, description=phrase("Connect under TLS (by custom on port 3550)")
+    )
     tls_verify: bool = Field(
-        default=True, description="Refuse a certificate that is not trusted; off only for tests"
+        default=True,
+        description=phrase("Refuse a certificate that is not trusted; off only for tests"),
     )
     tls_ca: str = Field(
-        default="", description="Certificates to trust, in PEM; blank: those of the system"
+        default="", description=phrase("Certificates to trust, in PEM; blank: those of the system")
     )
     tls_server_name: str = Field(
-        default="", description="Name in the certificate, blank if it is the host"
+        default="", description=phrase("Name in the certificate, blank if it is the host")
     )
     sender: str = Field(
         pattern=r"^(\+?[0-9]{1,20}|[ -~]{1,11})$",
-        description="Sender (source_addr): a number, or up to 11 characters with letters",
+        description=phrase("Sender (source_addr): a number, or up to 11 characters with letters"),
     )
     source_ton: _Ton | None = Field(
-        default=None, description="source_addr_ton; blank: 5 for letters, else 0"
+        default=None, description=phrase("source_addr_ton; blank: 5 for letters, else 0")
     )
     source_npi: _Npi | None = Field(
-        default=None, description="source_addr_npi; blank: 0 for letters, else 1"
+        default=None, description=phrase("source_addr_npi; blank: 0 for letters, else 1")
     )
-    dest_ton: _Ton = Field(default=1, description="dest_addr_ton: 1 international, 2 national")
-    dest_npi: _Npi = Field(default=1, description="dest_addr_npi: 1 telephone numbers (E.164)")
+    dest_ton: _Ton = Field(
+        default=1, description=phrase("dest_addr_ton: 1 international, 2 national")
+    )
+    dest_npi: _Npi = Field(
+        default=1, description=phrase("dest_addr_npi: 1 telephone numbers (E.164)")
+    )
     number_form: NumberForm = Field(
         default=NumberForm.DIGITS,
-        description="Recipients as 8619790001234, +8619790001234, 19790001234",
+        description=phrase("Recipients as 8619790001234, +8619790001234, 19790001234"),
     )
     service_type: str = Field(
-        default="", pattern=r"^[ -~]{0,5}$", description="service_type, blank if none was given"
+        default="",
+        pattern=r"^[ -~]{0,5}$",
+        description=phrase("service_type, blank if none was given"),
     )
-    protocol_id: int = Field(default=0, ge=0, le=255, description="protocol_id")
-    priority: int = Field(default=0, ge=0, le=3, description="priority_flag: 0 normal, 3 highest")
+    protocol_id: int = Field(default=0, ge=0, le=255, description=phrase("protocol_id"))
+    priority: int = Field(
+        default=0, ge=0, le=3, description=phrase("priority_flag: 0 normal, 3 highest")
+    )
     esm_mode: Literal[0, 1, 2, 3] = Field(
-        default=0, description="Mode in esm_class: 0 the SMSC's own, 3 store and forward"
+        default=0, description=phrase("Mode in esm_class: 0 the SMSC's own, 3 store and forward")
     )
     allow_default_alphabet: bool = Field(
-        default=False, description="Send texts that fit the default alphabet in it, not as UCS-2"
+        default=False,
+        description=phrase("Send texts that fit the default alphabet in it, not as UCS-2"),
     )
     default_alphabet: DefaultAlphabet = Field(
         default=DefaultAlphabet.GSM7,
-        description="What the SMSC takes data_coding 0 for: gsm7, gsm7_packed, ascii or latin1",
+        description=phrase(
+            "What the SMSC takes data_coding 0 for: gsm7, gsm7_packed, ascii or latin1"
+        ),
     )
     default_data_coding: int = Field(
-        default=coding.DEFAULT, ge=0, le=255, description="data_coding of texts in that alphabet"
+        default=coding.DEFAULT,
+        ge=0,
+        le=255,
+        description=phrase("data_coding of texts in that alphabet"),
     )
     septet_part: Literal[134, 153] = Field(
-        default=153, description="GSM or ASCII characters in a part of a long text"
+        default=153, description=phrase("GSM or ASCII characters in a part of a long text")
     )
     long_text: Literal["udh", "sar", "payload"] = Field(
         default="udh",
-        description="Long texts: udh and sar in parts (header, or sar parameters), payload whole",
+        description=phrase(
+            "Long texts: udh and sar in parts (header, or sar parameters), payload whole"
+        ),
     )
     registered_delivery: int = Field(
         default=1,
         ge=1,
         le=31,
-        description="Value that asks for a receipt; 17: intermediate ones too",
+        description=phrase("Value that asks for a receipt; 17: intermediate ones too"),
     )
     validity: Literal["absolute", "relative"] = Field(
-        default="absolute", description="Form of validity_period"
+        default="absolute", description=phrase("Form of validity_period")
     )
     id_form: IdForm = Field(
         default=IdForm.SAME,
-        description="Ids in receipts: same as in the response, number (zeros in front), "
-        "hex_decimal (response hexadecimal, receipt decimal), decimal_hex",
+        description=phrase(
+            "Ids in receipts: same as in the response, number (zeros in front), "
+            "hex_decimal (response hexadecimal, receipt decimal), decimal_hex"
+        ),
     )
     accepted_is_final: bool = Field(
-        default=False, description="Whether a receipt ACCEPTD means delivered"
+        default=False, description=phrase("Whether a receipt ACCEPTD means delivered")
     )
     receipt_offset_hours: float = Field(
-        default=8.0, ge=-12, le=14, description="Offset from UTC of the times in receipts"
+        default=8.0, ge=-12, le=14, description=phrase("Offset from UTC of the times in receipts")
     )
     vendor_parameters: dict[_Tag, _Octets] = Field(
         default={},
-        description="Optional parameters for each submit, in hexadecimal: tag and octets, "
-        'e.g. {"1400": "313233"}',
+        description=phrase(
+            "Optional parameters for each submit, in hexadecimal: tag and octets,"
+            " e.g. 1400 = 313233"
+        ),
     )
     too_fast_codes: tuple[_Code, ...] = Field(
-        default=(), description="The SMSC's own codes that mean: too fast, send again"
+        default=(),
+        description=phrase(
+            "The SMSC's own codes by which it says too fast; the text is sent again"
+        ),
     )
     suspended_codes: tuple[_Code, ...] = Field(
-        default=(), description="The SMSC's own codes that mean: the account may not send for now"
+        default=(),
+        description=phrase("The SMSC's own codes by which the account may not send for now"),
     )
     daily_limit_codes: tuple[_Code, ...] = Field(
-        default=(), description="The SMSC's own codes that mean: the day's amount is used up"
+        default=(),
+        description=phrase("The SMSC's own codes by which the day's amount is used up"),
     )
     response_timeout_seconds: stream.ResponseTimeout = 60.0
     heartbeat_seconds: stream.Heartbeat = 10.0

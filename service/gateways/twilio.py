@@ -115,25 +115,29 @@ _MISFIT = SubmitResult(Outcome.REJECTED, code="extension", reason=Reason.FORMAT)
 class TwilioConfig(CallbackConfig):
     """Settings of a Twilio account; SIDs and token are on the first page of its console."""
 
-    account_sid: str = Field(pattern=r"^AC[0-9a-f]{32}$", description="Account SID, AC…")
-    auth_token: SecretStr = Field(min_length=1, description="Auth token of the account")
+    account_sid: str = Field(pattern=r"^AC[0-9a-f]{32}$", description=phrase("Account SID, AC…"))
+    auth_token: SecretStr = Field(min_length=1, description=phrase("Auth token of the account"))
     sender: str = Field(
         default="",
         pattern=r"^(\+?[0-9]{3,15}|[A-Za-z0-9 ]{1,11})?$",
-        description="Sender: a number of the account in E.164, a short code or a registered name",
+        description=phrase(
+            "Sender: a number of the account in E.164, a short code or a registered name"
+        ),
     )
     messaging_service_sid: str = Field(
         default="",
         pattern=r"^(MG[0-9a-f]{32})?$",
-        description="Messaging Service SID, MG…: Twilio then chooses the sender from its pool",
+        description=phrase(
+            "Messaging Service SID, MG…: Twilio then chooses the sender from its pool"
+        ),
     )
     api_url: str = Field(
         default="https://api.twilio.com",
         pattern=r"^https?://[^/\s?#]+/?$",
-        description="Address of the API; only a simulator's is another one",
+        description=phrase("Address of the API; only a simulator's is another one"),
     )
     timeout_seconds: float = Field(
-        default=30.0, gt=0, le=300, description="Longest wait for the answer to a submit"
+        default=30.0, gt=0, le=300, description=phrase("Longest wait for the answer to a submit")
     )
 
     @model_validator(mode="after")

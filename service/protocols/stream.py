@@ -46,16 +46,20 @@ OPEN_SECONDS = 15.0
 """How long connecting and logging in may take together."""
 
 
-ResponseTimeout = Annotated[float, Field(gt=0, description="Longest wait for an answer (timer T)")]
+ResponseTimeout = Annotated[
+    float, Field(gt=0, description=phrase("Longest wait for an answer (timer T)"))
+]
 Heartbeat = Annotated[
-    float, Field(gt=0, description="Silence after which a heartbeat is sent (timer C)")
+    float, Field(gt=0, description=phrase("Silence after which a heartbeat is sent (timer C)"))
 ]
 Silence = Annotated[
     float,
     Field(
         gt=0,
-        description="Link given up after so long without a sign of life, a heartbeat's answer "
-        "neither, while something waits for its answer",
+        description=phrase(
+            "Link given up after so long without a sign of life, not even a heartbeat's answer; it"
+            " counts while something waits for its answer"
+        ),
     ),
 ]
 """The timers of a link, as settings of every kind that has one."""

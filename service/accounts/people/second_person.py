@@ -6,15 +6,18 @@ or password has ended, too. The decision is the function `share_a_person` of the
 hold every table that has a second person to it as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from service.accounts.people import store
-from service.accounts.people.model import User
+from service.accounts.people.model import Right, User
 from service.errors import Conflict, Forbidden
 from service.storage.postgres import Connection
 from service.words.phrase import phrase
+
+MOST = 1_000
+"""So many users are looked at, the newest, for those who could be the second person."""
 
 
 async def need_second_person(
@@ -51,6 +54,23 @@ async def need_second_person(
                 act=act,
             )
         )
+
+
+async def second_persons(
+    conn: Connection, right: Right, hands: Sequence[UUID], now: datetime
+) -> list[User]:
+    """The users who have a right and could be the second person to what some did, by name."""
+    users = await store.list_users(conn, None, None, MOST)
+    return sorted(
+        [
+            user
+            for user in users
+            if user.disabled_at is None
+            and user.may(right)
+            and await store.find_shared_person(conn, [user.id], hands, now) is None
+        ],
+        key=lambda user: user.name,
+    )
 
 
 async def need_another_side(

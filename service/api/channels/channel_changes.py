@@ -1,11 +1,14 @@
 """Settings of a real channel, and new ones, take two persons: one proposes, another confirms."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 from uuid import UUID
 
 from pydantic import Field
 
+from service.accounts.people.model import Right, User
 from service.accounts.people.proposals import ProposalState, state_of
+from service.accounts.people.second_person import second_persons
 from service.api.channels.channel_forms import Config
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
@@ -13,7 +16,7 @@ from service.api.http.schema import Body, Instant, Line, Out, Page
 from service.channels.config import changes, changes_store, store
 from service.channels.config.changes import NewChange
 from service.channels.config.changes_store import ChannelProposal
-from service.channels.contract.model import merged, parse_config, shown
+from service.channels.contract.model import Channel, merged, parse_config, shown
 from service.delivery.receipts import id_forms
 from service.errors import Invalid
 from service.queue import Job
@@ -24,6 +27,13 @@ class ChangeBody(Body):
 
     config: Config
     reason: Line
+
+
+class ConfirmerOut(Out):
+    """Somebody who could confirm a change."""
+
+    id: UUID
+    name: str
 
 
 class ChannelChangeOut(Out):
@@ -48,14 +58,23 @@ class ChannelChangeOut(Out):
     proposed_at: Instant
     confirmed_by: UUID | None
     confirmed_at: Instant | None
+    confirmers: list[ConfirmerOut] = Field(
+        description="Who could confirm it, by name; nobody once it does not wait any more."
+    )
 
     @classmethod
     def of(
-        cls, proposal: ChannelProposal, call: Call, config: dict[str, Any] | None, *, enables: bool
+        cls,
+        proposal: ChannelProposal,
+        state: ProposalState,
+        config: dict[str, Any] | None,
+        confirmers: Iterable[User],
+        *,
+        enables: bool,
     ) -> Self:
         """What is shown of a proposal."""
-        state = state_of(proposal, call.now)
-        own = {"config": config, "state": state, "enables": enables}
+        could = [ConfirmerOut(id=user.id, name=user.name) for user in confirmers]
+        own = {"config": config, "state": state, "enables": enables, "confirmers": could}
         return cls.model_validate(proposal._asdict() | own)
 
 
@@ -91,10 +110,20 @@ async def _shown(call: Call, proposal: ChannelProposal) -> ChannelChangeOut:
     keyring = call.runtime.keyring
     channel = await store.get_channel(call.conn, keyring, proposal.channel_id)
     given, _, enables = changes_store.contents_of(keyring, proposal)
+    state = state_of(proposal, call.now)
+    could = []
+    if state == "pending":
+        hands = [proposal.proposed_by] if proposal.proposed_by else []
+        could = await second_persons(call.conn, Right.CHANNELS, hands, call.now)
+    own = _given(channel, given)
+    return ChannelChangeOut.of(proposal, state, own, could, enables=enables)
+
+
+def _given(channel: Channel, given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The settings that a change gives, as they are shown; None: they do not fit any more."""
     try:
         config = parse_config(type(channel.config), merged(channel.config, given))
     except Invalid:
-        return ChannelChangeOut.of(proposal, call, None, enables=enables)
+        return None
     values = shown(config)
-    own = {name: values[name] for name in given if name in values}
-    return ChannelChangeOut.of(proposal, call, own, enables=enables)
+    return {name: values[name] for name in given if name in values}

@@ -174,6 +174,9 @@ class ChannelOut(Out):
     daily_quota: int | None
     monthly_quota: int | None
     maintenance: list[tuple[str, str]]
+    requires_filing: bool = Field(
+        description="Whether a text must be filed with its carrier: PUT /channels/{id}/filing."
+    )
     held_until: Instant | None = Field(
         description="Until then nothing is handed off: the carrier said that the account may not,"
         " or a quota is used up."

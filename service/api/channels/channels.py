@@ -16,7 +16,15 @@ from service.api.channels.channel_forms import (
 )
 from service.api.channels.channel_health import losses_of
 from service.api.http.call import Call, Later
-from service.api.http.schema import Body, Line, OptionalLine, Out, PlainOut, QueryString
+from service.api.http.schema import (
+    Body,
+    Line,
+    OptionalLine,
+    Out,
+    PlainOut,
+    QueryString,
+    TranslatedText,
+)
 from service.channels.config import changes, codes_store, connection_store, store
 from service.channels.config.codes import CarrierCode
 from service.channels.contract.kinds import describe
@@ -44,11 +52,14 @@ class SettingOut(Out):
     """
 
     name: str
-    description: str
+    description: TranslatedText
     type: str = Field(description="string, integer, number, boolean, object or array")
     required: bool
     nullable: bool
     secret: bool
+    guarded: bool = Field(
+        description="On a real channel it takes a second person: POST /channels/{id}/changes."
+    )
     default: Any
     choices: list[Any] | None
     json_schema: Mapping[str, Any] = Field(validation_alias="schema")

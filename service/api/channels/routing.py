@@ -14,7 +14,7 @@ from service.api.audience.people import note_lookup
 from service.api.campaigns.campaigns import Channels
 from service.api.http.call import Call
 from service.api.http.problems import TooLarge
-from service.api.http.schema import Body, Instant, Line, Out, Text, TranslatedText
+from service.api.http.schema import Body, Instant, Line, Out, PlainOut, Text, plain_of
 from service.api.http.upload import Upload
 from service.audience.contacts.contact_store import subscriber_base
 from service.audience.numbers.number import mask, parse_phone
@@ -85,7 +85,8 @@ class RejectedRowOut(Out):
     """A row of a list that says nothing usable, by its place in the file."""
 
     row: int
-    reason: TranslatedText
+    reason: str
+    plain: PlainOut = Field(description="The reason in both languages.")
 
 
 class CarrierListOut(Out):
@@ -103,7 +104,8 @@ class LaneOut(Out):
     id: int
     name: str
     eligible: bool
-    reason: TranslatedText
+    reason: str
+    plain: PlainOut = Field(description="The reason in both languages.")
 
 
 class ExplainOut(KnownOut):
@@ -141,7 +143,13 @@ async def explain_route(call: Call, body: ExplainBody) -> ExplainOut:
         override=OverrideOut.model_validate(override) if override else None,
         carrier=carrier,
         channels=[
-            LaneOut(id=v.channel.id, name=v.channel.name, eligible=v.eligible, reason=v.reason)
+            LaneOut(
+                id=v.channel.id,
+                name=v.channel.name,
+                eligible=v.eligible,
+                reason=v.reason,
+                plain=plain_of(v.reason),
+            )
             for v in verdicts
         ],
         chosen=first.id if first else None,
@@ -222,6 +230,7 @@ async def import_overrides(
         kept=len(carriers) - taken,
         rejected=len(listed.rejected),
         rows=[
-            RejectedRowOut(row=row, reason=reason) for row, reason in listed.rejected[:MAX_REJECTED]
+            RejectedRowOut(row=row, reason=reason, plain=plain_of(reason))
+            for row, reason in listed.rejected[:MAX_REJECTED]
         ],
     )

@@ -22,7 +22,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from service.words.phrase import phrase
+from service.words.phrase import phrase, translated
 
 ItemT = TypeVar("ItemT")
 Moment = TypeVar("Moment", bound=date)
@@ -59,6 +59,11 @@ class PlainOut(Out):
 
     zh: str
     en: str
+
+
+def plain_of(sentence: str) -> PlainOut:
+    """A phrase in both languages."""
+    return PlainOut(zh=translated(sentence, "zh"), en=translated(sentence, "en"))
 
 
 class Page(Out, Generic[ItemT]):

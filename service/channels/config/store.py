@@ -404,4 +404,11 @@ def _channel(row: Record, keyring: Keyring) -> Channel:
         maintenance=tuple((start, end) for start, end in row["maintenance"]),
         operated_by=row["operated_by"],
         waits_since=row["waits_since"],
+        requires_filing=_requires_filing(row),
     )
+
+
+def _requires_filing(row: Record) -> bool:
+    """What was said of it; if nothing was, whether the channel is real."""
+    said: bool | None = row["requires_filing"]
+    return said if said is not None else not row["simulated"]

@@ -26,6 +26,7 @@ from service.channels.contract.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.coding.parts import Part
 from service.errors import TocsinError
+from service.words.phrase import phrase
 
 
 class GatewayError(TocsinError):
@@ -354,8 +355,10 @@ class CallbackConfig(BaseModel):
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^/\s]+/[^\s#]*)?$",
-        description="Address of this channel's callbacks as the provider reaches it, "
-        "e.g. https://sms.example.com/api/v1/callbacks/7; blank: no callbacks are asked for",
+        description=phrase(
+            "Address of this channel's callbacks as the provider reaches it, "
+            "e.g. https://sms.example.com/api/v1/callbacks/7; blank: no callbacks are asked for"
+        ),
     )
 
 

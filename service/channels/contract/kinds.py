@@ -13,9 +13,11 @@ ConfigSchema = Mapping[str, Any]
 class Setting:
     """One setting of a kind.
 
+    description: a phrase.
     type: of JSON: string, integer, number, boolean, object or array.
     nullable: whether null is a value.
     secret: whether it is, or has in it, what is never shown again.
+    guarded: whether it takes a second person on a real channel.
     default: None where there is none, and for secrets.
     choices: the values there are; None: any that the schema allows.
     schema: its JSON Schema, with the limits, and complete in itself.
@@ -27,6 +29,7 @@ class Setting:
     required: bool
     nullable: bool
     secret: bool
+    guarded: bool
     default: object
     choices: list[Any] | None
     schema: ConfigSchema
@@ -49,7 +52,7 @@ def describe(gateway: type[Gateway]) -> ChannelKind:
     required = frozenset(schema.get("required", ()))
     properties: ConfigSchema = schema.get("properties", {})
     settings = [
-        _setting(name, _complete(own, schema.get("$defs", {})), required=name in required)
+        _setting(gateway, name, _complete(own, schema.get("$defs", {})), required=name in required)
         for name, own in properties.items()
     ]
     about = (gateway.config_model.__doc__ or "").partition("\n")[0].strip()
@@ -57,17 +60,18 @@ def describe(gateway: type[Gateway]) -> ChannelKind:
     return ChannelKind(gateway.kind, about, gateway.most_recipients, calls_back, settings)
 
 
-def _setting(name: str, schema: ConfigSchema, *, required: bool) -> Setting:
+def _setting(gateway: type[Gateway], name: str, schema: ConfigSchema, *, required: bool) -> Setting:
     forms = [form for form in schema.get("anyOf", (schema,)) if form.get("type") != "null"]
     secret = _is_secret(schema)
     form: ConfigSchema = forms[0] if forms else {}
     return Setting(
         name=name,
-        description=schema.get("description", ""),
+        description=gateway.config_model.model_fields[name].description or "",
         type=form.get("type", "object"),
         required=required,
         nullable=len(forms) < len(schema.get("anyOf", (schema,))),
         secret=secret,
+        guarded=name in gateway.guarded,
         default=None if secret else schema.get("default"),
         choices=[form["const"]] if "const" in form else form.get("enum"),
         schema={

@@ -100,9 +100,11 @@ class Channel(ChannelSettings):
 
     waits_since: it is new and real, and carries nothing before a second person has confirmed it;
     None: it waits for nobody.
+    requires_filing: whether a text must be filed with its carrier before it goes over it.
     """
 
     id: int
+    requires_filing: bool
     waits_since: datetime | None = None
 
 

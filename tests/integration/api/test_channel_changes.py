@@ -172,8 +172,13 @@ async def test_one_person_with_two_accounts_is_no_second_person(api: Api) -> Non
     path = f"/channels/{channel}/changes"
     body = {"config": {"host": "192.0.2.7", "secret": "n"}, "reason": "r"}
     made = await api.post(path, ADMIN, body)
-    puppet = await other(api, Role.ADMIN)
+    puppet, third = await other(api, Role.ADMIN), await other(api, Role.ADMIN)
     token = await key_made_by(api, ADMIN, puppet.id)
+    (waits, begun) = (await api.get(path, ADMIN)).json["items"]
+    could = {user["id"] for user in waits["confirmers"]}
+    assert str(third.id) in could
+    assert could.isdisjoint({str(puppet.id), str(api.teams["county"].admin.id)})
+    assert begun["confirmers"] == [], "it does not wait"
     refused = await api.post(f"{path}/{made.json['id']}/confirm", token)
     assert (refused.status, refused.json["type"]) == (403, "/problems/second_person_needed")
     with pytest.raises(CheckViolation, match="counts as the first"):

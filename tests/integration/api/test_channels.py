@@ -203,6 +203,8 @@ async def test_the_kinds_say_what_their_settings_are(api: Api) -> None:
     assert settings["secret"]["secret"] is True
     assert settings["secret"]["required"] is True
     assert (settings["host"]["type"], settings["host"]["secret"]) == ("string", False)
+    guarded = {name for name, setting in settings.items() if setting["guarded"]}
+    assert guarded == {"host", "port", "verify_gateway", "unverified_because"}
     assert settings["port"]["default"] == 7890
     assert settings["port"]["json_schema"]["maximum"] == 65535
     assert settings["ascii_part"]["choices"] == [134, 153]

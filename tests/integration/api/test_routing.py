@@ -31,6 +31,10 @@ async def test_every_channel_is_explained(api: Api) -> None:
     everybody = await channel(api, "全网", "china_telecom", on_net_only=False)
     off = await channel(api, "旧", "china_mobile", enabled=False)
     said = (await api.post("/routes/explain", VIEWER, {"phone": NUMBER})).json
+    assert [channel.pop("plain") for channel in said["channels"]][-1] == {
+        "zh": "通道已停用。",
+        "en": "The channel is switched off.",
+    }
     assert said == {
         "phone": MASKED,
         "synthetic": True,
@@ -193,8 +197,12 @@ async def test_a_list_of_carriers_is_taken_with_each_rejected_row_named(api: Api
     await put(api, ADMIN, NUMBER, "china_telecom")
     answer = await upload(api, ADMIN, LIST.encode("gb18030"))
     assert answer.status == 200, answer.body
+    said = answer.json
+    assert said["rows"][0]["plain"]["zh"] == "没有写运营商"
+    for row in said["rows"]:
+        assert row["reason"] == row.pop("plain")["en"]
     unknown = "china_mobile, china_unicom, china_telecom, china_broadnet"
-    assert answer.json == {
+    assert said == {
         "taken": 2,
         "kept": 1,
         "rejected": 4,

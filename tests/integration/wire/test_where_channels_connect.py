@@ -68,6 +68,7 @@ def leading_to(kind: str, host: str, port: int, *, simulated: bool = True) -> Ch
         simulated=simulated,
         carriers=("china_mobile",),
         config=parse_settings(kind, config),
+        requires_filing=False,
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from service.channels.contract.kinds import ChannelKind, Setting, describe
 from service.channels.contract.registry import load
+from service.words.phrase import Phrase
 from tests.harness.stage import Scripted
 
 TYPES = {"string", "integer", "number", "boolean", "object", "array"}
@@ -80,6 +81,8 @@ def test_every_kind_describes_all_of_its_settings(name: str) -> None:
     assert kind.name == name
     assert kind.settings
     for setting in kind.settings:
-        assert setting.description, f"{name}.{setting.name} has no description"
+        said = setting.description
+        assert isinstance(said, Phrase), f"{name}.{setting.name} has no description"
+        assert said.in_language("zh") != said, f"{name}.{setting.name} has no Chinese"
         assert setting.type in TYPES, setting
         assert "$ref" not in json.dumps(setting.schema), setting
