@@ -18,12 +18,24 @@ SCHEMES = ("light", "dark")
 
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
-    """An entry of the menu. right: that its page takes; None: whoever has logged in."""
+    """An entry of the menu. right: that its page takes; None: whoever has logged in.
+
+    only: a further right of those who are shown it. but: a right of those who are not, since
+    another entry leads them there.
+    """
 
     key: str
     address: str
     label: Phrase
     right: Right | None = None
+    only: Right | None = None
+    but: Right | None = None
+
+    def is_for(self, desk: Desk) -> bool:
+        """Whether the reader has it in the menu."""
+        needed = (self.right, self.only)
+        may = all(right is None or desk.may(right) for right in needed)
+        return may and not (self.but is not None and desk.may(self.but))
 
 
 MENU = (
@@ -35,7 +47,11 @@ MENU = (
     MenuEntry("duty", "/duty", phrase("On duty"), Right.READ),
     MenuEntry("reports", "/reports", phrase("Reports"), Right.REPORTS),
     MenuEntry("office", "/office", phrase("Administration"), Right.ACCOUNTS),
-)
+    MenuEntry(
+        "office", "/office/webhooks", phrase("Programs"), Right.READ,
+        only=Right.WEBHOOKS, but=Right.ACCOUNTS,
+    ),
+)  # fmt: skip
 
 
 def outside(request: web.Request) -> dict[str, Any]:
@@ -77,7 +93,7 @@ def _menu(desk: Desk) -> list[Mapping[str, object]]:
             "current": entry.key == section,
         }
         for entry in MENU
-        if entry.right is None or desk.may(entry.right)
+        if entry.is_for(desk)
     ]
 
 

@@ -23,6 +23,7 @@ from service.console.duty import stop as stopping
 from service.console.office import departments as office_departments
 from service.console.office import keys as office_keys
 from service.console.office import people as office_people
+from service.console.office import webhooks as office_webhooks
 from service.console.page import OpenPage, WebPage
 from service.console.people import areas as people_areas
 from service.console.people import groups as people_groups
@@ -240,6 +241,25 @@ PAGES = (
     WebPage("GET",  "/office/keys/{key_id}/revoke", office_keys.show_revoke, R.ACCOUNTS),
     WebPage("POST", "/office/keys/{key_id}/revoke", office_keys.revoke_key, R.ACCOUNTS,
          again=office_keys.show_revoke),
+    WebPage("GET",  "/office/webhooks", office_webhooks.show_webhooks, R.READ),
+    WebPage("GET",  "/office/webhooks/new", office_webhooks.show_new_webhook, R.WEBHOOKS),
+    WebPage("POST", "/office/webhooks/new", office_webhooks.create_webhook, R.WEBHOOKS,
+         again=office_webhooks.show_new_webhook),
+    WebPage("GET",  "/office/webhooks/{webhook_id}", office_webhooks.show_webhook, R.READ),
+    WebPage("POST", "/office/webhooks/{webhook_id}", office_webhooks.edit_webhook, R.WEBHOOKS,
+         again=office_webhooks.show_webhook),
+    WebPage("POST", "/office/webhooks/{webhook_id}/service", office_webhooks.set_service,
+         R.WEBHOOKS, again=office_webhooks.show_webhook),
+    WebPage("POST", "/office/webhooks/{webhook_id}/test", office_webhooks.send_test, R.WEBHOOKS,
+         again=office_webhooks.show_webhook),
+    WebPage("POST", "/office/webhooks/{webhook_id}/replay", office_webhooks.replay, R.WEBHOOKS,
+         again=office_webhooks.show_webhook),
+    WebPage("GET",  "/office/webhooks/{webhook_id}/secret", office_webhooks.ask_secret, R.WEBHOOKS),
+    WebPage("POST", "/office/webhooks/{webhook_id}/secret", office_webhooks.renew_secret,
+         R.WEBHOOKS, again=office_webhooks.ask_secret),
+    WebPage("GET",  "/office/webhooks/{webhook_id}/delete", office_webhooks.ask_delete, R.WEBHOOKS),
+    WebPage("POST", "/office/webhooks/{webhook_id}/delete", office_webhooks.delete_webhook,
+         R.WEBHOOKS, again=office_webhooks.ask_delete),
 
     WebPage("GET",  "/reports", reports.show_reports, R.REPORTS),
     WebPage("GET",  "/reports/campaigns/{campaign_id}", reports.show_weeks, R.REPORTS, heavy=True),
