@@ -21,8 +21,10 @@ from service.console.duty import (
 )
 from service.console.duty import stop as stopping
 from service.console.office import departments as office_departments
+from service.console.office import guests as office_guests
 from service.console.office import keys as office_keys
 from service.console.office import people as office_people
+from service.console.office import privacy as office_privacy
 from service.console.office import webhooks as office_webhooks
 from service.console.page import OpenPage, WebPage
 from service.console.people import areas as people_areas
@@ -260,6 +262,21 @@ PAGES = (
     WebPage("GET",  "/office/webhooks/{webhook_id}/delete", office_webhooks.ask_delete, R.WEBHOOKS),
     WebPage("POST", "/office/webhooks/{webhook_id}/delete", office_webhooks.delete_webhook,
          R.WEBHOOKS, again=office_webhooks.ask_delete),
+    WebPage("GET",  "/office/guests", office_guests.show_guests, R.READ),
+    WebPage("POST", "/office/guests", office_guests.add_guests, R.IMPORT,
+         again=office_guests.show_guests),
+    WebPage("POST", "/office/guests/{guest_id}/delete", office_guests.delete_guest, R.IMPORT,
+         again=office_guests.show_guests),
+    WebPage("GET",  "/office/privacy", office_privacy.show_privacy, R.PRIVACY),
+    WebPage("POST", "/office/privacy/lookup", office_privacy.look_up, R.PRIVACY,
+         again=office_privacy.show_privacy),
+    WebPage("GET",  "/office/privacy/erase", office_privacy.show_erase, R.PRIVACY),
+    WebPage("POST", "/office/privacy/erase", office_privacy.erase, R.PRIVACY,
+         again=office_privacy.show_erase),
+    WebPage("GET",  "/office/privacy/report", office_privacy.show_report, R.PRIVACY, heavy=True),
+    WebPage("GET",  "/office/privacy/retention", office_privacy.show_retention, R.PRIVACY),
+    WebPage("POST", "/office/privacy/retention/agree", office_privacy.agree, R.PRIVACY,
+         again=office_privacy.show_retention),
 
     WebPage("GET",  "/reports", reports.show_reports, R.REPORTS),
     WebPage("GET",  "/reports/campaigns/{campaign_id}", reports.show_weeks, R.REPORTS, heavy=True),

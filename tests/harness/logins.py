@@ -25,9 +25,9 @@ async def given_password(api: Api, user_id: UUID) -> str:
     return str(given.json["password"])
 
 
-async def person(api: Api, role: str = "operator") -> str:
+async def person(api: Api, role: str = "operator", department: str = "county") -> str:
     """A user who has chosen a password; returns the login."""
-    return await with_password(api, getattr(api.teams["county"], role))
+    return await with_password(api, getattr(api.teams[department], role))
 
 
 async def with_password(api: Api, user: User) -> str:

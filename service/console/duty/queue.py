@@ -47,7 +47,7 @@ STEPS: Final[Mapping[str, NextStep]] = {
     "ending_rosters": NextStep("warn", "/people/lists/{name}", phrase("Confirm the list")),
     "filings": NextStep("warn", "/texts/{id}", phrase("File it")),
     "taken_texts": NextStep("warn", "/texts/{id}", phrase("Read the news")),
-    "retention": NextStep("warn", "/office", phrase("Agree")),
+    "retention": NextStep("warn", "/office/privacy/retention", phrase("Agree")),
     "channel_changes": NextStep("asked", "/office", _CONFIRM),
     "grants": NextStep("asked", "/office", _CONFIRM),
     "keys": NextStep("asked", "/office", _CONFIRM),
@@ -107,7 +107,7 @@ def _line(desk: Desk, kind: WorkKindOut, item: WorkItemOut) -> QueueLine:
     what = language.plain(kind.plain)
     if item.texts is not None:
         what = f"{what} {language.number(item.texts)}"
-    elif item.name:
+    elif item.name and item.name != item.id:
         what = f"{what}：{item.name}" if language.code == "zh" else f"{what}: {item.name}"
     told = [
         item.name if item.texts is not None and kind.kind != "inbound" else "",

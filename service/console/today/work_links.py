@@ -26,6 +26,7 @@ _PAGES = {
     "passwords": "/office/users/{id}",
     "direct_limits": "/office/departments/{id}",
     "signatures": "/office/departments/{id}",
+    "retention": "/office/privacy/retention",
     "area_renames": "/people/areas",
     "machine_access": "/office/users/{id}",
 }
