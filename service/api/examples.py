@@ -134,6 +134,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "edit_contact": {"name": "王晓明", "tags": ["网格员"]},
     "create_area": {"parent": "341825000000", "name": "新镇", "code": "341825199000"},
     "edit_area": {"population": 12000},
+    "look_up_contacts": {"phone": "197 9000 0001"},
     "look_up_suppressions": {"phone": "197 9000 0001"},
     "import_suppressions": {"reason": "opted_out", "note": "中国移动 2027-01"},
     "export_suppressions": {"why": "与运营商核对", "reason": "opted_out"},

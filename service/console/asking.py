@@ -23,7 +23,7 @@ from service.accounts.keys.keys import Caller
 from service.accounts.people.model import Right, User
 from service.api.http.admission import ADMISSION
 from service.api.http.audit_entries import RequestOrigin
-from service.api.http.call import Call, Download
+from service.api.http.call import Call
 from service.api.http.downloads import MadeFile
 from service.api.http.exchange import Asked, Reads, Replayed, need_right
 from service.api.http.idempotency import Ticket
@@ -177,10 +177,6 @@ class Desk:
         if not isinstance(made, MadeFile):
             raise TypeError(f"{handler.__name__} answers with no file: `act`")
         return made
-
-    async def made(self, download: Download) -> MadeFile:
-        """A file of a page's own figures; whoever sends it closes it."""
-        return await self.request.config_dict[EXCHANGE].downloads.make(download)
 
     async def _run(self, op: Op, arguments: dict[str, Any]) -> bytes | MadeFile:
         need_right(op, self.caller)

@@ -9,24 +9,13 @@ from typing import Final, NamedTuple
 
 from service.audience.vocabulary.choices import CARRIERS, ROLE_TITLES
 from service.console.language import CHINESE, Language
+from service.ledger import state_words
 from service.ledger.message_class import NOTICE, PUBLICITY, WARNING
 from service.ledger.reasons import words_of
 from service.ledger.states import FAILED, MessageState, RunState
 from service.words.phrase import Phrase, phrase
 
-MESSAGE_STATES: Final[Mapping[MessageState, Phrase]] = {
-    MessageState.QUEUED: phrase("queued"),
-    MessageState.SUBMITTING: phrase("being handed to the carrier"),
-    MessageState.SUBMITTED: phrase("taken by the carrier"),
-    MessageState.DELIVERED: phrase("delivered"),
-    MessageState.UNDELIVERED: phrase("not delivered"),
-    MessageState.EXPIRED: phrase("not delivered in time"),
-    MessageState.REJECTED: phrase("refused by the carrier"),
-    MessageState.UNKNOWN: phrase("no receipt in 72 hours"),
-    MessageState.UNCERTAIN: phrase("uncertain"),
-    MessageState.SUPPRESSED: phrase("stopped before it left"),
-    MessageState.CANCELLED: phrase("cancelled before it left"),
-}
+MESSAGE_STATES: Final = state_words.MESSAGE_STATES
 RUN_STATES: Final[Mapping[RunState, Phrase]] = {
     RunState.EXPANDING: phrase("its list is being written"),
     RunState.RUNNING: phrase("being sent"),

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from service.api.audience.consent import EvidenceBody, EvidenceOut
 from service.api.audience.field_members import SHOWN, with_members
+from service.api.audience.people import note_lookup
 from service.api.audience.rosters import MemberBody
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
@@ -55,6 +56,12 @@ class ContactQuery(PageQuery):
 
     roster: Text | None = None
     tag: Text | None = None
+
+
+class ContactNumberBody(Body):
+    """Whom: a number, which stands in no address and so in no log."""
+
+    phone: Text = Field(description="In any usual form.")
 
 
 class ContactBody(MemberBody, EvidenceBody):
@@ -126,6 +133,13 @@ class ContactEntryOut(_SaidOut):
     )
 
 
+class FoundContactsOut(Out):
+    """The persons of one number, one in a department at most."""
+
+    phone: str = Field(description="Masked.")
+    items: list[ContactOut]
+
+
 class ContactDetail(ContactOut):
     """A person with the provenance of everything that is known."""
 
@@ -147,6 +161,23 @@ async def list_contacts(call: Call, query: ContactQuery) -> Page[ContactOut]:
     names = await area_names(call.conn, (contact.area_code for contact in found))
     shown = [ContactOut(**_shown(contact, names)) for contact in found]
     return cut(Page[ContactOut], shown, query)
+
+
+async def look_up_contacts(call: Call, body: ContactNumberBody) -> FoundContactsOut:
+    """Find a person by number, masked; in all departments for the county, else in your own."""
+    phone, keyring = parse_phone(body.phone), call.runtime.keyring
+    phone_hash = keyring.phone_index(phone)
+    await note_lookup(call, phone_hash, "人员查询 / whose number it is")
+    found = await store.find_contacts(
+        call.conn,
+        keyring,
+        call.user.department_id,
+        phone_hash,
+        everywhere=call.user.scope is None,
+    )
+    names = await area_names(call.conn, (contact.area_code for contact in found))
+    items = [ContactOut(**_shown(contact, names)) for contact in found]
+    return FoundContactsOut(phone=mask(phone), items=items)
 
 
 async def create_contact(call: Call, body: ContactBody) -> ContactDetail:

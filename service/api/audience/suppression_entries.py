@@ -68,6 +68,12 @@ async def list_suppression_entries(call: Call, query: EntriesQuery) -> Page[Supp
     return cut(Page[SuppressionEntryOut], items, query)
 
 
+async def get_suppression_entry(call: Call, entry_id: UUID) -> SuppressionEntryOut:
+    """Show who entered how many numbers at once, and what was decided."""
+    found = await suppression_entries.visible_entry(call.conn, call.user.scope, entry_id)
+    return entry_out(call.runtime.keyring, found)
+
+
 async def count_suppression_entry(
     call: Call, entry_id: UUID, body: HoldDecisionBody
 ) -> SuppressionEntryOut:

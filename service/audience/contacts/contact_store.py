@@ -92,6 +92,20 @@ async def get_contact(
     return _contact(row, keyring) if row else None
 
 
+async def find_contacts(
+    conn: Connection, keyring: Keyring, asker: UUID, phone_hash: bytes, *, everywhere: bool
+) -> list[Contact]:
+    """The persons of this number whom the asker sees: one in a department at most."""
+    rows = await sql.fetch(
+        conn,
+        f"{_CONTACT} WHERE {_VISIBLE} AND c.phone_hash = :phone_hash ORDER BY c.id DESC",
+        asker=asker,
+        everywhere=everywhere,
+        phone_hash=phone_hash,
+    )
+    return [_contact(row, keyring) for row in rows]
+
+
 async def find_contact(
     conn: Connection, keyring: Keyring, department_id: UUID, phone_hash: bytes
 ) -> Contact | None:

@@ -67,7 +67,7 @@ async def write_down(
     if not held:
         return replace(new, entry_id=entry_id), None
     await store.insert_held(conn, entry_id, found)
-    return new, await _visible(conn, None, entry_id)
+    return new, await visible_entry(conn, None, entry_id)
 
 
 async def _too_many(
@@ -92,10 +92,10 @@ async def let_count(
         Forbidden: the user does not run the county, or counts as who entered it.
         Conflict: it does not wait, or its end has passed.
     """
-    entry = await _visible(conn, user.scope, entry_id)
+    entry = await visible_entry(conn, user.scope, entry_id)
     need_the_county(user, phrase("let suppressions in bulk count"))
     await lock_entries(conn)
-    entry = await _visible(conn, user.scope, entry_id)
+    entry = await visible_entry(conn, user.scope, entry_id)
     if not entry.held or entry.decision is not None:
         raise Conflict(phrase("it does not wait for anybody"), code="decided_already")
     if entry.expires_at is not None and entry.expires_at <= now:
@@ -110,7 +110,7 @@ async def let_count(
     await store.decide_entry(conn, entry_id, "count", reason, user.id, now)
     await store.let_held_count(conn, entry_id, now)
     await lock_suppressions(conn)
-    return await _visible(conn, None, entry_id)
+    return await visible_entry(conn, None, entry_id)
 
 
 async def drop(
@@ -122,18 +122,23 @@ async def drop(
         NotFound: there is none of this id in the user's scope.
         Conflict: it was dropped before.
     """
-    await _visible(conn, user.scope, entry_id)
+    await visible_entry(conn, user.scope, entry_id)
     await lock_entries(conn)
-    entry = await _visible(conn, user.scope, entry_id)
+    entry = await visible_entry(conn, user.scope, entry_id)
     if entry.decision == "drop":
         raise Conflict(phrase("it was dropped before"), code="decided_already")
     await store.decide_entry(conn, entry_id, "drop", reason, user.id, now)
     await store.forget_held(conn, entry_id)
     await store.take_back(conn, entry_id)
-    return await _visible(conn, user.scope, entry_id)
+    return await visible_entry(conn, user.scope, entry_id)
 
 
-async def _visible(conn: Connection, scope: UUID | None, entry_id: UUID) -> SuppressionEntry:
+async def visible_entry(conn: Connection, scope: UUID | None, entry_id: UUID) -> SuppressionEntry:
+    """An entry of a department (None: of any).
+
+    Raises:
+        NotFound: there is none of this id in the scope.
+    """
     entry = await store.get_entry(conn, entry_id, scope)
     if entry is None:
         raise NotFound(phrase("there is no entry {entry_id}", entry_id=entry_id))

@@ -1,25 +1,18 @@
 """What a run amounts to: by state, reason, carrier, town and role; as a file, as evidence."""
 
-import csv
-import io
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from service.accounts.people.model import Right
-from service.api.http.call import Download
 from service.api.http.downloads import MadeFile
-from service.api.sending import inbound, runs
+from service.api.sending import inbound, run_export, runs
+from service.api.sending.run_export import ReportExportQuery
 from service.api.sending.runs import GroupOut, ReportOut
-from service.audience.vocabulary.cells import neutral
 from service.console import words
 from service.console.asking import Desk
 from service.console.duty.replies import KINDS
 from service.console.render import Shown
 from service.console.runs.pages import shares, told_of
 from service.words.phrase import phrase
-
-BOM = "\ufeff"
-"""What Excel takes UTF-8 by."""
 
 
 async def show_report(desk: Desk) -> Shown:
@@ -69,35 +62,9 @@ def _groups(desk: Desk, report: ReportOut) -> list[tuple[str, list[tuple[str, Gr
 
 
 async def take_file(desk: Desk) -> MadeFile:
-    """The report as CSV for Excel."""
-    async with desk.reading(heavy=True):
-        report = await desk.get(runs.get_report, run_id=desk.uuid("run_id"))
-    lines = list(_lines(desk, report))
-
-    async def whole() -> Any:
-        yield BOM + "".join(lines)
-
-    return await desk.made(Download("text/csv", f"run-{report.run_id}.csv", whole()))
-
-
-def _lines(desk: Desk, report: ReportOut) -> Iterator[str]:
-    say = desk.language.say
-    states = [say(share.word) for share in words.SHARES]
-    head = [phrase("By"), phrase("What"), phrase("Target"), phrase("Delivered")]
-    yield _line([*map(say, head), *states])
-    whole = GroupOut(target=report.target, reached=report.reached, states=report.states)
-    for by, rows in [("", [(say(phrase("The whole run")), whole)]), *_groups(desk, report)]:
-        for name, group in rows:
-            parts = [part["value"] for part in shares(desk, group.states)]
-            yield _line([by, neutral(name), group.target, group.reached, *parts])
-    for why, count in _reasons(desk, report.by_reason):
-        yield _line([say(phrase("By reason")), neutral(why), count])
-
-
-def _line(values: list[object]) -> str:
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer).writerow(values)
-    return buffer.getvalue()
+    """The report as CSV for Excel, in the reader's language."""
+    query = ReportExportQuery.model_validate({"language": desk.language.code})
+    return await desk.take(run_export.export_run_report, run_id=desk.uuid("run_id"), query=query)
 
 
 async def take_evidence(desk: Desk) -> MadeFile:

@@ -13,6 +13,7 @@ from tests.integration.api.conftest import Api
 ADMIN, OPERATOR, VIEWER = ("county", "admin"), ("school", "operator"), ("school", "viewer")
 MOST = 60
 LOOKUPS = {
+    "/contacts/lookup": "look_up_contacts",
     "/messages/lookup": "look_up_messages",
     "/suppressions/lookup": "look_up_suppressions",
     "/routes/explain": "explain_route",
