@@ -30,8 +30,10 @@ from service.console.page import OpenPage, WebPage
 from service.console.people import areas as people_areas
 from service.console.people import groups as people_groups
 from service.console.people import imports as people_imports
+from service.console.people import list_members as people_members
 from service.console.people import lists as people_lists
 from service.console.people import never as people_never
+from service.console.people import never_entries as people_entries
 from service.console.people import persons as people_persons
 from service.console.plans import acts as plan_acts
 from service.console.plans import legs as plan_legs
@@ -40,7 +42,7 @@ from service.console.plans import month, plan, planner, signing
 from service.console.reports import pages as reports
 from service.console.reports import trail
 from service.console.runs import acts as run_acts
-from service.console.runs import after, ledger, report, single
+from service.console.runs import after, direct_texts, ledger, report, single
 from service.console.runs import pages as runs
 from service.console.texts import pages as texts
 from service.console.today import pages as today
@@ -66,6 +68,8 @@ PAGES = (
     WebPage("GET",  "/runs/single", single.show_single, R.READ),
     WebPage("POST", "/runs/single", single.send, R.SEND, again=single.show_single),
     WebPage("POST", "/runs/single/arrived", single.arrived, R.READ, again=single.show_single),
+    WebPage("POST", "/runs/single/status", direct_texts.show_statuses, R.READ, heavy=True,
+         reads=True),
     WebPage("GET",  "/runs/{run_id}", runs.show_run, R.REPORTS),
     WebPage("GET",  "/runs/{run_id}/progress", runs.show_progress, R.REPORTS, is_part=True,
          is_polled=True),
@@ -79,6 +83,8 @@ PAGES = (
     WebPage("POST", "/runs/{run_id}/report/evidence", report.take_evidence, R.AUDIT),
     WebPage("GET",  "/runs/{run_id}/ledger", ledger.show_ledger, R.READ),
     WebPage("GET",  "/runs/{run_id}/ledger/{no}", ledger.show_text, R.READ),
+    WebPage("POST", "/runs/{run_id}/ledger/{no}/cancel", direct_texts.cancel, R.SEND,
+         again=ledger.show_text),
     WebPage("POST", "/runs/{run_id}/ledger/{no}/unmask", ledger.unmask, R.UNMASK,
          again=ledger.show_text),
     WebPage("GET",  "/runs/{run_id}/after", after.show_after, R.READ, heavy=True),
@@ -115,6 +121,8 @@ PAGES = (
          heavy=True, is_part=True, is_polled=True),
     WebPage("GET",  "/duty/receipts", receipts.show_receipts, R.READ),
     WebPage("POST", "/duty/receipts/dismiss", receipts.dismiss, R.CONTROL,
+         again=receipts.show_receipts),
+    WebPage("POST", "/duty/receipts/unmask", receipts.unmask, R.UNMASK,
          again=receipts.show_receipts),
     WebPage("POST", "/duty/receipts/file", receipts.take_file, R.READ),
     WebPage("GET",  "/duty/holds", holds.show_holds, R.READ),
@@ -310,6 +318,10 @@ PAGES = (
     WebPage("GET",  "/people/lists/{name}/add", people_lists.show_new_member, R.IMPORT),
     WebPage("POST", "/people/lists/{name}/add", people_lists.add_member, R.IMPORT,
          again=people_lists.show_new_member),
+    WebPage("GET",  "/people/lists/{name}/members", people_members.show_members, R.IMPORT,
+         heavy=True),
+    WebPage("POST", "/people/lists/{name}/members", people_members.set_members, R.IMPORT,
+         again=people_members.show_members, heavy=True),
     WebPage("GET",  "/people/imports", people_imports.show_imports, R.READ),
     WebPage("GET",  "/people/imports/new", people_imports.show_new_import, R.IMPORT,
          heavy=True),
@@ -348,9 +360,20 @@ PAGES = (
     WebPage("GET",  "/people/never/export", people_never.ask_export, R.SUPPRESS),
     WebPage("POST", "/people/never/export", people_never.export, R.SUPPRESS,
          again=people_never.ask_export),
+    WebPage("GET",  "/people/never/entries", people_entries.show_entries, R.READ),
+    WebPage("GET",  "/people/never/entries/{entry_id}", people_entries.show_entry, R.READ),
+    WebPage("POST", "/people/never/entries/{entry_id}/count", people_entries.count, R.SUPPRESS,
+         again=people_entries.show_entry),
+    WebPage("POST", "/people/never/entries/{entry_id}/drop", people_entries.drop, R.SUPPRESS,
+         again=people_entries.show_entry),
     WebPage("GET",  "/people/never/{suppression_id}/end", people_never.ask_end, R.SUPPRESS),
     WebPage("POST", "/people/never/{suppression_id}/end", people_never.end, R.SUPPRESS),
 
+    WebPage("GET",  "/people/persons", people_persons.show_finder, R.READ),
+    WebPage("POST", "/people/persons", people_persons.find, R.READ,
+         again=people_persons.show_finder),
+    WebPage("POST", "/people/persons/{contact_id}/unmask", people_persons.unmask, R.UNMASK,
+         again=people_persons.show_person),
     WebPage("GET",  "/people/persons/{contact_id}", people_persons.show_person, R.READ),
     WebPage("POST", "/people/persons/{contact_id}", people_persons.edit_person, R.IMPORT,
          again=people_persons.show_person),

@@ -38,7 +38,7 @@ STEPS: Final[Mapping[str, NextStep]] = {
     "missed_fires": NextStep("missed", "/plans/{id}", phrase("Look why")),
     "list_files": NextStep("warn", "/duty/list-files", phrase("Hand over")),
     "held_opt_outs": NextStep("held", "/duty/holds", phrase("Count or drop")),
-    "held_suppressions": NextStep("held", "/people/never", phrase("Count or drop")),
+    "held_suppressions": NextStep("held", "/people/never/entries/{id}", phrase("Count or drop")),
     "asked_legs": NextStep("asked", "/plans", phrase("Take or return")),
     "returned_legs": NextStep("returned", "/plans", phrase("Look why")),
     "left_out_legs": NextStep("left_out", "/plans", phrase("Look why")),

@@ -21,7 +21,9 @@ async def show_guests(desk: Desk) -> Shown:
 
 
 async def _told(desk: Desk) -> dict[str, Any]:
-    found = await desk.get(guests.list_guests, query=PageQuery(cursor=desk.request.query.get("from")))
+    found = await desk.get(
+        guests.list_guests, query=PageQuery(cursor=desk.request.query.get("from"))
+    )
     return {
         "guests": found.items,
         "next": found.next_cursor,

@@ -39,7 +39,7 @@ async def look_up(desk: Desk) -> Shown:
 
 async def _of_person(desk: Desk, found: LookupOut) -> dict[str, Any]:
     seen = found.disclosures
-    whose = [one.department_id for one in (*seen, *found.erasures)]
+    whose = [one.department_id for one in seen] + [one.department_id for one in found.erasures]
     return {
         "found": found,
         "names": await names_of(desk, (one.user_id for one in seen)),

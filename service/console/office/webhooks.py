@@ -95,9 +95,7 @@ async def replay(desk: Desk) -> Gone:
     since = instant_of(desk.form, "since", desk.zone)
     if since is None:
         raise Invalid.at("since.day", phrase("give a day like 2027-01-31 and a time like 09:30"))
-    body = body_of(
-        ReplayBody, desk.form, but=("since.day", "since.time"), given={"since": since}
-    )
+    body = body_of(ReplayBody, desk.form, but=("since.day", "since.time"), given={"since": since})
     made = await desk.act(webhooks.replay, webhook_id=webhook_id, body=body)
     done = phrase("{count} calls are made again.", count=made.calls)
     return Gone(f"{WEBHOOKS}/{webhook_id}", done)

@@ -68,6 +68,7 @@ async def show_new_import(desk: Desk) -> Shown:
         {
             "rosters": own,
             "chosen": chosen if chosen in own else "",
+            "mode": "replace" if desk.request.query.get("mode") == "replace" else "add",
             "bases": words.BASES,
             "ways": words.CONSENT_WAYS,
         },

@@ -13,6 +13,7 @@ from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.names import watermark
 from service.console.render import Shown
+from service.console.runs.direct_texts import may_cancel
 from service.console.runs.pages import told_of
 from service.errors import NotFound
 from service.words.phrase import phrase
@@ -53,6 +54,7 @@ async def _text(desk: Desk) -> dict[str, Any]:
         **await told_of(desk, run, "ledger"),
         "text": text,
         "number": "",
+        "may_cancel": may_cancel(desk, run, text),
         "may_unmask": desk.may(Right.UNMASK),
         "why": lambda code: words.reason_word(code, desk.language),
         "carrier": lambda code: words.carrier_word(code, desk.language),

@@ -12,7 +12,7 @@ _PAGES = {
     "returned_legs": "/plans/legs/{id}",
     "left_out_legs": "/plans/legs/{id}",
     "held_opt_outs": "/duty/holds",
-    "held_suppressions": "/people/never",
+    "held_suppressions": "/people/never/entries/{id}",
     "uncertain": "/duty/doubt",
     "inbound": "/duty/replies",
     "receipts": "/duty/receipts",

@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 from aiohttp import FormData
 
+from service.channels.contract.gateway import RawDelivery, UnreadReason
+from service.delivery.receipts.unmatched_store import insert_unreadable
 from service.storage.postgres import transaction
 from tests.harness.console import browser_of
 from tests.harness.ledger import add_channel
@@ -92,6 +94,38 @@ async def test_receipts_are_laid_aside_with_a_reason(api: Api, receipt: int) -> 
     assert done.path == "/duty/receipts"
     assert "已搁置 1 条" in done.text
     assert "DELIVRD" not in done.html
+
+
+OCTETS = bytes.fromhex("000000340000000531393739303030303030317c4441c8")
+"""A delivery with a number in it, which nobody can read."""
+
+
+@pytest.fixture
+async def unreadable(api: Api, channel: int) -> str:
+    """The id of what a carrier handed on and nobody could read."""
+    raw = RawDelivery(OCTETS, 12, UnreadReason.BROKEN_LENGTH)
+    async with transaction(api.runtime.pool) as conn:
+        await insert_unreadable(conn, api.runtime.keyring, [(channel, raw)], api.clock.at)
+        return str(await conn.fetchval("SELECT id FROM receipts_unmatched"))
+
+
+async def test_what_cannot_be_read_is_seen_once_for_a_reason(api: Api, unreadable: str) -> None:
+    admin, unmask = await browser_of(api, "admin"), "/duty/receipts/unmask"
+    page = await admin.get("/duty/receipts?why=unreadable")
+    assert OCTETS.hex() not in page.html
+    silent = await admin.submit(page, unmask, {"receipt_id": unreadable, "see_reason": ""})
+    assert (silent.status, 'id="e-see_reason"' in silent.html) == (422, True)
+    unchosen = await admin.submit(page, unmask, {"receipt_id": "", "see_reason": "核对"})
+    assert (unchosen.status, 'id="e-receipt_id"' in unchosen.html) == (422, True)
+    typed = {"receipt_id": unreadable, "see_reason": "与运营商核对"}
+    full = await admin.submit(page, unmask, typed)
+    assert OCTETS.hex() in full.html
+    assert OCTETS.hex() not in (await admin.get("/duty/receipts")).html
+    kinds = await api.runtime.pool.fetch("SELECT kind, object_id FROM disclosures")
+    assert [tuple(row) for row in kinds] == [("receipt", unreadable)]
+    operator = await browser_of(api, "operator")
+    shown = await operator.get("/duty/receipts")
+    assert unmask not in [form.action for form in shown.forms]
 
 
 async def test_who_may_only_read_lays_no_receipt_aside(api: Api, receipt: int) -> None:

@@ -1,5 +1,7 @@
 """Lists on pages: what each rests on, who is on it, what uses it; confirmed, added to by hand."""
 
+import pytest
+
 from service.audience.areas.area_store import load_areas
 from service.audience.imports.loading import run_import
 from service.storage.postgres import transaction
@@ -84,3 +86,61 @@ async def test_whoever_may_not_import_is_refused(api: Api) -> None:
     assert (await viewer.ask("GET", f"{LIST}/confirm")).status == 403
     other = await browser_of(api, "inspector")
     assert (await other.ask("GET", "/people/lists")).status == 403
+
+
+async def test_a_list_is_set_as_a_whole_and_can_be_undone(api: Api) -> None:
+    await _list(api, basis="contract_hr", expires_on="2027-10-31")
+    browser = await browser_of(api, "operator")
+    assert f"{LIST}/members" in (await browser.get(LIST)).links
+    form = await browser.get(f"{LIST}/members")
+    rows = "手机号\t姓名\t身份\n197 9000 0001\t王小明\t财务人员\n19790000003\t赵五\t教师"
+    unsure = await browser.submit(form, f"{LIST}/members", {"members": rows})
+    assert (unsure.status, 'id="e-sure"' in unsure.html) == (422, True)
+    assert ("members", rows) in unsure.form(f"{LIST}/members").fields
+    done = await browser.submit(form, f"{LIST}/members", {"members": rows, "sure": "true"})
+    assert done.path.startswith("/people/imports/"), done.text
+    assert "新增 1，更新 1，退出 1" in done.text
+    assert f"{done.path}/undo" in done.links
+    (roster,) = (await api.get("/rosters", OPERATOR)).json["items"]
+    assert (roster["contacts"], roster["basis"], roster["expires_on"]) == (
+        2,
+        "contract_hr",
+        "2027-10-31",
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("", "请填 1 至 5,000 人"),
+        ("19790000001,王小明,财务人员", "第 1 行的单元格比列名多"),
+        ("手机号,心情\n19790000001,好", "第 1 行：“心情”不是能读取的列名"),
+        ("手机号,身份证号\n19790000001,1", "身份证号"),
+        ("手机号,电话\n19790000001,19790000002", "第 1 行：有两个列名意思相同"),
+        ("19790000001\n,王小明", "第 2 行没有号码"),
+    ],
+)
+async def test_rows_that_cannot_be_read_leave_a_list_as_it_is(
+    api: Api, rows: str, said: str
+) -> None:
+    await _list(api)
+    browser = await browser_of(api, "operator")
+    form = await browser.get(f"{LIST}/members")
+    refused = await browser.submit(form, f"{LIST}/members", {"members": rows, "sure": "true"})
+    assert refused.status == 422
+    assert said in refused.text
+    assert 'id="e-members"' in refused.html
+    assert await api.runtime.pool.fetchval("SELECT count(*) FROM links WHERE left_by IS NULL") == 2
+
+
+async def test_rows_without_one_usable_number_do_not_empty_a_list(api: Api) -> None:
+    await _list(api)
+    browser = await browser_of(api, "operator")
+    form = await browser.get(f"{LIST}/members")
+    typed = {"members": "0563-8600110,王小明", "sure": "true"}
+    refused = await browser.submit(form, f"{LIST}/members", typed)
+    assert refused.status == 422
+    assert await api.runtime.pool.fetchval("SELECT count(*) FROM links WHERE left_by IS NULL") == 2
+    assert "mode=replace" in "".join(form.links)
+    viewer = await browser_of(api, "viewer")
+    assert (await viewer.ask("GET", f"{LIST}/members")).status == 403

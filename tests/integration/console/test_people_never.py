@@ -2,6 +2,7 @@
 
 from aiohttp import FormData
 
+from tests.factories import phone
 from tests.harness.console import browser_of
 from tests.integration.api.conftest import Api
 
@@ -68,3 +69,70 @@ async def test_whoever_may_not_suppress_only_looks(api: Api) -> None:
     assert not {f"{NEVER}/new", f"{NEVER}/export"} & set(seen.links)
     for page in ("new", "export"):
         assert (await viewer.ask("GET", f"{NEVER}/{page}")).status == 403
+
+
+async def _in_bulk(api: Api, who: tuple[str, str]) -> str:
+    """An entry of 60 numbers that waits for a second person."""
+    body = {"phones": [phone(n) for n in range(1, 61)], "reason": "protected", "note": "信访"}
+    made = await api.post("/suppressions", who, body)
+    return str(made.json["waiting"]["id"])
+
+
+async def _stopped(api: Api) -> int:
+    query = "SELECT count(DISTINCT phone_hash) FROM suppressions"
+    count: int = await api.runtime.pool.fetchval(query)
+    return count
+
+
+async def test_numbers_in_bulk_count_by_another_administrator_of_the_county(api: Api) -> None:
+    entry = f"{NEVER}/entries/{await _in_bulk(api, ('school', 'operator'))}"
+    admin = await browser_of(api, "admin")
+    for page in ("/today", "/duty", NEVER):
+        assert entry in (await admin.get(page)).links, page
+    asked = await admin.get(entry)
+    silent = await admin.submit(asked, f"{entry}/count")
+    assert (silent.status, 'id="e-reason"' in silent.html) == (422, True)
+    assert await _stopped(api) == 0
+    done = await admin.submit(asked, f"{entry}/count", {"reason": "来函已核对"})
+    assert "已停发 60 个号码" in done.text
+    assert "来函已核对" in done.text
+    assert await _stopped(api) == 60
+    dropped = await admin.submit(done, f"{entry}/drop", {"reason": "录错"})
+    assert "已撤回，不再停发" in dropped.text
+    assert await _stopped(api) == 0
+    assert not [form for form in dropped.forms if form.action.startswith(entry)]
+    assert "已撤回" in (await admin.get(f"{NEVER}/entries")).text
+
+
+async def test_an_operator_drops_what_waits_and_lets_nothing_count(api: Api) -> None:
+    entry = f"{NEVER}/entries/{await _in_bulk(api, ('county', 'operator'))}"
+    operator = await browser_of(api, "operator")
+    page = await operator.get(entry)
+    assert "须由另一位县级管理员确认有效" in page.text
+    assert [form.action for form in page.forms if form.action.startswith(entry)] == [
+        f"{entry}/drop"
+    ]
+    dropped = await operator.submit(page, f"{entry}/drop", {"reason": "录错"})
+    assert "已撤回，不再停发" in dropped.text
+    assert await _stopped(api) == 0
+
+
+async def test_whoever_entered_numbers_in_bulk_does_not_let_them_count(api: Api) -> None:
+    entry = f"{NEVER}/entries/{await _in_bulk(api, ('county', 'admin'))}"
+    admin = await browser_of(api, "admin")
+    page = await admin.get(entry)
+    assert "是您录入的，须由另一位县级管理员确认有效" in page.text
+    assert [form.action for form in page.forms if form.action.startswith(entry)] == [
+        f"{entry}/drop"
+    ]
+
+
+async def test_an_entry_is_shown_to_its_department_and_the_county(api: Api) -> None:
+    entry = await _in_bulk(api, ("school", "operator"))
+    viewer = await browser_of(api, "viewer")
+    assert (await viewer.ask("GET", f"{NEVER}/entries/{entry}")).status == 404
+    assert (await api.get(f"/suppressions/entries/{entry}", ("school", "viewer"))).status == 200
+    seen = await (await browser_of(api, "admin")).get(f"{NEVER}/entries/{entry}")
+    assert (await api.runtime.pool.fetchval("SELECT name FROM departments ORDER BY id DESC LIMIT 1")
+            in seen.text)  # fmt: skip
+    assert phone(1).removeprefix("+86") not in seen.html

@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from aiohttp import FormData
@@ -64,8 +65,14 @@ async def test_the_file_of_a_report_has_the_same_figures(api: Api, sent: Sending
     status, body, kind = await fetch(browser, page, f"{path}/file")
     assert (status, kind) == (200, "text/csv; charset=utf-8")
     rows = list(csv.reader(io.StringIO(body.decode("utf-8-sig"))))
-    assert rows[1][2:4] == ["20", "12"]
-    assert sum(int(part) for part in rows[1][4:]) == PEOPLE
+    whole = dict(zip(rows[0], rows[1], strict=True))
+    assert (whole["目标"], whole["已送达"]) == ("20", "12")
+    assert sum(int(part) for part in rows[1][3:]) == PEOPLE
+    viewer = api.teams["county"].viewer.id
+    noted = await api.runtime.pool.fetch(
+        "SELECT actor_id, via FROM audit_entries WHERE action = 'export_run_report'"
+    )
+    assert [(row["actor_id"], row["via"]) for row in noted] == [(viewer, "console")]
 
 
 async def test_evidence_is_for_whoever_reads_the_trail(api: Api, sent: Sending) -> None:
@@ -173,8 +180,69 @@ async def test_a_number_is_looked_up_without_standing_in_any_address(
     assert "197****" in seen.html
     by_box = await browser.submit(page, "/search", {"words": f" {phone(7)[:3]} {phone(7)[3:]} "})
     assert by_box.path == "/search"
-    assert f"/runs/{sent.run}" in by_box.links
+    assert [link for link in by_box.links if link.startswith(f"/runs/{sent.run}/ledger/")]
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM disclosures") == 2
+
+
+async def _direct(api: Api, people: int = 2) -> list[str]:
+    """The ids of texts of a direct send of the county that wait."""
+    async with transaction(api.runtime.pool) as conn:
+        template = await make_template(conn, api.teams["county"].operator, now=api.clock.at)
+    approve = f"/templates/{template.id}/approve"
+    assert (await api.post(approve, ("county", "approver"), {"version": 1})).status == 200
+    body = {"template_id": str(template.id), "to": [phone(41 + n) for n in range(people)]}
+    made = await api.post("/messages", ("county", "operator"), body)
+    assert made.status == 202, made.body
+    return list(made.json["ids"])
+
+
+async def test_texts_are_looked_up_by_their_ids_and_one_that_waits_is_cancelled(
+    api: Api, sent: Sending
+) -> None:
+    first, second = await _direct(api)
+    browser = await browser_of(api, "operator")
+    page = await browser.get("/runs/single")
+    gone = f"{sent.run}.999"
+    typed = {"ids": f"{first}\n{second}\n{sent.run}.1\n{gone}"}
+    seen = await browser.submit(page, "/runs/single/status", typed)
+    assert seen.status == 200, seen.text
+    assert gone in seen.text
+    addresses = ["/runs/{}/ledger/{}/cancel".format(*one.split(".")) for one in (first, second)]
+    cancels = [form.action for form in seen.forms if form.action.endswith("/cancel")]
+    assert cancels == addresses, "none of a campaign"
+    assert phone(41) not in seen.html
+    done = await browser.submit(seen, addresses[0])
+    assert "短信已取消，不会发出" in done.text
+    assert addresses[0] not in [form.action for form in done.forms]
+    states = await api.runtime.pool.fetch(
+        "SELECT state FROM messages WHERE run_id = $1 ORDER BY no", UUID(first.split(".")[0])
+    )
+    assert [row["state"] for row in states] == ["cancelled", "queued"]
+    found = await browser.submit(page, "/runs/single/arrived", {"phone": phone(42)})
+    assert addresses[1].removesuffix("/cancel") in found.links
+
+
+async def test_what_is_no_id_of_a_text_is_told_at_the_field(api: Api, sent: Sending) -> None:
+    browser = await browser_of(api, "operator")
+    page = await browser.get("/runs/single")
+    refused = await browser.submit(page, "/runs/single/status", {"ids": f"{sent.run}.1\n19790"})
+    assert refused.status == 422
+    assert "第 2 行不是短信编号" in refused.text
+    assert 'id="e-ids"' in refused.html
+    assert "19790" in dict(refused.form("/runs/single/status").fields)["ids"]
+    empty = await browser.submit(page, "/runs/single/status", {"ids": " "})
+    assert (empty.status, 'id="e-ids"' in empty.html) == (422, True)
+
+
+async def test_whoever_may_not_send_cancels_no_text(api: Api, sent: Sending) -> None:
+    (text,) = await _direct(api, 1)
+    viewer = await browser_of(api, "viewer")
+    address = "/runs/{}/ledger/{}".format(*text.split("."))
+    seen = await viewer.get(address)
+    assert seen.status == 200
+    assert f"{address}/cancel" not in [form.action for form in seen.forms]
+    fields = seen.form("/logout").fields
+    assert (await viewer.post(f"{address}/cancel", FormData(fields))).status == 403
 
 
 async def test_a_wrong_number_is_told_and_what_was_typed_stays(api: Api) -> None:
