@@ -9,7 +9,7 @@ from service.api.http.call import Call, Download
 from service.api.http.schema import QueryString
 from service.api.sending.runs import counted_run
 from service.reports import progress
-from service.reports.run_csv import run_csv
+from service.reports.runs.run_csv import run_csv
 
 
 class ReportExportQuery(QueryString):

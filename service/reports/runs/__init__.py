@@ -1,1 +1,1 @@
-"""Runs: all of them in a list, and how far one has come."""
+"""Runs: all of them in a list, how far one has come, and the report of one as a file."""

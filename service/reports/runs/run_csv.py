@@ -16,7 +16,7 @@ from service.ledger.state_words import MESSAGE_STATES
 from service.words.phrase import Sentence, phrase, translated
 
 Figures = Mapping[str, Any]
-Named = Iterable[tuple[object, Figures]]
+NamedFigures = Iterable[tuple[object, Figures]]
 """What each row is called, and its figures."""
 
 UNKNOWN = "none"
@@ -27,7 +27,7 @@ async def run_csv(report: Mapping[str, Any], language: str) -> AsyncIterator[str
     """The rows of a report. language: `zh` or `en`."""
     head = (phrase("By"), phrase("What"), phrase("Target"))
     yield BOM + _line((*head, *MESSAGE_STATES.values()), language)
-    parts: tuple[tuple[object, Named], ...] = (
+    parts: tuple[tuple[object, NamedFigures], ...] = (
         ("", [(phrase("The whole run"), report)]),
         (phrase("By carrier"), _carriers(report["by_carrier"])),
         (phrase("By town"), _towns(report["by_area"])),
@@ -49,18 +49,18 @@ def _line(cells: Iterable[object], language: str) -> str:
     return csv_line(neutral(translated(cell, language)) for cell in cells)
 
 
-def _carriers(groups: Mapping[str, Figures]) -> Named:
+def _carriers(groups: Mapping[str, Figures]) -> NamedFigures:
     unknown = phrase("carrier not known")
     for code, figures in groups.items():
         yield called("carrier", code) if code in CARRIERS else unknown, figures
 
 
-def _towns(groups: Mapping[str, Figures]) -> Named:
+def _towns(groups: Mapping[str, Figures]) -> NamedFigures:
     for figures in groups.values():
         yield figures["area_name"] or phrase("place not known"), figures
 
 
-def _roles(groups: Mapping[str, Figures]) -> Named:
+def _roles(groups: Mapping[str, Figures]) -> NamedFigures:
     for code, figures in groups.items():
         known = code in ROLE_TITLES
         name = Sentence(ROLE_TITLES[code], ROLES_IN_ENGLISH[code]) if known else code
