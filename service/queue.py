@@ -59,6 +59,8 @@ class Job(StrEnum):
     READ_INBOUND = "read_inbound"
     SEND_REPLIES = "send_replies"
     CALL_WEBHOOK = "call_webhook"
+    MAKE_NOTICES = "make_notices"
+    SEND_MAILS = "send_mails"
 
 
 QUEUES: dict[Job, str] = {
@@ -70,6 +72,8 @@ QUEUES: dict[Job, str] = {
     Job.READ_INBOUND: "delivery",
     Job.SEND_REPLIES: "delivery",
     Job.CALL_WEBHOOK: "webhooks",
+    Job.MAKE_NOTICES: "delivery",
+    Job.SEND_MAILS: "webhooks",
 }
 
 

@@ -1,10 +1,15 @@
-"""Every setting, typed, defaulted and described; read once from TOCSIN_* environment variables."""
+"""Every setting, typed, defaulted and described; read once from TOCSIN_* environment variables.
+
+One module: it is one table.
+"""
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -30,6 +35,10 @@ EARLIER_NAMES: Mapping[str, str] = {
     "failover": "TOCSIN_LANE_SHIFT",
 }
 """The variables that these settings had before; they are read for one release more."""
+
+
+MAIL_SCHEMES = frozenset({"smtp", "smtps", "smtp+plain"})
+_ADDRESS = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+")
 
 
 class ClockSettings(BaseSettings):
@@ -266,6 +275,27 @@ class Settings(ClockSettings):
         description="Networks that channels may connect to, e.g. china_mobile=192.0.2.0/24 "
         "simulated=127.0.0.0/8; of a carrier that is not named: all but a few.",
     )
+    console_url: str | None = Field(
+        default=None,
+        description="Where people open the console, e.g. https://tocsin.example.gov.cn; notices "
+        "to persons name it.",
+    )
+    smtp_url: str | None = Field(
+        default=None,
+        description="The mail server of notices to persons: smtp://USER:PASSWORD@HOST:587 "
+        "(STARTTLS), smtps://…:465, or smtp+plain://HOST:25 for a relay of your own network; "
+        "without it no mails.",
+    )
+    mail_from: str = Field(
+        default="",
+        validate_default=True,
+        description="The sender of these mails, e.g. tocsin@example.gov.cn.",
+    )
+    mail_domains: str = Field(
+        default="",
+        validate_default=True,
+        description="The domains of the addresses that they may go to, e.g. example.gov.cn.",
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
     @classmethod
@@ -300,6 +330,38 @@ class Settings(ClockSettings):
     def allowed_networks(self) -> list[IPv4Network | IPv6Network]:
         """The private networks that webhooks may be in."""
         return [ip_network(network) for network in _listed(self.webhook_networks)]
+
+    @property
+    def domains_of_mail(self) -> list[str]:
+        """The domains that mails may go to, in small letters."""
+        return _listed(self.mail_domains.lower())
+
+    @field_validator("console_url")
+    @classmethod
+    def _console(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "https://none")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            raise ValueError(phrase("write an address like https://tocsin.example.gov.cn"))
+        return url.rstrip("/") if url else None
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "smtps://none")
+        if parts.scheme not in MAIL_SCHEMES or not parts.hostname:
+            raise ValueError(phrase("write smtp://HOST, smtps://HOST or smtp+plain://HOST"))
+        if parts.scheme == "smtp+plain" and parts.username:
+            raise ValueError(phrase("smtp+plain:// would send the password in the clear"))
+        return url
+
+    @field_validator("mail_from", "mail_domains")
+    @classmethod
+    def _with_mail_server(cls, text: str, info: ValidationInfo) -> str:
+        if info.data.get("smtp_url") and not text.strip():
+            raise ValueError(phrase("is needed where there is a mail server"))
+        if info.field_name == "mail_from" and text and not _ADDRESS.fullmatch(text):
+            raise ValueError(phrase("write an address like tocsin@example.gov.cn"))
+        return text
 
     @field_validator("trusted_proxies", "webhook_networks")
     @classmethod

@@ -1,4 +1,6 @@
-"""What came back: receipts into the ledger, texts from handsets to whom they concern, answers."""
+"""What came back: receipts into the ledger, texts from handsets to whom they concern, answers; and
+notices to persons.
+"""
 
 from functools import partial
 from typing import Any
@@ -6,6 +8,7 @@ from typing import Any
 from service.delivery.inbound.inbound import read_inbound as read
 from service.delivery.inbound.replies import send_replies as send
 from service.delivery.inbound.strays import StrayBounds
+from service.delivery.notices import notices
 from service.delivery.receipts.id_forms import reread
 from service.delivery.receipts.receipts import fold_receipts as fold
 from service.queue import Job
@@ -36,6 +39,18 @@ async def send_replies(ctx: dict[str, Any]) -> None:
         await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
 
 
+async def make_notices(ctx: dict[str, Any]) -> None:
+    """Put the notices that are due into ledgers and mails, and wake who sends them."""
+    runtime = runtime_of(ctx)
+    now = runtime.clock.now()
+    made = await notices.make_notices(runtime.pool, runtime.keyring, runtime.settings, now)
+    for channel_id in made:
+        await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
+
+
 KIND = WorkerKind(
-    "delivery", [fold_receipts, read_inbound, send_replies], connections=8, by_key=True
+    "delivery",
+    [fold_receipts, read_inbound, send_replies, make_notices],
+    connections=8,
+    by_key=True,
 )

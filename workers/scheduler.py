@@ -33,6 +33,7 @@ from service.campaigns.stops.guard import guard_runs
 from service.campaigns.stops.guard import limits_of as limits_of_runs
 from service.delivery.inbound import inbound, replies
 from service.delivery.list_files.list_file import look_at_lists
+from service.delivery.notices import mail_store, notices
 from service.delivery.receipts import id_forms
 from service.delivery.receipts.receipts import sweep_parked
 from service.delivery.receipts.settle_store import settle_runs
@@ -148,6 +149,20 @@ async def enqueue_webhooks(ctx: dict[str, Any]) -> None:
     runtime = runtime_of(ctx)
     for webhook_id in await webhooks.hand_out(runtime.pool, runtime.clock.now()):
         await runtime.queue.enqueue(Job.CALL_WEBHOOK, webhook_id)
+
+
+@one_turn_at_a_time
+async def enqueue_notices(ctx: dict[str, Any]) -> None:
+    """Enqueue the notices to persons that are due, and their mails."""
+    runtime = runtime_of(ctx)
+    now = runtime.clock.now()
+    async with runtime.pool.acquire() as conn:
+        notices_wait = await notices.waits(conn, now)
+        mails_wait = await mail_store.mails_wait(conn, now)
+    if notices_wait:
+        await runtime.queue.enqueue(Job.MAKE_NOTICES)
+    if mails_wait and runtime.settings.smtp_url is not None:
+        await runtime.queue.enqueue(Job.SEND_MAILS)
 
 
 @one_turn_at_a_time
@@ -304,6 +319,7 @@ async def cleanup(ctx: dict[str, Any]) -> None:
     async with transaction(runtime.pool) as conn:
         await delete_old_answers(conn, now)
     await webhooks.forget(runtime.pool, now)
+    await notices.forget(runtime.pool, now)
 
 
 @one_turn_at_a_time
@@ -319,6 +335,7 @@ CRONS = [
     cron(fire, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(enqueue_inbound, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(enqueue_webhooks, second=EVERY_SECOND, keep_result=0, timeout=60),
+    cron(enqueue_notices, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(stop, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(heartbeat, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(seal, second=EVERY_SECOND, keep_result=0, timeout=60),

@@ -1,8 +1,11 @@
-"""Calls to departments' webhooks, on a queue of their own: a dead receiver delays nobody else."""
+"""Calls to departments' webhooks, and mails to persons, on a queue of their own: a dead receiver
+delays nobody else.
+"""
 
 from typing import Any
 from uuid import UUID
 
+from service.delivery.notices import mails
 from service.delivery.webhooks.webhooks import call_due
 from service.queue import Job
 from workers.context import WorkerKind, runtime_of
@@ -25,4 +28,11 @@ async def call_webhook(ctx: dict[str, Any], webhook_id: str) -> int:
     return taken
 
 
-KIND = WorkerKind("webhooks", [call_webhook], connections=4)
+async def send_mails(ctx: dict[str, Any]) -> None:
+    """Send the mails that are due."""
+    runtime = runtime_of(ctx)
+    if await mails.send_mails(runtime.pool, runtime.keyring, runtime.clock, runtime.settings):
+        await runtime.queue.enqueue(Job.SEND_MAILS)
+
+
+KIND = WorkerKind("webhooks", [call_webhook, send_mails], connections=4)

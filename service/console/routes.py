@@ -8,6 +8,7 @@ One module: it is one table.
 
 from service.accounts.people.model import Right
 from service.console.account import entrance
+from service.console.account import notices as account_notices
 from service.console.account import pages as account
 from service.console.account import phone as account_phone
 from service.console.duty import (
@@ -301,12 +302,15 @@ PAGES = (
          again=account.show_authenticator),
     WebPage("POST", "/account/authenticator/confirm", account.confirm_authenticator,
          again=account.show_authenticator),
-    WebPage("GET",  "/account/phone", account_phone.show_phone, R.APPROVE),
-    WebPage("POST", "/account/phone", account_phone.say_phone, R.APPROVE,
+    WebPage("GET",  "/account/phone", account_phone.show_phone, R.READ),
+    WebPage("POST", "/account/phone", account_phone.say_phone, R.READ,
          again=account_phone.show_phone),
-    WebPage("POST", "/account/phone/code", account_phone.prove_phone, R.APPROVE,
+    WebPage("POST", "/account/phone/code", account_phone.prove_phone, R.READ,
          again=account_phone.show_phone),
     WebPage("POST", "/account/sessions/{session_id}/end", account.end_session),
+    WebPage("GET",  "/account/notices", account_notices.show_notices, R.CONTROL),
+    WebPage("POST", "/account/notices", account_notices.choose_notices, R.CONTROL,
+         again=account_notices.show_notices),
 
     WebPage("GET",  "/people", people_lists.show_lists, R.READ, heavy=True),
     WebPage("GET",  "/people/lists", people_lists.show_lists, R.READ, heavy=True),

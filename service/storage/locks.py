@@ -9,9 +9,10 @@ The order. A transaction that takes several locks takes them in the order of thi
 
 1.  an Idempotency-Key (tried), then the address that is edited: the API takes both first;
 2.  the locks that one worker at a time has: expansion of a run, failover of a channel, health of
-    channels, texts from handsets, replies, the sealer (workers only try these; a decision on held
-    opt-outs waits for the one of texts from handsets), and the fold of a channel's receipts (a
-    fold tries it; a decision on uncertain texts waits for it, in the order of the channels);
+    channels, texts from handsets, replies, notices to a person, the sealer (workers only try these;
+    a decision on held opt-outs waits for the one of texts from handsets), and the fold of a
+    channel's receipts (a fold tries it; a decision on uncertain texts waits for it, in the order of
+    the channels);
 3.  a department's contacts, then erasures: an import takes the first alone and the second shared;
 4.  entries of suppressions;
 5.  the rows of campaigns, then those of offered texts (shared by whoever is about to send one),
@@ -129,6 +130,13 @@ async def wait_for_reader(conn: Connection) -> None:
 async def try_lock_answering(conn: Connection) -> bool:
     """Become the one who answers texts from handsets; False if somebody is."""
     return await _try_lock(conn, "hashtextextended('replies', 0)")
+
+
+async def try_lock_noticing(conn: Connection, user_id: UUID) -> bool:
+    """Become the one who tells a person what waits for them; False if somebody is."""
+    return await _try_lock(
+        conn, "hashtextextended('notices to ' || :user_id::uuid::text, 0)", user_id=user_id
+    )
 
 
 async def try_lock_sealing(conn: Connection) -> bool:

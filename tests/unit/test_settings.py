@@ -32,6 +32,12 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TIMEZONE", "+08:00"),
         ("TIMEZONE", "/etc/passwd"),
         ("LOG_LEVEL", "loud"),
+        ("CONSOLE_URL", "tocsin.example.gov.cn"),
+        ("CONSOLE_URL", "javascript:alert(1)"),
+        ("SMTP_URL", "mail.example.gov.cn:25"),
+        ("SMTP_URL", "http://mail.example.gov.cn"),
+        ("SMTP_URL", "smtp+plain://tocsin:secret@mail.example.gov.cn"),
+        ("MAIL_FROM", "Tocsin <tocsin@example.gov.cn>"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named_at_start(
@@ -40,6 +46,24 @@ def test_a_setting_that_makes_no_sense_is_named_at_start(
     monkeypatch.setenv(f"TOCSIN_{name}", value)
     with pytest.raises(Misconfigured, match=f"TOCSIN_{name}: "):
         read_settings()
+
+
+@pytest.mark.parametrize("missing", ["MAIL_FROM", "MAIL_DOMAINS"])
+def test_a_mail_server_takes_a_sender_and_domains(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    given = {
+        "SMTP_URL": "smtps://tocsin:geheim7@mail.example.gov.cn",
+        "MAIL_FROM": "tocsin@example.gov.cn",
+        "MAIL_DOMAINS": "Example.gov.cn, example.com",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(f"TOCSIN_{name}", value)
+    assert read_settings().domains_of_mail == ["example.gov.cn", "example.com"]
+    monkeypatch.delenv(f"TOCSIN_{missing}")
+    with pytest.raises(Misconfigured, match=f"TOCSIN_{missing}") as refused:
+        read_settings()
+    assert "geheim7" not in str(refused.value)
 
 
 def test_networks_may_be_divided_by_commas_or_spaces(monkeypatch: pytest.MonkeyPatch) -> None:

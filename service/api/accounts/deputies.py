@@ -1,4 +1,4 @@
-"""Deputies of absent approvers, and the caller's own phone, to which tests go."""
+"""Deputies of absent approvers, and the caller's own phone, to which tests and notices go."""
 
 from uuid import UUID
 
@@ -7,6 +7,7 @@ from pydantic import Field
 from service.accounts.keys.key import Mode
 from service.accounts.people import deputies, deputies_store, phone_store
 from service.accounts.people.deputies import NewDeputy
+from service.api.accounts.notices import need_concerned
 from service.api.http.call import Call, Counted
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Instant, Line, Out, Page
@@ -97,7 +98,8 @@ async def end_deputy(call: Call, deputy_id: UUID) -> DeputyOut:
 
 
 async def set_own_phone(call: Call, body: OwnPhoneBody) -> PhoneOut:
-    """Say which phone is yours; a code is sent to it, and test-sends once you have proved it."""
+    """Say which phone is yours; a code is sent to it, then test-sends and notices."""
+    need_concerned(call.user)
     if body.phone is None:
         await phone_store.set_phone(call.conn, call.user.id, None)
         return PhoneOut(phone=None, proved_at=None)
@@ -114,7 +116,8 @@ async def set_own_phone(call: Call, body: OwnPhoneBody) -> PhoneOut:
 
 
 async def prove_own_phone(call: Call, body: PhoneCodeBody) -> PhoneOut:
-    """Give the code that was sent to your phone; test-sends go there from now on."""
+    """Give the code that was sent to your phone; test-sends and notices go there from now on."""
+    need_concerned(call.user)
     try:
         phone = await prove_phone(
             call.conn, call.runtime.keyring, call.user, body.code.strip(), call.now

@@ -1,9 +1,10 @@
 """The SQL of /metrics: how much waits where, and since when. Cheap: no ledger is read for it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from service.channels.contract.model import LISTS
+from service.delivery.notices.mail_store import count_mails
 from service.dispatch.handoff.sweep_store import last_turns
 from service.ledger.states import OPEN_RUNS, OPEN_RUNS_WITH_LEDGER, sql_list
 from service.reports.interruption_store import count_interruptions
@@ -28,7 +29,8 @@ class Backlog:
     slices that are not done, by channel and priority (0 urgent, 1 normal, 2 bulk), those already
     handed off included: no more than so many are queued. connections: (up, wanted). turns: of the
     scheduler's acts, how long ago each ended last and how long it took, in seconds. work: what
-    waits for a person, by kind. interruptions: by kind, since ever.
+    waits for a person, by kind. interruptions: by kind, since ever. mails: of the last day, by
+    state.
     """
 
     channels: tuple[str, ...]
@@ -44,6 +46,7 @@ class Backlog:
     turns: dict[str, tuple[float, float]]
     work: dict[str, BacklogCount]
     interruptions: dict[str, int]
+    mails: dict[str, int]
 
 
 async def read_backlog(conn: Connection, now: datetime) -> Backlog:
@@ -93,6 +96,7 @@ async def read_backlog(conn: Connection, now: datetime) -> Backlog:
         turns=await last_turns(conn),
         work=await _work(conn, now),
         interruptions=await count_interruptions(conn),
+        mails=await count_mails(conn, now - timedelta(days=1)),
     )
 
 

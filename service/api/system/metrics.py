@@ -28,6 +28,7 @@ READ_SECONDS = 5.0
 """How old the backlog that is shown may be."""
 
 UNMATCHED = ("parked", "ambiguous", "unreadable")
+MAILS = ("waiting", "leaving", "sent", "uncertain", "given_up")
 RUNS = [state.value for state in RunState if state in OPEN_RUNS]
 
 
@@ -87,6 +88,8 @@ def _families(backlog: Backlog, now: datetime) -> Iterator[Metric]:
     runs = (([state], backlog.runs.get(state, 0)) for state in RUNS)
     yield _gauge("tocsin_runs", "Open runs.", ["state"], runs)
     yield _gauge("tocsin_imports_waiting", "Files not read yet.", [], [([], backlog.imports)])
+    mails = (([state], backlog.mails.get(state, 0)) for state in MAILS)
+    yield _gauge("tocsin_notice_mails", "Mails of the last 24 hours.", ["state"], mails)
     ago = (([act], seconds) for act, (seconds, _) in backlog.turns.items())
     took = (([act], seconds) for act, (_, seconds) in backlog.turns.items())
     yield _gauge("tocsin_act_ago_seconds", "Since the last end of a regular act.", ["act"], ago)

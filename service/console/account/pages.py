@@ -19,8 +19,9 @@ async def show_account(desk: Desk) -> Shown:
         "account/account.html",
         {
             "who": await desk.get(me.get_me),
-            "signs": desk.may(Right.APPROVE),
+            "has_phone": desk.may(Right.CONTROL) or desk.may(Right.APPROVE),
             "sessions": (await desk.get(me.list_sessions, query=SessionQuery())).items,
+            "has_notices": desk.may(Right.CONTROL),
         },
     )
 

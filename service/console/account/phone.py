@@ -1,7 +1,9 @@
-"""One's own phone: said, and proved by a code that is sent there. Tests of campaigns go to it."""
+"""One's own phone: said, and proved by a code that is sent there. Tests and notices go to it."""
 
+from service.accounts.people.model import Right
 from service.api.accounts import deputies, me
 from service.api.accounts.deputies import OwnPhoneBody, PhoneCodeBody
+from service.api.accounts.notices import need_concerned
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.render import Gone, Shown
@@ -12,11 +14,13 @@ PHONE = "/account/phone"
 
 async def show_phone(desk: Desk) -> Shown:
     """Which phone it is, the form for its code, and the one for another phone."""
-    return Shown("account/phone.html", {"who": await desk.get(me.get_me)})
+    has_phone = desk.may(Right.CONTROL) or desk.may(Right.APPROVE)
+    return Shown("account/phone.html", {"who": await desk.get(me.get_me), "has_phone": has_phone})
 
 
 async def say_phone(desk: Desk) -> Gone:
     """Say which phone it is; a code goes there."""
+    need_concerned(desk.user)
     said = await desk.act(deputies.set_own_phone, body=body_of(OwnPhoneBody, desk.form))
     if said.proved_at is not None:
         return Gone(PHONE, phrase("This phone is proved already."))
@@ -25,6 +29,7 @@ async def say_phone(desk: Desk) -> Gone:
 
 async def prove_phone(desk: Desk) -> Gone:
     """Give the code that has come."""
+    need_concerned(desk.user)
     await desk.act(deputies.prove_own_phone, body=body_of(PhoneCodeBody, desk.form))
-    done = phrase("Your phone is proved. Tests of what you sign go there.")
+    done = phrase("Your phone is proved. Notices and tests of what you sign go there.")
     return Gone("/account", done)

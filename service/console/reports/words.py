@@ -39,6 +39,7 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "end_deputy": phrase("ended a deputy"),
     "set_own_phone": phrase("named the own phone"),
     "prove_own_phone": phrase("proved the own phone"),
+    "set_notices": phrase("chose what they are told of by text or mail"),
     "create_import": phrase("imported a file"),
     "get_rejects": phrase("downloaded rejected rows"),
     "undo_import": phrase("undid an import"),

@@ -8,7 +8,7 @@ the tests of one person do not go to many phones in turn.
 
 import json
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -161,7 +161,9 @@ async def _send(
     channels that have work now.
     """
     department = await get_department(conn, actor.department_id, None)
-    recipient = await _recipient(conn, keyring, actor, phone, code, now)
+    recipient = await own_recipient(
+        conn, keyring, actor.department_id, phone, now, {"验证码": code}
+    )
     new = NewRun(
         kind="reply",
         department_id=actor.department_id,
@@ -188,12 +190,20 @@ async def _send(
     return started.channels
 
 
-async def _recipient(
-    conn: Connection, keyring: Keyring, actor: User, phone: str, code: str, now: datetime
+async def own_recipient(
+    conn: Connection,
+    keyring: Keyring,
+    department_id: UUID,
+    phone: str,
+    now: datetime,
+    values: Mapping[str, str] | None = None,
 ) -> Recipient:
+    """The phone of one of a department's own users, on the first channel that the department may
+    use and that takes the number. values: of the text's variables.
+    """
     carrier = (await current_prefixes(conn)).carrier_of(phone) or ""
     synthetic = is_synthetic(phone)
-    allowed = (await get_permits(conn, actor.department_id)).channels_of(None)
+    allowed = (await get_permits(conn, department_id)).channels_of(None)
     found = routes(await list_routable_channels(conn, now), allowed)
     return Recipient(
         keyring.phone_index(phone),
@@ -203,5 +213,5 @@ async def _recipient(
         next(
             (r.channel_id for r in found if r.carrier == carrier and r.simulated == synthetic), None
         ),
-        keyring.encrypt(VARIABLES, json.dumps({"验证码": code}, ensure_ascii=False)),
+        keyring.encrypt(VARIABLES, json.dumps(values, ensure_ascii=False)) if values else None,
     )

@@ -51,10 +51,11 @@ async def test_a_phone_is_said_and_proved_by_its_code(api: Api, county: dict[str
     assert 'value="12345"' in refused.html
 
 
-async def test_who_signs_nothing_has_no_page_for_a_phone(api: Api) -> None:
-    browser = await browser_of(api, "operator")
+async def test_who_neither_plans_nor_signs_has_no_form_for_a_phone(api: Api) -> None:
+    browser = await browser_of(api, "viewer")
     assert PHONE not in (await browser.get("/account")).links
-    assert (await browser.get(PHONE)).status == 403
+    assert PHONE not in [form.action for form in (await browser.get(PHONE)).forms]
+    assert PHONE in (await (await browser_of(api, "operator")).get("/account")).links
 
 
 async def test_the_button_comes_by_itself_once_the_test_has_left(

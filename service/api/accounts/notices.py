@@ -1,0 +1,131 @@
+"""What the caller wants to be told of by a text or a mail, and what they were told lately."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from service.accounts.people import phone_store
+from service.accounts.people.model import Right, User
+from service.api.http.call import Call
+from service.api.http.schema import Body, Instant, Line, Out, PlainOut
+from service.audience.numbers.number import mask
+from service.delivery.notices import notice_store
+from service.delivery.notices.notice_choice import (
+    NoticeChoice,
+    NoticeKind,
+    NoticeWay,
+    choose,
+    get_choice,
+)
+from service.delivery.notices.notice_text import NoticeState, state_of, words_of
+from service.errors import Forbidden
+from service.storage.postgres import Record
+from service.words.phrase import phrase, translated
+
+LATELY = 10
+"""So many of the last notices are shown."""
+
+
+class NoticeChoiceBody(Body):
+    """What you want to be told of, how, and in which language; no kinds: of nothing."""
+
+    kinds: Annotated[list[NoticeKind], Field(max_length=10)] = Field(
+        default=[],
+        description="approval: a campaign waits for you to approve it. returned: one that you"
+        " submitted or edited was returned or rejected. paused: one of these paused by itself.",
+    )
+    way: NoticeWay = Field(
+        default=NoticeWay.TEXT,
+        description="A text to the phone that you have proved, or a mail.",
+    )
+    mail: Annotated[Line, StringConstraints(max_length=254)] | None = Field(
+        default=None, description="The address of the mails, in one of `mail_domains`."
+    )
+    language: Literal["zh", "en"] = "zh"
+
+
+class ToldOut(Out):
+    """One notice, and what became of it."""
+
+    kind: NoticeKind
+    campaign_id: UUID
+    campaign: str
+    at: Instant = Field(description="When it happened.")
+    told_at: Instant | None = Field(description="When it was put into a text or a mail, or left.")
+    state: NoticeState = Field(
+        description="waiting: for others, for the hours of service texts, or for the mail server."
+        " text: it is in a text, whose run is `run_id`. sent: the mail server has the mail."
+        " uncertain: it may have it, and the mail is not sent again. failed: the mail was given"
+        " up. left: you were not told."
+    )
+    run_id: UUID | None
+    plain: PlainOut
+
+
+class NoticesOut(Out):
+    """What you chose, what could be chosen, and what you were told lately."""
+
+    kinds: list[NoticeKind]
+    way: NoticeWay
+    mail: str | None
+    language: Literal["zh", "en"]
+    phone: str | None = Field(description="Yours, masked; null: you have not said one.")
+    phone_proved: bool = Field(description="Texts go to a phone that is proved, and to no other.")
+    mail_domains: list[str] = Field(description="None: no mail server is set up here.")
+    lately: list[ToldOut] = Field(description=f"The last {LATELY}, from new to old.")
+
+
+def need_concerned(user: User) -> None:
+    """Refuse whom no notice and no test ever concerns: those who only read.
+
+    Raises:
+        Forbidden: the user neither plans, steers nor approves campaigns.
+    """
+    if not (user.may(Right.CONTROL) or user.may(Right.APPROVE)):
+        raise Forbidden(phrase("this is for those who plan, steer or approve campaigns"))
+
+
+async def get_notices(call: Call) -> NoticesOut:
+    """Say what you are told of by a text or a mail, and what you were told lately."""
+    need_concerned(call.user)
+    settings, keyring = call.runtime.settings, call.runtime.keyring
+    choice = await get_choice(call.conn, keyring, call.user)
+    own = await phone_store.get_phone(call.conn, call.user.id)
+    lately = await notice_store.list_lately(call.conn, call.user.id, LATELY)
+    return NoticesOut(
+        kinds=sorted(choice.kinds),
+        way=choice.way,
+        mail=choice.mail,
+        language="en" if choice.language == "en" else "zh",
+        phone=mask(keyring.decrypt("phone", own.cipher)) if own.cipher is not None else None,
+        phone_proved=own.proved_at is not None,
+        mail_domains=settings.domains_of_mail if settings.smtp_url is not None else [],
+        lately=[_told(row) for row in lately],
+    )
+
+
+async def set_notices(call: Call, body: NoticeChoiceBody) -> NoticesOut:
+    """Choose what you are told of by a text or a mail, in place of what you chose before."""
+    need_concerned(call.user)
+    choice = NoticeChoice(frozenset(body.kinds), body.way, body.mail, body.language)
+    await choose(
+        call.conn, call.runtime.keyring, call.runtime.settings, call.user, choice, call.now
+    )
+    call.note("users", call.user.id, kinds=sorted(body.kinds), way=body.way)
+    return await get_notices(call)
+
+
+def _told(row: Record) -> ToldOut:
+    state = state_of(row["settled_at"], row["skipped"], row["mail_state"])
+    said = words_of(state, row["skipped"], row["mail_error"])
+    return ToldOut(
+        kind=NoticeKind(row["kind"]),
+        campaign_id=row["campaign_id"],
+        campaign=row["campaign"],
+        at=row["due_at"],
+        told_at=row["settled_at"],
+        state=state,
+        run_id=row["run_id"],
+        plain=PlainOut(zh=translated(said, "zh"), en=translated(said, "en")),
+    )

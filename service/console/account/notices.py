@@ -1,0 +1,25 @@
+"""What one is told of by a text or a mail, and what became of the last notices."""
+
+from service.api.accounts import notices
+from service.api.accounts.notices import NoticeChoiceBody
+from service.console.asking import Desk
+from service.console.forms import body_of
+from service.console.render import Gone, Shown
+from service.words.phrase import phrase
+
+NOTICES = "/account/notices"
+
+
+async def show_notices(desk: Desk) -> Shown:
+    """What one chose, and what became of the last notices."""
+    chosen = await desk.get(notices.get_notices)
+    ways = [way for way, can in (("text", True), ("mail", bool(chosen.mail_domains))) if can]
+    return Shown("account/notices.html", {"chosen": chosen, "ways": ways})
+
+
+async def choose_notices(desk: Desk) -> Gone:
+    """Choose what one is told of."""
+    body = body_of(NoticeChoiceBody, desk.form)
+    await desk.act(notices.set_notices, body=body)
+    none = phrase("You get no notices.")
+    return Gone(NOTICES, phrase("Your choice is kept.") if body.kinds else none)

@@ -1,0 +1,115 @@
+"""What a person wants to be told of, and how: chosen by themselves, nothing unless they do.
+
+A text goes to the phone that the person has proved; a mail to an address in one of the domains of
+the deployment (`TOCSIN_MAIL_DOMAINS`), so that nobody has mails sent to strangers.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from service.accounts.people import phone_store
+from service.accounts.people.model import User
+from service.crypto import Keyring
+from service.delivery.notices import notice_choice_store as store
+from service.errors import Invalid
+from service.settings import Settings
+from service.storage.postgres import Connection
+from service.words.phrase import listing, phrase
+
+MAIL = "mail"
+"""The kind of field that addresses are encrypted as."""
+
+_ADDRESS = re.compile(r"[A-Za-z0-9._%+-]{1,64}@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)")
+_LONGEST = 254
+"""Characters of an address (RFC 5321 §4.5.3.1.3, without the brackets)."""
+
+
+class NoticeKind(StrEnum):
+    """What a notice tells of."""
+
+    APPROVAL = "approval"
+    RETURNED = "returned"
+    PAUSED = "paused"
+
+
+class NoticeWay(StrEnum):
+    """How a notice comes."""
+
+    TEXT = "text"
+    MAIL = "mail"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeChoice:
+    """What somebody chose. mail: the address, also while texts are wanted. language: zh or en."""
+
+    kinds: frozenset[NoticeKind] = frozenset()
+    way: NoticeWay = NoticeWay.TEXT
+    mail: str | None = None
+    language: str = "zh"
+
+
+async def get_choice(conn: Connection, keyring: Keyring, user: User) -> NoticeChoice:
+    """What a user chose; nothing to be told of, if they never did."""
+    row = await store.find_choice(conn, user.id)
+    if row is None:
+        return NoticeChoice()
+    mail = keyring.decrypt(MAIL, row["mail_cipher"]) if row["mail_cipher"] is not None else None
+    kinds = frozenset(NoticeKind(kind) for kind in row["kinds"])
+    return NoticeChoice(kinds, NoticeWay(row["way"]), mail, row["language"])
+
+
+async def choose(
+    conn: Connection,
+    keyring: Keyring,
+    settings: Settings,
+    actor: User,
+    choice: NoticeChoice,
+    now: datetime,
+) -> None:
+    """Keep what the actor chose for themselves, in place of what they chose before.
+
+    Raises:
+        Invalid: no mail server is set up, the address is none or of another domain, or texts are
+            wanted and no phone is proved.
+    """
+    if choice.mail is not None:
+        _check_address(choice.mail, settings)
+    if choice.kinds:
+        await _check_way(conn, settings, actor, choice)
+    cipher = keyring.encrypt(MAIL, choice.mail) if choice.mail is not None else None
+    way = choice.way if choice.kinds or choice.mail is not None else NoticeWay.TEXT
+    kinds = sorted(choice.kinds)
+    await store.set_choice(conn, actor.id, kinds, way, cipher, choice.language, now)
+
+
+async def _check_way(
+    conn: Connection, settings: Settings, actor: User, choice: NoticeChoice
+) -> None:
+    if choice.way is NoticeWay.TEXT:
+        if (await phone_store.get_phone(conn, actor.id)).proved_at is None:
+            raise Invalid.at(
+                "way",
+                phrase("prove your phone first: texts go to the phone that you have proved"),
+                code="phone_not_proved",
+            )
+    elif settings.smtp_url is None:
+        raise Invalid.at("way", phrase("no mail server is set up here; choose texts"))
+    elif choice.mail is None:
+        raise Invalid.at("mail", phrase("give the address that the mails go to"))
+
+
+def _check_address(address: str, settings: Settings) -> None:
+    found = _ADDRESS.fullmatch(address)
+    if found is None or len(address) > _LONGEST:
+        raise Invalid.at("mail", phrase("write an address like name@example.gov.cn"))
+    if found[1].lower() not in settings.domains_of_mail:
+        raise Invalid.at(
+            "mail",
+            phrase(
+                "mails go to addresses in {domains} only",
+                domains=listing(settings.domains_of_mail) or phrase("no domain"),
+            ),
+        )

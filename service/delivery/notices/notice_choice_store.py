@@ -1,0 +1,45 @@
+"""The table of what persons want to be told of, in SQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from service.storage import sql
+from service.storage.postgres import Connection, Record
+
+
+async def find_choice(conn: Connection, user_id: UUID) -> Record | None:
+    """What a user chose: kinds, way, mail_cipher, language; None: never anything."""
+    return await sql.fetchrow(
+        conn,
+        "SELECT kinds, way, mail_cipher, language FROM notice_choices WHERE user_id = :user_id",
+        user_id=user_id,
+    )
+
+
+async def set_choice(
+    conn: Connection,
+    user_id: UUID,
+    kinds: Sequence[str],
+    way: str,
+    mail_cipher: bytes | None,
+    language: str,
+    now: datetime,
+) -> None:
+    """Keep what a user chose."""
+    await sql.execute(
+        conn,
+        """
+        INSERT INTO notice_choices (user_id, kinds, way, mail_cipher, language, chosen_at)
+        VALUES (:user_id, :kinds, :way, :mail_cipher, :language, :now)
+        ON CONFLICT (user_id) DO UPDATE SET kinds = excluded.kinds, way = excluded.way,
+            mail_cipher = excluded.mail_cipher, language = excluded.language,
+            chosen_at = excluded.chosen_at
+        """,
+        user_id=user_id,
+        kinds=list(kinds),
+        way=way,
+        mail_cipher=mail_cipher,
+        language=language,
+        now=now,
+    )
