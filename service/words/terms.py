@@ -31,6 +31,8 @@ _CHINESE = {
     "community": "社区", "village": "村", "group": "组",
     "admin": "管理员", "operator": "操作员", "approver": "签发人", "viewer": "查看人",
     "inspector": "督查员", "auditor": "审计员",
+    # audiences with hours of their own
+    "elderly": "老年人", "parents": "家长",
     # carriers and classes
     "china_mobile": "中国移动", "china_unicom": "中国联通", "china_telecom": "中国电信",
     "china_broadnet": "中国广电",

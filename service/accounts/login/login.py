@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from uuid import UUID
 
-from service.accounts.audit.audit import AuditAct
+from service.accounts.audit.audit import AuditAct, Via
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.keys.keys import Caller, new_token, token_hash
 from service.accounts.login import attempt_store as attempts
@@ -58,13 +58,14 @@ class Locked(TooMany):
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempt:
-    """What somebody types in. code: of the authenticator, or for recovery."""
+    """What somebody types in. code: of the authenticator, or for recovery. via: where."""
 
     login: str
     password: str
     code: str | None
     address: str
     agent: str
+    via: Via = "api"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ async def log_in(pool: Pool, keyring: Keyring, attempt: LoginAttempt, now: datet
     stored = known.password_hash if known else None
     right = await asyncio.to_thread(is_password, attempt.password, stored)
     if known is None or not right or known.disabled:
-        await _note_failure(pool, keyring, known, now)
+        await _note_failure(pool, keyring, known, attempt, now)
         raise LoginFailed(phrase("the login, the password or the code is wrong"))
     if known.totp_confirmed and attempt.code is None:
         async with transaction(pool) as conn:
@@ -137,9 +138,11 @@ async def begin_guess(conn: Connection, keyring: Keyring, user: User, now: datet
     return await sessions.get_credentials(conn, user.id)
 
 
-async def note_wrong(conn: Connection, keyring: Keyring, known: Credentials, now: datetime) -> None:
+async def note_wrong(
+    conn: Connection, keyring: Keyring, known: Credentials, now: datetime, via: Via = "api"
+) -> None:
     """Write down an attempt that went wrong."""
-    await insert_entry(conn, keyring, _act("login_failed", known, None, now))
+    await insert_entry(conn, keyring, _act("login_failed", known, None, now, via))
 
 
 async def session_caller(
@@ -175,9 +178,9 @@ async def _open(
                 agent=attempt.agent[:200],
                 now=now,
             )
-            await insert_entry(conn, keyring, _act("login", known, session.id, now))
+            await insert_entry(conn, keyring, _act("login", known, session.id, now, attempt.via))
     if not taken:
-        await _note_failure(pool, keyring, known, now)
+        await _note_failure(pool, keyring, known, attempt, now)
         raise LoginFailed(phrase("the login, the password or the code is wrong"))
     return Opened(session, token, known.temporary)
 
@@ -202,18 +205,20 @@ def recovery_hash(keyring: Keyring, user_id: UUID, code: str) -> bytes:
 
 
 async def _note_failure(
-    pool: Pool, keyring: Keyring, known: Credentials | None, now: datetime
+    pool: Pool, keyring: Keyring, known: Credentials | None, attempt: LoginAttempt, now: datetime
 ) -> None:
     if known is not None:
         async with transaction(pool) as conn:
-            await note_wrong(conn, keyring, known, now)
+            await note_wrong(conn, keyring, known, now, attempt.via)
 
 
-def _act(action: str, known: Credentials, session_id: UUID | None, now: datetime) -> AuditAct:
+def _act(
+    action: str, known: Credentials, session_id: UUID | None, now: datetime, via: Via
+) -> AuditAct:
     return AuditAct(
         action,
         now,
-        "api",
+        via,
         actor_id=known.user_id,
         department_id=known.department_id,
         object_kind="sessions" if session_id else "users",

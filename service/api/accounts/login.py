@@ -49,7 +49,9 @@ class GivenPasswordOut(Out):
 
 async def login(visit: Visit, body: LoginBody) -> LoginOut:
     """Begin a session; its token is used like a key."""
-    attempt = LoginAttempt(body.login, body.password, body.code, visit.address, visit.agent)
+    attempt = LoginAttempt(
+        body.login, body.password, body.code, visit.address, visit.agent, visit.via
+    )
     opened = await log_in(visit.pool, visit.runtime.keyring, attempt, visit.now)
     return LoginOut(
         id=opened.session.id,

@@ -16,7 +16,7 @@ from service.audience.segments.segment import MAX_CHARACTERS, canonical, compari
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_explain import explain
 from service.audience.segments.segment_names import take_name
-from service.audience.segments.segment_terms import terms_of
+from service.audience.segments.segment_terms import Term, terms_of
 from service.audience.segments.segment_uses import refers_to
 from service.audience.segments.segment_words import fold
 from service.campaigns.audience.preview import Preview, check_rule, preview_rule, read_rule
@@ -75,7 +75,7 @@ class SegmentOut(Out):
 
 
 class TermOut(Out):
-    """A condition, as `POST /segments/compose` takes it."""
+    """A condition, as `POST /segments/compose` takes it; an area by its code."""
 
     field: str
     operator: str
@@ -204,8 +204,15 @@ async def explained(call: Call, text: str) -> ExplanationOut:
         comparisons=sum(1 for _ in comparisons(rule.rule)),
         english=words.english,
         chinese=words.chinese,
-        terms=None if terms is None else [TermOut.model_validate(term) for term in terms],
+        terms=None if terms is None else [_shown_term(term, areas) for term in terms],
     )
+
+
+def _shown_term(term: Term, areas: RuleAreas) -> TermOut:
+    shown = TermOut.model_validate(term)
+    if term.field == "area":
+        shown.values = [areas.code(str(value)) or value for value in term.values]
+    return shown
 
 
 async def preview_segment(call: Call, body: PreviewBody) -> PreviewOut:

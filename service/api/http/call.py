@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from service.accounts.audit.audit import Via
 from service.accounts.keys.key import Key, Mode
 from service.accounts.people.model import By, User
 from service.errors import TocsinError
@@ -19,13 +20,16 @@ from service.storage.postgres import Connection, Pool
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request of somebody who is not known yet. pool: where whoever asks is looked up."""
+    """A request of somebody who is not known yet. pool: where whoever asks is looked up. via: as
+    the audit trail has it.
+    """
 
     runtime: Runtime
     pool: Pool
     now: datetime
     address: str
     agent: str
+    via: Via = "api"
 
 
 @dataclass(slots=True)

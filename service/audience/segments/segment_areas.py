@@ -27,13 +27,21 @@ class RuleAreas:
         Raises:
             AmbiguousArea: several areas have this name.
         """
-        code = self._code(fold(name_or_code))
+        code = self.code(name_or_code)
         return frozenset(self._within(code)) if code else None
+
+    def code(self, name_or_code: str) -> str | None:
+        """The code of this area; None if there is no such area.
+
+        Raises:
+            AmbiguousArea: several areas have this name.
+        """
+        return self._code(fold(name_or_code))
 
     def name(self, name_or_code: str) -> str:
         """How an area is called in full, with the one it lies in; as it was given if unknown."""
         try:
-            code = self._code(fold(name_or_code))
+            code = self.code(name_or_code)
         except AmbiguousArea:
             code = None
         if code is None:

@@ -111,7 +111,7 @@ _ENGLISH = _Tongue(
     any_of=" or ",
     denial="does not fit this: ",
     brackets=("(", ")"),
-    unclear=" Of whom the age band cannot tell is left out and counted as age_unclear.",
+    unclear=" Of whom the age band cannot tell is left out and counted.",
     end=".",
 )
 
@@ -158,7 +158,7 @@ _CHINESE = _Tongue(
     any_of="或",
     denial="不满足",
     brackets=("（", "）"),
-    unclear="年龄段无法判断的人不发送，单独计数（age_unclear）。",
+    unclear="年龄段无法判断的人不发送，单独计数。",
     end="。",
 )
 

@@ -11,6 +11,7 @@ from service.clock import CHINA
 from service.ledger.message_class import WARNING
 from service.ledger.reasons import Reason
 from service.words.phrase import listing, phrase
+from service.words.terms import term
 
 SAME_TEXT_WITHIN = timedelta(days=30)
 """As the caps have it (docs/caps.md)."""
@@ -164,7 +165,7 @@ def _hour_notes(terms: HourTerms, county: County) -> Iterator[str]:
     if theirs is not None and not terms.beyond:
         yield phrase(
             "Everybody is one of the {audience}: texts leave from {hours} only.",
-            audience=terms.audience,
+            audience=term(terms.audience or ""),
             hours=_spoken(theirs),
         )
     if hours.preferred:

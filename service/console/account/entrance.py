@@ -1,5 +1,6 @@
 """Logging in and out, and what a browser remembers of its reader: language and colours."""
 
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -43,7 +44,7 @@ async def log_in(
     request: web.Request, _language: Language, form: MultiDictProxy[str]
 ) -> web.StreamResponse:
     """Begin a session. A new one each time: what the browser had before opens nothing."""
-    visit = await take_visit(request)
+    visit = replace(await take_visit(request), via="console")
     try:
         opened = await logins.login(visit, body_of(LoginBody, form, but=("next", "held")))
     except TocsinError as error:

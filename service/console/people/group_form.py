@@ -46,6 +46,16 @@ def _place_of(term: TermOut) -> str | None:
     return f"not_{term.field}" if term.operator in {"!=", "not in"} else None
 
 
+def can_tick(terms: TermsOut, chosen: Chosen) -> bool:
+    """Whether the form offers all of these values; saved without one, a group would be another."""
+    offered = {item.field: {value.value for value in item.values} for item in terms.items}
+    return all(
+        set(values) <= offered.get(name.removeprefix("not_"), set())
+        for name, values in chosen.items()
+        if name not in AGES
+    )
+
+
 def compose_body(chosen: Chosen) -> ComposeBody:
     """The conditions of what was ticked.
 

@@ -82,7 +82,8 @@ async def show_group(desk: Desk) -> Shown:
     group = await desk.get(segments.get_segment, segment_id=desk.uuid("segment_id"))
     told = await desk.get(segments.explain_segment, body=RuleBody(rule=group.rule))
     chosen = group_form.chosen_of_terms(told.terms) if told.terms is not None else None
-    if chosen is None:
+    terms = await desk.get(segment_terms.list_terms)
+    if chosen is None or not group_form.can_tick(terms, chosen):
         counted = await desk.get(segments.preview_segment, body=PreviewBody(rule=group.rule))
         return Shown(
             "people/group_rule.html",

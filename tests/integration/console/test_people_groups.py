@@ -129,6 +129,29 @@ async def test_a_rule_that_ticks_cannot_show_stays_as_it_is(api: Api) -> None:
     assert not [form for form in seen.forms if form.action.startswith("/people/groups")]
 
 
+async def test_a_rule_that_was_typed_is_ticked_whole(api: Api) -> None:
+    await _list(api)
+    rule = "区域 = 旌阳镇 且 身份 = 家长 且 名单 = 群众"
+    made = await api.post("/segments", OPERATOR, {"name": "写的", "rule": rule})
+    browser = await browser_of(api, "operator")
+    path = f"/people/groups/{made.json['id']}"
+    seen = await browser.submit(await browser.get(path), path)
+    assert "人群已修改" in seen.text, seen.text
+    kept = (await api.get(f"/segments/{made.json['id']}", OPERATOR)).json["rule"]
+    for said in (JINGYANG, "群众", "parent"):
+        assert said in kept, kept
+
+
+async def test_a_group_of_what_is_not_offered_is_not_ticked(api: Api) -> None:
+    await _list(api)
+    rule = "身份 = 财务人员 且 单位 = 没有这个单位"
+    made = await api.post("/segments", OPERATOR, {"name": "写的", "rule": rule})
+    browser = await browser_of(api, "operator")
+    seen = await browser.get(f"/people/groups/{made.json['id']}")
+    assert "用规则写的" in seen.text
+    assert not [form for form in seen.forms if form.action.startswith("/people/groups")]
+
+
 async def test_who_may_only_read_cannot_save(api: Api) -> None:
     await _list(api)
     await _save(await browser_of(api, "operator"), api)

@@ -166,12 +166,12 @@ WORDS = [
         (
             "Everybody who (is female, or has an entry of the school “一中”), and does not fit"
             " this: (is 60 years old or older, and got the last text of this department more than"
-            " 30 days ago, or never one). Of whom the age band cannot tell is left out and counted"
-            " as age_unclear."
+            " 30 days ago, or never one). Of whom the age band cannot tell is left out and"
+            " counted."
         ),
         (
             "满足以下条件的人：（性别为女，或者学校是“一中”），并且不满足（年龄不小于60岁，"
-            "并且本部门最近一次发送超过30天，或从未发送）。年龄段无法判断的人不发送，单独计数（age_unclear）。"
+            "并且本部门最近一次发送超过30天，或从未发送）。年龄段无法判断的人不发送，单独计数。"
         ),
     ),
     ("not tag != vip", "Everybody who has the tag “vip”.", "满足以下条件的人：有标签“vip”。"),
