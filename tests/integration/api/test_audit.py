@@ -79,6 +79,7 @@ async def test_no_handler_can_forget_its_entry(
             raise Conflict("not now")
 
     monkeypatch.setattr(app, "OPS", tuple(doing(op, act) for op in OPS))
+    monkeypatch.setattr(app, "_resources", app._resources.__wrapped__)  # not those made before
     monkeypatch.setattr(reading, "arguments", _path_only)
     session = await _session(api)
     wrong = []
