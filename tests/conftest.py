@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from xdist.remote import Producer
 
 from service import logs
 from service.clock import Clock
@@ -26,6 +27,7 @@ from service.storage.postgres import Connection, Pool, connected
 from service.storage.roles import admit, login_of
 from tests.harness.clocks import HandClock
 from tests.harness.databases import Database, Databases
+from tests.harness.dealing import Dealer
 from tests.harness.owner import owner_url as address_of_owner
 from tests.harness.reasons import check_reasons
 
@@ -41,6 +43,11 @@ def _memory() -> str | None:
     except OSError:
         return None
     return "/dev/shm" if free > MEMORY_OCTETS and os.access("/dev/shm", os.W_OK) else None
+
+
+@pytest.hookimpl(optionalhook=True)  # there is none without xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Dealer | None:
+    return Dealer(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -111,7 +118,7 @@ async def databases(postgres: Postgres) -> AsyncIterator[Databases]:
 async def migrated(postgres: Postgres, databases: Databases) -> str:
     """The database that has all migrations and nothing else."""
     async with connected(databases.owner_url("template")) as connection:
-        await databases.shorten_logins(connection)
+        await databases.prepare(connection)
         await migrate(connection)
         await admit(connection, login_of(postgres.service_url))
         # Most departments of tests have no signature of their own.

@@ -205,9 +205,12 @@ class Databases:
         while self._idle:
             await self._drop(self._idle.popitem()[1])
 
-    async def shorten_logins(self, admin: Connection) -> None:
-        """Let passwords be hashed once instead of 4,096 times at each of thousands of logins."""
+    async def prepare(self, admin: Connection) -> None:
+        """Let passwords be hashed once instead of 4,096 times at each of thousands of logins, and
+        let nothing change statistics in the middle of a test: its database would be dropped.
+        """
         await admin.execute("ALTER SYSTEM SET scram_iterations = 1")
+        await admin.execute("ALTER SYSTEM SET autovacuum = off")
         await admin.execute("SELECT pg_reload_conf()")
         await admin.execute("SET scram_iterations = 1")
         password = unquote(urlsplit(self._server.url).password or "")

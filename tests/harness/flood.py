@@ -40,10 +40,6 @@ class Flooded:
     def taken(self) -> int:
         return len(self.store.futures)
 
-    @property
-    def waiting(self) -> int:
-        return sum(not future.done() for future in self.store.futures)
-
     async def until_taken(self, count: int) -> None:
         await until(lambda: self.taken >= count, every=0.001)
 
