@@ -5,14 +5,18 @@ The floor is what browsers of Chinese offices can do; the sizes are those of a f
 
 import gzip
 import re
+from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from types import CodeType
 
 import pytest
+from jinja2 import Environment
 
 from service.campaigns.core.legs import LegState
 from service.campaigns.core.model import State
+from service.console import render as page_rendering
 from service.ledger.states import MessageState, RunState
 from tests.architecture.vendor import listed, sha512
 from tests.unit.console.gallery import HOSTILE, STATIC, TEMPLATES, environment, render
@@ -298,3 +302,19 @@ def test_a_sum_that_does_not_add_up_says_so() -> None:
     page = Page(render("gallery.html", "en")).words
     assert "adds up" in page
     assert "does not add up: 424 missing" in page
+
+
+def test_a_template_is_compiled_once_for_both_languages(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = Counter[str]()
+    real = Environment.compile
+
+    def counting(self: Environment, source: str, name: str, filename: str) -> CodeType:
+        compiled[name] += 1
+        return real(self, source, name, filename)
+
+    monkeypatch.setattr(Environment, "compile", counting)
+    monkeypatch.setattr(page_rendering, "_COMPILED", page_rendering._CompiledOnce())
+    of_language = page_rendering._environment.__wrapped__
+    pages = [of_language(code).get_template("refused.html") for code in ("zh", "en")]
+    assert len({id(page.environment) for page in pages}) == 2
+    assert compiled == {"refused.html": 1}
