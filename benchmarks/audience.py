@@ -192,7 +192,7 @@ async def measure_expansion(pool: Pool, watch: Watch, scene: Scene, rule: str) -
 async def county(url: str, count: int) -> AsyncIterator[tuple[Pool, Watch, Scene]]:
     """A department with so many people, and one connection to it."""
     async with open_pool(url, size=1) as pool:
-        async with pool.acquire() as conn:
+        async with pool.acquire(seconds=LONG_SECONDS) as conn:
             await load_areas(conn)
             scene = await make_scene(conn, NOW)
             await add_channel(conn, KEYRING, 1, NOW)

@@ -22,6 +22,7 @@ from service.api.http.limiter import Limiter
 from service.api.http.server import EXCHANGE, LIMITER, endpoint
 from service.api.http.version import ETAG, IF_NONE_MATCH, names, tag_of
 from service.api.routes import CALLBACKS, OPS, PREFIX
+from service.api.sending import run_progress
 from service.api.system.health import healthz, readyz
 from service.api.system.metrics import Metrics
 from service.console.routes import OPEN_PAGES, PAGES
@@ -58,6 +59,7 @@ def create_app(runtime: Runtime) -> web.Application:
     app[ADMISSION] = Admission(runtime.pool.get_max_size())
     app[EXCHANGE] = Exchange(runtime, app[ADMISSION], Downloads(runtime.keyring))
     app.cleanup_ctx.append(_entry)
+    app.on_cleanup.append(_end_counts)
     app.on_response_prepare.append(show_request_id)
     server_logger.addFilter(shorten_malformed)  # the same one is added once
     app.router.add_get("/metrics", Metrics().show)
@@ -91,6 +93,10 @@ async def _entry(app: web.Application) -> AsyncIterator[None]:
     async with open_pool(app[RUNTIME].settings.database_url, size=ENTRY_CONNECTIONS) as pool:
         app[ENTRY] = pool
         yield
+
+
+async def _end_counts(app: web.Application) -> None:
+    await run_progress.end_counts(app[RUNTIME].pool)
 
 
 @cache

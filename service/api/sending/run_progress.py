@@ -121,9 +121,21 @@ async def get_progress(call: Call, run_id: UUID) -> ProgressOut:
     runtime = call.runtime
     counts = _COUNTS.setdefault(runtime.pool, SharedCounts())
     limits = limits_of(runtime.settings).at_speed(runtime.clock.speed)
-    watching = Watching(runtime.keyring, lambda c: part_counter(c, runtime.clock), limits)
+    watching = Watching(
+        runtime.pool,
+        runtime.clock,
+        runtime.keyring,
+        lambda channel: part_counter(channel, runtime.clock),
+        limits,
+    )
     found = await read_progress(call.conn, run, counts, watching, call.now)
     return _progress_out(found, call.now)
+
+
+async def end_counts(pool: Pool) -> None:
+    """End what is counted for those who watch, before the pool closes."""
+    if (counts := _COUNTS.pop(pool, None)) is not None:
+        await counts.close()
 
 
 def _progress_out(found: RunProgress, now: datetime) -> ProgressOut:

@@ -1,8 +1,9 @@
 """How far a run has come: what has left, what waits and why, how fast it goes, and when it ends.
 
 What waits for its turn is asked of the slices at each asking, which costs little. The ledger, the
-forecast and the channels' figures cost more: they are counted together, once for all who watch
-(`shared_counts`), and say when. All states come from one count, so that the target is their sum.
+forecast and the channels' figures cost more: they are counted together, once for all who watch and
+behind them (`shared_counts`), and say when. All states come from one count, so that the target is
+their sum.
 """
 
 from collections import Counter, defaultdict
@@ -13,6 +14,7 @@ from datetime import datetime, timedelta
 from service.campaigns.core.model import Run
 from service.channels.config.store import list_holds, readable_channels
 from service.channels.contract.model import Channel
+from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.failover.channel_monitor import look_at
 from service.dispatch.failover.circuit_breaker import BreakerLimits
@@ -28,7 +30,7 @@ from service.reports.campaign_store import channel_names
 from service.reports.runs.progress_store import ChannelLeft, count_left, count_rows, tps_of
 from service.reports.runs.shared_counts import SharedCounts
 from service.reports.waiting_reasons import find_waits
-from service.storage.postgres import Connection, Record
+from service.storage.postgres import Connection, Pool, Record, transaction
 
 MINUTE = timedelta(minutes=1)
 SETTLED_SECONDS = 60.0
@@ -40,10 +42,12 @@ _UNFORESEEABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """What is needed to look at channels. counter: how many parts one makes of a text. limits: from
-    when on one counts as slow.
+    """What is needed to look at channels, and to count behind whoever asks. counter: how many parts
+    a channel makes of a text. limits: from when on one counts as slow.
     """
 
+    pool: Pool
+    clock: Clock
     keyring: Keyring
     counter: Callable[[Channel], Count]
     limits: BreakerLimits
@@ -133,9 +137,14 @@ async def read_progress(
     async def count() -> RunCount:
         return await _count(conn, run, watching, now)
 
+    async def behind() -> RunCount:
+        async with transaction(watching.pool) as own:
+            return await _count(own, run, watching, watching.clock.now())
+
     # A run that is opened again, and one whose state changes, is counted anew.
     key = (run.id, run.state, run.finished_at)
-    counted = await counts.get(key, count, at_least=0.0 if is_open else SETTLED_SECONDS)
+    at_least = 0.0 if is_open else SETTLED_SECONDS
+    counted = await counts.get(key, count, behind=behind, at_least=at_least)
     left = await count_left(conn, run.id, now) if is_open else {}
     nothing = ChannelLeft(0, 0, None, None)
     channels = []

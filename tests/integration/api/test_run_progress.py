@@ -22,6 +22,7 @@ from service.storage.postgres import Connection, transaction
 from tests.harness.instants import instant
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import claim_one, mark
+from tests.harness.waiting import until
 from tests.integration.api.conftest import Answer, Api
 
 ADMIN = ("county", "admin")
@@ -136,6 +137,63 @@ async def test_hand_offs_are_counted_at_each_asking_and_states_seldom(
         assert shown["counts"]["adds_up"]
         assert shown["counted_at"] < shown["asked_at"]
     assert counts == {watched.run: 1}
+
+
+async def test_nobody_who_watches_waits_until_the_ledger_is_counted_again(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second count stands still: all get the first meanwhile, then the second is theirs."""
+    monkeypatch.setattr(shared_counts, "REST", 0.0)
+    go_on, counted = asyncio.Event(), [0]
+    real = progress_store.count_rows
+
+    async def count_rows(conn: Connection, run_id: uuid.UUID, since: Any) -> Any:
+        counted[0] += 1
+        if counted[0] > 1:
+            await go_on.wait()
+        return await real(conn, run_id, since)
+
+    monkeypatch.setattr("service.reports.runs.progress.count_rows", count_rows)
+    await watched.begin()
+    lease = await watched.connect()
+    await watched.show()
+    await watched.hand_off(lease, range(1, 101))
+    for _ in range(5):
+        shown = (await watched.ask()).json
+        assert (shown["handed_off"], shown["left"]) == (100, 200)
+        assert shown["counts"]["states"] == {"queued": PEOPLE}, "as it was counted"
+    await until(lambda: counted[0] == 2)
+    monkeypatch.setattr(shared_counts, "REST", 1e9)
+    go_on.set()
+
+    async def counted_again() -> bool:
+        states = (await watched.ask()).json["counts"]["states"]
+        return bool(states == {"queued": 200, "submitted": 100})
+
+    await until(counted_again)
+    assert counted[0] == 2, "once for all who asked"
+
+
+async def test_a_count_behind_those_who_watch_ends_with_the_server(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_counts, "REST", 0.0)
+    await watched.begin()
+    await watched.show()
+    begun = asyncio.Event()
+
+    async def never(*_: object) -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("service.reports.runs.progress.count_rows", never)
+    await watched.ask()
+    await begun.wait()
+    pool = watched.api.runtime.pool
+    assert pool.get_idle_size() < pool.get_size()
+    await watched.api.client.close()
+    assert pool.get_idle_size() == pool.get_size()
+    assert pool not in run_progress._COUNTS
 
 
 async def test_an_answer_that_has_not_changed_is_not_given_again(watched: Watched) -> None:

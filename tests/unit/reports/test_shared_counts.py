@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.reports.runs.shared_counts import MOST, REST, SharedCounts
+from service.reports.runs.shared_counts import LATE_SECONDS, MOST, REST, SharedCounts
 from tests.harness.waiting import turns
 
 
@@ -22,6 +22,10 @@ class Counted:
 
     async def ask(self, key: object = "run", at_least: float = 0.0) -> int:
         return await self.counts.get(key, self.count, at_least=at_least)
+
+
+async def fails() -> int:
+    raise TimeoutError
 
 
 @pytest.fixture
@@ -79,13 +83,65 @@ async def test_while_somebody_counts_again_the_others_get_the_last_count(counted
 
 
 async def test_a_count_that_fails_is_made_by_the_next(counted: Counted) -> None:
-    async def fails() -> int:
-        raise TimeoutError
-
-    for wrong in (fails, fails):
+    for _ in range(2):
         with pytest.raises(TimeoutError):
-            await counted.counts.get("run", wrong)
+            await counted.counts.get("run", fails)
     assert await counted.ask() == 1
+
+
+async def test_whoever_watches_does_not_wait_for_the_next_count(counted: Counted) -> None:
+    go_on = asyncio.Event()
+
+    async def slowly() -> int:
+        await go_on.wait()
+        return await counted.count()
+
+    await counted.ask()
+    counted.now += REST * 2 + 1
+    for _ in range(3):
+        assert await counted.counts.get("run", fails, behind=slowly) == 1
+        await turns(3)
+    go_on.set()
+    await turns(3)
+    assert await counted.counts.get("run", fails, behind=fails) == 2
+    assert counted.times == 2, "it was counted once for all three"
+
+
+async def test_whoever_comes_late_waits_for_a_new_count(counted: Counted) -> None:
+    await counted.ask()
+    counted.now += REST * 2 + LATE_SECONDS + 1
+    assert await counted.counts.get("run", counted.count, behind=fails) == 2
+
+
+async def test_one_count_at_a_time_is_made_behind_those_who_ask(counted: Counted) -> None:
+    async def never() -> int:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    await counted.ask("one")
+    await counted.ask("another")
+    counted.now += REST * 2 + 1
+    await counted.counts.get("one", fails, behind=never)
+    await turns(3)
+    assert await counted.counts.get("another", fails, behind=counted.count) == 2
+    await turns(3)
+    assert counted.times == 2, "another has to wait"
+    await counted.counts.close()
+    await counted.counts.get("another", fails, behind=counted.count)
+    await turns(3)
+    assert counted.times == 3
+    assert await counted.counts.get("one", fails, behind=counted.count) == 1, "it can be counted"
+
+
+async def test_a_count_behind_that_fails_is_logged_and_made_again(
+    counted: Counted, caplog: pytest.LogCaptureFixture
+) -> None:
+    await counted.ask()
+    counted.now += REST * 2 + 1
+    for _ in range(2):
+        assert await counted.counts.get("run", fails, behind=fails) == 1
+        await turns(3)
+    assert [record.exc_info is not None for record in caplog.records] == [True, True]
 
 
 async def test_things_are_counted_apart_and_the_oldest_forgotten(counted: Counted) -> None:
