@@ -5,7 +5,7 @@ A thing that Tab does not reach fails the test, as a thing that is not on the pa
 
 from pathlib import Path
 
-from playwright.async_api import Locator
+from playwright.async_api import Locator, expect
 
 from tests.browser.visitor import Visitor
 
@@ -61,6 +61,9 @@ class KeyboardVisitor(Visitor):
     async def press(self, thing: Locator) -> None:
         """Press it: Enter for links and buttons, Space for ticks."""
         self.clicks += 1
+        if self._old:  # it writes down as an error what was not answered before a page is left
+            await self.page.wait_for_load_state()
+            await expect(self.page.locator(".htmx-request")).to_have_count(0)
         await self.reach(thing)
         kind = await thing.evaluate("(it) => it.type || it.tagName.toLowerCase()")
         if kind == "radio":

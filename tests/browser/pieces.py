@@ -1,7 +1,11 @@
 """Where the pieces of a page are that people press in several tests."""
 
-from playwright.async_api import Locator
+import re
 
+from playwright.async_api import Locator, expect
+
+from tests.browser.axe import violations
+from tests.browser.keyboard import KeyboardVisitor
 from tests.browser.visitor import Visitor
 
 
@@ -18,3 +22,27 @@ def to(visitor: Visitor, address: str) -> Locator:
 def main_button(visitor: Visitor) -> Locator:
     """The one thing that a page is for."""
     return visitor.page.locator("main button.main").first
+
+
+def ticked(visitor: Visitor, name: str, words: str) -> Locator:
+    """The tick of a group of ticks whose label begins with these words."""
+    label = re.compile(f"^{re.escape(words)}")
+    choice = visitor.page.locator("main .choice").filter(has=visitor.page.get_by_text(label))
+    return choice.locator(f"[name='{name}']").first
+
+
+def fold(near: Locator) -> Locator:
+    """What opens the closed part of a page that something stands in."""
+    return near.locator("xpath=ancestor::details[1]/summary")
+
+
+async def is_sound(visitor: Visitor) -> None:
+    """axe finds nothing wrong with the page as it stands.
+
+    Asked with a mouse alone: it is the same page for all, and takes most of a second.
+    """
+    if isinstance(visitor, KeyboardVisitor):
+        return
+    # What waits for its answer is drawn pale.
+    await expect(visitor.page.locator(".htmx-request")).to_have_count(0)
+    assert await violations(visitor.page) == [], visitor.page.url

@@ -164,7 +164,7 @@
     if (press(event.key)) event.preventDefault();
   });
 
-  // ---- Small things: a menu closes by a press beside it, all ticks at once, print, close, try again. ----
+  // ---- Small things: a menu closes by a press beside it, folds open, all ticks at once, print, close, try again. ----
   on("click", (event) => {
     all("details.drop[open]").forEach((drop) => { if (!drop.contains(event.target)) drop.open = false; });
     const act = event.target.closest("[data-do]"), what = act && act.dataset.do;
@@ -175,12 +175,15 @@
       area.focus();
       area.setSelectionRange(place - 1, place);
     }
+    const aim = event.target.closest('a[href^="#f-"]'), field = aim && document.getElementById(aim.hash.slice(1)), fold = field && field.closest("details");
+    if (fold) fold.open = true; // older browsers do not open it by themselves
     if (what === "keys") one("#c-keys").showModal();
     if (what === "again" && lost) again(lost);
     if (what === "restart") Array.from(waiting.keys()).forEach((ctx) => { ctx.request.abort(); again(ctx); });
   });
   on("change", (event) => {
-    const name = event.target.dataset.all;
+    const name = event.target.dataset.all, chosen = `${event.target.name}=${event.target.value}`;
+    all("details[data-when]").forEach((fold) => { if (fold.dataset.when.split(" ").includes(chosen)) fold.open = true; });
     if (name) all(`input[name="${CSS.escape(name)}"]:not(:disabled)`).forEach((box) => { box.checked = event.target.checked; });
   });
   settle(document);

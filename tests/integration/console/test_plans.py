@@ -1,13 +1,15 @@
 """Campaigns in the console: planned on one page, kept, put before an approver, steered."""
 
 import json
+from datetime import datetime
 
 from multidict import MultiDict
 
+from service.campaigns.calendar.schedule import Schedule
 from service.console.plans import form as forms
 from service.reports.plan_counts import count_audiences
 from service.storage.postgres import transaction
-from tests.factories import TEXT, make_segment, make_template
+from tests.factories import TEXT, make_contact, make_scheduled, make_segment, make_template
 from tests.harness.console import browser_of
 from tests.harness.plan_pages import (
     APPROVER,
@@ -295,3 +297,22 @@ async def test_the_calendar_shows_where_two_campaigns_meet(
     assert "⚠" in seen.text
     assert "⚠" not in (await browser.get("/plans/calendar?month=2027-06")).text
     assert (await browser.get("/plans/calendar?month=never&day=%3Cb%3E")).status == 200
+
+
+async def test_the_month_says_where_a_plan_meets_another_department(
+    api: Api, county: dict[str, str]
+) -> None:
+    """How many people it has in common with it stands on the day; fewer than ten are not told."""
+    school, now = api.teams["school"], api.clock.at
+    async with transaction(api.runtime.pool) as conn:
+        for team in (api.teams["county"], school):
+            for n in range(100, 112):
+                await make_contact(conn, api.runtime.keyring, team.department_id, n, now=now)
+    browser, address = await drafted(api, county)
+    start = datetime.fromisoformat((await stored(api, address))["schedule"]["start_at"])
+    async with transaction(api.runtime.pool) as conn:
+        await make_scheduled(conn, school, now=now, schedule=Schedule("once", start))
+    await count_audiences(api.runtime.pool, now)
+    month = start.astimezone(api.runtime.settings.zone).strftime("%Y-%m")
+    seen = await browser.get(f"/plans/calendar?month={month}")
+    assert "与其他单位重合约 10 人" in seen.text, seen.text
