@@ -10,8 +10,9 @@ from uuid import UUID
 from service.campaigns.calendar import county_store
 from service.campaigns.calendar.county_store import insert_version, lock_settings
 from service.campaigns.calendar.holidays import CalendarChanges, Notice, check_changes
-from service.campaigns.calendar.hours import HourRules, check_rules
+from service.campaigns.calendar.hours import HourRules, check_rules, hour_problems
 from service.campaigns.runs.firing import reset_next_fires
+from service.errors import Invalid
 from service.storage.postgres import Connection
 
 
@@ -32,6 +33,7 @@ async def set_calendar(
         Conflict: somebody else has set it since `version`; None: that does not matter.
     """
     check_changes(changes)
+    _check_quiet_hours(changes)
     await lock_settings(conn, "calendar", version)
     await insert_version(conn, "calendar", changes.as_json(), reason, by, now)
     return await reset_next_fires(conn, now)
@@ -60,3 +62,10 @@ async def set_hours(
     await lock_settings(conn, "send_hours", version)
     await insert_version(conn, "send_hours", rules.as_json(), reason, by, now)
     return await reset_next_fires(conn, now)
+
+
+def _check_quiet_hours(changes: CalendarChanges) -> None:
+    """Refuse quiet days with hours that are none: nothing could leave on them, nor be planned."""
+    for place, quiet in enumerate(changes.quiet):
+        for fault in hour_problems(quiet.hours):
+            raise Invalid.at(f"quiet.{place}.hours", fault)

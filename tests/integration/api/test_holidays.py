@@ -80,10 +80,15 @@ async def test_quiet_days_are_set_with_a_reason_and_kept_in_a_history(api: Api) 
     assert history[1]["set_by"] == str(api.teams["county"].admin.id)
 
 
+QUIET = {"name": "x", "first": "2027-06-14", "last": "2027-06-14"}
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
         ({"quiet": [{"name": "x", "first": "2027-06-14", "last": "2027-06-13"}]}, "quiet"),
+        ({"quiet": [QUIET | {"hours": [["29:99", "30:00"]]}]}, "quiet.0.hours"),
+        ({"quiet": [QUIET, QUIET | {"hours": [["14:00", "12:00"]]}]}, "quiet.1.hours"),
         ({"without": ["中秋"]}, "without"),
         (
             {
