@@ -164,19 +164,21 @@ async def get_department(
 
 
 async def list_departments(
-    conn: Connection, scope: Sequence[UUID] | None, before: UUID | None, limit: int
+    conn: Connection, scope: Sequence[UUID] | None, before: UUID | None, limit: int, words: str = ""
 ) -> list[Department]:
-    """A page of departments."""
+    """A page of departments. words: a part of the name or the signature, in any case; "": all."""
     rows = await sql.fetch(
         conn,
         """
         SELECT * FROM departments
         WHERE (:scope::uuid[] IS NULL OR id = ANY (:scope))
           AND (:before::uuid IS NULL OR id < :before)
+          AND strpos(lower(name || ' ' || signature), lower(:words)) > 0
         ORDER BY id DESC LIMIT :limit
         """,
         scope=scope,
         before=before,
+        words=words,
         limit=limit,
     )
     return [_department(row) for row in rows]

@@ -216,19 +216,31 @@ async def list_holders(
 
 
 async def list_users(
-    conn: Connection, scope: UUID | None, before: UUID | None, limit: int
+    conn: Connection,
+    scope: UUID | None,
+    before: UUID | None,
+    limit: int,
+    *,
+    words: str = "",
+    department_id: UUID | None = None,
 ) -> list[User]:
-    """A page of users."""
+    """A page of users. words: a part of the name or the login, in any case; "": whatever they are.
+    department_id: only those of it; None: of all.
+    """
     rows = await sql.fetch(
         conn,
         f"""
         {USERS}
         WHERE (:scope::uuid IS NULL OR u.department_id = :scope)
+          AND (:department_id::uuid IS NULL OR u.department_id = :department_id)
           AND (:before::uuid IS NULL OR u.id < :before)
+          AND strpos(lower(u.name || ' ' || u.login), lower(:words)) > 0
         ORDER BY u.id DESC LIMIT :limit
         """,
         scope=scope,
+        department_id=department_id,
         before=before,
+        words=words,
         limit=limit,
     )
     return [user_from(row) for row in rows]

@@ -215,10 +215,18 @@ class RegisteredOut(Out):
     ended_at: Instant | None
 
 
-async def list_departments(call: Call, query: PageQuery) -> Page[DepartmentOut]:
+class DepartmentsQuery(PageQuery):
+    """Which departments."""
+
+    words: Line | None = Field(
+        default=None, description="A part of the name or the signature, in any case."
+    )
+
+
+async def list_departments(call: Call, query: DepartmentsQuery) -> Page[DepartmentOut]:
     """List your department and those below it; an inspector and the county see all."""
     found = await department_store.list_departments(
-        call.conn, call.user.count_scope, query.before, query.wanted
+        call.conn, call.user.count_scope, query.before, query.wanted, words=query.words or ""
     )
     names = await area_names(call.conn, (item.settings.area_code for item in found))
     return cut(Page[DepartmentOut], [DepartmentOut.of(item, names) for item in found], query)

@@ -127,9 +127,25 @@ class UserOut(Out):
         )
 
 
-async def list_users(call: Call, query: PageQuery) -> Page[UserOut]:
-    """List the users that you see."""
-    found = await store.list_users(call.conn, call.user.scope, query.before, query.wanted)
+class UsersQuery(PageQuery):
+    """Which users."""
+
+    words: Line | None = Field(
+        default=None, description="A part of the name or the login, in any case."
+    )
+    department_id: UUID | None = Field(default=None, description="Only those of this department.")
+
+
+async def list_users(call: Call, query: UsersQuery) -> Page[UserOut]:
+    """List the users that you see, of a department or by a part of the name."""
+    found = await store.list_users(
+        call.conn,
+        call.user.scope,
+        query.before,
+        query.wanted,
+        words=query.words or "",
+        department_id=query.department_id,
+    )
     return cut(Page[UserOut], await UserOut.of_all(call, found), query)
 
 

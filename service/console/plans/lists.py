@@ -5,10 +5,11 @@ from uuid import UUID
 
 from service.accounts.people.model import Right
 from service.api.accounts import users
+from service.api.accounts.users import UsersQuery
 from service.api.campaigns import campaigns, legs
 from service.api.campaigns.campaigns import CampaignQuery
 from service.api.campaigns.legs import LegQuery
-from service.api.http.paging import MAX_LIMIT, PageQuery
+from service.api.http.paging import MAX_LIMIT
 from service.console.asking import Desk
 from service.console.plans import words
 from service.console.render import Shown
@@ -46,5 +47,5 @@ async def names(desk: Desk) -> Mapping[UUID, str]:
     """The names of the users whom the reader sees."""
     if not desk.may(Right.READ):
         return {desk.user.id: desk.user.name}
-    found = await desk.get(users.list_users, query=PageQuery(limit=MAX_LIMIT))
+    found = await desk.get(users.list_users, query=UsersQuery(limit=MAX_LIMIT))
     return {user.id: user.name for user in found.items}

@@ -28,6 +28,14 @@ async def test_what_is_left_out_has_a_default_by_kind(api: Api) -> None:
     assert (police["channels"], police["daily_quota"], police["parent_id"]) == (None, None, None)
 
 
+async def test_departments_are_found_by_a_part_of_the_name(api: Api) -> None:
+    for name in ("旌阳镇", "三溪镇ABC", "白地镇"):
+        assert (await api.post("/departments", ADMIN, {"name": name})).status == 201
+    for words, wanted in (("镇", 3), ("三溪", 1), ("abc", 1), ("_", 0)):
+        answer = await api.get("/departments", ADMIN, params={"words": words})
+        assert len(answer.json["items"]) == wanted, words
+
+
 async def test_an_edit_changes_what_it_names(api: Api) -> None:
     made = (await make(api, "教育局", kind="education", leader="李局长", daily_quota=100)).json
     path = f"/departments/{made['id']}"

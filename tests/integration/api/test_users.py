@@ -32,6 +32,30 @@ async def test_a_disabled_users_keys_do_nothing(api: Api) -> None:
     assert (await api.get("/campaigns", ("county", "viewer"))).status == 401
 
 
+async def test_users_are_found_by_a_part_of_the_name_or_login_and_by_department(api: Api) -> None:
+    school = str(api.teams["school"].department_id)
+    for login, name, where in (("wang.fang", "王芳", None), ("li.wang", "李明", school)):
+        body = {"login": login, "name": name, "roles": ["viewer"], "department_id": where}
+        assert (await api.post("/users", ADMIN, body)).status == 201
+
+    async def found(query: str, who: tuple[str, str] = ADMIN) -> list[str]:
+        answer = await api.get(f"/users?{query}", who)
+        assert answer.status == 200, answer.body
+        return [user["login"] for user in answer.json["items"]]
+
+    assert await found("words=WANG") == ["li.wang", "wang.fang"]
+    assert await found("words=WANG", SCHOOL) == ["li.wang"]
+    assert await found("words=%E7%8E%8B") == ["wang.fang"]
+    assert await found("words=%25") == [], "no sign stands for others"
+    assert await found(f"words=wang&department_id={school}") == ["li.wang"]
+    of_school = await found(f"department_id={school}")
+    assert of_school == await found("", SCHOOL)
+    county = api.teams["county"].department_id
+    assert await found(f"department_id={county}", SCHOOL) == [], "they stay in the school"
+    first = (await api.get("/users?words=wang&limit=1", ADMIN)).json
+    assert await found(f"words=wang&cursor={first['next_cursor']}") == ["wang.fang"]
+
+
 async def test_names_and_logins_are_taken_once(api: Api) -> None:
     body = {"login": "li", "name": "李", "roles": ["viewer"]}
     assert (await api.post("/users", ADMIN, body)).status == 201
