@@ -58,10 +58,12 @@ def instant_of(form: MultiDictProxy[str], name: str, zone: ZoneInfo) -> datetime
     day, clock = (form.get(f"{name}.{part}", "").strip() for part in ("day", "time"))
     if not day and not clock:
         return None
+    field = f"{name}.day"
     try:
-        return datetime.combine(date.fromisoformat(day), time.fromisoformat(clock), tzinfo=zone)
+        the_day = date.fromisoformat(day)
+        field = f"{name}.time"
+        return datetime.combine(the_day, time.fromisoformat(clock), tzinfo=zone)
     except ValueError as error:
-        field = f"{name}.day" if not day else f"{name}.time"
         raise Invalid(
             phrase("the instant is incomplete: give its day and its time"),
             fields={field: phrase("give a day like 2027-01-31 and a time like 09:30")},

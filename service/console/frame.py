@@ -46,7 +46,7 @@ MENU = (
     MenuEntry("texts", "/texts", phrase("Texts"), Right.READ),
     MenuEntry("duty", "/duty", phrase("On duty"), Right.READ),
     MenuEntry("reports", "/reports", phrase("Reports"), Right.REPORTS),
-    MenuEntry("office", "/office", phrase("Administration"), Right.ACCOUNTS),
+    MenuEntry("office", "/office", phrase("Admin"), Right.ACCOUNTS),
     MenuEntry(
         "office", "/office/webhooks", phrase("Programs"), Right.READ,
         only=Right.WEBHOOKS, but=Right.ACCOUNTS,

@@ -22,8 +22,10 @@ from service.console.duty import (
 )
 from service.console.duty import stop as stopping
 from service.console.office import departments as office_departments
+from service.console.office import deputies as office_deputies
 from service.console.office import guests as office_guests
 from service.console.office import keys as office_keys
+from service.console.office import limits, sender
 from service.console.office import people as office_people
 from service.console.office import privacy as office_privacy
 from service.console.office import webhooks as office_webhooks
@@ -40,8 +42,9 @@ from service.console.plans import acts as plan_acts
 from service.console.plans import legs as plan_legs
 from service.console.plans import lists as plans
 from service.console.plans import month, plan, planner, signing
+from service.console.reports import evidence, trail
 from service.console.reports import pages as reports
-from service.console.reports import trail
+from service.console.rules import caps, holidays, hours, lint_rules, notices, overview, quiet_days
 from service.console.runs import acts as run_acts
 from service.console.runs import after, direct_texts, ledger, report, single
 from service.console.runs import pages as runs
@@ -221,9 +224,28 @@ PAGES = (
          R.ACCOUNTS),
     WebPage("POST", "/office/departments/{department_id}", office_departments.edit_department,
          R.ACCOUNTS, again=office_departments.show_department),
+    WebPage("GET",  "/office/departments/{department_id}/sender", sender.show_sender, R.ACCOUNTS),
+    WebPage("POST", "/office/departments/{department_id}/sender", sender.set_sender, R.ACCOUNTS,
+         again=sender.show_sender),
+    WebPage("POST", "/office/departments/{department_id}/sender/{proposal_id}/confirm",
+         sender.confirm_sender, R.ACCOUNTS, again=sender.show_sender),
+    WebPage("POST", "/office/departments/{department_id}/signatures", sender.register_signature,
+         R.ACCOUNTS, again=sender.show_sender),
     WebPage("POST", "/office/departments/{department_id}/signatures/{proposal_id}/confirm",
-         office_departments.confirm_signature, R.ACCOUNTS,
-         again=office_departments.show_department),
+         sender.confirm_signature, R.ACCOUNTS, again=sender.show_sender),
+    WebPage("GET",  "/office/departments/{department_id}/extensions", sender.show_extensions,
+         R.ACCOUNTS),
+    WebPage("POST", "/office/departments/{department_id}/extensions", sender.register_extension,
+         R.ACCOUNTS, again=sender.show_extensions),
+    WebPage("GET",  "/office/departments/{department_id}/extensions/{extension}/end",
+         sender.show_extension_end, R.ACCOUNTS),
+    WebPage("POST", "/office/departments/{department_id}/extensions/{extension}/end",
+         sender.end_extension, R.ACCOUNTS, again=sender.show_extension_end),
+    WebPage("GET",  "/office/departments/{department_id}/limits", limits.show_limits, R.ACCOUNTS),
+    WebPage("POST", "/office/departments/{department_id}/limits", limits.propose_limit,
+         R.ACCOUNTS, again=limits.show_limits),
+    WebPage("POST", "/office/departments/{department_id}/limits/{proposal_id}/confirm",
+         limits.confirm_limit, R.ACCOUNTS, again=limits.show_limits),
     WebPage("GET",  "/office/users", office_people.show_users, R.ACCOUNTS),
     WebPage("GET",  "/office/users/new", office_people.show_new_user, R.ACCOUNTS),
     WebPage("POST", "/office/users/new", office_people.create_user, R.ACCOUNTS,
@@ -287,11 +309,62 @@ PAGES = (
     WebPage("POST", "/office/privacy/retention/agree", office_privacy.agree, R.PRIVACY,
          again=office_privacy.show_retention),
 
+    WebPage("GET",  "/office/deputies", office_deputies.show_deputies, R.READ),
+    WebPage("GET",  "/office/deputies/new", office_deputies.show_new_deputy, R.APPROVE),
+    WebPage("POST", "/office/deputies/new", office_deputies.name_deputy, R.APPROVE,
+         again=office_deputies.show_new_deputy),
+    WebPage("POST", "/office/deputies/{deputy_id}/confirm", office_deputies.confirm_deputy,
+         R.APPROVE, again=office_deputies.show_deputies),
+    WebPage("POST", "/office/deputies/{deputy_id}/end", office_deputies.end_deputy, R.APPROVE,
+         again=office_deputies.show_deputies),
+
+    WebPage("GET",  "/office/rules", overview.show_rules, R.READ),
+    WebPage("GET",  "/office/rules/lint", lint_rules.show_lint, R.READ),
+    WebPage("GET",  "/office/rules/lint/edit", lint_rules.show_lint_form, R.ACCOUNTS),
+    WebPage("POST", "/office/rules/lint/edit", lint_rules.set_lint, R.ACCOUNTS,
+         again=lint_rules.show_lint_form),
+    WebPage("POST", "/office/rules/lint/proposals/{proposal_id}/confirm", lint_rules.confirm_lint,
+         R.ACCOUNTS, again=lint_rules.show_lint),
+    WebPage("GET",  "/office/rules/caps", caps.show_caps, R.READ),
+    WebPage("GET",  "/office/rules/caps/{class}", caps.show_cap_form, R.CHANNELS),
+    WebPage("POST", "/office/rules/caps/{class}", caps.set_caps, R.CHANNELS,
+         again=caps.show_cap_form),
+    WebPage("GET",  "/office/rules/hours", hours.show_hours, R.READ),
+    WebPage("GET",  "/office/rules/hours/edit", hours.show_hours_form, R.CALENDAR),
+    WebPage("POST", "/office/rules/hours/edit", hours.set_hours, R.CALENDAR,
+         again=hours.show_hours_form),
+    WebPage("GET",  "/office/rules/holidays", holidays.show_holidays, R.READ),
+    WebPage("GET",  "/office/rules/holidays/history", holidays.show_history, R.READ),
+    WebPage("GET",  "/office/rules/holidays/notice", notices.show_notice_form, R.CALENDAR),
+    WebPage("POST", "/office/rules/holidays/notice", notices.read_notice, R.CALENDAR,
+         again=notices.show_notice_form),
+    WebPage("POST", "/office/rules/holidays/notice/file", notices.read_notice_file, R.CALENDAR,
+         again=notices.show_notice_form, takes_file=True),
+    WebPage("GET",  "/office/rules/holidays/{year}/notice", notices.show_notice_removal,
+         R.CALENDAR),
+    WebPage("POST", "/office/rules/holidays/{year}/notice", notices.remove_notice, R.CALENDAR,
+         again=notices.show_notice_removal),
+    WebPage("GET",  "/office/rules/holidays/quiet/new", quiet_days.show_quiet_form, R.CALENDAR),
+    WebPage("POST", "/office/rules/holidays/quiet/new", quiet_days.add_quiet, R.CALENDAR,
+         again=quiet_days.show_quiet_form),
+    WebPage("GET",  "/office/rules/holidays/quiet/{place}", quiet_days.show_quiet_removal,
+         R.CALENDAR),
+    WebPage("POST", "/office/rules/holidays/quiet/{place}", quiet_days.remove_quiet, R.CALENDAR,
+         again=quiet_days.show_quiet_removal),
+    WebPage("GET",  "/office/rules/holidays/built-in", quiet_days.show_built_in, R.CALENDAR),
+    WebPage("POST", "/office/rules/holidays/built-in", quiet_days.set_built_in, R.CALENDAR,
+         again=quiet_days.show_built_in),
+    WebPage("GET",  "/office/rules/holidays/{year}/school-days", quiet_days.show_school_days,
+         R.CALENDAR),
+    WebPage("POST", "/office/rules/holidays/{year}/school-days", quiet_days.set_school_days,
+         R.CALENDAR, again=quiet_days.show_school_days),
+
     WebPage("GET",  "/reports", reports.show_reports, R.REPORTS),
     WebPage("GET",  "/reports/campaigns/{campaign_id}", reports.show_weeks, R.REPORTS, heavy=True),
     WebPage("POST", "/reports/campaigns/{campaign_id}/export", reports.export_weeks, R.REPORTS),
     WebPage("GET",  "/reports/channels", reports.show_channels, R.READ, heavy=True),
     WebPage("GET",  "/reports/audit", trail.show_trail, R.AUDIT),
+    WebPage("GET",  "/reports/evidence", evidence.show_evidence_key, R.REPORTS),
 
     WebPage("POST", "/logout", entrance.log_out),
     WebPage("GET",  "/account", account.show_account),

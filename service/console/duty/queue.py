@@ -8,6 +8,7 @@ from service.api.accounts import work
 from service.api.accounts.work import WorkItemOut, WorkKindOut
 from service.console.asking import Desk
 from service.console.render import Shown
+from service.console.today.work_links import address_of
 from service.words.phrase import Phrase, phrase
 
 MOST_LINES = 15
@@ -17,7 +18,7 @@ MOST_LINES = 15
 @dataclass(frozen=True, slots=True)
 class NextStep:
     """What is done about one thing that waits. state: gives its mark. address: where, with the
-    thing's id; act: what the button says.
+    thing's id; "": where the start page leads. act: what the button says.
     """
 
     state: str
@@ -49,13 +50,13 @@ STEPS: Final[Mapping[str, NextStep]] = {
     "taken_texts": NextStep("warn", "/texts/{id}", phrase("Read the news")),
     "retention": NextStep("warn", "/office/privacy/retention", phrase("Agree")),
     "channel_changes": NextStep("asked", "/office", _CONFIRM),
-    "grants": NextStep("asked", "/office", _CONFIRM),
-    "keys": NextStep("asked", "/office", _CONFIRM),
-    "passwords": NextStep("asked", "/office", _CONFIRM),
-    "deputies": NextStep("asked", "/office", _CONFIRM),
-    "direct_limits": NextStep("asked", "/office", _CONFIRM),
-    "lint_proposals": NextStep("asked", "/office", _CONFIRM),
-    "signatures": NextStep("asked", "/office", _CONFIRM),
+    "grants": NextStep("asked", "", _CONFIRM),
+    "keys": NextStep("asked", "", _CONFIRM),
+    "passwords": NextStep("asked", "", _CONFIRM),
+    "deputies": NextStep("asked", "", _CONFIRM),
+    "direct_limits": NextStep("asked", "", _CONFIRM),
+    "lint_proposals": NextStep("asked", "", _CONFIRM),
+    "signatures": NextStep("asked", "", _CONFIRM),
     "area_renames": NextStep("asked", "/people/areas", _CONFIRM),
     "machine_access": NextStep("warn", "/office", phrase("Look at it")),
 }
@@ -125,6 +126,7 @@ def _line(desk: Desk, kind: WorkKindOut, item: WorkItemOut) -> QueueLine:
         else "",
     ]  # fmt: skip
     address = step.address.format(id=item.id, name=item.name) if step else ""
+    address = address or address_of(kind.kind, item.id)
     act = language.say(step.act) if step else ""
     state = "bad" if item.code == "guard" else step.state if step else "warn"
     return QueueLine(state, what, " · ".join(filter(None, told)), address, act)

@@ -1,35 +1,43 @@
-"""Departments: the tree, what each may use, and its signature, which takes two persons."""
+"""Departments: the tree, and what each may use."""
+
+from uuid import UUID
 
 from service.accounts.people.model import Right
 from service.api.accounts import departments
-from service.api.accounts.departments import DepartmentBody, DepartmentPatch
-from service.api.content import signatures
-from service.api.http.paging import PageQuery
+from service.api.accounts.departments import DepartmentBody, DepartmentPatch, DepartmentsQuery
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.office import words
+from service.console.office.choices import department_names
 from service.console.render import Gone, Shown
 from service.console.words import CLASSES
 from service.words.phrase import phrase
 
-MOST_LISTED = 200
-
 
 async def show_departments(desk: Desk) -> Shown:
-    """All departments that the caller sees."""
-    query = body_of(PageQuery, desk.request.query, given={"limit": 50})
+    """All departments that the caller sees, or those with some words in their name."""
+    query = body_of(DepartmentsQuery, desk.request.query, given={"limit": 50})
     found = await desk.get(departments.list_departments, query=query)
-    told = {"departments": found.items, "next": found.next_cursor}
+    told = {"departments": found.items, "next": found.next_cursor, "words": query.words or ""}
     return Shown("office/departments.html", told | _told(desk))
 
 
 async def show_department(desk: Desk) -> Shown:
-    """One department: its settings, and its signatures."""
-    department_id = desk.uuid("department_id")
+    """One department: its settings."""
+    found = await shown_head(desk, desk.uuid("department_id"))
+    told = {"others": await _others(desk)}
+    return Shown("office/department.html", found | told | _told(desk))
+
+
+async def shown_head(desk: Desk, department_id: UUID) -> dict[str, object]:
+    """What the pages of one department are told of it."""
     found = await desk.get(departments.get_department, department_id=department_id)
-    listed = await desk.get(signatures.list_signatures, department_id=department_id)
-    told = {"department": found, "signatures": listed.items, "others": await _others(desk)}
-    return Shown("office/department.html", told | _told(desk))
+    return {"the_department": found, "kind_words": words.KINDS, "manages": runs_the_county(desk)}
+
+
+def runs_the_county(desk: Desk) -> bool:
+    """Whether the reader may change departments: an administrator of the county."""
+    return desk.may(Right.ACCOUNTS) and desk.user.runs_the_county
 
 
 async def show_new_department(desk: Desk) -> Shown:
@@ -56,21 +64,10 @@ async def edit_department(desk: Desk) -> Gone:
     return Gone(f"/office/departments/{department_id}", phrase("Saved."))
 
 
-async def confirm_signature(desk: Desk) -> Gone:
-    """Let a signature count, as the second person."""
-    department_id = desk.uuid("department_id")
-    await desk.act(
-        signatures.confirm_signature,
-        department_id=department_id,
-        proposal_id=desk.uuid("proposal_id"),
-    )
-    return Gone(f"/office/departments/{department_id}", phrase("The signature counts now."))
-
-
 async def _others(desk: Desk) -> list[tuple[str, str]]:
     """The departments under which one may stand, as choices."""
-    found = await desk.get(departments.list_departments, query=PageQuery(limit=MOST_LISTED))
-    return [("", "–"), *((str(one.id), one.name) for one in found.items)]
+    found = await department_names(desk)
+    return [("", "–"), *((str(department_id), name) for department_id, name in found.items())]
 
 
 def _told(desk: Desk) -> dict[str, object]:
@@ -78,5 +75,5 @@ def _told(desk: Desk) -> dict[str, object]:
         "kinds": words.options(words.KINDS, desk.language),
         "kind_words": words.KINDS,
         "classes": [(code, desk.language.say(word)) for code, word in CLASSES.items()],
-        "manages": desk.may(Right.ACCOUNTS),
+        "manages": runs_the_county(desk),
     }

@@ -1,6 +1,7 @@
 """Keys of programs: made by one person, activated by another, shown once."""
 
 from datetime import datetime
+from uuid import UUID
 
 from service.api.accounts import keys, users
 from service.api.accounts.keys import KeyBody, RotateBody
@@ -9,11 +10,12 @@ from service.console.asking import Desk
 from service.console.forms import body_of, instant_of
 from service.console.names import names_of
 from service.console.office import words
+from service.console.office.choices import find_users
 from service.console.render import Gone, Shown
+from service.errors import NotFound
 from service.words.phrase import Phrase, phrase
 
 KEYS = "/office/keys"
-MOST_LISTED = 200
 
 
 async def show_keys(desk: Desk) -> Shown:
@@ -31,11 +33,18 @@ async def show_keys(desk: Desk) -> Shown:
 
 
 async def show_new_key(desk: Desk) -> Shown:
-    """The form for a new key."""
+    """The form for a new key; its user is looked up first."""
+    given = desk.typed("user_id") or desk.request.query.get("user", "")
+    if not given:
+        return Shown("office/key_for.html", {"found": await find_users(desk)})
+    try:
+        user = await desk.get(users.get_user, user_id=UUID(given))
+    except ValueError:
+        raise NotFound(phrase("there is nothing at this address")) from None
     return Shown(
         "office/key_new.html",
         {
-            "users": await _users(desk),
+            "user": user,
             "modes": words.options(words.MODES, desk.language),
             "scopes": list(words.rights(desk.language).items()),
         },
@@ -84,8 +93,3 @@ def _secret(title: Phrase, token: str) -> Shown:
     return Shown(
         "office/secret.html", {"title": title, "secret": token, "waits": True, "back": KEYS}
     )
-
-
-async def _users(desk: Desk) -> list[tuple[object, str]]:
-    found = await desk.get(users.list_users, query=PageQuery(limit=MOST_LISTED))
-    return [(one.id, one.name) for one in found.items]

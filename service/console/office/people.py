@@ -1,45 +1,85 @@
 """Users: who there is, what each may do, and the second person who says so."""
 
-from service.accounts.people.model import Right
+from urllib.parse import urlencode
+
+from service.accounts.people.model import Right, rights_of
 from service.api.accounts import departments, login, users
-from service.api.accounts.users import UserBody, UserPatch
+from service.api.accounts.users import UserBody, UserOut, UserPatch, UsersQuery
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.names import names_of
 from service.console.office import words
+from service.console.office.choices import department_names
 from service.console.render import Gone, Shown
+from service.console.second_person import SecondPerson, second_person
 from service.words.phrase import phrase
 
-MOST_LISTED = 200
+MOST_GRANTS = 10
+_ANOTHER = phrase("another administrator who has all of these rights")
 
 
 async def show_users(desk: Desk) -> Shown:
-    """Everybody whom the caller sees."""
-    query = body_of(PageQuery, desk.request.query, given={"limit": 50})
+    """Everybody whom the caller sees, of a department or with some words in the name."""
+    query = body_of(UsersQuery, desk.request.query, given={"limit": 50})
     found = await desk.get(users.list_users, query=query)
-    told = {"users": found.items, "next": found.next_cursor, "departments": await _names(desk)}
+    asked = {
+        name: str(value)
+        for name, value in (("words", query.words), ("department_id", query.department_id))
+        if value is not None
+    }
+    told = {
+        "users": found.items,
+        "next": urlencode({**asked, "cursor": found.next_cursor}) if found.next_cursor else "",
+        "asked": asked,
+        "departments": await department_names(desk),
+    }
     return Shown("office/users.html", told | await _told(desk))
 
 
 async def show_user(desk: Desk) -> Shown:
-    """One user: roles, rights, what waits for a second person, and the acts on the account."""
+    """One user: roles, rights, what was proposed for them, and the acts on the account."""
     user = await desk.get(users.get_user, user_id=desk.uuid("user_id"))
-    hands = (user.proposed.proposed_by if user.proposed else None, user.password_from)
+    query = PageQuery(limit=MOST_GRANTS, cursor=desk.request.query.get("cursor"))
+    grants = await desk.get(users.list_grants, user_id=user.id, query=query)
+    seconds = await _seconds(desk, user)
+    hands = [
+        user.password_from,
+        *(person for one in grants.items for person in (one.proposed_by, one.confirmed_by)),
+    ]
+    if user.proposed:
+        hands.append(user.proposed.proposed_by)
+    department = await desk.get(departments.get_department, department_id=user.department_id)
     told = {
         "user": user,
-        "departments": await _names(desk),
+        "department_name": department.name,
         "names": await names_of(desk, hands),
         "rights": words.rights(desk.language),
-        "proposes": user.proposed is not None and user.proposed.proposed_by == desk.user.id,
-        "own_password": user.password_from == desk.user.id,
+        "seconds": seconds,
+        "grants": grants.items,
+        "next": grants.next_cursor,
+        "grant_states": words.PROPOSAL_STATES,
     }
     return Shown("office/user.html", told | await _told(desk))
 
 
+async def _seconds(desk: Desk, user: UserOut) -> dict[str, SecondPerson]:
+    """Who may confirm what waits: the proposed rights, and a given password."""
+    another = desk.may(Right.ACCOUNTS) and user.id != desk.user.id
+    found: dict[str, SecondPerson] = {}
+    if user.proposed is not None:
+        holds = desk.user.could_grant(user.proposed.roles, rights_of(user.proposed.rights))
+        first = user.proposed.proposed_by
+        found["grant"] = await second_person(desk, first, allowed=another and holds, who=_ANOTHER)
+    if user.password_from is not None:
+        first = user.password_from
+        found["password"] = await second_person(desk, first, allowed=another, who=_ANOTHER)
+    return found
+
+
 async def show_new_user(desk: Desk) -> Shown:
     """The form for a new user."""
-    options = [(str(key), name) for key, name in (await _names(desk)).items()]
+    options = [(str(key), name) for key, name in (await department_names(desk)).items()]
     return Shown("office/user_new.html", {"department_options": options} | await _told(desk))
 
 
@@ -105,12 +145,6 @@ async def reset_authenticator(desk: Desk) -> Gone:
     await desk.act(login.reset_totp, user_id=user_id)
     done = phrase("The authenticator is taken away; the user's sessions have ended.")
     return Gone(f"/office/users/{user_id}", done)
-
-
-async def _names(desk: Desk) -> dict[object, str]:
-    """The names of departments, as far as the caller sees them."""
-    found = await desk.get(departments.list_departments, query=PageQuery(limit=MOST_LISTED))
-    return {one.id: one.name for one in found.items}
 
 
 async def _told(desk: Desk) -> dict[str, object]:

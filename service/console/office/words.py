@@ -1,4 +1,4 @@
-"""What departments, roles and modes of keys are called."""
+"""What departments, roles, modes of keys and states of proposals are called."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -40,6 +40,13 @@ KEY_STATES: Final[Mapping[str, Phrase]] = {
     "active": phrase("works"),
     "expired": phrase("expired"),
     "revoked": phrase("out of service"),
+}
+PROPOSAL_STATES: Final[Mapping[str, Phrase]] = {
+    "pending": phrase("waits for a second person"),
+    "confirmed": phrase("confirmed"),
+    "replaced": phrase("replaced by another proposal"),
+    "expired": phrase("nobody confirmed it in time"),
+    "narrowed": phrase("rights were only taken away"),
 }
 
 

@@ -24,19 +24,25 @@ _PAGES = {
     "grants": "/office/users/{id}",
     "keys": "/office/keys",
     "passwords": "/office/users/{id}",
-    "direct_limits": "/office/departments/{id}",
-    "signatures": "/office/departments/{id}",
     "retention": "/office/privacy/retention",
+    "deputies": "/office/deputies",
+    "direct_limits": "/office/departments/{id}/limits",
+    "lint_proposals": "/office/departments/{id}/sender",
+    "signatures": "/office/departments/{id}/sender",
     "area_renames": "/people/areas",
     "machine_access": "/office/users/{id}",
 }
 """By kind of work, the page on which one thing of it is worked off."""
+
+_LINT_RULES = "/office/rules/lint"
 
 _TONES = {"stops": "bad", "shut_channels": "bad", "not_firing": "bad", "missed_fires": "bad"}
 
 
 def address_of(kind: str, thing: str) -> str:
     """The page on which a thing that waits is worked off, by its id; "" for a kind without one."""
+    if kind == "lint_proposals" and thing == "rules":
+        return _LINT_RULES
     return _PAGES.get(kind, "").replace("{id}", thing)
 
 

@@ -59,14 +59,14 @@ async def test_who_changed_it_meanwhile_is_not_overwritten(api: Api) -> None:
 async def test_a_user_gets_the_roles_by_a_second_person(api: Api) -> None:
     browser = await _administrator(api)
     seen = await _make_user(browser, "wang.fang")
-    assert "您提议的，由别人确认" in seen.text
+    assert "是您提议的，由拥有这些权限的另一名管理员确认。" in seen.text
     assert not [form for form in seen.forms if form.action.endswith("/confirm")]
     user = seen.path.rpartition("/")[2]
     other = await second_admin(api)
     grant = (await api.get(f"/users/{user}", other)).json["proposed"]["id"]
     confirmed = await api.post(f"/users/{user}/grants/{grant}/confirm", other)
     assert confirmed.status == 200
-    assert "您提议的" not in (await browser.get(seen.path)).text
+    assert "是您提议的" not in (await browser.get(seen.path)).text
 
 
 async def test_a_password_for_once_is_shown_once_and_waits(api: Api) -> None:
@@ -85,9 +85,12 @@ async def test_a_password_for_once_is_shown_once_and_waits(api: Api) -> None:
 
 async def test_a_key_is_shown_once_and_another_lets_it_work(api: Api) -> None:
     browser = await _administrator(api)
-    page = await browser.get("/office/keys/new")
-    user = str(api.teams["county"].operator.id)
-    typed = {"name": "财务程序", "user_id": user, "mode": "test"}
+    operator = api.teams["county"].operator
+    found = await browser.get(f"/office/keys/new?find={operator.login[1:].upper()}")
+    user = f"/office/keys/new?user={operator.id}"
+    assert user in found.links, found.text
+    page = await browser.get(user)
+    typed = {"name": "财务程序", "mode": "test"}
     made = await browser.submit(page, "/office/keys/new", typed)
     assert made.status == 200, made.text
     token = re.search(r'class="mono">(tk_[^<]+)<', made.html)

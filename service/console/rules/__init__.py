@@ -1,0 +1,1 @@
+"""The rules of the county: what lint stops, hours, the calendar, caps; and what was set of them."""
