@@ -27,6 +27,7 @@ from uuid import UUID, uuid4
 from benchmarks.importing import TICKS, prepare
 from service.audience.areas.area import packaged_areas
 from service.audience.areas.area_store import load_areas
+from service.audience.segments.terms_store import list_values, read_lists_state
 from service.audience.vocabulary.choices import CARRIERS, ROLES
 from service.campaigns.audience.preview import preview_rule
 from service.crypto import Keyring
@@ -169,6 +170,17 @@ async def measure_previews(connection: Connection, watch: Watch, scene: Scene) -
         )
 
 
+async def measure_values(connection: Connection, watch: Watch, scene: Scene) -> None:
+    """What a rule can ask for, counted; and what is read instead while no list has changed."""
+    department, today = scene.department, NOW.date()
+    for name, act in (
+        ("values", partial(list_values, connection, department, today)),
+        ("values, kept", partial(read_lists_state, connection, department, today)),
+    ):
+        walls = sorted([(await watch.time(act)).wall for _ in range(REPEATS)])
+        print(f"  {name:<13} {walls[REPEATS // 2] * 1e3:8.1f} ms")
+
+
 async def measure_expansion(pool: Pool, watch: Watch, scene: Scene, rule: str) -> None:
     """One run, and a copy of its ledger."""
     async with pool.acquire() as conn:
@@ -207,6 +219,7 @@ async def measure(url: str, count: int) -> None:
         print(f"{count:,} people")
         async with transaction(pool, seconds=LONG_SECONDS) as conn:
             await measure_previews(conn, watch, scene)
+            await measure_values(conn, watch, scene)
         for rule in (RULES[0], RULES[4]):
             await measure_expansion(pool, watch, scene, rule)
 

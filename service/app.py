@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.log import server_logger
 
 from service.api import catalogue, reference
+from service.api.audience import segment_terms
 from service.api.channels import callbacks
 from service.api.description.openapi import document
 from service.api.http import problems
@@ -97,6 +98,7 @@ async def _entry(app: web.Application) -> AsyncIterator[None]:
 
 async def _end_counts(app: web.Application) -> None:
     await run_progress.end_counts(app[RUNTIME].pool)
+    await segment_terms.end_counts(app[RUNTIME].pool)
 
 
 @cache

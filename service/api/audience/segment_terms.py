@@ -1,14 +1,17 @@
 """The rule language as data, so that a page builds a rule by clicking."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Literal
+from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from pydantic import Field
 
 from service.api.audience.segments import ExplanationOut, explained
 from service.api.http.call import Call
-from service.api.http.schema import Body, Int, Out, PlainOut, Text
+from service.api.http.schema import Body, Instant, Int, Out, PlainOut, Text
 from service.audience.areas.area import Area, AreaTree
 from service.audience.areas.area_store import read_area_tree
 from service.audience.segments.segment import MAX_COMPARISONS
@@ -22,10 +25,23 @@ from service.audience.segments.segment_terms import (
     text_of,
 )
 from service.audience.segments.segment_words import FIELDS
-from service.audience.segments.terms_store import MOST_TEXTS, ListedValue, list_values
+from service.audience.segments.terms_store import (
+    MOST_TEXTS,
+    ListedValue,
+    list_values,
+    read_lists_state,
+)
 from service.audience.vocabulary.choices import CARRIERS, ROLES
 from service.audience.vocabulary.fields import Kind
 from service.clock import day_in_china
+from service.reports.runs.shared_counts import SharedCounts
+from service.storage.postgres import COUNT_SECONDS, Pool, transaction
+
+_Counted = tuple[Sequence[ListedValue], datetime]
+_COUNTS: WeakKeyDictionary[Pool, SharedCounts[_Counted]] = WeakKeyDictionary()
+"""Of each database that this process serves."""
+MOST_DEPARTMENTS = 32
+"""The values of so many are kept; of one they take up to 0.2 MB."""
 
 Operator = Literal["=", "!=", "in", "not in", "<", "<=", ">", ">="]
 MOST_VALUES = 500
@@ -65,9 +81,15 @@ class TermFieldOut(Out):
 
 
 class TermsOut(Out):
-    """The fields of the rule language, with the values that your department's lists hold."""
+    """The fields of the rule language, with the values that your department's lists hold. People
+    are counted anew when a list has changed; what is corrected or erased one by one shows within a
+    minute, while anybody asks.
+    """
+
+    BY_THE_CLOCK = frozenset({"counted_at"})
 
     items: list[TermFieldOut]
+    counted_at: Instant = Field(description="When people were counted.")
 
 
 class TermBody(Body):
@@ -93,7 +115,7 @@ class ComposedOut(ExplanationOut):
 async def list_terms(call: Call) -> TermsOut:
     """Show the fields of rules, their operators, and the values of your department's lists."""
     department = call.user.department_id
-    listed = await list_values(call.conn, department, day_in_china(call.now))
+    listed, counted_at = await _listed_values(call, department)
     by_field: dict[str, list[ListedValue]] = defaultdict(list)
     for value in listed:
         by_field[value.field].append(value)
@@ -106,7 +128,30 @@ async def list_terms(call: Call) -> TermsOut:
         "gender": _codes("gender", ("f", "m"), by_field["gender"]),
         "segment": [_value(rule.name, rule.name, rule.name) for rule in saved],
     }
-    return TermsOut(items=[_field_out(name, values.get(name, [])) for name in FIELDS])
+    items = [_field_out(name, values.get(name, [])) for name in FIELDS]
+    return TermsOut(items=items, counted_at=counted_at)
+
+
+async def end_counts(pool: Pool) -> None:
+    """End what is counted behind those who asked, before the pool closes."""
+    if (counts := _COUNTS.pop(pool, None)) is not None:
+        await counts.close()
+
+
+async def _listed_values(call: Call, department_id: UUID) -> tuple[Sequence[ListedValue], datetime]:
+    """The values of the department's lists, and when they were counted."""
+    runtime, today = call.runtime, day_in_china(call.now)
+
+    async def count() -> _Counted:
+        return await list_values(call.conn, department_id, today), call.now
+
+    async def behind() -> _Counted:
+        async with transaction(runtime.pool, seconds=COUNT_SECONDS) as conn:
+            return await list_values(conn, department_id, today), runtime.clock.now()
+
+    counts = _COUNTS.setdefault(runtime.pool, SharedCounts(MOST_DEPARTMENTS))
+    state = await read_lists_state(call.conn, department_id, today)
+    return await counts.get((state, today), count, behind=behind)
 
 
 async def compose_segment(call: Call, body: ComposeBody) -> ComposedOut:

@@ -21,6 +21,36 @@ MOST_TEXTS = 300
 """So many organisations or schools, those with the most people."""
 
 
+class ListsState(NamedTuple):
+    """What tells whether the lists of a department may hold other values than before."""
+
+    department_id: UUID
+    newest_entry: int | None
+    imports: str
+    rosters: str
+
+
+async def read_lists_state(conn: Connection, department_id: UUID, today: date) -> ListsState:
+    """Read it without looking at any entry. Another one after every import, after each that is
+    undone, after everybody who was added by hand, and when a list ends, begins or is renamed; the
+    same after a correction by hand or an erasure.
+    """
+    (row,) = await sql.fetch(
+        conn,
+        f"""
+        SELECT (SELECT max(id) FROM links),
+            (SELECT coalesce(string_agg(state || ' ' || number, ', ' ORDER BY state), '')
+             FROM (SELECT state::text, count(*) AS number FROM imports
+                   WHERE department_id = :department_id GROUP BY state) i),
+            (SELECT coalesce(string_agg(id || ' ' || name, ', ' ORDER BY id), '') FROM rosters r
+             WHERE department_id = :department_id AND {holds_on("r", ":today")})
+        """,  # noqa: S608  # constants
+        department_id=department_id,
+        today=today,
+    )
+    return ListsState(department_id, *row)
+
+
 async def list_values(conn: Connection, department_id: UUID, today: date) -> list[ListedValue]:
     """The values that lists in force hold, the most frequent of each field first.
 

@@ -1,8 +1,9 @@
 """Counts that cost something, made once for all who ask in this process.
 
-Whoever watches a run asks every few seconds, and several watch the same one. A count is made for
-a twentieth of the time at most, however many ask; meanwhile they get the last, which says its age.
-Nobody who watches waits for the next count either: it is made behind them.
+Whoever watches a run asks every few seconds, and several watch the same one; a page that makes
+rules asks what the lists hold, again and again. A count is made for a twentieth of the time at
+most, however many ask; meanwhile they get the last, which says its age. Nobody who goes on asking
+waits for the next count either: it is made behind them.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ Counting = Callable[[], Awaitable[ValueT]]
 REST = 20
 """So many times as long as a count took, it is not made again."""
 MOST = 256
-"""How many things are remembered; of the others the count is made anew."""
+"""How many things are remembered, unless it is said otherwise."""
 LATE_SECONDS = 30.0
 """Whoever asks so long after a count was due waits for a new one: meanwhile nobody has watched."""
 
@@ -36,9 +37,13 @@ class _Kept(Generic[ValueT]):
 
 
 class SharedCounts(Generic[ValueT]):
-    """The last count of each thing. One count at a time is made behind those who ask."""
+    """The last count of each thing. One count at a time is made behind those who ask.
 
-    def __init__(self) -> None:
+    most: of how many things; of the others the count is made anew.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
         self._kept: OrderedDict[Hashable, _Kept[ValueT]] = OrderedDict()
         self._behind: asyncio.Task[None] | None = None
 
@@ -107,5 +112,5 @@ class SharedCounts(Generic[ValueT]):
         return time.monotonic() < kept.fresh_until + late
 
     def _forget_oldest(self) -> None:
-        while len(self._kept) > MOST:
+        while len(self._kept) > self._most:
             self._kept.popitem(last=False)

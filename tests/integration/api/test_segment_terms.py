@@ -1,14 +1,20 @@
 """The rule language as data: what a department's lists hold, and rules made of conditions."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from service.audience.areas.area_store import load_areas
 from service.audience.imports.loading import run_import
+from service.audience.rosters.rosters import run_undo
 from service.audience.segments.segment_words import FIELDS
-from service.storage.postgres import transaction
+from service.audience.segments.terms_store import list_values
+from service.reports.runs import shared_counts
+from service.storage.postgres import Connection, transaction
 from tests.harness.uploads import upload
+from tests.harness.waiting import until
 from tests.integration.api.conftest import Api
 
 COUNTY, SCHOOL = ("county", "operator"), ("school", "operator")
@@ -63,6 +69,49 @@ async def test_a_list_that_has_ended_counts_nobody(api: Api) -> None:
     api.clock.at += timedelta(days=1)
     found = await _terms(api)
     assert (_people(found["role"]), found["area"]["values"]) == ({}, [])
+
+
+async def test_people_are_counted_once_until_a_list_changes(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_counts, "REST", 1e9)
+    counted = [0]
+
+    async def counting(conn: Connection, department_id: UUID, today: date) -> Any:
+        counted[0] += 1
+        return await list_values(conn, department_id, today)
+
+    monkeypatch.setattr("service.api.audience.segment_terms.list_values", counting)
+    await _import(api)
+    for _ in range(3):
+        assert _people((await _terms(api))["role"]) == {"财务人员": 2, "家长": 1}
+    assert counted == [1]
+    assert not _people((await _terms(api, SCHOOL))["role"])
+    assert counted == [2], "each department has its own"
+    more = FILE.decode().splitlines()[0] + "\n19790000004,赵五,财务人员,,,,,\n"
+    await _import(api, content=more.encode(), roster="第二份")
+    assert _people((await _terms(api))["role"]) == {"财务人员": 3, "家长": 1}
+    (last,) = (await api.get("/imports?limit=1", COUNTY)).json["items"]
+    assert (await api.post(f"/imports/{last['id']}/undo", COUNTY)).status == 202
+    async with transaction(api.runtime.pool) as conn:
+        assert await run_undo(conn, UUID(last["id"]), api.clock.at)
+    assert _people((await _terms(api))["role"]) == {"财务人员": 2, "家长": 1}
+    api.clock.at += timedelta(days=10_000)
+    assert not _people((await _terms(api))["role"]), "the list has ended"
+
+
+async def test_a_correction_shows_after_a_count_behind_whoever_asks(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_counts, "REST", 0.0)
+    await _import(api)
+    assert _people((await _terms(api))["gender"]) == {"女": 2, "男": 1}
+    await api.runtime.pool.execute("UPDATE links SET gender = 'f'")
+
+    async def corrected() -> bool:
+        return _people((await _terms(api))["gender"]) == {"女": 3}
+
+    await until(corrected)
 
 
 async def test_a_clicked_rule_is_made_counted_saved_and_clicked_again(api: Api) -> None:
