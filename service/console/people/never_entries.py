@@ -55,7 +55,7 @@ def _decisions(desk: Desk, entry: SuppressionEntryOut) -> dict[str, bool]:
     return {
         "may_count": suppresses and waits and runs and not is_own and not over,
         "may_drop": suppresses and entry.state != "dropped",
-        "is_own": is_own,
+        "is_own": is_own and runs,
         "is_over": over,
     }
 

@@ -25,7 +25,7 @@ UNKNOWN = "none"
 
 async def run_csv(report: Mapping[str, Any], language: str) -> AsyncIterator[str]:
     """The rows of a report. language: `zh` or `en`."""
-    head = (phrase("By"), phrase("What"), phrase("Target"))
+    head = (phrase("Grouped by"), phrase("What"), phrase("Target"))
     yield BOM + _line((*head, *MESSAGE_STATES.values()), language)
     parts: tuple[tuple[object, NamedFigures], ...] = (
         ("", [(phrase("The whole run"), report)]),

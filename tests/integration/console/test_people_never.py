@@ -108,7 +108,7 @@ async def test_an_operator_drops_what_waits_and_lets_nothing_count(api: Api) -> 
     entry = f"{NEVER}/entries/{await _in_bulk(api, ('county', 'operator'))}"
     operator = await browser_of(api, "operator")
     page = await operator.get(entry)
-    assert "须由另一位县级管理员确认有效" in page.text
+    assert "须由没有参与录入的县级管理员确认有效" in page.text
     assert [form.action for form in page.forms if form.action.startswith(entry)] == [
         f"{entry}/drop"
     ]
