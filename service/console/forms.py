@@ -10,7 +10,7 @@ from datetime import date, datetime, time
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from multidict import MultiDictProxy, MultiMapping
+from multidict import MultiDict, MultiDictProxy, MultiMapping
 from pydantic import BaseModel, ValidationError
 
 from service.api.http.problems import invalid
@@ -20,6 +20,9 @@ from service.words.phrase import phrase
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 JsonSchema = Mapping[str, Any]
+
+NOW = "_now"
+"""Names a field that is to be as somebody else has made it."""
 
 _YES, _NO = frozenset({"1", "on", "yes", "true"}), frozenset({"0", "off", "no", "false"})
 
@@ -47,6 +50,24 @@ def body_of(
         return model.model_validate({**members, **(given or {})})
     except ValidationError as error:
         raise invalid(error, what="form") from error
+
+
+def with_what_is_now(form: MultiDictProxy[str]) -> MultiDictProxy[str]:
+    """A form in which each field that is ticked as `_now` has what somebody else made of it.
+
+    A page that was refused since its thing has changed shows both; it gives what is now as fields
+    `_now.<field>` (`now_choice` of templates/console/_kit.html).
+    """
+    ticked = frozenset(form.getall(NOW, []))
+    found = MultiDict(
+        (name, value)
+        for name, value in form.items()
+        if name not in ticked and name.partition(".")[0] != NOW
+    )
+    for name in ticked:
+        for value in form.getall(f"{NOW}.{name}", []):
+            found.add(name, value)
+    return MultiDictProxy(found)
 
 
 def instant_of(form: MultiDictProxy[str], name: str, zone: ZoneInfo) -> datetime | None:

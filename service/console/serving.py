@@ -25,6 +25,7 @@ from service.api.http.server import LIMITER
 from service.api.http.upload import Upload
 from service.console import frame, held
 from service.console.asking import Desk
+from service.console.forms import with_what_is_now
 from service.console.language import CHINESE, Language, language_code
 from service.console.page import OpenPage, WebPage
 from service.console.render import STATIC, Gone, Shown, html_of, response_of, show_asset
@@ -310,6 +311,6 @@ async def _form(
             request.config_dict[ADMISSION].large_body(desk.user),
             form_and_file(request, desk.runtime) as (fields, upload),
         ):
-            yield MultiDictProxy(MultiDict(fields)), upload
+            yield with_what_is_now(MultiDictProxy(MultiDict(fields))), upload
     else:
-        yield await _typed(request), None
+        yield with_what_is_now(await _typed(request)), None

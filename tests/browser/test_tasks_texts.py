@@ -67,7 +67,7 @@ async def test_two_versions_are_compared_and_say_who_changed_what(
     compared = visitor.page.locator("main .compared")
     await expect(compared.locator("ins")).to_have_text("就")
     await expect(compared.locator("del")).to_have_count(0)
-    changed = visitor.page.locator("main dl.facts > div").filter(has_text="3")
+    changed = visitor.page.locator("main dl.facts > div").filter(has_text="第 3 版")
     await expect(changed).to_contain_text("李明")
     finish(4, [visitor])
     await is_sound(visitor)

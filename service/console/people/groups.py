@@ -89,11 +89,17 @@ async def show_group(desk: Desk) -> Shown:
             "people/group_rule.html",
             {"group": group, "told": told, **_counted(counted), "rule": told.canonical},
         )
-    return await _form(desk, group_form.chosen_of_form(desk.form) or chosen, group=group)
+    ticked = group_form.chosen_of_form(desk.form) or chosen
+    return await _form(desk, ticked, group=group, saved=chosen)
 
 
 async def _form(
-    desk: Desk, chosen: Chosen, *, group: SegmentOut | None = None, name: str = ""
+    desk: Desk,
+    chosen: Chosen,
+    *,
+    group: SegmentOut | None = None,
+    saved: Chosen | None = None,
+    name: str = "",
 ) -> Shown:
     terms = await desk.get(segment_terms.list_terms)
     is_own = group is None or group.department_id == desk.user.department_id
@@ -105,6 +111,7 @@ async def _form(
             "seen": desk.version_of(group) if group else "",
             "name": group.name if group else name,
             "chosen": chosen,
+            "saved": chosen if saved is None else saved,
             "places": group_form.places_of(terms),
             "values": group_form.values_of(terms, chosen),
             "titles": {item.field: item.plain for item in terms.items},

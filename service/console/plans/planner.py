@@ -190,8 +190,10 @@ def _seen(desk: Desk, known: CampaignDetail | None) -> str:
 
 def _changed(
     desk: Desk, known: CampaignDetail | None, values: Mapping[str, Any], choices: PlanChoices
-) -> list[tuple[str, str, str]]:
-    """Where what was typed differs from what somebody else has made of it: field, own, now."""
+) -> list[tuple[str, str, str, str, list[str]]]:
+    """Where what was typed differs from what somebody else has made of it: field, its label, own
+    and now in words, and now as the form has it.
+    """
     if known is None or not isinstance(desk.refusal, Stale):
         return []
     now, labels = choices.values_of(known, desk.zone), choices.labels_in(desk.language)
@@ -199,8 +201,10 @@ def _changed(
     for name in labels.keys() & (now.keys() | values.keys()):
         mine, theirs = values.get(name) or "", now.get(name) or ""
         if mine != theirs:
-            found.append((labels[name], choices.said(name, mine), choices.said(name, theirs)))
-    return sorted(found)
+            kept = theirs if isinstance(theirs, list) else [theirs] if theirs else []
+            said = choices.said(name, mine), choices.said(name, theirs)
+            found.append((name, labels[name], *said, [str(one) for one in kept]))
+    return sorted(found, key=lambda one: one[1])
 
 
 def _without(form: MultiDictProxy[str], name: str) -> MultiDictProxy[str]:

@@ -86,6 +86,29 @@ async def test_a_group_is_changed_and_what_somebody_else_did_is_not_lost(api: Ap
     stale = await browser.submit(old, old.path, {"role": ["finance"], "name": "旧的"})
     assert stale.status == 412
     assert await api.runtime.pool.fetchval("SELECT name FROM segments") == "两镇财务"
+    for said in ("您打开以后，别人改过它", "现在： 两镇财务", "现在： 家长"):
+        assert said in stale.text, said
+    ticked = {"role": ["finance"], "name": "旧的", "_now": ["role"]}
+    kept = await browser.submit(stale, old.path, ticked)
+    assert "人群已修改" in kept.text, kept.text
+    form = dict(kept.form(kept.path).fields)
+    assert (form["name"], form["role"]) == ("旧的", "parent")
+
+
+async def test_a_form_refused_for_another_reason_still_sees_what_changed_meanwhile(
+    api: Api,
+) -> None:
+    """Its version is that of the page as it was opened, not of the page that was refused."""
+    await _list(api)
+    browser = await browser_of(api, "operator")
+    seen = await _save(browser, api)
+    page = await browser.get(seen.path)
+    await browser.submit(seen, seen.path, {"name": "别人改的"})
+    nameless = await browser.submit(page, page.path, {"name": ""})
+    assert nameless.status == 422
+    stale = await browser.submit(nameless, page.path, {"name": "我改的"})
+    assert stale.status == 412
+    assert await api.runtime.pool.fetchval("SELECT name FROM segments") == "别人改的"
 
 
 async def test_what_is_refused_is_shown_again_as_it_was_ticked(api: Api) -> None:

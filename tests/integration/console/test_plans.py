@@ -159,6 +159,25 @@ async def test_what_somebody_else_changed_is_shown_beside_ones_own(
     assert (await stored(api, address))["name"] == "我改的"
 
 
+async def test_of_two_versions_each_field_is_taken_from_one_or_the_other(
+    api: Api, county: dict[str, str]
+) -> None:
+    browser, address = await drafted(api, county)
+    edit = f"{address}/edit"
+    page = await browser.get(edit)
+    path = "/campaigns/" + address.rpartition("/")[2]
+    theirs = {"name": "别人改的", "priority": "bulk", "max_tps": 7}
+    assert (await api.patch(path, OPERATOR, theirs)).status == 200
+    seen = await browser.submit(page, edit, {"name": "我改的", "max_tps": "9", "act": "save"})
+    assert seen.status == 412, seen.text
+    assert "您打开以后，别人改过它" in seen.text
+    ticked = {"_now": ["name", "priority"], "act": "save"}
+    seen = await browser.submit(seen, edit, ticked)
+    assert seen.status == 200, seen.text
+    now = await stored(api, address)
+    assert (now["name"], now["priority"], now["max_tps"]) == ("别人改的", "bulk", 9)
+
+
 async def test_a_draft_is_put_before_an_approver_once(api: Api, county: dict[str, str]) -> None:
     browser = await browser_of(api, "operator")
     page = await browser.get("/plans/new")
