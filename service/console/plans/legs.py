@@ -21,7 +21,7 @@ from service.console.plans import words
 from service.console.plans.areas import read_area_names
 from service.console.plans.form import spans_of
 from service.console.render import Gone, Shown
-from service.errors import Forbidden, TocsinError
+from service.errors import TocsinError
 from service.words.phrase import phrase
 
 FILTERS = ("", "asked", "taken", "returned", "left_out", "cancelled")
@@ -61,9 +61,11 @@ async def show_leg(desk: Desk) -> Shown:
     return Shown("plans/leg.html", told)
 
 
-async def show_take(desk: Desk) -> Shown:
+async def show_take(desk: Desk) -> Shown | Gone:
     """Asks how the department sends its part: as it is asked, or narrower."""
-    leg = await _asked(desk, "take")
+    leg = await desk.get(legs.get_leg, leg_id=desk.uuid("leg_id"))
+    if (elsewhere := _elsewhere(desk, leg, "take")) is not None:
+        return elsewhere
     every = (await desk.get(channels.list_channels)).items if desk.may(Right.READ) else []
     told: dict[str, Any] = {
         **await _about(desk, leg),
@@ -78,14 +80,20 @@ async def show_take(desk: Desk) -> Shown:
     return Shown("plans/leg_take.html", told)
 
 
-async def show_return(desk: Desk) -> Shown:
+async def show_return(desk: Desk) -> Shown | Gone:
     """Asks why the department does not send its part."""
-    return Shown("plans/leg_return.html", await _about(desk, await _asked(desk, "return")))
+    return await _confirm(desk, "return", "plans/leg_return.html")
 
 
-async def show_ask(desk: Desk) -> Shown:
+async def show_ask(desk: Desk) -> Shown | Gone:
     """Asks what to say to a department that has returned its part."""
-    return Shown("plans/leg_ask.html", await _about(desk, await _asked(desk, "ask")))
+    return await _confirm(desk, "ask", "plans/leg_ask.html")
+
+
+async def _confirm(desk: Desk, act: str, template: str) -> Shown | Gone:
+    leg = await desk.get(legs.get_leg, leg_id=desk.uuid("leg_id"))
+    elsewhere = _elsewhere(desk, leg, act)
+    return Shown(template, await _about(desk, leg)) if elsewhere is None else elsewhere
 
 
 async def take(desk: Desk) -> Gone:
@@ -129,17 +137,12 @@ async def _areas(desk: Desk) -> list[str] | None:
     return names.codes(typed, "areas")
 
 
-async def _asked(desk: Desk, act: str) -> LegDetail:
-    """A leg before an act.
-
-    Raises:
-        Forbidden: the reader could not do it now; says why.
-    """
-    leg = await desk.get(legs.get_leg, leg_id=desk.uuid("leg_id"))
+def _elsewhere(desk: Desk, leg: LegDetail, act: str) -> Gone | None:
+    """Where one goes who could not do an act now: to the leg's page, which says why."""
     found = next(one for one in leg.acts if one.act == act)
-    if not found.allowed and found.plain is not None and desk.refusal is None:
-        raise Forbidden(desk.language.plain(found.plain), code=found.code)
-    return leg
+    if found.plain is None or desk.refusal is not None:
+        return None
+    return Gone(f"/plans/legs/{leg.id}", desk.language.plain(found.plain))
 
 
 async def _about(desk: Desk, leg: LegDetail) -> dict[str, Any]:
