@@ -228,6 +228,7 @@ _OPS = (
     Op("GET",    "/offers/{offer_id}", offers.get_offer, R.READ),
     Op("POST",   "/offers/{offer_id}/take", offers.take_offer, R.WRITE, 201),
     Op("POST",   "/offers/{offer_id}/withdraw", offers.withdraw_offer, R.CONTROL, seconds=LONG),
+    Op("GET",    "/filings/missing", filings.list_missing_filings, R.READ, heavy=True),
     Op("GET",    "/templates/{template_id}/filings", filings.list_filings, R.READ),
     Op("PUT",    "/templates/{template_id}/filings",
        filings.set_filing, R.CHANNELS, errors=(409,), full_replace=True),

@@ -48,6 +48,8 @@ from service.console.rules import caps, holidays, hours, lint_rules, notices, ov
 from service.console.runs import acts as run_acts
 from service.console.runs import after, direct_texts, ledger, report, single
 from service.console.runs import pages as runs
+from service.console.texts import filings as text_filings
+from service.console.texts import offers as text_offers
 from service.console.texts import pages as texts
 from service.console.today import pages as today
 
@@ -145,12 +147,26 @@ PAGES = (
 
     WebPage("GET",  "/texts", texts.show_texts, R.READ),
     WebPage("GET",  "/texts/library", texts.show_library, R.READ),
+    WebPage("GET",  "/texts/filings", text_filings.show_missing, R.READ, heavy=True),
+    WebPage("GET",  "/texts/offers", text_offers.show_offers, R.READ, heavy=True),
+    WebPage("GET",  "/texts/offers/{offer_id}", text_offers.show_offer, R.READ),
+    WebPage("POST", "/texts/offers/{offer_id}/take", text_offers.take, R.WRITE,
+         again=text_offers.show_offer),
+    WebPage("GET",  "/texts/offers/{offer_id}/withdraw", text_offers.show_withdraw, R.CONTROL),
+    WebPage("POST", "/texts/offers/{offer_id}/withdraw", text_offers.withdraw, R.CONTROL,
+         again=text_offers.show_withdraw),
     WebPage("GET",  "/texts/new", texts.show_new, R.WRITE, heavy=True),
     WebPage("POST", "/texts/new", texts.create_text, R.WRITE, again=texts.show_new, heavy=True),
     WebPage("POST", "/texts/check", texts.show_check, R.READ, heavy=True, is_part=True, reads=True),
     WebPage("GET",  "/texts/{template_id}", texts.show_text, R.READ),
     WebPage("GET",  "/texts/{template_id}/readers", texts.show_readers, R.READ, heavy=True,
          is_part=True),
+    WebPage("GET",  "/texts/{template_id}/filings", text_filings.show_filings, R.READ),
+    WebPage("POST", "/texts/{template_id}/filings", text_filings.set_filing, R.CHANNELS,
+         again=text_filings.show_filings),
+    WebPage("GET",  "/texts/{template_id}/offer", text_offers.show_new_offer, R.APPROVE),
+    WebPage("POST", "/texts/{template_id}/offer", text_offers.offer_text, R.APPROVE,
+         again=text_offers.show_new_offer),
     WebPage("GET",  "/texts/{template_id}/edit", texts.show_edit, R.WRITE, heavy=True),
     WebPage("POST", "/texts/{template_id}/edit", texts.edit_text, R.WRITE, again=texts.show_edit,
          heavy=True),

@@ -47,10 +47,14 @@ class FilingLine:
 
 @dataclass(frozen=True, slots=True)
 class Required:
-    """A channel that takes filed texts alone, and what is filed there of a text, if anything."""
+    """A channel that takes filed texts alone, and what is filed there of a text, if anything.
+
+    channel: its name.
+    """
 
     channel: str
     filing: Filing | None
+    channel_id: int = 0
 
 
 class NotFiled(Conflict):
@@ -75,25 +79,30 @@ def check_filed(text: str, required: Sequence[Required]) -> None:
         NotFiled: names the channels, and what is missing there.
     """
     if problems := [
-        listing((one.channel, why), ": ") for one in required if (why := _missing(text, one))
+        listing((one.channel, why), ": ") for one in required if (why := missing(text, one))
     ]:
         raise NotFiled(problems)
 
 
-def _missing(text: str, required: Required) -> str:
+def missing(text: str, required: Required) -> str:
+    """Why a channel would not take a text, as a clause; "": it would."""
     filing = required.filing
     if filing is None:
         return phrase("no filing")
     if filing.state != FILED:
         return phrase("the filing is {filing_state}", filing_state=filing.state)
-    known = draft(text, None)
-    numbers = {contact.digits for contact in contacts(known)} - set(filing.contacts)
+    numbers = numbers_of(text) - set(filing.contacts)
     if numbers:
         return phrase("the filing lacks {count} of the text's numbers", count=len(numbers))
-    links = _links(text) - {link for filed in filing.links for link in _links(filed)}
+    links = links_of(text) - {link for filed in filing.links for link in links_of(filed)}
     return phrase("the filing lacks a link of the text") if links else ""
 
 
-def _links(text: str) -> set[str]:
-    """The links of a text, each as lint reads it."""
+def numbers_of(text: str) -> set[str]:
+    """The numbers of a text that its filing names, as digits."""
+    return {contact.digits for contact in contacts(draft(text, None))}
+
+
+def links_of(text: str) -> set[str]:
+    """The links of a text that its filing names, each as lint reads it."""
     return {found.what for found in obfuscation.links(text)}

@@ -2,11 +2,76 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from service.messages.filing import Filing, FilingLine, Required
 from service.storage import sql
 from service.storage.postgres import Connection, Record
+
+UNFILED_TEXTS = """
+    SELECT w.template_id, w.version_id, w.no, t.name, w.department_id, d.name AS department,
+           h.id AS channel_id, h.name AS channel, f.state, min(w.created_at) AS since
+    FROM (
+        SELECT c.department_id, c.channels, c.created_at, v.template_id, n.id AS version_id, n.no
+        FROM asked, campaigns c CROSS JOIN LATERAL (
+            SELECT c.template_version_id AS id
+            UNION SELECT m.template_version_id FROM campaign_texts m WHERE m.campaign_id = c.id) x
+        JOIN template_versions v ON v.id = x.id
+        CROSS JOIN LATERAL (
+            SELECT id, no FROM template_versions o WHERE o.template_id = v.template_id
+              AND (c.state IN ('draft', 'returned') OR o.id = v.id)
+            ORDER BY no DESC LIMIT 1) n
+        WHERE c.state NOT IN ('rejected', 'done', 'cancelled') AND NOT c.drill
+          AND (asked.scope IS NULL OR c.department_id = asked.scope)) w
+    JOIN templates t ON t.id = w.template_id
+    JOIN departments d ON d.id = w.department_id
+    JOIN channels h ON coalesce(h.requires_filing, NOT h.simulated)
+      AND CASE WHEN w.channels IS NULL
+               THEN h.enabled AND (d.channels IS NULL OR h.id = ANY (d.channels))
+               ELSE h.id = ANY (w.channels) END
+    LEFT JOIN LATERAL (
+        SELECT state FROM filings
+        WHERE version_id = w.version_id AND channel_id = h.id ORDER BY no DESC LIMIT 1) f ON true
+    WHERE f.state IS DISTINCT FROM 'filed'
+    GROUP BY w.template_id, w.version_id, w.no, t.name, w.department_id, d.name, h.id, h.name,
+             f.state
+"""
+"""The texts of plans that are not over, with each channel that takes filed texts alone and where
+they are not filed: as they stand now for a draft, else as they were submitted. Reads `asked`: its
+scope is the department whose plans are seen, NULL for all.
+"""
+
+
+class UnfiledText(NamedTuple):
+    """A version of a text that a plan would send over a channel where it is not filed. state: what
+    the carrier has answered so far; None: nothing. since: when the first of these plans was made.
+    """
+
+    template_id: UUID
+    version_id: UUID
+    no: int
+    name: str
+    department_id: UUID
+    department: str
+    channel_id: int
+    channel: str
+    state: str | None
+    since: datetime
+
+
+async def list_unfiled(conn: Connection, scope: UUID | None, limit: int) -> list[UnfiledText]:
+    """The first of `UNFILED_TEXTS` that a department sees (None: of all), the oldest first."""
+    rows = await sql.fetch(
+        conn,
+        f"""
+        WITH asked AS (SELECT :scope::uuid AS scope)
+        {UNFILED_TEXTS} ORDER BY since, w.template_id, h.id LIMIT :limit
+        """,  # a constant
+        scope=scope,
+        limit=limit,
+    )
+    return [UnfiledText(*row) for row in rows]
 
 
 async def insert_filing(
@@ -55,7 +120,7 @@ async def required_filings(
     rows = await sql.fetch(
         conn,
         """
-        SELECT c.name AS channel, f.*
+        SELECT c.name AS channel, c.id AS wanted_by, f.*
         FROM channels c
         JOIN departments d ON d.id = :department_id
         LEFT JOIN LATERAL (
@@ -73,7 +138,8 @@ async def required_filings(
         channels=channels,
     )
     return [
-        Required(row["channel"], _filing(row) if row["no"] is not None else None) for row in rows
+        Required(row["channel"], _filing(row) if row["no"] is not None else None, row["wanted_by"])
+        for row in rows
     ]
 
 

@@ -115,17 +115,31 @@ async def approve_text(
             ),
             code="newer_version",
         )
-    hands: dict[UUID | None, str] = {known.edited_by: phrase("wrote this text")}
-    if known.taken_from is not None:
-        await check_words_stand(conn, [known.version_id])
-        authors = await authors_of(conn, [known.taken_from])
-        hands |= dict.fromkeys(authors, phrase("wrote its words"))
-    await need_second_person(conn, actor, hands, phrase("approve it"), now)
-    if known.approved_by is not None:
-        raise Conflict(phrase("this version is approved already"), code="approved_already")
+    await check_approval(conn, actor, known, now)
     found = await judge(conn, known.department_id, known.text, known.info.message_class)
     check_unblocked(found)
     read = check_read(found, acknowledged)
     await approve_version(conn, known.version_id, (actor.id, actor.deputy_for), found, now)
     await record_read(conn, read, actor.id, now, version_id=known.version_id)
     return await template_get(conn, template_id, actor.scope)
+
+
+async def check_approval(
+    conn: Connection, actor: User, known: Template, now: datetime, *, lock: bool = True
+) -> None:
+    """Refuse whoever may not approve the latest version of a template; what lint says of it now is
+    not asked.
+
+    lock: as for `check_words_stand`.
+
+    Raises:
+        Forbidden, Conflict, TextWithdrawn: as for `approve_text`.
+    """
+    hands: dict[UUID | None, str] = {known.edited_by: phrase("wrote this text")}
+    if known.taken_from is not None:
+        await check_words_stand(conn, [known.version_id], lock=lock)
+        authors = await authors_of(conn, [known.taken_from])
+        hands |= dict.fromkeys(authors, phrase("wrote its words"))
+    await need_second_person(conn, actor, hands, phrase("approve it"), now)
+    if known.approved_by is not None:
+        raise Conflict(phrase("this version is approved already"), code="approved_already")

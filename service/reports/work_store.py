@@ -17,6 +17,7 @@ from uuid import UUID
 from service.accounts.people.model import Right, Role, User
 from service.accounts.people.proposals import WAITS
 from service.delivery.uncertain.uncertain import WAIT
+from service.messages.filing_store import UNFILED_TEXTS
 from service.messages.offers.offer_news_store import TAKEN_TEXTS
 from service.storage import sql
 from service.storage.postgres import Connection
@@ -414,34 +415,12 @@ _ROSTERS = """
       AND (asked.scope IS NULL OR r.department_id = asked.scope)
 """
 
-# The texts of plans that are not over, over channels that take filed texts alone: as they stand now
-# for a draft, else as they were submitted.
-_FILINGS = """
-    WITH wanted AS (
-        SELECT c.department_id, c.channels, c.created_at, v.template_id,
-               CASE WHEN c.state IN ('draft', 'returned') THEN (
-                   SELECT id FROM template_versions n WHERE n.template_id = v.template_id
-                   ORDER BY n.no DESC LIMIT 1) ELSE v.id END AS version_id
-        FROM asked, campaigns c CROSS JOIN LATERAL (
-            SELECT c.template_version_id AS id
-            UNION SELECT m.template_version_id FROM campaign_texts m WHERE m.campaign_id = c.id) t
-        JOIN template_versions v ON v.id = t.id
-        WHERE c.state NOT IN ('rejected', 'done', 'cancelled') AND NOT c.drill
-          AND (asked.scope IS NULL OR c.department_id = asked.scope))
-    SELECT w.template_id::text AS id, t.name, w.department_id, NULL::timestamptz AS planned_at,
-           min(w.created_at) AS since, 'not_filed' AS code, count(DISTINCT h.id)::int AS texts,
+_FILINGS = f"""
+    SELECT u.template_id::text AS id, u.name, u.department_id, NULL::timestamptz AS planned_at,
+           min(u.since) AS since, 'not_filed' AS code, count(DISTINCT u.channel_id)::int AS texts,
            NULL::int AS ready
-    FROM wanted w JOIN templates t ON t.id = w.template_id
-    JOIN departments d ON d.id = w.department_id
-    JOIN channels h ON coalesce(h.requires_filing, NOT h.simulated)
-      AND CASE WHEN w.channels IS NULL
-               THEN h.enabled AND (d.channels IS NULL OR h.id = ANY (d.channels))
-               ELSE h.id = ANY (w.channels) END
-    WHERE 'filed' IS DISTINCT FROM (
-        SELECT f.state FROM filings f
-        WHERE f.version_id = w.version_id AND f.channel_id = h.id ORDER BY f.no DESC LIMIT 1)
-    GROUP BY w.template_id, t.name, w.department_id
-"""
+    FROM ({UNFILED_TEXTS}) u GROUP BY u.template_id, u.name, u.department_id
+"""  # noqa: S608  # constants
 
 _KEYS = """
     SELECT k.id::text, u.login || ': ' || k.name AS name, u.department_id,

@@ -8,12 +8,13 @@ from pydantic import Field, StringConstraints
 
 from service.accounts.departments.department import KINDS
 from service.accounts.departments.department_store import get_department
+from service.api.acts import ActOut, judge
 from service.api.content.templates import FindingOut, TemplateOut, findings_out, template_out
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out, Page
-from service.dispatch.direct.withdrawal import withdraw
-from service.errors import Invalid
+from service.dispatch.direct.withdrawal import check_withdrawal, withdraw
+from service.errors import Conflict, Invalid
 from service.messages.lint.lint import Finding
 from service.messages.lint.verdict import judge_as_one
 from service.messages.offers import offer_store as store
@@ -121,6 +122,14 @@ class OfferOut(Out):
     )
 
 
+class OfferDetail(OfferOut):
+    """An offer, and what you could do with it."""
+
+    acts: list[ActOut] = Field(
+        description="`take` and `withdraw`: whether you could do it now, and why not."
+    )
+
+
 class WithdrawnOut(OfferOut):
     """An offer that was withdrawn, and what that has stopped."""
 
@@ -166,10 +175,35 @@ async def list_offers(call: Call, query: OffersQuery) -> Page[OfferOut]:
     return cut(Page[OfferOut], await _shown(call, found), query)
 
 
-async def get_offer(call: Call, offer_id: UUID) -> OfferOut:
+async def get_offer(call: Call, offer_id: UUID) -> OfferDetail:
     """Show a text that is offered, with what lint says of it in your department's name."""
     found = await store.get_offer(call.conn, offer_id, call.user.scope)
-    return (await _shown(call, [found]))[0]
+    (shown,) = await _shown(call, [found])
+    return OfferDetail(**shown.model_dump(), acts=await _acts(call, found))
+
+
+async def _acts(call: Call, offer: Offer) -> list[ActOut]:
+    """Each act of a person on an offer, and whether the caller could do it now."""
+
+    async def take() -> None:
+        await offers.check_taking(call.conn, call.user, offer, lock=False)
+        copies = await store.takers_of(call.conn, [offer.id], call.user.department_id)
+        if any(copy.current for copy in copies):
+            raise Conflict(phrase("you have taken it over before"), code="taken_already")
+        if not (await get_department(call.conn, call.user.department_id, None)).signed:
+            raise Conflict(phrase("your department has no signature yet"))
+
+    async def stop() -> None:
+        check_withdrawal(call.user, offer)
+
+    found = {"offer_id": offer.id}
+    return [
+        await judge(call, act, operation, found, check)
+        for act, operation, check in (
+            ("take", "take_offer", take),
+            ("withdraw", "withdraw_offer", stop),
+        )
+    ]
 
 
 async def take_offer(call: Call, offer_id: UUID, body: TakeOfferBody) -> TemplateOut:

@@ -9,6 +9,8 @@ from uuid import UUID
 from pydantic import Field
 
 from service.accounts.people.model import Role
+from service.api.acts import ActOut
+from service.api.acts import judge as judged_act
 from service.api.content.taken_texts import TakenFromOut, taken_out
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
@@ -29,7 +31,7 @@ from service.messages import store
 from service.messages.lint.lint import Finding, lint
 from service.messages.lint.lint_store import policy_get
 from service.messages.lint.verdict import judge
-from service.messages.offers.offers import still_taken
+from service.messages.offers.offers import check_offer, still_taken
 from service.messages.offers.withdrawal import check_words_stand
 from service.messages.policy import TextSender, digits
 from service.messages.template import (
@@ -40,7 +42,7 @@ from service.messages.template import (
     sample_values,
     variables,
 )
-from service.messages.text_approval import approve_text
+from service.messages.text_approval import approve_text, check_approval, check_unblocked
 from service.words.phrase import phrase
 
 MOST_VALUES = 20
@@ -171,6 +173,15 @@ class TemplateOut(TextOut):
     )
 
 
+class TemplateDetail(TemplateOut):
+    """A template, and what you could do with its latest version."""
+
+    acts: list[ActOut] = Field(
+        description="`add_version`, `approve` and `offer`: whether you could do it now, and why"
+        " not. What lint says now is asked by the act itself."
+    )
+
+
 async def list_templates(call: Call, query: PageQuery) -> Page[TemplateOut]:
     """List the templates that you see."""
     found = await store.template_list(call.conn, call.user.scope, query.before, query.wanted)
@@ -191,11 +202,35 @@ async def create_template(call: Call, body: TemplateBody) -> TemplateOut:
     return await template_out(call, made)
 
 
-async def get_template(call: Call, template_id: UUID) -> TemplateOut:
+async def get_template(call: Call, template_id: UUID) -> TemplateDetail:
     """Show a template with its latest version."""
-    return await template_out(
-        call, await store.template_get(call.conn, template_id, call.user.scope)
-    )
+    known = await store.template_get(call.conn, template_id, call.user.scope)
+    shown = await template_out(call, known)
+    return TemplateDetail(**shown.model_dump(), acts=await _acts(call, known))
+
+
+async def _acts(call: Call, known: store.Template) -> list[ActOut]:
+    """Each act of a person on a text, and whether the caller could do it now."""
+
+    async def add_version() -> None:
+        """Whoever may write may always write."""
+
+    async def approve() -> None:
+        await check_approval(call.conn, call.user, known, call.now, lock=False)
+        check_unblocked(known.lint)
+
+    async def offer() -> None:
+        await check_offer(call.conn, call.user, known, known.no, call.now)
+
+    found = {"template_id": known.id}
+    return [
+        await judged_act(call, act, operation, found, check)
+        for act, operation, check in (
+            ("add_version", "add_version", add_version),
+            ("approve", "approve_template", approve),
+            ("offer", "offer_template", offer),
+        )
+    ]
 
 
 async def add_version(call: Call, template_id: UUID, body: TextBody) -> TemplateOut:

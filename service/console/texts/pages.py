@@ -19,12 +19,14 @@ from service.api.content.templates import (
 )
 from service.api.content.versions import TextVersionOut
 from service.api.http.paging import PageQuery
+from service.api.sending import filings
 from service.console.asking import Desk
 from service.console.differences import pieces
 from service.console.forms import body_of
 from service.console.language import ENGLISH, Language
 from service.console.names import names_of
 from service.console.render import Gone, Shown
+from service.console.texts.words import FILING_MARKS, FILING_STATES, NEWS
 from service.console.words import CLASSES
 from service.errors import NotFound
 from service.words.phrase import phrase
@@ -66,17 +68,19 @@ async def show_text(desk: Desk) -> Shown:
     text = await desk.get(templates.get_template, template_id=template_id)
     query = PageQuery(limit=MOST_LISTED)
     history = await desk.get(versions.list_template_versions, template_id=template_id, query=query)
-    own_hand = any(v.edited_by == desk.user.id for v in history.items)
+    acts = {act.act: act for act in text.acts}
     return Shown(
         "texts/text.html",
         {
             "text": text,
             "history": history.items,
             "writes": desk.may(Right.WRITE),
-            "approves": desk.may(Right.APPROVE)
-            and not (own_hand or text.withdrawn or text.approved_at)
-            and all(found.level != BLOCKING for found in text.lint),
-            "own_hand": own_hand,
+            "acts": acts,
+            "approves": acts["approve"].allowed,
+            "found": await desk.get(filings.list_filings, template_id=template_id),
+            "states": FILING_STATES,
+            "marks": FILING_MARKS,
+            "news": NEWS,
             "names": await names_of(desk, (version.edited_by for version in history.items)),
             **TOLD,
         },

@@ -20,7 +20,7 @@ _PAGES = {
     "imports": "/people/imports/{id}",
     "ending_rosters": "/people/lists",
     "taken_texts": "/texts/{id}",
-    "filings": "/texts/filings",
+    "filings": "/texts/{id}/filings",
     "grants": "/office/users/{id}",
     "keys": "/office/keys",
     "passwords": "/office/users/{id}",

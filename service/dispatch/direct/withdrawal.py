@@ -59,10 +59,7 @@ async def withdraw(
     if stops:
         actor.need(Right.STOP_ALL)
     offer = await get_offer(conn, offer_id, actor.scope)
-    if not actor.sees(offer.department_id):
-        raise Forbidden(
-            phrase("only the department that offers a text, or the county, withdraws it")
-        )
+    _check_own(actor, offer)
     chain = await chain_of(conn, offer_id)
     versions = await versions_of(conn, chain)
     campaigns = await _lock_campaigns(conn, versions) if stops else None
@@ -77,6 +74,24 @@ async def withdraw(
         if await store.move(conn, campaign_id, Act.PAUSE, State.PAUSED, by)
     ]
     return Withdrawal(await get_offer(conn, offer_id, None), paused, cancelled)
+
+
+def check_withdrawal(actor: User, offer: Offer) -> None:
+    """Refuse whoever may not withdraw an offer.
+
+    Raises:
+        Forbidden, Conflict: as for `withdraw`.
+    """
+    _check_own(actor, offer)
+    if offer.withdrawn_at is not None:
+        raise Conflict(phrase("it is withdrawn already"), code="withdrawn_already")
+
+
+def _check_own(actor: User, offer: Offer) -> None:
+    if not actor.sees(offer.department_id):
+        raise Forbidden(
+            phrase("only the department that offers a text, or the county, withdraws it")
+        )
 
 
 async def _lock_campaigns(conn: Connection, versions: Sequence[UUID]) -> dict[UUID, State]:

@@ -54,11 +54,7 @@ async def offer_text(
     """
     actor.need(Right.APPROVE)
     known = await template_lock(conn, template_id, actor.scope)
-    origin = await get_department(conn, known.department_id, None)
-    _check_may_be_offered(actor, known, origin.kind, version)
-    await need_second_person(
-        conn, actor, {known.edited_by: phrase("wrote this text")}, phrase("offer it"), now
-    )
+    await check_offer(conn, actor, known, version, now)
     await _check_departments(conn, known.department_id, new.department_ids)
     replaces = await store.latest_offer(conn, template_id)
     if new.correction:
@@ -66,6 +62,21 @@ async def offer_text(
     by = (actor.id, actor.deputy_for)
     made = await store.insert_offer(conn, known.version_id, new, replaces, by, now)
     return await store.get_offer(conn, made, None)
+
+
+async def check_offer(
+    conn: Connection, actor: User, known: Template, version: int, now: datetime
+) -> None:
+    """Refuse whoever may not offer this version of a template to others.
+
+    Raises:
+        Forbidden, Conflict: as for `offer_text`.
+    """
+    origin = await get_department(conn, known.department_id, None)
+    _check_may_be_offered(actor, known, origin.kind, version)
+    await need_second_person(
+        conn, actor, {known.edited_by: phrase("wrote this text")}, phrase("offer it"), now
+    )
 
 
 def _check_may_be_offered(actor: User, known: Template, origin_kind: str, version: int) -> None:
@@ -140,9 +151,25 @@ async def take_over(
     actor.need(Right.WRITE)
     whose = actor.department_id
     offer = await store.get_offer(conn, offer_id, whose, lock=True)
-    if offer.department_id == whose:
+    await check_taking(conn, actor, offer)
+    text = copied(offer, await _own_signature(conn, whose, signature))
+    check(text)
+    found = await judge(conn, whose, text, offer.message_class)
+    version = NewVersion(text, found, actor.id, offer.id)
+    return await _keep(conn, offer, whose, version, name or offer.name, now)
+
+
+async def check_taking(conn: Connection, actor: User, offer: Offer, *, lock: bool = True) -> None:
+    """Refuse whoever may not take an offer over; whether they have done so is not asked.
+
+    lock: as for `check_words_stand`.
+
+    Raises:
+        Conflict, TextWithdrawn: as for `take_over`.
+    """
+    if offer.department_id == actor.department_id:
         raise Conflict(phrase("the text is your own department's"))
-    await check_words_stand(conn, [offer.template_version_id])
+    await check_words_stand(conn, [offer.template_version_id], lock=lock)
     if offer.replaced_by is not None:
         raise Conflict(
             phrase(
@@ -151,11 +178,6 @@ async def take_over(
             ),
             code="newer_version",
         )
-    text = copied(offer, await _own_signature(conn, whose, signature))
-    check(text)
-    found = await judge(conn, whose, text, offer.message_class)
-    version = NewVersion(text, found, actor.id, offer.id)
-    return await _keep(conn, offer, whose, version, name or offer.name, now)
 
 
 async def _keep(

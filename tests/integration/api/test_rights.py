@@ -172,6 +172,7 @@ TABLE = {
     "POST /offers/{offer_id}/withdraw": "aop",
     "POST /templates/{template_id}/approve": "ap",
     "GET /templates/{template_id}/preview": "aopv",
+    "GET /filings/missing": "aopv",
     "GET /templates/{template_id}/filings": "aopv",
     "PUT /templates/{template_id}/filings": "a",
     "PUT /channels/{channel_id}/filing": "a",

@@ -1,5 +1,7 @@
 """Texts: written with what lint says beside them, compared, and approved by another."""
 
+from multidict import MultiDict
+
 from service.api.content.templates import LintedOut
 from service.console.texts.pages import room
 from tests.harness.console import Browser, Seen, browser_of
@@ -86,10 +88,12 @@ async def test_who_counts_as_its_writer_is_told_why_on_the_page(api: Api) -> Non
     writer, other = await browser_of(api, "operator"), await browser_of(api, "approver")
     seen = await _write(writer, GOOD)
     page = await other.get(seen.path)
-    refused = await other.submit(page, f"{seen.path}/approve", {})
+    assert f"{seen.path}/approve" not in [form.action for form in page.forms]
+    assert "视同一人" in page.text
+    token = dict(page.form("/logout").fields)
+    refused = await other.post(f"{seen.path}/approve", MultiDict({**token, "version": "1"}))
     assert refused.status == 403
     assert GOOD in refused.text, "the page is shown again"
-    assert "视同一人" in refused.text
 
 
 async def test_a_ready_text_is_where_one_begins(api: Api) -> None:
