@@ -14,6 +14,7 @@ from service.audience.imports.rejects import csv_line
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.people import words
+from service.console.people.held_plans import held_since
 from service.console.people.import_report import ImportReport, report_of
 from service.console.render import Gone, Shown
 from service.errors import Forbidden, Invalid
@@ -122,6 +123,7 @@ async def _told(desk: Desk, found: ImportOut) -> dict[str, object]:
         "called": words.REJECTED,
         "may_undo": stands and is_own and not _waits(found) and desk.may(Right.IMPORT),
         "may_import": is_own and desk.may(Right.IMPORT),
+        "held": await held_since(desk, found.department_id, found.finished_at if stands else None),
     }
 
 

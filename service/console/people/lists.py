@@ -16,6 +16,7 @@ from service.audience.segments.segment_words import SegmentError, fold
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.people import words
+from service.console.people.held_plans import held_since
 from service.console.render import Gone, Shown
 from service.words.phrase import phrase
 
@@ -70,6 +71,9 @@ async def show_list(desk: Desk) -> Shown:
             "bases": words.BASES,
             "roles": words.ROLES,
             "may_import": desk.may(Right.IMPORT),
+            "held": await held_since(
+                desk, roster.department_id, roster.latest.at if roster.latest else None
+            ),
         },
     )
 
