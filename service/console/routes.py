@@ -396,6 +396,8 @@ PAGES = (
          again=account_phone.show_phone),
     WebPage("POST", "/account/phone/code", account_phone.prove_phone, R.READ,
          again=account_phone.show_phone),
+    WebPage("POST", "/account/phone/away", account_phone.take_away, R.READ,
+         again=account_phone.show_phone),
     WebPage("POST", "/account/sessions/{session_id}/end", account.end_session),
     WebPage("GET",  "/account/notices", account_notices.show_notices, R.CONTROL),
     WebPage("POST", "/account/notices", account_notices.choose_notices, R.CONTROL,

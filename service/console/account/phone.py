@@ -33,3 +33,10 @@ async def prove_phone(desk: Desk) -> Gone:
     await desk.act(deputies.prove_own_phone, body=body_of(PhoneCodeBody, desk.form))
     done = phrase("Your phone is proved. Notices and tests of what you sign go there.")
     return Gone("/account", done)
+
+
+async def take_away(desk: Desk) -> Gone:
+    """Take the own phone away; nothing goes to it any more."""
+    need_concerned(desk.user)
+    await desk.act(deputies.set_own_phone, body=OwnPhoneBody(phone=None))
+    return Gone(PHONE, phrase("Your phone is taken away."))

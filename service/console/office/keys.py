@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from service.accounts.people.model import Right
 from service.api.accounts import keys, users
 from service.api.accounts.keys import KeyBody, RotateBody
 from service.api.http.paging import PageQuery
@@ -12,17 +13,25 @@ from service.console.names import names_of
 from service.console.office import words
 from service.console.office.choices import find_users
 from service.console.render import Gone, Shown
+from service.console.second_person import second_person
 from service.errors import NotFound
 from service.words.phrase import Phrase, phrase
 
 KEYS = "/office/keys"
+_ANOTHER = phrase("another administrator who has all rights of its user")
 
 
 async def show_keys(desk: Desk) -> Shown:
     """All keys that the caller sees."""
     query = body_of(PageQuery, desk.request.query, given={"limit": 50})
     found = await desk.get(keys.list_keys, query=query)
+    allowed = desk.may(Right.ACCOUNTS)
     told = {
+        "seconds": {
+            key.id: await second_person(desk, key.created_by, allowed=allowed, who=_ANOTHER)
+            for key in found.items
+            if key.state == "pending" and key.created_by is not None
+        },
         "keys": found.items,
         "next": found.next_cursor,
         "names": await names_of(desk, (key.user_id for key in found.items)),

@@ -58,6 +58,18 @@ async def test_who_neither_plans_nor_signs_has_no_form_for_a_phone(api: Api) -> 
     assert PHONE in (await (await browser_of(api, "operator")).get("/account")).links
 
 
+@pytest.mark.usefixtures("county")
+async def test_the_own_phone_is_taken_away(api: Api) -> None:
+    browser = await browser_of(api, "approver")
+    assert f"{PHONE}/away" not in [form.action for form in (await browser.get(PHONE)).forms]
+    seen = await browser.submit(await said(api, browser), CODE, {"code": await last_code(api)})
+    gone = await browser.submit(await browser.get(PHONE), f"{PHONE}/away")
+    assert "手机号已删除。" in gone.text, gone.text
+    assert (await api.get("/me", ("county", "approver"))).json["phone"] is None
+    assert f"{PHONE}/away" not in [form.action for form in gone.forms]
+    assert seen.status == 200
+
+
 async def test_the_button_comes_by_itself_once_the_test_has_left(
     api: Api, county: dict[str, str]
 ) -> None:

@@ -243,6 +243,7 @@ TABLE = {
     "GET /account/phone": "aopv",
     "POST /account/phone": "aop",
     "POST /account/phone/code": "aop",
+    "POST /account/phone/away": "aopv",
     "POST /account/sessions/{session_id}/end": "aopvi",
     "GET /account/notices": "aop",
     "POST /account/notices": "aop",
