@@ -13,6 +13,8 @@ from service.words.phrase import Phrase, phrase
 
 MOST_LINES = 15
 """How many things of a kind have a line of their own."""
+COUNTED_IN_TEXTS = frozenset({"uncertain", "inbound", "receipts"})
+"""Kinds whose count is one of texts, not of the things that have a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ def _lines(desk: Desk, kinds: Iterable[WorkKindOut]) -> Iterator[QueueLine]:
     for kind in kinds:
         for item in _most_urgent(kind.items)[:MOST_LINES]:
             yield _line(desk, kind, item)
-        more = len(kind.items) - MOST_LINES
+        all_of_it = len(kind.items) if kind.kind in COUNTED_IN_TEXTS else kind.count
+        more = all_of_it - MOST_LINES
         if more > 0:
             say = desk.language.say
             yield QueueLine("idle", say(phrase("{count} more of the same kind", count=more)),

@@ -72,7 +72,8 @@ async def show_new_deputy(desk: Desk) -> Shown:
     if absent is None:
         return Shown("office/deputy_for.html", {"found": await find_users(desk)})
     others = await users_of(desk, absent.department_id)
-    options = [(one.id, one.name) for one in others if one.id != absent.id and not one.disabled_at]
+    able = [one for one in others if one.id != absent.id and not one.disabled_at]
+    options = [("", "–"), *((str(one.id), one.name) for one in able)]
     return Shown("office/deputy_new.html", {"absent": absent, "options": options})
 
 

@@ -3,6 +3,7 @@
 import re
 
 from tests.harness.console import Browser, browser_of
+from tests.harness.keys import second_admin
 from tests.integration.api.conftest import Api
 
 MANY = 510
@@ -76,3 +77,13 @@ async def test_lists_lead_to_their_last_page_and_keep_what_was_looked_up(api: Ap
     assert len({link for link in schools if re.search("departments/0{8}-", link)}) == MANY
     nothing = await browser.get("/office/users?words=nobody")
     assert "没有姓名或登录名里含这些字的用户。" in nothing.text
+
+
+async def test_what_waits_is_counted_beyond_what_an_operation_lists(api: Api) -> None:
+    other = await second_admin(api)
+    for number in range(103):
+        body = {"login": f"many{number}", "name": "王芳", "roles": ["viewer"]}
+        assert (await api.post("/users", other, body)).status == 201
+    seen = await (await browser_of(api, "admin", "en")).get("/duty")
+    assert len({link for link in seen.links if link.startswith("/office/users/")}) == 15
+    assert "88 more of the same kind" in seen.text
