@@ -45,6 +45,7 @@ T = TypeVar("T")
 
 KEY = "_key"
 """The field with the Idempotency-Key of a form."""
+_NUMBER_DIGITS = 6
 SEEN = "_seen"
 """The field with the version of what is edited, as the page showed it."""
 
@@ -228,6 +229,17 @@ class Desk:
             return UUID(given)
         except ValueError:
             raise NotFound(phrase("there is nothing at this address")) from None
+
+    def number(self, name: str) -> int:
+        """A part of the address that is the number of a channel.
+
+        Raises:
+            NotFound: it is none.
+        """
+        given = self.path(name)
+        if not (given.isascii() and given.isdecimal() and len(given) < _NUMBER_DIGITS):
+            raise NotFound(phrase("there is nothing at this address"))
+        return int(given)
 
     def typed(self, name: str) -> str:
         """What was typed into a field of the form; "" if nothing.

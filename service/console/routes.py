@@ -11,6 +11,11 @@ from service.console.account import entrance
 from service.console.account import notices as account_notices
 from service.console.account import pages as account
 from service.console.account import phone as account_phone
+from service.console.channels import acts as channel_acts
+from service.console.channels import changes as channel_changes
+from service.console.channels import codes, numbers
+from service.console.channels import new as new_channel
+from service.console.channels import pages as office_channels
 from service.console.duty import (
     channels,
     holds,
@@ -374,6 +379,45 @@ PAGES = (
          R.CALENDAR),
     WebPage("POST", "/office/rules/holidays/{year}/school-days", quiet_days.set_school_days,
          R.CALENDAR, again=quiet_days.show_school_days),
+
+    WebPage("GET",  "/office/channels", office_channels.show_channels, R.CHANNELS),
+    WebPage("GET",  "/office/channels/new", new_channel.show_new, R.CHANNELS),
+    WebPage("POST", "/office/channels/new", new_channel.create, R.CHANNELS,
+         again=new_channel.show_new),
+    WebPage("GET",  "/office/channels/{channel_id}", office_channels.show_channel, R.CHANNELS),
+    WebPage("POST", "/office/channels/{channel_id}", office_channels.edit, R.CHANNELS,
+         again=office_channels.show_channel),
+    WebPage("POST", "/office/channels/{channel_id}/test", channel_acts.test, R.CHANNELS,
+         again=office_channels.show_channel),
+    WebPage("GET",  "/office/channels/{channel_id}/switch", channel_acts.show_switch, R.CHANNELS),
+    WebPage("POST", "/office/channels/{channel_id}/switch", channel_acts.switch, R.CHANNELS,
+         again=channel_acts.show_switch),
+    WebPage("POST", "/office/channels/{channel_id}/hold/lift", channel_acts.lift_hold, R.CHANNELS),
+    WebPage("POST", "/office/channels/{channel_id}/filing", channel_acts.set_filing, R.CHANNELS,
+         again=office_channels.show_channel),
+    WebPage("GET",  "/office/channels/{channel_id}/propose", channel_changes.show_proposal,
+         R.CHANNELS),
+    WebPage("POST", "/office/channels/{channel_id}/propose", channel_changes.propose, R.CHANNELS,
+         again=channel_changes.show_proposal),
+    WebPage("POST", "/office/channels/{channel_id}/changes/{change_id}/confirm",
+         channel_changes.confirm, R.CHANNELS, again=office_channels.show_channel),
+    WebPage("GET",  "/office/codes", codes.show_codes, R.READ),
+    WebPage("GET",  "/office/codes/new", codes.show_new, R.CHANNELS),
+    WebPage("POST", "/office/codes/new", codes.put, R.CHANNELS, again=codes.show_new),
+    WebPage("POST", "/office/codes/delete", codes.delete, R.CHANNELS),
+    WebPage("GET",  "/office/numbers", numbers.show_route, R.READ),
+    WebPage("POST", "/office/numbers", numbers.explain, R.READ, again=numbers.show_route),
+    WebPage("GET",  "/office/numbers/carrier", numbers.show_carrier, R.READ),
+    WebPage("POST", "/office/numbers/carrier", numbers.ask_carrier, R.READ,
+         again=numbers.show_carrier),
+    WebPage("POST", "/office/numbers/carrier/list", numbers.import_list, R.CHANNELS,
+         again=numbers.show_carrier, takes_file=True),
+    WebPage("GET",  "/office/numbers/table", numbers.show_table, R.READ),
+    WebPage("POST", "/office/numbers/table", numbers.import_table, R.CHANNELS,
+         again=numbers.show_table, takes_file=True),
+    WebPage("GET",  "/office/numbers/table/forget", numbers.ask_forget, R.CHANNELS),
+    WebPage("POST", "/office/numbers/table/forget", numbers.forget_table, R.CHANNELS,
+         again=numbers.ask_forget),
 
     WebPage("GET",  "/reports", reports.show_reports, R.REPORTS),
     WebPage("GET",  "/reports/campaigns/{campaign_id}", reports.show_weeks, R.REPORTS, heavy=True),

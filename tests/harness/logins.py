@@ -3,7 +3,10 @@
 import json
 from uuid import UUID
 
+from service.accounts.login.credentials import hash_password
+from service.accounts.login.session_store import set_password
 from service.accounts.people.model import User
+from service.storage.postgres import transaction
 from tests.harness.keys import second_admin
 from tests.integration.api.conftest import Answer, Api
 
@@ -37,6 +40,13 @@ async def with_password(api: Api, user: User) -> str:
     body = {"current": given, "new": PASSWORD}
     assert (await api.post("/me/password", token, body)).status == 204
     return str(user.login)
+
+
+async def with_own_password(api: Api, user: User) -> str:
+    """The login of a user who chose a password of which nobody else knows anything."""
+    async with transaction(api.runtime.pool) as conn:
+        await set_password(conn, user.id, hash_password(PASSWORD), temporary=False)
+    return user.login
 
 
 async def last_code(api: Api) -> str:

@@ -11,7 +11,6 @@ from service.api.sending import queue
 from service.clock import CHINA
 from service.console.asking import Desk
 from service.console.render import Shown
-from service.errors import NotFound
 from service.ledger.priority import PRIORITIES
 from service.ledger.reasons import Wait
 from service.reports.interruptions import why as reason_of
@@ -100,24 +99,13 @@ async def show_channels(desk: Desk) -> Shown:
     """A card for each channel."""
     found = (await desk.get(channels.list_channels)).items
     cards = [await _card(desk, channel) for channel in found]
-    return Shown("duty/channels.html", {"cards": cards})
-
-
-def _channel_id(desk: Desk) -> int:
-    """The id of a channel in the address.
-
-    Raises:
-        NotFound: it is none.
-    """
-    given = desk.path("channel_id")
-    if not (given.isascii() and given.isdecimal() and len(given) < 6):
-        raise NotFound(phrase("there is nothing at this address"))
-    return int(given)
+    told = {"cards": cards, "may_manage": desk.may(Right.CHANNELS)}
+    return Shown("duty/channels.html", told)
 
 
 async def show_waiting(desk: Desk) -> Shown:
     """What waits on a channel, counted, for its card."""
-    found = await desk.get(queue.get_queue, channel_id=_channel_id(desk))
+    found = await desk.get(queue.get_queue, channel_id=desk.number("channel_id"))
     return Shown("duty/_waiting.html", {"queue": found, "wait": _lasting})
 
 
@@ -127,7 +115,7 @@ def _lasting(seconds: int) -> timedelta:
 
 async def show_channel(desk: Desk) -> Shown:
     """One channel: connections, figures, events, what waits on it and for how long."""
-    channel = await desk.get(channels.get_channel, channel_id=_channel_id(desk))
+    channel = await desk.get(channels.get_channel, channel_id=desk.number("channel_id"))
     waiting = await desk.get(queue.get_queue, channel_id=channel.id)
     others = {c.id: c.name for c in (await desk.get(channels.list_channels)).items}
     card = await _card(desk, channel)

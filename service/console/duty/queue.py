@@ -51,7 +51,7 @@ STEPS: Final[Mapping[str, NextStep]] = {
     "filings": NextStep("warn", "/texts/{id}/filings", phrase("File it")),
     "taken_texts": NextStep("warn", "/texts/{id}", phrase("Read the news")),
     "retention": NextStep("warn", "/office/privacy/retention", phrase("Agree")),
-    "channel_changes": NextStep("asked", "/office", _CONFIRM),
+    "channel_changes": NextStep("asked", "/office/channels/{id}", _CONFIRM),
     "grants": NextStep("asked", "", _CONFIRM),
     "keys": NextStep("asked", "", _CONFIRM),
     "passwords": NextStep("asked", "", _CONFIRM),

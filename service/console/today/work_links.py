@@ -21,6 +21,7 @@ _PAGES = {
     "ending_rosters": "/people/lists",
     "taken_texts": "/texts/{id}",
     "filings": "/texts/{id}/filings",
+    "channel_changes": "/office/channels/{id}",
     "grants": "/office/users/{id}",
     "keys": "/office/keys",
     "passwords": "/office/users/{id}",
