@@ -11,6 +11,7 @@ from importlib.metadata import version
 from aiohttp import web
 from aiohttp.log import server_logger
 
+from service.accounts.sign_in.provider import provider_of
 from service.api import catalogue, reference
 from service.api.audience import segment_terms
 from service.api.channels import callbacks
@@ -33,7 +34,7 @@ from service.messages.lint import wording
 from service.runtime import Runtime
 from service.servers import port_fault
 from service.storage.postgres import open_pool
-from service.web import ENTRY, RUNTIME, request_log, shorten_malformed, show_request_id
+from service.web import ENTRY, PROVIDER, RUNTIME, request_log, shorten_malformed, show_request_id
 from service.words.catalogues import chinese
 
 JSON_OCTETS = 1024 * 1024
@@ -59,6 +60,8 @@ def create_app(runtime: Runtime) -> web.Application:
     app[LIMITER] = Limiter(runtime.redis, runtime.settings)
     app[ADMISSION] = Admission(runtime.pool.get_max_size())
     app[EXCHANGE] = Exchange(runtime, app[ADMISSION], Downloads(runtime.keyring))
+    if (provider := provider_of(runtime.settings)) is not None:
+        app[PROVIDER] = provider
     app.cleanup_ctx.append(_entry)
     app.on_cleanup.append(_end_counts)
     app.on_response_prepare.append(show_request_id)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -296,6 +296,19 @@ class Settings(ClockSettings):
         validate_default=True,
         description="The domains of the addresses that they may go to, e.g. example.gov.cn.",
     )
+    sign_in_issuer: str | None = Field(
+        default=None,
+        description="The OpenID Connect provider of single sign-on, as it names itself, e.g. "
+        "https://id.example.gov.cn; without it none. Takes TOCSIN_CONSOLE_URL.",
+    )
+    sign_in_client_id: str = Field(
+        default="",
+        validate_default=True,
+        description="What the provider calls this system,",
+    )
+    sign_in_client_secret: str = Field(
+        default="", description="… and its secret; empty for a public client."
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
     @classmethod
@@ -343,6 +356,23 @@ class Settings(ClockSettings):
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
             raise ValueError(phrase("write an address like https://tocsin.example.gov.cn"))
         return url.rstrip("/") if url else None
+
+    @field_validator("sign_in_issuer")
+    @classmethod
+    def _issuer(cls, url: str | None, info: ValidationInfo) -> str | None:
+        parts = urlsplit(url or "https://none")
+        if not is_private_way(parts) or parts.query or parts.fragment or parts.username:
+            raise ValueError(phrase("write an address like https://id.example.gov.cn"))
+        if url and not info.data.get("console_url"):
+            raise ValueError(phrase("it takes TOCSIN_CONSOLE_URL, to which people come back"))
+        return url
+
+    @field_validator("sign_in_client_id")
+    @classmethod
+    def _with_issuer(cls, text: str, info: ValidationInfo) -> str:
+        if info.data.get("sign_in_issuer") and not text.strip():
+            raise ValueError(phrase("is needed where there is a provider of single sign-on"))
+        return text
 
     @field_validator("smtp_url")
     @classmethod
@@ -397,6 +427,12 @@ class Settings(ClockSettings):
             return ZoneInfo(name).key
         except (OSError, ValueError, KeyError) as error:  # a folder, no file; a path; unknown
             raise ValueError(phrase("write the name of a time zone, like Asia/Shanghai")) from error
+
+
+def is_private_way(url: SplitResult) -> bool:
+    """Whether nobody reads what goes to this address: by TLS, or on this machine."""
+    here = url.scheme == "http" and url.hostname in {"localhost", "127.0.0.1", "::1"}
+    return bool(url.hostname) and (url.scheme == "https" or here)
 
 
 def _listed(text: str) -> list[str]:

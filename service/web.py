@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from service.accounts.sign_in.provider import Provider
 from service.logs import log_context, masked
 from service.runtime import Runtime
 from service.storage.postgres import Pool
@@ -20,6 +21,8 @@ ENTRY = web.AppKey("entry", Pool)
 """Connections for authentication, readiness and callbacks alone: no other request takes them, so
 that a caller is known, and a receipt stored, however many reads are in hand.
 """
+PROVIDER = web.AppKey("provider", Provider)
+"""The provider of single sign-on, where one is set up."""
 REQUEST_ID = web.RequestKey("request_id", str)
 USER_ID = web.RequestKey("user_id", str)
 """Set once the caller is known, for the access log."""

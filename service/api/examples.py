@@ -118,6 +118,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "set_own_phone": {"phone": "197 9000 0001"},
     "prove_own_phone": {"code": "123456"},
+    "propose_link": {"subject": "wangxm"},
     "set_notices": {"kinds": ["approval", "returned"], "way": "text", "language": "zh"},
     "count_hold": {"reason": "the carrier confirms that people wrote"},
     "drop_hold": {"reason": "the carrier knows of no such texts"},

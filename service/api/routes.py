@@ -26,6 +26,7 @@ from service.api.accounts import (
     login,
     me,
     notices,
+    sign_in_links,
     user_names,
     users,
     work,
@@ -126,6 +127,12 @@ _OPS = (
        replayable=False),
     Op("POST",   "/users/{user_id}/password/confirm", login.confirm_password, R.ACCOUNTS, 204),
     Op("POST",   "/users/{user_id}/totp/reset", login.reset_totp, R.ACCOUNTS, 204),
+
+    Op("GET",    "/users/{user_id}/sign-in", sign_in_links.get_links, R.ACCOUNTS),
+    Op("PUT",    "/users/{user_id}/sign-in", sign_in_links.propose_link, R.ACCOUNTS,
+       errors=(409,)),
+    Op("POST",   "/users/{user_id}/sign-in/confirm", sign_in_links.confirm_link, R.ACCOUNTS),
+    Op("DELETE", "/users/{user_id}/sign-in", sign_in_links.end_links, R.ACCOUNTS, 204),
 
     Op("POST",   "/login", login.login, None, 201),
     Op("POST",   "/logout", login.logout, None, 204, logged_in=True),

@@ -11,6 +11,7 @@ from service.api.accounts import departments
 from service.api.sending import stops
 from service.console.asking import Desk
 from service.console.session import SCHEME_COOKIE
+from service.web import PROVIDER
 from service.words.phrase import Phrase, phrase
 
 SCHEMES = ("light", "dark")
@@ -64,6 +65,7 @@ def outside(request: web.Request) -> dict[str, Any]:
         "bands": (),
         "may_stop": False,
         "notice": "",
+        "has_provider": PROVIDER in request.config_dict,
     }
 
 

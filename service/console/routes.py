@@ -7,7 +7,7 @@ One module: it is one table.
 """
 
 from service.accounts.people.model import Right
-from service.console.account import entrance
+from service.console.account import entrance, sign_in
 from service.console.account import notices as account_notices
 from service.console.account import pages as account
 from service.console.account import phone as account_phone
@@ -33,6 +33,7 @@ from service.console.office import keys as office_keys
 from service.console.office import limits, sender
 from service.console.office import people as office_people
 from service.console.office import privacy as office_privacy
+from service.console.office import sign_in as office_sign_in
 from service.console.office import webhooks as office_webhooks
 from service.console.page import OpenPage, WebPage
 from service.console.people import areas as people_areas
@@ -64,6 +65,10 @@ R = Right
 OPEN_PAGES = (
     OpenPage("GET",  "/login", entrance.show_login),
     OpenPage("POST", "/login", entrance.log_in),
+    OpenPage("GET",  "/login/provider", sign_in.go),
+    OpenPage("GET",  "/login/provider/return", sign_in.come_back),
+    OpenPage("GET",  "/login/provider/code", sign_in.show_code),
+    OpenPage("POST", "/login/provider/code", sign_in.give_code),
     OpenPage("POST", "/language", entrance.choose_language),
     OpenPage("POST", "/scheme", entrance.choose_scheme),
 )
@@ -276,6 +281,13 @@ PAGES = (
          again=office_people.show_user),
     WebPage("POST", "/office/users/{user_id}/grants/{grant_id}/confirm",
          office_people.confirm_grant, R.ACCOUNTS, again=office_people.show_user),
+    WebPage("GET",  "/office/users/{user_id}/sign-in", office_sign_in.show_link, R.ACCOUNTS),
+    WebPage("POST", "/office/users/{user_id}/sign-in", office_sign_in.propose_link, R.ACCOUNTS,
+         again=office_sign_in.show_link),
+    WebPage("POST", "/office/users/{user_id}/sign-in/confirm", office_sign_in.confirm_link,
+         R.ACCOUNTS, again=office_sign_in.show_link),
+    WebPage("POST", "/office/users/{user_id}/sign-in/end", office_sign_in.end_links, R.ACCOUNTS,
+         again=office_sign_in.show_link),
     WebPage("POST", "/office/users/{user_id}/service", office_people.set_service, R.ACCOUNTS,
          again=office_people.show_user),
     WebPage("POST", "/office/users/{user_id}/password", office_people.give_password, R.ACCOUNTS,

@@ -115,6 +115,7 @@ async def prepare_proposals(api: Api, proposer: str) -> Known:
     given = await _new_user(api, Role.VIEWER)
     password = await made("POST", f"/users/{given.id}/password")
     assert password["state"] == "pending"
+    await made("PUT", f"/users/{given.id}/sign-in", {"subject": "wang"})
     return {
         "grant_id of confirm_grant": [{"user_id": user["id"], "grant_id": user["proposed"]["id"]}],
         "key_id of activate_key": [{"key_id": key["id"]}],
@@ -131,6 +132,7 @@ async def prepare_proposals(api: Api, proposer: str) -> Known:
             {"channel_id": str(channel), "change_id": str(changed["id"])}
         ],
         "user_id of confirm_password": [{"user_id": str(given.id)}],
+        "user_id of confirm_link": [{"user_id": str(given.id)}],
     }
 
 

@@ -167,7 +167,7 @@ async def _open(
 ) -> Opened:
     token = new_token(PREFIX)
     async with transaction(pool) as conn:
-        taken = await _take_code(conn, keyring, known, attempt.code or "", now)
+        taken = await take_code(conn, keyring, known, attempt.code or "", now)
         if taken:
             await attempts.end_attempts(conn, known.user_id)
             session = await sessions.insert_session(
@@ -185,7 +185,7 @@ async def _open(
     return Opened(session, token, known.temporary)
 
 
-async def _take_code(
+async def take_code(
     conn: Connection, keyring: Keyring, known: Credentials, code: str, now: datetime
 ) -> bool:
     """Whether the code opens the door; it does so once."""

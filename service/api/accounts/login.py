@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 from service.accounts.login import passwords, session_store
 from service.accounts.login.login import (
     LoginAttempt,
+    Opened,
     log_in,
 )
 from service.accounts.people import store
@@ -52,7 +53,11 @@ async def login(visit: Visit, body: LoginBody) -> LoginOut:
     attempt = LoginAttempt(
         body.login, body.password, body.code, visit.address, visit.agent, visit.via
     )
-    opened = await log_in(visit.pool, visit.runtime.keyring, attempt, visit.now)
+    return opened_out(await log_in(visit.pool, visit.runtime.keyring, attempt, visit.now))
+
+
+def opened_out(opened: Opened) -> LoginOut:
+    """A session that has begun, as it is answered."""
     return LoginOut(
         id=opened.session.id,
         token=opened.token,

@@ -37,7 +37,7 @@ async def show_login(
     request: web.Request, _language: Language, form: MultiDictProxy[str]
 ) -> web.StreamResponse:
     """The form that asks who you are."""
-    return _asked(request, form, request.query.get("next", ""), None)
+    return ask_who(request, form, request.query.get("next", ""), None)
 
 
 async def log_in(
@@ -48,11 +48,11 @@ async def log_in(
     try:
         opened = await logins.login(visit, body_of(LoginBody, form, but=("next", "held")))
     except TocsinError as error:
-        return _asked(request, form, form.get("next", ""), error)
-    return await _logged_in(request, form, opened)
+        return ask_who(request, form, form.get("next", ""), error)
+    return await logged_in(request, form, opened)
 
 
-def _asked(
+def ask_who(
     request: web.Request, form: MultiDictProxy[str], then: str, refusal: TocsinError | None
 ) -> web.Response:
     """The form, with what was wrong; it asks for a code once the account is known to have one."""
@@ -67,7 +67,7 @@ def _asked(
     return response
 
 
-async def _logged_in(
+async def logged_in(
     request: web.Request, form: MultiDictProxy[str], opened: LoginOut
 ) -> web.StreamResponse:
     """Where one goes who has logged in; a form that came too late is shown to the same person."""

@@ -26,6 +26,7 @@ from service.api.routes import OPS
 from service.audience.areas.area_store import load_areas
 from service.dispatch.expansion.expand import expand_run
 from service.runtime import Runtime
+from service.settings import Settings
 from service.storage.postgres import transaction
 from tests.harness.asker import AnyCase, AnyOperation, Asker, Known, Tally, World
 from tests.harness.campaigns import weekly_campaign
@@ -64,6 +65,17 @@ QUIET: dict[str, Any] = {
     "suppress_health_check": list(HealthCheck),
     "phases": [Phase.generate],
 }
+
+
+@pytest.fixture
+def runtime_settings(runtime_settings: Settings) -> Settings:
+    """As ever, and users can be linked to persons of a provider, which nobody asks for anything."""
+    update = {
+        "console_url": "https://tocsin.example.gov.cn",
+        "sign_in_issuer": "https://id.example.gov.cn",
+        "sign_in_client_id": "tocsin",
+    }
+    return runtime_settings.model_copy(update=update)
 
 
 @pytest.fixture
@@ -168,6 +180,7 @@ async def _world(api: Api) -> World:
             "set_own_phone": persons.with_new_phone,
             "prove_own_phone": persons.with_sent_code,
             "test_campaign": persons.with_own_phone,
+            "set_notices": persons.with_own_phone,
         },
         known=known,
         bodies=bodies,

@@ -81,6 +81,10 @@ TABLE = {
     "GET /users/{user_id}/grants": "a",
     "POST /users/{user_id}/grants/{grant_id}/confirm": "a",
     "POST /users/{user_id}/password": "a",
+    "GET /users/{user_id}/sign-in": "a",
+    "PUT /users/{user_id}/sign-in": "a",
+    "POST /users/{user_id}/sign-in/confirm": "a",
+    "DELETE /users/{user_id}/sign-in": "a",
     "POST /users/{user_id}/password/confirm": "a",
     "POST /users/{user_id}/totp/reset": "a",
     "POST /login": "aopvi",
@@ -559,6 +563,7 @@ async def test_no_route_answers_without_a_key(api: Api) -> None:
 
 
 BODIES: dict[str, Any] = {
+    "PUT /users/{user_id}/sign-in": {"subject": "wang"},
     "PUT /account/phone": {"phone": None},
     "POST /account/phone/code": {"code": "123456"},
     "POST /suppressions/held/{hold_id}/count": {"reason": "r"},
