@@ -20,7 +20,7 @@ from aiohttp.test_utils import TestServer
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
-CLIENT, SECRET = "tocsin", "a secret: 密"
+CLIENT, SECRET = "tocsin", "a secret: %+&"
 
 
 @dataclass
