@@ -70,16 +70,19 @@ async def _empty(worker: Worker | None, why: str) -> None:
     """Delete a worker's queue, whatever it holds."""
     seldom(log, logging.WARNING, ABSURD, why=why[-MOST_WORDS:])
     if worker is not None:
-        with contextlib.suppress(RedisError, OSError):
+        with contextlib.suppress(Exception):  # it is met again, and tried again
             await worker.pool.delete(worker.queue_name)
 
 
 async def _close(worker: Worker) -> None:
-    """End its jobs, take back its sign of life, and close its connections in any case."""
+    """End its jobs, take back its sign of life, and close its connections in any case. Whatever is
+    wrong with these (a command that was broken off may leave one where nobody expects it), the next
+    worker has its own.
+    """
     for task in worker.tasks.values():
         task.cancel()
     await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
-    with contextlib.suppress(RedisError, OSError):
+    with contextlib.suppress(Exception):
         await worker.pool.delete(worker.health_check_key)
-    with contextlib.suppress(RedisError, OSError):
+    with contextlib.suppress(Exception):
         await worker.pool.aclose(close_connection_pool=True)

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from arq.connections import ArqRedis
 from redis.asyncio import Redis
 
 from service.clock import Clock
@@ -23,7 +24,7 @@ from service.settings import Settings
 from service.storage.postgres import Connection
 from tests.harness.pauses import delay
 from tests.harness.valkey import answered
-from tests.harness.waiting import until
+from tests.harness.waiting import turns, until
 from workers import channel, context, scheduler, supervise
 from workers.context import WorkerKind, make_worker
 
@@ -50,14 +51,11 @@ class Done:
     """A job that tells what it was called with."""
 
     def __init__(self) -> None:
-        self.runs: asyncio.Queue[str] = asyncio.Queue()
+        self.runs: set[str] = set()
 
     async def expand_run(self, _: dict[str, Any], run_id: str) -> None:
         UUID(run_id)
-        self.runs.put_nowait(run_id)
-
-    async def next(self) -> str:
-        return await asyncio.wait_for(self.runs.get(), PATIENCE_SECONDS)
+        self.runs.add(run_id)
 
 
 @asynccontextmanager
@@ -81,16 +79,15 @@ async def working(runtime: Runtime) -> AsyncIterator[Done]:
 
 
 async def rung(runtime: Runtime, done: Done) -> None:
-    """Enqueue until the job is done, as the sweep does."""
+    """Enqueue a job that nobody has asked for before until it is done, as the sweep does."""
+    run = str(uuid4())
 
     async def is_done() -> bool:
-        if done.runs.empty():
-            await runtime.queue.enqueue(Job.EXPAND_RUN, RUN)
-            return False
-        return True
+        if run not in done.runs:
+            await runtime.queue.enqueue(Job.EXPAND_RUN, run)
+        return run in done.runs
 
-    await until(is_done, every=0.2)
-    assert await done.next() == RUN
+    await until(is_done, PATIENCE_SECONDS, every=0.2)
 
 
 Poison = Callable[[Redis], Awaitable[Any]]
@@ -148,6 +145,33 @@ async def test_what_stands_in_a_queue_ends_no_process_and_holds_up_no_job(
         await rung(runtime, done)
         await poison(runtime.redis)
         await delay(0.3)  # until the worker meets it, and empties its queue if it must
+        await rung(runtime, done)
+
+
+async def test_a_worker_that_cannot_be_closed_ends_no_process(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was broken off on its connections is no reason to have no worker."""
+    tried = asyncio.Event()
+    waiting = "another coroutine is already waiting for incoming data"
+    close = ArqRedis.aclose
+
+    async def delete(*_: object) -> None:
+        raise RuntimeError(waiting)
+
+    async def aclose(client: ArqRedis, close_connection_pool: bool) -> None:
+        tried.set()
+        await close(client, close_connection_pool)
+        raise RuntimeError(waiting)
+
+    async with working(runtime) as done:
+        await rung(runtime, done)
+        with monkeypatch.context() as patched:
+            patched.setattr(ArqRedis, "delete", delete)
+            patched.setattr(ArqRedis, "aclose", aclose)
+            await runtime.redis.set(QUEUE, "x")
+            await asyncio.wait_for(tried.wait(), PATIENCE_SECONDS)
+            await turns(20)
         await rung(runtime, done)
 
 
