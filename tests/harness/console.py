@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,11 +90,23 @@ class Seen:
     headers: CIMultiDictProxy[str]
     html: str
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _read(self) -> _Forms:
         read = _Forms()
         read.feed(self.html)
-        self.forms, self.links = read.forms, read.links
-        self.text = " ".join(read.text)
+        return read
+
+    @property
+    def forms(self) -> list[HtmlForm]:
+        return self._read.forms
+
+    @property
+    def links(self) -> list[str]:
+        return self._read.links
+
+    @cached_property
+    def text(self) -> str:
+        return " ".join(self._read.text)
 
     def form(self, action: str) -> HtmlForm:
         """The form that goes to an address."""

@@ -29,14 +29,11 @@ async def test_each_page_is_shown_to_whoever_may(api: Api, role: str, language: 
 @pytest.mark.parametrize("role", ROLES)
 async def test_no_page_links_to_what_its_reader_may_not_see(api: Api, role: str) -> None:
     browser = await browser_of(api, role)
-    known = {page.path for page in PLAIN}
-    linked: set[str] = set()
-    for page in PLAIN:
-        seen = await browser.ask("GET", page.path)
-        if seen.status == 200:
-            linked |= {link.partition("?")[0] for link in seen.links}
-    for address in sorted(linked & known):
-        assert (await browser.ask("GET", address)).status == 200, address
+    seen = {page.path: await browser.ask("GET", page.path) for page in PLAIN}
+    shown = [page for page in seen.values() if page.status == 200]
+    linked = {link.partition("?")[0] for page in shown for link in page.links}
+    assert len(linked & seen.keys()) > 3
+    assert {seen[address].status for address in linked & seen.keys()} == {200}
 
 
 def test_an_entry_of_the_menu_takes_the_right_of_its_page() -> None:
