@@ -7,7 +7,7 @@ failures before that, and every answer of the server, say that it was not taken.
 import ssl
 from dataclasses import dataclass
 from email.message import EmailMessage
-from email.policy import SMTP as WIRE
+from email.policy import SMTP as ANY_OCTETS
 from enum import StrEnum
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +19,8 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
+WIRE = ANY_OCTETS.clone(cte_type="7bit")
+"""Not every server takes octets above 127 (8BITMIME, RFC 6152)."""
 SECONDS = 15.0
 """How long the server may take for the connection, and for each answer."""
 PORTS = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
