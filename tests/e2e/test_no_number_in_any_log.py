@@ -30,6 +30,7 @@ WRONG: list[tuple[str, str, Any]] = [
     ("GET", "/suppressions?phone={p}", None),
     ("POST", "/suppressions/lookup?phone={p}", {"phone": "{p}0"}),
     ("GET", "/contacts/{p}", None),
+    ("POST", "/contacts/lookup", {"phone": "{p}0"}),
     ("GET", "/runs/{p}/messages", None),
     ("GET", "/{p}", None),
     ("POST", "/suppressions", {"phone": "{p}9", "reason": "opted_out"}),
@@ -42,6 +43,7 @@ WRONG: list[tuple[str, str, Any]] = [
     ("PUT", "/rosters/x/members", {"members": [{"phone": "{p}", "name": ["{p}"]}]}),
 ]
 RIGHT: list[tuple[str, str, Any]] = [
+    ("POST", "/contacts/lookup", {"phone": "{p}"}),
     ("POST", "/suppressions/lookup", {"phone": "{p}"}),
     ("POST", "/suppressions", {"phone": "{p}", "reason": "dead_number", "note": NAME}),
     ("POST", "/privacy/lookup", {"phone": "+86 {p}", "reason": "{p}"}),
