@@ -101,12 +101,25 @@ async def template_insert(
 
 
 async def template_add_version(
-    conn: Connection, template_id: UUID, version: NewVersion, now: datetime
+    conn: Connection,
+    template_id: UUID,
+    version: NewVersion,
+    now: datetime,
+    *,
+    follows: int | None = None,
 ) -> Template:
-    """Make a text the latest version of a template; versions are numbered from 1."""
+    """Make a text the latest version of a template; versions are numbered from 1.
+
+    follows: the version that its writer has read; None: whichever is the latest.
+
+    Raises:
+        Conflict: there is a newer one than that.
+    """
     await sql.execute(
         conn, "SELECT FROM templates WHERE id = :template_id FOR UPDATE", template_id=template_id
     )
+    if follows is not None:
+        await _check_latest(conn, template_id, follows)
     await sql.execute(
         conn,
         """
@@ -129,6 +142,22 @@ async def template_add_version(
             )
         )
     )
+
+
+async def _check_latest(conn: Connection, template_id: UUID, follows: int) -> None:
+    latest = await sql.fetchval(
+        conn,
+        "SELECT max(no) FROM template_versions WHERE template_id = :template_id",
+        template_id=template_id,
+    )
+    if latest != follows:
+        raise Conflict(
+            phrase(
+                "version {latest} was written meanwhile: read it, and write yours after it",
+                latest=latest,
+            ),
+            code="newer_version",
+        )
 
 
 async def template_get(conn: Connection, template_id: UUID, scope: UUID | None) -> Template:

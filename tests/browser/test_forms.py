@@ -17,7 +17,6 @@ from tests.browser.office import Office, choose_password, hire
 from tests.browser.pieces import is_sound, main_button, ticked
 from tests.browser.visitor import PASSWORD, Visitor
 from tests.harness.live import TEXT
-from tests.harness.waiting import until
 
 OVER = """
     WITH over AS (UPDATE sessions SET expires_at = created_at
@@ -212,18 +211,21 @@ async def test_two_who_change_a_group_at_once_read_both(visit: Visit, office: Of
     assert "teacher" in now["rule"]
 
 
-async def test_two_who_write_versions_at_once_lose_neither(visit: Visit, office: Office) -> None:
+async def test_two_who_write_versions_at_once_read_both_and_lose_neither(
+    visit: Visit, office: Office
+) -> None:
     made = await plan(office, f"两人 {uuid4().hex[:6]}")
     text = made["template_id"]
-    visitor = await visit("editor")
+    visitor = await visit("editor", refusals=(409,))
     await visitor.go(f"/texts/{text}/edit")
     theirs, mine = TEXT.replace("拿不准", "他写"), TEXT.replace("拿不准", "我写")
     await office.ask("operator", "POST", f"/templates/{text}/versions", {"text": theirs})
     await visitor.type(visitor.field("text"), mine)
     await visitor.press(main_button(visitor))
-
-    async def both() -> bool:
-        listed = await office.ask("operator", "GET", f"/templates/{text}/versions")
-        return {mine, theirs} <= {one["text"] for one in listed["items"]}
-
-    await until(both)
+    await expect(visitor.page.locator("[data-errors]")).to_be_focused()
+    await expect(visitor.page.locator("main .compared ins")).to_have_text("他")
+    await is_sound(visitor)
+    await visitor.press(main_button(visitor))
+    await expect(visitor.says("版已保存")).to_be_visible()
+    listed = await office.ask("operator", "GET", f"/templates/{text}/versions")
+    assert [one["text"] for one in listed["items"]][:2] == [mine, theirs]

@@ -78,11 +78,20 @@ class Templates:
             yield template
 
     async def add_version(
-        self, template_id: str, text: str, *, idempotency_key: str | None = None
+        self,
+        template_id: str,
+        text: str,
+        *,
+        follows: int | None = None,
+        idempotency_key: str | None = None,
     ) -> Template:
-        """Give a template a new text; what was submitted with the old one is submitted again."""
+        """Give a template a new text; what was submitted with the old one is submitted again.
+
+        follows: the version that you have read; it is refused once there is a newer one.
+        """
         path = f"/templates/{template_id}/versions"
-        return cast(Template, await self._link.post(path, {"text": text}, key=idempotency_key))
+        body = {"text": text} | ({} if follows is None else {"follows": follows})
+        return cast(Template, await self._link.post(path, body, key=idempotency_key))
 
     async def approve(
         self, template_id: str, version: int, *, acknowledged: Sequence[str] = ()

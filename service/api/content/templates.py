@@ -56,6 +56,17 @@ class TextBody(Body):
     text: Text = Field(min_length=1)
 
 
+class NextVersionBody(TextBody):
+    """A new text for a template."""
+
+    follows: int | None = Field(
+        default=None,
+        ge=1,
+        description="The version that it is to follow: 409 once there is a newer one. Null:"
+        " whichever is the latest.",
+    )
+
+
 class TemplateBody(TextBody):
     """A template to be made."""
 
@@ -233,14 +244,16 @@ async def _acts(call: Call, known: store.Template) -> list[ActOut]:
     ]
 
 
-async def add_version(call: Call, template_id: UUID, body: TextBody) -> TemplateOut:
+async def add_version(call: Call, template_id: UUID, body: NextVersionBody) -> TemplateOut:
     """Give a template a new text; campaigns submitted with the old one must be submitted again."""
     known = await store.template_get(call.conn, template_id, call.user.scope)
     version = await _version(call, known.department_id, body.text, known.info.message_class)
     if (taken_from := still_taken(known, body.text)) is not None:
         await check_words_stand(call.conn, [known.version_id])
         version = replace(version, taken_from=taken_from)
-    made = await store.template_add_version(call.conn, template_id, version, call.now)
+    made = await store.template_add_version(
+        call.conn, template_id, version, call.now, follows=body.follows
+    )
     return await template_out(call, made)
 
 

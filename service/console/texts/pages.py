@@ -14,8 +14,8 @@ from service.api.content.templates import (
     FindingOut,
     LintBody,
     LintedOut,
+    NextVersionBody,
     TemplateBody,
-    TextBody,
 )
 from service.api.content.versions import TextVersionOut
 from service.api.http.paging import PageQuery
@@ -119,13 +119,17 @@ async def show_edit(desk: Desk) -> Shown:
     """The form for a new version of a text."""
     text = await desk.get(templates.get_template, template_id=desk.uuid("template_id"))
     checked = await _check(desk, desk.form.get("text", text.text), text.message_class)
-    return Shown("texts/edit.html", {"text": text, "checked": checked, **TOLD})
+    told: dict[str, object] = {"text": text, "checked": checked, "newer": None, "who": "", **TOLD}
+    if desk.typed("follows") not in {"", str(text.version)}:  # somebody else was quicker
+        told["newer"] = pieces(_words(desk.form), text.text)
+        told["who"] = (await names_of(desk, [text.edited_by])).get(text.edited_by, "–")
+    return Shown("texts/edit.html", told)
 
 
 async def edit_text(desk: Desk) -> Gone:
     """Give a text new words."""
     template_id = desk.uuid("template_id")
-    body = body_of(TextBody, desk.form, but=("class",))
+    body = body_of(NextVersionBody, desk.form, but=("class",))
     made = await desk.act(templates.add_version, template_id=template_id, body=body)
     done = phrase("Version {version} is saved.", version=made.version)
     return Gone(f"/texts/{template_id}", done)

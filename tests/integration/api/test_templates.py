@@ -30,6 +30,16 @@ async def test_a_template_and_its_versions(api: Api) -> None:
     assert (await api.post("/templates", OPERATOR, body)).status == 409
 
 
+async def test_a_version_that_follows_an_older_one_is_refused(api: Api) -> None:
+    made = (await api.post("/templates", OPERATOR, {"name": "转账", "text": TEXT})).json
+    path = f"/templates/{made['id']}/versions"
+    body = {"text": TEXT + "请转告家人。", "follows": 1}
+    assert (await api.post(path, OPERATOR, body)).json["version"] == 2
+    refused = await api.post(path, ("county", "admin"), body)
+    assert (refused.status, refused.json["type"]) == (409, "/problems/newer_version")
+    assert (await api.post(path, OPERATOR, {"text": TEXT})).json["version"] == 3, "as before"
+
+
 async def test_a_text_that_is_no_template_is_refused(api: Api) -> None:
     for text in ("【县】{姓名", "国" * 501, ""):
         answer = await api.post("/templates", OPERATOR, {"name": "n", "text": text})

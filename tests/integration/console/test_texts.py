@@ -68,6 +68,24 @@ async def test_two_versions_are_compared_with_who_wrote_each(api: Api) -> None:
     assert api.teams["county"].operator.name in shown.text
 
 
+async def test_what_somebody_else_wrote_meanwhile_is_read_beside_ones_own(api: Api) -> None:
+    browser = await browser_of(api, "operator")
+    seen = await _write(browser, GOOD)
+    edit = f"{seen.path}/edit"
+    page = await browser.get(edit)
+    versions = f"/templates/{seen.path.rpartition('/')[2]}/versions"
+    theirs = {"text": GOOD.replace("请拨", "先拨")}
+    assert (await api.post(versions, ("county", "admin"), theirs)).status == 201
+    refused = await browser.submit(page, edit, {"text": GOOD.replace("请拨", "快拨")})
+    assert refused.status == 409
+    assert "<del>快</del><ins>先</ins>" in refused.html
+    assert api.teams["county"].admin.name in refused.text
+    assert len((await api.get(versions, ("county", "operator"))).json["items"]) == 2
+    seen = await browser.submit(refused, edit, {"text": GOOD.replace("请拨", "快拨")})
+    assert seen.status == 200, seen.text
+    assert len((await api.get(versions, ("county", "operator"))).json["items"]) == 3
+
+
 async def test_another_approves_a_text(api: Api) -> None:
     made = await api.post("/templates", ("county", "operator"), {"name": "x", "text": GOOD})
     action = f"/texts/{made.json['id']}"
