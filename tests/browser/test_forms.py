@@ -2,13 +2,14 @@
 refused, edited by two, and left open until the session is over. Nothing is lost, nothing twice.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.contacts import DIRTY
@@ -28,13 +29,15 @@ OVER = """
 @dataclass(frozen=True)
 class Form:
     """A page on which something is made. fill: types it in, under a name; made: how often there is
-    something of that name; field: where the name is typed.
+    something of that name; field: where the name is typed; asks: what the page asks by itself about
+    what is typed, if it does.
     """
 
     address: str
     field: str
     fill: Callable[[Visitor, str], Awaitable[None]]
     made: str
+    asks: str = ""
 
     async def count(self, office: Office, name: str) -> int:
         """How many things have that name."""
@@ -66,9 +69,11 @@ async def _fill_import(visitor: Visitor, name: str) -> None:
 
 
 FORMS = {
-    "group": Form("/people/groups/new", "name", _fill_group, "segments WHERE name"),
-    "text": Form("/texts/new", "name", _fill_text, "templates WHERE name"),
-    "plan": Form("/plans/new", "name", _fill_plan, "campaigns WHERE name"),
+    "group": Form(
+        "/people/groups/new", "name", _fill_group, "segments WHERE name", "/people/groups/count"
+    ),
+    "text": Form("/texts/new", "name", _fill_text, "templates WHERE name", "/texts/check"),
+    "plan": Form("/plans/new", "name", _fill_plan, "campaigns WHERE name", "/plans/new/side"),
     "import": Form("/people/imports/new", "roster", _fill_import, "imports WHERE roster"),
 }
 
@@ -145,10 +150,22 @@ async def test_a_session_that_ends_in_a_form_loses_nothing_of_it(
     visitor = await visit(refusals=(401,))
     await visitor.log_in(login)
     await visitor.go(form.address)
+    acted = asyncio.Event()
+
+    async def later(route: Route) -> None:
+        await acted.wait()
+        await route.continue_()
+
+    if form.asks:  # it comes after the press, and is refused as well
+        await visitor.page.route(f"**{form.asks}", later)
     await form.fill(visitor, name)
     assert await office.live.query(OVER, login)
     await save(visitor, form).click()
     box = visitor.page.locator("#c-session")
+    await expect(box.locator("[name=password]")).to_be_visible()
+    if form.asks:
+        async with visitor.page.expect_response(lambda answer: answer.url.endswith(form.asks)):
+            acted.set()
     await visitor.type(box.locator("[name=login]"), login)
     await visitor.type(box.locator("[name=password]"), PASSWORD)
     assert await form.count(office, name) == 0
@@ -156,6 +173,26 @@ async def test_a_session_that_ends_in_a_form_loses_nothing_of_it(
     await expect(box).to_be_hidden()
     await _left(visitor, form)
     assert await form.count(office, name) == 1
+
+
+async def test_what_is_chosen_while_a_count_comes_back_is_counted_too(
+    visit: Visit, office: Office, furnished: None
+) -> None:
+    visitor = await visit("operator")
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def held(route: Route) -> None:
+        asked.set()
+        await answered.wait()
+        await route.continue_()
+
+    await visitor.page.route("**/plans/new/side", held)
+    await visitor.go("/plans/new")
+    await visitor.field("template_id").select_option(index=1)
+    await asyncio.wait_for(asked.wait(), 60)
+    await visitor.field("segment_id").select_option(index=1)
+    answered.set()
+    await expect(visitor.page.locator("#plan-side .big")).to_be_visible()
 
 
 # ---- two people at once

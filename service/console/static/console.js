@@ -7,6 +7,9 @@
   const all = (selector, within = document) => Array.from(within.querySelectorAll(selector));
   const on = (type, act, capture = false) => document.addEventListener(type, act, capture);
   const polled = (ctx) => ctx.sourceEvent && ctx.sourceEvent.type === "every";
+  // An act that waits to be done again is not forgotten for what the page asks by itself, such as a count.
+  const asksItself = (ctx) => ctx.sourceElement.hasAttribute("hx-trigger");
+  const matters = (ctx, before) => !before || (!polled(ctx) && (asksItself(before) || !asksItself(ctx)));
   const again = (ctx) => window.htmx.ajax(ctx.request.method, ctx.request.action, { source: ctx.sourceElement, event: ctx.sourceEvent });
 
   // ---- Input methods: nothing is asked while a word is composed; the finished word counts as typed once. ----
@@ -41,7 +44,7 @@
   const away = (ctx) => {
     const since = one("[data-updated]"), time = one("#c-away-time");
     if (!lost && time) time.textContent = since ? since.textContent : new Date().toLocaleTimeString(document.documentElement.lang);
-    if (!lost || !polled(ctx)) lost = ctx;
+    if (matters(ctx, lost)) lost = ctx;
     progress("#c-away", true);
     if (polled(ctx)) ctx.sourceElement.classList.add("stale");
     clearTimeout(timer);
@@ -59,7 +62,7 @@
   const boxed = (ctx) => Boolean(ctx.target) && ctx.target.id === "c-session-form";
   let refused = null;
   const ended = (ctx, event) => {
-    if (!boxed(ctx) && (!refused || !polled(ctx))) refused = ctx;
+    if (!boxed(ctx) && matters(ctx, refused)) refused = ctx;
     if (!boxed(ctx) && one("#c-session").open) return event.preventDefault(); // somebody may be typing in it
     ctx.target = one("#c-session-form");
     ctx.swap = "innerHTML";
@@ -106,7 +109,9 @@
     const ctx = event.detail.ctx;
     const named = typeof ctx.target === "string" ? one(ctx.target) : ctx.target;
     const target = named && !named.isConnected && named.id ? document.getElementById(named.id) : named;
-    if (String(ctx.swap).endsWith("Morph") && target) window.htmx.process(target, true); // the pause may have changed
+    // The pause may have changed. A part that is no poll keeps its trigger: a change that waits to be counted would be lost.
+    const polls = target && (polled(ctx) || (target.getAttribute("hx-trigger") || "").includes("every"));
+    if (String(ctx.swap).endsWith("Morph") && polls) window.htmx.process(target, true);
     const field = boxed(ctx) && one("input:not([type=hidden])", target);
     if (field) field.focus();
     else if (target && target.id === "c-refused") target.focus();
