@@ -13,6 +13,7 @@ TAGS = {
     "departments": "Who uses the service, with signatures, extension numbers and limits.",
     "deputies": "Who approves while an approver is away.",
     "evidence-key": "The key that proves what was exported.",
+    "filings": "What carriers have on file: texts that must be filed before they may be sent.",
     "guests": "The numbers that trial keys may reach.",
     "festivals": "Days that plans are counted from, and the usual plans around them.",
     "holidays": "The calendar that recurring campaigns follow.",

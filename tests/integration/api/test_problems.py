@@ -177,7 +177,7 @@ async def test_an_unexpected_error_is_logged_not_shown(api: Api, monkeypatch: An
 async def test_a_collision_is_tried_again_and_then_admitted(api: Api, monkeypatch: Any) -> None:
     tries = 0
 
-    async def collide(*_: object) -> None:
+    async def collide(*_: object, **__: object) -> None:
         nonlocal tries
         tries += 1
         raise COLLISIONS[0]
@@ -190,7 +190,7 @@ async def test_a_collision_is_tried_again_and_then_admitted(api: Api, monkeypatc
 
 
 async def test_a_database_that_is_gone_is_a_503(api: Api, monkeypatch: Any) -> None:
-    async def gone(*_: object) -> None:
+    async def gone(*_: object, **__: object) -> None:
         raise ConnectionRefusedError
 
     monkeypatch.setattr("service.accounts.departments.department_store.list_departments", gone)
