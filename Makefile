@@ -14,7 +14,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock browser
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock browser pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -64,6 +64,10 @@ HUNG := -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 browser: $(DRIVER) ## Chromium of today and Chromium 90 drive the console of a running system
 	$(BIN)/python -m tests.browser.install
 	$(PYTEST) -n 2 --dist loadgroup $(HUNG) tests/browser
+
+pictures: $(DRIVER) ## take the pictures of the README and the manual again (docs/pictures)
+	$(BIN)/python -m tests.browser.install
+	PICTURES=docs/pictures $(PYTEST) -n 1 $(HUNG) tests/browser/test_pictures.py
 
 attack: venv ## what each attacker of docs/security.md tries, on a running system
 	$(PYTEST) $(PARALLEL) -m attack

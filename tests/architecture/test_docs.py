@@ -23,6 +23,10 @@ NAMED_PATH = re.compile(r"`((?:service|workers|templates|deploy|tests|docs|bench
 TARGET = re.compile(r"`make ([a-z-]+)`|^make ([a-z-]+)(?: +#.*)?$", re.MULTILINE)
 
 
+MANUALS = {"zh": ROOT / "docs" / "console.md", "en": ROOT / "docs" / "console.en.md"}
+PICTURES = ROOT / "docs" / "pictures"
+
+
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
@@ -121,3 +125,10 @@ def test_the_list_of_pages_has_each_page() -> None:
     listed = set(re.findall(r"\]\(([^)]+)\)", (folder / "README.md").read_text("utf-8")))
     pages = {path.name for path in folder.glob("*.md")} - {"README.md"}
     assert pages <= listed, pages - listed
+
+
+@pytest.mark.parametrize("language", MANUALS)
+def test_a_manual_has_every_picture_of_its_language_once(language: str) -> None:
+    links = [link for link in LINK.findall(MANUALS[language].read_text("utf-8")) if ".png" in link]
+    taken = sorted(f"pictures/{language}/{path.name}" for path in (PICTURES / language).iterdir())
+    assert sorted(links) == taken

@@ -7,7 +7,7 @@ reads it in a thread, copies the results and merges them in one transaction, and
 import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
@@ -34,7 +34,7 @@ from service.clock import day_in_china
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.spool import Spool
-from service.storage.postgres import Connection, LockTimeout
+from service.storage.postgres import Connection
 from service.words.phrase import listing, phrase
 
 CHUNK_OCTETS = 262_144
@@ -43,8 +43,6 @@ MAX_WAITING_FILES = 100
 MAX_WAITING_OCTETS = 1024 * 1024 * 1024
 """The most files of one department that may wait to be read, and their octets; the database stores
 them meanwhile."""
-LETTING_GO_SECONDS = 30.0
-"""How long the server may need to end a session whose client has gone."""
 LONGEST_ROSTER_NAME = 100
 LONGEST_FILE_NAME = 255
 _CHUNK = "import_chunk"
@@ -211,14 +209,11 @@ async def run_import(
 
 
 async def abandon_import(conn: Connection, import_id: UUID, now: datetime) -> None:
-    """End an import that nobody is to read any more, unless it is done or somebody reads it. The
-    server may not have ended the session yet that was broken off, so it gets its time.
-    """
-    with suppress(LockTimeout):
-        async with conn.transaction():
-            if await store.take_import(conn, import_id, LETTING_GO_SECONDS):
-                report = _error("interrupted", "the import was broken off; nothing of it is stored")
-                await store.finish_import(conn, import_id, "failed", report, now)
+    """End an import that nobody is to read any more, unless it is done or somebody reads it."""
+    async with conn.transaction():
+        if await store.claim_import(conn, import_id):
+            report = _error("interrupted", "the import was broken off; nothing of it is stored")
+            await store.finish_import(conn, import_id, "failed", report, now)
 
 
 async def _read(

@@ -202,22 +202,6 @@ async def claim_import(conn: Connection, import_id: UUID) -> Import | None:
     return None if row is None else Import(**row)
 
 
-async def take_import(conn: Connection, import_id: UUID, seconds: float) -> bool:
-    """Lock an import that waits to be read as soon as nobody reads it; returns whether it still
-    waits.
-
-    Raises:
-        LockTimeout: somebody has read it for so many seconds.
-    """
-    await conn.execute(f"SET LOCAL lock_timeout = {round(seconds * 1000)}")
-    found = await sql.fetchval(
-        conn,
-        "SELECT true FROM imports WHERE id = :import_id AND state = 'reading' FOR UPDATE",
-        import_id=import_id,
-    )
-    return found is not None
-
-
 async def note_progress(conn: Connection, import_id: UUID, rows: int, /) -> None:
     """Say how many rows have been read; over another connection than the one that reads."""
     await sql.execute(

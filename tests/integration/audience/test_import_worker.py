@@ -28,7 +28,7 @@ from service.settings import Settings
 from service.storage.locks import lock_contacts
 from service.storage.postgres import Pool, connect
 from tests.harness.owner import as_owner
-from tests.harness.waiting import until, until_blocked
+from tests.harness.waiting import until
 from workers import imports
 
 CONTACTS = Path(__file__).resolve().parents[2] / "data" / "contacts"
@@ -366,31 +366,6 @@ async def _begun(order: list[UUID], count: int) -> None:
     """Until all files that have a place have begun; these are so many."""
     await until(lambda: len(order) >= max(count, len(imports._under_way)), PATIENCE)
     assert len(order) == count
-
-
-async def test_what_is_broken_off_is_ended_once_the_server_has_let_go_of_it(
-    pool: Pool, waiting: UUID, now: datetime
-) -> None:
-    """Else a worker would read what somebody has broken off."""
-    async with pool.acquire() as conn, pool.acquire() as other:
-        async with other.transaction():
-            assert await store.claim_import(other, waiting)
-            ended = asyncio.create_task(loading.abandon_import(conn, waiting, now))
-            await until_blocked(pool, ended)
-        await ended
-        assert (await store.get_import(conn, waiting)).state == "failed"
-        assert await pool.fetchval("SELECT report ->> 'error' FROM imports") == "interrupted"
-
-
-async def test_what_somebody_goes_on_reading_is_not_broken_off(
-    pool: Pool, waiting: UUID, now: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loading, "LETTING_GO_SECONDS", 0.05)
-    async with pool.acquire() as conn, pool.acquire() as other:
-        async with other.transaction():
-            assert await store.claim_import(other, waiting)
-            await loading.abandon_import(conn, waiting, now)
-        assert (await store.get_import(conn, waiting)).state == "reading"
 
 
 @pytest.mark.attack
