@@ -52,7 +52,8 @@ MAINTENANCE = Standing(
 DOWN = Standing(
     "down",
     phrase("disconnected"),
-    phrase("It connects again by itself. If it stays so for ten minutes: check the line and the"
+    phrase("Its texts wait. It connects again by itself; after three minutes they go over other"
+           " channels where that is allowed. If it stays so for ten minutes: check the line and the"
            " carrier's gateway, then name, password and address with the carrier."),
 )  # fmt: skip
 SHUT = Standing(

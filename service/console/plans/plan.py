@@ -88,6 +88,7 @@ async def about(desk: Desk, plan: CampaignDetail) -> dict[str, Any]:
         "names": await names(desk),
         "may_read": desk.may(Right.READ),
         "may_plan": desk.may(Right.PLAN),
+        "may_audit": desk.may(Right.AUDIT),
         **found,
     }
 

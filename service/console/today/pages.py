@@ -12,11 +12,12 @@ from service.api.campaigns import calendar
 from service.api.campaigns.calendar import CalendarQuery
 from service.api.sending import run_list, run_progress
 from service.api.sending.run_list import RunListedOut, RunsQuery
-from service.api.sending.run_progress import ProgressOut
+from service.api.sending.run_progress import HeldOut, ProgressOut
 from service.console.asking import Desk
 from service.console.plans.words import FIRE_STATES
 from service.console.render import Shown
 from service.console.today.work_links import address_of, tone_of
+from service.words.phrase import Phrase, listing, phrase
 
 MOST_ITEMS = 3
 """Things of a kind that are named; the page of the kind has all."""
@@ -44,6 +45,13 @@ class OpenRun:
     def ends(self) -> datetime | None:
         """When its first hand-offs will be done."""
         return self.progress.expected_at
+
+    def on(self, held: HeldOut) -> Phrase | str:
+        """On which channels something is held, in brackets; "" if it is so on all of the run's."""
+        names = {one.channel_id: one.channel for one in self.progress.channels}
+        if len(held.channels) == len(names):
+            return ""
+        return phrase("({channels})", channels=listing(names[one] for one in held.channels))
 
 
 async def show_today(desk: Desk) -> Shown:
