@@ -95,6 +95,9 @@ WHYS: Mapping[str, Sentence] = {
         "联合任务已结束，该单位始终未接受",
         "the joint plan is over, and its department never took it",
     ),
+    "no_connection": Sentence(
+        "没有连接，正在重连", "there is no connection; it is being made again"
+    ),
     "list_not_drawn": Sentence(
         "有短信等候生成名单，由运营商自行发送", "texts wait until a list is drawn"
     ),

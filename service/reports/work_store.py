@@ -175,14 +175,26 @@ _CHANNELS = """
                WHERE i.channel_id = c.id AND i.kind = 'channel.shut' AND i.id > coalesce((
                    SELECT max(r.id) FROM interruptions r
                    WHERE r.channel_id = c.id AND r.kind = 'channel.recovered'), 0)), b.changed_at)
+                WHEN c.held_until > asked.now THEN NULL
+                ELSE lost.since
            END AS since,
-           CASE WHEN b.state <> 'closed' THEN b.cause ELSE c.held_by END AS code
+           CASE WHEN b.state <> 'closed' THEN b.cause
+                WHEN c.held_until > asked.now THEN c.held_by
+                ELSE 'no_connection'
+           END AS code
     FROM asked, channels c LEFT JOIN circuit_breakers b ON b.channel_id = c.id
-    WHERE c.enabled AND (b.state <> 'closed' OR c.held_until > asked.now)
+    LEFT JOIN LATERAL (
+        SELECT max(k.changed_at) AS since FROM connections k
+        WHERE k.channel_id = c.id AND k.slot < c.connections
+        HAVING count(k.lost_at) > 0
+           AND NOT bool_or(k.state = 'up' AND k.expires_at > clock_timestamp())) lost ON true
+    WHERE c.enabled AND (
+        b.state <> 'closed' OR c.held_until > asked.now OR lost.since IS NOT NULL)
       AND (asked.scope IS NULL OR EXISTS (
         SELECT FROM departments d
         WHERE d.id = asked.scope AND (d.channels IS NULL OR c.id = ANY (d.channels))))
 """
+"""A channel counts as shut only after minutes; whoever is on duty learns of a lost one at once."""
 
 # What waits for a list to be drawn, for the archive to be fetched, or for what the carrier says.
 _LIST_FILES = """

@@ -420,3 +420,26 @@ async def test_who_gets_a_right_is_not_asked_for_it_and_it_waits_a_week(api: Api
     assert (await work_of(api, third))["grants"]["count"] == 1
     api.clock.at += timedelta(days=7)
     assert (await work_of(api, third))["grants"]["count"] == 0
+
+
+async def test_a_channel_waits_for_a_person_once_its_last_connection_is_lost(api: Api) -> None:
+    async with transaction(api.runtime.pool) as conn:
+        channel = await add_channel(conn, api.runtime.keyring, 1, api.clock.at)
+        await conn.execute(
+            """
+            INSERT INTO connections (channel_id, slot, state, changed_at, lost_at, lost_how,
+                                     losing_since, expires_at)
+            VALUES ($1, 0, 'up', $2, $2, 'lost', $2, clock_timestamp() + interval '1 hour')
+            ON CONFLICT (channel_id, slot) DO UPDATE SET (state, changed_at, lost_at, lost_how,
+                losing_since, expires_at) = (excluded.state, excluded.changed_at, excluded.lost_at,
+                excluded.lost_how, excluded.losing_since, excluded.expires_at)
+            """,
+            channel.id,
+            api.clock.at,
+        )
+    assert not (await work_of(api))["shut_channels"]["count"], "it was lost before, and is up"
+    await api.runtime.pool.execute("UPDATE connections SET state = 'down'")
+    (lost,) = (await work_of(api))["shut_channels"]["items"]
+    assert (lost["id"], lost["code"]) == (str(channel.id), "no_connection")
+    assert datetime.fromisoformat(lost["since"]) == api.clock.at
+    assert "没有连接" in lost["plain"]["zh"]
