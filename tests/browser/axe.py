@@ -35,11 +35,3 @@ async def violations(page: Page, *rules: str) -> list[str]:
         for one in found
         for node in one["nodes"]
     ]
-
-
-async def check(page: Page) -> None:
-    """Fail if axe finds anything wrong. What waits for its answer is drawn pale: it is let come."""
-    if await violations(page):
-        await page.wait_for_load_state("networkidle")
-        found = await violations(page)
-        assert not found, f"{page.url}: " + "\n".join(found)

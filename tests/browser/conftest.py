@@ -3,18 +3,21 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Playwright, async_playwright, expect
 
 from tests.browser.chromium import NO_FONT, draws_boxes, opened
-from tests.browser.furniture import furnish
+from tests.browser.furniture import WAITS, furnish
+from tests.browser.going import Going, under_way
 from tests.browser.install import BOTH, OLDEST, TODAY, said
 from tests.browser.keyboard import KeyboardVisitor
 from tests.browser.office import Office, staff
 from tests.browser.visitor import Visitor
 from tests.harness.live import MORNING, Live
+from tests.harness.lossy import LossyWire, lossy
 
 PHONE, DESK = 360, 1280
 HEIGHT = 800
@@ -128,6 +131,7 @@ async def visit(
         *,
         browser: Browser = today,
         width: int = DESK,
+        height: int = HEIGHT,
         language: str = "zh-CN",
         scheme: str = "light",
         refusals: tuple[int, ...] = (),
@@ -136,7 +140,7 @@ async def visit(
         **options: Any,
     ) -> Visitor:
         context = await browser.new_context(
-            viewport={"width": width, "height": HEIGHT},
+            viewport={"width": width, "height": height},
             locale=language,
             color_scheme=scheme,
             **options,
@@ -191,3 +195,27 @@ def finish(record_property: Callable[[str, object], None]) -> Finish:
         assert clicks <= most
 
     return done
+
+
+@own
+async def wire(office: Office) -> AsyncIterator[LossyWire]:
+    """A way to the server that a test can make slow, cut, or lose answers on."""
+    where = urlsplit(office.url)
+    async with lossy(str(where.hostname), where.port or 80) as made:
+        yield made
+
+
+@own
+async def going(office: Office) -> AsyncIterator[Going]:
+    """A broadcast to nearly all, which takes minutes; ended after the test."""
+    async with under_way(office) as made:
+        yield made
+
+
+@own
+async def no_others(office: Office) -> None:
+    """What earlier tests have left to be signed waits no more: the start page names three."""
+    listed = await office.ask("operator", "GET", "/campaigns?state=pending_approval&limit=100")
+    for one in listed["items"]:
+        if one["name"] != WAITS:
+            await office.ask("approver", "POST", f"/campaigns/{one['id']}/reject", {"reason": "-"})

@@ -45,4 +45,5 @@ async def is_sound(visitor: Visitor) -> None:
         return
     # What waits for its answer is drawn pale.
     await expect(visitor.page.locator(".htmx-request")).to_have_count(0)
-    assert await violations(visitor.page) == [], visitor.page.url
+    found = await violations(visitor.page)
+    assert not found, "\n".join([visitor.page.url, *found])

@@ -5,76 +5,21 @@ is built for (watch: 2, pause and resume: 2).
 """
 
 import re
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from playwright.async_api import Response, expect
 
 from service.clock import CHINA
-from tests.browser.conftest import Visit, own
+from tests.browser.conftest import Visit
+from tests.browser.going import Going
 from tests.browser.office import Office, choose_password, hire
 from tests.browser.visitor import PASSWORD, Visitor
-from tests.harness.lossy import LossyWire, lossy
+from tests.harness.lossy import LossyWire
 from tests.harness.waiting import until
 
-EVERYBODY = "年龄 >= 18"
 FEW = "身份 = 财务人员"
-
-
-@dataclass(frozen=True)
-class Going:
-    """A run under way, and the API's own word on it."""
-
-    office: Office
-    campaign: str
-    run: str
-
-    @property
-    def path(self) -> str:
-        return f"/runs/{self.run}"
-
-    async def progress(self) -> Any:
-        return await self.office.ask("operator", "GET", f"{self.path}/progress")
-
-    async def state(self) -> str:
-        found = await self.office.ask("operator", "GET", self.path)
-        return str(found["state"])
-
-    async def is_in(self, state: str) -> bool:
-        return await self.state() == state
-
-    async def acts(self, act: str) -> int:
-        """How often somebody did this to the campaign, by the audit trail."""
-        query = f"/audit?object_id={self.campaign}&limit=100"
-        found = await self.office.ask("admin", "GET", query)
-        return sum(entry["action"] == f"{act}_campaign" for entry in found["items"])
-
-    async def pause(self) -> None:
-        await self.office.ask("operator", "POST", f"/campaigns/{self.campaign}/pause", {})
-
-
-@own
-async def going(office: Office) -> AsyncIterator[Going]:
-    """A broadcast to all, which takes minutes; ended after the test."""
-    launched = await office.live.launch(EVERYBODY)
-
-    async def running() -> str | None:
-        found = await office.ask("operator", "GET", f"/campaigns/{launched.campaign}/runs")
-        return next((run["id"] for run in found["items"] if run["state"] == "running"), None)
-
-    yield Going(office, launched.campaign, await until(running))
-    await office.ask("operator", "POST", f"/campaigns/{launched.campaign}/cancel", {})
-
-
-@own
-async def wire(office: Office) -> AsyncIterator[LossyWire]:
-    """A way to the server that a test can make slow, cut, or lose answers on."""
-    where = urlsplit(office.url)
-    async with lossy(str(where.hostname), where.port or 80) as made:
-        yield made
 
 
 def minutes(time: str) -> int:

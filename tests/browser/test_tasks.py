@@ -14,39 +14,14 @@ from playwright.async_api import expect
 from tests.browser.conftest import PHONE, Finish, Visit, own
 from tests.browser.office import Office, choose_password, hire
 from tests.browser.pieces import main_button, menu, to
-
-EVERYBODY = "运营商 = 任意"
-TOMORROW = ("2027-01-13", "09:30")
+from tests.browser.tasks import plan_for_the_county
 
 
 async def test_a_broadcast_to_the_county_is_planned_and_put_before_an_approver(
     visit: Visit, office: Office, way: dict[str, Any], finish: Finish
 ) -> None:
-    group, name = f"全县群众 {uuid4().hex[:6]}", f"冬季防诈 {uuid4().hex[:6]}"
-    rule = {"name": group, "rule": "carrier in (mobile, unicom, telecom, broadnet)"}
-    await office.ask("operator", "POST", "/segments", rule)
     visitor = await visit("operator", **way)
-    await visitor.go("/today")
-    visitor.start_clock()
-    await visitor.press(menu(visitor, "/plans"))
-    await visitor.press(to(visitor, "/plans/new"))
-    await visitor.type(visitor.field("name"), name)
-    texts = visitor.page.locator("[name=template_id] optgroup").last.locator("option")
-    await visitor.choose(visitor.field("template_id"), (await texts.first.inner_text()).strip())
-    await visitor.choose(visitor.field("segment_id"), group)
-    await visitor.press(visitor.page.locator("[name=when][value=once]"))
-    await visitor.type(visitor.field("schedule.start_at"), TOMORROW[0])
-    await visitor.type(visitor.field("time"), TOMORROW[1])
-    submit = visitor.page.locator("#plan-side button[value=submit]")
-    await expect(submit).to_be_enabled()
-    await visitor.press(submit)
-    await expect(visitor.page.locator("h1")).to_have_text(name)
-    listed = await office.ask("operator", "GET", "/campaigns?limit=50")
-    (made,) = [one for one in listed["items"] if one["name"] == name]
-    assert made["state"] == "pending_approval"
-    detail = await office.ask("operator", "GET", f"/campaigns/{made['id']}")
-    assert detail["schedule"]["start_at"].startswith("2027-01-13T")
-    assert detail["baseline"] > 18_000
+    await plan_for_the_county(visitor, office)
     finish(14, [visitor])
 
 

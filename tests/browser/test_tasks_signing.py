@@ -10,11 +10,11 @@ from uuid import uuid4
 from playwright.async_api import expect
 
 from service.crypto import Keyring, read_key_file
-from tests.browser import axe
 from tests.browser.conftest import PHONE, Finish, Visit, own
-from tests.browser.furniture import WAITS, plan
+from tests.browser.furniture import plan
 from tests.browser.office import Office, choose_password, hire
-from tests.browser.pieces import main_button, menu, to
+from tests.browser.pieces import is_sound, menu, to
+from tests.browser.tasks import open_sheet, sign
 from tests.harness.live import EVERYBODY
 from tests.harness.waiting import until
 
@@ -32,15 +32,6 @@ COVERED = """(all) => all.filter((it) => {
 """What of some things nobody can bring before their eyes on this screen."""
 
 
-@own
-async def no_others(office: Office) -> None:
-    """What earlier tests have left to be signed waits no more: the start page names three."""
-    listed = await office.ask("operator", "GET", "/campaigns?state=pending_approval&limit=100")
-    for one in listed["items"]:
-        if one["name"] != WAITS:
-            await office.ask("approver", "POST", f"/campaigns/{one['id']}/reject", {"reason": "-"})
-
-
 async def submitted(office: Office, **how: str) -> str:
     """A plan that waits for its approver; its id."""
     made = await plan(office, f"签发 {uuid4().hex[:6]}", **how)
@@ -54,11 +45,7 @@ async def test_a_broadcast_to_thousands_is_signed_on_a_phone(
     campaign = await submitted(office, rule=MANY, text=TO_CONFIRM)
     visitor = await visit("approver", width=PHONE, **way)
     page = visitor.page
-    await visitor.go("/today")
-    await axe.check(page)
-    visitor.start_clock()
-    await visitor.press(to(visitor, f"/plans/{campaign}/sign"))
-    await expect(page.locator("#plan-counts .num").first).to_be_visible()
+    await open_sheet(visitor, campaign)
     bound = await office.ask("approver", "GET", f"/campaigns/{campaign}")
     sheet = await page.locator("main").inner_text()
     for said in (TO_CONFIRM, f"{bound['baseline']:,}", "1月13日(周三) 09:30", "公益宣传"):
@@ -66,16 +53,10 @@ async def test_a_broadcast_to_thousands_is_signed_on_a_phone(
     everything = page.locator("main :is(dt, dd, blockquote, label, button, h2, .mono):visible")
     assert await everything.count() > 30
     assert not await everything.evaluate_all(COVERED)
-    await axe.check(page)
-    await visitor.press(visitor.field("acknowledged"))
-    await visitor.press(visitor.field("known"))
-    await visitor.press(main_button(visitor))
+    await is_sound(visitor)
+    await sign(visitor, office, campaign)
     await expect(page.locator("main .notice")).to_contain_text("已签发")
     finish(4, [visitor])
-    signed = await office.ask("approver", "GET", f"/campaigns/{campaign}")
-    assert signed["state"] == "scheduled"
-    assert signed["approved_by"] == office.users["approver"]
-    assert signed["content_hash"] == bound["content_hash"]
 
 
 async def test_who_wrote_the_text_learns_who_can_sign_it(
@@ -102,7 +83,7 @@ async def test_who_wrote_the_text_learns_who_can_sign_it(
         await expect(said).to_contain_text(name)
     finish(2, [visitor])
     await expect(visitor.page.locator("main form[action$='/sign']")).to_have_count(0)
-    await axe.check(visitor.page)
+    await is_sound(visitor)
     assert waiting["state"] == "pending_approval"
 
 
@@ -134,21 +115,15 @@ async def test_very_many_get_a_text_once_the_approver_has_had_it(
     sent = len(office.live.journal())
     visitor = await visit("approver", **way)
     page = visitor.page
-    await visitor.go("/today")
-    visitor.start_clock()
-    await visitor.press(to(visitor, f"/plans/{campaign}/sign"))
+    await open_sheet(visitor, campaign)
+    await is_sound(visitor)
     form = page.locator("main form[action$='/sign']")
     await expect(form).to_have_count(0)
     await visitor.press(page.locator("main form[action$='/test'] button"))
     await expect(form).to_be_visible()
-    await axe.check(page)
-    await visitor.press(visitor.field("known"))
-    await visitor.press(main_button(visitor))
-    await expect(page.locator("main .notice")).to_contain_text("已签发")
+    await is_sound(visitor)
+    await sign(visitor, office, campaign)
     finish(6, [visitor])
-    signed = await office.ask("approver", "GET", f"/campaigns/{campaign}")
-    assert signed["state"] == "scheduled"
-    assert signed["baseline"] > 18_500
 
     async def it_left() -> bool:
         numbers = [entry["phone"] for entry in office.live.journal()[sent:]]
