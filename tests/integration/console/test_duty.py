@@ -120,6 +120,8 @@ async def test_the_queue_has_the_most_urgent_first_with_its_next_step(
 
 async def _ask(browser: Browser, chosen: slice, decision: str, reason: str = "对账单") -> Seen:
     page = await browser.get("/duty/doubt")
+    named = re.findall(r' id="([^"]+)"', page.html)
+    assert len(named) == len(set(named)), "a label belongs to one field"
     typed = {"ids": ids(page)[chosen], "decision": decision, "reason": reason}
     return await browser.submit(page, "/duty/doubt/ask", typed)
 
@@ -230,9 +232,16 @@ async def test_a_clue_is_taken_seen_in_full_and_closed(api: Api, clue: str) -> N
     full = await browser.submit(mine, f"{path}/unmask", {"reason": "回拨核实"})
     assert number in full.html
     assert 'hx-trigger="load delay:60s"' in full.html
+    assert f'content="60; url={path}"' in full.html, "without script the page before comes back"
     assert number not in full.path
     assert number not in (await browser.get(path)).html, "only this once"
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM disclosures") == 1
+    again = await browser.get(path)
+    swapped = await browser.submit(
+        again, f"{path}/unmask", {"reason": "核对"}, headers={"HX-Request": "true"}
+    )
+    assert number in swapped.html
+    assert "http-equiv" not in swapped.html, "swapped in, it would load the page anew"
     done = await browser.submit(full, f"{path}/done", {"note": "已转反诈中心", "opt_out": "true"})
     assert done.path == "/duty/replies"
     assert "冒充公检法" not in done.text
