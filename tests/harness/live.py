@@ -9,12 +9,14 @@ import sys
 import time
 import uuid
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from service.local.demo.client import DemoClient
+from service.local.simulated_channels import ACCOUNTS
 from service.storage.postgres import UNREACHABLE, connect
 from tests.harness.ledger import lift_caps
 from tests.harness.waiting import until
@@ -85,6 +87,17 @@ class Live:
 
     def kill(self, name: str, sign: signal.Signals = signal.SIGKILL) -> None:
         os.kill(self.pid(name), sign)
+
+    @contextlib.contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """A process is killed, and started again only after the block."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            self.kill(name)
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def journal(self, since: float = 0.0) -> list[dict[str, Any]]:
         """What the simulated carrier took since an instant."""
@@ -216,10 +229,21 @@ class Launched:
 
 async def write_in(live: Live, phone: str, name: str) -> None:
     """A text comes in from a handset, with a name and a number in its words."""
-    message = {"phone": f"+86{phone}", "to": "1065720001234", "text": f"我是{name} {phone} 退订"}
-    body = {"account": "901234", "protocol": "cmpp", "messages": [message]}
+    await say_in(live, phone, f"我是{name} {phone} 退订")
+
+
+async def say_in(live: Live, phone: str, text: str, protocol: str = "cmpp") -> None:
+    """A text comes in from a handset, to the number of a channel."""
+    number = {"cmpp": "1065720001234", "sgip": "10655123"}[protocol]
+    message = {"phone": f"+86{phone}", "to": number, "text": text}
+    body = {"account": ACCOUNTS[protocol], "protocol": protocol, "messages": [message]}
+    await order(live, "POST", "mo", body)
+
+
+async def order(live: Live, method: str, what: str, body: Any = None) -> None:
+    """Tell the simulated carrier what to do, as docs/simulator.md lists it."""
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{live.summary['simulator']}/mo", json=body) as answer,
+        session.request(method, f"{live.summary['simulator']}/{what}", json=body) as answer,
     ):
-        assert answer.status == 202, await answer.text()
+        assert answer.status < 300, await answer.text()
