@@ -11,7 +11,9 @@ from workers.context import WorkerKind, runtime_of
 async def expand_run(ctx: dict[str, Any], run_id: str) -> None:
     """Write one run's ledger, and wake the channels it goes out on."""
     runtime = runtime_of(ctx)
-    made = await expand(runtime.pool, uuid.UUID(run_id), runtime.clock.now(), runtime.keyring)
+    made = await expand(
+        runtime.pool, uuid.UUID(run_id), runtime.clock.now(), runtime.keyring, runtime.redis
+    )
     for channel_id in made.channels if made else ():
         await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
 

@@ -12,9 +12,12 @@ from service.api.http.call import Call
 from service.api.http.schema import Instant, Out, PlainOut
 from service.api.sending.queue import part_counter
 from service.api.sending.runs import counted_run
+from service.campaigns.core.model import Run
+from service.campaigns.core.store import baseline_of
+from service.dispatch.expansion.expansion_notes import read_notes
 from service.dispatch.failover.channel_monitor import limits_of
 from service.ledger.reasons import Wait
-from service.ledger.states import MessageState
+from service.ledger.states import MessageState, RunState
 from service.reports.runs.progress import (
     ChannelProgress,
     RunCount,
@@ -87,6 +90,18 @@ class ChannelProgressOut(Out):
     states: dict[MessageState, int]
 
 
+class ExpansionOut(Out):
+    """How far the list of a run's people has been written."""
+
+    expected: int | None = Field(
+        description="How many people the plan was for when it was submitted; null: nobody knows."
+    )
+    people: int | None = Field(description="Of the whole list; null: they are being chosen.")
+    done: int = Field(
+        description="Of so many of these all is written, of which nobody sees any yet."
+    )
+
+
 class ProgressOut(Out):
     """How far a run has come. What waits is counted at each asking; states, speed and forecast at
     most for a twentieth of the time, once for all who watch: `counted_at` says when.
@@ -98,6 +113,9 @@ class ProgressOut(Out):
     campaign_id: UUID | None
     state: Literal["expanding", "running", "paused", "sent", "cancelled"]
     target: int | None
+    expansion: ExpansionOut | None = Field(
+        description="While the list of people is being written; null: it is, or nothing is known."
+    )
     asked_at: Instant
     counted_at: Instant = Field(description="When states, speed and forecast were counted.")
     handed_off: int = Field(description="Texts that a carrier has, or may have.")
@@ -129,7 +147,24 @@ async def get_progress(call: Call, run_id: UUID) -> ProgressOut:
         limits,
     )
     found = await read_progress(call.conn, run, counts, watching, call.now)
-    return _progress_out(found, call.now)
+    return _progress_out(found, call.now, await _expansion(call, run))
+
+
+async def _expansion(call: Call, run: Run) -> ExpansionOut | None:
+    """How far the list of a run's people is, while it is written; a run that was begun anew after
+    a crash begins at nobody again.
+    """
+    if run.state != RunState.EXPANDING:
+        return None
+    told = await read_notes(call.runtime.redis, run.id)
+    expected = None
+    if run.campaign_id is not None:
+        expected = await baseline_of(call.conn, run.campaign_id)
+    return ExpansionOut(
+        expected=expected,
+        people=told.people if told else None,
+        done=told.done if told else 0,
+    )
 
 
 async def end_counts(pool: Pool) -> None:
@@ -138,7 +173,7 @@ async def end_counts(pool: Pool) -> None:
         await counts.close()
 
 
-def _progress_out(found: RunProgress, now: datetime) -> ProgressOut:
+def _progress_out(found: RunProgress, now: datetime, expansion: ExpansionOut | None) -> ProgressOut:
     run, counted, channels = found.run, found.counted, found.channels
     states = dict(counted.states)
     waiting = [c for c in channels if c.left]
@@ -147,6 +182,7 @@ def _progress_out(found: RunProgress, now: datetime) -> ProgressOut:
     return ProgressOut(
         **{name: getattr(run, name) for name in ("campaign_id", "state", "target")},
         run_id=run.id,
+        expansion=expansion,
         asked_at=now,
         counted_at=counted.counted_at,
         handed_off=sum(c.handed_off for c in channels),

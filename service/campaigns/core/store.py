@@ -443,6 +443,14 @@ async def department_kind(conn: Connection, department_id: UUID) -> str:
     return kind
 
 
+async def baseline_of(conn: Connection, campaign_id: UUID) -> int | None:
+    """How many people a campaign was for when it was submitted; None: it was not, or is gone."""
+    found: int | None = await sql.fetchval(
+        conn, "SELECT baseline FROM campaigns WHERE id = :campaign_id", campaign_id=campaign_id
+    )
+    return found
+
+
 async def department_of(conn: Connection, campaign_id: UUID | None) -> UUID | None:
     """Whose campaign one is; None of None."""
     if campaign_id is None:

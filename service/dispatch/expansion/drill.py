@@ -11,6 +11,7 @@ import uuid
 
 from service.crypto import Keyring
 from service.dispatch.expansion import expand_store
+from service.dispatch.expansion.expansion_notes import ExpansionNotes
 from service.errors import Invalid
 from service.storage.postgres import Connection
 from service.words.phrase import phrase
@@ -23,7 +24,11 @@ BATCH_ROWS = 5_000
 
 
 async def stand_in(
-    conn: Connection, keyring: Keyring | None, run_id: uuid.UUID, target: int
+    conn: Connection,
+    keyring: Keyring | None,
+    run_id: uuid.UUID,
+    target: int,
+    notes: ExpansionNotes,
 ) -> None:
     """Give every row of a drill's new ledger a number and a name of nobody's, in its transaction.
 
@@ -45,6 +50,7 @@ async def stand_in(
         await expand_store.replace_names(
             conn, run_id, [(no, _nobodys_name(keyring, cipher)) for no, cipher in names]
         )
+        await notes.tell(numbers[-1], target)
 
 
 def _stand_in(keyring: Keyring, no: int) -> tuple[int, bytes, bytes]:

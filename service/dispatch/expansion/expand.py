@@ -10,6 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from redis.asyncio import Redis
+
 from service.accounts.keys.key import Mode
 from service.audience.areas.area_store import read_area_tree
 from service.audience.segments.segment import parse
@@ -35,6 +37,7 @@ from service.clock import day_in_china
 from service.crypto import Keyring
 from service.dispatch.expansion import expand_store
 from service.dispatch.expansion.drill import stand_in
+from service.dispatch.expansion.expansion_notes import ExpansionNotes
 from service.dispatch.expansion.list_values import fill_with_samples, write_with_values
 from service.messages.template import variables
 from service.messages.value_sources import Fact, facts_of, listed_of
@@ -56,13 +59,19 @@ class Expansion:
 
 
 async def expand_run(
-    pool: Pool, run_id: uuid.UUID, now: datetime, keyring: Keyring | None = None
+    pool: Pool,
+    run_id: uuid.UUID,
+    now: datetime,
+    keyring: Keyring | None = None,
+    redis: Redis | None = None,
 ) -> Expansion | None:
     """Write the ledger of a run that is waiting for it; None if it is not (any more), or somebody
     is at it.
 
-    keyring: for the numbers of a drill, and for what a text takes of lists.
+    keyring: for the numbers of a drill, and for what a text takes of lists. redis: where it tells
+    how far it is.
     """
+    notes = ExpansionNotes(redis, run_id)
     async with transaction(pool, seconds=LONG_SECONDS) as conn:  # a province is large
         if not await try_lock_expansion(conn, run_id):
             return None
@@ -75,11 +84,13 @@ async def expand_run(
         terms, channels = await _terms(conn, run, _needs(run), now)
         await expand_store.bound_run(conn, run_id, channels, terms.barred)
         source = await _audience_source(conn, run, terms, now)
-        target, excluded = await _write(conn, run, terms, source, keyring)
-        channels = await _cut(conn, run, target, keyring, now)
+        await notes.tell(0, None)
+        target, excluded = await _write(conn, run, terms, source, keyring, notes)
+        channels = await _cut(conn, run, target, keyring, now, notes)
         halted = run["campaign_state"] == "paused" or run["words_stopped"]
         state = "paused" if halted else "running"
         await expand_store.finish_expansion(conn, run_id, state, target, now)
+    await notes.end()
     if run["relation"] == "resend":
         async with transaction(pool, seconds=LONG_SECONDS) as conn:
             await stop_arrived(conn, [run_id], now)
@@ -105,16 +116,17 @@ async def _write(
     terms: ExclusionTerms,
     source: AudienceSource,
     keyring: Keyring | None,
+    notes: ExpansionNotes,
 ) -> tuple[int, int]:
     """Write the ledger, with what its text takes of lists; returns how many people are in it and
     how many are left out.
     """
     if source.said:
         drill = run["mode"] == "drill"
-        return await write_with_values(conn, keyring, run["id"], terms, source, drill=drill)
+        return await write_with_values(conn, keyring, run["id"], terms, source, notes, drill=drill)
     target, excluded = await expand_store.write_ledger(conn, run["id"], terms, source)
     if _follows_drill(run) and (listed := listed_of(facts_of(variables(run["text"])))):
-        await fill_with_samples(conn, keyring, run["id"], list(listed), target)
+        await fill_with_samples(conn, keyring, run["id"], list(listed), target, notes)
     return target, excluded
 
 
@@ -157,7 +169,12 @@ async def _audience_source(
 
 
 async def _cut(
-    conn: Connection, run: Record, target: int, keyring: Keyring | None, now: datetime
+    conn: Connection,
+    run: Record,
+    target: int,
+    keyring: Keyring | None,
+    now: datetime,
+    notes: ExpansionNotes,
 ) -> list[int]:
     """Make slices of a ledger, its canary apart; returns the channels that have work now.
 
@@ -166,7 +183,7 @@ async def _cut(
     if run["newcomers"]:
         await note_met(conn, run["id"], run["campaign_id"], now)
     if run["mode"] == "drill" and run["follows"] is None:
-        await stand_in(conn, keyring, run["id"], target)
+        await stand_in(conn, keyring, run["id"], target, notes)
     if run["key_mode"] == Mode.TEST:
         await expand_store.stop_tested(conn, run["id"], now)
         return []

@@ -86,13 +86,13 @@ async def write_ledger_with_values(
     conn: Connection, run_id: uuid.UUID, terms: ExclusionTerms, source: AudienceSource
 ) -> Cursor:
     """As `write_ledger`, with what the lists of each person say: the rows of the ledger in any
-    order, each its no and then a column for each field of `source.said`, in order. Nothing of it is
-    in the ledger yet, which has no value in clear (`set_values`).
+    order, each its no, how many there are, and a column for each field of `source.said`. Nothing
+    of the last is in the ledger yet, which has no value in clear (`set_values`).
 
     The statement has written everything before it gives its first row.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
-    columns = ", ".join(["no", *source.said.values()])
+    columns = ", ".join(["no", "(SELECT count(*) FROM kept) AS people", *source.said.values()])
     return sql.cursor(
         conn,
         f"WITH {_ledger(terms, source)} SELECT {columns} FROM target",  # noqa: S608  # as above

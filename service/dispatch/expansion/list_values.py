@@ -14,6 +14,7 @@ from service.crypto import Keyring
 from service.dispatch.compose import VARIABLES
 from service.dispatch.expansion import expand_store
 from service.dispatch.expansion.drill import nobodys
+from service.dispatch.expansion.expansion_notes import ExpansionNotes
 from service.messages.template import SAMPLE_VALUES
 from service.messages.value_sources import LIST_VARIABLES
 from service.storage.postgres import Connection
@@ -25,6 +26,7 @@ async def write_with_values(
     run_id: uuid.UUID,
     terms: ExclusionTerms,
     source: AudienceSource,
+    notes: ExpansionNotes,
     *,
     drill: bool,
 ) -> tuple[int, int]:
@@ -40,12 +42,14 @@ async def write_with_values(
         raise ValueError("a ledger with values of lists needs the keyring")
     facts, target = tuple(source.said), 0
     batch: list[tuple[int, bytes]] = []
-    async for no, *said in await expand_store.write_ledger_with_values(conn, run_id, terms, source):
+    found = await expand_store.write_ledger_with_values(conn, run_id, terms, source)
+    async for no, people, *said in found:
         values = map(nobodys, said) if drill else said
         batch.append((no, _cipher(keyring, facts, values)))
         target += 1
         if len(batch) == expand_store.VALUES_AT_ONCE:
             await expand_store.set_values(conn, run_id, batch)
+            await notes.tell(target, people)
             batch = []
     if batch:
         await expand_store.set_values(conn, run_id, batch)
@@ -58,6 +62,7 @@ async def fill_with_samples(
     run_id: uuid.UUID,
     facts: Sequence[str],
     target: int,
+    notes: ExpansionNotes,
 ) -> None:
     """Give the people of a later text of a drill ordinary values: they are on no list.
 
@@ -75,6 +80,7 @@ async def fill_with_samples(
         await expand_store.set_values(
             conn, run_id, [(no, _cipher(keyring, facts, values)) for no in nos]
         )
+        await notes.tell(nos[-1], target)
 
 
 def _cipher(keyring: Keyring, facts: Sequence[str], values: Iterable[str]) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 
 from service.api.sending import run_progress
 from service.console.runs.pages import pause_after
+from service.dispatch.expansion.expansion_notes import ExpansionNotes
 from tests.harness.console import Browser, Seen, browser_of
 from tests.harness.sending import PEOPLE, Sending, begin_sending
 from tests.integration.api.conftest import Api
@@ -185,3 +186,24 @@ async def test_a_name_with_script_in_it_is_text(api: Api, sending: Sending) -> N
         html = await _names(browser, path)
         assert "<script>alert" not in html, path
         assert "&lt;script&gt;alert" in html, path
+
+
+async def test_a_list_that_is_being_written_says_how_far_it_is(api: Api, sending: Sending) -> None:
+    await api.runtime.pool.execute("DELETE FROM slices")
+    await api.runtime.pool.execute("DELETE FROM messages")
+    await api.runtime.pool.execute("UPDATE runs SET state = 'expanding', target = NULL")
+    run_progress._COUNTS.clear()
+    browser = await browser_of(api, "operator")
+    page = f"/runs/{sending.run}"
+    seen = await browser.get(page)
+    assert "正在选人" in seen.text, seen.text
+    notes = ExpansionNotes(api.runtime.redis, sending.run)
+    await notes.tell(2_500, 7_137)
+    part = await browser.get(polls(seen))
+    assert "已写入 2,500 / 7,137 人" in part.text, part.text
+    told = (await api.get(f"{page}/progress", ("county", "operator"))).json["expansion"]
+    assert (told["done"], told["people"]) == (2_500, 7_137)
+    assert (await browser.get(polls(part))).status == 204, "nothing has changed"
+    await notes.end()
+    english = await (await browser_of(api, "operator", "en")).get(page)
+    assert "being chosen" in english.text

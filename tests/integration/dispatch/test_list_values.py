@@ -5,13 +5,12 @@ nothing of lists has no more to do than before.
 import json
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service.clock import day_in_china
 from service.coding.parts import split
 from service.crypto import Keyring
 from service.dispatch.compose import VARIABLES, ClaimedSlice, Composer
@@ -20,34 +19,12 @@ from service.dispatch.expansion.expand import expand_run
 from service.dispatch.fair_queue import Flow
 from service.dispatch.value_check import ValueRefused
 from service.storage.postgres import Connection, Pool, Record
-from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
+from tests.harness.ledger import add_channel, add_run, make_scene, phone
+from tests.harness.listed_people import list_people
 from tests.harness.waiting import until
 
 TEXT = "【旌德县公安局】{姓名}：{单位}财务人员请当面核实付款指令，疑问拨96110。"
 PLAIN = "【旌德县公安局】{姓名}：财务人员请当面核实付款指令，疑问拨96110。"
-
-
-async def list_people(
-    conn: Connection, keyring: Keyring, scene: Scene, now: datetime, orgs: list[str | None]
-) -> None:
-    """People with a name each, on a list that says this of them; None: on no list."""
-    await add_contacts(conn, keyring, scene, [phone(n) for n in range(len(orgs))], now)
-    await conn.execute("UPDATE contacts SET name_cipher = $1", keyring.encrypt("name", "王建国"))
-    roster = await conn.fetchval(
-        "INSERT INTO rosters (department_id, name, basis, expires_on)"
-        " VALUES ($1, '财务', 'duty', $2) RETURNING id",
-        scene.department,
-        day_in_china(now) + timedelta(days=30),
-    )
-    await conn.executemany(
-        "INSERT INTO links (contact_id, roster_id, digest, roles, org)"
-        " SELECT id, $1, 'x', '{finance}', $3 FROM contacts WHERE phone_hash = $2",
-        [
-            (roster, keyring.phone_index(phone(n)), org)
-            for n, org in enumerate(orgs)
-            if org is not None
-        ],
-    )
 
 
 async def expanded(

@@ -166,7 +166,8 @@ PLANNING = (
             many="paged"),
     Request("runs", "progress", "GET /runs/{run_id}/progress",
             ("how far it has come, and what keeps it", "进度、预计完成时间与等候原因"), (RUN,),
-            "state target handed_off left per_second expected_at held again counts channels"),
+            "state target expansion handed_off left per_second expected_at held again counts"
+            " channels"),
     Request("runs", "export", "GET /runs/{run_id}/report/export",
             ("its report as CSV", "报告导出为 CSV"),
             (RUN, query("language", ("in which language", "语言"), choices=("zh", "en"))),
