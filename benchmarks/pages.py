@@ -119,7 +119,8 @@ async def served(postgres: Postgres, valkey: Valkey, people: int) -> AsyncIterat
         open_queue(valkey.url) as queue,
     ):
         app = create_app(Runtime(settings, HandClock(NOW), KEYRING, pool, redis, queue))
-        async with TestServer(app) as server:
+        server = TestServer(app)
+        async with server:
             yield Served(server, {"run_id": str(run), "campaign_id": str(campaign)}, token)
 
 
@@ -142,8 +143,8 @@ async def measure(postgres: Postgres, valkey: Valkey, people: int, times: int) -
                     asked[address] = page
         took: dict[str, list[float]] = {address: [] for address in asked}
         octets: dict[str, int] = {}
-        _, first, page = await on.ask(session, "/today")
-        files = {one: (await on.ask(session, one))[1] for one in set(ASSETS.findall(page))}
+        _, first, html = await on.ask(session, "/today")
+        files = {one: (await on.ask(session, one))[1] for one in set(ASSETS.findall(html))}
         print(f"a first visit: {first + sum(files.values()):,} octets, of which the page {first:,}")
         for _ in range(times):
             for address in asked:
