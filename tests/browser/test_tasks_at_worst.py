@@ -26,7 +26,7 @@ SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clie
 
 @pytest.fixture
 def worst(oldest: Browser, wire: LossyWire) -> dict[str, Any]:
-    """How somebody comes; every answer is late.
+    """How somebody comes; every answer is late. Asked for before `visit`, whose pages end first.
 
     640 × 400 points of two pixels each are 1280 × 800 at 200 %.
     """
@@ -49,7 +49,7 @@ async def all_in_sight(visitor: Visitor) -> None:
 
 
 async def test_a_broadcast_is_planned_once(
-    visit: Visit, office: Office, worst: dict[str, Any], finish: Finish
+    worst: dict[str, Any], visit: Visit, office: Office, finish: Finish
 ) -> None:
     visitor = await visit("operator", **worst)
     campaign = await plan_for_the_county(visitor, office)
@@ -61,7 +61,7 @@ async def test_a_broadcast_is_planned_once(
 
 
 async def test_a_broadcast_is_signed_once(
-    visit: Visit, office: Office, no_others: None, worst: dict[str, Any], finish: Finish
+    worst: dict[str, Any], visit: Visit, office: Office, no_others: None, finish: Finish
 ) -> None:
     made = await plan(office, f"签发 {uuid4().hex[:6]}")
     await office.ask("operator", "POST", f"/campaigns/{made['id']}/submit", {})
@@ -75,7 +75,7 @@ async def test_a_broadcast_is_signed_once(
 
 
 async def test_a_run_is_paused_and_goes_on_once(
-    visit: Visit, going: Going, worst: dict[str, Any], finish: Finish
+    worst: dict[str, Any], visit: Visit, going: Going, finish: Finish
 ) -> None:
     visitor = await visit("operator", **worst)
     await visitor.go(going.path)
