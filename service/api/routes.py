@@ -289,7 +289,7 @@ _OPS = (
     Op("GET",    CAMPAIGN + "/legs", legs.list_plan_legs, R.REPORTS),
     Op("GET",    "/legs", legs.list_legs, R.REPORTS),
     Op("POST",   "/legs/preview", leg_preview.preview_legs, R.PLAN, changes=False,
-       seconds=PREVIEW, heavy=True),
+       seconds=PREVIEW, heavy=True, errors=(404,)),
     Op("GET",    "/legs/{leg_id}", legs.get_leg, R.REPORTS),
     Op("POST",   "/legs/{leg_id}/take", legs.take_leg, R.CONTROL, seconds=LONG),
     Op("POST",   "/legs/{leg_id}/return", legs.return_leg, R.CONTROL),
