@@ -146,6 +146,8 @@ async def _world(api: Api) -> World:
     loop = asyncio.get_running_loop()
     admin = ("county", "admin")
     bodies = usual_bodies()
+    asked = {"department_id": str(api.teams["school"].department_id)}
+    bodies["preview_legs"] = {"legs": [asked]}
     hours = (await api.get("/send-hours", admin)).json
     bodies["set_send_hours"] = {
         **{name: hours[name] for name in ("classes", "audiences")},
