@@ -22,6 +22,12 @@ class ReadyGroup:
 _ROLE = phrase("A list whose column 身份 says so")
 
 READY_GROUPS = (
+    ReadyGroup(
+        "everybody",
+        Sentence("全县群众", "Everybody in the county"),
+        {"carrier": ["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]},
+        phrase("Any list of numbers"),
+    ),
     ReadyGroup("finance", Sentence("财务人员", "Finance staff"), {"role": ["finance"]}, _ROLE),
     ReadyGroup(
         "school",

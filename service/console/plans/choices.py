@@ -38,7 +38,7 @@ LABELS: Final[Mapping[str, Phrase]] = {
     "schedule.start_at": phrase("Day"),
     "time": phrase("Time of day"),
     "schedule.rrule": phrase("Days of the week"),
-    "schedule.until": phrase("Until"),
+    "schedule.until": phrase("Up to which day"),
     "schedule.dates": phrase("Days"),
     "schedule.holidays": phrase("On holidays"),
     "schedule.late": phrase("If it is late"),

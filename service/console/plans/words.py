@@ -53,7 +53,7 @@ OVER_CAP: Final[Mapping[str, Phrase]] = {
 }
 HOLIDAYS: Final[Mapping[str, Phrase]] = {
     "send": phrase("sent all the same"),
-    "skip": phrase("not sent"),
+    "skip": phrase("it is not sent then"),
     "next_workday": phrase("moved to the next working day"),
     "previous_workday": phrase("moved to the working day before"),
 }

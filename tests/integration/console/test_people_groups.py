@@ -131,7 +131,7 @@ async def test_a_county_begins_with_ready_groups(api: Api) -> None:
     browser = await browser_of(api, "operator")
     assert 'hx-get="/people/groups/ready"' in (await browser.get("/people/groups")).html
     ready = await browser.get("/people/groups/ready")
-    for said in ("财务人员", "家长与学校", "60岁以上", "妇女", "银行员工", "返乡人员"):
+    for said in ("全县群众", "财务人员", "家长与学校", "60岁以上", "妇女", "银行员工", "返乡人员"):
         assert said in ready.text, said
     page = await browser.get(f"{NEW}?ready=elderly")
     form = page.form(NEW)
