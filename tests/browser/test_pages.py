@@ -13,6 +13,9 @@ WALKERS = ("admin", "operator", "approver", "editor", "duty", "head", "inspector
 FILES = frozenset({"/people/imports/sample"})
 """What the table has as a page and answers with a file."""
 
+LATER = frozenset({"/office/numbers/table/forget"})
+"""What a page leads to only once a county has loaded a table of its own."""
+
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 Reached = dict[str, Found]
@@ -35,7 +38,7 @@ async def test_links_lead_to_every_page(reached: Reached) -> None:
     table = pages()
     assert not _DEAD, "\n".join(map(str, _DEAD))
     # One of a single thing is led to only where such a thing stands as it must.
-    lost = [path for path in table if "{" not in path and path not in {*reached, *FILES}]
+    lost = [path for path in table if "{" not in path and path not in {*reached, *FILES, *LATER}]
     assert not lost, f"no link of anybody leads to {lost}"
 
 
