@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from service.audience.vocabulary.choices import CARRIERS
 from service.words.phrase import Phrase, Sentence, phrase
 
 
@@ -25,7 +26,7 @@ READY_GROUPS = (
     ReadyGroup(
         "everybody",
         Sentence("全县群众", "Everybody in the county"),
-        {"carrier": ["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]},
+        {"carrier": list(CARRIERS)},
         phrase("Any list of numbers"),
     ),
     ReadyGroup("finance", Sentence("财务人员", "Finance staff"), {"role": ["finance"]}, _ROLE),
