@@ -16,8 +16,8 @@ import random
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -68,19 +68,26 @@ class Watched:
         return (time.perf_counter() - began) * 1e3
 
 
+@contextmanager
+def own_servers() -> Iterator[tuple[Postgres, Valkey]]:
+    """A PostgreSQL with an empty database and a Valkey, in a folder that is deleted afterwards."""
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
+        for name in ("postgres", "valkey"):
+            (Path(folder) / name).mkdir(mode=0o700)
+        postgres, valkey = Postgres(Path(folder) / "postgres"), Valkey(Path(folder) / "valkey")
+        postgres.start()
+        valkey.start()
+        try:
+            postgres.create_database()
+            yield postgres, valkey
+        finally:
+            valkey.stop()
+            postgres.stop()
+
+
 @asynccontextmanager
-async def watched(postgres: Postgres, valkey: Valkey, texts: int) -> AsyncIterator[Watched]:
-    """A run with about so many texts, on a server."""
-    async with county(postgres.url, texts) as (pool, _, scene):
-        async with pool.acquire() as conn:
-            run = await add_run(conn, scene, NOW)
-            operator = await get_user(conn, scene.operator, None)
-            token = await make_token(conn, KEYRING, operator, NOW)
-        await expand_run(pool, run, NOW)
-        async with pool.acquire(seconds=LONG_SECONDS) as conn:
-            rows = await conn.fetchval("SELECT count(*) FROM messages WHERE run_id = $1", run)
-            await conn.execute("VACUUM ANALYZE")
-    print(f"{rows:,} texts, {WATCHERS} watchers")
+async def serving(postgres: Postgres, valkey: Valkey) -> AsyncIterator[TestServer]:
+    """The API and the console over HTTP, with as many requests as anybody likes."""
     settings = Settings(
         database_url=postgres.url,
         redis_url=valkey.url,
@@ -97,7 +104,24 @@ async def watched(postgres: Postgres, valkey: Valkey, texts: int) -> AsyncIterat
             create_app(Runtime(settings, HandClock(NOW), KEYRING, pool, redis, queue))
         )
         async with server:
-            yield Watched(server, run, token)
+            yield server
+
+
+@asynccontextmanager
+async def watched(postgres: Postgres, valkey: Valkey, texts: int) -> AsyncIterator[Watched]:
+    """A run with about so many texts, on a server."""
+    async with county(postgres.url, texts) as (pool, _, scene):
+        async with pool.acquire() as conn:
+            run = await add_run(conn, scene, NOW)
+            operator = await get_user(conn, scene.operator, None)
+            token = await make_token(conn, KEYRING, operator, NOW)
+        await expand_run(pool, run, NOW)
+        async with pool.acquire(seconds=LONG_SECONDS) as conn:
+            rows = await conn.fetchval("SELECT count(*) FROM messages WHERE run_id = $1", run)
+            await conn.execute("VACUUM ANALYZE")
+    print(f"{rows:,} texts, {WATCHERS} watchers")
+    async with serving(postgres, valkey) as server:
+        yield Watched(server, run, token)
 
 
 async def one_round(on: Watched) -> dict[str, list[float]]:
@@ -151,18 +175,8 @@ def main() -> None:
     parser.add_argument("texts", type=int, nargs="?", default=118_000)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
-        for name in ("postgres", "valkey"):
-            (Path(folder) / name).mkdir(mode=0o700)
-        postgres, valkey = Postgres(Path(folder) / "postgres"), Valkey(Path(folder) / "valkey")
-        postgres.start()
-        valkey.start()
-        try:
-            postgres.create_database()
-            asyncio.run(measure(postgres, valkey, asked.texts, asked.rounds))
-        finally:
-            valkey.stop()
-            postgres.stop()
+    with own_servers() as (postgres, valkey):
+        asyncio.run(measure(postgres, valkey, asked.texts, asked.rounds))
 
 
 if __name__ == "__main__":
