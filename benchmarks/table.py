@@ -123,12 +123,13 @@ def main() -> None:
             KANNEL: lambda: kannel.run(given.messages, given.window, RECEIPT_DELAY),
         }
     )
+    machine = limits(given.messages)
     for _ in range(given.rounds):
         table.measure()
     print(f"{given.messages:,} messages of 60 characters, window {given.window}, the middle of "
           f"{given.rounds}; the carrier holds receipts back for {RECEIPT_DELAY:g} s, which is in "
           "p50 and p99; CPU and MB without the carrier")  # fmt: skip
-    print("\n".join([*table.lines(), *limits(given.messages), *table.details()]))
+    print("\n".join([*table.lines(), *machine, *table.details()]))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from importlib.machinery import PathFinder
 
 import pytest
 
+from benchmarks import session
 from tests.architecture.tree import ROOT, text_files
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -38,6 +39,13 @@ def test_a_named_benchmark_starts(command: str) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("usage:")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wire", session.WIRES, ids=lambda wire: wire.kind)
+def test_a_null_server_answers_each_of_its_clients(wire: session.Wire) -> None:
+    """The limits of the table are measured against it, by a bare client and by the gateway."""
+    assert session.measure(wire, 500).keys() == {"bare", "session"}
 
 
 def test_no_benchmark_shadows_a_module() -> None:
