@@ -42,10 +42,17 @@ def test_a_named_benchmark_starts(command: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wire", session.WIRES, ids=lambda wire: wire.kind)
-def test_a_null_server_answers_each_of_its_clients(wire: session.Wire) -> None:
-    """The limits of the table are measured against it, by a bare client and by the gateway."""
-    assert session.measure(wire, 500).keys() == {"bare", "session"}
+def test_the_null_servers_answer_their_clients() -> None:
+    """The limits in the table are measured against them, by a bare client and by the gateway."""
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.session", "500"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert len(run.stdout.splitlines()) == 1 + 2 * len(session.WIRES), run.stdout
 
 
 def test_no_benchmark_shadows_a_module() -> None:
