@@ -14,7 +14,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock browser pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test fuzz model contract bench chaos silence-test corpus soak county evening migrate lock browser pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -102,6 +102,12 @@ vendor: venv ## fetch the console's files of others again, as vendor.toml names 
 interop: venv ## foreign clients, servers and decoders at the other end of the wire (fetches them); all must run
 	interop/run
 
+image: venv ## build the image without a registry or a daemon, and look at it (as root; podman)
+	$(BIN)/python -m tests.containers.image
+
+compose-test: venv ## docker-compose.yml in containers: kills, stops, upgrade, restore, proxy (as root; podman)
+	$(BIN)/python -m tests.containers.bad_day
+
 corpus: venv ## what lint stops of the scams, and what of the honest texts, by rule and by kind
 	$(BIN)/python -m tests.lint_corpus
 
@@ -163,5 +169,6 @@ lock: ## renew the requirements*.lock (needs uv), and the one of npm
 		--python-version 3.11 --constraint requirements.lock pyproject.toml -o deploy/requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--constraint requirements.lock --group browser -o requirements-browser.lock
+	$(BIN)/python deploy/sbom.py > deploy/sbom.json
 	$(MAKE) $(DRIVER)
 	$(BIN)/python -m tests.browser.install --lock

@@ -40,4 +40,9 @@ if [ -z "${TOCSIN_REDIS_URL:-}" ] && [ -f "$secrets/valkey_password" ]; then
     export TOCSIN_REDIS_URL
 fi
 
+# The proxy of docker-compose.yml is believed about who asks, unless others are named.
+if [ -z "${TOCSIN_TRUSTED_PROXIES:-}" ] && [ -n "${TOCSIN_PROXY_ADDRESS:-}" ]; then
+    export TOCSIN_TRUSTED_PROXIES="$TOCSIN_PROXY_ADDRESS"
+fi
+
 exec "$@"

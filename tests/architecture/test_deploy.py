@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,12 @@ REACH_OUT = {"channel", "webhooks"}
 STOPPED = re.compile(r"docker compose (stop|start|restart) ([a-z][a-z -]*[a-z])")
 SCALED = re.compile(r"docker compose .*--scale ([a-z-]+)=")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
+
+
+OTHERS = ("POSTGRES", "VALKEY", "PYTHON", "NGINX")
+"""Whose images deploy/images.lock knows."""
+FOREIGN = {"postgres", "valkey", "proxy"}
+"""The services whose images are not ours."""
 
 
 def _compose(section: str) -> dict[str, dict[str, Any]]:
@@ -91,12 +100,78 @@ def test_every_service_is_watched_and_started_again(services: dict[str, dict[str
         assert service["restart"] == ("no" if name == "migrate" else "unless-stopped"), name
 
 
+def test_no_container_has_more_than_it_needs(services: dict[str, dict[str, Any]]) -> None:
+    """What a running container has of it, `make compose-test` reads from its process."""
+    for name, service in services.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "cap_add" not in service, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert {"mem_limit", "pids_limit", "ulimits"} <= service.keys(), name
+        assert service["ulimits"]["nofile"] == {"soft": 16384, "hard": 16384}, name
+        assert ("user" in service) == (name in FOREIGN), name
+
+
+def test_files_on_their_way_take_no_memory_of_the_api(services: dict[str, dict[str, Any]]) -> None:
+    assert "uploads:/tmp" in services["api"]["volumes"]
+    assert not [place for place in services["api"]["tmpfs"] if place.startswith("/tmp")]
+
+
+def test_what_asks_the_api_for_the_proxy_is_the_proxy_alone(
+    services: dict[str, dict[str, Any]], networks: dict[str, dict[str, Any]]
+) -> None:
+    """No other container may have its address, which the API believes about who asks."""
+    address = services["proxy"]["networks"]["front"]["ipv4_address"]
+    assert services["api"]["environment"]["TOCSIN_PROXY_ADDRESS"] == address
+    (pool,) = networks["front"]["ipam"]["config"]
+    assert ip_address(address) in ip_network(pool["subnet"])
+    assert ip_address(address) not in ip_network(pool["ip_range"])
+    assert [name for name, one in services.items() if "front" in one["networks"]] == [
+        "api",
+        "proxy",
+    ]
+
+
 def test_images_are_pinned_to_a_version(services: dict[str, dict[str, Any]]) -> None:
     dockerfile = (DEPLOY / "Dockerfile").read_text("utf-8")
     images = [service["image"] for service in services.values()]
     images += re.findall(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)
     for image in images:
         assert re.search(r":\d", image), f"{image} has no version"
+
+
+def test_locked_images_are_those_of_the_compose_file() -> None:
+    text = (ROOT / "docker-compose.yml").read_text("utf-8")
+    images = dict(re.findall(r"\$\{(TOCSIN_[A-Z]+_IMAGE):-([^}]+)\}", text))
+    assert set(images) == {
+        f"TOCSIN_{name}_IMAGE" for name in ("POSTGRES", "VALKEY", "PYTHON", "NGINX")
+    }
+    base = re.search(r"^ARG BASE=(\S+)", (DEPLOY / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    assert base is not None
+    assert images["TOCSIN_PYTHON_IMAGE"] == base[1]
+    lines = (DEPLOY / "images.lock").read_text("utf-8").splitlines()
+    locked = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    for name, image in locked.items():
+        tag, _, digest = image.partition("@sha256:")
+        assert tag.endswith(images[name]), name
+        assert re.fullmatch(r"[0-9a-f]{64}", digest), name
+
+
+def test_the_bill_of_materials_is_that_of_the_lock_files() -> None:
+    done = subprocess.run(
+        [sys.executable, str(DEPLOY / "sbom.py")], capture_output=True, check=True, text=True
+    )
+    text = (DEPLOY / "sbom.json").read_text("utf-8")
+    assert done.stdout == text, "run: python3 deploy/sbom.py > deploy/sbom.json"
+    bill = json.loads(text)
+    listed = {(part["name"], part["version"]) for part in bill["components"]}
+    assert listed == set(PIN.findall((DEPLOY / "requirements.lock").read_text("utf-8")))
+    needs = {one["ref"]: set(one["dependsOn"]) for one in bill["dependencies"]}
+    reached, waiting = set(), [bill["metadata"]["component"]["bom-ref"]]
+    while waiting:
+        reached.add(waiting[-1])
+        waiting += needs[waiting.pop()] - reached
+    assert reached == needs.keys(), "whom nothing needs"
 
 
 def test_services_that_documented_commands_name_exist(services: dict[str, dict[str, Any]]) -> None:
@@ -114,7 +189,9 @@ def test_services_that_documented_commands_name_exist(services: dict[str, dict[s
 
 def test_settings_that_are_named_exist() -> None:
     """A TOCSIN_ variable of the deployment is one the program reads, or one of the deployment's."""
-    own = {"SECRETS", "PRIVATE", "PUBLISH", "DATABASE_HOST", "REDIS_HOST"}
+    own = {"SECRETS", "PRIVATE", "PUBLISH", "PUBLISH_TLS", "PUBLISH_PLAIN", "PROXY_ADDRESS"}
+    own |= {"DATABASE_HOST", "REDIS_HOST", "REVISION"}
+    own |= {f"{name}_IMAGE" for name in OTHERS}
     known = {name.upper() for name in Settings.model_fields} | own
     for path in (ROOT / "docker-compose.yml", *(p for p in DEPLOY.iterdir() if p.is_file())):
         named = set(re.findall(r"TOCSIN_([A-Z_]+)", path.read_text("utf-8")))

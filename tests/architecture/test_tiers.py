@@ -74,6 +74,18 @@ def test_ci_runs_what_make_test_leaves_out() -> None:
     assert {"make test", "make slow", "make crash"} <= set(ci)
 
 
+def test_ci_runs_containers_and_nothing_there_can_be_skipped() -> None:
+    """They are programs of their own: no mark and no missing package leaves a part of them out."""
+    ci = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    assert "make image" in ci
+    folder = ROOT / "tests" / "containers"
+    modules = {path.name for path in folder.glob("*.py")}
+    assert {"image.py", "bad_day.py"} <= modules
+    assert not [name for name in modules if name.startswith("test_") or name.endswith("_test.py")]
+    for path in folder.glob("*.py"):
+        assert "pytest" not in imported(path), path
+
+
 def test_browsers_are_needed_by_make_browser_alone() -> None:
     """Nothing else collects their tests, imports them, or has what drives a browser in its lock."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]

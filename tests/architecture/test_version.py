@@ -22,6 +22,11 @@ def test_the_program_its_client_and_its_image_have_one_version() -> None:
     (ours,) = [image for image in images if image.startswith("tocsin:")]
     assert version("tocsin") == _declared(".") == _declared("clients/python")
     assert ours == f"tocsin:{version('tocsin')}"
+    labelled = re.search(
+        r"^ARG VERSION=(.*)$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE
+    )
+    assert labelled is not None
+    assert labelled[1] == version("tocsin")
 
 
 def test_the_changelog_begins_with_what_is_not_released_then_this_version() -> None:

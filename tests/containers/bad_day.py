@@ -1,0 +1,150 @@
+"""`make compose-test`: docker-compose.yml as it is, in containers, through a bad day.
+
+Run: python -m tests.containers.bad_day [--people 20000] [--only PART…]
+
+Up by the first commands of docs/operating.md; a broadcast during which each container is killed in
+turn; a second one with stops, new passwords and an upgrade; a third that is restored from a dump;
+the proxy. The simulated carrier's journal decides. A table is printed, and the exit code is 1 if a
+promise is broken, 2 if containers cannot run here.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Sequence
+
+from tests.containers import blows, closed, image, machine, proxying, restores, standins
+from tests.containers.engine import service
+from tests.containers.machine import NotHere
+from tests.containers.podman import configure, has_image
+from tests.containers.table import Table
+from tests.containers.town import Town
+from tests.harness.waiting import until
+
+PARTS = ("kills", "stops", "restore", "proxy")
+
+
+async def promised(table: Table, promise: str, seen: Awaitable[str]) -> None:
+    """A row for what is awaited."""
+    with table.row(promise) as row:
+        row.says(await seen)
+
+
+async def begin(table: Table, town: Town) -> None:
+    """Secrets, `up`, first people, channels and the roster; nothing goes on without them."""
+    began = time.monotonic()
+    town.lay_out()
+    await asyncio.to_thread(town.compose, "--profile", "simulator", "up", "--detach", seconds=300)
+    await until(town.ready, 120, "/readyz is ok", every=0.25)
+    names = [*blows.ALL]
+    await until(
+        lambda: all(town.compose.healthy(name) for name in names), 120, "all healthy", every=0.5
+    )
+    table.add("up", time.monotonic() - began, f"{len(names)} containers healthy, /readyz ok")
+    began = time.monotonic()
+    await town.settle_in()
+    await town.make_channels()
+    await town.import_people()
+    told = f"bootstrap, 4 people, 4 channels, {len(town.people)} people from a file"
+    table.add("people and channels", time.monotonic() - began, told)
+    for name in names:
+        with table.row(f"closed: {name}") as row:
+            row.says(closed.check_closed(town.compose, name))
+    for check in (closed.check_valkey, closed.check_inside):
+        with table.row(check.__name__.removeprefix("check_")) as row:
+            row.says(await asyncio.to_thread(check, town.compose))
+
+
+async def kills(table: Table, town: Town) -> None:
+    """kill -9 of every container in turn, in one broadcast."""
+    broadcast = await town.launch()
+    await broadcast.reach(len(town.people) // 50)
+    for name in blows.ALL:
+        await promised(table, f"kill -9: {name}", blows.kill(town, broadcast, name))
+    await promised(table, "broadcast with kills", broadcast.reckon())
+
+
+async def stops(table: Table, town: Town) -> None:
+    """Stops, new passwords, and an upgrade, in one broadcast."""
+    broadcast = await town.launch()
+    await broadcast.reach(len(town.people) // 50)
+    for name in blows.OWN:
+        await promised(table, f"stop: {name}", blows.stop(town, broadcast, name))
+    await promised(table, "new passwords", restores.rotate(town))
+    await promised(table, "upgrade", blows.upgrade(town, broadcast))
+    await promised(table, "broadcast with stops", broadcast.reckon())
+
+
+async def restore(table: Table, town: Town) -> None:
+    """A dump in the middle of a broadcast, and its restore later in it."""
+    broadcast = await town.launch()
+    await broadcast.reach(len(town.people) // 20)
+    await promised(table, "dump", restores.dump(town))
+    await broadcast.reach(len(town.people) // 10)
+    await promised(table, "restore", restores.restore(town, broadcast))
+    after = await town.launch()
+    await promised(table, "broadcast after the restore", after.reckon())
+    with table.row("broadcast that was restored") as row:
+        repeated = broadcast.taken() - len({e.phone for e in town.book.of(broadcast.text)})
+        assert repeated == 0, f"{repeated} people got it twice"
+        row.says(f"{broadcast.taken()} had left, nobody twice")
+
+
+async def proxy(table: Table, town: Town) -> None:
+    """TLS, and what providers and browsers do through it."""
+    outside = await proxying.start(town)
+    for name, check in (
+        ("proxy: TLS", proxying.check_tls),
+        ("proxy: who asks", proxying.check_addresses),
+        ("proxy: console", proxying.check_console),
+        ("proxy: callbacks", proxying.check_callbacks),
+        ("proxy: API made anew", proxying.check_moved),
+    ):
+        await promised(table, name, check(outside))
+
+
+async def run_all(table: Table, people: int, parts: Sequence[str]) -> None:
+    """The parts, one after another; each leaves a system that works."""
+    town = Town(people)
+    await begin(table, town)
+    doing = {"kills": kills, "stops": stops, "restore": restore, "proxy": proxy}
+    for part in parts:
+        await doing[part](table, town)
+
+
+def make_images(table: Table) -> None:
+    """Ours if `make image` has not made it, and those of others."""
+    began = time.monotonic()
+    under = image.base()
+    ours = f"{image.IMAGE}:{image.version()}"
+    if not has_image(ours):
+        image.build(under)
+    standins.make(under)
+    names = ", ".join(name.partition("/")[2] for name, _, _ in standins.IMAGES)
+    table.add("images", time.monotonic() - began, f"{ours.rpartition('/')[2]}, {names}")
+
+
+def main() -> int:
+    """Run it; 1 if a promise is broken, 2 if containers cannot run here."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--people", type=int, default=20_000, help="people in each broadcast")
+    parser.add_argument("--only", action="append", choices=PARTS, default=[], help="parts to run")
+    options = parser.parse_args()
+    try:
+        machine.prepare()
+    except NotHere as error:
+        print(error, file=sys.stderr)
+        return 2
+    configure()
+    print("\n".join(machine.described()), flush=True)
+    table = Table("compose-test")
+    with table.row("begun and ended"):
+        make_images(table)
+        with service():
+            asyncio.run(run_all(table, options.people, options.only or PARTS))
+    return table.verdict()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
