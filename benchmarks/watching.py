@@ -29,13 +29,13 @@ from redis.asyncio import Redis
 
 from benchmarks.audience import KEYRING, NOW, county
 from benchmarks.importing import prepare
+from service import shared_counts
 from service.accounts.people.store import get_user
 from service.api.routes import PREFIX
 from service.app import create_app
 from service.dispatch.expansion.expand import expand_run
 from service.local.embedded import Postgres, Valkey
 from service.queue import open_queue
-from service.reports.runs import shared_counts
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import LONG_SECONDS, open_pool

@@ -34,7 +34,7 @@ from service.audience.segments.terms_store import (
 from service.audience.vocabulary.choices import CARRIERS, ROLES
 from service.audience.vocabulary.fields import Kind
 from service.clock import day_in_china
-from service.reports.runs.shared_counts import SharedCounts
+from service.shared_counts import SharedCounts
 from service.storage.postgres import COUNT_SECONDS, Pool, transaction
 
 _Counted = tuple[Sequence[ListedValue], datetime]

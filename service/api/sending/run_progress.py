@@ -25,8 +25,8 @@ from service.reports.runs.progress import (
     Watching,
     read_progress,
 )
-from service.reports.runs.shared_counts import SharedCounts
 from service.reports.waiting_reasons import worded
+from service.shared_counts import SharedCounts
 from service.storage.postgres import Pool
 
 _COUNTS: WeakKeyDictionary[Pool, SharedCounts[RunCount]] = WeakKeyDictionary()

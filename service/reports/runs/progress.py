@@ -28,8 +28,8 @@ from service.ledger.states import (
 )
 from service.reports.campaign_store import channel_names
 from service.reports.runs.progress_store import ChannelLeft, count_left, count_rows, tps_of
-from service.reports.runs.shared_counts import SharedCounts
 from service.reports.waiting_reasons import find_waits
+from service.shared_counts import SharedCounts
 from service.storage.postgres import Connection, Pool, Record, transaction
 
 MINUTE = timedelta(minutes=1)

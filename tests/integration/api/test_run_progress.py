@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from service import shared_counts
 from service.api.sending import run_progress
 from service.channels.contract.model import Channel
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store
 from service.dispatch.handoff.lease_store import Lease
 from service.ledger.states import HANDED_OFF, MessageState
-from service.reports.runs import progress_store, shared_counts
+from service.reports.runs import progress_store
 from service.storage.postgres import Connection, transaction
 from tests.harness.instants import instant
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone

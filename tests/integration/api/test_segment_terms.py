@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
+from service import shared_counts
 from service.audience.areas.area_store import load_areas
 from service.audience.imports.loading import run_import
 from service.audience.rosters.rosters import run_undo
 from service.audience.segments.segment_words import FIELDS
 from service.audience.segments.terms_store import list_values
-from service.reports.runs import shared_counts
 from service.storage.postgres import Connection, transaction
 from tests.harness.uploads import upload
 from tests.harness.waiting import until

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.reports.runs.shared_counts import LATE_SECONDS, MOST, REST, SharedCounts
+from service.shared_counts import LATE_SECONDS, MOST, REST, SharedCounts
 from tests.harness.waiting import turns
 
 
@@ -31,7 +31,7 @@ async def fails() -> int:
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     counted = Counted()
-    monkeypatch.setattr("service.reports.runs.shared_counts.time.monotonic", lambda: counted.now)
+    monkeypatch.setattr("service.shared_counts.time.monotonic", lambda: counted.now)
     return counted
 
 
