@@ -14,6 +14,7 @@ from service.messages.lint.verdict import judge
 from service.messages.store import NewVersion, TemplateInfo, template_insert, template_texts
 from service.messages.template import Starter, load_library
 from service.storage.postgres import Connection
+from service.words.phrase import Sentence
 
 
 @dataclass(slots=True)
@@ -31,11 +32,12 @@ async def load_starters(conn: Connection, author: User, now: datetime) -> Loaded
     transaction. `there`: has it as it is shipped; `kept`: has changed it.
     """
     loaded = Loaded()
-    own = await template_texts(conn, author.department_id)
+    named = await template_texts(conn, author.department_id)
+    own = {name.partition(" ")[0]: text for name, text in named.items()}
     for starter in load_library():
-        name = title(starter)
-        if name in own:
-            (loaded.there if own[name] == starter.text else loaded.kept).append(starter.id)
+        if starter.id in own:
+            is_shipped = own[starter.id] == starter.text
+            (loaded.there if is_shipped else loaded.kept).append(starter.id)
             continue
         message_class: MessageClass = starter.message_class
         found = await judge(conn, author.department_id, starter.text, message_class)
@@ -43,13 +45,25 @@ async def load_starters(conn: Connection, author: User, now: datetime) -> Loaded
             loaded.blocked[starter.id] = sorted({finding["rule"] for finding in blocking})
             continue
         topic = starter.topic or " ".join(starter.fraud_types)
-        info = TemplateInfo(name, message_class, topic, starter.language)
+        info = TemplateInfo(template_name(starter), message_class, topic, starter.language)
         version = NewVersion(starter.text, found, author.id)
         await template_insert(conn, author.department_id, info, version, now)
         loaded.made.append(starter.id)
     return loaded
 
 
-def title(starter: Starter) -> str:
-    """What its template is called: for whom, and of what it warns."""
-    return f"{starter.id} {starter.audience_label} · {starter.fraud_label}"
+def title(starter: Starter) -> Sentence:
+    """For whom it is and of what it warns, with its id before it."""
+    whom, fraud = starter.audience_label, starter.fraud_label
+    return Sentence(
+        f"{starter.id} {whom.zh} · {fraud.zh}",
+        f"{starter.id} {whom.en} · {fraud.en}",
+    )
+
+
+def template_name(starter: Starter) -> str:
+    """What its template is called: its title in the language of its text. The id comes first: by it
+    a department's template is known, also one that an earlier version named otherwise.
+    """
+    said = title(starter)
+    return said.en if starter.language == "en" else said.zh

@@ -126,9 +126,9 @@ class Starter:
 
     id: str
     audience: tuple[str, ...]
-    audience_label: str
+    audience_label: Sentence
     fraud_types: tuple[str, ...]
-    fraud_label: str
+    fraud_label: Sentence
     topic: str | None
     language: str
     message_class: MessageClass
@@ -370,9 +370,9 @@ def _starter(entry: Mapping[str, Any]) -> Starter:
     return Starter(
         id=entry["id"],
         audience=tuple(entry["audience"]),
-        audience_label=entry["audience_label"],
+        audience_label=Sentence(**entry["audience_label"]),
         fraud_types=tuple(entry["fraud_types"]),
-        fraud_label=entry["fraud_label"],
+        fraud_label=Sentence(**entry["fraud_label"]),
         topic=entry["topic"],
         language=entry["language"],
         message_class=entry["class"],

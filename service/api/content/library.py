@@ -3,8 +3,8 @@
 from pydantic import Field
 
 from service.api.http.call import Call
-from service.api.http.schema import Out
-from service.messages.starters import title
+from service.api.http.schema import Out, PlainOut
+from service.messages.starters import template_name, title
 from service.messages.template import Fill, Starter, fills, load_library
 
 
@@ -13,10 +13,11 @@ class StarterOut(Out):
 
     id: str
     name: str = Field(description="What its template is called once the library is loaded.")
+    title: PlainOut = Field(description="For whom it is, and of what it warns.")
     audience: list[str]
-    audience_label: str
+    audience_label: PlainOut
     fraud_types: list[str]
-    fraud_label: str
+    fraud_label: PlainOut
     topic: str | None
     language: str
     message_class: str = Field(alias="class")
@@ -48,11 +49,12 @@ async def list_library(call: Call) -> LibraryOut:  # noqa: ARG001  # every opera
 
 def _shown(starter: Starter) -> StarterOut:
     filled = fills(starter.text)
-    names = StarterOut.model_fields.keys() - {"name", "fills", "wants", "message_class"}
+    names = StarterOut.model_fields.keys() - {"name", "title", "fills", "wants", "message_class"}
     return StarterOut.model_validate(
         {name: getattr(starter, name) for name in names}
         | {
-            "name": title(starter),
+            "name": template_name(starter),
+            "title": title(starter),
             "class": starter.message_class,
             "fills": filled,
             "wants": [name for name, source in filled.items() if source in {None, "plan"}],

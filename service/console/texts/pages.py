@@ -1,6 +1,5 @@
 """Texts of the department: the list, one text, writing it, and its versions side by side."""
 
-import re
 from collections.abc import Sequence
 
 from multidict import MultiDictProxy
@@ -16,6 +15,7 @@ from service.api.content.templates import (
     LintedOut,
     NextVersionBody,
     TemplateBody,
+    TemplatesQuery,
 )
 from service.api.content.versions import TextVersionOut
 from service.api.http.paging import PageQuery
@@ -39,7 +39,7 @@ MOST_LISTED = 200
 
 async def show_texts(desk: Desk) -> Shown:
     """The texts of the department."""
-    query = body_of(PageQuery, desk.request.query)
+    query = body_of(TemplatesQuery, desk.request.query)
     found = await desk.get(templates.list_templates, query=query)
     return Shown(
         "texts/texts.html",
@@ -57,7 +57,7 @@ async def show_library(desk: Desk) -> Shown:
     found = await desk.get(library.list_library)
     groups: dict[str, list[StarterOut]] = {}
     for starter in found.items:
-        label = in_label(starter.audience_label, desk.language)
+        label = desk.language.plain(starter.audience_label)
         groups.setdefault(label, []).append(starter)
     return Shown("texts/library.html", {"groups": groups, "writes": desk.may(Right.WRITE), **TOLD})
 
@@ -209,19 +209,10 @@ def in_language(message: str, language: Language) -> str:
     return english or chinese if language.code == ENGLISH else chinese
 
 
-def in_label(label: str, language: Language) -> str:
-    """A label of the starter library, which has the Chinese words before the English ones."""
-    found = re.fullmatch(r"(.*?)\s+([A-Za-z].*)", label)
-    if found is None:
-        return label
-    return found[2] if language.code == ENGLISH else found[1]
-
-
 TOLD = {
     "room": room,
     "worst_first": worst_first,
     "in_language": in_language,
-    "in_label": in_label,
     "classes": CLASSES,
 }
 """What the templates of texts work out from what lint says."""

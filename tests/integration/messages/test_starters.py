@@ -11,7 +11,13 @@ from service.accounts.people.model import Role
 from service.cli import main
 from service.messages.lint.lint_store import policy_set
 from service.messages.starters import Loaded, load_starters
-from service.messages.store import NewVersion, template_add_version, template_list
+from service.messages.store import (
+    NewVersion,
+    TemplateInfo,
+    template_add_version,
+    template_insert,
+    template_list,
+)
 from service.messages.template import load_library
 from service.storage.postgres import Connection, connect
 from tests.factories import make_user
@@ -39,6 +45,22 @@ async def test_the_county_gets_all_of_them_once_and_keeps_its_own(
     again = await load_starters(conn, author, now)
     assert (again.made, len(again.kept), len(again.there)) == ([], 1, len(first.made) - 1)
     assert len(await template_list(conn, author.department_id, None, 100)) == len(first.made)
+
+
+async def test_a_text_is_known_by_its_id_also_under_the_name_that_it_had_before(
+    conn: Connection, now: datetime
+) -> None:
+    await policy_set(conn, {}, "as shipped", None, now)
+    author = await make_user(conn, Role.OPERATOR, now=now, kind="county")
+    starter = load_library()[0]
+    info = TemplateInfo(
+        "S01 全体群众 all residents · 刷单返利 task/rebate", "public_interest", "", "zh"
+    )
+    version = NewVersion(starter.text, [], author.id)
+    await template_insert(conn, author.department_id, info, version, now)
+    loaded = await load_starters(conn, author, now)
+    assert loaded.there == ["S01"]
+    assert "S01" not in loaded.made
 
 
 async def test_a_department_gets_those_that_it_may_sign(conn: Connection, now: datetime) -> None:

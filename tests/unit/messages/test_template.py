@@ -1,6 +1,7 @@
 """Templates: variables, checks, filling, lengths, and the starter library."""
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.errors import Invalid, Misconfigured
 from service.messages import template
+from service.messages.starters import title
 from service.messages.template import (
     MAX_CHARACTERS,
     SAMPLE_VALUES,
@@ -151,9 +153,25 @@ def test_library_is_read_whole() -> None:
     first = asdict(starters[0])
     entry = TEXTS[0]
     assert first.pop("message_class") == entry["class"]
+    for label in ("audience_label", "fraud_label"):
+        assert first.pop(label)._asdict() == entry[label]
     assert {key: list(v) if isinstance(v, tuple) else v for key, v in first.items()} == {
         key: entry[key] for key in first
     }
+
+
+ABBREVIATIONS = {"AI", "ETC"}
+"""What Chinese texts write in Latin letters."""
+
+
+def test_every_title_is_chinese_in_chinese_and_english_in_english() -> None:
+    for starter in load_library():
+        said = title(starter)
+        without = said.zh.removeprefix(starter.id)
+        assert set(re.findall("[A-Za-z]+", without)) <= ABBREVIATIONS, said
+        assert re.search("[一-鿿]", without), said
+        assert not re.search("[一-鿿，。、（）]", said.en), said
+        assert re.search("[A-Za-z]", said.en.removeprefix(starter.id)), said
 
 
 def test_missing_library_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
