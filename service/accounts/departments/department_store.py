@@ -116,9 +116,16 @@ async def lock_names(conn: Connection) -> list[str]:
     return [row["name"] for row in await conn.fetch("SELECT name FROM departments")]
 
 
-async def list_names(conn: Connection) -> list[DepartmentName]:
-    """Every department by its name."""
-    rows = await conn.fetch("SELECT id, name, kind, carrier FROM departments ORDER BY name")
+async def list_names(conn: Connection, ids: Sequence[UUID] | None = None) -> list[DepartmentName]:
+    """Departments by their names. ids: only these; None: all."""
+    rows = await sql.fetch(
+        conn,
+        """
+        SELECT id, name, kind, carrier FROM departments
+        WHERE (:ids::uuid[] IS NULL OR id = ANY (:ids)) ORDER BY name
+        """,
+        ids=ids,
+    )
     return [DepartmentName(*row) for row in rows]
 
 
@@ -164,19 +171,28 @@ async def get_department(
 
 
 async def list_departments(
-    conn: Connection, scope: Sequence[UUID] | None, before: UUID | None, limit: int, words: str = ""
+    conn: Connection,
+    scope: Sequence[UUID] | None,
+    before: UUID | None,
+    limit: int,
+    words: str = "",
+    ids: Sequence[UUID] | None = None,
 ) -> list[Department]:
-    """A page of departments. words: a part of the name or the signature, in any case; "": all."""
+    """A page of departments. words: a part of the name or the signature, in any case; "": all.
+    ids: only these; None: all.
+    """
     rows = await sql.fetch(
         conn,
         """
         SELECT * FROM departments
         WHERE (:scope::uuid[] IS NULL OR id = ANY (:scope))
+          AND (:ids::uuid[] IS NULL OR id = ANY (:ids))
           AND (:before::uuid IS NULL OR id < :before)
           AND strpos(lower(name || ' ' || signature), lower(:words)) > 0
         ORDER BY id DESC LIMIT :limit
         """,
         scope=scope,
+        ids=ids,
         before=before,
         words=words,
         limit=limit,

@@ -223,9 +223,10 @@ async def list_users(
     *,
     words: str = "",
     department_id: UUID | None = None,
+    ids: Sequence[UUID] | None = None,
 ) -> list[User]:
     """A page of users. words: a part of the name or the login, in any case; "": whatever they are.
-    department_id: only those of it; None: of all.
+    department_id: only those of it; None: of all. ids: only these; None: all.
     """
     rows = await sql.fetch(
         conn,
@@ -233,12 +234,14 @@ async def list_users(
         {USERS}
         WHERE (:scope::uuid IS NULL OR u.department_id = :scope)
           AND (:department_id::uuid IS NULL OR u.department_id = :department_id)
+          AND (:ids::uuid[] IS NULL OR u.id = ANY(:ids))
           AND (:before::uuid IS NULL OR u.id < :before)
           AND strpos(lower(u.name || ' ' || u.login), lower(:words)) > 0
         ORDER BY u.id DESC LIMIT :limit
         """,
         scope=scope,
         department_id=department_id,
+        ids=ids,
         before=before,
         words=words,
         limit=limit,

@@ -20,7 +20,7 @@ from service.accounts.departments.department import (
 )
 from service.accounts.manage import need_the_county
 from service.api.http.call import Call
-from service.api.http.paging import PageQuery, cut
+from service.api.http.paging import IdList, PageQuery, cut, ids_of
 from service.api.http.schema import (
     AreaName,
     Body,
@@ -58,6 +58,7 @@ Requests = Annotated[Int, Field(ge=1, description="Requests a minute; null: the 
 AreaCode = Annotated[str, StringConstraints(pattern="^[0-9]{12}$")]
 ChannelIds = Annotated[list[Annotated[Int, Field(ge=0, le=32767)]], Field(max_length=100)]
 MOST_DAYS = 3 * 366
+_IDS = "Of these departments; ids with commas between them, at most 100."
 _BY_REPLY = (
     "Whether an opt-out word in reply to one of its work notices ends them by itself; else a person"
     " of the department decides."
@@ -221,15 +222,27 @@ class DepartmentsQuery(PageQuery):
     words: Line | None = Field(
         default=None, description="A part of the name or the signature, in any case."
     )
+    ids: IdList | None = Field(default=None, description=_IDS)
 
 
 async def list_departments(call: Call, query: DepartmentsQuery) -> Page[DepartmentOut]:
     """List your department and those below it; an inspector and the county see all."""
     found = await department_store.list_departments(
-        call.conn, call.user.count_scope, query.before, query.wanted, words=query.words or ""
+        call.conn,
+        call.user.count_scope,
+        query.before,
+        query.wanted,
+        words=query.words or "",
+        ids=ids_of(query.ids),
     )
     names = await area_names(call.conn, (item.settings.area_code for item in found))
     return cut(Page[DepartmentOut], [DepartmentOut.of(item, names) for item in found], query)
+
+
+class DepartmentNamesQuery(QueryString):
+    """Whose names."""
+
+    ids: IdList | None = Field(default=None, description=_IDS)
 
 
 class DepartmentNameOut(Out):
@@ -247,10 +260,10 @@ class DepartmentNamesOut(Out):
     items: list[DepartmentNameOut]
 
 
-async def list_department_names(call: Call) -> DepartmentNamesOut:
+async def list_department_names(call: Call, query: DepartmentNamesQuery) -> DepartmentNamesOut:
     """List whom a joint plan may ask: all departments, for the county and the police."""
     kind, own = call.user.department_kind, call.user.department_id
-    found = await department_store.list_names(call.conn)
+    found = await department_store.list_names(call.conn, ids_of(query.ids))
     seen = [one for one in found if kind in JOINT_KINDS or one.id == own]
     return DepartmentNamesOut(items=[DepartmentNameOut.model_validate(one) for one in seen])
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from service.accounts.people import store
 from service.accounts.people.model import Right
 from service.api.http.call import Call
-from service.api.http.paging import PageQuery, cut
+from service.api.http.paging import IdList, PageQuery, cut, ids_of
 from service.api.http.schema import Out, Page
 
 
@@ -20,11 +20,21 @@ class UserNameOut(Out):
     disabled: bool = Field(description="Out of service.")
 
 
-async def list_user_names(call: Call, query: PageQuery) -> Page[UserNameOut]:
+class UserNamesQuery(PageQuery):
+    """Whose names."""
+
+    ids: IdList | None = Field(
+        default=None, description="Of these users; ids with commas between them, at most 100."
+    )
+
+
+async def list_user_names(call: Call, query: UserNamesQuery) -> Page[UserNameOut]:
     """List the names of the users that you see: for whoever reads reports or the audit trail."""
     if not call.user.may(Right.AUDIT):
         call.user.need(Right.REPORTS)
-    found = await store.list_users(call.conn, call.user.scope, query.before, query.wanted)
+    found = await store.list_users(
+        call.conn, call.user.scope, query.before, query.wanted, ids=ids_of(query.ids)
+    )
     names = [
         UserNameOut(
             id=user.id,

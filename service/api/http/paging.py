@@ -3,10 +3,10 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from service.api.http.schema import MAX_INT, Page, QueryString, Text
 from service.errors import Invalid
@@ -14,6 +14,13 @@ from service.words.phrase import phrase
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
+MOST_IDS = 100
+"""Things that one request may ask for by their ids: as many fit into an address."""
+_ID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+IdList = Annotated[
+    str, StringConstraints(pattern=f"^{_ID}(,{_ID})*$", max_length=MOST_IDS * 37 - 1)
+]
+"""Ids with commas between them."""
 
 SomePage = TypeVar("SomePage", bound=Page[Any])
 
@@ -61,6 +68,11 @@ class PageQuery(QueryString):
     def wanted(self) -> int:
         """How many items to read: one more than shown tells whether there is a next page."""
         return self.limit + 1
+
+
+def ids_of(listed: str | None) -> list[UUID] | None:
+    """The ids of a list; None: there is no list, and all are asked for."""
+    return None if listed is None else [UUID(one) for one in listed.split(",")]
 
 
 def unknown_cursor() -> Invalid:

@@ -1,16 +1,11 @@
 """The list of campaigns: by state, with the next fire, how many people, and who."""
 
-from collections.abc import Mapping
-from uuid import UUID
-
 from service.accounts.people.model import Right
-from service.api.accounts import users
-from service.api.accounts.users import UsersQuery
 from service.api.campaigns import campaigns, legs
 from service.api.campaigns.campaigns import CampaignQuery
 from service.api.campaigns.legs import LegQuery
-from service.api.http.paging import MAX_LIMIT
 from service.console.asking import Desk
+from service.console.names import names_of
 from service.console.plans import words
 from service.console.render import Shown
 
@@ -36,16 +31,8 @@ async def show_plans(desk: Desk) -> Shown:
             "state": state,
             "filters": FILTERS,
             "words": words,
-            "names": await names(desk),
+            "names": await names_of(desk, (plan.edited_by for plan in page.items)),
             "legs": [leg for leg in asked_legs if leg.state == "asked"],
             "may_plan": desk.may(Right.PLAN),
         },
     )
-
-
-async def names(desk: Desk) -> Mapping[UUID, str]:
-    """The names of the users whom the reader sees."""
-    if not desk.may(Right.READ):
-        return {desk.user.id: desk.user.name}
-    found = await desk.get(users.list_users, query=UsersQuery(limit=MAX_LIMIT))
-    return {user.id: user.name for user in found.items}

@@ -1,7 +1,8 @@
 """A campaign: what it says, how it stands, what may be done with it, what happened to it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import UUID
 
 from service.accounts.people.model import Right
 from service.api.accounts import departments
@@ -17,9 +18,9 @@ from service.api.content import templates
 from service.api.http.paging import PageQuery
 from service.api.sending import runs
 from service.console.asking import Desk
+from service.console.names import names_of
 from service.console.plans import words
 from service.console.plans.areas import read_area_names
-from service.console.plans.lists import names
 from service.console.render import Shown
 from service.errors import NotFound
 from service.words.phrase import listing
@@ -85,12 +86,19 @@ async def about(desk: Desk, plan: CampaignDetail) -> dict[str, Any]:
         "values": words.values_said(plan, desk.language),
         "plan": plan,
         "words": words,
-        "names": await names(desk),
+        "names": await names_of(desk, _hands(plan)),
         "may_read": desk.may(Right.READ),
         "may_plan": desk.may(Right.PLAN),
         "may_audit": desk.may(Right.AUDIT),
         **found,
     }
+
+
+def _hands(plan: CampaignDetail) -> Iterator[UUID | None]:
+    """Whoever had a hand in it, and whose seat an approver has."""
+    yield from (plan.created_by, plan.submitted_by)
+    yield from (move.user_id for move in plan.moves)
+    yield from (approver.stands_in_for for approver in plan.approvers)
 
 
 async def named(desk: Desk, plan: CampaignDetail) -> Mapping[str, Any]:

@@ -3,8 +3,6 @@
 from typing import Any
 
 from service.accounts.people.model import Right
-from service.api.accounts import departments
-from service.api.accounts.departments import DepartmentsQuery
 from service.api.content import offers, signatures, templates
 from service.api.content.offers import (
     OfferBody,
@@ -14,11 +12,11 @@ from service.api.content.offers import (
     TakeOfferBody,
     WithdrawBody,
 )
-from service.api.http.paging import MAX_LIMIT
 from service.console.asking import Desk
 from service.console.differences import pieces
 from service.console.forms import body_of
-from service.console.names import names_of
+from service.console.names import known_departments, names_of
+from service.console.office.choices import department_names
 from service.console.office.words import KINDS, options
 from service.console.render import Gone, Shown
 from service.console.texts.pages import TOLD
@@ -74,17 +72,8 @@ async def _about(desk: Desk) -> dict[str, Any]:
 async def _receivers(desk: Desk, offer: OfferDetail) -> list[str]:
     """To whom a text is offered: kinds of departments, and departments as far as one sees them."""
     kinds = [desk.language.say(KINDS[kind]) for kind in offer.kinds if kind in KINDS]
-    known = await _departments(desk) if offer.department_ids else {}
-    return [*kinds, *(known[str(one)] for one in offer.department_ids if str(one) in known)]
-
-
-async def _departments(desk: Desk) -> dict[str, str]:
-    """The names of the departments that the reader sees, by id."""
-    if not desk.may(Right.REPORTS):
-        return {}
-    page = DepartmentsQuery(limit=MAX_LIMIT)
-    found = await desk.get(departments.list_departments, query=page)
-    return {str(one.id): one.name for one in found.items}
+    known = await known_departments(desk, offer.department_ids)
+    return [*kinds, *(known[one] for one in offer.department_ids if one in known)]
 
 
 async def _signatures(desk: Desk, offer: OfferDetail) -> list[tuple[str, str]]:
@@ -141,12 +130,12 @@ async def show_new_offer(desk: Desk) -> Shown | Gone:
     refused = next(act.plain for act in text.acts if act.act == "offer")
     if refused is not None and desk.refusal is None:
         return Gone(f"/texts/{text.id}", desk.language.plain(refused))
-    others = await _departments(desk)
-    others.pop(str(text.department_id), None)
+    others = await department_names(desk) if desk.may(Right.REPORTS) else {}
+    others.pop(text.department_id, None)
     told = {
         "text": text,
         "kinds": options(KINDS, desk.language),
-        "departments": sorted(others.items(), key=lambda one: one[1]),
+        "departments": [(str(one), name) for one, name in others.items()],
         **TOLD,
     }
     return Shown("texts/offer_new.html", told)
