@@ -25,7 +25,7 @@ from service.audience.segments.segment import canonical
 from service.campaigns.audience.preview import check_rule, read_rule
 from service.campaigns.calendar import schedule
 from service.campaigns.calendar.county_store import load_county
-from service.campaigns.calendar.fires import Fire, next_look, upcoming
+from service.campaigns.calendar.fires import Fire, first_of, next_look, upcoming
 from service.campaigns.calendar.hours import County, HourTerms
 from service.campaigns.calendar.schedule import (
     DEFAULT_HOURS,
@@ -50,6 +50,8 @@ Hour = Annotated[str, Field(pattern=r"^\d\d:\d\d$")]
 HourSpans = Annotated[list[tuple[Hour, Hour]], Field(min_length=1, max_length=24)]
 MAX_VALIDITY_MINUTES = 31 * 24 * 60
 SHOWN = 5
+MOST_TOLD = 400
+"""Fires to come that are counted to say how many there are: those of a year and a month."""
 """How many fires to come are shown."""
 
 
@@ -213,10 +215,22 @@ class SchedulePreviewBody(Body):
     count: Annotated[Int, Field(ge=1, le=100)] = SHOWN
 
 
+class ToComeOut(Out):
+    """All fires to come that are not left out: how many, and when the last begins."""
+
+    count: int
+    last_at: Instant | None = Field(description="Null: there is none.")
+
+
+TO_COME = f"All its fires to come; null: they have no end, or are more than {MOST_TOLD}."
+"""What both say of them."""
+
+
 class SchedulePreviewOut(Out):
     """When a schedule would fire if it were approved now."""
 
     fires: list[FireOut]
+    to_come: ToComeOut | None = Field(description=TO_COME)
     notes: list[TranslatedText]
     official_until: str = Field(description="The last day of which the holidays are official.")
 
@@ -260,16 +274,19 @@ async def preview_schedule(call: Call, body: SchedulePreviewBody) -> SchedulePre
     county = await load_county(call.conn)
     terms = plan.terms(body.message_class, rule)
     if plan.kind == "recurring":
-        ahead = upcoming(plan, terms, county, call.now, body.count)
+        most = MOST_TOLD + 1 if plan.has_end else body.count
+        ahead = upcoming(plan, terms, county, call.now, most)
     elif plan.kind == "joining":
         look = next_look(plan, terms, county, call.now)
         ahead = [] if look is None else [Fire(look, look)]
     else:
         at = plan.start_at or call.now
         ahead = [Fire(at, at)] if at >= call.now else []
+    shown = first_of(ahead, body.count)
     return SchedulePreviewOut(
-        fires=fires_out(ahead, terms, county),
-        notes=notes_of(ahead, terms, county),
+        fires=fires_out(shown, terms, county),
+        to_come=to_come(ahead) if plan.has_end else None,
+        notes=notes_of(shown, terms, county),
         official_until=county.holidays.official_until.isoformat(),
     )
 
@@ -318,6 +335,14 @@ async def list_steps(call: Call, campaign_id: UUID, query: PageQuery) -> Page[St
     await planning.load(call.conn, campaign_id, call.user.scope)
     found = await sequence_store.list_steps(call.conn, campaign_id, query.number, query.wanted)
     return cut(Page[StepOut], found, query)
+
+
+def to_come(ahead: Sequence[Fire]) -> ToComeOut | None:
+    """How many of these take place, which were asked for up to one more than are counted."""
+    taking_place = [fire.at for fire in ahead if not fire.skipped]
+    if len(taking_place) > MOST_TOLD:
+        return None
+    return ToComeOut(count=len(taking_place), last_at=max(taking_place, default=None))
 
 
 def fires_out(fires: Sequence[Fire], terms: HourTerms, county: County) -> list[FireOut]:

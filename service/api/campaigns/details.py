@@ -9,13 +9,17 @@ from pydantic import Field
 
 from service.api.acts import ActOut
 from service.api.calendar.schedules import (
+    MOST_TOLD,
     SHOWN,
+    TO_COME,
     FireOut,
     FireRecordOut,
     ScheduleOut,
+    ToComeOut,
     fires_out,
     record_out,
     repeats,
+    to_come,
 )
 from service.api.campaigns.campaign_acts import campaign_acts
 from service.api.campaigns.forecasts import ForecastOut, told_at_submission
@@ -27,6 +31,7 @@ from service.api.http.call import Call
 from service.api.http.schema import Instant, Out, TranslatedText
 from service.campaigns.approval.approvers import list_approvers
 from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.fires import first_of
 from service.campaigns.core import fire_store, store
 from service.campaigns.core.model import Campaign, State
 from service.campaigns.core.plan_warnings import notes_of, passed_notes
@@ -98,11 +103,12 @@ class ApproverOut(Out):
 class CampaignDetail(CampaignOut):
     """A campaign with its text, its rule as frozen at submission, and everything that happened."""
 
-    BY_THE_CLOCK = frozenset({"next_fires", "schedule_notes", "acts", "approvers"})
+    BY_THE_CLOCK = frozenset({"next_fires", "to_come", "schedule_notes", "acts", "approvers"})
 
     text: str = Field(description="With the plan's values in it.")
     frozen_rule: str | None
     next_fires: list[FireOut] = Field(description="The next five, and those left out among them.")
+    to_come: ToComeOut | None = Field(description=TO_COME)
     schedule_notes: list[TranslatedText] = Field(
         description="What the planner should know of its time, and of whom the caps will take."
     )
@@ -146,10 +152,17 @@ async def detail_out(
     forecast, losses = await told_at_submission(call, campaign)
     county = await load_county(call.conn)
     terms = await planning.hour_terms(call.conn, campaign)
-    ahead = await planning.fires_ahead(call.conn, campaign, county, call.now, SHOWN)
+    schedule = campaign.plan.schedule
+    ends = schedule.has_end or (
+        schedule.kind == "recurring" and campaign.plan.period[1] is not None
+    )
+    most = MOST_TOLD + 1 if ends else SHOWN
+    all_ahead = await planning.fires_ahead(call.conn, campaign, county, call.now, most)
+    ahead = first_of(all_ahead, SHOWN)
     return CampaignDetail(
         **facts(campaign),
         next_fires=fires_out(ahead, terms, county),
+        to_come=to_come(all_ahead) if ends else None,
         schedule_notes=[
             *passed_notes(campaign, ahead, call.now),
             *notes_of(ahead, terms, county),

@@ -122,11 +122,17 @@ def upcoming(
     schedule: Schedule, terms: HourTerms, county: County, now: datetime, count: int
 ) -> list[Fire]:
     """The fires after now until `count` of them take place, with those left out among them."""
+    return first_of((fire for fire in fires(schedule, terms, county) if fire.at > now), count)
+
+
+def first_of(ahead: Iterable[Fire], count: int) -> list[Fire]:
+    """Of fires in their order those until `count` of them take place."""
     found: list[Fire] = []
-    ahead = (fire for fire in fires(schedule, terms, county) if fire.at > now)
+    taking_place = 0
     for fire in ahead:
         found.append(fire)
-        if sum(not f.skipped for f in found) == count:
+        taking_place += not fire.skipped
+        if taking_place == count:
             break
     return found
 

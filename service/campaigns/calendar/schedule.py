@@ -87,6 +87,14 @@ class Schedule:
         return self.kind != "recurring" or self.hold_following
 
     @property
+    def has_end(self) -> bool:
+        """Whether its fires end some day by what it says."""
+        if self.kind != "recurring":
+            return self.kind != "joining"
+        ends = any(f"{word}=" in (self.rrule or "") for word in ("COUNT", "UNTIL"))
+        return ends or self.until is not None or bool(self.dates)
+
+    @property
     def zone(self) -> ZoneInfo:
         """The time zone of the fires and of the send hours."""
         return ZoneInfo(self.timezone)

@@ -29,13 +29,16 @@ async def show_month(desk: Desk) -> Shown:
     chosen = _day(desk.request.query.get("day", ""))
     if chosen is None:
         chosen = today if begin <= today <= end else first
+    is_whole = page.next_cursor is None
+    chosen_fires = fires.get(chosen, []) if is_whole else await _fires_of(desk, chosen)
     weeks = [days.items[n : n + 7] for n in range(0, len(days.items), 7)]
     return Shown(
         "plans/calendar.html",
         {
             "weeks": weeks,
             "fires": fires,
-            "more": page.next_cursor is not None,
+            "chosen_fires": chosen_fires,
+            "more": not is_whole,
             "month": first,
             "before": (first - timedelta(days=1)).replace(day=1),
             "after": following,
@@ -45,6 +48,19 @@ async def show_month(desk: Desk) -> Shown:
             "words": words,
         },
     )
+
+
+async def _fires_of(desk: Desk, day: date) -> list[calendar.CalendarFireOut]:
+    """All fires of a day."""
+    found: list[calendar.CalendarFireOut] = []
+    span = {"from": day.isoformat(), "to": day.isoformat(), "limit": MOST_FIRES}
+    query: CalendarQuery | None = CalendarQuery.model_validate(span)
+    while query is not None:
+        page = await desk.get(calendar.list_calendar, query=query)
+        found += page.items
+        more = page.next_cursor
+        query = query.model_copy(update={"cursor": more}) if more else None
+    return found
 
 
 def _month(text: str) -> date | None:

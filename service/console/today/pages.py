@@ -119,5 +119,11 @@ async def show_day(desk: Desk) -> Shown:
     query = CalendarQuery.model_validate({"from": today, "to": today})
     days = await desk.get(calendar.list_calendar_days, query=query)
     fires = await desk.get(calendar.list_calendar, query=query)
-    words = {state: desk.language.say(word) for state, word in FIRE_STATES.items()}
-    return Shown("today/_day.html", {"day": days.items[0], "fires": fires.items, "states": words})
+    the_day = f"/plans/calendar?month={today:%Y-%m}&day={today.isoformat()}"
+    told = {
+        "day": days.items[0],
+        "fires": fires.items,
+        "next": the_day if fires.next_cursor else "",
+        "states": {state: desk.language.say(word) for state, word in FIRE_STATES.items()},
+    }
+    return Shown("today/_day.html", told)

@@ -353,6 +353,28 @@ async def test_a_plan_with_things_that_are_not_there_is_refused_whole(api: Api) 
     assert set(refused.json["fields"]) == {"template_id", "segment_id", "channels"}
 
 
+async def test_all_fires_to_come_are_counted_where_they_have_an_end(api: Api) -> None:
+    campaign = await planned(api)
+    weekly = {
+        "kind": "recurring",
+        "start_at": "2027-01-13T09:30:00+08:00",
+        "rrule": "FREQ=WEEKLY;BYDAY=WE",
+    }
+    ends = {"until": "2027-03-31T23:59:00+08:00", "holidays": "skip"}
+    daily = {"rrule": "FREQ=DAILY", "until": "2028-12-31T23:59:00+08:00"}
+    for more, count in ((ends, 12), ({}, None), (daily, None)):
+        schedule = weekly | more
+        tried = (await api.post("/schedules/preview", OPERATOR, {"schedule": schedule})).json
+        kept = (await api.patch(f"/campaigns/{campaign}", OPERATOR, {"schedule": schedule})).json
+        assert kept["to_come"] == tried["to_come"], more
+        assert (tried["to_come"] or {}).get("count") == count, more
+        assert len([fire for fire in tried["fires"] if not fire["skipped"]]) == 5
+    body = {"schedule": weekly | ends, "count": 100}
+    whole = (await api.post("/schedules/preview", OPERATOR, body)).json
+    taking_place = [fire["at"] for fire in whole["fires"] if not fire["skipped"]]
+    assert whole["to_come"] == {"count": len(taking_place), "last_at": taking_place[-1]}
+
+
 async def test_the_preview_counts_and_renders(api: Api) -> None:
     department = api.teams["county"].department_id
     async with transaction(api.runtime.pool) as conn:
