@@ -6,8 +6,8 @@ right, same second person, same audit entry, once under one key.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -81,6 +81,7 @@ class Desk:
     upload: Upload | None = None
     refusal: TocsinError | None = None
     _reads: Reads | None = None
+    _part: str = ""
 
     @property
     def runtime(self) -> Runtime:
@@ -166,6 +167,17 @@ class Desk:
             return cast("T", None)
         return cast("T", cast("type[BaseModel]", op.out).model_validate_json(result))
 
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """What is done within is done once for this part of the form: another part may do the same
+        with something else.
+        """
+        self._part = f".{name}"
+        try:
+            yield
+        finally:
+            self._part = ""
+
     async def take(
         self, handler: Callable[..., Coroutine[Any, Any, Any]], **kwargs: Any
     ) -> MadeFile:
@@ -186,9 +198,8 @@ class Desk:
         ticket = None
         if key:
             # Two operations of one form each have a key of their own.
-            ticket = Ticket(
-                self.user.id, self.caller.id, f"{key[:200]}.{op.name}", mark, op.replayable
-            )
+            own_key = f"{key[:180]}.{op.name}{self._part}"
+            ticket = Ticket(self.user.id, self.caller.id, own_key, mark, op.replayable)
         asked = Asked(
             op,
             self.caller,

@@ -202,19 +202,33 @@ async def template_texts(conn: Connection, department_id: UUID) -> dict[str, str
 
 
 async def template_list(
-    conn: Connection, scope: UUID | None, before: UUID | None, limit: int
+    conn: Connection,
+    scope: UUID | None,
+    before: UUID | None,
+    limit: int,
+    *,
+    words: str = "",
+    department_id: UUID | None = None,
 ) -> list[Template]:
-    """A page of templates, from new to old."""
+    """A page of templates, from new to old. words: each of them, parted by spaces, is in the name
+    or the latest text, in any case. department_id: only those of it; None: of all.
+    """
     rows = await sql.fetch(
         conn,
         f"""
         {_LATEST}
         WHERE (:scope::uuid IS NULL OR t.department_id = :scope)
+          AND (:department_id::uuid IS NULL OR t.department_id = :department_id)
           AND (:before::uuid IS NULL OR t.id < :before)
+          AND NOT EXISTS (
+              SELECT FROM unnest(:words::text[]) AS word
+              WHERE strpos(lower(t.name || ' ' || v.text), lower(word)) = 0)
         ORDER BY t.id DESC LIMIT :limit
         """,
         scope=scope,
+        department_id=department_id,
         before=before,
+        words=words.split(),
         limit=limit,
     )
     return [_template(row) for row in rows]

@@ -37,7 +37,7 @@ class Form:
     field: str
     fill: Callable[[Visitor, str], Awaitable[None]]
     made: str
-    asks: str = ""
+    asks: tuple[str, ...] = ()
 
     async def count(self, office: Office, name: str) -> int:
         """How many things have that name."""
@@ -70,10 +70,16 @@ async def _fill_import(visitor: Visitor, name: str) -> None:
 
 FORMS = {
     "group": Form(
-        "/people/groups/new", "name", _fill_group, "segments WHERE name", "/people/groups/count"
+        "/people/groups/new", "name", _fill_group, "segments WHERE name", ("/people/groups/count",)
     ),
-    "text": Form("/texts/new", "name", _fill_text, "templates WHERE name", "/texts/check"),
-    "plan": Form("/plans/new", "name", _fill_plan, "campaigns WHERE name", "/plans/new/side"),
+    "text": Form("/texts/new", "name", _fill_text, "templates WHERE name", ("/texts/check",)),
+    "plan": Form(
+        "/plans/new",
+        "name",
+        _fill_plan,
+        "campaigns WHERE name",
+        ("/plans/new/side", "/plans/new/missing"),
+    ),
     "import": Form("/people/imports/new", "roster", _fill_import, "imports WHERE roster"),
 }
 
@@ -156,8 +162,8 @@ async def test_a_session_that_ends_in_a_form_loses_nothing_of_it(
         await acted.wait()
         await route.continue_()
 
-    if form.asks:  # it comes after the press, and is refused as well
-        await visitor.page.route(f"**{form.asks}", later)
+    for address in form.asks:  # it comes after the press, and is refused as well
+        await visitor.page.route(f"**{address}", later)
     await form.fill(visitor, name)
     assert await office.live.query(OVER, login)
     await save(visitor, form).click()

@@ -32,7 +32,8 @@ LOCAL = ("data", "blob", "about")
 class Visitor:
     """One person's window. refusals: statuses of answers that this test provokes.
 
-    faults: what nobody wants to see on a page, in the order it came.
+    faults: what nobody wants to see on a page, in the order it came. leaves: what is answered when
+    a page asks whether it is to be left, which it has done `warnings` times; None: none asks.
     """
 
     def __init__(self, page: Page, url: str, refusals: Sequence[int] = ()) -> None:
@@ -42,6 +43,8 @@ class Visitor:
         self.clicks = 0
         self.began = monotonic()
         self.faults: list[str] = []
+        self.leaves: bool | None = None
+        self.warnings = 0
         page.on("console", self._said)
         page.on("pageerror", self._broke)
         page.on("request", self._asked)
@@ -70,6 +73,10 @@ class Visitor:
             self.faults.append(f"{self.page.url}: asks {request.url}")
 
     async def _interrupted(self, dialog: Dialog) -> None:
+        if dialog.type == "beforeunload" and self.leaves is not None:
+            self.warnings += 1
+            await (dialog.accept() if self.leaves else dialog.dismiss())
+            return
         self.faults.append(f"{self.page.url}: a window says {dialog.message}")
         await dialog.dismiss()
 

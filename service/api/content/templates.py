@@ -193,9 +193,27 @@ class TemplateDetail(TemplateOut):
     )
 
 
-async def list_templates(call: Call, query: PageQuery) -> Page[TemplateOut]:
+class TemplatesQuery(PageQuery):
+    """Which templates."""
+
+    words: Line | None = Field(
+        default=None,
+        description="Words with spaces between them, each of which is in the name or the text, in"
+        " any case.",
+    )
+    department_id: UUID | None = Field(default=None, description="Those of this department.")
+
+
+async def list_templates(call: Call, query: TemplatesQuery) -> Page[TemplateOut]:
     """List the templates that you see."""
-    found = await store.template_list(call.conn, call.user.scope, query.before, query.wanted)
+    found = await store.template_list(
+        call.conn,
+        call.user.scope,
+        query.before,
+        query.wanted,
+        words=query.words or "",
+        department_id=query.department_id,
+    )
     return cut(Page[TemplateOut], await templates_out(call, found), query)
 
 

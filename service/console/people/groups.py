@@ -16,6 +16,7 @@ from service.api.audience.segments import (
 from service.api.http.paging import MAX_LIMIT, PageQuery
 from service.audience.segments.segment_words import fold
 from service.console.asking import Desk
+from service.console.carried import carried
 from service.console.people import group_form, words
 from service.console.people.group_form import Chosen
 from service.console.people.ready_groups import READY_GROUPS, ReadyGroup
@@ -116,6 +117,8 @@ async def _form(
             "values": group_form.values_of(terms, chosen),
             "titles": {item.field: item.plain for item in terms.items},
             "may_write": is_own and desk.may(Right.WRITE),
+            "left": carried(desk) if group is None else None,
+            "offered": await _offered(desk) if group is None and not chosen else [],
             **await _count(desk, chosen),
         },
     )
@@ -152,11 +155,15 @@ def _counted(counted: PreviewOut | None) -> dict[str, object]:
 
 
 async def save_group(desk: Desk) -> Gone:
-    """Save a new group."""
+    """Save a new group; it is chosen in the plan that somebody has left to make it."""
+    left = carried(desk)
     made = await desk.act(
         segments.create_segment,
         body=SegmentBody(name=_name(desk), rule=(await _composed(desk)).rule),
     )
+    if left is not None:
+        back = left.back({"segment_id": str(made.id)})
+        return Gone(back, phrase("The group is saved, and chosen in your plan."))
     return Gone(f"{GROUPS}/{made.id}", phrase("The group is saved."))
 
 

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from multidict import MultiDict, MultiDictProxy
 
-from service.accounts.people.model import Right
 from service.api.accounts.departments import DepartmentNameOut
 from service.api.audience import segments
 from service.api.audience.segments import SegmentOut
@@ -16,15 +15,13 @@ from service.api.calendar.festivals import AroundBody, FestivalsOut
 from service.api.calendar.holidays import YearQuery
 from service.api.campaigns.details import CampaignDetail
 from service.api.channels import channels
-from service.api.content import library, templates
-from service.api.content.library import StarterOut
-from service.api.content.templates import TemplateOut
 from service.api.http.paging import MAX_LIMIT, PageQuery
 from service.console.asking import Desk
 from service.console.language import Language
 from service.console.plans import form as forms
 from service.console.plans import joint, words
 from service.console.plans.areas import AreasByName, read_area_names
+from service.console.plans.texts import TextChoices, read_texts
 from service.errors import TocsinError
 from service.words.phrase import Phrase, listing, phrase
 
@@ -71,21 +68,13 @@ class PlanChoices:
     joint plan may ask.
     """
 
-    texts: Sequence[TemplateOut]
-    starters: Sequence[StarterOut]
+    texts: TextChoices
     groups: Sequence[SegmentOut]
     channels: Sequence[Any]
     festivals: Sequence[tuple[str, str]]
     partners: Sequence[DepartmentNameOut]
     areas: AreasByName
     language: Language
-
-    def text(self, value: str) -> TemplateOut | StarterOut | None:
-        """The text that a value of the form means."""
-        if value.startswith(forms.LIBRARY):
-            named = value.removeprefix(forms.LIBRARY)
-            return next((starter for starter in self.starters if starter.id == named), None)
-        return next((text for text in self.texts if str(text.id) == value), None)
 
     def group(self, value: str) -> SegmentOut | None:
         """The group that a value of the form means."""
@@ -103,7 +92,7 @@ class PlanChoices:
         if name.startswith((joint.AREAS, "values.", forms.MORE_VALUES)):
             return str(value) or "–"
         if name.startswith(("template_id", "more_texts", "segment_id")):
-            one = self.group(str(value)) if name == "segment_id" else self.text(str(value))
+            one = self.group(str(value)) if name == "segment_id" else self.texts.text(str(value))
             return one.name if one else "–"
         if isinstance(value, list):
             known = self._names_of(name)
@@ -164,9 +153,16 @@ class PlanChoices:
         minutes = sorted({*forms.VALIDITY, int(own) if own.isdecimal() else 1440})
         return [(str(one), self.language.say(words.lasting(one))) for one in minutes]
 
-    def more_options(self, none: str) -> list[tuple[str, str]]:
-        """The department's texts, or none."""
-        return [("", none), *((str(text.id), text.name) for text in self.texts)]
+    def text_groups(self, value: str) -> list[tuple[Phrase, list[tuple[str, str]]]]:
+        """The texts to choose from, with the one that is chosen: the department's, then those that
+        come with the program.
+        """
+        ready = self.texts.library_options(value)
+        groups = [
+            (phrase("Texts of your department"), self.texts.own_options(value)),
+            (phrase("Ready texts"), [(key, self.language.plain(one.title)) for key, one in ready]),
+        ]
+        return [group for group in groups if group[1]]
 
     def group_options(self) -> list[tuple[str, str]]:
         """The groups of the department."""
@@ -193,17 +189,16 @@ _WORDS: Final[Mapping[str, Mapping[str, Phrase]]] = {
 }
 
 
-async def read_choices(desk: Desk, known: CampaignDetail | None) -> PlanChoices:
-    """What can be chosen for a campaign of the reader's department, or of its own."""
+async def read_choices(
+    desk: Desk, known: CampaignDetail | None, values: Mapping[str, Any] | None
+) -> PlanChoices:
+    """What can be chosen for a campaign of the reader's department, or of its own. values: of the
+    form, if something was typed.
+    """
     whose = known.department_id if known else desk.user.department_id
-    page = PageQuery(limit=MAX_LIMIT)
-    texts = (await desk.get(templates.list_templates, query=page)).items
-    groups = (await desk.get(segments.list_segments, query=page)).items
-    starters = (await desk.get(library.list_library)).items if desk.may(Right.WRITE) else []
-    had = {text.text for text in texts if text.department_id == whose}
+    groups = (await desk.get(segments.list_segments, query=PageQuery(limit=MAX_LIMIT))).items
     return PlanChoices(
-        [text for text in texts if text.department_id == whose],
-        [starter for starter in starters if starter.text not in had],
+        await read_texts(desk, known, values),
         sorted((one for one in groups if one.department_id == whose), key=lambda one: one.name),
         (await desk.get(channels.list_channels)).items,
         await _festivals(desk),

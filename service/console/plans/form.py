@@ -116,7 +116,7 @@ def body_from(
         "max_tps": _number(form, "max_tps"),
         "safety": _safety(form, known),
         "more_texts": _more_texts(form, known),
-        "values": _typed_after(form, "values."),
+        "values": typed_after(form, "values."),
     }
     if given["channels"] != "auto":
         given["channels"] = [int(one) for one in given["channels"] if one.isdecimal()]
@@ -264,12 +264,12 @@ def _safety(form: Form, known: CampaignDetail | None) -> dict[str, Any]:
     return kept
 
 
-def _typed_after(form: Form, place: str) -> dict[str, str]:
+def typed_after(form: Mapping[str, Any], place: str) -> dict[str, str]:
     """What was typed into the fields whose names begin so, by the rest of their names."""
     return {
         name.removeprefix(place): value
         for name, value in form.items()
-        if name.startswith(place) and value.strip()
+        if name.startswith(place) and str(value).strip()
     }
 
 
@@ -281,7 +281,7 @@ def _more_texts(form: Form, known: CampaignDetail | None) -> list[dict[str, Any]
         if not template_id:
             continue
         place = f"{MORE_VALUES}{number}."
-        values = _typed_after(form, place)
+        values = typed_after(form, place)
         if template_id in before and not any(name.startswith(place) for name in form):
             values = dict(before[template_id].values)
         after = _number(form, f"{AFTER}{number}")

@@ -7,6 +7,7 @@ the last change; it is kept when it is saved.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from multidict import MultiDict, MultiDictProxy
@@ -15,29 +16,32 @@ from service.accounts.people.model import Right
 from service.api.campaigns import campaigns
 from service.api.campaigns.campaigns import CampaignBody, CampaignPatch
 from service.api.campaigns.details import CampaignDetail
-from service.api.content import library, templates
-from service.api.content.templates import TemplateBody
-from service.api.http.paging import MAX_LIMIT, PageQuery
 from service.api.http.problems import Stale, status_of
 from service.console.asking import SEEN, Desk
+from service.console.carried import CARRIED, carried, carry
 from service.console.plans import form as forms
 from service.console.plans import joint, words
 from service.console.plans.areas import AreasByName, read_area_names
 from service.console.plans.choices import PlanChoices, read_choices, resolved
 from service.console.plans.side import read_side
+from service.console.plans.texts import FIND, FOUND, PLACES, own_texts
 from service.console.render import Gone, Shown
 from service.errors import Invalid, TocsinError
 from service.words.phrase import phrase
 
-COUNT, SAVE, SUBMIT = "count", "save", "submit"
+COUNT, GROUP, SAVE, SUBMIT = "count", "group", "save", "submit"
+PAGE = "plans/edit.html"
+NEW_GROUP = "/people/groups/new"
+SEGMENT = "segment_id"
 
 
 async def show_new(desk: Desk) -> Shown:
     """The planner with nothing in it, or with what was typed."""
+    _bring_back(desk)
     fresh = {"when": "once", "time": forms.DEFAULT_TIME, "schedule.late": "hold",
              "schedule.validity_minutes": "1440", "priority": "normal", "over_cap": "defer",
              "schedule.holidays": "send", joint.AUDIENCE: joint.GROUP}  # fmt: skip
-    for name in ("template_id", "segment_id", "name"):
+    for name in ("template_id", SEGMENT, "name"):
         if name in desk.request.query:
             fresh[name] = desk.request.query[name]
     return await _shown(desk, None, forms.typed_values(desk.form) if desk.form else fresh)
@@ -49,21 +53,45 @@ async def show_edit(desk: Desk) -> Shown:
 
 
 async def _show_edit(desk: Desk, campaign_id: UUID) -> Shown:
+    _bring_back(desk)
     plan = await desk.get(campaigns.get_campaign, campaign_id=campaign_id)
     return await _shown(desk, plan, forms.typed_values(desk.form) if desk.form else None)
 
 
 async def show_side(desk: Desk) -> Shown:
     """What was typed would come to so much: the right side alone."""
+    return await _show_part(desk, "plans/_side.html")
+
+
+async def show_missing(desk: Desk) -> Shown:
+    """What is missing of what was typed, and what its texts say; nobody is counted for it."""
+    return await _show_part(desk, "plans/_missing.html")
+
+
+async def _show_part(desk: Desk, template: str) -> Shown:
     known = None
     if "campaign_id" in desk.request.match_info:
         campaign_id = desk.uuid("campaign_id")
         known = await desk.get(campaigns.get_campaign, campaign_id=campaign_id)
-    return await _shown(desk, known, forms.typed_values(desk.form), "plans/_side.html")
+    return await _shown(desk, known, forms.typed_values(desk.form), template)
+
+
+def _bring_back(desk: Desk) -> None:
+    """Take the form that was left to make a group, with the group chosen in it."""
+    left = None if desk.form else carried(desk)
+    if left is None or left.path != desk.request.path:
+        return
+    form = MultiDict(left.form)
+    if made := desk.request.query.get(SEGMENT):
+        form[SEGMENT] = made
+        form[joint.AUDIENCE] = joint.GROUP
+    desk.form = MultiDictProxy(form)
 
 
 async def create(desk: Desk) -> Gone | Shown:
     """Keep a new campaign as a draft, count what was typed, or put the draft before an approver."""
+    if desk.typed("act") == GROUP:
+        return _to_group(desk)
     if desk.typed("act") == COUNT:
         async with desk.reading(heavy=True):
             return await show_new(desk)
@@ -77,6 +105,8 @@ async def create(desk: Desk) -> Gone | Shown:
 async def edit(desk: Desk) -> Gone | Shown:
     """Keep what was changed, count what was typed, or put the draft before an approver."""
     campaign_id = desk.uuid("campaign_id")
+    if desk.typed("act") == GROUP:
+        return _to_group(desk)
     if desk.typed("act") == COUNT:
         async with desk.reading(heavy=True):
             return await show_edit(desk)
@@ -87,6 +117,11 @@ async def edit(desk: Desk) -> Gone | Shown:
     with at_fields(form):
         await desk.act(campaigns.edit_campaign, campaign_id=campaign_id, body=body)
     return await _kept(desk, campaign_id)
+
+
+def _to_group(desk: Desk) -> Gone:
+    """To the page on which a group is made, which brings the form back."""
+    return Gone(f"{NEW_GROUP}?{urlencode({CARRIED: carry(desk)})}")
 
 
 async def _kept(desk: Desk, campaign_id: UUID) -> Gone | Shown:
@@ -114,29 +149,13 @@ def at_fields(form: MultiDictProxy[str]) -> Iterator[None]:
 
 
 async def _ready(desk: Desk) -> tuple[MultiDictProxy[str], AreasByName]:
-    """The form with a festival as days, and a text of the library as one of the department; and
-    the areas that it may name.
+    """The form with a festival as days, and texts of the department in place of those that come
+    with the program; and the areas that it may name.
     """
     async with desk.reading():
         form = MultiDict(await resolved(desk, desk.form))
         areas = await read_area_names(desk)
-        wanted = form.get("template_id", "")
-        if not wanted.startswith(forms.LIBRARY):
-            return MultiDictProxy(form), areas
-        starters = (await desk.get(library.list_library)).items
-        starter = next((s for s in starters if f"{forms.LIBRARY}{s.id}" == wanted), None)
-        if starter is None:
-            raise Invalid.at("template_id", phrase("choose the text that is sent"))
-        own = (await desk.get(templates.list_templates, query=PageQuery(limit=MAX_LIMIT))).items
-    same = [t.id for t in own if (t.text, t.message_class) == (starter.text, starter.message_class)
-            and t.department_id == desk.user.department_id]  # fmt: skip
-    if not same:
-        body = TemplateBody.model_validate(
-            {"name": starter.name, "class": starter.message_class, "topic": starter.topic or "",
-             "language": starter.language, "text": starter.text}
-        )  # fmt: skip
-        same = [(await desk.act(templates.create_template, body=body)).id]
-    form["template_id"] = str(same[0])
+    await own_texts(desk, form)
     return MultiDictProxy(form), areas
 
 
@@ -144,15 +163,15 @@ async def _shown(
     desk: Desk,
     known: CampaignDetail | None,
     values: Mapping[str, Any] | None,
-    template: str = "plans/edit.html",
+    template: str = PAGE,
 ) -> Shown:
     """The planner. It counts at once where somebody pressed for it, and else leaves that to the
     part that is asked for when the page is there. values: None: those of the campaign.
     """
-    choices = await read_choices(desk, known)
+    choices = await read_choices(desk, known, values)
     if values is None:
         values = choices.values_of(known, desk.zone) if known else {}
-    counts = template != "plans/edit.html" or bool(desk.form)
+    counts = template == "plans/_side.html" or (template == PAGE and bool(desk.form))
     side = await read_side(desk, known, values, choices, counts=counts)
     told = {
         **words.lines(desk.language),
@@ -165,9 +184,14 @@ async def _shown(
         "changed": _changed(desk, known, values, choices),
         "forms": forms,
         "plan_words": words,
+        "texts": {"places": list(PLACES), "find": FIND, "found": FOUND},
         "may_submit": desk.may(Right.SUBMIT),
+        "may_group": desk.may(Right.WRITE),
+        "is_typed": bool(desk.form),
         "partner_names": {one.id: one.name for one in choices.partners},
-        "renews": template != "plans/edit.html" and _fields_of_values(values) != side.wants.keys(),
+        "is_part": template != PAGE,
+        "renews": template != PAGE and _fields_of_values(values) != side.wants.keys(),
+        "narrows": values.get(FIND, "") != values.get(FOUND, ""),
     }
     return Shown(template, told)
 

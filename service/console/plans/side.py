@@ -1,5 +1,7 @@
 """What a plan would come to, beside the planner: people, parts, fires; what is missing."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,32 +12,47 @@ from pydantic import ValidationError
 from service.api.audience import segments
 from service.api.audience.segments import PreviewBody, PreviewOut, SegmentOut
 from service.api.calendar import schedules
-from service.api.calendar.schedules import ScheduleBody, SchedulePreviewBody, SchedulePreviewOut
+from service.api.calendar.schedules import (
+    FireOut,
+    ScheduleBody,
+    SchedulePreviewBody,
+    SchedulePreviewOut,
+)
 from service.api.campaigns import campaign_preview
 from service.api.campaigns.campaign_preview import CampaignPreviewOut
 from service.api.campaigns.details import CampaignDetail
 from service.api.campaigns.leg_preview import LegsPreviewOut
-from service.api.content.library import StarterOut
 from service.api.content.templates import TemplateOut
 from service.console.asking import Desk
 from service.console.plans import form as forms
 from service.console.plans import joint
 from service.console.plans.choices import PlanChoices, resolved
+from service.console.plans.texts import PLACES, ShownText, read_words
 from service.errors import Invalid, TocsinError
+from service.ledger.message_class import PUBLICITY
 from service.words.phrase import phrase
+
+COUNTED = "_counted"
+"""The field in which the page says what it has counted."""
+FIRST_FIRES, MOST_FIRES = 5, 30
+"""Fires that are shown at once, and those that are listed at all."""
+NOBODY = phrase("Nobody would get it.")
 
 
 @dataclass(slots=True)
 class PlanSide:
     """What was typed would come to this.
 
-    wants: the values that each text wants from the plan, by the fields of the form, with their
-    variables. legs: of a joint plan, how many people its departments would reach. missing: what
-    keeps it from being submitted, each with the field that mends it. saved: what the campaign as it
-    was saved would come to, while nothing else was typed. counted: whether anybody was counted.
+    texts: what is chosen, by the fields of the form. wants: the values that each text wants from
+    the plan, by the fields of the form, with their variables. legs: of a joint plan, how many
+    people its departments would reach. missing: what keeps it from being submitted, each with the
+    field that mends it. saved: what the campaign as it was saved would come to, while nothing else
+    was typed. counted: whether anybody was counted.
+    audience: of whom it is a count, as one word. reached: how many the page has counted of these
+    before; None: it has not.
     """
 
-    text: TemplateOut | StarterOut | None = None
+    texts: Mapping[str, ShownText] = field(default_factory=dict)
     group: SegmentOut | None = None
     people: PreviewOut | None = None
     fires: SchedulePreviewOut | None = None
@@ -44,6 +61,35 @@ class PlanSide:
     legs: LegsPreviewOut | None = None
     wants: dict[str, str] = field(default_factory=dict)
     missing: list[tuple[str, str]] = field(default_factory=list)
+    audience: str = ""
+    reached: int | None = None
+
+    @property
+    def text(self) -> ShownText | None:
+        """The first text."""
+        return self.texts.get("template_id")
+
+    @property
+    def first_fires(self) -> list[FireOut]:
+        """The next five that take place, with those left out among them."""
+        found: list[FireOut] = []
+        for fire in self.fires.fires if self.fires else ():
+            if sum(not one.skipped for one in found) == FIRST_FIRES:
+                break
+            found.append(fire)
+        return found
+
+    @property
+    def counts(self) -> str:
+        """What was counted and of whom, for the page to say when it asks again."""
+        known = self.people.target if self.people else self.legs.people if self.legs else None
+        reached = self.reached if known is None else known
+        return "" if reached is None else f"{reached} {self.audience}"
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is known how many people these are."""
+        return bool(self.people or self.legs or self.reached is not None)
 
 
 async def read_side(
@@ -55,15 +101,18 @@ async def read_side(
     counts: bool,
 ) -> PlanSide:
     """What was typed would come to. counts: whether to count the people, too."""
-    side = PlanSide(choices.text(str(values.get("template_id", ""))), counted=counts)
+    side = PlanSide(await read_words(desk, choices.texts, values), counted=counts)
     side.group = choices.group(str(values.get("segment_id", "")))
+    side.audience = _audience(values, side)
+    reached, _, of_whom = str(values.get(COUNTED, "")).partition(" ")
+    if reached.isdecimal() and of_whom == side.audience and not counts:
+        side.reached = int(reached)
     if not str(values.get("name", "")).strip():
         side.missing.append(("name", phrase("Give it a name.")))
-    _look_at_text(side, values)
-    for number in range(1, forms.MORE_TEXTS + 1):
-        further = choices.text(str(values.get(f"more_texts.{number}", "")))
-        if further is not None:
-            _look_at_values(side, further, values, f"{forms.MORE_VALUES}{number}.")
+    if side.text is None:
+        side.missing.append(("template_id", phrase("Choose the text.")))
+    for name, text in side.texts.items():
+        _look_at_text(side, name, text, values)
     if values.get(joint.AUDIENCE) == joint.JOINT:
         if not values.get(joint.LEGS):
             side.missing.append((joint.LEGS, phrase("Tick which departments send it.")))
@@ -74,26 +123,31 @@ async def read_side(
         await _count_legs(desk, known, values, choices, side)
     elif counts:
         await _count(desk, known, values, choices, side)
+    elif side.reached == 0:
+        whom = joint.LEGS if values.get(joint.AUDIENCE) == joint.JOINT else "segment_id"
+        side.missing.append((whom, NOBODY))
     return side
 
 
-def _look_at_text(side: PlanSide, values: Mapping[str, Any]) -> None:
-    text = side.text
-    if text is None:
-        side.missing.append(("template_id", phrase("Choose the text.")))
-        return
-    _look_at_values(side, text, values, "values.")
-    if isinstance(text, TemplateOut):
-        blocked = [one.message for one in text.lint if one.level == "block"]
-        side.missing += [("template_id", message) for message in blocked]
-        if text.withdrawn:
-            side.missing.append(("template_id", phrase("This text was withdrawn.")))
+def _audience(values: Mapping[str, Any], side: PlanSide) -> str:
+    """Whom the form means, and for which class of text, as one word."""
+    legs = values.get(joint.LEGS) or []
+    areas = [str(values.get(f"{joint.AREAS}{one}", "")) for one in legs]
+    message_class = side.text.text.message_class if side.text else ""
+    whom = [values.get(joint.AUDIENCE, ""), values.get("segment_id", ""), legs, areas]
+    said = json.dumps([*whom, message_class], ensure_ascii=False)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
-def _look_at_values(
-    side: PlanSide, text: TemplateOut | StarterOut, values: Mapping[str, Any], place: str
+def _look_at_text(
+    side: PlanSide, chosen_by: str, shown: ShownText, values: Mapping[str, Any]
 ) -> None:
-    """What fills a text. place: what the fields of its values begin with."""
+    """Whether a text may be sent, and what fills it. chosen_by: the field that chooses it."""
+    text, place = shown.text, PLACES[chosen_by]
+    found = text.lint if isinstance(text, TemplateOut) else shown.counted and shown.counted.lint
+    side.missing += [(chosen_by, one.message) for one in found or () if one.level == "block"]
+    if isinstance(text, TemplateOut) and text.withdrawn:
+        side.missing.append((chosen_by, phrase("This text was withdrawn.")))
     for name, source in text.fills.items():
         field_name = place + name
         if source == "plan":
@@ -103,7 +157,7 @@ def _look_at_values(
                 side.missing.append((field_name, said))
         elif source is None:
             said = phrase("Nothing fills {{{name}}} in the text.", name=name)
-            side.missing.append(("template_id", said))
+            side.missing.append((chosen_by, said))
 
 
 async def _try_schedule(
@@ -116,8 +170,9 @@ async def _try_schedule(
                 "schedule": ScheduleBody.model_validate(
                     forms.schedule_body(form, desk.zone, known)
                 ),
-                "class": side.text.message_class if side.text else "public_interest",
+                "class": _class_of(side) or PUBLICITY,
                 "rule": side.group.rule if side.group else None,
+                "count": MOST_FIRES,
             }
         )
         side.fires = await desk.get(schedules.preview_schedule, body=body)
@@ -149,7 +204,7 @@ async def _count_legs(
     if not values.get(joint.LEGS):
         return
     form = _as_form(values)
-    message_class = side.text.message_class if side.text else None
+    message_class = _class_of(side)
     try:
         asked = joint.legs_from(form, choices.areas) or []
         side.legs = await joint.count_joint(desk, asked, message_class)
@@ -158,7 +213,7 @@ async def _count_legs(
         side.missing += told.items()
         return
     if side.legs.people == 0:
-        side.missing.append((joint.LEGS, phrase("Nobody would get it.")))
+        side.missing.append((joint.LEGS, NOBODY))
     if known is not None and known.legs and _is_saved(desk, known, values, choices):
         side.saved = await desk.get(campaign_preview.preview_campaign, campaign_id=known.id)
 
@@ -174,14 +229,14 @@ async def _count(
         side.saved = await desk.get(campaign_preview.preview_campaign, campaign_id=known.id)
         side.people = side.saved
     elif side.group is not None:
-        message_class = side.text.message_class if side.text else None
+        message_class = _class_of(side)
         body = PreviewBody.model_validate({"rule": side.group.rule, "class": message_class})
         try:
             side.people = await desk.get(segments.preview_segment, body=body)
         except TocsinError as error:
             side.missing.append(("segment_id", error.message))
     if side.people is not None and not side.people.target:
-        side.missing.append(("segment_id", phrase("Nobody would get it.")))
+        side.missing.append(("segment_id", NOBODY))
 
 
 def _is_saved(
@@ -190,6 +245,11 @@ def _is_saved(
     """Whether what was typed is what was saved."""
     own = choices.values_of(known, desk.zone)
     return all((values.get(name) or "") == (value or "") for name, value in own.items())
+
+
+def _class_of(side: PlanSide) -> str | None:
+    """The class of the first text; None: none is chosen."""
+    return side.text.text.message_class if side.text else None
 
 
 def _as_form(values: Mapping[str, Any]) -> MultiDictProxy[str]:

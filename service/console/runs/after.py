@@ -7,7 +7,8 @@ from service.api.campaigns import follow_ups
 from service.api.campaigns.campaigns import ReasonBody
 from service.api.campaigns.follow_ups import CorrectionBody, ResendBody
 from service.api.content import templates
-from service.api.http.paging import MAX_LIMIT, PageQuery
+from service.api.content.templates import TemplatesQuery
+from service.api.http.paging import MAX_LIMIT
 from service.api.sending import runs
 from service.console import words
 from service.console.asking import Desk
@@ -81,7 +82,7 @@ async def top_up(desk: Desk) -> Gone:
 async def show_correct(desk: Desk) -> Shown:
     """The form of a correction: a name, and which text."""
     run = await desk.get(runs.get_run, run_id=desk.uuid("run_id"))
-    texts = await desk.get(templates.list_templates, query=PageQuery(limit=MAX_LIMIT))
+    texts = await desk.get(templates.list_templates, query=TemplatesQuery(limit=MAX_LIMIT))
     told = await told_of(desk, run, "after")
     return Shown("runs/correct.html", {**told, "texts": texts.items})
 

@@ -8,7 +8,7 @@ from service.api.audience import rosters
 from service.api.campaigns import campaigns
 from service.api.campaigns.campaigns import CampaignQuery
 from service.api.content import templates
-from service.api.content.templates import TemplateOut
+from service.api.content.templates import TemplateOut, TemplatesQuery
 from service.api.http.paging import MAX_LIMIT, PageQuery
 from service.api.sending import lookup, messages
 from service.api.sending.lookup import AllArrivedOut, ArrivedBody
@@ -39,7 +39,7 @@ async def show_single(desk: Desk) -> Shown:
 
 async def _sendable(desk: Desk) -> list[TemplateOut]:
     """The texts that may go to people who are named."""
-    found = await desk.get(templates.list_templates, query=PageQuery(limit=MAX_LIMIT))
+    found = await desk.get(templates.list_templates, query=TemplatesQuery(limit=MAX_LIMIT))
     return [
         text
         for text in found.items
@@ -98,18 +98,17 @@ async def _named(desk: Desk, part: str) -> dict[str, list[tuple[str, str]]]:
     if desk.may(Right.REPORTS):
         cursor = None
         for _ in range(MOST_PAGES):
-            query = CampaignQuery(limit=MAX_LIMIT, cursor=cursor)
-            page = await desk.get(campaigns.list_campaigns, query=query)
+            asked = CampaignQuery(limit=MAX_LIMIT, cursor=cursor)
+            page = await desk.get(campaigns.list_campaigns, query=asked)
             found["plans"] += [
                 (f"/plans/{c.id}", c.name) for c in page.items if part in c.name.casefold()
             ]
             if (cursor := page.next_cursor) is None:
                 break
     if desk.may(Right.READ):
-        texts = await desk.get(templates.list_templates, query=PageQuery(limit=MAX_LIMIT))
-        found["texts"] = [
-            (f"/texts/{t.id}", t.name) for t in texts.items if part in t.name.casefold()
-        ]
+        query = TemplatesQuery(words=part, limit=MOST_FOUND)
+        texts = await desk.get(templates.list_templates, query=query)
+        found["texts"] = [(f"/texts/{t.id}", t.name) for t in texts.items]
         lists = await desk.get(rosters.list_rosters, query=PageQuery(limit=MAX_LIMIT))
         found["lists"] = [
             (f"/people/lists/{r.name}", r.name) for r in lists.items if part in r.name.casefold()

@@ -104,6 +104,19 @@ async def test_the_planner_shows_when_it_would_fire_before_anything_is_pressed(
     assert "时间写得不对" not in (await browser.get("/plans/new")).text
 
 
+async def test_of_many_fires_five_are_shown_at_once_and_all_are_told(
+    api: Api, county: dict[str, str]
+) -> None:
+    weekly = {"when": "weekly", "schedule.rrule": ["WE"], "schedule.until": "2027-04-15"}
+    browser, address = await drafted(api, county, **weekly)
+    ahead = (await stored(api, address))["to_come"]["count"]
+    assert ahead > 5
+    for path in (address, f"{address}/edit"):
+        assert f"共 {ahead} 次，最后一次" in (await browser.get(path)).text, path
+    edit = (await browser.get(f"{address}/edit")).text
+    assert f"列出全部 {ahead} 次" in edit
+
+
 async def test_every_week_is_a_rule(api: Api, county: dict[str, str]) -> None:
     _, address = await drafted(
         api, county, when="weekly",
