@@ -46,6 +46,12 @@ async def test_a_text_is_found_by_its_words_and_read_at_once(
     await visitor.type(visitor.field("_find"), "本地警情")
     await expect(options(visitor, "more_texts.1")).to_have_count(1)
     await expect(visitor.field("template_id")).to_have_value(f"library:{LOAN.id}")
+    for number in (1, 2, 3):
+        await expect(visitor.field(f"more_texts.{number}")).to_have_value("")
+    await visitor.type(visitor.field("_find"), "")
+    await expect(options(visitor, "more_texts.3").filter(has_text="S10")).to_have_count(1)
+    await expect(visitor.field("template_id")).to_have_value(f"library:{LOAN.id}")
+    await expect(visitor.field("more_texts.3")).to_have_value("")
     await is_sound(visitor)
 
 

@@ -8,11 +8,10 @@ from service.api.calendar import festivals, holidays
 from service.api.calendar.holidays import YearQuery
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
-from service.console.names import names_of
 from service.console.render import Shown
 from service.console.rules.calendar_setting import FIRST_YEAR, LAST_YEAR, calendar_of, year_of
 from service.console.rules.spans import spans_text
-from service.console.rules.versions import SetVersion, persons_of, with_differences
+from service.console.rules.versions import read_versions
 from service.console.rules.words import SCHOOL_DAYS
 from service.console.rules.year import festivals_of, months_of
 from service.console.words import CLASSES
@@ -54,18 +53,7 @@ async def show_history(desk: Desk) -> Shown:
     """What was set of the calendar, from new to old."""
     query = PageQuery(limit=MOST_SHOWN, cursor=desk.request.query.get("cursor"))
     page = await desk.get(holidays.list_calendars, query=query)
-    versions = with_differences(
-        SetVersion(
-            at=one.set_at, by=one.set_by, reason=one.reason, lines=dict(_lines(desk, one.body))
-        )
-        for one in page.items
-    )
-    told = {
-        "history": versions,
-        "older": f"?cursor={page.next_cursor}" if page.next_cursor else "",
-        "names": await names_of(desk, persons_of(versions)),
-    }
-    return Shown("rules/holidays_history.html", told)
+    return Shown("rules/holidays_history.html", await read_versions(desk, page, _lines))
 
 
 def _lines(desk: Desk, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

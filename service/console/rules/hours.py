@@ -9,10 +9,9 @@ from service.api.calendar.holidays import HourRulesBody
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
 from service.console.forms import body_of
-from service.console.names import names_of
 from service.console.render import Gone, Shown
 from service.console.rules.spans import spans_of, spans_text
-from service.console.rules.versions import SetVersion, persons_of, with_differences
+from service.console.rules.versions import read_versions
 from service.console.rules.words import AUDIENCES, SPAN_KINDS
 from service.console.words import CLASSES
 from service.ledger.message_class import REFUSABLE
@@ -26,19 +25,8 @@ async def show_hours(desk: Desk) -> Shown:
     """The hours in force, and what was set before."""
     query = PageQuery(limit=MOST_SHOWN, cursor=desk.request.query.get("cursor"))
     page = await desk.get(holidays.list_send_hours, query=query)
-    versions = with_differences(
-        SetVersion(
-            at=one.set_at, by=one.set_by, reason=one.reason, lines=dict(_lines(desk, one.body))
-        )
-        for one in page.items
-    )
-    told = {
-        "history": versions,
-        "older": f"?cursor={page.next_cursor}" if page.next_cursor else "",
-        "names": await names_of(desk, persons_of(versions)),
-        "changes": desk.may(Right.CALENDAR),
-    }
-    return Shown("rules/hours.html", await _told(desk) | told)
+    told = await _told(desk) | await read_versions(desk, page, _lines)
+    return Shown("rules/hours.html", told | {"changes": desk.may(Right.CALENDAR)})
 
 
 async def show_hours_form(desk: Desk) -> Shown:

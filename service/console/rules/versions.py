@@ -1,9 +1,17 @@
 """What was set one after the other: each version with what it changed of the one before."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
+
+from service.api.http.schema import Page
+from service.console.asking import Desk
+from service.console.names import names_of
+
+VersionLines = Callable[[Desk, Mapping[str, Any]], Iterable[tuple[str, str]]]
+"""What a version says, line by line: each with its label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +58,18 @@ def with_differences(versions: Iterable[SetVersion]) -> list[SetVersion]:
 def persons_of(versions: Iterable[SetVersion]) -> list[UUID | None]:
     """Everybody who set one or confirmed it."""
     return [person for version in versions for person in (version.by, version.second)]
+
+
+async def read_versions(desk: Desk, page: Page[Any], lines: VersionLines) -> dict[str, object]:
+    """A page of what was set for the county, as `rules/_versions.html` is told it."""
+    versions = with_differences(
+        SetVersion(
+            at=one.set_at, by=one.set_by, reason=one.reason, lines=dict(lines(desk, one.body))
+        )
+        for one in page.items
+    )
+    return {
+        "history": versions,
+        "older": f"?cursor={page.next_cursor}" if page.next_cursor else "",
+        "names": await names_of(desk, persons_of(versions)),
+    }
