@@ -54,10 +54,10 @@ async def load_starters(conn: Connection, author: User, now: datetime) -> Loaded
 
 def title(starter: Starter) -> Sentence:
     """For whom it is and of what it warns, with its id before it."""
-    whom, fraud = starter.audience_label, starter.fraud_label
+    audience, fraud = starter.audience_label, starter.fraud_label
     return Sentence(
-        f"{starter.id} {whom.zh} · {fraud.zh}",
-        f"{starter.id} {whom.en} · {fraud.en}",
+        f"{starter.id} {audience.zh} · {fraud.zh}",
+        f"{starter.id} {audience.en} · {fraud.en}",
     )
 
 

@@ -104,8 +104,8 @@ async def read_side(
     side = PlanSide(await read_words(desk, choices.texts, values), counted=counts)
     side.group = choices.group(str(values.get("segment_id", "")))
     side.audience = _audience(values, side)
-    reached, _, of_whom = str(values.get(COUNTED, "")).partition(" ")
-    if reached.isdecimal() and of_whom == side.audience and not counts:
+    reached, _, audience = str(values.get(COUNTED, "")).partition(" ")
+    if reached.isdecimal() and audience == side.audience and not counts:
         side.reached = int(reached)
     if not str(values.get("name", "")).strip():
         side.missing.append(("name", phrase("Give it a name.")))
@@ -124,8 +124,8 @@ async def read_side(
     elif counts:
         await _count(desk, known, values, choices, side)
     elif side.reached == 0:
-        whom = joint.LEGS if values.get(joint.AUDIENCE) == joint.JOINT else "segment_id"
-        side.missing.append((whom, NOBODY))
+        chosen_by = joint.LEGS if values.get(joint.AUDIENCE) == joint.JOINT else "segment_id"
+        side.missing.append((chosen_by, NOBODY))
     return side
 
 
@@ -134,8 +134,8 @@ def _audience(values: Mapping[str, Any], side: PlanSide) -> str:
     legs = values.get(joint.LEGS) or []
     areas = [str(values.get(f"{joint.AREAS}{one}", "")) for one in legs]
     message_class = side.text.text.message_class if side.text else ""
-    whom = [values.get(joint.AUDIENCE, ""), values.get("segment_id", ""), legs, areas]
-    said = json.dumps([*whom, message_class], ensure_ascii=False)
+    people = [values.get(joint.AUDIENCE, ""), values.get("segment_id", ""), legs, areas]
+    said = json.dumps([*people, message_class], ensure_ascii=False)
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
