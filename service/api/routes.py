@@ -18,6 +18,7 @@ from service.accounts.people.model import Right
 from service.api import acts
 from service.api.accounts import (
     audit,
+    department_names,
     departments,
     deputies,
     direct_limits,
@@ -91,7 +92,7 @@ CAMPAIGN = "/campaigns/{campaign_id}"
 # fmt: off
 _OPS = (
     Op("GET",    "/departments", departments.list_departments, R.REPORTS),
-    Op("GET",    "/departments/names", departments.list_department_names, R.PLAN),
+    Op("GET",    "/departments/names", department_names.list_department_names, R.PLAN),
     Op("POST",   "/departments", departments.create_department, R.ACCOUNTS, 201),
     Op("GET",    DEPARTMENT, departments.get_department, R.REPORTS),
     Op("PATCH",  DEPARTMENT, departments.edit_department, R.ACCOUNTS, errors=(409,)),

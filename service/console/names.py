@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from uuid import UUID
 
 from service.accounts.people.model import Right
-from service.api.accounts import departments, user_names
-from service.api.accounts.departments import DepartmentNamesQuery, DepartmentsQuery
+from service.api.accounts import department_names, departments, user_names
+from service.api.accounts.department_names import DepartmentNamesQuery
+from service.api.accounts.departments import DepartmentsQuery
 from service.api.accounts.user_names import UserNamesQuery
 from service.api.http.paging import MOST_IDS
 from service.console.asking import Desk
@@ -45,7 +46,7 @@ async def known_departments(desk: Desk, wanted: Iterable[UUID]) -> Mapping[UUID,
     if desk.may(Right.PLAN):
         for listed in _lists_of(wanted - found.keys()):
             names = DepartmentNamesQuery(ids=listed)
-            known = await desk.get(departments.list_department_names, query=names)
+            known = await desk.get(department_names.list_department_names, query=names)
             found |= {one.id: one.name for one in known.items}
     return found
 

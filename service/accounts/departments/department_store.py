@@ -27,7 +27,7 @@ from service.storage.postgres import (
     UniqueViolation,
     one,
 )
-from service.words.phrase import listing, phrase
+from service.words.phrase import phrase
 from service.words.terms import term
 
 _COLUMNS = (
@@ -35,15 +35,6 @@ _COLUMNS = (
     "channels", "daily_quota", "monthly_quota", "yearly_quota", "requests_per_minute",
     "notices_end_by_reply",
 )  # fmt: skip
-
-
-class DepartmentName(NamedTuple):
-    """What a department is called, for whoever asks it for something."""
-
-    id: UUID
-    name: str
-    kind: str
-    carrier: str | None
 
 
 async def insert_department(conn: Connection, new: DepartmentSettings, now: datetime) -> Department:
@@ -114,32 +105,6 @@ async def lock_names(conn: Connection) -> list[str]:
     """The names of all departments; nobody else takes another one meanwhile."""
     await lock_department_names(conn)
     return [row["name"] for row in await conn.fetch("SELECT name FROM departments")]
-
-
-async def list_names(conn: Connection, ids: Sequence[UUID] | None = None) -> list[DepartmentName]:
-    """Departments by their names. ids: only these; None: all."""
-    rows = await sql.fetch(
-        conn,
-        """
-        SELECT id, name, kind, carrier FROM departments
-        WHERE (:ids::uuid[] IS NULL OR id = ANY (:ids)) ORDER BY name
-        """,
-        ids=ids,
-    )
-    return [DepartmentName(*row) for row in rows]
-
-
-async def department_names(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, str]:
-    """What departments are called, by id.
-
-    Raises:
-        NotFound: there is none of one of these ids.
-    """
-    rows = await sql.fetch(conn, "SELECT id, name FROM departments WHERE id = ANY (:ids)", ids=ids)
-    names = {row["id"]: row["name"] for row in rows}
-    if missing := [str(one) for one in ids if one not in names]:
-        raise NotFound(phrase("there is no department {departments}", departments=listing(missing)))
-    return names
 
 
 async def find_department(conn: Connection, name: str) -> Department | None:

@@ -11,7 +11,6 @@ from pydantic import Field, StringConstraints
 from service.accounts import manage
 from service.accounts.departments import department_store
 from service.accounts.departments.department import (
-    JOINT_KINDS,
     WARN_SHARE,
     Department,
     DepartmentSettings,
@@ -237,35 +236,6 @@ async def list_departments(call: Call, query: DepartmentsQuery) -> Page[Departme
     )
     names = await area_names(call.conn, (item.settings.area_code for item in found))
     return cut(Page[DepartmentOut], [DepartmentOut.of(item, names) for item in found], query)
-
-
-class DepartmentNamesQuery(QueryString):
-    """Whose names."""
-
-    ids: IdList | None = Field(default=None, description=_IDS)
-
-
-class DepartmentNameOut(Out):
-    """What a department is called."""
-
-    id: UUID
-    name: str
-    kind: str
-    carrier: str | None
-
-
-class DepartmentNamesOut(Out):
-    """Departments, by name."""
-
-    items: list[DepartmentNameOut]
-
-
-async def list_department_names(call: Call, query: DepartmentNamesQuery) -> DepartmentNamesOut:
-    """List whom a joint plan may ask: all departments, for the county and the police."""
-    kind, own = call.user.department_kind, call.user.department_id
-    found = await department_store.list_names(call.conn, ids_of(query.ids))
-    seen = [one for one in found if kind in JOINT_KINDS or one.id == own]
-    return DepartmentNamesOut(items=[DepartmentNameOut.model_validate(one) for one in seen])
 
 
 async def _shown(call: Call, found: Department) -> DepartmentOut:

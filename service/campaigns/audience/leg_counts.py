@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.departments.department_store import department_names
+from service.accounts.departments.name_store import department_names
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
 from service.audience.segments.segment import parse

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.departments.department_store import department_names
+from service.accounts.departments.name_store import department_names
 from service.audience.segments import segment_store
 from service.audience.segments.segment import canonical, parse
 from service.audience.segments.segment_store import AudienceCounts

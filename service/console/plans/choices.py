@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from multidict import MultiDict, MultiDictProxy
 
-from service.api.accounts.departments import DepartmentNameOut
+from service.api.accounts.department_names import DepartmentNameOut
 from service.api.audience import segments
 from service.api.audience.segments import SegmentOut
 from service.api.calendar import festivals

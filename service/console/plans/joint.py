@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from multidict import MultiDictProxy
 
-from service.api.accounts import departments
-from service.api.accounts.departments import DepartmentNameOut, DepartmentNamesQuery
+from service.api.accounts import department_names
+from service.api.accounts.department_names import DepartmentNameOut, DepartmentNamesQuery
 from service.api.campaigns import leg_preview
 from service.api.campaigns.details import CampaignDetail
 from service.api.campaigns.leg_preview import LegsPreviewBody, LegsPreviewOut
@@ -34,7 +34,8 @@ async def read_partners(desk: Desk, known: CampaignDetail | None) -> Sequence[De
     whose = known.department_id if known else desk.user.department_id
     if whose != desk.user.department_id and not (known and known.legs):
         return []
-    found = (await desk.get(departments.list_department_names, query=DepartmentNamesQuery())).items
+    query = DepartmentNamesQuery()
+    found = (await desk.get(department_names.list_department_names, query=query)).items
     kinds = {kind: number for number, kind in enumerate(_FIRST_KINDS)}
     others = [one for one in found if one.id != whose]
     return sorted(others, key=lambda one: (kinds.get(one.kind, len(kinds)), one.name))
