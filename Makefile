@@ -14,7 +14,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test fuzz model contract bench chaos silence-test corpus soak county evening migrate lock browser pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test fuzz model contract bench chaos silence-test restore-test corpus soak county evening migrate lock browser pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -133,6 +133,9 @@ chaos: venv ## every fault in a broadcast of 20,000, then random ones (long)
 
 silence-test: venv ## servers and carriers that fall silent without closing a connection (long)
 	$(BIN)/python -m tests.chaos.matrix --silent --messages 4000 --tps 50
+
+restore-test: venv ## backups of a broadcast, a wrong UPDATE, the instant before it, cut files (a minute)
+	$(PYTEST) tests/e2e/test_restore.py
 
 SOAK_MINUTES ?= 20
 SOAK_RATE ?= 2000

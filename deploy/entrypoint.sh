@@ -35,6 +35,12 @@ if [ -z "${TOCSIN_DATABASE_URL:-}" ] && [ -f "$secrets/service_password" ]; then
     fi
 fi
 
+# Who copies the database has a role of its own; `migrate` makes it.
+if [ -z "${TOCSIN_BACKUP_DATABASE_URL:-}" ] && [ -f "$secrets/backup_password" ]; then
+    TOCSIN_BACKUP_DATABASE_URL=$(url_of tocsin_backup backup_password)
+    export TOCSIN_BACKUP_DATABASE_URL
+fi
+
 if [ -z "${TOCSIN_REDIS_URL:-}" ] && [ -f "$secrets/valkey_password" ]; then
     TOCSIN_REDIS_URL="redis://:$(quoted valkey_password)@${TOCSIN_REDIS_HOST:-valkey:6379}/0"
     export TOCSIN_REDIS_URL

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes deploy/secrets: the master key, the database's passwords, of the owner of its tables and of
-# the service's role, and Valkey's, unless they are there.
+# Makes deploy/secrets: the master key, the database's passwords, of the owner of its tables, of the
+# service's role and of the one that makes backups, and Valkey's, unless they are there.
 #
 # The folder is closed to others; the files in it are readable, because a container reads them as
 # another user. Back up the master key apart from the database: without it, no stored phone number
@@ -24,4 +24,5 @@ make() {
 make master_key 32
 make database_password 24
 make service_password 24
+make backup_password 24
 make valkey_password 24

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a new password: `sh deploy/rotate-password.sh service`, `owner` or `valkey`. PostgreSQL is told
+# Makes a new password: `sh deploy/rotate-password.sh service`, `owner`, `backup` or `valkey`. PostgreSQL is told
 # it here; the processes that use it read it when they are restarted (docs/operating.md).
 #
 # Until PostgreSQL has it, it is in secrets/NAME.new; the file itself is written in place, because a
@@ -11,9 +11,10 @@ umask 077
 case ${1:-} in
     service) secret=service_password role=tocsin_service ;;
     owner) secret=database_password role=tocsin ;;
+    backup) secret=backup_password role=tocsin_backup ;;
     valkey) secret=valkey_password role= ;;
     *)
-        echo "say whose password: service, owner or valkey" >&2
+        echo "say whose password: service, owner, backup or valkey" >&2
         exit 2
         ;;
 esac

@@ -6,9 +6,10 @@ One module: it is one table.
 import os
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, time
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -38,6 +39,7 @@ EARLIER_NAMES: Mapping[str, str] = {
 
 
 MAIL_SCHEMES = frozenset({"smtp", "smtps", "smtp+plain"})
+_Some = TypeVar("_Some", bound=BaseSettings)
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+")
 
 
@@ -65,7 +67,84 @@ class ClockSettings(BaseSettings):
         return Clock(self.clock_start, self.clock_anchor, self.clock_speed)
 
 
-class Settings(ClockSettings):
+class BackupSettings(ClockSettings):
+    """What copies the database has; the master key is not among it."""
+
+    timezone: str = Field(
+        default=CHINA.key,
+        description="The county's time zone: instants are written with its offset from UTC.",
+    )
+    backup_database_url: str | None = Field(
+        default=None,
+        description="The same database as the role that copies it (REPLICATION), for "
+        "`tocsin backup` and `tocsin migrate`, which makes that role.",
+    )
+    backup_folder: Path | None = Field(
+        default=None, description="Where backups are kept: a second disk, a share."
+    )
+    backup_recipients: str = Field(
+        default="",
+        description="The public keys (age1…) that backups are encrypted to; `tocsin backup key` "
+        "makes one, on another machine.",
+    )
+    backup_work_folder: Path | None = Field(
+        default=None,
+        description="Where a base backup is made and checked before it is encrypted, and the log "
+        "of the database comes in.",
+    )
+    backup_at: str = Field(
+        default="02:30", description="When a base backup is made, by the county's clock."
+    )
+    backup_keep_days: int = Field(
+        default=35,
+        ge=8,
+        le=1096,
+        description="How long backups are kept; the last two full ones always are.",
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The county's time zone."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def url(self) -> str:
+        """The database as the role that copies it; raises `Misconfigured` if it is not set."""
+        return self.backup_database_url or _needed("TOCSIN_BACKUP_DATABASE_URL")
+
+    @property
+    def target(self) -> Path:
+        """The folder of the backups; raises `Misconfigured` if it is not set."""
+        return self.backup_folder or Path(_needed("TOCSIN_BACKUP_FOLDER"))
+
+    @property
+    def work(self) -> Path:
+        """The work folder; raises `Misconfigured` if it is not set."""
+        return self.backup_work_folder or Path(_needed("TOCSIN_BACKUP_WORK_FOLDER"))
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        try:
+            return ZoneInfo(name).key
+        except (OSError, ValueError, KeyError) as error:  # a folder, no file; a path; unknown
+            raise ValueError(phrase("write the name of a time zone, like Asia/Shanghai")) from error
+
+    @field_validator("backup_at")
+    @classmethod
+    def _hour(cls, text: str) -> str:
+        try:
+            time.fromisoformat(text)
+        except ValueError as error:
+            raise ValueError(phrase("write a time of day, like 02:30")) from error
+        return text
+
+
+def _needed(variable: str) -> str:
+    raise Misconfigured(phrase("{variable} is not set: see docs/backup.md", variable=variable))
+
+
+class Settings(BackupSettings):
     """What a deployment can set. `deploy/env.example` is generated from the descriptions."""
 
     database_url: str = Field(description="PostgreSQL 18, the store of record (postgresql://…).")
@@ -129,10 +208,6 @@ class Settings(ClockSettings):
         default=128 * 1024 * 1024,
         ge=1,
         description="Largest contact file that is taken, in octets.",
-    )
-    timezone: str = Field(
-        default=CHINA.key,
-        description="The county's time zone: instants are written with its offset from UTC.",
     )
     drift_share: float = Field(
         default=0.2,
@@ -335,11 +410,6 @@ class Settings(ClockSettings):
         return tuple(url for url in (self.database_url, self.redis_url) if url)
 
     @property
-    def zone(self) -> ZoneInfo:
-        """The county's time zone."""
-        return ZoneInfo(self.timezone)
-
-    @property
     def allowed_networks(self) -> list[IPv4Network | IPv6Network]:
         """The private networks that webhooks may be in."""
         return [ip_network(network) for network in _listed(self.webhook_networks)]
@@ -420,14 +490,6 @@ class Settings(ClockSettings):
     def _level(cls, text: str) -> str:
         return level_named(text)
 
-    @field_validator("timezone")
-    @classmethod
-    def _zone(cls, name: str) -> str:
-        try:
-            return ZoneInfo(name).key
-        except (OSError, ValueError, KeyError) as error:  # a folder, no file; a path; unknown
-            raise ValueError(phrase("write the name of a time zone, like Asia/Shanghai")) from error
-
 
 def is_private_way(url: SplitResult) -> bool:
     """Whether nobody reads what goes to this address: by TLS, or on this machine."""
@@ -459,14 +521,23 @@ def read_settings() -> Settings:
     Raises:
         Misconfigured: one is missing or malformed; the message names each and what it is for.
     """
+    return _read(Settings)
+
+
+def read_backup_settings() -> BackupSettings:
+    """Those of backups alone, which need no key file and no Redis; raises as `read_settings`."""
+    return _read(BackupSettings)
+
+
+def _read(kind: type[_Some]) -> _Some:
     try:
-        return Settings()  # type: ignore[call-arg]  # pydantic-settings fills them in
+        return kind()
     except ValidationError as error:
         earlier = _set_by_earlier_names()
         lines = [phrase("settings of the environment are missing or wrong:")]
         for item in error.errors():
             name = str(item["loc"][0])
-            field = Settings.model_fields.get(name)
+            field = kind.model_fields.get(name)
             variable = EARLIER_NAMES[name] if name in earlier else f"TOCSIN_{name.upper()}"
             why = phrase("is needed") if item["type"] == "missing" else fault(item)
             line = listing((variable, why), ": ")

@@ -25,6 +25,14 @@ COMMANDS = {
         "service.cli.database:add_migrate",
         "bring the database up to date, and load the areas",
     ),
+    "backup": (
+        "service.cli.backup_command:add_arguments",
+        "copy the database to another disk / 备份数据库",
+    ),
+    "restore": (
+        "service.cli.restore_command:add_arguments",
+        "put the database together from its backups, and check it / 从备份恢复并核对",
+    ),
     "hold-all": (
         "service.cli.database:add_hold_all",
         "stop everything, as after a restored backup",

@@ -19,7 +19,7 @@ from service.servers import find_faults, refuse
 from service.settings import Settings, describe_environment, read_settings
 from service.storage.migrate import migrate
 from service.storage.postgres import LONG_SECONDS, Connection, connect
-from service.storage.roles import admit, find_excess, login_of, warn_of_excess
+from service.storage.roles import admit, admit_backup, find_excess, login_of, warn_of_excess
 
 
 def add_migrate(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +85,8 @@ async def _migrate_database(settings: Settings) -> None:
         elif why := await find_excess(conn):
             sentence = warn_of_excess(service.user, why)
             print(f"tocsin: warning / 警告: {sentence}", file=sys.stderr)
+        if settings.backup_database_url:
+            await admit_backup(conn, login_of(settings.backup_database_url))
     finally:
         await conn.close()
     print("the database is up to date / 数据库已是最新")

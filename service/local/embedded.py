@@ -4,6 +4,8 @@ Both live in a data folder of their own, listen on a unix socket and on loopback
 (SCRAM; never `trust` on TCP), keep their data over restarts and recover after SIGKILL. Production
 gives URLs instead, and the rest of the code knows no difference.
 
+One module: both servers are begun, watched and stopped alike.
+
 PostgreSQL refuses to run as root, so under root it runs in a user namespace of its own as nobody
 while the files stay root's; a normal user needs nothing of the kind.
 """
@@ -18,9 +20,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -120,7 +122,7 @@ def valkey_binary() -> Path:
     return next(folder.glob("*/valkey-server"))
 
 
-def _unprivileged() -> list[str]:
+def unprivileged() -> list[str]:
     """The prefix under which PostgreSQL may run: empty for a normal user."""
     if os.geteuid() != 0:
         return []
@@ -130,7 +132,8 @@ def _unprivileged() -> list[str]:
     return [unshare, "-U", "--map-user=65534", "--map-group=65534"]
 
 
-def _socket_folder(folder: Path) -> Path:
+def socket_folder(folder: Path) -> Path:
+    """Where the sockets of a server in this folder are: there, unless its path is too long."""
     if len(str(folder)) <= SOCKET_PATH_LIMIT:
         return folder
     digest = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
@@ -177,14 +180,16 @@ def _tail(log: Path) -> str:
 
 @dataclass
 class Postgres:
-    """One PostgreSQL in `folder`; `start` is idempotent and the URLs are good after it. The role of
-    `service_url` is made by whoever migrates (`storage.roles`).
+    """One PostgreSQL in `folder`; `start` is idempotent and the URLs are good after it. The roles
+    of `service_url` and `backup_url` are made by whoever migrates (`storage.roles`). settings: of
+    the server, instead of ours.
     """
 
     folder: Path
     fsync: bool = True
     port: int = 0
     pid: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -196,8 +201,13 @@ class Postgres:
         """The same as the role that serves, which owns nothing."""
         return self._url("tocsin_service", _password(self.folder, "service_password"))
 
+    @property
+    def backup_url(self) -> str:
+        """The same as the role that copies it."""
+        return self._url("tocsin_backup", _password(self.folder, "backup_password"))
+
     def _url(self, user: str, password: str) -> str:
-        sockets = _socket_folder(self.folder)
+        sockets = socket_folder(self.folder)
         return f"postgresql://{user}:{password}@/tocsin?host={sockets}&port={self.port}"
 
     def start(self) -> None:
@@ -228,7 +238,7 @@ class Postgres:
         shutil.rmtree(data, ignore_errors=True)
         _password(self.folder)
         command = [
-            *_unprivileged(),
+            *unprivileged(),
             str(postgres_binaries() / "initdb"),
             *("-D", str(data), "-U", "tocsin", "-E", "UTF8", "--locale=C.UTF-8"),
             *("-A", "scram-sha-256", f"--pwfile={self.folder / 'password'}"),
@@ -265,7 +275,7 @@ class Postgres:
         options = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
-            "unix_socket_directories": str(_socket_folder(self.folder)),
+            "unix_socket_directories": str(socket_folder(self.folder)),
             "unix_socket_permissions": "0700",
             "shared_buffers": "256MB",
             "max_wal_size": "2GB",
@@ -274,16 +284,18 @@ class Postgres:
             "wal_compression": "on",
             "checkpoint_completion_target": "0.9",
             "jit": "off",
+            "summarize_wal": "on",  # what changed since a full backup
+            "max_slot_wal_keep_size": "4GB",  # what a backup that stands still holds back
         }
         if not self.fsync:
             options |= {"fsync": "off", "full_page_writes": "off"}
-        command = [*_unprivileged(), str(postgres_binaries() / "postgres"), "-D", str(data)]
-        for name, value in options.items():
+        command = [*unprivileged(), str(postgres_binaries() / "postgres"), "-D", str(data)]
+        for name, value in (options | {**self.settings}).items():
             command += ["-c", f"{name}={value}"]
         self.pid = _spawn(command, self.folder / "postgres.log")
 
     def _wait_ready(self) -> None:
-        sockets = _socket_folder(self.folder)
+        sockets = socket_folder(self.folder)
         binary = postgres_binaries()
         command = [str(binary / "pg_isready"), "-q", "-h", str(sockets), "-p", str(self.port)]
         deadline = time.monotonic() + START_SECONDS
@@ -311,7 +323,7 @@ class Postgres:
         """Make a database of this name unless there is one."""
         command = [
             str(postgres_binaries() / "createdb"),
-            *("-h", str(_socket_folder(self.folder)), "-p", str(self.port), "-U", "tocsin", name),
+            *("-h", str(socket_folder(self.folder)), "-p", str(self.port), "-U", "tocsin", name),
         ]
         environment = _environment() | {"PGPASSWORD": _password(self.folder)}
         done = subprocess.run(
@@ -347,7 +359,7 @@ class Valkey:
     @property
     def url(self) -> str:
         """The address, over the unix socket."""
-        return f"unix://{_socket_folder(self.folder) / 'valkey.sock'}"
+        return f"unix://{socket_folder(self.folder) / 'valkey.sock'}"
 
     def start(self) -> None:
         """Start it, or take over the one that already runs on this folder.
@@ -356,7 +368,7 @@ class Valkey:
             Misconfigured: it did not come up; with its last words.
         """
         if not self._answers():
-            sockets = _socket_folder(self.folder)
+            sockets = socket_folder(self.folder)
             self.pid = _spawn(
                 [
                     str(valkey_binary()),
@@ -386,7 +398,7 @@ class Valkey:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(1)
             try:
-                client.connect(str(_socket_folder(self.folder) / "valkey.sock"))
+                client.connect(str(socket_folder(self.folder) / "valkey.sock"))
                 client.sendall(b"PING\r\n")
                 return client.recv(16).startswith(b"+PONG")
             except OSError:

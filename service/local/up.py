@@ -43,7 +43,7 @@ from service.runtime import compare_keys, stored_checks
 from service.servers import find_faults, refuse, taken
 from service.storage.migrate import migrate
 from service.storage.postgres import LONG_SECONDS, connect
-from service.storage.roles import admit, login_of
+from service.storage.roles import admit, admit_backup, login_of
 from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ class System:
         key_file, keyring = self._open_key(owner_url)
         clock = self._open_clock()
         ports = self._api_ports()
-        asyncio.run(_migrate(owner_url, database_url))
+        asyncio.run(_migrate(owner_url, database_url, self._backup_url()))
         keys = asyncio.run(self._prepare(database_url, keyring, clock))
         self.environment = {
             **{k: v for k, v in os.environ.items() if k != "TOCSIN_DATABASE_OWNER_URL"},
@@ -296,11 +296,23 @@ class System:
             self._add(name, "-m", "workers", "expand", "imports", "delivery", "webhooks")
         for number in range(self.options.channel_processes):
             self._add(f"channel-{number}", "-m", "workers", "channel")
+        if backup_url := self._backup_url():
+            self._add("backup", "-m", "service", "backup", "run", backup_url=backup_url)
 
-    def _add(self, name: str, *arguments: str, port: int | None = None) -> None:
+    def _backup_url(self) -> str | None:
+        """The address for copies of our own PostgreSQL, if TOCSIN_BACKUP_FOLDER asks for them."""
+        wanted = self.postgres is not None and os.environ.get("TOCSIN_BACKUP_FOLDER")
+        return self.postgres.backup_url if self.postgres is not None and wanted else None
+
+    def _add(
+        self, name: str, *arguments: str, port: int | None = None, backup_url: str | None = None
+    ) -> None:
         child = Child(name, [sys.executable, *arguments])
         if port is not None:
             child.environment["TOCSIN_API_PORT"] = str(port)
+        if backup_url is not None:
+            child.environment["TOCSIN_BACKUP_DATABASE_URL"] = backup_url
+            child.environment["TOCSIN_BACKUP_WORK_FOLDER"] = str(self.folder / "backup")
         self.children.append(child)
         self._spawn(child)
 
@@ -385,13 +397,15 @@ async def _stored_checks(owner_url: str) -> dict[int, bytes]:
         await conn.close()
 
 
-async def _migrate(owner_url: str, database_url: str) -> None:
-    """Migrate as the owner, and grant the service's role what it needs, if it is another."""
+async def _migrate(owner_url: str, database_url: str, backup_url: str | None) -> None:
+    """Migrate as the owner, and grant the other roles what they need, if there are any."""
     conn = await connect(owner_url, seconds=LONG_SECONDS)
     try:
         await migrate(conn)
         if owner_url != database_url:
             await admit(conn, login_of(database_url))
+        if backup_url:
+            await admit_backup(conn, login_of(backup_url))
     finally:
         await conn.close()
 

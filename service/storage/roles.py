@@ -4,6 +4,7 @@
 grants it what it needs, each time anew, so that new tables are granted with their migration.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -29,6 +30,7 @@ _GRANTS = (
     "REVOKE ALL ON migrations, audit_entries, audit_seals, audit_unsealed, disclosures FROM {role}",
     "REVOKE DELETE, MAINTAIN ON erasures FROM {role}",
     "REVOKE DELETE ON text_offers FROM {role}",
+    "REVOKE INSERT, UPDATE, DELETE, MAINTAIN ON backups FROM {role}",
     "GRANT SELECT ON migrations, audit_entries, audit_seals, audit_unsealed, disclosures TO {role}",
     """GRANT INSERT (at, via, actor_id, department_id, action, object_kind, object_id, request_id,
                      request_hash, details, mac) ON audit_entries TO {role}""",
@@ -38,6 +40,14 @@ _GRANTS = (
     "REVOKE EXECUTE ON FUNCTION delete_old_records FROM PUBLIC",
     "GRANT EXECUTE ON FUNCTION delete_old_records TO {role}",
 )
+
+_BACKUP_GRANTS = (
+    "GRANT CONNECT ON DATABASE {database} TO {role}",
+    "GRANT USAGE ON SCHEMA {schema} TO {role}",
+    "GRANT SELECT, INSERT, UPDATE ON backups TO {role}",
+    "GRANT SELECT ON key_checks TO {role}",
+)
+"""Beside the right to copy all data: it writes down what it copied, and knows which keys fit."""
 
 
 class DatabaseLogin(NamedTuple):
@@ -75,44 +85,64 @@ async def admit(owner: Connection, service: DatabaseLogin) -> None:
             missing and the owner may not make roles.
     """
     async with owner.transaction():
-        await _make_role(owner, service)
-        names = await sql.fetchrow(
-            owner,
-            "SELECT quote_ident(current_database()) AS database,"
-            " quote_ident(current_schema()) AS schema, quote_ident(:user) AS role",
-            user=service.user,
-        )
-        for grant in _GRANTS:
-            await owner.execute(grant.format_map(dict(names or {})))
+        await _make_role(owner, service, "TOCSIN_DATABASE_URL", "LOGIN")
+        await _grant(owner, service, _GRANTS)
         if why := await find_excess(owner, service.user):
             raise Misconfigured(_excessive(service.user, why))
 
 
-async def _make_role(owner: Connection, service: DatabaseLogin) -> None:
+async def admit_backup(owner: Connection, backup: DatabaseLogin) -> None:
+    """Make the role of the backups if it is missing. It may copy all data, and change none.
+
+    owner: as for `admit`.
+
+    Raises:
+        Misconfigured: it is missing and the owner may not make roles.
+    """
+    async with owner.transaction():
+        await _make_role(owner, backup, "TOCSIN_BACKUP_DATABASE_URL", "LOGIN REPLICATION")
+        await _grant(owner, backup, _BACKUP_GRANTS)
+
+
+async def _grant(owner: Connection, login: DatabaseLogin, grants: Sequence[str]) -> None:
+    names = await sql.fetchrow(
+        owner,
+        "SELECT quote_ident(current_database()) AS database,"
+        " quote_ident(current_schema()) AS schema, quote_ident(:user) AS role",
+        user=login.user,
+    )
+    for grant in grants:
+        await owner.execute(grant.format_map(dict(names or {})))
+
+
+async def _make_role(owner: Connection, login: DatabaseLogin, variable: str, rights: str) -> None:
+    """variable: which address names it. rights: those of the role, in PostgreSQL's words."""
     if await sql.fetchval(
-        owner, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :user)", user=service.user
+        owner, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :user)", user=login.user
     ):
         return
-    statement = "CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD %L"
+    statement = f"CREATE ROLE %I {rights} NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD %L"
     try:
         await owner.execute(
             await sql.fetchval(
                 owner,
                 "SELECT format(:statement, :user::text, :password::text)",
                 statement=statement,
-                user=service.user,
-                password=service.password,
+                user=login.user,
+                password=login.password,
             )
         )
     except NoRight as error:
-        name = await sql.fetchval(owner, "SELECT quote_ident(:user)", user=service.user)
+        name = await sql.fetchval(owner, "SELECT quote_ident(:user)", user=login.user)
         raise Misconfigured(
             phrase(
-                "the role {user} of TOCSIN_DATABASE_URL is missing, and the owner of the"
-                " database may not make roles: run as a superuser CREATE ROLE {name} LOGIN"
+                "the role {user} of {variable} is missing, and the owner of the"
+                " database may not make it: run as a superuser CREATE ROLE {name} {rights}"
                 " PASSWORD '…', then `tocsin migrate` again",
-                user=service.user,
+                user=login.user,
+                variable=variable,
                 name=name,
+                rights=rights,
             )
         ) from error
 

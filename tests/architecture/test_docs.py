@@ -108,6 +108,18 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
     assert not wrong, wrong
 
 
+def test_a_dump_has_its_name_only_once_it_was_read() -> None:
+    """A dump that fails must not leave an empty file in place of a good one."""
+    dumps = [
+        (name(document), line)
+        for document in DOCUMENTS
+        for line in document.read_text("utf-8").splitlines()
+        if re.search(r"pg_dump\b.*>", line)
+    ]
+    assert {where for where, _ in dumps} >= {"docs/backup.md", "docs/backup.zh.md"}
+    assert [one for one in dumps if not re.search(r"> \S+\.part &&$", one[1])] == []
+
+
 def test_make_targets_that_are_named_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     named = {

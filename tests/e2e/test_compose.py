@@ -19,11 +19,12 @@ import pytest
 import redis
 import yaml
 
+from service.backup.crypt import make_key
 from service.local.embedded import (
-    _unprivileged,
     free_port,
     postgres_binaries,
     prepare_folder,
+    unprivileged,
     valkey_binary,
 )
 from service.storage.postgres import UNREACHABLE, connect
@@ -63,6 +64,7 @@ class Compose:
         """A word as a container gets it, `$$` being one dollar, with this machine's paths."""
         secrets = str(self.folder / "deploy/secrets")
         text = str(word).replace("$$", "$").replace("/run/secrets", secrets)
+        text = text.replace("/etc/tocsin/pg_hba.conf", str(DEPLOY / "postgres/pg_hba.conf"))
         return text.replace("/usr/local/lib/tocsin", str(DEPLOY))
 
     def environment(self, name: str) -> dict[str, str]:
@@ -138,14 +140,14 @@ def postgres_of(compose: Compose) -> Iterator[None]:
     folder = prepare_folder(compose.folder / "postgres")
     password = folder / "password"
     password.write_text(compose.password)
-    initdb = [*_unprivileged(), str(postgres_binaries() / "initdb"), "-D", str(folder / "data")]
+    initdb = [*unprivileged(), str(postgres_binaries() / "initdb"), "-D", str(folder / "data")]
     initdb += ["--username", service["environment"]["POSTGRES_USER"], f"--pwfile={password}"]
     initdb += ["--no-sync", *service["environment"]["POSTGRES_INITDB_ARGS"].split()]
     initdb += ["--auth=scram-sha-256"]
     subprocess.run(initdb, check=True, cwd="/", env={"LC_ALL": "C"}, capture_output=True)
     program, *arguments = compose.command("postgres")
     assert program == "postgres"
-    command = [*_unprivileged(), str(postgres_binaries() / program), *arguments]
+    command = [*unprivileged(), str(postgres_binaries() / program), *arguments]
     command += ["-D", str(folder / "data"), "-k", "", "-p", str(compose.ports["postgres"])]
     log = compose.folder / "postgres.log"
     environment = {"LC_ALL": "C", "PGPORT": str(compose.ports["postgres"])}
@@ -188,7 +190,10 @@ async def test_postgres_takes_every_setting_of_the_file(compose: Compose) -> Non
     with postgres_of(compose):
         conn = await connect(url)
         try:
-            rows = await conn.fetch("SELECT name FROM pg_settings WHERE source = 'command line'")
+            # A file that is named there counts as an override.
+            rows = await conn.fetch(
+                "SELECT name FROM pg_settings WHERE source IN ('command line', 'override')"
+            )
         finally:
             await conn.close()
     assert given
@@ -266,9 +271,27 @@ def _run_until_healthy(compose: Compose, name: str, entry: Sequence[str]) -> Non
         path.write_text(json.dumps(config))
         command = [word.replace("/etc/tocsin/simulator.json", str(path)) for word in command]
         check = [word.replace(given, str(compose.ports[name])) for word in check]
+    if name == "backup":
+        environment |= _backup_settings(compose)
     with started([*entry, *command], log, environment) as process:
         wait_until_healthy(check, process, log, environment)
     assert process.returncode == 0, log.read_text(errors="replace")[-2000:]
+
+
+def _backup_settings(compose: Compose) -> dict[str, str]:
+    """What the file gives to the service that makes backups, with folders of this machine."""
+    given = compose.services["backup"]["environment"]
+    mounts = {mount.rpartition(":")[2] for mount in compose.services["backup"]["volumes"]}
+    folders = {name: value for name, value in given.items() if name.startswith("TOCSIN_BACKUP")}
+    assert mounts == {*folders.values()}
+    key = make_key(compose.folder / "county.key")
+    here = {name: str(prepare_folder(compose.folder / name)) for name in folders}
+    return {**here, "TOCSIN_BACKUP_RECIPIENTS": key}
+
+
+@pytest.mark.attack
+def test_who_makes_backups_has_no_master_key_and_no_other_password(compose: Compose) -> None:
+    assert compose.services["backup"]["secrets"] == ["backup_password"]
 
 
 @pytest.mark.attack

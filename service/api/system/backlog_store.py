@@ -30,7 +30,8 @@ class Backlog:
     handed off included: no more than so many are queued. connections: (up, wanted). turns: of the
     scheduler's acts, how long ago each ended last and how long it took, in seconds. work: what
     waits for a person, by kind. interruptions: by kind, since ever. mails: of the last day, by
-    state.
+    state. backups: how old the last one of each kind is, in seconds. kept_log: octets of
+    PostgreSQL's log that wait to be copied; None: nobody copies it.
     """
 
     channels: tuple[str, ...]
@@ -47,6 +48,8 @@ class Backlog:
     work: dict[str, BacklogCount]
     interruptions: dict[str, int]
     mails: dict[str, int]
+    backups: dict[str, float]
+    kept_log: int | None
 
 
 async def read_backlog(conn: Connection, now: datetime) -> Backlog:
@@ -97,7 +100,22 @@ async def read_backlog(conn: Connection, now: datetime) -> Backlog:
         work=await _work(conn, now),
         interruptions=await count_interruptions(conn),
         mails=await count_mails(conn, now - timedelta(days=1)),
+        backups=await _backups(conn),
+        kept_log=await conn.fetchval(
+            """
+            SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint
+            FROM pg_replication_slots WHERE slot_name = 'tocsin_backup'
+            """
+        ),
     )
+
+
+async def _backups(conn: Connection) -> dict[str, float]:
+    """By the database's own clock, which a simulated one does not change."""
+    rows = await conn.fetch(
+        "SELECT kind, extract(epoch FROM clock_timestamp() - ended_at)::float8 AS age FROM backups"
+    )
+    return {row["kind"]: max(0.0, row["age"]) for row in rows}
 
 
 async def _work(conn: Connection, now: datetime) -> dict[str, BacklogCount]:

@@ -90,6 +90,11 @@ def _families(backlog: Backlog, now: datetime) -> Iterator[Metric]:
     yield _gauge("tocsin_imports_waiting", "Files not read yet.", [], [([], backlog.imports)])
     mails = (([state], backlog.mails.get(state, 0)) for state in MAILS)
     yield _gauge("tocsin_notice_mails", "Mails of the last 24 hours.", ["state"], mails)
+    backups = (([kind], age) for kind, age in backlog.backups.items())
+    yield _gauge("tocsin_backup_age_seconds", "Since the last backup of a kind.", ["kind"], backups)
+    if backlog.kept_log is not None:
+        kept = [(list[str](), backlog.kept_log)]
+        yield _gauge("tocsin_log_backlog_octets", "Log that waits to be copied.", [], kept)
     ago = (([act], seconds) for act, (seconds, _) in backlog.turns.items())
     took = (([act], seconds) for act, (_, seconds) in backlog.turns.items())
     yield _gauge("tocsin_act_ago_seconds", "Since the last end of a regular act.", ["act"], ago)

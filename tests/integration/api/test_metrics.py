@@ -14,6 +14,7 @@ from service.dispatch.handoff import sweep_store
 from service.storage.postgres import Connection, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.metrics import figures
+from tests.harness.owner import as_owner
 from tests.integration.api.conftest import Api
 
 VIEWER = ("school", "viewer")
@@ -43,6 +44,34 @@ async def test_an_empty_system_shows_zeroes_and_the_process(api: Api) -> None:
     assert found["tocsin_runs", "running"] == 0
     body = (await api.get("//metrics", VIEWER)).body
     assert b"\nprocess_resident_memory_bytes " in body
+
+
+async def test_the_age_of_backups_is_shown_once_there_are_any(api: Api) -> None:
+    assert ("tocsin_backup_age_seconds", "log") not in await figures(api)
+    for kind, seconds in (("full", 90_000), ("log", 40)):
+        await as_owner(
+            api.runtime.pool,
+            "INSERT INTO backups VALUES ($1, clock_timestamp() - make_interval(secs => $2), 1)",
+            kind,
+            seconds,
+        )
+    found = await figures(api)
+    assert 90_000 <= found["tocsin_backup_age_seconds", "full"] < 90_100
+    assert 40 <= found["tocsin_backup_age_seconds", "log"] < 140
+    assert ("tocsin_backup_age_seconds", "incremental") not in found
+
+
+async def test_what_the_log_keeps_for_backups_is_shown(api: Api) -> None:
+    assert ("tocsin_log_backlog_octets",) not in await figures(api)
+    slot = "SELECT pg_create_physical_replication_slot('tocsin_backup', true)"
+    await as_owner(api.runtime.pool, slot)
+    try:
+        before = (await figures(api))["tocsin_log_backlog_octets",]
+        fill = "SELECT pg_logical_emit_message(true, 'x', repeat('x', 1000000))"
+        await as_owner(api.runtime.pool, fill)
+        assert (await figures(api))["tocsin_log_backlog_octets",] >= before + 1_000_000
+    finally:
+        await as_owner(api.runtime.pool, "SELECT pg_drop_replication_slot('tocsin_backup')")
 
 
 async def test_everything_that_waits_is_counted_with_its_age(api: Api) -> None:

@@ -1,0 +1,29 @@
+"""One server for the tests of a module, and an empty folder of backups for each of them."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.local.embedded import Postgres, prepare_folder
+from service.settings import BackupSettings
+from tests.harness.copied_log import SMALL, admit, settings_for
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    folder = prepare_folder(tmp_path_factory.mktemp("copied"))
+    server = Postgres(folder, fsync=False, settings=SMALL)
+    server.start()
+    server.create_database()
+    asyncio.run(admit(server))
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def settings(server: Postgres, tmp_path: Path) -> BackupSettings:
+    return settings_for(server, tmp_path)
