@@ -1,8 +1,9 @@
-"""Whether this container does its work, for HEALTHCHECK: `health.py api` or `health.py KIND…`.
+"""Whether this container does its work, for HEALTHCHECK: `health.py`; for the API `health.py api`.
 
-The API answers for itself under /readyz. A worker touches a file for its kind every two seconds, in
-TOCSIN_ALIVE_FOLDER. Where no such folder is set, its sign of life in Redis is asked for, which
-expires soon after the worker dies; whoever can write to Redis can leave one there.
+The process of the container touches a file in TOCSIN_ALIVE_FOLDER every two seconds, as long as its
+own work goes round or waits for a server that is away. One that is stopped, stuck or gone touches
+nothing, whatever another of its kind does. The API is asked under /readyz besides, so that nobody
+is sent to one that could not answer.
 """
 
 import os
@@ -12,15 +13,21 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 SECONDS = 4
-OLDEST_SECONDS = 15
-"""How old a worker's sign of life may be."""
+OLDEST_SECONDS = 20
+"""How old the sign of life may be: `service.liveness.alive_file` says why."""
 
 
-def api() -> bool:
+def lives(folder: str) -> bool:
+    """Whether the sign of life is there and young."""
+    try:
+        touched = (Path(folder) / "alive").stat().st_mtime
+    except OSError:
+        return False
+    return time.time() - touched <= OLDEST_SECONDS
+
+
+def ready() -> bool:
     """Whether the API is ready."""
     url = f"http://127.0.0.1:{os.environ.get('TOCSIN_API_PORT') or 8080}/readyz"
     try:
@@ -30,31 +37,6 @@ def api() -> bool:
         return False
 
 
-def workers(kinds: list[str]) -> bool:
-    """Whether a worker of each kind has shown lately that it lives."""
-    folder = os.environ.get("TOCSIN_ALIVE_FOLDER")
-    return in_folder(Path(folder), kinds) if folder else in_redis(kinds)
-
-
-def in_folder(folder: Path, kinds: list[str]) -> bool:
-    """Whether the sign of life of each kind is there and young."""
-    try:
-        touched = [(folder / f"alive.{kind}").stat().st_mtime for kind in kinds]
-    except OSError:
-        return False
-    return time.time() - min(touched) <= OLDEST_SECONDS
-
-
-def in_redis(kinds: list[str]) -> bool:
-    """Whether there is a sign of life of each kind that expires, as a worker's does."""
-    redis = Redis.from_url(os.environ["TOCSIN_REDIS_URL"], socket_timeout=SECONDS)
-    try:
-        left = [redis.pttl(f"tocsin:health:{kind}") for kind in kinds]
-    except (RedisError, OSError):
-        return False
-    return all(0 <= milliseconds <= OLDEST_SECONDS * 1_000 for milliseconds in left)
-
-
 if __name__ == "__main__":
-    kinds = sys.argv[1:]
-    sys.exit(0 if (api() if kinds == ["api"] else workers(kinds)) else 1)
+    healthy = lives(os.environ.get("TOCSIN_ALIVE_FOLDER") or "/run/tocsin")
+    sys.exit(0 if healthy and (sys.argv[1:] != ["api"] or ready()) else 1)

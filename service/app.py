@@ -155,7 +155,9 @@ async def serve(runtime: Runtime, host: str, port: int, ready: Callable[[int], N
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             raise Misconfigured(port_fault(host, port, error)) from error
+        runtime.life.turns.started()
         ready(runner.addresses[0][1])
         await stop.wait()
+        runtime.life.turns.end()
     finally:
         await runner.cleanup()

@@ -9,6 +9,7 @@ TocsinError
 ├── Unauthenticated    nobody known is asking, or what shows who it is is wrong
 ├── TooMany            more than a limit allows; says in how many seconds to try again
 ├── Misconfigured      a setting, key file, port or folder is unusable; says which and the remedy
+│   └── Misfit         the database's tables are not those that this version works with
 └── Unavailable        PostgreSQL, Redis or a gateway cannot be reached now; try again
 
 `service/api/http/problems.py` maps them to status codes; gateways add their own under
@@ -103,6 +104,12 @@ class Misconfigured(TocsinError):
     """A setting, key file, port or folder is unusable."""
 
     code = "misconfigured"
+
+
+class Misfit(Misconfigured):
+    """The database lacks tables of this version, or has some that it cannot work beside."""
+
+    code = "misfit"
 
 
 class Unavailable(TocsinError):

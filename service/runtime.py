@@ -3,22 +3,19 @@
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
 from service.clock import Clock
 from service.crypto import Keyring, read_key_file
-from service.errors import Misconfigured
+from service.errors import Misconfigured, Misfit
+from service.liveness.life import Life
 from service.queue import Queue, open_queue, open_redis
 from service.servers import NO_TABLES, wait_for_servers
 from service.settings import Settings
 from service.storage import sql
-from service.storage.migrate import (
-    BEFORE_BASELINE,
-    FIRST_BEFORE_BASELINE,
-    applied_migrations,
-)
+from service.storage.migrate import applied_migrations, find_misfit
 from service.storage.postgres import (
     Connection,
     NoRight,
@@ -35,7 +32,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What a process works with. Rules get facts from it; they never reach for globals."""
+    """What a process works with. Rules get facts from it; they never reach for globals.
+
+    life: where the process says that it goes round, and knows how its clock stands.
+    """
 
     settings: Settings
     clock: Clock
@@ -43,15 +43,18 @@ class Runtime:
     pool: Pool
     redis: Redis
     queue: Queue
+    life: Life = field(default_factory=Life)
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+async def open_runtime(settings: Settings, life: Life | None = None) -> AsyncIterator[Runtime]:
     """Open everything, check the master key, and close it all at the end. PostgreSQL is waited for.
 
+    life: of this process, where it is watched.
+
     Raises:
-        Misconfigured: PostgreSQL or Redis is not what is needed; the database has no tables yet,
-            or those from before the baseline.
+        Misconfigured: PostgreSQL or Redis is not what is needed; the database has no tables yet.
+        Misfit: its tables are not those that this version works with.
         Misconfigured: the master key is missing, unreadable, or not the one the data were
             written with.
     """
@@ -64,15 +67,15 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     ):
         try:
             async with transaction(pool) as conn:
-                if FIRST_BEFORE_BASELINE in await applied_migrations(conn):
-                    raise Misconfigured(BEFORE_BASELINE)
+                if why := find_misfit(await applied_migrations(conn)):
+                    raise Misfit(why)
                 await check_key(conn, keyring)
                 await _warn_of_role(conn, settings)
         except NoTable:
             raise Misconfigured(NO_TABLES) from None
         except NoRight:
             raise Misconfigured(NO_RIGHTS) from None
-        yield Runtime(settings, settings.clock, keyring, pool, redis, queue)
+        yield Runtime(settings, settings.clock, keyring, pool, redis, queue, life or Life())
 
 
 async def _warn_of_role(conn: Connection, settings: Settings) -> None:

@@ -164,7 +164,14 @@ class Settings(BackupSettings):
     )
     alive_folder: Path | None = Field(
         default=None,
-        description="Folder in which workers show that they live, for deploy/health.py.",
+        description="Folder of this process alone, in which it shows that it lives, for "
+        "deploy/health.py.",
+    )
+    late_seconds: int = Field(
+        default=60,
+        ge=12,
+        description="A process whose own work stands still for so long, while both servers answer, "
+        "ends with code 70.",
     )
     api_host: str = Field(default="127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(

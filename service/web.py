@@ -10,7 +10,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from service.accounts.sign_in.provider import Provider
-from service.logs import log_context, masked
+from service.logs import log_context, masked, seldom
 from service.runtime import Runtime
 from service.storage.postgres import Pool
 
@@ -30,6 +30,9 @@ USER_ID = web.RequestKey("user_id", str)
 HEADERS = web.RequestKey("headers", dict[str, str])
 """What every answer to this request says beside its own headers."""
 
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What programs ask for every few seconds: an answer as ever is no line in the log."""
+
 REQUEST_ID_HEADER = "X-Request-Id"
 CAUTION = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """What is answered concerns people: no proxy and no browser keeps it, or guesses what it is."""
@@ -45,6 +48,11 @@ async def request_log(request: web.Request, handler: Handler) -> web.StreamRespo
     """
     request_id = _request_id(request.headers.get(REQUEST_ID_HEADER, ""))
     request[REQUEST_ID] = request_id
+    if (route := _route(request)) in PROBES:
+        response = await handler(request)
+        if response.status >= 400:
+            seldom(log, logging.WARNING, "a probe failed", route=route, status=response.status)
+        return response
     started = time.perf_counter()
     status = 499  # the caller went away
     with log_context(request_id=request_id):
@@ -70,13 +78,18 @@ def _request_id(given: str) -> str:
     return "-".join(secrets.token_hex(4) for _ in range(4))
 
 
-def _log_access(request: web.Request, status: int, seconds: float) -> None:
+def _route(request: web.Request) -> str:
+    """The address as the program has it, without what a caller put into it."""
     resource = request.match_info.route.resource
+    return resource.canonical if resource else ""
+
+
+def _log_access(request: web.Request, status: int, seconds: float) -> None:
     log.info(
         "request",
         extra={
             "method": request.method,
-            "route": resource.canonical if resource else "",
+            "route": _route(request),
             "status": status,
             "milliseconds": round(seconds * 1000, 1),
             "user_id": request.get(USER_ID, ""),

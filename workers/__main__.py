@@ -1,6 +1,7 @@
 """`python -m workers KIND…`: run one or more kinds of worker in this process until SIGTERM.
 
 `channel:china_mobile` is a channel process for the gateways of one carrier; see `workers.channel`.
+It ends with one of `service.liveness.exit_codes`.
 """
 
 import asyncio
@@ -17,6 +18,9 @@ import uvloop
 
 from service.campaigns.stops import restored
 from service.errors import Misconfigured, TocsinError
+from service.liveness.beat import beating
+from service.liveness.exit_codes import ExitCode, exit_code_of
+from service.liveness.watching import watched
 from service.logs import configure
 from service.parent import end_with_parent
 from service.runtime import Runtime, open_runtime
@@ -36,27 +40,45 @@ KINDS: dict[str, WorkerKind] = {
 log = logging.getLogger("workers")
 
 
-async def run(settings: Settings, kinds: list[WorkerKind]) -> None:
-    """Run workers of these kinds until SIGTERM or SIGINT, then let them finish."""
+async def run(settings: Settings, kinds: list[WorkerKind]) -> ExitCode:
+    """Run workers of these kinds until SIGTERM or SIGINT, then let them finish; returns the code
+    with which the process ends.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    async with open_runtime(settings) as runtime, AsyncExitStack() as stack:
+    async with (
+        watched(settings) as life,
+        open_runtime(settings, life) as runtime,
+        open_pool(settings.database_url, size=1) as beats,
+        AsyncExitStack() as stack,
+    ):
         for sign in (signal.SIGTERM, signal.SIGINT):  # nothing is to be finished before
             loop.add_signal_handler(sign, stop.set)
+        label = " ".join(kind.label for kind in kinds)
+        await stack.enter_async_context(beating(beats, runtime.clock, life, label))
         await restored.check(runtime)  # before anything can leave
         extra: dict[str, Any] = {}
         for kind in kinds:
             if kind.name == channel.KIND.name:
                 serving = channel.serving(runtime, stop, kind)
                 extra = await stack.enter_async_context(serving)
+        life.turns.started()
         log.info("workers started", extra={"kinds": [kind.label for kind in kinds]})
         async with asyncio.TaskGroup() as group:
+            group.create_task(_end_turns(runtime, stop))
             for kind in kinds:
                 own = await _own_runtime(stack, runtime, kind)
                 make = partial(make_worker, own, kind, extra)
                 group.create_task(supervise(make, stop, runtime.queue.note_loss))
                 if kind is scheduler.KIND:
                     group.create_task(scheduler.keep_turns(own, stop))
+    return life.code
+
+
+async def _end_turns(runtime: Runtime, stop: asyncio.Event) -> None:
+    """What goes round no more because it was asked to stop is not late."""
+    await stop.wait()
+    runtime.life.turns.end()
 
 
 async def _own_runtime(stack: AsyncExitStack, runtime: Runtime, kind: WorkerKind) -> Runtime:
@@ -103,22 +125,25 @@ def kind_of(word: str) -> WorkerKind:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the kinds named on the command line; all without names. Returns the exit code."""
+    """Run the kinds named on the command line; all without names.
+
+    Returns:
+        the exit code; a process whose work stands still ends with ExitCode.LATE by itself.
+    """
     unknown = [word for word in arguments if word.partition(":")[0] not in KINDS]
     if unknown:
         print(f"unknown kind {unknown[0]!r}; there are: {', '.join(KINDS)}", file=sys.stderr)  # noqa: T201
-        return 2
+        return ExitCode.USAGE
     end_with_parent()
     try:
         kinds = [kind_of(word) for word in arguments or KINDS]
         settings = read_settings()
         configure(settings.log_level)
         stand_back(settings.worker_niceness)
-        uvloop.run(run(settings, kinds))
+        return uvloop.run(run(settings, kinds))
     except TocsinError as error:
         print(f"tocsin: {told(error.message, of_shell())}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+        return exit_code_of(error)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ carrier's gateway does to a process stops no other's (decision 0240).
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,12 +17,20 @@ from service.channels.contract.model import Channel, operator_of
 from service.delivery.receipts.inbox import Inbox
 from service.delivery.receipts.receipts import rematch_answered
 from service.dispatch.handoff.channel_server import ChannelServer
-from service.errors import Misconfigured
+from service.errors import Misconfigured, TocsinError
 from service.queue import Job, heard_wakes
 from service.runtime import Runtime
 from service.storage.postgres import BY_KEY, open_pool
 from service.words.phrase import listing, phrase
 from workers.context import WorkerKind, runtime_of
+
+log = logging.getLogger(__name__)
+
+
+class BrokeOff(TocsinError):
+    """What serves the channels has ended, and nobody asked it to."""
+
+    code = "broke_off"
 
 
 async def drain_channel(ctx: dict[str, Any], channel_id: str) -> None:
@@ -75,23 +84,56 @@ def serves(kind: WorkerKind, channel: Channel) -> bool:
 async def serving(
     runtime: Runtime, stop: asyncio.Event, kind: WorkerKind = KIND
 ) -> AsyncIterator[dict[str, Any]]:
-    """Serve a kind's channels until `stop`; at the end drain them and store the last receipts."""
+    """Serve a kind's channels until `stop`; at the end drain them and store the last receipts.
+
+    Raises:
+        BrokeOff: at the end, if that came since something here has ended by itself.
+    """
+    broke: list[str] = []
     settings = runtime.settings
     async with (
         open_pool(settings.database_url, size=settings.pool_size, session=BY_KEY) as pool,
-        _server(replace(runtime, pool=pool), stop, kind) as server,
+        _server(replace(runtime, pool=pool), stop, kind, broke) as server,
     ):
-        hearing = asyncio.create_task(hear(server, settings.redis_url, stop))
+        hearing = _begin(hear(server, settings.redis_url, stop), "hear wakes", stop, broke)
         try:
             yield {"server": server}
         finally:
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
+    if broke:
+        what = listing(broke)
+        raise BrokeOff(
+            phrase(
+                "this process ends, since a part of it has broken off: {what}; the log says why,"
+                " and whoever supervises it starts it again",
+                what=what,
+            )
+        )
+
+
+def _begin(
+    work: Coroutine[Any, Any, None], name: str, stop: asyncio.Event, broke: list[str]
+) -> asyncio.Task[None]:
+    """Do the work in a task. If that ends before `stop`, it has broken off: its name joins `broke`,
+    its error is logged, and the process stops.
+    """
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not stop.is_set():
+            error = None if task.cancelled() else task.exception()
+            log.error("a part of the process has broken off", extra={"part": name}, exc_info=error)
+            broke.append(name)
+            stop.set()
+
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(ended)
+    return task
 
 
 @contextlib.asynccontextmanager
 async def _server(
-    runtime: Runtime, stop: asyncio.Event, kind: WorkerKind
+    runtime: Runtime, stop: asyncio.Event, kind: WorkerKind, broke: list[str]
 ) -> AsyncIterator[ChannelServer]:
     inbox = Inbox(
         runtime.pool,
@@ -107,10 +149,8 @@ async def _server(
         max_connections=runtime.settings.connections_per_process,
         serves=partial(serves, kind),
     )
-    storing = asyncio.create_task(inbox.run())
-    serving_ = asyncio.create_task(server.run(stop))
-    for task in (storing, serving_):  # either ending is the end of this process; `up` starts anew
-        task.add_done_callback(lambda _: stop.set())
+    storing = _begin(inbox.run(), "store receipts", stop, broke)
+    serving_ = _begin(server.run(stop), "serve channels", stop, broke)
     try:
         yield server
     finally:

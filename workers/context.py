@@ -12,12 +12,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
 from arq.cron import CronJob
 from arq.worker import Worker, func
 
+from service.liveness.turns import LoopTurns
 from service.logs import seldom
 from service.queue import EXPIRES_MS, LOOK_SECONDS, decode, encode, open_arq, queue_name
 from service.runtime import Runtime
@@ -26,15 +26,15 @@ JOB_SECONDS = 60
 """A crashed worker's job runs again after this and 10 s more, if nobody enqueues it before; so jobs
 are short or chains."""
 
+OVER_SECONDS = 10.0
+"""How much longer a job may take to end once it was told to."""
+
 MOVED = timedelta(seconds=60)
 """A worker looks at the clock some times a second: if it is so much later, the clock was moved."""
 
 log = logging.getLogger(__name__)
 
 JobFunction = Callable[..., Coroutine[Any, Any, Any]]
-
-ALIVE_SECONDS = 2.0
-"""How often a worker shows that it lives; `deploy/health.py` knows how old its sign may be."""
 
 ABSURD = "a job with arguments that are no ids is ignored"
 _NUMBER = re.compile(r"[0-9]{1,5}")
@@ -61,7 +61,7 @@ class WorkerKind:
 
     @property
     def label(self) -> str:
-        """What its sign of life is called."""
+        """What it is called in the log and in Redis."""
         return self.word or self.name
 
 
@@ -93,22 +93,45 @@ class SteadyWorker(Worker):
     """An arq worker that goes on when the clock of its machine is moved.
 
     arq keeps the next turn of each act, and the time from which a job in the queue may run, as
-    instants of the clock: set back by two hours, it would do nothing for two hours, and report no
-    sign of life; set forward, it would make up for each second.
+    instants of the clock: set back by two hours, it would do nothing for two hours; set
+    forward, it would make up for each second.
     """
 
-    alive_file: Path | None = None
-    """Shows on its own machine that the worker lives."""
-
     _seen: datetime | None = None
-    _shown_at = -ALIVE_SECONDS
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._turns, self._turn = LoopTurns(), ""
+        self._began: dict[str, float] = {}
+
+    def watch(self, turns: LoopTurns, name: str) -> None:
+        """Note each look at the queue, and each end of a job, as a turn of this name."""
+        self._turns, self._turn = turns, name
+        turns.begin(name)
+        turns.excuse(name, self._all_at_work)
+
+    def _all_at_work(self) -> bool:
+        """Whether there is no place for another job, and each may take as long as it does: arq does
+        not look at the queue then.
+        """
+        began = list(self._began.values())
+        if len(began) < self.max_jobs:
+            return False
+        return time.monotonic() - min(began) < self.job_timeout_s + OVER_SECONDS
 
     async def heart_beat(self) -> None:
-        """As arq has it, and then a sign of life."""
+        """As arq has it, after a look at the queue that Redis has answered."""
+        self._turns.note(self._turn)
         await super().heart_beat()
-        if self.alive_file is not None and time.monotonic() - self._shown_at >= ALIVE_SECONDS:
-            self._shown_at = time.monotonic()
-            self.alive_file.touch()
+
+    async def run_job(self, job_id: str, score: int) -> None:
+        """As arq has it; its end is a turn."""
+        self._began[job_id] = time.monotonic()
+        try:
+            await super().run_job(job_id, score)
+        finally:
+            self._began.pop(job_id, None)
+            self._turns.note(self._turn)
 
     async def run_cron(self, n: datetime, delay: float, num_windows: int = 2) -> None:
         """Queue the acts that are due at `n`, which arq calls some times a second."""
@@ -166,6 +189,5 @@ def make_worker(runtime: Runtime, kind: WorkerKind, extra: dict[str, Any]) -> Wo
         expires_extra_ms=EXPIRES_MS,
         handle_signals=False,
     )
-    if (folder := runtime.settings.alive_folder) is not None:
-        worker.alive_file = folder / f"alive.{kind.label}"
+    worker.watch(runtime.life.turns, f"queue of {kind.name}")
     return worker

@@ -46,6 +46,7 @@ from service.dispatch.handoff import lease_store, sweep_store
 from service.dispatch.limits import caps
 from service.dispatch.limits.pace import Pace
 from service.dispatch.retries import dead_numbers
+from service.liveness.process_store import forget_gone
 from service.logs import seldom
 from service.privacy.erasure_store import delete_left_behind
 from service.privacy.retention import let_go, terms_of
@@ -64,6 +65,9 @@ ONCE_AN_HOUR = {17}
 LATE_SECONDS = 10.0
 """An act is done without arq if its last turn ended this much longer ago than its interval."""
 LOOK_SECONDS = 2.0
+FREQUENT_SECONDS = 5.0
+"""Acts of at most this interval show that a scheduler lives; the others are too seldom."""
+TURN = "acts"
 LATE_ACT = "an act is late, and is done without arq"
 MADE_UP = "no scheduler could do these acts for a while; they are done now"
 """Said when a process begins, or the database is back, or the machine stood still."""
@@ -76,8 +80,10 @@ STOP_SLICES = 100
 ActT = TypeVar("ActT", bound=Callable[[dict[str, Any]], Awaitable[None]])
 
 
-_going: set[str] = set()
-"""The acts that this process is doing."""
+_going: dict[str, float] = {}
+"""The acts that this process is doing, and since when."""
+_ended: dict[str, float] = {}
+"""When this process last ended an act, well or not."""
 
 
 def one_turn_at_a_time(act: ActT) -> ActT:
@@ -87,14 +93,14 @@ def one_turn_at_a_time(act: ActT) -> ActT:
     async def turn(ctx: dict[str, Any]) -> None:
         if act.__name__ in _going:
             return
-        _going.add(act.__name__)
-        began = time.monotonic()
+        _going[act.__name__] = began = time.monotonic()
         try:
             await act(ctx)
             async with runtime_of(ctx).pool.acquire() as conn:
                 await sweep_store.note_turn(conn, act.__name__, time.monotonic() - began)
         finally:
-            _going.discard(act.__name__)
+            del _going[act.__name__]
+            _ended[act.__name__] = time.monotonic()
 
     return cast(ActT, turn)
 
@@ -306,13 +312,15 @@ async def purge_history(ctx: dict[str, Any]) -> None:
 @one_turn_at_a_time
 async def cleanup(ctx: dict[str, Any]) -> None:
     """Return campaigns that waited too long for approval. Delete old answers, contacts and guests
-    that an erasure left behind, and the turns of acts that no longer exist.
+    that an erasure left behind, the turns of acts that no longer exist, and processes that are
+    gone.
     """
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
     await expire_pending(runtime.pool, now)
     async with transaction(runtime.pool) as conn:
         await delete_left_behind(conn)
+        await forget_gone(conn)
         await sweep_store.delete_other_turns(conn, [act_of(job) for job in CRONS])
     if not await may_let_go(runtime):
         return
@@ -385,9 +393,28 @@ async def keep_turns(runtime: Runtime, stop: asyncio.Event) -> None:
                 late[act] = seconds, looked - able_since > most
                 doing[job.name] = asyncio.create_task(_take_turn(job, runtime))
         _tell_late(late)
+        runtime.life.turns.note(TURN, _stands_for(ago, began))
     for task in doing.values():
         task.cancel()
     await asyncio.gather(*doing.values(), return_exceptions=True)
+
+
+def _stands_for(ago: Mapping[str, float], began: float) -> float:
+    """For how many seconds longer than it may the frequent act that is worst off has had no end:
+    neither here, well or not, nor, by PostgreSQL, in any process (`ago`). One that goes on here may
+    take as long as its limit. began: when this process did.
+    """
+    now, longest = time.monotonic(), 0.0
+    for job in CRONS:
+        act, interval = act_of(job), _interval_seconds(job)
+        if interval > FREQUENT_SECONDS:
+            continue
+        if (since := _going.get(act)) is not None:
+            stands = now - since - (job.timeout_s or 0.0)
+        else:
+            stands = min(ago.get(act, now - began), now - _ended.get(act, began)) - interval
+        longest = max(longest, stands)
+    return longest
 
 
 async def _take_turn(job: CronJob, runtime: Runtime) -> None:

@@ -9,9 +9,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 from service.errors import Invalid, Misconfigured, TocsinError
+from service.liveness.exit_codes import ExitCode, exit_code_of
 from service.logs import configure, level_named
 from service.parent import end_with_parent
 from service.words.catalogues import of_shell
@@ -111,14 +112,14 @@ def _run(options: argparse.Namespace) -> int:
         print(f"tocsin: {told(error.message, language)}", file=sys.stderr)
         for field, why in error.fields.items() if isinstance(error, Invalid) else ():
             print(f"  {field}: {told(why, language)}", file=sys.stderr)
-        return 1
+        return exit_code_of(error)
     except KeyboardInterrupt:
-        return 130
+        return ExitCode.INTERRUPTED
     except Exception as error:
         if not (sentences := import_module("service.servers").say_faults(error)):
             raise
         print("tocsin: " + "\n  ".join(sentences), file=sys.stderr)
-        return 1
+        return ExitCode.BROKE
     return code or 0
 
 
@@ -134,7 +135,7 @@ def _log_level(options: argparse.Namespace) -> str:
 
 def _parser(asked: Sequence[str]) -> argparse.ArgumentParser:
     """All commands by name; the one asked for with its arguments."""
-    parser = argparse.ArgumentParser(
+    parser = _CommandLine(
         prog="tocsin", description="Bulk SMS and broadcasts, planned, sent and proved."
     )
     parser.set_defaults(log_level="WARNING")
@@ -145,6 +146,15 @@ def _parser(asked: Sequence[str]) -> argparse.ArgumentParser:
         if name in asked:
             _load(name)(command)
     return parser
+
+
+class _CommandLine(argparse.ArgumentParser):
+    """Ends with our code for a command line that asks for what there is not."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say how the command is used, and what is wrong."""
+        self.print_usage(sys.stderr)
+        self.exit(ExitCode.USAGE, f"{self.prog}: error: {message}\n")
 
 
 class _ShowVersion(argparse.Action):

@@ -6,6 +6,9 @@ import sys
 import uvloop
 
 from service.app import serve
+from service.liveness.beat import beating
+from service.liveness.exit_codes import ExitCode
+from service.liveness.watching import watched
 from service.runtime import open_runtime
 from service.settings import Settings, read_settings
 
@@ -21,11 +24,16 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_serve, log_level="INFO")
 
 
-def _serve(_: argparse.Namespace) -> None:
+def _serve(_: argparse.Namespace) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
-    uvloop.run(_serve_until_stopped(read_settings()))
+    return uvloop.run(_serve_until_stopped(read_settings()))
 
 
-async def _serve_until_stopped(settings: Settings) -> None:
-    async with open_runtime(settings) as runtime:
+async def _serve_until_stopped(settings: Settings) -> ExitCode:
+    async with (
+        watched(settings) as life,
+        open_runtime(settings, life) as runtime,
+        beating(runtime.pool, runtime.clock, life, "api"),
+    ):
         await serve(runtime, settings.api_host, settings.api_port, lambda _: None)
+    return life.code

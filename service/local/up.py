@@ -2,9 +2,9 @@
 
 Starts PostgreSQL and Valkey (unless URLs are given), migrates, makes two administrators, sets up
 the simulated carriers, starts the API and the workers, and keeps all of them running: what dies is
-started again, with a growing pause. SIGTERM stops everything cleanly; a second `up` on the same
-folder goes on where the first one stopped. The two administrators make the other people over the
-API (`first_people`).
+started again, with a growing pause, and what is stuck is killed. SIGTERM stops everything cleanly;
+a second `up` on the same folder goes on where the first one stopped. The two administrators make
+the other people over the API (`first_people`).
 
 One module: starting, tending and stopping act on the same list of processes in the same order.
 """
@@ -30,6 +30,7 @@ from service.audience.areas.area_store import load_areas
 from service.clock import Clock
 from service.crypto import Keyring, create_key_file, read_key_file
 from service.errors import Misconfigured
+from service.liveness.alive_file import NAME as ALIVE
 from service.local.embedded import Postgres, Valkey, free_port, prepare_folder, write_private
 from service.local.first_people import give_first_logins, make_people
 from service.local.simulated_channels import (
@@ -38,6 +39,7 @@ from service.local.simulated_channels import (
     open_simulated_channels,
     set_channels,
 )
+from service.local.supervision import STUCK_SECONDS, LifeSigns
 from service.parent import VARIABLE
 from service.runtime import compare_keys, stored_checks
 from service.servers import find_faults, refuse, taken
@@ -52,6 +54,8 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 40.0
 RESTART_FIRST, RESTART_MOST = 0.2, 5.0
 STEADY_SECONDS = 20.0
+SIMULATOR = "simulator"
+"""The name of the process of the simulated carriers."""
 ADMINISTRATORS = (
     FirstAdministrator("admin", "管理员一"),
     FirstAdministrator("second_admin", "管理员二"),
@@ -89,7 +93,7 @@ class UpOptions:
 
 @dataclass(slots=True)
 class Child:
-    """One process of the system, and how to start it again."""
+    """One process of the system, and how to start it again. signs: of life; None: it gives none."""
 
     name: str
     arguments: list[str]
@@ -98,6 +102,7 @@ class Child:
     started: float = 0.0
     restart_at: float = 0.0
     delay: float = RESTART_FIRST
+    signs: LifeSigns | None = None
 
 
 @dataclass(slots=True)
@@ -262,7 +267,7 @@ class System:
             config["max_delay_seconds"] = self.options.max_delay
         config_path = self.folder / "simulator.json"
         write_private(config_path, json.dumps(config))
-        self._add("simulator", "-m", "service", "simulate", "--config", str(config_path))
+        self._add(SIMULATOR, "-m", "service", "simulate", "--config", str(config_path))
         asyncio.run(self._set_channels(database_url, keyring, clock, simulated))
         self.summary["simulator"] = simulated.admin_url
         return {name: {"kind": name, "port": simulated.ports[name]} for name in simulated.names}
@@ -308,6 +313,9 @@ class System:
         self, name: str, *arguments: str, port: int | None = None, backup_url: str | None = None
     ) -> None:
         child = Child(name, [sys.executable, *arguments])
+        if name != SIMULATOR:
+            folder = prepare_folder(self.folder / "alive" / name)
+            child.environment["TOCSIN_ALIVE_FOLDER"] = str(folder)
         if port is not None:
             child.environment["TOCSIN_API_PORT"] = str(port)
         if backup_url is not None:
@@ -317,6 +325,9 @@ class System:
         self._spawn(child)
 
     def _spawn(self, child: Child) -> None:
+        if folder := child.environment.get("TOCSIN_ALIVE_FOLDER"):
+            (Path(folder) / ALIVE).unlink(missing_ok=True)  # of the one that was killed
+            child.signs = LifeSigns(Path(folder), time.monotonic())
         with (self.folder / f"{child.name}.log").open("ab") as output:
             child.process = subprocess.Popen(
                 child.arguments, env=self.environment | child.environment,
@@ -354,6 +365,10 @@ class System:
         if child.process is not None:
             code = child.process.poll()
             if code is None:
+                if child.signs is not None and child.signs.is_stuck(now):
+                    stuck = {"process_name": child.name, "seconds": STUCK_SECONDS}
+                    log.error("process gives no sign of life: it is killed", extra=stuck)
+                    child.process.kill()
                 return
             if now - child.started > STEADY_SECONDS:
                 child.delay = RESTART_FIRST
@@ -367,7 +382,7 @@ class System:
 
     def stop(self) -> None:
         """Stop everything: workers first, so that they drain while the carrier still answers."""
-        self._stop_children([c for c in self.children if c.name not in ("simulator",)])
+        self._stop_children([c for c in self.children if c.name != SIMULATOR])
         self._stop_children(self.children)
         if self.valkey is not None:
             self.valkey.stop()

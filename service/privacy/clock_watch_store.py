@@ -43,12 +43,6 @@ def _stand(row: Record) -> Stand:
     )
 
 
-async def present(conn: Connection) -> datetime:
-    """PostgreSQL's clock."""
-    now: datetime = await conn.fetchval("SELECT clock_timestamp()")
-    return now
-
-
 async def write_stand(
     conn: Connection, watch: Watch, held: DeletionHold | None, due: DueCounts
 ) -> None:

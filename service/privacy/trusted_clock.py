@@ -6,6 +6,7 @@ from datetime import datetime
 from service.accounts.people.model import User
 from service.clock import day_in_china
 from service.errors import Conflict, Forbidden
+from service.liveness.process_store import read_offset
 from service.privacy import clock_watch_store as store
 from service.privacy.clock_watch import JUMP, DeletionHold, DueCounts, Watch, is_little
 from service.privacy.clock_watch_store import Befores, Stand
@@ -26,7 +27,8 @@ async def may_let_go(runtime: Runtime) -> bool:
     clock, settings = runtime.clock, runtime.settings
     async with transaction(runtime.pool, seconds=COUNT_SECONDS) as conn:
         stand = await store.read_stand(conn, lock=True)
-        now, database_now = clock.now(), await store.present(conn)
+        _, database_now = await read_offset(conn, clock)
+        now = clock.now()
         apart = None if clock.simulated else database_now
         if held := Watch().held(now, apart):
             await store.write_stand(conn, stand.watch, held, stand.due)

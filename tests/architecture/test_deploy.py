@@ -86,12 +86,14 @@ def test_each_carriers_channels_have_a_process_and_no_two_carriers_one(
     assert own == [[name] for name in GROUPS[:3]]
 
 
-def test_a_workers_health_check_asks_for_its_own_kinds(services: dict[str, dict[str, Any]]) -> None:
-    for service in services.values():
-        command = service.get("command", [])
-        if "workers" in command:
-            check = service["healthcheck"]["test"]
-            assert check[3:] == command[command.index("workers") + 1 :]
+def test_a_process_is_asked_for_its_own_sign_of_life(services: dict[str, dict[str, Any]]) -> None:
+    """Its container has no other, so the check names no kind; the API's asks the API besides."""
+    for name, service in services.items():
+        if {"workers", "serve"} & set(service.get("command", [])):
+            assert service["healthcheck"]["test"][3:] == (["api"] if name == "api" else []), name
+            assert service["environment"]["TOCSIN_ALIVE_FOLDER"] in {
+                mount.partition(":")[0] for mount in service["tmpfs"]
+            }, "else another container's process could have it"
 
 
 def test_every_service_is_watched_and_started_again(services: dict[str, dict[str, Any]]) -> None:

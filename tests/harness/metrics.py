@@ -5,7 +5,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.api.conftest import Api
 
 VIEWER = ("school", "viewer")
-LABELS = {"channel", "why", "priority", "state", "act", "version", "kind"}
+LABELS = {"channel", "why", "priority", "state", "act", "version", "kind"} | {
+    "host", "pid", "migration",
+}  # fmt: skip
 
 Figures = dict[tuple[str, ...], float]
 

@@ -28,6 +28,7 @@ from service.dispatch.handoff.slice_store import HeldSlice
 from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits.pace import Pace, RateLimit, TokenGrant
 from service.dispatch.retries import reroute
+from service.liveness.life import Life
 from service.storage.locks import share_connection
 from service.storage.postgres import Connection, Pool, Record, transaction
 from tests.harness.clocks import FastClock
@@ -277,6 +278,7 @@ class Working:
     clock: FastClock
     held: HeldLease
     health: ChannelHealth
+    life: Life
     sender: _Counted
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -320,6 +322,7 @@ async def working(
     pool: "Pool | Wire | None" = None,
     lease: Lease | None = None,
     codes: dict[str, Codes] | None = None,
+    life: Life | None = None,
 ) -> AsyncIterator[Working]:
     """A Sender on the stage's channel, killed at the end if it did not end by itself."""
     clock = FastClock(stage.now)
@@ -334,9 +337,10 @@ async def working(
         codes or {},
         wakes_nobody,
         ChannelHealth(),
+        life=life or Life(),
     )
     sender = _Counted(shared, stage.channel, held, gateway)
-    at_work = Working(gateway, clock, held, shared.health, sender)
+    at_work = Working(gateway, clock, held, shared.health, shared.life, sender)
     at_work.task = asyncio.create_task(sender.run(at_work.stop, at_work.wakeup))
     keeper = asyncio.create_task(held.keep(stage.pool))
     try:

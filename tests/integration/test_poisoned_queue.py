@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -20,7 +19,6 @@ from service.dispatch.handoff.channel_server import Wakeups
 from service.logs import Seldom
 from service.queue import Job, queue_name
 from service.runtime import Runtime
-from service.settings import Settings
 from service.storage.postgres import Connection
 from tests.harness.pauses import delay
 from tests.harness.valkey import answered
@@ -39,12 +37,6 @@ PATIENCE_SECONDS = 30.0
 def clock() -> Clock:
     """The world's own."""
     return Clock()
-
-
-@pytest.fixture
-def runtime_settings(runtime_settings: Settings, tmp_path: Path) -> Settings:
-    """As ever, but workers show that they live."""
-    return runtime_settings.model_copy(update={"alive_folder": tmp_path})
 
 
 class Done:
@@ -278,12 +270,10 @@ async def test_after_a_time_without_any_scheduler_nobody_blames_redis(
     assert (said.acts, said.seconds // 3_600) == (wanted, 3)
 
 
-async def test_a_worker_shows_that_it_lives_on_its_own_machine(
-    runtime: Runtime, tmp_path: Path
-) -> None:
+async def test_a_worker_says_when_it_goes_round(runtime: Runtime) -> None:
     async with working(runtime) as done:
         await rung(runtime, done)
-        assert (tmp_path / "alive.expand").exists()
+        assert runtime.life.turns.ages()["queue of expand"] < PATIENCE_SECONDS
 
 
 @dataclass

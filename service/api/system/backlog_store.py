@@ -1,5 +1,6 @@
 """The SQL of /metrics: how much waits where, and since when. Cheap: no ledger is read for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -7,10 +8,16 @@ from service.channels.contract.model import LISTS
 from service.delivery.notices.mail_store import count_mails
 from service.dispatch.handoff.sweep_store import last_turns
 from service.ledger.states import OPEN_RUNS, OPEN_RUNS_WITH_LEDGER, sql_list
+from service.liveness.process_store import SeenProcess, seen_processes
 from service.reports.interruption_store import count_interruptions
 from service.reports.work_store import KINDS, what_waits
 from service.storage import sql
 from service.storage.postgres import Connection
+
+SHOWN_SECONDS = 600.0
+"""A process is shown for so long after its last beat: one that stands still is seen, and one that
+was killed and started again is forgotten.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,8 @@ class Backlog:
     scheduler's acts, how long ago each ended last and how long it took, in seconds. work: what
     waits for a person, by kind. interruptions: by kind, since ever. mails: of the last day, by
     state. backups: how old the last one of each kind is, in seconds. kept_log: octets of
-    PostgreSQL's log that wait to be copied; None: nobody copies it.
+    PostgreSQL's log that wait to be copied; None: nobody copies it. processes: those that beat
+    lately.
     """
 
     channels: tuple[str, ...]
@@ -50,6 +58,7 @@ class Backlog:
     mails: dict[str, int]
     backups: dict[str, float]
     kept_log: int | None
+    processes: Sequence[SeenProcess]
 
 
 async def read_backlog(conn: Connection, now: datetime) -> Backlog:
@@ -107,6 +116,7 @@ async def read_backlog(conn: Connection, now: datetime) -> Backlog:
             FROM pg_replication_slots WHERE slot_name = 'tocsin_backup'
             """
         ),
+        processes=await seen_processes(conn, SHOWN_SECONDS),
     )
 
 

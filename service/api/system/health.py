@@ -1,15 +1,20 @@
 """Is the process up, and could it work: for load balancers and `tocsin up`, without a key.
 
 /readyz tells `ok`, `degraded` and `unavailable` apart. Degraded, the API answers as ever, but what
-it is asked for is not done: no scheduler is at work. It stays in the load balancer's list then.
+it is asked for is not done: no scheduler is at work, or the clock of a channel process is so wrong
+that it hands off nothing. It stays in the load balancer's list then.
 """
 
 import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from aiohttp import web
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from service.dispatch.handoff.sweep_store import last_turns
+from service.liveness.offset import ClockState
+from service.liveness.process_store import SeenProcess, seen_processes
 from service.runtime import Runtime
 from service.servers import POSTGRESQL_MAJOR, outdated_redis
 from service.storage.migrate import applied_migrations, find_misfit
@@ -43,27 +48,44 @@ async def readyz(request: web.Request) -> web.Response:
     """PostgreSQL and Redis answer, the database is as this program needs it, and it is swept."""
     runtime = request.config_dict[RUNTIME]
     database, redis = await asyncio.gather(_postgresql(request.config_dict[ENTRY]), _redis(runtime))
-    postgresql, scheduler, role = database
-    if not postgresql == redis == "ok":
+    if not database.postgresql == redis == "ok":
         status = "unavailable"
     else:
-        status = "ok" if scheduler == "ok" else "degraded"
-    checks = {"postgresql": postgresql, "redis": redis, "scheduler": scheduler, "role": role}
+        status = "degraded" if database.scheduler != "ok" or database.stands else "ok"
+    checks = {
+        "postgresql": database.postgresql,
+        "redis": redis,
+        "scheduler": database.scheduler,
+        "role": database.role,
+        "clock": database.clock,
+    }
     body = {"status": status, "checks": checks}
     return web.json_response(body, status=503 if status == "unavailable" else 200)
 
 
-async def _postgresql(pool: Pool) -> tuple[str, str, str]:
-    """What there is to say of the database, of the scheduler, whose turns are noted there, and of
-    the service's role, which must not be able to change the audit trail.
+class _Seen(NamedTuple):
+    """What there is to say of the database, of the scheduler, whose turns are noted there, of the
+    service's role, which must not be able to change the audit trail, and of the processes' clocks.
+    stands: whether a channel process hands off nothing because of its clock.
     """
+
+    postgresql: str
+    scheduler: str = "unknown"
+    role: str = "unknown"
+    clock: str = "unknown"
+    stands: bool = False
+
+
+async def _postgresql(pool: Pool) -> _Seen:
     try:
         async with pool.acquire(timeout=ANSWER_SECONDS, seconds=ANSWER_SECONDS) as conn:
             if why := await _unfit(conn):
-                return why, "unknown", "unknown"
+                return _Seen(why)
             turns = await last_turns(conn)
             role = await find_excess(conn) or "ok"
-            return "ok", _scheduler({act: ago for act, (ago, _) in turns.items()}), role
+            scheduler = _scheduler({act: ago for act, (ago, _) in turns.items()})
+            clocks = await seen_processes(conn, ACT_SECONDS)
+            return _Seen("ok", scheduler, role, *_clocks(clocks))
     except WrongPassword:
         why = "refuses the user or password of TOCSIN_DATABASE_URL"
     except NoRight:
@@ -72,7 +94,7 @@ async def _postgresql(pool: Pool) -> tuple[str, str, str]:
         why = "no connection is free: raise max_connections or lower TOCSIN_POOL_SIZE"
     except UNREACHABLE:
         why = "unreachable"
-    return why, "unknown", "unknown"
+    return _Seen(why)
 
 
 async def _unfit(conn: Connection) -> str:
@@ -91,6 +113,18 @@ def _scheduler(ago: dict[str, float]) -> str:
         return "ok"
     seconds = max(ago.get(act, ACT_SECONDS) for act in late)
     return f"late for {seconds:.0f} s: {', '.join(late)}"
+
+
+def _clocks(processes: Sequence[SeenProcess]) -> tuple[str, bool]:
+    """Whether the processes' clocks are PostgreSQL's, else which is not; and whether a channel
+    process hands off nothing because of that.
+    """
+    wrong = [seen for seen in processes if seen.clock is not ClockState.FITS]
+    if not wrong:
+        return "ok", False
+    stands = any(s.clock is ClockState.UNFIT and "channel" in s.process.kind for s in wrong)
+    said = [f"{seen.process.kind}: {seen.ahead or 0:+.1f} s" for seen in wrong]
+    return f"not PostgreSQL's, set it by NTP: {', '.join(said)}", stands
 
 
 async def _redis(runtime: Runtime) -> str:

@@ -95,6 +95,7 @@ def _families(backlog: Backlog, now: datetime) -> Iterator[Metric]:
     if backlog.kept_log is not None:
         kept = [(list[str](), backlog.kept_log)]
         yield _gauge("tocsin_log_backlog_octets", "Log that waits to be copied.", [], kept)
+    yield from _of_processes(backlog)
     ago = (([act], seconds) for act, (seconds, _) in backlog.turns.items())
     took = (([act], seconds) for act, (_, seconds) in backlog.turns.items())
     yield _gauge("tocsin_act_ago_seconds", "Since the last end of a regular act.", ["act"], ago)
@@ -130,6 +131,23 @@ def _of_interruptions(backlog: Backlog, now: datetime) -> Iterator[Metric]:
     for kind in KINDS:
         family.add_metric([kind], backlog.interruptions.get(kind, 0))
     yield family
+
+
+def _of_processes(backlog: Backlog) -> Iterator[Metric]:
+    """Each process by what it runs, where, and its number there."""
+    labels = ["kind", "host", "pid"]
+    seen = [([p.kind, p.host, str(p.pid)], s) for s in backlog.processes for p in [s.process]]
+    ago = ((of, process.ago) for of, process in seen)
+    yield _gauge("tocsin_process_seen_seconds", "Since a process last beat.", labels, ago)
+    offsets = ((of, p.ahead) for of, p in seen if p.ahead is not None)
+    what = "How far its clock is ahead of PostgreSQL's; below 0: behind."
+    yield _gauge("tocsin_clock_offset_seconds", what, labels, offsets)
+    unsure = ((of, p.uncertainty) for of, p in seen if p.uncertainty is not None)
+    what = "Half of the round trip in which the offset was measured."
+    yield _gauge("tocsin_clock_uncertainty_seconds", what, labels, unsure)
+    versions = (([*of, p.process.version, p.process.known], 1.0) for of, p in seen)
+    what = "Its version, and the last migration that it knows."
+    yield _gauge("tocsin_process_info", what, [*labels, "version", "migration"], versions)
 
 
 def _of_channels(backlog: Backlog) -> Iterator[Metric]:

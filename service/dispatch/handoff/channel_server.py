@@ -43,6 +43,8 @@ from service.storage.postgres import BY_KEY, UNREACHABLE, Connection, Pool, open
 log = logging.getLogger(__name__)
 
 FOLLOW_SECONDS = 2.0
+TURN = "channels followed"
+"""The turn of the loop that keeps the links in step with the table of channels."""
 PROOF_SECONDS = 1.0
 """Between looks whether a link has worked by now."""
 
@@ -240,6 +242,7 @@ class ChannelServer:
             self._codes,
             self._wake,
             self.health,
+            life=runtime.life,
         )
         self._links: dict[tuple[int, int], tuple[ConnectionSlot, asyncio.Task[None]]] = {}
         self._listening: dict[int, tuple[Channel, AsyncExitStack]] = {}
@@ -289,6 +292,7 @@ class ChannelServer:
                     log.warning("channels not read", extra={"why": str(error)})
                 except Exception:  # one bad row must not end the service of all channels
                     log.exception("channels not followed")
+                self._runtime.life.turns.note(TURN)
                 try:
                     await asyncio.wait_for(stop.wait(), FOLLOW_SECONDS)
                 except TimeoutError:

@@ -27,6 +27,7 @@ from service.dispatch.limits.pace import Pace
 from service.dispatch.retries import reroute, retry_store
 from service.dispatch.value_check import ValueCheck
 from service.ledger.reasons import Reason
+from service.liveness.life import Life
 from service.queue import WakeChannel
 from service.storage.locks import share_connection
 from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, TooSlow, transaction
@@ -53,7 +54,8 @@ class CountyNow:
 @dataclass(frozen=True, slots=True)
 class Handoff:
     """What every connection of a process shares. codes: the operator's, by kind of gateway; health:
-    how the channels are doing; county: its hours and calendar; values: what may fill a text.
+    how the channels are doing; county: its hours and calendar; values: what may fill a text; life:
+    whether the process may hand off by its clock.
     """
 
     pool: Pool
@@ -67,6 +69,7 @@ class Handoff:
     health: ChannelHealth = field(default_factory=ChannelHealth)
     county: CountyNow = field(default_factory=CountyNow)
     values: ValueCheck = field(default_factory=ValueCheck)
+    life: Life = field(default_factory=Life)
 
 
 class Recorder:

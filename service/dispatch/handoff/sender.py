@@ -122,7 +122,7 @@ class Sender:
         if not self._writer.ready.is_set():
             await self._wait_for(self._writer.ready)
             return True
-        if self._in_maintenance(self._shared.clock.now()):
+        if not self._shared.life.may_hand_off or self._in_maintenance(self._shared.clock.now()):
             for held in list(self._works):
                 self._let_go(held)
             return False

@@ -1,6 +1,7 @@
 """What waits, for Prometheus: right, bounded in cost, and nobody's secret."""
 
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -11,6 +12,8 @@ from service.channels.contract.outcome import ReceiptState
 from service.delivery.receipts import store
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import sweep_store
+from service.liveness.offset import ClockOffset
+from service.liveness.process_store import Process, write_beat
 from service.storage.postgres import Connection, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.metrics import figures
@@ -72,6 +75,30 @@ async def test_what_the_log_keeps_for_backups_is_shown(api: Api) -> None:
         assert (await figures(api))["tocsin_log_backlog_octets",] >= before + 1_000_000
     finally:
         await as_owner(api.runtime.pool, "SELECT pg_drop_replication_slot('tocsin_backup')")
+
+
+async def test_each_process_is_shown_with_its_clock_and_version(api: Api) -> None:
+    offset = ClockOffset(timedelta(seconds=-3), timedelta(seconds=0.25))
+    async with api.runtime.pool.acquire() as conn:
+        for pid, kind in enumerate(["channel", "expand", "expand"]):
+            process = Process(uuid4(), kind, "one", pid, "0.9.0", "0140_x.sql")
+            await write_beat(conn, process, None if pid == 2 else offset)
+        await conn.execute(
+            "UPDATE processes SET seen_at = seen_at - interval '5 min' WHERE pid = 1"
+        )
+        gone = Process(uuid4(), "api", "one", 7, "0.9.0", "0140_x.sql")
+        await write_beat(conn, gone, offset)
+        await conn.execute(
+            "UPDATE processes SET seen_at = seen_at - interval '11 min' WHERE pid = 7"
+        )
+    found = await figures(api)
+    assert 0 <= found["tocsin_process_seen_seconds", "one", "channel", "0"] < 60
+    assert 300 <= found["tocsin_process_seen_seconds", "one", "expand", "1"] < 360
+    assert ("tocsin_process_seen_seconds", "one", "api", "7") not in found
+    assert found["tocsin_clock_offset_seconds", "one", "channel", "0"] == -3
+    assert found["tocsin_clock_uncertainty_seconds", "one", "channel", "0"] == 0.25
+    assert ("tocsin_clock_offset_seconds", "one", "expand", "2") not in found, "simulated"
+    assert found["tocsin_process_info", "one", "channel", "0140_x.sql", "0", "0.9.0"] == 1
 
 
 async def test_everything_that_waits_is_counted_with_its_age(api: Api) -> None:

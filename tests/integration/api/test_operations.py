@@ -6,8 +6,11 @@ import os
 import re
 import signal
 from dataclasses import replace
+from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -18,6 +21,8 @@ from service.api.system.health import ACTS
 from service.app import create_app, serve
 from service.dispatch.handoff import sweep_store
 from service.errors import Misconfigured
+from service.liveness.offset import ClockOffset
+from service.liveness.process_store import Process, write_beat
 from service.messages.lint import wording
 from service.runtime import Runtime, open_runtime
 from service.storage.migrate import BEFORE_BASELINE, FIRST_BEFORE_BASELINE
@@ -52,7 +57,7 @@ async def test_it_is_up_and_ready_without_a_key(api: Api) -> None:
     assert ready.status == 200
     assert ready.json == {
         "status": "ok",
-        "checks": {"postgresql": "ok", "redis": "ok", "scheduler": "ok", "role": "ok"},
+        "checks": dict.fromkeys(("postgresql", "redis", "scheduler", "role", "clock"), "ok"),
     }
 
 
@@ -94,7 +99,9 @@ async def test_it_is_not_ready_for_a_database_that_is_newer(api: Api) -> None:
     await as_owner(api.runtime.pool, "INSERT INTO migrations VALUES ('9999_later.sql', '')")
     ready = await api.get("//readyz", None)
     assert ready.status == 503
-    assert ready.json["checks"]["postgresql"] == "newer than this program: it has 9999_later.sql"
+    assert ready.json["checks"]["postgresql"].startswith(
+        "the database is newer than this program: it has 9999_later.sql, beside which version"
+    )
 
 
 async def test_no_process_starts_on_a_database_from_before_the_baseline(
@@ -158,7 +165,68 @@ async def test_it_is_not_ready_with_a_migration_missing(api: Api) -> None:
     await as_owner(api.runtime.pool, missing)
     ready = await api.get("//readyz", None)
     assert ready.status == 503
-    assert ready.json["checks"]["postgresql"] == "migrations are missing: 0007_baseline_ledger.sql"
+    assert ready.json["checks"]["postgresql"] == (
+        "migrations are missing: 0007_baseline_ledger.sql; run `tocsin migrate`"
+    )
+
+
+async def test_a_newer_database_that_was_noted_to_fit_is_fine(api: Api) -> None:
+    await end_turns(api.runtime, *ACTS)
+    strange = "INSERT INTO migrations (name, digest, works_with) VALUES ('9999_later.sql', '', $1)"
+    await as_owner(api.runtime.pool, strange, version("tocsin"))
+    assert (await api.get("//readyz", None)).json["status"] == "ok"
+    await as_owner(api.runtime.pool, "UPDATE migrations SET works_with = '999.0.0'")
+    ready = await api.get("//readyz", None)
+    assert ready.status == 503
+    assert "9999_later.sql" in ready.json["checks"]["postgresql"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ahead", "status"),
+    [
+        ("channel", 12.0, "ok"),
+        ("channel:china_mobile", -61.0, "degraded"),
+        ("api", 61.0, "ok"),
+    ],
+)
+async def test_a_clock_that_is_not_postgresqls_is_named(
+    api: Api, kind: str, ahead: float, status: str
+) -> None:
+    """And where a channel process hands off nothing because of it, the system is degraded."""
+    await end_turns(api.runtime, *ACTS)
+    async with api.runtime.pool.acquire() as conn:
+        await write_beat(conn, process("expand"), ClockOffset(timedelta(seconds=9), LONG_WAY))
+        await write_beat(conn, process("imports"), None)
+        offset = ClockOffset(timedelta(seconds=ahead), timedelta(seconds=0.1))
+        await write_beat(conn, process(kind), offset)
+    ready = (await api.get("//readyz", None)).json
+    assert ready["status"] == status
+    said = f"not PostgreSQL's, set it by NTP: {kind}: {ahead:+.1f} s"
+    assert ready["checks"]["clock"] == said, "nor one of which that is not known"
+
+
+LONG_WAY = timedelta(seconds=5)
+"""Half of a round trip in which nine seconds may be four."""
+
+
+def process(kind: str) -> Process:
+    return Process(uuid4(), kind, "host", len(kind), version("tocsin"), "0140_add_processes.sql")
+
+
+async def test_an_answer_to_a_probe_is_no_line_in_the_log_unless_it_is_bad(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "service.access"):
+        for _ in range(3):
+            await api.get("//healthz", None)
+            await api.get("//readyz", None)
+        assert caplog.records == []
+        await as_owner(api.runtime.pool, "DELETE FROM migrations WHERE name LIKE '0007%'")
+        for _ in range(3):
+            await api.get("//readyz", None)
+    (record,) = caplog.records
+    facts = cast(Any, record)
+    assert (facts.getMessage(), facts.route, facts.status) == ("a probe failed", "/readyz", 503)
 
 
 async def test_it_is_not_ready_without_redis(runtime: Runtime) -> None:

@@ -15,6 +15,8 @@ from service.channels.contract.model import Hold
 from service.channels.contract.outcome import Outcome
 from service.dispatch.limits import quota_store
 from service.dispatch.limits.pace import RateLimit, TokenGrant
+from service.liveness.life import Life
+from service.liveness.offset import ClockState
 from service.storage.postgres import transaction
 from tests.harness.ledger import TEXT
 from tests.harness.stage import Accept, Free, Scripted, SetUp, Stage, done, working
@@ -224,6 +226,19 @@ async def test_nothing_is_claimed_or_written_while_the_channel_rests(stage: SetU
         assert gateway.written == []
         assert not await on.pool.fetchval("SELECT count(*) FROM slices WHERE touched")
         sender.clock.at = on.now + timedelta(minutes=31)
+        await until(lambda: done(on), 10)
+    assert len(gateway.written) == 20
+
+
+async def test_nothing_is_claimed_while_the_clock_is_far_from_postgresqls(stage: SetUp) -> None:
+    """Texts would leave outside their hours. They go on by themselves once it is right."""
+    on = await stage(20, window=4)
+    gateway = Scripted(lambda _: Accept)
+    async with working(on, gateway, life=Life(clock=ClockState.UNFIT)) as sender:
+        await sender.looks()
+        assert gateway.written == []
+        assert not await on.pool.fetchval("SELECT count(*) FROM slices WHERE touched")
+        sender.life.clock = ClockState.DIFFERS
         await until(lambda: done(on), 10)
     assert len(gateway.written) == 20
 

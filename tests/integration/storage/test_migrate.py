@@ -1,20 +1,28 @@
 """Migrations: once each, in order, and never past a change or a newer database."""
 
+import asyncio
+import random
 from collections.abc import AsyncIterator
+from typing import cast
+from uuid import uuid4
 
 import pytest
 
-from service.errors import Misconfigured
+from service.errors import Misconfigured, Misfit
+from service.liveness.process_store import Process, write_beat
 from service.storage import migrate as module
 from service.storage.migrate import (
     BEFORE_BASELINE,
     FIRST_BEFORE_BASELINE,
     Migration,
+    applied_migrations,
+    find_misfit,
     migrate,
     migrations,
 )
-from service.storage.postgres import Connection, Pool, transaction
+from service.storage.postgres import Connection, Pool, StatementTimeout, connected, transaction
 from service.words.phrase import translated
+from tests.harness.waiting import counted, until_blocked
 
 
 @pytest.fixture
@@ -41,7 +49,7 @@ async def test_a_changed_migration_is_refused(owned: Connection) -> None:
 
 async def test_a_newer_database_is_refused(owned: Connection) -> None:
     await owned.execute("INSERT INTO migrations (name, digest) VALUES ('9999_x.sql', '\\x00')")
-    with pytest.raises(Misconfigured, match="newer version"):
+    with pytest.raises(Misfit, match="newer version"):
         await migrate(owned)
 
 
@@ -87,20 +95,131 @@ async def test_a_later_migration_is_applied_after_the_baseline(
     assert await migrate(owned) == []
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr(module, "PAUSE_SECONDS", (0.0, 0.01))
+
+
+def with_later(monkeypatch: pytest.MonkeyPatch, *later: Migration) -> None:
+    monkeypatch.setattr(module, "migrations", lambda: [*migrations(), *later])
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_a_migration_that_waits_too_long_for_a_lock_changes_nothing(
     owner: Connection, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that nobody waits behind it; it is run again."""
-    sql = "SET LOCAL lock_timeout = '50ms'; CREATE TABLE later (); ALTER TABLE runs ADD later text"
-    later = Migration("0900_later.sql", sql)
-    monkeypatch.setattr(module, "migrations", lambda: [*migrations(), later])
+    """So that nobody waits behind it, and is tried again; at last it says what to do."""
+    later = Migration("0900_later.sql", "CREATE TABLE later (); ALTER TABLE runs ADD later text")
+    with_later(monkeypatch, later)
+    tried = counted(monkeypatch, random, "uniform")
     async with transaction(pool) as busy:
         await busy.execute("SELECT FROM runs")
         with pytest.raises(Misconfigured, match=r"0900_later.sql waited too long") as waited:
             await migrate(owner)
+    assert tried.count == module.MOST_TRIES - 1
     assert "等待锁超时" in translated(waited.value.message, "zh")
     assert await owner.fetchval("SELECT to_regclass('later')") is None
     assert await migrate(owner) == [later.name]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_migration_goes_on_by_itself_once_the_lock_is_free(
+    owner: Connection, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_TRIES", 1_000)
+    later = Migration("0900_later.sql", "ALTER TABLE runs ADD later text")
+    with_later(monkeypatch, later)
+    tried = counted(monkeypatch, random, "uniform")
+    async with transaction(pool) as busy:
+        await busy.execute("SELECT FROM runs")
+        migrating = asyncio.create_task(migrate(owner))
+        await tried.reach(2)
+        # Whoever comes meanwhile is not held up for longer than the migration waits.
+        assert await pool.fetchval("SELECT count(*) FROM runs") == 0
+    assert await migrating == [later.name]
+
+
+async def test_what_works_beside_a_migration_is_noted(
+    owned: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits = Migration("0900_fits.sql", "CREATE TABLE fits ()")
+    stops = Migration("0901_stops.sql", "-- stop\nCREATE TABLE stops_all ()")
+    with_later(monkeypatch, fits, stops)
+    assert await migrate(owned) == [fits.name, stops.name]
+    applied = await applied_migrations(owned)
+    assert (applied[fits.name], applied[stops.name]) == (module.BESIDE, None)
+    with_later(monkeypatch)  # the version before this one
+    assert find_misfit(applied).startswith("the database is newer than this program: it has 0901")
+    del applied[stops.name]
+    assert find_misfit(applied) == ""
+    assert "0900" in find_misfit(applied | {fits.name: "999.0"}), "two versions older"
+
+
+async def test_the_version_before_has_nothing_to_migrate_and_does_not_refuse(
+    owned: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is the way back: its containers migrate at their start."""
+    with_later(monkeypatch, Migration("0900_fits.sql", "CREATE TABLE fits ()"))
+    await migrate(owned)
+    with_later(monkeypatch)
+    assert await migrate(owned) == []
+
+
+async def test_a_table_of_migrations_without_versions_is_added_to(owned: Connection) -> None:
+    await owned.execute("ALTER TABLE migrations DROP COLUMN works_with")
+    last = migrations()[-1].name
+    assert find_misfit(await applied_migrations(owned)) == ""
+    await owned.execute("DELETE FROM migrations WHERE name = $1", last)
+    await owned.execute("DROP TABLE processes")
+    assert await migrate(owned) == [last]
+    assert (await applied_migrations(owned))[last] == module.BESIDE
+
+
+async def test_what_nobody_works_beside_waits_until_nobody_older_works(
+    owned: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops = Migration("0901_stops.sql", "-- stop\nCREATE TABLE stops_all ()")
+    with_later(monkeypatch, stops)
+    older = Process(uuid4(), "channel", "east", 7, "0.2.0", "0121_add_single_sign_on.sql")
+    newer = Process(uuid4(), "api", "west", 8, "0.3.0", "0901_stops.sql")
+    for process in (older, newer):
+        await write_beat(owned, process, None)
+    with pytest.raises(Misconfigured, match=r"1 processes do: channel \(0.2.0, east\)"):
+        await migrate(owned)
+    assert await owned.fetchval("SELECT to_regclass('stops_all')") is None
+    await owned.execute("UPDATE processes SET seen_at = seen_at - interval '31 s' WHERE pid = 7")
+    assert await migrate(owned) == [stops.name]
+
+
+INDEX = "-- alone\nCREATE INDEX CONCURRENTLY IF NOT EXISTS messages_later ON messages (code)"
+
+
+async def test_an_index_is_built_while_others_write_and_again_where_it_broke_off(
+    owner: Connection, owner_url: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = Migration("0902_later.sql", INDEX)
+    with_later(monkeypatch, later)
+    async with connected(owner_url) as again:
+        async with transaction(pool) as writer:
+            await writer.execute("LOCK TABLE messages IN ROW EXCLUSIVE MODE")  # as a mark does
+            migrating = asyncio.create_task(migrate(owner))
+            await until_blocked(cast(Pool, again), migrating)  # it sees what the owner waits for
+            async with transaction(pool) as other:
+                await other.execute("LOCK TABLE messages IN ROW EXCLUSIVE MODE")
+            assert await again.fetchval("SELECT pg_cancel_backend($1)", owner.get_server_pid())
+            with pytest.raises(StatementTimeout):
+                await migrating
+        assert await _valid(again, whole=False), "half-made, it stays, and no query uses it"
+        assert await migrate(again) == [later.name]
+        assert await _valid(again, whole=True)
+
+
+async def _valid(conn: Connection, *, whole: bool) -> bool:
+    found = await conn.fetchval(
+        "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('messages_later')"
+    )
+    return found is whole
 
 
 async def test_what_decides_on_persons_reads_the_schema_that_was_migrated(

@@ -1,0 +1,1 @@
+"""Whether a process does its own work, and what it does when it does not."""
