@@ -123,19 +123,10 @@
   });
 
   // ---- A form that keeps nothing until it is saved says so before it is left. Its own sending is no leaving.
-  let sends = false;
-  const half = () => one('form[data-keeps="typed"]');
-  on("input", (event) => {
-    const form = event.target.form;
-    if (form && form.dataset.keeps === "" && !event.target.name.startsWith("_")) form.dataset.keeps = "typed";
-  });
+  let sends = false, half = () => one('form[data-keeps="typed"]');
+  on("input", ({ target }) => { if (target.form && target.form.dataset.keeps === "" && target.name[0] !== "_") target.form.dataset.keeps = "typed"; });
   on("submit", (event) => { sends = event.target === half() && !event.defaultPrevented; });
-  window.addEventListener("beforeunload", (event) => {
-    if (sends || !half()) return;
-    event.preventDefault();
-    event.returnValue = ""; // older browsers ask for this alone
-  });
-
+  window.addEventListener("beforeunload", (event) => { if (half() && !sends) event.returnValue = true; });
   // What is still asked when the page is left is broken off, or it would count as a lost server.
   window.addEventListener("beforeunload", () => all("[hx-get]").forEach((part) => part.dispatchEvent(new Event("htmx:abort"))));
 
