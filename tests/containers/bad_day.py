@@ -1,6 +1,6 @@
 """`make compose-test`: docker-compose.yml as it is, in containers, through a bad day.
 
-Run: python -m tests.containers.bad_day [--people 20000] [--only PART…]
+Run: python -m tests.containers.bad_day [--people 20000] [--tps 50] [--only PART…]
 
 Up by the first commands of docs/operating.md; a broadcast during which each container is killed in
 turn; a second one with stops, new passwords and an upgrade; a third that is restored from a dump;
@@ -10,6 +10,7 @@ promise is broken, 2 if containers cannot run here.
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Sequence
@@ -104,9 +105,8 @@ async def proxy(table: Table, town: Town) -> None:
         await promised(table, name, check(outside))
 
 
-async def run_all(table: Table, people: int, parts: Sequence[str]) -> None:
+async def run_all(table: Table, town: Town, parts: Sequence[str]) -> None:
     """The parts, one after another; each leaves a system that works."""
-    town = Town(people)
     await begin(table, town)
     doing = {"kills": kills, "stops": stops, "restore": restore, "proxy": proxy}
     for part in parts:
@@ -129,6 +129,7 @@ def main() -> int:
     """Run it; 1 if a promise is broken, 2 if containers cannot run here."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--people", type=int, default=20_000, help="people in each broadcast")
+    parser.add_argument("--tps", type=int, default=50, help="of each of the four channels")
     parser.add_argument("--only", action="append", choices=PARTS, default=[], help="parts to run")
     options = parser.parse_args()
     try:
@@ -138,11 +139,14 @@ def main() -> int:
         return 2
     configure()
     print("\n".join(machine.described()), flush=True)
+    # Whoever ends a run leaves no container behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    town = Town(options.people, options.tps)
     table = Table("compose-test")
     with table.row("begun and ended"):
         make_images(table)
         with service():
-            asyncio.run(run_all(table, options.people, options.only or PARTS))
+            asyncio.run(run_all(table, town, options.only or PARTS))
     return table.verdict()
 
 

@@ -1,5 +1,6 @@
 """Podman's service, docker-compose on its socket, and the health checks that a daemon would run."""
 
+import fcntl
 import http.client
 import json
 import os
@@ -58,6 +59,11 @@ def ask(path: str) -> Any:
 @contextmanager
 def service() -> Iterator[None]:
     """Podman's service; what ran in it is removed before and after."""
+    lock = (FOLDER / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise AssertionError(f"another run uses {FOLDER}: wait for its end") from error
     configure()
     remove_all()
     SOCKET.unlink(missing_ok=True)
@@ -78,6 +84,7 @@ def service() -> Iterator[None]:
         remove_all()
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+        lock.close()
 
 
 def keep_logs() -> None:

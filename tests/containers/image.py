@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from tests.containers import machine
+from tests.containers.digests import check_locked
 from tests.containers.machine import FOLDER, ROOT, NotHere
 from tests.containers.podman import configure, has_image, podman
 from tests.containers.table import Table
@@ -166,6 +167,8 @@ def make(table: Table) -> str:
     for check in CHECKS:
         with table.row(check.__name__.removeprefix("check_")) as row:
             row.says(check(name))
+    with table.row("images by digest") as row:
+        row.says(check_locked())
     return name
 
 

@@ -12,7 +12,7 @@ FOLDER = Path(os.environ.get("CONTAINERS_FOLDER", ROOT / ".containers"))
 """All that is made: images, their layers, volumes. It may be deleted at any time."""
 
 PACKAGES = Path(__file__).parent / "packages.txt"
-PROGRAMS = ("podman", "docker-compose", "mmdebstrap", "runc", "nft")
+PROGRAMS = ("podman", "docker-compose", "docker-registry", "mmdebstrap", "runc", "nft")
 
 
 class NotHere(Exception):

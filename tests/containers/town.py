@@ -22,6 +22,7 @@ from service.storage.postgres import UNREACHABLE, Connection, connect
 from tests.chaos.account import Account, Row, account_for
 from tests.chaos.book import Book
 from tests.chaos.system import TEXT, roster
+from tests.containers import image
 from tests.containers.engine import Compose
 from tests.containers.machine import FOLDER, ROOT, run
 from tests.harness.ledger import lift_caps
@@ -29,8 +30,8 @@ from tests.harness.live import EVERYBODY, MORNING
 from tests.harness.waiting import until
 
 OPERATORS = ("china_mobile", "china_unicom", "china_telecom", "china_broadnet")
-TPS = 50
-"""Of each of the four channels: a broadcast lasts longer than all that is done to it."""
+ACCOUNTS = ("901234", "901235", "901236", "901237")
+"""Those of deploy/simulator.json; receipts go to any connection of an account."""
 STANDSTILL_SECONDS = 150.0
 HOST = "sms.example.gov.cn"
 
@@ -38,7 +39,8 @@ HOST = "sms.example.gov.cn"
 class Town:
     """The folder with the files, and what is asked of the system in it."""
 
-    def __init__(self, people: int) -> None:
+    def __init__(self, people: int, tps: int) -> None:
+        self.tps = tps
         self.people = [f"+86{19790000001 + n}" for n in range(people)]
         self.folder = FOLDER / "project"
         self.clock = Clock(parse_instant(MORNING), time.time())
@@ -51,6 +53,7 @@ class Town:
         self._segment = ""
         self.compose = Compose(
             self.folder,
+            TOCSIN_PYTHON_IMAGE=image.base(),
             TOCSIN_PUBLISH=f"127.0.0.1:{ports['plain']}",
             TOCSIN_PUBLISH_TLS=f"127.0.0.1:{ports['tls']}",
             TOCSIN_PUBLISH_PLAIN=f"127.0.0.1:{ports['redirect']}",
@@ -102,14 +105,14 @@ class Town:
     async def make_channels(self) -> None:
         """A channel to the simulated carrier for each process of the compose file."""
         async with self.client("admin") as admin:
-            for operator in OPERATORS:
+            for account, operator in zip(ACCOUNTS, OPERATORS, strict=True):
                 await admin.post(
                     "/channels",
                     {
                         "name": operator,
                         "kind": "cmpp",
                         "simulated": True,
-                        "tps": TPS,
+                        "tps": self.tps,
                         "window": 16,
                         "connections": 1,
                         "carriers": [operator],
@@ -117,7 +120,7 @@ class Town:
                         "config": {
                             "host": "simulator",
                             "port": 7890,
-                            "account": "901234",
+                            "account": account,
                             "secret": "simulated",
                             "access_number": "1065720001234",
                         },
@@ -278,12 +281,21 @@ class Broadcast:
         uncertain, never = account.uncertain_count, len(account.never_left)
         await self.put_back(account)
         account = await self.settled()
+        refused = await self._refused()
         told = (
-            f"{account.taken} of {account.target} taken, {len(account.lost)} lost, "
-            f"{len(account.twice)} twice; {uncertain} uncertain, of which {never} had not left"
+            f"{account.taken} taken and {refused} refused of {account.target}, "
+            f"{len(account.lost)} lost, {len(account.twice)} twice; "
+            f"{uncertain} uncertain, of which {never} had not left"
         )
         why = "; ".join(sorted({*account.lost.values()}))
         assert not account.lost, f"{told}: {why}"
         assert not account.twice, told
-        assert account.taken == account.target == len(self.town.people), told
+        assert account.taken + refused == account.target == len(self.town.people), told
         return told
+
+    async def _refused(self) -> int:
+        """How many the carrier refused when it was given them, so that its journal lacks them."""
+        taken = {entry.phone for entry in self.town.book.of(self.text)}
+        states = [row.state for row in await self.ledger() if row.phone not in taken]
+        assert set(states) <= {"rejected"}, f"not in the journal, and not refused: {set(states)}"
+        return len(states)
