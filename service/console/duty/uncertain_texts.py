@@ -24,27 +24,48 @@ MOST_SHOWN = 200
 
 
 class Choice(NamedTuple):
-    """What a person may say of uncertain texts, and what follows from it."""
+    """What a person may say of uncertain texts, what follows, and what it takes."""
 
     decision: str
     word: Phrase
     follows: Phrase
+    takes: Phrase | None = None
 
 
 SETTLING: Final = (
-    Choice("delivered", phrase("They arrived"), phrase("They are not sent again.")),
+    Choice(
+        "delivered",
+        phrase("They arrived"),
+        phrase(
+            "They are not sent again, and count as delivered. A receipt that says otherwise is kept"
+            " beside it as a contradiction."
+        ),
+    ),
     Choice(
         "unknown",
         phrase("Nobody can find out"),
-        phrase("They are not sent again; a receipt that still comes corrects it."),
+        phrase(
+            "They are not sent again, and count as without a receipt; a receipt that still comes"
+            " corrects it."
+        ),
     ),
 )
+_TAKES_RULE = phrase("The rule of their class must allow it, and they must still be valid.")
 AGAIN: Final = (
-    Choice("not_sent", phrase("They certainly never left"), phrase("They are sent again now.")),
+    Choice(
+        "not_sent",
+        phrase("They certainly never left"),
+        phrase(
+            "They are sent again now; if their campaign was ended, they count as cancelled. Those"
+            " of which the carrier took a part stay uncertain."
+        ),
+        _TAKES_RULE,
+    ),
     Choice(
         "resend",
         phrase("They may have arrived, and are sent again"),
-        phrase("Some people may get the text twice."),
+        phrase("They are sent again now. Some people may get the text twice."),
+        _TAKES_RULE,
     ),
 )
 """What takes the rule of a class that lets its uncertain texts be sent again."""
@@ -83,6 +104,7 @@ async def show_uncertain(desk: Desk) -> Shown:
             else "",
             "channels": sorted({(d.channel_id, d.channel) for d in found.items}),
             "choices": SETTLING + (AGAIN if allowed & {d.message_class for d in ripe} else ()),
+            "all_choices": SETTLING + AGAIN,
             "policies": policies,
             "words": words,
             "may_decide": desk.may(Right.CONTROL),

@@ -8,6 +8,7 @@ from aiohttp import FormData
 
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.runs.firing import fire_due
+from service.console.duty.uncertain_texts import AGAIN, SETTLING
 from service.storage.postgres import transaction
 from tests.factories import make_scheduled, phone
 from tests.harness.console import Browser, Seen, browser_of
@@ -211,7 +212,18 @@ async def test_whether_a_class_may_be_sent_again_is_set_with_a_reason(
     )  # fmt: skip
     seen = await browser.post("/duty/doubt/policy", data)
     assert seen.path == "/duty/doubt"
-    assert "可能收到过，仍再发一次" in seen.text
+    assert 'value="resend"' in seen.html
+
+
+@pytest.mark.parametrize(("role", "language"), [("operator", "zh-CN"), ("viewer", "en")])
+async def test_what_each_decision_does_is_explained_although_nothing_is_uncertain(
+    api: Api, role: str, language: str
+) -> None:
+    page = await (await browser_of(api, role, language=language)).get("/duty/doubt")
+    assert not ids(page)
+    for choice in SETTLING + AGAIN:
+        assert choice.word.in_language(language[:2]) in page.text
+        assert choice.follows.in_language(language[:2]) in page.text
 
 
 # ---- texts from handsets ----

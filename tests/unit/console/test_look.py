@@ -19,7 +19,7 @@ from service.campaigns.core.model import State
 from service.console import render as page_rendering
 from service.ledger.states import MessageState, RunState
 from tests.architecture.vendor import listed, sha512
-from tests.unit.console.gallery import HOSTILE, STATIC, TEMPLATES, environment, render
+from tests.unit.console.gallery import HOSTILE, STATIC, TEMPLATES, context, environment, render
 
 CSS = (STATIC / "console.css").read_text("utf-8")
 JS = (STATIC / "console.js").read_text("utf-8")
@@ -302,6 +302,30 @@ def test_a_sum_that_does_not_add_up_says_so() -> None:
     page = Page(render("gallery.html", "en")).words
     assert "adds up" in page
     assert "does not add up: 424 missing" in page
+
+
+@pytest.mark.parametrize(("language", "heading"), [("zh", "可做的事"), ("en", "What can be done")])
+def test_a_column_of_buttons_has_a_heading_that_is_heard(language: str, heading: str) -> None:
+    table = (
+        '{% import "_kit.html" as k with context %}'
+        '{% call k.table("t", [{"label": "a"}, {"label": ""}]) %}<tr></tr>{% endcall %}'
+    )
+    made = environment(language).from_string(table).render(context(language, ""))
+    head = made.partition("<thead>")[2].partition("</thead>")[0]
+    assert "<td" not in head, "a cell that is no heading has no ground of its own"
+    assert re.findall(r'<th scope="col">(.*?)</th>', head, re.DOTALL)[1].strip() == (
+        f'<span class="unseen">{heading}</span>'
+    )
+
+
+def test_on_a_phone_no_tab_is_beyond_the_edge_and_no_arrow_lies_on_words() -> None:
+    phone = CSS.partition("/* ---- Phone ---- */")[2].partition("/* ---- Wishes")[0]
+    for selector, rules in re.findall(r"([^{}]+){([^{}]*)}", phone):
+        if ".tabs" in selector:
+            assert "nowrap" not in rules
+            assert "overflow" not in rules
+        if ".go" in selector:
+            assert "absolute" not in rules
 
 
 def test_a_template_is_compiled_once_for_both_languages(monkeypatch: pytest.MonkeyPatch) -> None:
