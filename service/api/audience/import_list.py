@@ -14,7 +14,7 @@ from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Instant, Out, Page, PlainOut, QueryString
 from service.audience.imports import list_store
 from service.audience.imports.rejects import REMEDIES
-from service.audience.numbers.number import REASONS, mask
+from service.audience.numbers.number import REASONS, REPAIRS, Repair, mask
 from service.crypto import Keyring
 from service.storage.postgres import Record
 
@@ -76,6 +76,10 @@ class RejectExampleOut(Out):
     column: str | None = Field(description="The header of the column that holds the fault.")
     value: str = Field(description="What stands there, masked.")
     suggestion: str | None = Field(description="The number that it may be, masked.")
+    repair: PlainOut | None = Field(
+        description="How the suggestion differs from what stands there; it says no digit."
+        " Null: there is none, or the row was read before this was kept."
+    )
 
 
 class RejectRuleOut(Out):
@@ -142,7 +146,15 @@ def _rule_out(
                 suggestion=mask(keyring.decrypt("phone", row["suggestion_cipher"]))
                 if row["suggestion_cipher"]
                 else None,
+                repair=_repair_out(row["repair"]),
             )
             for row in rows
         ],
     )
+
+
+def _repair_out(repair: str | None) -> PlainOut | None:
+    if repair is None:
+        return None
+    words = REPAIRS[Repair(repair)]
+    return PlainOut(zh=words.in_language("zh"), en=words)

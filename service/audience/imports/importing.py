@@ -206,7 +206,7 @@ class ContactReading:
 
 
 def _rejected(sheet: str, row: int, refusal: RefusedRecord) -> Rejected:
-    return Rejected(sheet, row, refusal.code, refusal.masked, refusal.suggestion)
+    return Rejected(sheet, row, *refusal)
 
 
 def _count_refused_cells(table: TableCount, columns: Sequence[int], cells: Sequence[str]) -> None:

@@ -80,7 +80,7 @@ async def first_rejects(conn: Connection, import_id: UUID, each: int) -> list[Re
     return await sql.fetch(
         conn,
         """
-        SELECT sheet, row_no, code, masked, suggestion_cipher, total FROM (
+        SELECT sheet, row_no, code, masked, suggestion_cipher, repair, total FROM (
             SELECT *, count(*) OVER (PARTITION BY code) AS total,
                    row_number() OVER (PARTITION BY code ORDER BY sheet, row_no) AS place
             FROM import_rejects WHERE import_id = :import_id) r

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from service.audience.numbers.number import Repair
 from service.audience.vocabulary.consent import NOTHING, Evidence
 from service.audience.vocabulary.fields import TEXT_AT
 
@@ -70,6 +71,7 @@ class Rejected(NamedTuple):
     code: str
     masked: str
     suggestion: str | None = None
+    repair: Repair | None = None
 
 
 class Skipped(NamedTuple):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from service.audience.areas.area import AreaPlace, AreaTree
 from service.audience.imports.model import RosterLink
-from service.audience.numbers.number import CellResult, is_bare, read_cell
+from service.audience.numbers.number import CellResult, Repair, is_bare, read_cell
 from service.audience.numbers.prefix import Prefixes
 from service.audience.tables.header import Header, Vocabulary
 from service.audience.vocabulary.ages import UNKNOWN, Age, is_minor, read_age, read_grade
@@ -29,6 +29,7 @@ _PUPILS = frozenset({"student", "class_monitor"})
 """A monitor of a class is a pupil of it, too."""
 
 _NO_NAME = Name()
+_NO_NUMBER = CellResult()
 _CACHED_ROWS = 16_384
 _LIMITED = tuple((at, field.longest) for at, field in enumerate(TEXT_FIELDS) if field.longest)
 _GRADE, _GUARDIAN_OF = TEXT_AT["grade"], TEXT_AT["guardian_of"]
@@ -58,6 +59,7 @@ class RefusedRecord(NamedTuple):
     code: str
     masked: str
     suggestion: str | None = None
+    repair: Repair | None = None
 
 
 class PersonRecord(NamedTuple):
@@ -119,14 +121,13 @@ class RowReader:
             return SkippedRecord("repeated_header")
         if _TOTAL.fullmatch(squeeze(first)):
             return SkippedRecord("total")
-        return self._refusal(cells, phone.code, phone.suggestion)
+        return self._refusal(cells, phone.code, phone)
 
     def _refusal(
-        self, cells: Sequence[str], code: str, suggestion: str | None = None
+        self, cells: Sequence[str], code: str, phone: CellResult = _NO_NUMBER
     ) -> RefusedRecord:
-        return RefusedRecord(
-            code, masked(text_form(cells[self._phone])[:LONGEST_MASKED]), suggestion
-        )
+        shown = masked(text_form(cells[self._phone])[:LONGEST_MASKED])
+        return RefusedRecord(code, shown, phone.suggestion, phone.repair)
 
     def _repeats_header(self, cells: Sequence[str]) -> bool:
         if not self._words.is_phone(cells[self._phone]):

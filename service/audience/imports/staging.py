@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from service.audience.imports.model import ListedRow, Rejected, RosterLink, RowResult
 from service.audience.imports.report import remark_bits
-from service.audience.numbers.number import to_e164
+from service.audience.numbers.number import Repair, to_e164
 from service.audience.numbers.prefix import is_synthetic_segment
 from service.audience.vocabulary.ages import UNKNOWN
 from service.audience.vocabulary.choices import role_bits
@@ -87,6 +87,7 @@ class StagedReject(NamedTuple):
     code: str
     masked: str
     suggestion_cipher: bytes | None
+    repair: Repair | None
 
 
 @dataclass(slots=True)
@@ -192,7 +193,12 @@ class Stager:
             "phone", to_e164(result.suggestion)
         )
         return StagedReject(
-            result.sheet, result.row, result.code, result.masked, suggestion or None
+            result.sheet,
+            result.row,
+            result.code,
+            result.masked,
+            suggestion or None,
+            result.repair,
         )
 
     def _cipher(self, kind: str, text: str) -> bytes | None:

@@ -344,7 +344,7 @@ async def list_rejects(conn: Connection, import_id: UUID) -> AsyncIterator[Stage
     async for row in sql.cursor(
         conn,
         """
-        SELECT sheet, row_no, code, masked, suggestion_cipher FROM import_rejects
+        SELECT sheet, row_no, code, masked, suggestion_cipher, repair FROM import_rejects
         WHERE import_id = :import_id ORDER BY sheet, row_no
         """,
         import_id=import_id,

@@ -6,6 +6,7 @@ suggestion that is shown but never applied.
 
 import re
 import unicodedata
+from enum import StrEnum
 from typing import NamedTuple
 
 from service.audience.numbers.prefix import Prefixes, national, packaged_prefixes
@@ -61,6 +62,22 @@ _IOT = re.compile(r"(?:14[0-4689]|1064[6-9])[0-9]*")
 _LOOKALIKES = str.maketrans("OoQDIil!ZzSsbGBqg", "00001111225566899")
 
 
+class Repair(StrEnum):
+    """What a suggestion makes of a cell that has something other than digits (import rules 5.7)."""
+
+    LOOKALIKES = "lookalikes"  # letters that look like digits are read as these
+    DIGITS_ONLY = "digits_only"  # whatever is no digit is left out
+
+
+REPAIRS = {
+    Repair.LOOKALIKES: phrase(
+        "letters that look like digits are read as these digits, such as O as 0 or l as 1"
+    ),
+    Repair.DIGITS_ONLY: phrase("whatever is no digit is left out"),
+}
+"""A plain sentence for each: it says how a number and its suggestion differ, and no digit."""
+
+
 class CellResult(NamedTuple):
     """What a phone cell gives: its distinct valid numbers (11 digits), or the code of the first."""
 
@@ -69,15 +86,19 @@ class CellResult(NamedTuple):
     part_rejected: bool = False
     code: str | None = None
     suggestion: str | None = None
+    repair: Repair | None = None
 
 
 class _Rejected(Exception):
     """The outcome of a step that ends a piece."""
 
-    def __init__(self, code: str, suggestion: str | None = None) -> None:
+    def __init__(
+        self, code: str, suggestion: str | None = None, repair: Repair | None = None
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.suggestion = suggestion
+        self.repair = repair
 
 
 class _Piece(NamedTuple):
@@ -158,7 +179,9 @@ def _finish(text: str, fixes: set[str], prefixes: Prefixes) -> _Piece:
 
 
 def _refused(rejected: _Rejected) -> _Piece:
-    rejection = CellResult(code=rejected.code, suggestion=rejected.suggestion)
+    rejection = CellResult(
+        code=rejected.code, suggestion=rejected.suggestion, repair=rejected.repair
+    )
     return _Piece(None, frozenset(), rejection)
 
 
@@ -224,7 +247,7 @@ def _check(text: str, prefixes: Prefixes) -> None:
     if "*" in text or _MASKED.fullmatch(text):
         raise _Rejected("masked")
     if not _DIGITS.fullmatch(text):
-        raise _Rejected("letters", _suggest(text, prefixes))
+        raise _Rejected("letters", *_suggest(text, prefixes))
     if len(text) == 13 and _IOT.fullmatch(text):
         raise _Rejected("iot")
     if len(text) != 11:
@@ -234,12 +257,15 @@ def _check(text: str, prefixes: Prefixes) -> None:
         raise _Rejected(code)
 
 
-def _suggest(text: str, prefixes: Prefixes) -> str | None:
-    """Step 5.7: the number that was probably meant."""
-    for candidate in (text.translate(_LOOKALIKES), "".join(_DIGITS.findall(text))):
+def _suggest(text: str, prefixes: Prefixes) -> tuple[str | None, Repair | None]:
+    """Step 5.7: the number that was probably meant, and what makes it of the text."""
+    for candidate, repair in (
+        (text.translate(_LOOKALIKES), Repair.LOOKALIKES),
+        ("".join(_DIGITS.findall(text)), Repair.DIGITS_ONLY),
+    ):
         if len(candidate) == 11 and _DIGITS.fullmatch(candidate) and not prefixes.judge(candidate):
-            return candidate
-    return None
+            return candidate, repair
+    return None, None
 
 
 def to_e164(number: str) -> str:

@@ -153,9 +153,7 @@ def _read_sheet(
         limit.count()
         verdict = reader.read(reader.cells(record))
         if isinstance(verdict, RefusedRecord):
-            rejected.append(
-                Rejected(sheet.name, row, verdict.code, verdict.masked, verdict.suggestion)
-            )
+            rejected.append(Rejected(sheet.name, row, *verdict))
         elif not isinstance(verdict, SkippedRecord):
             phones.update(dict.fromkeys(map(to_e164, verdict.numbers)))
 

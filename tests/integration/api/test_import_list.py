@@ -107,6 +107,16 @@ async def test_rejected_rows_by_rule_with_how_they_are_mended(api: Api) -> None:
     assert [item["count"] for item in only["items"]] == [2, 1, 1]
 
 
+async def test_a_suggestion_says_its_repair_in_both_languages_and_no_hidden_digit(api: Api) -> None:
+    made = await _import(api, COUNTY, "手机号\n1979OO00763\n19790000765（父）\n".encode())
+    await _read(api, made)
+    (rule,) = (await api.get(f"/imports/{made}/rejects/rules", COUNTY)).json["items"]
+    first, second = rule["rows"]
+    assert (first["value"], first["suggestion"]) == ("197****0763", "197****0763")
+    assert first["repair"]["zh"].startswith("把像数字的字母当作数字")
+    assert second["repair"]["en"] == "whatever is no digit is left out"
+
+
 async def test_an_import_without_rejects_has_no_rule(api: Api) -> None:
     made = await _import(api, COUNTY, "手机号\n19790000001\n".encode())
     await _read(api, made)

@@ -68,6 +68,17 @@ async def test_a_report_adds_up_and_says_what_to_mend(api: Api) -> None:
     assert via == "console"
 
 
+async def test_how_a_suggestion_differs_is_said_although_both_look_alike_masked(api: Api) -> None:
+    browser = await browser_of(api, "operator")
+    seen = await _import(api, browser, "手机号\n1979OO00763\n")
+    assert "197****0763 → 197****0763" not in seen.text
+    assert "隐去的几位改正后可能就对了：把像数字的字母当作数字，如 O 当 0、l 当 1。" in seen.text
+    seen = await _import(api, browser, "手机号\n19790000763（父）\n")
+    assert "可能是 197****0763：去掉不是数字的字。" in seen.text
+    await api.runtime.pool.execute("UPDATE import_rejects SET repair = NULL")
+    assert "与文件中的这一行对照" in (await browser.get(seen.path)).text, "read before it was kept"
+
+
 async def test_a_file_is_watched_while_it_is_read(api: Api) -> None:
     browser = await browser_of(api, "operator")
     seen = await _choose(browser, DIRTY)

@@ -9,6 +9,7 @@ from service.audience.imports.importing import read_contacts
 from service.audience.imports.model import ListedRow, Rejected, Skipped
 from service.audience.imports.report import LISTED_SPELLINGS, Repeats, Spellings
 from service.audience.imports.rows import Rules
+from service.audience.numbers.number import Repair
 from service.audience.numbers.prefix import Prefix, Prefixes
 from service.errors import Invalid
 
@@ -98,7 +99,9 @@ def test_children_are_rejected_and_leave_nothing(read_file: Any) -> None:
 
 def test_rejected_values_are_masked(read_file: Any) -> None:
     rows, _ = read_file("phone,org\n微信19790001234,x\n12345,y\n" + "9" * 50 + ",z\n")
-    assert rows[0] == Rejected("", 2, "letters", "微信1******1234", "19790001234")
+    assert rows[0] == Rejected(
+        "", 2, "letters", "微信1******1234", "19790001234", Repair.DIGITS_ONLY
+    )
     assert rows[1].masked == "1****"
     assert rows[2].masked == "999" + "*" * 33 + "9999"
 

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.audience.numbers.number import REASONS, mask, parse_phone, read_cell, shape, to_e164
+from service.audience.numbers.number import (
+    REASONS,
+    Repair,
+    mask,
+    parse_phone,
+    read_cell,
+    shape,
+    to_e164,
+)
 from service.audience.numbers.prefix import is_synthetic, packaged_prefixes, read_prefixes
 from service.errors import Invalid
 
@@ -121,6 +129,22 @@ def test_a_four_digit_prefix_beats_its_three_digits() -> None:
 )
 def test_corners_of_the_phone_rules(cell: str, code: str) -> None:
     assert read_cell(cell, packaged_prefixes()).code == code
+
+
+@pytest.mark.parametrize(
+    ("cell", "suggestion", "repair"),
+    [
+        ("1979OO01234", "19790001234", Repair.LOOKALIKES),
+        ("手机：+86 l9790001234", "19790001234", Repair.LOOKALIKES),
+        ("19790001234（父）", "19790001234", Repair.DIGITS_ONLY),
+        ("l9790001234转9", None, None),
+    ],
+)
+def test_a_suggestion_says_what_it_makes_of_the_cell(
+    cell: str, suggestion: str | None, repair: Repair | None
+) -> None:
+    result = read_cell(cell, packaged_prefixes())
+    assert (result.code, result.suggestion, result.repair) == ("letters", suggestion, repair)
 
 
 def test_two_numbers_run_together_keep_the_good_one() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from service.audience.imports.model import Rejected
+from service.audience.numbers.number import Repair
 from service.audience.numbers.prefix import packaged_prefixes
 from service.audience.suppressions import suppression
 from service.audience.suppressions.suppression import OptOuts, read_optouts
@@ -31,7 +32,7 @@ def test_numbers_are_read_as_in_a_contact_file() -> None:
     assert listed.phones == ("+8619790001234", "+8619790001235")
     assert listed.rejected == (
         Rejected("", 7, "landline", "056*****1234"),
-        Rejected("", 8, "letters", "197****1236", "19790001236"),
+        Rejected("", 8, "letters", "197****1236", "19790001236", Repair.LOOKALIKES),
     )
 
 
