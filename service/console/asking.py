@@ -208,6 +208,7 @@ class Desk:
             ticket=ticket,
             seen=self.form.get(SEEN) if op.is_edit else None,
             reader=_readers().get(op.path) if op.is_edit else None,
+            language=self.language.code,
         )
         with self.request.config_dict[ADMISSION].in_hand(op, self.user):
             result = await self.request.config_dict[EXCHANGE].run(asked)

@@ -152,6 +152,7 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
     """One connection of a China Mobile account."""
 
     kind = "cmpp"
+    about = phrase("Settings of a China Mobile account; the values come with the contract.")
     protocol = "CMPP"
     header_octets = pdu.HEADER_OCTETS
     config_model = CMPPConfig

@@ -258,6 +258,7 @@ class HTTPGateway(RequestGateway[HTTPConfig]):
     """One pool of connections to a provider."""
 
     kind = "http"
+    about = phrase("Settings of a provider's HTTP interface; its manual has the words for them.")
     logs_in = False
     config_model = HTTPConfig
     number_setting = "sender"

@@ -49,6 +49,7 @@ class ListFileGateway(Gateway):
     """The list that is being drawn."""
 
     kind = "list_file"
+    about = phrase("Settings of a carrier that takes lists of numbers and sends them by itself.")
     logs_in = False
     config_model = ListFileConfig
     guarded = frozenset({"certificate"})

@@ -235,6 +235,7 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
     """
 
     kind = "sgip"
+    about = phrase("Settings of a China Unicom account; the values come with the contract.")
     protocol = "SGIP"
     header_octets = pdu.HEADER_OCTETS
     config_model = SGIPConfig

@@ -166,6 +166,7 @@ class SMGPGateway(StreamGateway[SMGPClient[SubmitResult]]):
     """One connection of a China Telecom account, or a pair that sends and receives apart."""
 
     kind = "smgp"
+    about = phrase("Settings of a China Telecom account; the values come with the contract.")
     protocol = "SMGP"
     header_octets = pdu.HEADER_OCTETS
     config_model = SMGPConfig

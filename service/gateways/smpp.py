@@ -233,6 +233,7 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
     """One connection of an SMPP account."""
 
     kind = "smpp"
+    about = phrase("Settings of an SMPP account; the values come with the contract.")
     protocol = "SMPP"
     header_octets = pdu.HEADER_OCTETS
     config_model = SMPPConfig

@@ -190,6 +190,9 @@ class TwilioGateway(RequestGateway[TwilioConfig]):
     """One pool of connections to a Twilio account."""
 
     kind = "twilio"
+    about = phrase(
+        "Settings of a Twilio account; SIDs and token are on the first page of its console."
+    )
     keeps_list = True
     config_model = TwilioConfig
 

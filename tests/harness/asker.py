@@ -33,6 +33,7 @@ from schemathesis.specs.openapi.checks import (
     use_after_free,
 )
 
+from tests.harness.left_english import left_english
 from tests.harness.words import FILES, WORDS, new_area_name, new_name, usual_queries
 
 QUERIES = usual_queries()
@@ -239,8 +240,10 @@ class Asker:
         return self._random.choice(self._world.admins if plain else self._world.people)
 
     def call_options(self, token: str | None) -> dict[str, Any]:
-        """How a case is sent."""
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        """How a case is sent: by somebody who reads Chinese."""
+        headers = {"Accept-Language": "zh"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
         return {
             "base_url": self._url,
             "session": self._session,
@@ -266,6 +269,9 @@ class Asker:
         self.look(case, response, token)
         if not 200 <= response.status_code < 300:
             self.tally.refused[operation.label] = _told(case, response)
+        elif "json" in response.headers.get("content-type", [""])[0]:
+            for place, said in left_english(response.json()):
+                self.tally.note(operation.label, f"English in a Chinese answer: {place}", said)
 
     def machine(self, base: type[APIStateMachine]) -> type[APIStateMachine]:
         """What follows the links of the document, asking as this does."""

@@ -69,7 +69,7 @@ class KindOut(Out):
     """A kind of channel, and what its `config` is made of."""
 
     name: str
-    about: str
+    about: TranslatedText
     most_recipients: int
     calls_back: bool = Field(description="Whether its provider reports by calling us over HTTP.")
     settings: list[SettingOut]

@@ -14,7 +14,16 @@ from service.api.audience.people import note_lookup
 from service.api.campaigns.campaigns import Channels
 from service.api.http.call import Call
 from service.api.http.problems import TooLarge
-from service.api.http.schema import Body, Instant, Line, Out, PlainOut, Text, plain_of
+from service.api.http.schema import (
+    Body,
+    Instant,
+    Line,
+    Out,
+    PlainOut,
+    Text,
+    TranslatedText,
+    plain_of,
+)
 from service.api.http.upload import Upload
 from service.audience.contacts.contact_store import subscriber_base
 from service.audience.numbers.number import mask, parse_phone
@@ -85,7 +94,7 @@ class RejectedRowOut(Out):
     """A row of a list that says nothing usable, by its place in the file."""
 
     row: int
-    reason: str
+    reason: TranslatedText
     plain: PlainOut = Field(description="The reason in both languages.")
 
 
@@ -104,7 +113,7 @@ class LaneOut(Out):
     id: int
     name: str
     eligible: bool
-    reason: str
+    reason: TranslatedText
     plain: PlainOut = Field(description="The reason in both languages.")
 
 

@@ -30,7 +30,7 @@ from service.api.http.downloads import Downloads, MadeFile
 from service.api.http.idempotency import Answer, Ticket
 from service.api.http.op import Arguments, Op
 from service.api.http.problems import TooLong
-from service.api.http.schema import Out, as_json
+from service.api.http.schema import ENGLISH, Out, as_json
 from service.errors import TocsinError, Unavailable
 from service.runtime import Runtime
 from service.storage.postgres import (
@@ -56,6 +56,7 @@ class Asked:
 
     origin: whence the request came. seen: the version that the caller had
     seen of what is edited (If-Match), None: not said. reader: the GET of what is edited.
+    language: of the sentences in the answer.
     """
 
     op: Op
@@ -65,6 +66,7 @@ class Asked:
     ticket: Ticket | None = None
     seen: str | None = None
     reader: Op | None = None
+    language: str = ENGLISH
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class Exchange:
             await self._runtime.queue.enqueue_once(job, *ids)
         if isinstance(result, Later):
             result = await result.make()
-        return result if isinstance(result, Answer) else self._answer(asked.op, result)
+        return result if isinstance(result, Answer) else self._answer(asked, result)
 
     async def _in_time(self, asked: Asked) -> tuple[Call, object]:
         """What comes of it, if there is room and it does not take too long.
@@ -228,12 +230,12 @@ class Exchange:
         if isinstance(result, Download | Later):
             await self._write_down(asked, call, act, None)
             return result
-        answer = self._answer(op, result)
+        answer = self._answer(asked, result)
         await self._write_down(asked, call, act, answer)
         return answer
 
-    def _answer(self, op: Op, result: object) -> Answer:
-        return answer_of(op, result, self._runtime.settings.zone)
+    def _answer(self, asked: Asked, result: object) -> Answer:
+        return answer_of(asked.op, result, self._runtime.settings.zone, asked.language)
 
     async def _stored_answer(self, asked: Asked, conn: Connection) -> Answer | None:
         if asked.ticket is None:
@@ -296,8 +298,17 @@ async def _transaction(op: Op, conn: Connection) -> AsyncIterator[None]:
         yield
 
 
-def answer_of(op: Op, result: object, zone: ZoneInfo) -> Answer:
-    """What is answered, as JSON."""
+def answer_of(op: Op, result: object, zone: ZoneInfo, language: str) -> Answer:
+    """What is answered, as JSON, and its version where it is what can be edited or asked for again.
+
+    zone, language: as in `as_json`; the version is the same in each language.
+    """
     if not isinstance(result, BaseModel):
         return Answer(op.status, b"")
-    return Answer(op.status, as_json(result, zone))
+    body = as_json(result, zone, language)
+    if not (op.method == "GET" or op.is_edit):
+        return Answer(op.status, body)
+    plain = body if language == ENGLISH else as_json(result, zone)
+    moving = getattr(op.out, "BY_THE_CLOCK", frozenset[str]())
+    tag = version.tag_of(plain, moving)
+    return Answer(op.status, body, tag if body == plain else version.in_language(tag, language))

@@ -29,10 +29,11 @@ _ANSWER = "idempotent_answer"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a JSON body."""
+    """A status and a JSON body. tag: the version of what it shows; none where it has none."""
 
     status: int
     body: bytes
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)

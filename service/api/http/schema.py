@@ -28,7 +28,8 @@ ItemT = TypeVar("ItemT")
 Moment = TypeVar("Moment", bound=date)
 MAX_INT = 2**31 - 1
 _YEARS = (2000, 2200)
-ZONE = "zone"
+ZONE, LANGUAGE = "zone", "language"
+ENGLISH = "en"
 
 
 class Body(BaseModel):
@@ -120,20 +121,28 @@ def _in_utc(instant: datetime) -> datetime:
     return _in_our_years(instant).astimezone(UTC)
 
 
-def as_json(answer: BaseModel, zone: ZoneInfo) -> bytes:
+def as_json(answer: BaseModel, zone: ZoneInfo, language: str = ENGLISH) -> bytes:
     """What an answer says, as JSON: the one place where answers are written.
 
-    zone: the county's, with whose offset instants are written.
+    zone: the county's, with whose offset instants are written. language: the reader's, of its
+    sentences; all else is the same in each.
     """
-    return answer.model_dump_json(by_alias=True, context={ZONE: zone}).encode()
+    context = {ZONE: zone, LANGUAGE: language}
+    return answer.model_dump_json(by_alias=True, context=context).encode()
+
+
+def _said(sentence: str, info: SerializationInfo) -> str:
+    return translated(sentence, info.context[LANGUAGE] if info.context else ENGLISH)
 
 
 Int = Annotated[int, BeforeValidator(_whole), Field(le=MAX_INT)]
 """A whole number as JSON Schema means it: 5.0 is one, "5" and true are not."""
 
-TranslatedText = Annotated[str, SkipValidation]
+TranslatedText = Annotated[
+    str, SkipValidation, PlainSerializer(_said, return_type=str, when_used="json")
+]
 """A sentence for a person in an answer: a `Phrase` stays one in the model, so that a page says it
-in the reader's language; in JSON it is English.
+in the reader's language; in JSON it is in the language that the request asks for.
 """
 
 LONGEST_TEXT = 2_000

@@ -18,9 +18,12 @@ from service.api.http.exchange import Asked, Exchange, Replayed, answer_of, need
 from service.api.http.idempotency import REPLAYED, Answer, Ticket, key_of
 from service.api.http.limiter import LOGINS_PER_MINUTE, Limiter, RequestLimit
 from service.api.http.op import Op
+from service.api.http.problems import language_of
 from service.web import ENTRY, HEADERS, REQUEST_ID, RUNTIME
 
 JSON = "application/json"
+VARY = {"Vary": "Accept-Language"}
+"""Sentences in an answer are in the reader's language (docs/api.md)."""
 LIMITER = web.AppKey("limiter", Limiter)
 EXCHANGE = web.AppKey("exchange", Exchange)
 
@@ -35,7 +38,8 @@ def endpoint(
         visit = await take_visit(request)
         async with reading.arguments(op, request, runtime, None) as found:
             result = await op.handler(visit, **found)
-        return _response(answer_of(op, result, runtime.settings.zone), {})
+        language = language_of(request)
+        return _response(answer_of(op, result, runtime.settings.zone, language), {})
 
     async def answer(request: web.Request) -> web.StreamResponse:
         runtime = request.config_dict[RUNTIME]
@@ -85,6 +89,7 @@ async def _answered(
             ticket=Ticket(caller.user.id, caller.id, key, mark, op.replayable) if key else None,
             seen=request.headers.get(version.IF_MATCH),
             reader=reader if op.is_edit else None,
+            language=language_of(request),
         )
         result = await request.config_dict[EXCHANGE].run(asked)
         if isinstance(result, MadeFile):
@@ -97,18 +102,21 @@ async def _answered(
 
 def _shown(op: Op, request: web.Request, answer: Answer) -> web.Response:
     """The answer with its version; without its body if the caller has that already."""
-    if not (op.method == "GET" or op.is_edit) or not answer.body:
+    if not answer.tag:
         return _response(answer, {})
-    tag = version.tag_of(answer.body, getattr(op.out, "BY_THE_CLOCK", frozenset()))
     had = request.headers.get(version.IF_NONE_MATCH)
-    if op.method == "GET" and had is not None and version.names(had, tag):
-        return web.Response(status=304, headers={version.ETAG: tag})
-    return _response(answer, {version.ETAG: tag})
+    if op.method == "GET" and had is not None and version.names(had, answer.tag):
+        return web.Response(status=304, headers={version.ETAG: answer.tag, **VARY})
+    return _response(answer, {version.ETAG: answer.tag})
 
 
 def _response(answer: Answer, headers: dict[str, str]) -> web.Response:
     if not answer.body:
         return web.Response(status=answer.status, headers=headers)
     return web.Response(
-        status=answer.status, body=answer.body, headers=headers, content_type=JSON, charset="utf-8"
+        status=answer.status,
+        body=answer.body,
+        headers={**headers, **VARY},
+        content_type=JSON,
+        charset="utf-8",
     )

@@ -16,6 +16,7 @@ from service.api.http.problems import Stale
 from service.api.http.schema import Out, as_json
 from service.errors import Forbidden, NotFound
 from service.storage.locks import lock_edit
+from service.words.catalogues import LANGUAGES
 from service.words.phrase import phrase
 
 ETAG = "ETag"
@@ -31,10 +32,26 @@ def tag_of(body: bytes, moving: frozenset[str]) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
+def in_language(tag: str, language: str) -> str:
+    """The version of a thing whose sentences are told in another language than English: a copy in
+    one language is none in the other, and whoever edits may have read either.
+    """
+    return f'{tag[:-1]}-{language}"'
+
+
 def names(header: str, tag: str) -> bool:
     """Whether a list of versions has this one; `*` has any."""
-    given = [item.strip().removeprefix("W/") for item in header.split(",")]
-    return "*" in given or tag in given
+    return not {"*", tag}.isdisjoint(_given(header))
+
+
+def names_in_any_language(header: str, tag: str) -> bool:
+    """Whether a list of versions has this one, or the same in another language; `*` has any."""
+    told = {"*", tag, *(in_language(tag, language) for language in LANGUAGES)}
+    return not told.isdisjoint(_given(header))
+
+
+def _given(header: str) -> list[str]:
+    return [item.strip().removeprefix("W/") for item in header.split(",")]
 
 
 async def check_unchanged(
@@ -58,7 +75,7 @@ async def check_unchanged(
         return None  # the edit itself says so, or is the first
     if not isinstance(result, Out):
         return None
-    if header is not None and not names(
+    if header is not None and not names_in_any_language(
         header, tag_of(as_json(result, call.runtime.settings.zone), result.BY_THE_CLOCK)
     ):
         raise Stale(

@@ -7,7 +7,16 @@ from pydantic import Field
 
 from service.api.http.call import Call, Download
 from service.api.http.paging import PageQuery, cut
-from service.api.http.schema import Body, Day, Instant, Line, Out, Page, QueryString
+from service.api.http.schema import (
+    Body,
+    Day,
+    Instant,
+    Line,
+    Out,
+    Page,
+    QueryString,
+    TranslatedText,
+)
 from service.clock import CHINA
 from service.delivery.receipts import unmatched, unmatched_store
 from service.delivery.receipts.unmatched_store import Kept
@@ -94,7 +103,7 @@ class DifferenceOut(Out):
 
     name: str
     count: int
-    meaning: str
+    meaning: TranslatedText
 
 
 class ChannelDayOut(Out):

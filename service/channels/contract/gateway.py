@@ -199,6 +199,9 @@ class Gateway(ABC):
     kind: ClassVar[str]
     """The name of the module, and of the kind in channel rows."""
 
+    about: ClassVar[str] = ""
+    """A sentence on its settings, as a phrase; "": the first line of their model's docstring."""
+
     config_model: ClassVar[type[BaseModel]]
     """The kind's settings and credentials; secrets are SecretStr. The console's form comes from
     it, so each field has a description."""

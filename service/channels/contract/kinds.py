@@ -55,7 +55,7 @@ def describe(gateway: type[Gateway]) -> ChannelKind:
         _setting(gateway, name, _complete(own, schema.get("$defs", {})), required=name in required)
         for name, own in properties.items()
     ]
-    about = (gateway.config_model.__doc__ or "").partition("\n")[0].strip()
+    about = gateway.about or (gateway.config_model.__doc__ or "").partition("\n")[0].strip()
     calls_back = issubclass(gateway, CallbackGateway)
     return ChannelKind(gateway.kind, about, gateway.most_recipients, calls_back, settings)
 

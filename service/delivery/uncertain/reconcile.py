@@ -20,21 +20,25 @@ from service.words.phrase import phrase
 _YEARS = range(2000, 2200)
 
 MEANINGS = {
-    "in_doubt": "handed off without an answer: an item of GET /uncertain each",
-    "being_handed_off": "marked as leaving, and not answered yet",
-    "parts_without_reference": "parts of texts that the carrier took, without a reference of it",
-    "references_too_many": "more references than the texts that the carrier took have parts",
-    "moved_on": "parts of hand-offs that were made again, or moved to another channel",
-    "without_message": "references whose text is no longer in the ledger",
-    "missing_24h": "taken more than 24 hours ago, without a receipt",
-    "missing_72h": "taken more than 72 hours ago, without a receipt: it counts as unknown",
-    "inbox": "receipts that are stored and not folded yet",
-    "parked": "receipts whose reference is not known yet",
-    "unmatched": "receipts that met nothing in 72 hours",
-    "ambiguous": "receipts that fit more than one uncertain hand-off",
-    "conflict": "receipts that contradict what was known",
-    "unreadable": "what the carrier handed on and nobody could read",
-    "dismissed": "receipts that a person has laid aside",
+    "in_doubt": phrase("handed off without an answer: an item of GET /uncertain each"),
+    "being_handed_off": phrase("marked as leaving, and not answered yet"),
+    "parts_without_reference": phrase(
+        "parts of texts that the carrier took, without a reference of it"
+    ),
+    "references_too_many": phrase(
+        "more references than the texts that the carrier took have parts"
+    ),
+    "moved_on": phrase("parts of hand-offs that were made again, or moved to another channel"),
+    "without_message": phrase("references whose text is no longer in the ledger"),
+    "missing_24h": phrase("taken more than 24 hours ago, without a receipt"),
+    "missing_72h": phrase("taken more than 72 hours ago, without a receipt: it counts as unknown"),
+    "inbox": phrase("receipts that are stored and not folded yet"),
+    "parked": phrase("receipts whose reference is not known yet"),
+    "unmatched": phrase("receipts that met nothing in 72 hours"),
+    "ambiguous": phrase("receipts that fit more than one uncertain hand-off"),
+    "conflict": phrase("receipts that contradict what was known"),
+    "unreadable": phrase("what the carrier handed on and nobody could read"),
+    "dismissed": phrase("receipts that a person has laid aside"),
 }
 """What each difference means; in this order."""
 

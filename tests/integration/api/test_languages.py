@@ -1,4 +1,4 @@
-"""Refusals in the language that a request asks for: whole sentences, with all that fills them."""
+"""Refusals and answers in the language that a request asks for: whole sentences, all of them."""
 
 import re
 from typing import Any
@@ -122,3 +122,40 @@ async def test_findings_and_reasons_are_in_one_language(api: Api) -> None:
     assert not re.search(r"[a-z]{2} [a-z]{2}", fields["text"]), fields
     english = (await _refused(api, "en", "/messages", body, ADMIN))["fields"]
     assert " / " in english["text"], "as before there was a language to ask for"
+
+
+async def test_an_answer_is_in_the_language_asked_for_and_says_so(api: Api) -> None:
+    path = "/channels/kinds"
+    shown = {
+        language: await api.get(path, ADMIN, headers={"Accept-Language": language})
+        for language in ("zh", "en")
+    }
+    about = {language: answer.json["items"][0]["about"] for language, answer in shown.items()}
+    assert CHINESE.search(about["zh"])
+    assert not CHINESE.search(about["en"])
+    assert (await api.get(path, ADMIN)).json == shown["en"].json, "without it, English"
+    assert {answer.headers["Vary"] for answer in shown.values()} == {"Accept-Language"}
+
+
+async def test_a_copy_in_one_language_is_none_in_the_other(api: Api) -> None:
+    path, tags = "/channels/kinds", {}
+    for language in ("zh", "en"):
+        answer = await api.get(path, ADMIN, headers={"Accept-Language": language})
+        tags[language] = answer.headers["ETag"]
+    for asked, had in (("zh", "en"), ("en", "zh")):
+        headers = {"Accept-Language": asked, "If-None-Match": tags[had]}
+        assert (await api.get(path, ADMIN, headers=headers)).status == 200
+        headers["If-None-Match"] = tags[asked]
+        assert (await api.get(path, ADMIN, headers=headers)).status == 304
+
+
+async def test_whoever_read_it_in_chinese_edits_it_in_any_language(api: Api) -> None:
+    chinese = {"Accept-Language": "zh"}
+    shown = await api.get("/lint/rules", ADMIN, headers=chinese)
+    assert CHINESE.search(shown.json["rules"][0]["source"])
+    body = {"levels": {"R14": "review"}, "reason": "r"}
+    headers = {"If-Match": shown.headers["ETag"]}
+    done = await api.call("PUT", "/lint/rules", ADMIN, json=body, headers=headers)
+    assert done.status == 200, done.body
+    stale = await api.call("PUT", "/lint/rules", ADMIN, json=body, headers=headers)
+    assert stale.status == 412

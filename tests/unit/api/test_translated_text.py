@@ -1,4 +1,4 @@
-"""A sentence in an answer keeps its Chinese for a page, and is English in JSON."""
+"""A sentence in an answer keeps its Chinese for a page, and JSON has it in either language."""
 
 import json
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ class SentencesOut(Out):
     plain: str
 
 
-def test_a_page_says_it_in_chinese_and_json_in_english() -> None:
+def test_a_page_says_it_in_chinese_and_json_in_the_language_asked_for() -> None:
     said = phrase("there is no run {run_id}", run_id=7)
     answer = SentencesOut(note=said, notes=[said], plain=said)
     assert isinstance(answer.note, Phrase)
@@ -27,4 +27,12 @@ def test_a_page_says_it_in_chinese_and_json_in_english() -> None:
         "notes": ["there is no run 7"],
         "plain": "there is no run 7",
     }
-    assert SentencesOut.model_json_schema()["properties"]["note"]["type"] == "string"
+    chinese = json.loads(as_json(answer, ZoneInfo("Asia/Shanghai"), "zh"))
+    assert chinese == {
+        "note": "没有批次 7",
+        "notes": ["没有批次 7"],
+        "plain": "there is no run 7",
+    }
+    for mode in ("validation", "serialization"):
+        schema = SentencesOut.model_json_schema(mode=mode)
+        assert schema["properties"]["note"]["type"] == "string"
