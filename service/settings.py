@@ -24,7 +24,7 @@ from pydantic_settings import (
 from service.clock import CHINA, Clock
 from service.errors import Misconfigured
 from service.logs import level_named
-from service.words.phrase import listing, phrase
+from service.words.phrase import listing, phrase, translated
 from service.words.validation import fault
 
 EARLIER_NAMES: Mapping[str, str] = {
@@ -52,13 +52,13 @@ class ClockSettings(BaseSettings):
 
     clock_start: datetime | None = Field(
         default=None,
-        description="Simulated time: what the clock showed at clock_anchor. Demos only.",
+        description=phrase("Simulated time: what the clock showed at clock_anchor. Demos only."),
     )
     clock_anchor: float = Field(
-        default=0.0, description="Simulated time: real seconds since the epoch."
+        default=0.0, description=phrase("Simulated time: real seconds since the epoch.")
     )
     clock_speed: float = Field(
-        default=1.0, gt=0, description="Simulated time: times as fast as real."
+        default=1.0, gt=0, description=phrase("Simulated time: times as fast as real.")
     )
 
     @property
@@ -147,251 +147,308 @@ def _needed(variable: str) -> str:
 class Settings(BackupSettings):
     """What a deployment can set. `deploy/env.example` is generated from the descriptions."""
 
-    database_url: str = Field(description="PostgreSQL 18, the store of record (postgresql://…).")
+    database_url: str = Field(
+        description=phrase("PostgreSQL 18, the store of record (postgresql://…).")
+    )
     database_owner_url: str | None = Field(
         default=None,
-        description="The same database as the role that owns its tables, for `tocsin migrate` "
-        "alone: no other process is to have it.",
+        description=phrase(
+            "The same database as the role that owns its tables, for `tocsin migrate` "
+            "alone: no other process is to have it."
+        ),
     )
-    redis_url: str = Field(description="Redis or Valkey: the job queue and the token buckets.")
+    redis_url: str = Field(
+        description=phrase("Redis or Valkey: the job queue and the token buckets.")
+    )
     key_file: Path = Field(
-        description="The master key: 64 hexadecimal digits, mode 0600, outside the data folder."
+        description=phrase(
+            "The master key: 64 hexadecimal digits, mode 0600, outside the data folder."
+        )
     )
     witness_file: Path | None = Field(
         default=None,
-        description="A file outside the data folder that remembers how far the database was, so "
-        "that one restored with its data folder is noticed; Redis remembers it, too.",
+        description=phrase(
+            "A file outside the data folder that remembers how far the database was, so "
+            "that one restored with its data folder is noticed; Redis remembers it, too."
+        ),
     )
     alive_folder: Path | None = Field(
         default=None,
-        description="Folder of this process alone, in which it shows that it lives, for "
-        "deploy/health.py.",
+        description=phrase(
+            "Folder of this process alone, in which it shows that it lives, for deploy/health.py."
+        ),
     )
     late_seconds: int = Field(
         default=60,
         ge=12,
-        description="A process whose own work stands still for so long, while both servers answer, "
-        "ends with code 70.",
+        description=phrase(
+            "A process whose own work stands still for so long, while both servers answer, ends"
+            " with code 70."
+        ),
     )
-    api_host: str = Field(default="127.0.0.1", description="Address the API listens on.")
+    api_host: str = Field(default="127.0.0.1", description=phrase("Address the API listens on."))
     api_port: int = Field(
-        default=8080, ge=0, le=65535, description="Port the API listens on; 0: any free."
+        default=8080, ge=0, le=65535, description=phrase("Port the API listens on; 0: any free.")
     )
     trusted_proxies: str = Field(
         default="",
-        description="Networks of our own proxies, e.g. 10.0.0.0/8: believed about who is asking.",
+        description=phrase(
+            "Networks of our own proxies, e.g. 10.0.0.0/8: believed about who is asking."
+        ),
     )
     key_requests: int = Field(
         default=6_000,
         ge=1,
-        description="Requests a minute of one key or person, unless it has its own.",
+        description=phrase("Requests a minute of one key or person, unless it has its own."),
     )
     lookups_an_hour: int = Field(
         default=60,
         ge=1,
-        description="Different numbers that one person may look up in an hour, over all keys.",
+        description=phrase(
+            "Different numbers that one person may look up in an hour, over all keys."
+        ),
     )
     department_requests: int = Field(
         default=30_000,
         ge=1,
-        description="Requests a minute of a department, unless it has its own.",
+        description=phrase("Requests a minute of a department, unless it has its own."),
     )
     pool_size: int = Field(
-        default=8, ge=2, le=100, description="PostgreSQL connections per process."
+        default=8, ge=2, le=100, description=phrase("PostgreSQL connections per process.")
     )
     worker_niceness: int = Field(
         default=10,
         ge=0,
         le=19,
-        description="How far workers stand back for the API and the database where they share a "
-        "machine: who waits for an answer goes first.",
+        description=phrase(
+            "How far workers stand back for the API and the database where they share a "
+            "machine: who waits for an answer goes first."
+        ),
     )
     connections_per_process: int = Field(
         default=0,
         ge=0,
-        description="Carrier connections one channel process holds at most; 0: no limit.",
+        description=phrase("Carrier connections one channel process holds at most; 0: no limit."),
     )
     import_max_bytes: int = Field(
         default=128 * 1024 * 1024,
         ge=1,
-        description="Largest contact file that is taken, in octets.",
+        description=phrase("Largest contact file that is taken, in octets."),
     )
     drift_share: float = Field(
         default=0.2,
         gt=0,
-        description="A campaign waits for a new approval if its rule means this share more or "
-        "fewer people at the fire than when it was approved.",
+        description=phrase(
+            "A campaign waits for a new approval if its rule means this share more or "
+            "fewer people at the fire than when it was approved."
+        ),
     )
     exchanged_share: float = Field(
         default=0.1,
         gt=0,
-        description="A fire waits for a person who may approve if a larger share of its people "
-        "were not in the target that was approved.",
+        description=phrase(
+            "A fire waits for a person who may approve if a larger share of its people "
+            "were not in the target that was approved."
+        ),
     )
     safety_failed_share: float = Field(
         default=0.5,
         gt=0,
         le=1,
-        description="A run is paused when so large a share of its texts failed,",
+        description=phrase("A run is paused when so large a share of its texts failed,"),
     )
     safety_filtered_share: float = Field(
-        default=0.01, gt=0, le=1, description="… or was refused for the content,"
+        default=0.01, gt=0, le=1, description=phrase("… or was refused for the content,")
     )
     safety_opted_out_share: float = Field(
-        default=0.02, gt=0, le=1, description="… or so many of its readers opted out,"
+        default=0.02, gt=0, le=1, description=phrase("… or so many of its readers opted out,")
     )
     safety_silence_minutes: float = Field(
-        default=60.0, gt=0, description="… or no receipt at all came for so long."
+        default=60.0, gt=0, description=phrase("… or no receipt at all came for so long.")
     )
     safety_least: int = Field(
         default=500,
         ge=1,
-        description="How many texts must be known of before a share means anything.",
+        description=phrase("How many texts must be known of before a share means anything."),
     )
     stray_opt_outs_share: float = Field(
         default=0.01,
         ge=0,
-        description="Opt-outs over a channel of people who had no text over it wait for a person "
-        "once so large a share of all people in the lists sent them in 24 hours,",
+        description=phrase(
+            "Opt-outs over a channel of people who had no text over it wait for a person "
+            "once so large a share of all people in the lists sent them in 24 hours,"
+        ),
     )
     stray_opt_outs_an_hour: int = Field(
-        default=50, ge=0, description="… and more than so many people in an hour."
+        default=50, ge=0, description=phrase("… and more than so many people in an hour.")
     )
     suppressions_a_day: int = Field(
         default=50,
         ge=0,
-        description="How many numbers a department's persons put on the lists of protected, dead "
-        "or complaining numbers in 24 hours without a second person of the county,",
+        description=phrase(
+            "How many numbers a department's persons put on the lists of protected, dead "
+            "or complaining numbers in 24 hours without a second person of the county,"
+        ),
     )
     suppressions_share: float = Field(
         default=0.01,
         ge=0,
-        description="… and in 30 days, as a share of all people in the lists (never less than the "
-        "number a day).",
+        description=phrase(
+            "… and in 30 days, as a share of all people in the lists (never less than the "
+            "number a day)."
+        ),
     )
     replies_an_hour: int = Field(
         default=1_000,
         ge=1,
-        description="How many confirmations and other replies to people's texts one channel takes "
-        "in an hour; those beyond wait, for 24 hours at most.",
+        description=phrase(
+            "How many confirmations and other replies to people's texts one channel takes "
+            "in an hour; those beyond wait, for 24 hours at most."
+        ),
     )
     test_send_above: int = Field(
         default=50_000,
         ge=0,
-        description="Above so many people, an approver must have had the text on the own phone.",
+        description=phrase(
+            "Above so many people, an approver must have had the text on the own phone."
+        ),
     )
     separate_audit: bool = Field(
         default=False,
-        description="Administrators do not read the audit trail: that is for users of the role"
-        " auditor alone.",
+        description=phrase(
+            "Administrators do not read the audit trail: that is for users of the role"
+            " auditor alone."
+        ),
     )
     keep_numbers_days: int = Field(
         default=183,
         ge=180,
         le=1096,
-        description="How long a sent text keeps its number (record duty).",
+        description=phrase("How long a sent text keeps its number (record duty)."),
     )
     keep_rejects_days: int = Field(
-        default=90, ge=1, le=1096, description="How long the rejected rows of an import are kept."
+        default=90,
+        ge=1,
+        le=1096,
+        description=phrase("How long the rejected rows of an import are kept."),
     )
     keep_expired_lists_days: int = Field(
         default=30,
         ge=0,
         le=1096,
-        description="How long a list is kept after its last day, and an entry that left.",
+        description=phrase("How long a list is kept after its last day, and an entry that left."),
     )
     keep_guests_days: int = Field(
         default=366,
         ge=1,
         le=1096,
-        description="How long a guest of trial keys is kept, unless named anew.",
+        description=phrase("How long a guest of trial keys is kept, unless named anew."),
     )
     keep_logins_days: int = Field(
         default=183,
         ge=180,
         le=1096,
-        description="How long a session is kept after its end (six months).",
+        description=phrase("How long a session is kept after its end (six months)."),
     )
     keep_records_days: int = Field(
         default=1096,
         ge=1096,
-        description="How long audit entries and erasures are kept (three years).",
+        description=phrase("How long audit entries and erasures are kept (three years)."),
     )
     retention_share: float = Field(
         default=0.05,
         ge=0,
         le=1,
-        description="After the clock has jumped, a larger share of a table is deleted for its age "
-        "only once a county's administrator has agreed.",
+        description=phrase(
+            "After the clock has jumped, a larger share of a table is deleted for its age "
+            "only once a county's administrator has agreed."
+        ),
     )
     channel_fault_share: float = Field(
         default=0.5,
         gt=0,
         le=1,
-        description="A channel is shut while this share of its submits goes wrong.",
+        description=phrase("A channel is shut while this share of its submits goes wrong."),
     )
     channel_slow_seconds: float = Field(
         default=10.0,
         gt=0,
-        description="… or half of its answers take longer, and another can take over.",
+        description=phrase("… or half of its answers take longer, and another can take over."),
     )
     channel_silence_minutes: float = Field(
-        default=10.0, gt=0, le=50, description="… or no receipt comes, and another can take over."
+        default=10.0,
+        gt=0,
+        le=50,
+        description=phrase("… or no receipt comes, and another can take over."),
     )
     channel_down_minutes: float = Field(
-        default=3.0, gt=0, description="… or it gets no connection."
+        default=3.0, gt=0, description=phrase("… or it gets no connection.")
     )
     channel_rest_seconds: float = Field(
-        default=30.0, gt=0, description="How long it is shut before it is tried; doubled each time."
+        default=30.0,
+        gt=0,
+        description=phrase("How long it is shut before it is tried; doubled each time."),
     )
     failover: bool = Field(
         default=True,
-        description="Whether what waits for such a channel goes to another that may take it.",
+        description=phrase(
+            "Whether what waits for such a channel goes to another that may take it."
+        ),
     )
     webhook_networks: str = Field(
         default="",
-        description="Private networks that webhooks may be in, e.g. 10.1.0.0/16,fd00::/8.",
+        description=phrase("Private networks that webhooks may be in, e.g. 10.1.0.0/16,fd00::/8."),
     )
     carrier_networks: str = Field(
         default="",
-        description="Networks that channels may connect to, e.g. china_mobile=192.0.2.0/24 "
-        "simulated=127.0.0.0/8; of a carrier that is not named: all but a few.",
+        description=phrase(
+            "Networks that channels may connect to, e.g. china_mobile=192.0.2.0/24 "
+            "simulated=127.0.0.0/8; of a carrier that is not named: all but a few."
+        ),
     )
     console_url: str | None = Field(
         default=None,
-        description="Where people open the console, e.g. https://tocsin.example.gov.cn; notices "
-        "to persons name it.",
+        description=phrase(
+            "Where people open the console, e.g. https://tocsin.example.gov.cn; notices "
+            "to persons name it."
+        ),
     )
     smtp_url: str | None = Field(
         default=None,
-        description="The mail server of notices to persons: smtp://USER:PASSWORD@HOST:587 "
-        "(STARTTLS), smtps://…:465, or smtp+plain://HOST:25 for a relay of your own network; "
-        "without it no mails.",
+        description=phrase(
+            "The mail server of notices to persons: smtp://USER:PASSWORD@HOST:587 "
+            "(STARTTLS), smtps://…:465, or smtp+plain://HOST:25 for a relay of your own network; "
+            "without it no mails."
+        ),
     )
     mail_from: str = Field(
         default="",
         validate_default=True,
-        description="The sender of these mails, e.g. tocsin@example.gov.cn.",
+        description=phrase("The sender of these mails, e.g. tocsin@example.gov.cn."),
     )
     mail_domains: str = Field(
         default="",
         validate_default=True,
-        description="The domains of the addresses that they may go to, e.g. example.gov.cn.",
+        description=phrase(
+            "The domains of the addresses that they may go to, e.g. example.gov.cn."
+        ),
     )
     sign_in_issuer: str | None = Field(
         default=None,
-        description="The OpenID Connect provider of single sign-on, as it names itself, e.g. "
-        "https://id.example.gov.cn; without it none. Takes TOCSIN_CONSOLE_URL.",
+        description=phrase(
+            "The OpenID Connect provider of single sign-on, as it names itself, e.g. "
+            "https://id.example.gov.cn; without it none. Takes TOCSIN_CONSOLE_URL."
+        ),
     )
     sign_in_client_id: str = Field(
         default="",
         validate_default=True,
-        description="What the provider calls this system,",
+        description=phrase("What the provider calls this system,"),
     )
     sign_in_client_secret: str = Field(
-        default="", description="… and its secret; empty for a public client."
+        default="", description=phrase("… and its secret; empty for a public client.")
     )
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_level: str = Field(default="INFO", description=phrase("DEBUG, INFO, WARNING or ERROR."))
 
     @classmethod
     def settings_customise_sources(
@@ -553,11 +610,12 @@ def _read(kind: type[_Some]) -> _Some:
         raise Misconfigured(listing(lines, "\n  ")) from error
 
 
-def describe_environment() -> str:
-    """Every variable with its default and meaning, in the form of an env file."""
+def describe_environment(language: str = "en") -> str:
+    """Every variable with its default and meaning, zh or en, in the form of an env file."""
     lines = []
     for name, field in Settings.model_fields.items():
         default = "" if field.is_required() or field.default is None else field.default
         mark = "" if field.is_required() else "# "
-        lines += [f"# {field.description}", f"{mark}TOCSIN_{name.upper()}={default}", ""]
+        about = translated(field.description, language)
+        lines += [f"# {about}", f"{mark}TOCSIN_{name.upper()}={default}", ""]
     return "\n".join(lines).rstrip()

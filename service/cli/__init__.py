@@ -9,8 +9,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
+from service.cli.help import Parser
 from service.errors import Invalid, Misconfigured, TocsinError
 from service.liveness.exit_codes import ExitCode, exit_code_of
 from service.logs import configure, level_named
@@ -19,12 +20,12 @@ from service.words.catalogues import of_shell
 from service.words.phrase import phrase, told
 
 COMMANDS = {
-    "up": ("service.cli.up:add_up", "run the whole system on this machine"),
-    "demo": ("service.cli.demo:add_demo", "take one real broadcast through a fresh system"),
-    "serve": ("service.cli.serve:add_serve", "run the HTTP API"),
+    "up": ("service.cli.up:add_up", phrase("run the whole system on this machine")),
+    "demo": ("service.cli.demo:add_demo", phrase("take one real broadcast through a fresh system")),
+    "serve": ("service.cli.serve:add_serve", phrase("run the HTTP API")),
     "migrate": (
         "service.cli.database:add_migrate",
-        "bring the database up to date, and load the areas",
+        phrase("bring the database up to date, and load the areas"),
     ),
     "backup": (
         "service.cli.backup_command:add_arguments",
@@ -36,42 +37,42 @@ COMMANDS = {
     ),
     "hold-all": (
         "service.cli.database:add_hold_all",
-        "stop everything, as after a restored backup",
+        phrase("stop everything, as after a restored backup"),
     ),
     "bootstrap": (
         "service.cli.database:add_bootstrap",
-        "make the first department and two administrators; prints the key of each once",
+        phrase("make the first department and two administrators; prints the key of each once"),
     ),
-    "env": ("service.cli.database:add_env", "print every setting with its meaning"),
+    "env": ("service.cli.database:add_env", phrase("print every setting with its meaning")),
     "import": (
         "service.cli.import_command:add_arguments",
-        "read a contact file onto a roster / 导入名单文件",
+        phrase("read a contact file onto a roster"),
     ),
-    "channel": ("service.cli.channels:add_arguments", "set up, change and test the ways out"),
-    "keys": ("service.privacy.keys_command:add_arguments", "rotate the master key"),
+    "channel": ("service.cli.channels:add_arguments", phrase("set up, change and test channels")),
+    "keys": ("service.privacy.keys_command:add_arguments", phrase("rotate the master key")),
     "password": (
         "service.cli.password_command:add_arguments",
-        "give somebody a password for once / 发放一次性密码",
+        phrase("give somebody a password for once"),
     ),
-    "templates": ("service.cli.starter_command:add_arguments", "load the starter library"),
+    "templates": ("service.cli.starter_command:add_arguments", phrase("load the starter library")),
     "suppressions": (
         "service.cli.suppression_command:add_arguments",
-        "numbers that are never sent to / 禁发号码",
+        phrase("numbers that are never sent to"),
     ),
     "prefixes": (
         "service.cli.prefix_command:add_arguments",
-        "whose the first seven digits are / 七位号段表",
+        phrase("whose the first seven digits are"),
     ),
-    "audit": ("service.cli.audit_command:add_arguments", "prove the audit trail"),
+    "audit": ("service.cli.audit_command:add_arguments", phrase("verify the audit trail")),
     "holidays": (
         "service.cli.holiday_command:add_arguments",
-        "the calendar of holidays / 节假日",
+        phrase("the calendar of holidays"),
     ),
     "simulate": (
         "service.simulator.command:add_arguments",
-        "run a simulated carrier, or steer one that runs",
+        phrase("run a simulated carrier, or steer one that runs"),
     ),
-    "ctl": ("tocsin_client.ctl.command:main", "operate a service over its API / 通过接口操作"),
+    "ctl": ("tocsin_client.ctl.command:main", phrase("operate a service over its API")),
 }
 """Each command: what adds its arguments, as `module:function`, and what it does."""
 
@@ -98,7 +99,7 @@ def _main(given: Sequence[str]) -> int:
     if given[:1] == ["ctl"]:  # of another package, whose help speaks two languages
         code: int = _load("ctl")(given[1:], prog="tocsin ctl")
         return code
-    options = _parser(given[:1]).parse_args(given)
+    options = command_parser(given[:1]).parse_args(given)
     end_with_parent()
     return _run(options)
 
@@ -133,28 +134,21 @@ def _log_level(options: argparse.Namespace) -> str:
         raise Misconfigured(phrase("TOCSIN_LOG_LEVEL: {error}", error=error)) from error
 
 
-def _parser(asked: Sequence[str]) -> argparse.ArgumentParser:
+def command_parser(asked: Sequence[str]) -> Parser:
     """All commands by name; the one asked for with its arguments."""
-    parser = _CommandLine(
-        prog="tocsin", description="Bulk SMS and broadcasts, planned, sent and proved."
+    parser = Parser(
+        prog="tocsin", description=phrase("Bulk SMS and broadcasts, planned, sent and proved.")
     )
     parser.set_defaults(log_level="WARNING")
-    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="say which version this is")
+    parser.add_argument(
+        "--version", action=_ShowVersion, nargs=0, help=phrase("say which version this is")
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (_, what) in COMMANDS.items():
-        command = commands.add_parser(name, help=what)
+        command = commands.add_parser(name, help=what, description=what)
         if name in asked:
             _load(name)(command)
     return parser
-
-
-class _CommandLine(argparse.ArgumentParser):
-    """Ends with our code for a command line that asks for what there is not."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say how the command is used, and what is wrong."""
-        self.print_usage(sys.stderr)
-        self.exit(ExitCode.USAGE, f"{self.prog}: error: {message}\n")
 
 
 class _ShowVersion(argparse.Action):

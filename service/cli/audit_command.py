@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 
-from service.accounts.audit.audit import Head
+from service.accounts.audit.audit import Head, read_head
 from service.accounts.audit.sealing import TrailCheck, verify
 from service.crypto import Keyring, read_key_file
 from service.errors import Misconfigured
@@ -13,22 +13,24 @@ from service.settings import read_settings
 from service.storage.postgres import LONG_SECONDS, connected
 from service.words.phrase import phrase
 
-_SEAL_DIGITS = 64
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The commands and their options."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     walk = commands.add_parser(
         "verify",
-        help="walk the chain of seals, with the master key; exit code 1, the first broken entry "
-        "and each that no process of ours has written if it is not whole",
+        help=phrase(
+            "walk the chain of seals, with the master key; exit code 1, the first broken entry and"
+            " each that no process of ours has written if it is not whole"
+        ),
     )
     walk.add_argument(
         "--head",
         metavar="NO:SEAL",
-        help="a seal that was written down, from this command or the scheduler's log: "
-        "then nothing up to it can have been taken away or made anew",
+        help=phrase(
+            "a seal that was written down, from this command or the scheduler's log: then nothing"
+            " up to it can have been taken away or made anew"
+        ),
     )
     walk.set_defaults(run=lambda o: asyncio.run(_verify(parse_head(o.head) if o.head else None)))
 
@@ -39,12 +41,8 @@ def parse_head(text: str) -> Head:
     Raises:
         Misconfigured: it is not one.
     """
-    number, _, digits = text.partition(":")
-    try:
-        head = Head(int(number), bytes.fromhex(digits))
-    except ValueError:
-        head = Head()
-    if head.no < 1 or len(digits) != _SEAL_DIGITS:
+    head = read_head(text)
+    if head is None:
         raise Misconfigured(phrase("give --head as it was printed: a number, a colon, 64 digits"))
     return head
 

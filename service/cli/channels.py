@@ -43,23 +43,38 @@ from service.words.phrase import phrase
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands of `tocsin channel`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    listed = commands.add_parser("list", help="one line for each channel")
+    listed = commands.add_parser("list", help=phrase("one line for each channel"))
     listed.set_defaults(run=_with_channels(_list_channels))
-    show = commands.add_parser("show", help="one channel as JSON; its secrets stay hidden")
+    show = commands.add_parser("show", help=phrase("one channel as JSON; its secrets stay hidden"))
     show.set_defaults(run=_with_channels(_show_channel))
-    add = commands.add_parser("add", help="set up a channel")
+    add = commands.add_parser("add", help=phrase("set up a channel"))
     add.set_defaults(run=_with_channels(_add_channel, act="add_channel"))
-    change = commands.add_parser("set", help="change a channel, or lift its hold")
+    change = commands.add_parser("set", help=phrase("change a channel, or lift its hold"))
     change.set_defaults(run=_with_channels(_set_channel, act="set_channel"))
-    test = commands.add_parser("test", help="log in and out, and say what the carrier answered")
+    test = commands.add_parser(
+        "test", help=phrase("log in and out, and say what the carrier answered")
+    )
     test.set_defaults(run=_test_channel)
     for command in (show, change, test):
-        command.add_argument("channel", help="its id or name")
+        command.add_argument("channel", help=phrase("id or name of the channel"))
     for command in (add, change):
-        command.add_argument("file", help="JSON as the API takes it; - reads standard input")
-    codes = commands.add_parser("codes", help="what carriers' codes mean, where it is said here")
-    codes.add_argument("--put", metavar="FILE", help="say what a code means: JSON, or - for it")
-    codes.add_argument("--delete", nargs=3, metavar=("KIND", "APPLIES_TO", "CODE"))
+        command.add_argument(
+            "file", help=phrase("JSON as the API takes it; - reads standard input")
+        )
+    codes = commands.add_parser(
+        "codes", help=phrase("what carriers' codes mean, where it is said here")
+    )
+    codes.add_argument(
+        "--put", metavar="FILE", help=phrase("say what a code means: JSON, or - for it")
+    )
+    codes.add_argument(
+        "--delete",
+        nargs=3,
+        metavar=("KIND", "APPLIES_TO", "CODE"),
+        help=phrase(
+            "take back what a code means: the kind of channel, submit or receipt, the code"
+        ),
+    )
     codes.set_defaults(run=_run_codes)
 
 

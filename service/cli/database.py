@@ -20,6 +20,8 @@ from service.settings import Settings, describe_environment, read_settings
 from service.storage.migrate import migrate
 from service.storage.postgres import LONG_SECONDS, Connection, connect
 from service.storage.roles import admit, admit_backup, find_excess, login_of, warn_of_excess
+from service.words.catalogues import of_shell
+from service.words.phrase import phrase
 
 
 def add_migrate(parser: argparse.ArgumentParser) -> None:
@@ -29,32 +31,41 @@ def add_migrate(parser: argparse.ArgumentParser) -> None:
 
 def add_hold_all(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `tocsin hold-all`."""
-    parser.add_argument("--reason", default="held by hand after a restored backup")
+    parser.add_argument(
+        "--reason",
+        default="held by hand after a restored backup",
+        help=phrase("why; every page of the console shows it"),
+    )
     parser.set_defaults(run=_hold_all)
 
 
 def add_bootstrap(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `tocsin bootstrap`."""
-    for flag, who in (("--admin", "one administrator"), ("--second-admin", "another person")):
+    for flag, who in (
+        ("--admin", phrase("one administrator of the county: a login, and who it is")),
+        ("--second-admin", phrase("another administrator, of another person, likewise")),
+    ):
         parser.add_argument(
             flag,
             nargs=2,
             metavar=("LOGIN", "NAME"),
             required=True,
-            help=f"{who} of the county: a login, and who it is / 管理员登录名和姓名",
+            help=who,
         )
     parser.add_argument(
         "--again-because",
         metavar="REASON",
-        help="once fewer than two administrators can log in: why two are made again; every"
-        " administrator is shown it / 能登录的管理员不足两名时，说明为何再建两名",
+        help=phrase(
+            "once fewer than two administrators can log in: why two are made again; every"
+            " administrator is shown it"
+        ),
     )
     parser.set_defaults(run=_bootstrap)
 
 
 def add_env(parser: argparse.ArgumentParser) -> None:
     """Say what `tocsin env` runs."""
-    parser.set_defaults(run=lambda _: print(describe_environment()))
+    parser.set_defaults(run=lambda _: print(describe_environment(of_shell() or "en")))
 
 
 def _migrate(_: argparse.Namespace) -> None:

@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 
 from service.local.demo import run_demo
+from service.words.phrase import phrase
 
 
 def add_demo(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `tocsin demo`."""
-    parser.add_argument("--data", type=Path, help="data folder; default: a temporary one")
-    parser.add_argument("--file", type=Path, help="a contact file; default: the county's")
-    parser.add_argument("--tps", type=int, default=500, help="parts per second")
+    parser.add_argument("--data", type=Path, help=phrase("data folder; default: a temporary one"))
+    parser.add_argument("--file", type=Path, help=phrase("a contact file; default: the county's"))
+    parser.add_argument("--tps", type=int, default=500, help=phrase("parts per second"))
     parser.set_defaults(run=lambda o: run_demo(data=o.data, file=o.file, tps=o.tps))

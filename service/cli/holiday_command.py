@@ -22,14 +22,14 @@ from service.words.phrase import phrase
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The commands and their options."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    show = commands.add_parser("show", help="the holidays and working weekends of a year")
-    show.add_argument("year", type=int)
+    show = commands.add_parser("show", help=phrase("the holidays and working weekends of a year"))
+    show.add_argument("year", type=int, help=phrase("such as 2027"))
     show.set_defaults(run=lambda o: asyncio.run(_show(o.year)))
     take = commands.add_parser(
         "import",
-        help="make a year official from the text of the State Council's notice / 导入放假通知",
+        help=phrase("make a year official from the text of the State Council's notice"),
     )
-    take.add_argument("file", help="a text file in UTF-8; - reads standard input")
+    take.add_argument("file", help=phrase("a text file in UTF-8; - reads standard input"))
     take.set_defaults(run=lambda o: asyncio.run(_import(_read(o.file))))
 
 

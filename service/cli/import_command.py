@@ -50,33 +50,36 @@ _REASONS_ZH = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `tocsin import`."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="CSV or XLSX / CSV 或 XLSX 文件")
-    parser.add_argument("--roster", required=True, help="the list's name / 名单名称")
+    parser.add_argument("file", type=Path, metavar="FILE", help=phrase("a CSV or XLSX file"))
+    parser.add_argument("--roster", required=True, help=phrase("the list's name"))
     parser.add_argument(
         "--login",
         required=True,
-        help="in whose name; the list is their department's / 以哪个用户的名义导入，名单归其单位",
+        help=phrase("login of whoever imports; the list is of their department"),
     )
     _add_list_arguments(parser)
     _add_evidence_arguments(parser)
-    parser.add_argument(
-        "--encoding", help="of a text file; default: found out / 文本编码，默认自动"
-    )
+    parser.add_argument("--encoding", help=phrase("encoding of a text file; default: found out"))
     parser.add_argument(
         "--column",
         action="append",
         type=_column,
         default=[],
         metavar="COLUMN=HEADER",
-        help="a header that is not recognised, e.g. phone=联系人号码; repeatable / 手工指定列",
+        help=phrase("a header that is not recognised, e.g. phone=联系人号码; repeatable"),
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="read and report, store nobody / 只试读，不入库"
+        "--dry-run", action="store_true", help=phrase("read and report, store nobody")
     )
     parser.add_argument(
-        "--rejects", type=Path, metavar="OUT.csv", help="write the rejected rows / 拒绝行另存"
+        "--rejects",
+        type=Path,
+        metavar="OUT.csv",
+        help=phrase("write the rejected rows into this file"),
     )
-    parser.add_argument("--json", action="store_true", help="the whole report / 输出完整报告")
+    parser.add_argument(
+        "--json", action="store_true", help=phrase("print the whole report as JSON")
+    )
     parser.set_defaults(run=_run)
 
 
@@ -85,19 +88,19 @@ def _add_list_arguments(parser: argparse.ArgumentParser) -> None:
         "--basis",
         choices=BASES,
         default="duty",
-        help="why the department may write to them / 处理依据：职责、合同与人事、同意、紧急",
+        help=phrase("why the department may write to them"),
     )
     parser.add_argument(
         "--mode",
         choices=MODES,
         default="add",
-        help="replace: who is not in the file leaves the list / add 追加；replace 整表替换",
+        help=phrase("add: everybody stays; replace: who is not in the file leaves the list"),
     )
     parser.add_argument(
         "--expires-on",
         type=_day,
         metavar="YYYY-MM-DD",
-        help="the list's last day; default: a year on / 名单有效期，默认一年",
+        help=phrase("the list's last day; default: a year on"),
     )
 
 
@@ -105,22 +108,22 @@ def _add_evidence_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--evidence",
         default="",
-        help="where the consent is kept, such as a file number / 同意凭据存放处或编号",
+        help=phrase("where the consent is kept, such as a file number"),
     )
     parser.add_argument(
         "--evidence-on",
         type=_day,
         metavar="YYYY-MM-DD",
-        help="its day / 同意日期（多人取最后一天）",
+        help=phrase("the day of the consent; of several persons the last one"),
     )
-    parser.add_argument("--evidence-by", default="", help="who asked for it / 由谁征得")
+    parser.add_argument("--evidence-by", default="", help=phrase("who asked for the consent"))
     parser.add_argument(
         "--evidence-how",
         choices=WAYS,
-        help="in which way / 方式：书面、网上、短信、电话、当面",
+        help=phrase("in which way the consent was given"),
     )
     parser.add_argument(
-        "--evidence-form", default="", help="the wording and its version / 告知书名称与版本"
+        "--evidence-form", default="", help=phrase("the wording of the consent and its version")
     )
 
 

@@ -18,7 +18,10 @@ from service.words.phrase import phrase
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("login", help="whose; the sessions end, and a shut account opens")
+    parser.add_argument(
+        "login",
+        help=phrase("whose password it is, by login; the sessions end, and a shut account opens"),
+    )
     parser.set_defaults(run=lambda options: asyncio.run(_give(options.login)))
 
 

@@ -32,20 +32,20 @@ CHUNK_OCTETS = 262_144
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `tocsin prefixes`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    show = commands.add_parser("show", help="which table is in force / 当前号段表")
+    show = commands.add_parser("show", help=phrase("which table is in force"))
     show.set_defaults(run=lambda _: asyncio.run(_show(read_settings())))
     take = commands.add_parser(
-        "import", help="take a table whole, in place of the one before / 导入七位号段表，整表替换"
+        "import", help=phrase("take a table whole, in place of the one before")
     )
     take.add_argument(
-        "file", type=Path, metavar="FILE", help="CSV or XLSX: 号段, 运营商, 省份, 城市"
+        "file", type=Path, metavar="FILE", help=phrase("CSV or XLSX: 号段, 运营商, 省份, 城市")
     )
-    take.add_argument("--source", default="", help="where it comes from; default: its name / 来源")
-    take.add_argument("--encoding", help="of a text file; default: found out / 文本编码")
+    take.add_argument("--source", default="", help=phrase("where it comes from; default: its name"))
+    take.add_argument("--encoding", help=phrase("encoding of a text file; default: found out"))
     take.set_defaults(run=lambda options: asyncio.run(_import(options, read_settings())))
     apply = commands.add_parser(
         "apply",
-        help="give people already known the carriers it says / 按号段表重定已有人员的运营商",
+        help=phrase("give people already known the carriers it says"),
     )
     apply.set_defaults(run=lambda _: asyncio.run(_apply(read_settings())))
 

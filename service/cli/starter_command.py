@@ -23,13 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The commands and their options."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     load = commands.add_parser(
-        "load", help="make templates of the starter library; what is there already stays"
+        "load", help=phrase("make templates of the starter library; what is there already stays")
     )
     load.add_argument(
         "--author",
         metavar="LOGIN",
         default="operator",
-        help="the user whose department gets them, and who counts as their author",
+        help=phrase("the user whose department gets them, and who counts as their author"),
     )
     load.set_defaults(run=lambda o: asyncio.run(_load(o.author)))
 

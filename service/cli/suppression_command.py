@@ -44,22 +44,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `tocsin suppressions`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     reasons = [reason.value for reason in SUPPRESSIONS]
-    take = commands.add_parser("import", help="stop texts to the numbers of a file / 导入禁发号码")
-    take.add_argument("file", type=Path, metavar="FILE", help="CSV or XLSX with a column 手机号")
-    take.add_argument("--login", required=True, help="in whose name / 以哪个用户的名义")
-    take.add_argument("--reason", choices=reasons, default="opted_out", help="why / 原因")
+    take = commands.add_parser("import", help=phrase("stop texts to the numbers of a file"))
+    take.add_argument(
+        "file", type=Path, metavar="FILE", help=phrase("CSV or XLSX with a column 手机号")
+    )
+    take.add_argument("--login", required=True, help=phrase("login of whoever does it"))
+    take.add_argument(
+        "--reason",
+        choices=reasons,
+        default="opted_out",
+        help=phrase("why these numbers get no texts"),
+    )
     take.add_argument(
         "--department",
-        help="whose work notices alone; default: the user's / 仅停发该单位的工作通知",
+        help=phrase(
+            "the department whose work notices alone are stopped; default: that of the login"
+        ),
     )
-    take.add_argument("--owner", default="", help="who answers for protected numbers / 责任单位")
-    take.add_argument("--note", default="", help="where the list comes from / 来源")
-    take.add_argument("--expires-at", type=_instant, help="until when; default: for good / 截止")
-    take.add_argument("--encoding", help="of a text file; default: found out / 文本编码")
+    take.add_argument("--owner", default="", help=phrase("who answers for protected numbers"))
+    take.add_argument("--note", default="", help=phrase("where the list comes from"))
+    take.add_argument("--expires-at", type=_instant, help=phrase("until when; default: for good"))
+    take.add_argument("--encoding", help=phrase("encoding of a text file; default: found out"))
     take.set_defaults(run=lambda options: asyncio.run(_import(options, read_settings())))
-    give = commands.add_parser("export", help="print the list as CSV, keyed hashes only / 导出")
-    give.add_argument("--why", required=True, help="it is recorded / 用途，记入审计")
-    give.add_argument("--reason", choices=reasons, help="only those for this reason / 仅此原因")
+    give = commands.add_parser("export", help=phrase("print the list as CSV, keyed hashes only"))
+    give.add_argument("--why", required=True, help=phrase("what it is for; it is recorded"))
+    give.add_argument("--reason", choices=reasons, help=phrase("only those for this reason"))
     give.set_defaults(run=lambda options: asyncio.run(_export(options, read_settings())))
 
 

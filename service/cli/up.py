@@ -9,33 +9,53 @@ from service.local.simulated_channels import CARRIERS_OF
 from service.local.up import UpOptions, run_up
 from service.words.phrase import listing, phrase
 
+_COUNTS = (
+    ("--port", 8080, phrase("port of the API; 0: any free one")),
+    ("--tps", 500, phrase("parts per second; 0: no limit")),
+    ("--window", 64, phrase("unanswered submits allowed")),
+    ("--connections", 1, phrase("connections to the carrier")),
+    ("--channel-processes", 1, phrase("processes that share these connections")),
+    ("--api-processes", 1, phrase("APIs, a port each")),
+    ("--scheduler-processes", 1, phrase("processes of the scheduler")),
+    ("--work-processes", 1, phrase("processes of all other jobs")),
+)
+_MEASURES = (
+    ("--speed", 1.0, phrase("simulated time: times as fast")),
+    ("--max-delay", None, phrase("longest delay of a receipt, seconds")),
+    ("--response-delay", 0.0, phrase("delay of each submit's answer, seconds")),
+)
+
 
 def add_up(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `tocsin up`."""
-    parser.add_argument("--json", action="store_true", help="print one line of JSON once ready")
+    add = parser.add_argument
+    add("--json", action="store_true", help=phrase("print one line of JSON once ready"))
     parser.set_defaults(run=_up)
-    parser.add_argument("--data", type=Path, default=Path("tocsin-data"), help="data folder")
-    parser.add_argument("--port", type=int, default=8080, help="port of the API; 0: any free one")
-    parser.add_argument("--clock", help="simulated time to begin at, e.g. 2027-01-12T09:30+08:00")
-    parser.add_argument("--speed", type=float, default=1.0, help="simulated time: times as fast")
-    parser.add_argument("--channels", choices=["none", "simulated"], default="simulated")
-    parser.add_argument(
+    add("--data", type=Path, default=Path("tocsin-data"), help=phrase("data folder"))
+    add("--clock", help=phrase("simulated time to begin at, e.g. 2027-01-12T09:30+08:00"))
+    add(
+        "--channels",
+        choices=["none", "simulated"],
+        default="simulated",
+        help=phrase("none, or channels to the simulator"),
+    )
+    add(
         *("--protocols", "--lanes"),  # the second is the earlier name, for one release more
         default="cmpp,sgip,smgp",
         dest="protocols",
         type=_protocols,
-        help="of the simulated channels",
+        help=phrase("protocols of the simulated channels"),
     )
-    parser.add_argument("--profile", choices=["carrier", "roster", "stale"], default="roster")
-    parser.add_argument("--tps", type=int, default=500, help="parts per second; 0: no limit")
-    parser.add_argument("--window", type=int, default=64, help="unanswered submits allowed")
-    parser.add_argument("--connections", type=int, default=1, help="connections to the carrier")
-    parser.add_argument("--channel-processes", type=int, default=1, help="processes sharing them")
-    parser.add_argument("--api-processes", type=int, default=1, help="APIs, a port each")
-    parser.add_argument("--scheduler-processes", type=int, default=1, help="schedulers")
-    parser.add_argument("--work-processes", type=int, default=1, help="of all other jobs")
-    parser.add_argument("--max-delay", type=float, help="longest delay of a receipt, seconds")
-    parser.add_argument("--response-delay", type=float, default=0.0, help="of each submit's answer")
+    add(
+        "--profile",
+        choices=["carrier", "roster", "stale"],
+        default="roster",
+        help=phrase("how good the numbers are: carrier well kept, stale long out of date"),
+    )
+    for flag, count, about in _COUNTS:
+        add(flag, type=int, default=count, help=about)
+    for flag, measure, about in _MEASURES:
+        add(flag, type=float, default=measure, help=about)
 
 
 def _protocols(text: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any, Literal, get_args
 
 from service.errors import Invalid
-from service.words.phrase import listing, phrase
+from service.words.phrase import Phrase, listing, pair, phrase
 
 Level = Literal["block", "review", "warn"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -36,7 +36,7 @@ class RuleInfo:
     level: Level
     chinese: str
     english: str
-    source: str
+    source: Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _read(name: str) -> Any:
 _SHIPPED = _read("lint.json")
 
 RULE_INFO: Mapping[str, RuleInfo] = {
-    number: RuleInfo(number, rule["level"], rule["zh"], rule["en"], rule["source"])
+    number: RuleInfo(number, rule["level"], rule["zh"], rule["en"], pair(**rule["source"]))
     for number, rule in _SHIPPED["rules"].items()
 }
 """Every rule by its number."""

@@ -20,14 +20,14 @@ from service.words.phrase import phrase
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The commands and their options."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("add", help="write a new key into the key file").set_defaults(
+    commands.add_parser("add", help=phrase("write a new key into the key file")).set_defaults(
         run=lambda _: asyncio.run(_add(read_settings()))
     )
-    commands.add_parser("rotate", help="put everything under the newest key").set_defaults(
+    commands.add_parser("rotate", help=phrase("put everything under the newest key")).set_defaults(
         run=lambda _: asyncio.run(_rotate(read_settings()))
     )
-    old = commands.add_parser("retire", help="take an old key out of the key file")
-    old.add_argument("key", type=int, help="its id")
+    old = commands.add_parser("retire", help=phrase("take an old key out of the key file"))
+    old.add_argument("key", type=int, help=phrase("id of the key"))
     old.set_defaults(run=lambda options: asyncio.run(_retire(options.key, read_settings())))
 
 

@@ -31,54 +31,94 @@ _EXAMPLE = "tocsin simulate --cmpp 7890 --account 901234:simulated --admin-port 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `tocsin simulate`, and the commands below it."""
-    parser.add_argument("--config", type=Path, help="its settings, as JSON; flags win over it")
-    parser.add_argument("--host", help="address to listen on; default: loopback")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        help=phrase("settings of the simulator, as JSON; flags win over them"),
+    )
+    parser.add_argument("--host", help=phrase("address to listen on; default: loopback"))
     for protocol in PROTOCOLS:
         parser.add_argument(
-            f"--{protocol}", type=int, metavar="PORT", help=f"serve {protocol}; 0: any free port"
+            f"--{protocol}",
+            type=int,
+            metavar="PORT",
+            help=phrase("serve {protocol}; 0: any free port", protocol=protocol),
         )
-    parser.add_argument("--admin-port", type=int, metavar="PORT", help="serve the admin API")
     parser.add_argument(
-        "--account", action="append", metavar="NAME:SECRET", help="who may log in; repeatable"
+        "--admin-port", type=int, metavar="PORT", help=phrase("serve the admin API")
     )
-    parser.add_argument("--tps", type=int, help="submits a second for each account")
-    parser.add_argument("--profile", choices=["carrier", "roster", "stale"])
-    parser.add_argument("--seed", type=int, help="the same seed gives the same fates")
-    parser.add_argument("--journal", type=Path, help="file that makes a restart lose no receipt")
-    parser.add_argument("--max-delay", type=float, help="longest delay of a receipt, seconds")
-    parser.add_argument(
-        "--fault", action="append", metavar="NAME=VALUE", default=[], help="repeatable"
-    )
+    _add_carrier(parser)
     parser.set_defaults(run=_run, log_level="INFO")
     _add_commands(parser)
 
 
+def _add_carrier(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--account",
+        action="append",
+        metavar="NAME:SECRET",
+        help=phrase("who may log in; repeatable"),
+    )
+    parser.add_argument("--tps", type=int, help=phrase("submits a second for each account"))
+    parser.add_argument(
+        "--profile",
+        choices=["carrier", "roster", "stale"],
+        help=phrase("how good the numbers are: carrier well kept, stale long out of date"),
+    )
+    parser.add_argument("--seed", type=int, help=phrase("the same seed gives the same fates"))
+    parser.add_argument(
+        "--journal", type=Path, help=phrase("file that makes a restart lose no receipt")
+    )
+    parser.add_argument(
+        "--max-delay", type=float, help=phrase("longest delay of a receipt, seconds")
+    )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        metavar="NAME=VALUE",
+        default=[],
+        help=phrase("a fault to begin with; repeatable"),
+    )
+
+
 def _add_commands(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(metavar="COMMAND", help="to one that runs:")
+    commands = parser.add_subparsers(metavar="COMMAND", help=phrase("commands to one that runs:"))
 
-    faults = _command(commands, "faults", "show or change what goes wrong", _faults)
-    faults.add_argument("--reset", action="store_true", help="back to the settings' faults")
-    faults.add_argument("values", nargs="*", metavar="NAME=VALUE", help="e.g. too_fast=0.1")
+    faults = _command(commands, "faults", phrase("show or change what goes wrong"), _faults)
+    faults.add_argument("--reset", action="store_true", help=phrase("back to the settings' faults"))
+    faults.add_argument(
+        "values", nargs="*", metavar="NAME=VALUE", help=phrase("faults, e.g. too_fast=0.1")
+    )
 
-    mo = _command(commands, "mo", "send a text from a handset", _mo)
-    mo.add_argument("--phone", required=True, help="who writes, e.g. +8619790001234")
-    mo.add_argument("--to", required=True, help="the number written to")
-    mo.add_argument("--account", help="whose number that is, if there are several accounts")
-    mo.add_argument("--protocol", choices=PROTOCOLS, help="over which protocol, likewise")
-    mo.add_argument("--interleave", action="store_true", help="parts in turn on two connections")
-    mo.add_argument("texts", nargs="+", metavar="TEXT", help="what it says; several: several texts")
+    mo = _command(commands, "mo", phrase("send a text from a handset"), _mo)
+    mo.add_argument("--phone", required=True, help=phrase("who writes, e.g. +8619790001234"))
+    mo.add_argument("--to", required=True, help=phrase("the number written to"))
+    mo.add_argument("--account", help=phrase("whose number that is, if there are several accounts"))
+    mo.add_argument(
+        "--protocol", choices=PROTOCOLS, help=phrase("over which protocol, if there are several")
+    )
+    mo.add_argument(
+        "--interleave", action="store_true", help=phrase("parts in turn on two connections")
+    )
+    mo.add_argument(
+        "texts", nargs="+", metavar="TEXT", help=phrase("what it says; several: several texts")
+    )
 
-    disconnect = _command(commands, "disconnect", "cut connections now", _disconnect)
-    disconnect.add_argument("--account", help="whose; default: everybody's")
+    disconnect = _command(commands, "disconnect", phrase("cut connections now"), _disconnect)
+    disconnect.add_argument("--account", help=phrase("whose connections; default: everybody's"))
 
-    _command(commands, "stats", "show what was counted", _stats)
+    _command(commands, "stats", phrase("show what was counted"), _stats)
 
-    book = commands.add_parser("audit", help="who got what, how often, at which second")
+    book = commands.add_parser("audit", help=phrase("who got what, how often, at which second"))
     source = book.add_mutually_exclusive_group(required=True)
-    source.add_argument("journal", nargs="?", type=Path, metavar="JOURNAL")
-    source.add_argument("--admin", metavar="URL", help="ask a running one instead")
-    book.add_argument("--list", action="store_true", help="print each part, a line of JSON each")
-    book.add_argument("--phone", help="print each part that one phone got")
+    source.add_argument(
+        "journal", nargs="?", type=Path, metavar="JOURNAL", help=phrase("the file of --journal")
+    )
+    source.add_argument("--admin", metavar="URL", help=phrase("ask a running one instead"))
+    book.add_argument(
+        "--list", action="store_true", help=phrase("print each part, a line of JSON each")
+    )
+    book.add_argument("--phone", help=phrase("print each part that one phone got"))
     book.set_defaults(run=_audit, log_level="WARNING")
 
 
@@ -89,7 +129,12 @@ def _command(
     run: Callable[[argparse.Namespace], None],
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=sentence)
-    parser.add_argument("--admin", required=True, metavar="URL", help="e.g. http://127.0.0.1:7900")
+    parser.add_argument(
+        "--admin",
+        required=True,
+        metavar="URL",
+        help=phrase("where it answers, e.g. http://127.0.0.1:7900"),
+    )
     parser.set_defaults(run=run, log_level="WARNING")
     return parser
 

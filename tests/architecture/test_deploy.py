@@ -62,7 +62,9 @@ def test_who_calls_carriers_or_receivers_has_a_network_that_leads_out(
 
 def test_env_example_is_what_the_program_prints() -> None:
     text = (DEPLOY / "env.example").read_text("utf-8")
-    assert text == describe_environment() + "\n", "run: tocsin env > deploy/env.example"
+    assert text == describe_environment() + "\n", (
+        "run: TOCSIN_LANGUAGE=en tocsin env > deploy/env.example"
+    )
 
 
 def test_every_kind_of_worker_runs_once(services: dict[str, dict[str, Any]]) -> None:

@@ -12,7 +12,7 @@ from service.accounts.departments.department_store import get_department
 from service.accounts.manage import need_the_county
 from service.accounts.people.proposals import ProposalState, state_of
 from service.api.http.call import Call
-from service.api.http.schema import Body, Instant, Int, Line, Out, QueryString
+from service.api.http.schema import Body, Instant, Int, Line, Out, QueryString, TranslatedText
 from service.audience.vocabulary.choices import Carrier
 from service.errors import Invalid
 from service.messages.lint import lint_changes, lint_store
@@ -33,7 +33,7 @@ class RuleOut(Out):
     shipped_level: str
     chinese: str
     english: str
-    source: str
+    source: TranslatedText
 
 
 class HoldsOut(Out):

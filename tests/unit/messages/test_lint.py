@@ -1,6 +1,7 @@
 """Lint: every official text passes, every scam text of these rules is caught, each rule alone."""
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from service.messages.policy import (
 )
 from service.messages.template import SAMPLE_VALUES, Starter, load_library
 
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 DATA = json.loads(
     (Path(__file__).parents[2] / "data" / "texts" / "lint-cases.json").read_text("utf-8")
 )
@@ -77,7 +79,8 @@ def test_every_rule_says_what_it_asks_and_why(number: str) -> None:
     info = RULE_INFO[number]
     assert info.chinese
     assert info.english
-    assert info.source
+    assert info.source.in_language("en")
+    assert CHINESE.search(info.source.in_language("zh"))
 
 
 # text, the character (from 1) of the only R01 finding

@@ -42,7 +42,7 @@ class Parser(argparse.ArgumentParser):
         if not speaks_chinese():
             super().error(message)
         self.print_usage(sys.stderr)
-        self.exit(2, f"{self.prog}：{_in_chinese(message)}\n")
+        self.exit(2, f"{self.prog}：{in_chinese(message)}\n")
 
     def take(self, *names: str, words: Words, **more: Any) -> None:
         """Add an argument, with its help."""
@@ -72,7 +72,8 @@ _FAULTS = (
 """What argparse says of wrong arguments, and the same in Chinese."""
 
 
-def _in_chinese(message: str) -> str:
+def in_chinese(message: str) -> str:
+    """What argparse says of wrong arguments, in Chinese as far as it is known."""
     for pattern, chinese in _FAULTS:
         if (match := re.fullmatch(pattern, message, re.DOTALL)) is not None:
             return match.expand(chinese)
