@@ -54,6 +54,7 @@ class Job(StrEnum):
     EXPAND_RUN = "expand_run"
     READ_IMPORT = "read_import"
     UNDO_IMPORT = "undo_import"
+    CHECK_TRAIL = "check_trail"
     DRAIN_CHANNEL = "drain_channel"
     FOLD_RECEIPTS = "fold_receipts"
     READ_INBOUND = "read_inbound"
@@ -67,6 +68,7 @@ QUEUES: dict[Job, str] = {
     Job.EXPAND_RUN: "expand",
     Job.READ_IMPORT: "imports",
     Job.UNDO_IMPORT: "imports",
+    Job.CHECK_TRAIL: "imports",
     Job.DRAIN_CHANNEL: "channel",
     Job.FOLD_RECEIPTS: "delivery",
     Job.READ_INBOUND: "delivery",

@@ -1,4 +1,4 @@
-"""Contact files into contacts, and out again.
+"""Contact files into contacts, and out again; and the whole audit trail, verified.
 
 A province's file takes minutes, a job has one: so the job only starts the reading, which goes on
 beside the arq worker (that is rebuilt whenever Redis hiccups) and has a connection of its own. If
@@ -7,6 +7,9 @@ sweep wakes next reads it anew.
 
 Which file is read next is not what a job says, but whose turn it is: departments take turns, and
 none has all the places, so that the many files of one do not hold up another's.
+
+A check of the trail has a place of its own. One that dies with this process is not begun again: it
+counts as broken off, and whoever looks begins another.
 """
 
 import asyncio
@@ -17,6 +20,7 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Any, NamedTuple
 
+from service.accounts.audit.trail_checks import run_check
 from service.audience.imports import store
 from service.audience.imports.loading import run_import
 from service.audience.rosters.rosters import run_undo
@@ -37,6 +41,7 @@ class _FileReading(NamedTuple):
 
 
 _under_way: dict[uuid.UUID, _FileReading] = {}
+_checks: dict[uuid.UUID, "asyncio.Task[None]"] = {}
 log = logging.getLogger(__name__)
 
 
@@ -51,6 +56,22 @@ async def undo_import(ctx: dict[str, Any], import_id: str) -> None:
     if wanted not in _under_way and len(_under_way) < MOST_AT_ONCE:
         runtime = runtime_of(ctx)
         _start(runtime, wanted, None, _undo(runtime, wanted))
+
+
+async def check_trail(ctx: dict[str, Any], check_id: str) -> None:
+    """Start to verify the audit trail, if nobody does."""
+    wanted = uuid.UUID(check_id)
+    if wanted not in _checks:
+        _checks[wanted] = asyncio.create_task(_check(runtime_of(ctx), wanted))
+
+
+async def _check(runtime: Runtime, check_id: uuid.UUID) -> None:
+    try:
+        await run_check(runtime.settings.database_url, runtime.keyring, runtime.clock, check_id)
+    except Exception:
+        log.exception("a check of the audit trail broke off", extra={"check_id": str(check_id)})
+    finally:
+        del _checks[check_id]
 
 
 async def _read_next(runtime: Runtime) -> None:
@@ -111,4 +132,4 @@ async def _undo(runtime: Runtime, import_id: uuid.UUID) -> bool:
         return await run_undo(conn, import_id, runtime.clock.now())
 
 
-KIND = WorkerKind("imports", [read_import, undo_import])
+KIND = WorkerKind("imports", [read_import, undo_import, check_trail])

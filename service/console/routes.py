@@ -48,7 +48,7 @@ from service.console.plans import acts as plan_acts
 from service.console.plans import legs as plan_legs
 from service.console.plans import lists as plans
 from service.console.plans import month, plan, planner, signing
-from service.console.reports import evidence, trail
+from service.console.reports import evidence, trail, trail_check
 from service.console.reports import pages as reports
 from service.console.rules import caps, holidays, hours, lint_rules, notices, overview, quiet_days
 from service.console.runs import acts as run_acts
@@ -440,6 +440,11 @@ PAGES = (
     WebPage("POST", "/reports/campaigns/{campaign_id}/export", reports.export_weeks, R.REPORTS),
     WebPage("GET",  "/reports/channels", reports.show_channels, R.READ, heavy=True),
     WebPage("GET",  "/reports/audit", trail.show_trail, R.AUDIT),
+    WebPage("GET",  "/reports/audit/check", trail_check.show_check, R.REPORTS),
+    WebPage("POST", "/reports/audit/check", trail_check.begin, R.REPORTS,
+         again=trail_check.show_check),
+    WebPage("GET",  "/reports/audit/check/{check_id}", trail_check.show_progress, R.REPORTS,
+         is_part=True, is_polled=True),
     WebPage("GET",  "/reports/evidence", evidence.show_evidence_key, R.REPORTS),
 
     WebPage("POST", "/logout", entrance.log_out),

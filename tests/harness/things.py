@@ -1,5 +1,7 @@
 """Something of each kind that a department has, for tests that go through all addresses."""
 
+from service.accounts.audit.trail_checks import CHECK
+from service.accounts.long_acts.store import insert_act
 from service.delivery.webhooks.webhook_store import insert_webhook
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft
@@ -162,6 +164,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
             team.operator.id,
             api.clock.at,
         )
+        check = await insert_act(conn, CHECK, None, team.admin.id, api.clock.at)
         offer = await make_offer(conn, api.clock.at, team.department_id)
     listed = await make_list(api)
     return {
@@ -188,6 +191,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "extension": "96110",
         "contact_id": str(contact),
         "receipt_id": str(receipt),
+        "check_id": str(check.id),
         "no": "1",
         "milestone_id": NOBODY,
         "proposal_id": NOBODY,

@@ -15,6 +15,7 @@ from tocsin_client.types import (
     Key,
     Lifted,
     Stand,
+    TrailCheck,
 )
 
 
@@ -134,3 +135,14 @@ class Audit:
         query = {"action": action, "object_id": object_id, "since": since, "until": until}
         async for entry in self._link.pages("/audit", query):
             yield entry
+
+    async def check(self, head: str | None = None) -> TrailCheck:
+        """Have the whole trail verified by a worker; the check that is under way, if there is one.
+
+        head: a seal that was written down, such as `4711:9f3c…`.
+        """
+        return cast(TrailCheck, await self._link.post("/audit/checks", {"head": head}))
+
+    async def get_check(self, check_id: str) -> TrailCheck:
+        """How far a check is (`done` of `total`), and what it `found` when it has ended."""
+        return cast(TrailCheck, await self._link.get(f"/audit/checks/{check_id}"))

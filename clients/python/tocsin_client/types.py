@@ -936,6 +936,23 @@ class AuditEntry(TypedDict):
     details: dict[str, Any]
 
 
+class TrailCheck(TypedDict):
+    """A check of the whole audit trail: `done` of `total`, and what it `found` once it has ended.
+
+    state: waiting, running, done, failed or broken_off (its process has ended).
+    """
+
+    id: str
+    state: str
+    plain: Plain
+    done: int
+    total: int | None
+    head: str | None
+    began_at: str
+    ended_at: str | None
+    found: dict[str, Any] | None
+
+
 class CampaignReport(TypedDict):
     """A plan by week and carrier: target = reached + failed + unknown + stopped + open, always."""
 

@@ -22,6 +22,7 @@ from typing import Literal
 from uuid import UUID
 
 from service.crypto import HASH_OCTETS, Keyring
+from service.words.phrase import Phrase, phrase
 
 KEPT = timedelta(days=3 * 365)
 """What is older may be gone (Network Data Security Regulations art. 12: three years)."""
@@ -36,10 +37,12 @@ NONCE_OCTETS = 8
 MAC_OCTETS = NONCE_OCTETS + HASH_OCTETS
 """A MAC is a nonce, so that no two are equal, and the keyed hash of the nonce and the act."""
 
-INVALID = "no process that has the master key wrote it: its MAC is not valid"
-COPIED = "it is a copy of another entry: that one has the same MAC"
-UNMARKED = "it has no MAC, and came after entries that have one"
-LATE = "it is older than the record duty was when it was sealed: it may copy an entry that is gone"
+INVALID = phrase("no process that has the master key wrote it: its MAC is not valid")
+COPIED = phrase("it is a copy of another entry: that one has the same MAC")
+UNMARKED = phrase("it has no MAC, and came after entries that have one")
+LATE = phrase(
+    "it is older than the record duty was when it was sealed: it may copy an entry that is gone"
+)
 
 MOST_FOREIGN = 100
 """How many foreign entries are named."""
@@ -170,13 +173,26 @@ class Head:
         return hashlib.sha256(self.seal + number + entry_id.bytes + instant + digest).digest()
 
 
+_SEAL_DIGITS = 64
+
+
+def read_head(text: str) -> Head | None:
+    """A seal as it was printed, `4711:9f3c…`; None: it is none."""
+    number, _, digits = text.strip().partition(":")
+    try:
+        head = Head(int(number), bytes.fromhex(digits))
+    except ValueError:
+        return None
+    return head if head.no >= 1 and len(digits) == _SEAL_DIGITS else None
+
+
 @dataclass(frozen=True, slots=True)
 class BrokenTrail:
     """The first place where the trail is not what was sealed."""
 
     entry_id: UUID | None
     no: int | None
-    why: str
+    why: Phrase
 
     def __str__(self) -> str:
         where = f"seal {self.no}" if self.no is not None else "no seal"
@@ -225,7 +241,7 @@ class Walk:
         self._latest = max(seal.at, self._latest or seal.at)
         return None
 
-    def _foreign(self, entry: AuditEntry) -> str | None:
+    def _foreign(self, entry: AuditEntry) -> Phrase | None:
         if entry.mac is None:
             return UNMARKED if self._marked else None
         if entry.is_foreign(self.keyring):
@@ -235,24 +251,31 @@ class Walk:
         late = self._latest is not None and entry.act.at < self._latest - KEPT
         return LATE if late else None
 
-    def _fault(self, seal: Seal, entry: AuditEntry | None) -> str | None:
+    def _fault(self, seal: Seal, entry: AuditEntry | None) -> Phrase | None:
         if seal.no != self.head.no + 1:
-            return f"seal {self.head.no + 1}, which comes before it, is missing"
+            return phrase("seal {no}, which comes before it, is missing", no=self.head.no + 1)
         if seal.seal != self.head.chained(seal.entry_id, seal.at, seal.digest):
-            return "it does not follow the seal before it"
+            return phrase("it does not follow the seal before it")
         if self.known and seal.no == self.known.no and seal.seal != self.known.seal:
-            return "it is not the seal that was written down"
+            return phrase("it is not the seal that was written down")
         if seal.at > self.now + AHEAD:
-            return "it is of the future"
+            return phrase("it is of the future")
+        return self._changed(seal, entry)
+
+    def _changed(self, seal: Seal, entry: AuditEntry | None) -> Phrase | None:
         if entry is None:
             made = max(seal.at, _made_at(seal.entry_id) or seal.at)
-            return None if made < self.now - KEPT else "the entry is missing"
-        return None if entry.digest() == seal.digest else "the entry is not as it was sealed"
+            return None if made < self.now - KEPT else phrase("the entry is missing")
+        if entry.digest() == seal.digest:
+            return None
+        return phrase("the entry is not as it was sealed")
 
     def end(self) -> BrokenTrail | None:
         """Whether the chain ends before a seal that was written down."""
         if self.known and self.head.no < self.known.no:
-            why = f"the chain ends at seal {self.head.no}, before one that was written down"
+            why = phrase(
+                "the chain ends at seal {no}, before one that was written down", no=self.head.no
+            )
             return BrokenTrail(None, self.known.no, why)
         return None
 

@@ -8,10 +8,12 @@ from uuid import UUID
 
 from service.accounts.audit import audit_store as store
 from service.accounts.audit.audit import COPIED, INVALID, AuditEntry, BrokenTrail, Head, Walk
+from service.accounts.long_acts.long_act import LongProgress
 from service.crypto import Keyring
 from service.logs import seldom
 from service.storage.locks import try_lock_sealing
 from service.storage.postgres import Connection, Pool, transaction
+from service.words.phrase import Phrase, phrase
 
 BATCH = 1000
 FOREIGN = "an audit entry that no process of ours has written: run `tocsin audit verify`"
@@ -57,7 +59,7 @@ async def _seal_batch(conn: Connection, keyring: Keyring) -> tuple[int, Head, li
 
 async def find_foreign(
     conn: Connection, keyring: Keyring, entries: Sequence[AuditEntry]
-) -> dict[UUID, str]:
+) -> dict[UUID, Phrase]:
     """Which of these entries no process of ours has written, and why. That it may copy an entry
     which is gone is told by `verify` alone.
     """
@@ -83,19 +85,27 @@ class TrailCheck(NamedTuple):
 
 
 async def verify(
-    conn: Connection, keyring: Keyring, now: datetime, known: Head | None = None
+    conn: Connection,
+    keyring: Keyring,
+    now: datetime,
+    known: Head | None = None,
+    progress: LongProgress | None = None,
 ) -> TrailCheck:
     """Walk the whole chain up to the first break; foreign entries do not end it.
 
-    now: by the clock of whoever verifies. known: a seal that somebody wrote down.
+    now: by the clock of whoever verifies. known: a seal that somebody wrote down. progress: is told
+    how many of the seals were looked at.
     """
+    told = progress or LongProgress()
     async with conn.transaction(isolation="repeatable_read", readonly=True):
+        told.total = (await store.get_head(conn)).no
         walk = Walk(keyring, now, known, await store.copied_entries(conn))
         broken = None
         async for seal, entry in store.walk_seals(conn):
             broken = walk.follow(seal, entry)
             if broken:
                 break
+            told.done += 1
         broken = broken or walk.end() or await _stray(conn)
         waiting = await store.count_unsealed(conn)
     return TrailCheck(
@@ -108,5 +118,6 @@ async def _stray(conn: Connection) -> BrokenTrail | None:
     if found is None:
         return None
     entry_id, there = found
-    why = "it was kept from being sealed" if there else "it waits for its seal and is missing"
-    return BrokenTrail(entry_id, None, why)
+    kept = phrase("it was kept from being sealed")
+    missing = phrase("it waits for its seal and is missing")
+    return BrokenTrail(entry_id, None, kept if there else missing)

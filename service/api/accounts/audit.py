@@ -5,12 +5,12 @@ from uuid import UUID
 from pydantic import Field
 
 from service.accounts.audit import audit_store as store
-from service.accounts.audit.audit import COPIED, INVALID
 from service.accounts.audit.audit_store import SealedEntry, Wanted
 from service.accounts.audit.sealing import find_foreign
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
-from service.api.http.schema import Instant, Out, Page, PlainOut, Text
+from service.api.http.schema import Instant, Out, Page, PlainOut, Text, plain_of
+from service.words.phrase import Phrase
 
 
 class AuditQuery(PageQuery):
@@ -63,13 +63,7 @@ async def list_audit(call: Call, query: AuditQuery) -> Page[AuditEntryOut]:
     )
 
 
-_FOREIGN_ZH = {
-    INVALID: "并非由持有主密钥的本系统进程写入：校验码无效",
-    COPIED: "是另一条记录的复制：两条的校验码相同",
-}
-
-
-def _shown(listed: SealedEntry, foreign: str | None) -> AuditEntryOut:
+def _shown(listed: SealedEntry, foreign: Phrase | None) -> AuditEntryOut:
     entry = listed.entry
     act = entry.act
     return AuditEntryOut(
@@ -85,5 +79,5 @@ def _shown(listed: SealedEntry, foreign: str | None) -> AuditEntryOut:
         request_hash=act.request_hash.hex() if act.request_hash else None,
         details=dict(act.details),
         seal=listed.seal_no,
-        foreign=None if foreign is None else PlainOut(zh=_FOREIGN_ZH[foreign], en=foreign),
+        foreign=None if foreign is None else plain_of(foreign),
     )

@@ -102,6 +102,9 @@ TABLE = {
     "POST /keys/{key_id}/rotate": "a",
     "POST /keys/{key_id}/revoke": "a",
     "GET /audit": "a",
+    "GET /audit/checks": "ai",
+    "POST /audit/checks": "ai",
+    "GET /audit/checks/{check_id}": "ai",
     "GET /deputies": "aopv",
     "POST /deputies": "ap",
     "POST /deputies/{deputy_id}/confirm": "ap",
@@ -288,7 +291,10 @@ TABLE = {
     "POST /channels/{channel_id}/changes": "a",
     "POST /channels/{channel_id}/changes/{change_id}/confirm": "a",
 }
-COUNTY_ONLY = {
+CHECKS = {"GET /audit/checks", "POST /audit/checks", "GET /audit/checks/{check_id}"}
+"""Of the trail of all departments: for whoever sees them all, and reads it or inspects."""
+
+COUNTY_ONLY = CHECKS | {
     "POST /departments/{department_id}/direct-limits",
     "POST /departments/{department_id}/direct-limits/{proposal_id}/confirm",
     "PUT /caps",
@@ -408,6 +414,7 @@ async def test_an_auditor_reads_the_trail_and_reports_and_nothing_else(api: Api)
     token = await _token(api, Role.AUDITOR)
     rights = {Right.AUDIT, Right.REPORTS}
     own = {"GET /sessions", "GET /me", "GET /users/names", "DELETE /sessions/{session_id}"}
+    own.add("POST /audit/checks")
     wrong = []
     for op in OPS:
         route = f"{op.method} {op.path}"
@@ -487,7 +494,7 @@ async def test_a_key_that_is_made_for_less_reaches_nothing_else(api: Api, kind: 
         answer = await api.call(method, _filled(path), token, json={})
         if "scopes" in grants[kind]:
             may = route in NARROW or (method == "GET" and "i" in TABLE[route])
-            may &= route not in {"GET /sessions", "GET /users/names"} and not (
+            may &= route not in {"GET /sessions", "GET /users/names", *CHECKS} and not (
                 kind == "area" and "import" in _right(route)
             )
         elif method == "GET":
@@ -608,6 +615,7 @@ COUNTY_ACTS = (
     | {"POST /departments/{department_id}/sender/proposals/{proposal_id}/confirm"}
     | {"POST /departments/{department_id}/signatures/{proposal_id}/confirm"}
     | {"POST /lint/rules/proposals/{proposal_id}/confirm"}
+    | CHECKS
 )
 """Refused to others whatever the department, before anything is looked up."""
 
@@ -664,8 +672,9 @@ OWN = {
     "POST /suppressions/lookup",
     "POST /routes/explain",
     "POST /routes/overrides/lookup",
+    "POST /audit/checks",
 }
-"""What is no GET and whoever may only read may do: end sessions of their own, and ask."""
+"""What is no GET and whoever may only read may do: end sessions of their own, ask, and inspect."""
 
 
 @pytest.mark.attack

@@ -1,6 +1,8 @@
 """What somebody on duty does: a text, whom a run missed, channels, stops, keys, trail, evidence."""
 
+import asyncio
 import shutil
+import sys
 import tempfile
 
 from tocsin_client import Tocsin
@@ -148,6 +150,21 @@ async def list_audit(tocsin: Tocsin, o: Options, screen: Screen) -> None:
         action=o.action, object_id=o.object_id, since=o.since, until=o.until
     )
     await screen.table(found, ("at", "via", "actor_id", "action", "object_kind", "object_id"))
+
+
+async def check_trail(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
+    """Have the whole trail verified, and say how far it is until it has ended."""
+    check = await tocsin.audit.check(o.head)
+    told: object = None
+    while check["state"] in {"waiting", "running"}:
+        if told != (told := said(check["plain"])):
+            print(told, file=sys.stderr)
+        await asyncio.sleep(o.every)
+        check = await tocsin.audit.get_check(check["id"])
+    screen.facts(check, ("id", "state", "plain", "done", "total", "began_at", "ended_at", "found"))
+    found = check["found"]
+    whole = check["state"] == "done" and found and not (found["broken"] or found["foreigners"])
+    return None if whole else 1
 
 
 def _status(screen: Screen, status: dict[str, object]) -> None:

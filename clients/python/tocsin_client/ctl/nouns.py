@@ -358,6 +358,14 @@ def _audit(of: Commands) -> None:
     listed.take("--object", words=("the id of a thing", "对象编号"), dest="object_id", metavar="ID")
     listed.take("--since", words=("from then on", "起始时间"), **INSTANT)
     listed.take("--until", words=("before then", "截止时间"), **INSTANT)
+    words = (
+        "verify the whole trail; exit code 1: it is not whole",
+        "核对全部审计记录；不完整时退出码为 1",
+    )
+    check = act(of, "check", duty.check_trail, words)
+    check.take("--head", words=("a seal that was written down", "抄下的封印"), metavar="NO:SEAL")
+    pause = ("seconds between two looks", "两次查看之间的秒数")
+    check.take("--every", words=pause, type=float, default=1.0, metavar="SECONDS")
 
 
 def _stop_all(of: Commands) -> None:
