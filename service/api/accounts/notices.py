@@ -33,7 +33,8 @@ class NoticeChoiceBody(Body):
     kinds: Annotated[list[NoticeKind], Field(max_length=10)] = Field(
         default=[],
         description="approval: a campaign waits for you to approve it. returned: one that you"
-        " submitted or edited was returned or rejected. paused: one of these paused by itself.",
+        " submitted or edited was returned or rejected, or a department returned its leg. paused:"
+        " one of these paused by itself. leg: a joint plan asks for your department's leg.",
     )
     way: NoticeWay = Field(
         default=NoticeWay.TEXT,
@@ -51,6 +52,7 @@ class ToldOut(Out):
     kind: NoticeKind
     campaign_id: UUID
     campaign: str
+    leg_id: UUID | None = Field(description="Of the joint plan `campaign_id`; null: of none.")
     at: Instant = Field(description="When it happened.")
     told_at: Instant | None = Field(description="When it was put into a text or a mail, or left.")
     state: NoticeState = Field(
@@ -123,6 +125,7 @@ def _told(row: Record) -> ToldOut:
         kind=NoticeKind(row["kind"]),
         campaign_id=row["campaign_id"],
         campaign=row["campaign"],
+        leg_id=row["leg_id"],
         at=row["due_at"],
         told_at=row["settled_at"],
         state=state,

@@ -1,4 +1,6 @@
-"""Who could approve a campaign that was submitted: those whom the second-person rule lets."""
+"""Who could approve a campaign that was submitted, or take a leg that is asked for: those whom the
+second-person rule lets.
+"""
 
 from dataclasses import replace
 from datetime import datetime
@@ -9,8 +11,10 @@ from service.accounts.people.deputies_store import absent_of
 from service.accounts.people.model import Right, User
 from service.accounts.people.store import list_users
 from service.campaigns.approval.approval import check_second_person
+from service.campaigns.approval.legs import check_take
+from service.campaigns.core.legs import Leg
 from service.campaigns.core.model import Campaign, State
-from service.errors import Forbidden
+from service.errors import Conflict, Forbidden
 from service.storage.postgres import Connection
 
 MOST = 200
@@ -42,6 +46,20 @@ async def list_approvers(conn: Connection, campaign: Campaign, now: datetime) ->
             continue
         found.append(Approver(user.id, user.name, seated.deputy_for))
     return sorted(found, key=lambda approver: approver.name)
+
+
+async def list_takers(conn: Connection, plan: Campaign, leg: Leg, now: datetime) -> list[UUID]:
+    """The users of a leg's department who could take it now; none if it does not wait for that."""
+    found = []
+    for user in await list_users(conn, leg.department_id, None, MOST):
+        if user.disabled_at is not None or not user.may(Right.CONTROL):
+            continue
+        try:
+            await check_take(conn, user, plan, leg, now)
+        except (Forbidden, Conflict):
+            continue
+        found.append(user.id)
+    return found
 
 
 async def _seated(conn: Connection, user: User, now: datetime) -> User | None:

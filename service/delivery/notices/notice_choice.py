@@ -32,6 +32,7 @@ class NoticeKind(StrEnum):
     APPROVAL = "approval"
     RETURNED = "returned"
     PAUSED = "paused"
+    LEG = "leg"
 
 
 class NoticeWay(StrEnum):

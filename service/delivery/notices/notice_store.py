@@ -34,7 +34,7 @@ async def notices_wait(conn: Connection, pace: NoticePace) -> bool:
     waits: bool = await sql.fetchval(
         conn,
         """
-        SELECT EXISTS (SELECT FROM notice_causes)
+        SELECT EXISTS (SELECT FROM notice_causes) OR EXISTS (SELECT FROM notice_leg_causes)
             OR EXISTS (SELECT FROM notices WHERE settled_at IS NULL AND due_at <= :due_by)
         """,
         due_by=pace.due_by,
@@ -48,6 +48,32 @@ async def list_causes(conn: Connection, limit: int) -> list[int]:
         conn, "SELECT move_id FROM notice_causes ORDER BY move_id LIMIT :limit", limit=limit
     )
     return [row["move_id"] for row in rows]
+
+
+async def list_leg_causes(conn: Connection, limit: int) -> list[int]:
+    """The moves of legs of which nobody was told yet, oldest first."""
+    rows = await sql.fetch(
+        conn, "SELECT move_id FROM notice_leg_causes ORDER BY move_id LIMIT :limit", limit=limit
+    )
+    return [row["move_id"] for row in rows]
+
+
+async def take_leg_cause(conn: Connection, move_id: int) -> Record | None:
+    """The same of a move of a leg: of its joint plan, with leg_id."""
+    return await sql.fetchrow(
+        conn,
+        """
+        WITH taken AS (
+            DELETE FROM notice_leg_causes WHERE move_id = :move_id RETURNING move_id, kind
+        )
+        SELECT t.kind, l.campaign_id, m.leg_id, m.at, m.user_id, ARRAY(
+            SELECT c.edited_by UNION SELECT c.submitted_by WHERE c.submitted_by IS NOT NULL
+        ) AS planners
+        FROM taken t JOIN campaign_leg_moves m ON m.id = t.move_id
+        JOIN campaign_legs l ON l.id = m.leg_id JOIN campaigns c ON c.id = l.campaign_id
+        """,
+        move_id=move_id,
+    )
 
 
 async def take_cause(conn: Connection, move_id: int) -> Record | None:
@@ -78,21 +104,24 @@ async def insert_notices(
     move_id: int,
     cause: Record,
     people: Collection[UUID],
+    *,
+    of_leg: bool = False,
 ) -> int:
     """Owe a notice to those of these people who chose to be told of such, but not to whoever moved
-    the campaign themselves; returns to how many.
+    the campaign, or of_leg: the leg, themselves; returns to how many.
     """
     status = await sql.execute(
         conn,
         """
-        INSERT INTO notices (move_id, user_id, campaign_id, kind, due_at)
-        SELECT :move_id, c.user_id, :campaign_id, :kind, :at
+        INSERT INTO notices (move_id, leg_move_id, user_id, campaign_id, kind, due_at)
+        SELECT :move_id, :leg_move_id, c.user_id, :campaign_id, :kind, :at
         FROM notice_choices c JOIN users u ON u.id = c.user_id
         WHERE c.user_id = ANY (:people) AND :kind = ANY (c.kinds) AND u.disabled_at IS NULL
           AND c.user_id IS DISTINCT FROM :moved_by
         ON CONFLICT DO NOTHING
         """,
-        move_id=move_id,
+        move_id=None if of_leg else move_id,
+        leg_move_id=move_id if of_leg else None,
         campaign_id=cause["campaign_id"],
         kind=cause["kind"],
         at=cause["at"],
@@ -137,11 +166,15 @@ async def open_notices(conn: Connection, user_id: UUID) -> list[OpenNotice]:
     rows = await sql.fetch(
         conn,
         """
-        SELECT n.id, n.kind, n.due_at, CASE n.kind
-            WHEN 'approval' THEN c.state = 'pending_approval'
-            WHEN 'returned' THEN c.state IN ('returned', 'rejected')
+        SELECT n.id, n.kind, n.due_at, CASE
+            WHEN n.kind = 'leg' THEN l.state = 'asked'
+            WHEN n.leg_move_id IS NOT NULL THEN l.state = 'returned'
+            WHEN n.kind = 'approval' THEN c.state = 'pending_approval'
+            WHEN n.kind = 'returned' THEN c.state IN ('returned', 'rejected')
             ELSE c.state = 'paused' END AS waits
         FROM notices n JOIN campaigns c ON c.id = n.campaign_id
+        LEFT JOIN campaign_leg_moves m ON m.id = n.leg_move_id
+        LEFT JOIN campaign_legs l ON l.id = m.leg_id
         WHERE n.user_id = :user_id AND n.settled_at IS NULL ORDER BY n.id
         FOR UPDATE OF n
         """,
@@ -182,8 +215,9 @@ async def list_lately(conn: Connection, user_id: UUID, limit: int) -> list[Recor
         conn,
         """
         SELECT n.kind, n.campaign_id, c.name AS campaign, n.due_at, n.settled_at, n.skipped,
-               n.run_id, m.state AS mail_state, m.error AS mail_error
+               n.run_id, m.state AS mail_state, m.error AS mail_error, v.leg_id
         FROM notices n JOIN campaigns c ON c.id = n.campaign_id
+        LEFT JOIN campaign_leg_moves v ON v.id = n.leg_move_id
         LEFT JOIN notice_mails m ON m.id = n.mail_id
         WHERE n.user_id = :user_id ORDER BY n.id DESC LIMIT :limit
         """,

@@ -68,6 +68,8 @@ def _counted(kind: NoticeKind, count: int) -> Phrase:
         return phrase("campaigns for you to approve: {count}", count=count)
     if kind is NoticeKind.RETURNED:
         return phrase("campaigns returned to you: {count}", count=count)
+    if kind is NoticeKind.LEG:
+        return phrase("joint plans that ask for your department's part: {count}", count=count)
     return phrase("campaigns of yours that paused by themselves: {count}", count=count)
 
 

@@ -22,10 +22,11 @@ from service.accounts.departments.department_store import get_department, get_pe
 from service.accounts.people import phone_store
 from service.accounts.people.model import User
 from service.accounts.people.store import get_user
-from service.campaigns.approval.approvers import list_approvers
+from service.campaigns.approval.approvers import list_approvers, list_takers
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import HourTerms
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
+from service.campaigns.core.leg_store import get_leg
 from service.campaigns.plans.planning import load
 from service.clock import CHINA
 from service.crypto import Keyring, Undecipherable
@@ -96,11 +97,12 @@ async def make_notices(pool: Pool, keyring: Keyring, settings: Settings, now: da
     Each move and each person is one transaction, and the trouble of one holds up no other.
     """
     async with pool.acquire() as conn:
-        causes = await store.list_causes(conn, SOME)
-    for move_id in causes:
+        causes = [(_owe, move) for move in await store.list_causes(conn, SOME)]
+        causes += [(_owe_of_leg, move) for move in await store.list_leg_causes(conn, SOME)]
+    for owe, move_id in causes:
         try:
             async with transaction(pool) as conn:
-                await _owe(conn, move_id, now)
+                await owe(conn, move_id, now)
         except Exception:
             log.exception("nobody was told of a move", extra={"move_id": move_id})
     async with pool.acquire() as conn:
@@ -138,6 +140,19 @@ async def _owe(conn: Connection, move_id: int, now: datetime) -> None:
         campaign = await load(conn, cause["campaign_id"], None)
         people = [approver.id for approver in await list_approvers(conn, campaign, now)]
     await store.insert_notices(conn, move_id, cause, people)
+
+
+async def _owe_of_leg(conn: Connection, move_id: int, now: datetime) -> None:
+    """The same for a leg of a joint plan: its department is asked, or has returned it."""
+    cause = await store.take_leg_cause(conn, move_id)
+    if cause is None:
+        return
+    people = cause["planners"]
+    if cause["kind"] == NoticeKind.LEG:
+        plan = await load(conn, cause["campaign_id"], None)
+        leg = await get_leg(conn, cause["leg_id"])
+        people = [] if leg is None else await list_takers(conn, plan, leg, now)
+    await store.insert_notices(conn, move_id, cause, people, of_leg=True)
 
 
 async def _is_due(conn: Connection, user_id: UUID, now: datetime, *, texts: bool) -> bool:

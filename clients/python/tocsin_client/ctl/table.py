@@ -382,8 +382,8 @@ PEOPLE = (
             (), "kinds way mail language phone phone_proved mail_domains"),
     Request("me", "set-notices", "PUT /account/notices",
             ("choose what you are told of by text or mail", "选择接收的通知"),
-            (whole(('JSON: {"kinds": ["approval", "returned", "paused"], "way"…}; - or @FILE',
-                    'JSON：{"kinds": ["approval", "returned", "paused"], "way"…}；- 或 @文件')),),
+            (whole(('JSON: {"kinds": ["approval", "leg"], "way": "text"…}; - or @FILE',
+                    'JSON：{"kinds": ["approval", "leg"], "way": "text"…}；- 或 @文件')),),
             "kinds way mail language phone phone_proved"),
 )  # fmt: skip
 
@@ -546,6 +546,10 @@ DUTY = (
     Request("audit", "checks", "GET /audit/checks",
             ("whether the audit trail is whole: the last checks", "审计记录是否完整：最近的核对"),
             (), "id state plain done total began_at ended_at", many="whole"),
+    Request("me", "files", "GET /long-acts",
+            ("files that took longer than a second, and how far each is",
+             "耗时较长的文件及其进度"), (query("object_id", ("about this thing", "关于此对象")),),
+            "id action object_id state plain done total began_at ended_at", many="whole"),
     Request("retention", "show", "GET /privacy/retention",
             ("whether data are deleted for their age", "到期数据是否正常删除"), (),
             "held_for held_since last_beat jumped_from jumped_at due agreed_by agreed_at"),
