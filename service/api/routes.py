@@ -77,6 +77,7 @@ from service.api.sending import (
     uncertain,
     unmatched,
 )
+from service.api.system import long_acts
 from service.api.webhooks import webhooks
 from service.storage.postgres import COUNT_SECONDS
 
@@ -152,6 +153,7 @@ _OPS = (
     Op("POST",   "/keys/{key_id}/rotate", keys.rotate_key, R.ACCOUNTS, 201, replayable=False),
     Op("POST",   "/keys/{key_id}/revoke", keys.revoke_key, R.ACCOUNTS, 204),
     Op("GET",    "/audit", audit.list_audit, R.AUDIT),
+    Op("GET",    "/long-acts", long_acts.list_long_acts, R.REPORTS),
     Op("GET",    "/audit/checks", trail_checks.list_checks, R.REPORTS),
     Op("POST",   "/audit/checks", trail_checks.check_trail, None, 202),
     Op("GET",    "/audit/checks/{check_id}", trail_checks.get_check, R.REPORTS),

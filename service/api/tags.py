@@ -22,6 +22,7 @@ TAGS = {
     "keys": "Access for programs; each waits for a second person.",
     "list-files": "Lists for a carrier that sends by itself, and the results that it gives back.",
     "legs": "Your department's part in joint plans: taken, returned, asked for.",
+    "long-acts": "What took long of what you asked for, and how far it is.",
     "lint": "What a text may say, and how a county sets it.",
     "login": "People log in.",
     "logout": "People log out.",

@@ -8,6 +8,7 @@ One module: it is one table.
 
 from service.accounts.people.model import Right
 from service.console.account import entrance, sign_in
+from service.console.account import files as account_files
 from service.console.account import notices as account_notices
 from service.console.account import pages as account
 from service.console.account import phone as account_phone
@@ -464,6 +465,7 @@ PAGES = (
     WebPage("POST", "/account/phone/away", account_phone.take_away, R.READ,
          again=account_phone.show_phone),
     WebPage("POST", "/account/sessions/{session_id}/end", account.end_session),
+    WebPage("GET",  "/files/{object_id}", account_files.show_about, is_part=True, is_polled=True),
     WebPage("GET",  "/account/notices", account_notices.show_notices, R.CONTROL),
     WebPage("POST", "/account/notices", account_notices.choose_notices, R.CONTROL,
          again=account_notices.show_notices),

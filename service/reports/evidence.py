@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo
 
 from service.accounts.audit import audit_store
 from service.accounts.audit.sealing import find_foreign
+from service.accounts.long_acts.long_act import LongProgress
 from service.campaigns.audience.content_checks import frozen_content
 from service.campaigns.core import store as campaigns
 from service.campaigns.core.model import Campaign
@@ -49,15 +50,22 @@ LEDGER = (
 
 
 async def evidence(
-    conn: Connection, keyring: Keyring, run_id: UUID, now: datetime, zone: ZoneInfo
+    conn: Connection,
+    keyring: Keyring,
+    run_id: UUID,
+    now: datetime,
+    zone: ZoneInfo,
+    progress: LongProgress,
 ) -> AsyncIterator[bytes]:
-    """The archive of a run, in pieces; all that is in it is of one moment.
+    """The archive of a run, in pieces; all that is in it is of one moment. progress: is told how
+    many rows of its ledger are written.
 
     Must be read inside a transaction in which nothing was asked yet.
     """
     with SpooledTemporaryFile(max_size=IN_MEMORY) as file:
         await store.read_one_moment(conn)
-        await _write(file, conn, keyring, one(await store.get_run(conn, run_id)), now, zone)
+        run = one(await store.get_run(conn, run_id))
+        await _write(file, conn, keyring, run, now, zone, progress)
         file.seek(0)
         while piece := file.read(CHUNK):
             yield piece
@@ -70,11 +78,12 @@ async def _write(
     run: Record,
     now: datetime,
     zone: ZoneInfo,
+    progress: LongProgress,
 ) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         documents = await _documents(conn, keyring, run, zone)
         sums = {name: _add(archive, name, data) for name, data in documents.items()}
-        sums["ledger.csv"] = await _add_ledger(archive, conn, run["id"], zone)
+        sums["ledger.csv"] = await _add_ledger(archive, conn, run["id"], zone, progress)
         manifest = _json(
             {
                 "run_id": str(run["id"]),
@@ -177,7 +186,11 @@ def _shown(name: str, value: object, logins: Mapping[UUID, str]) -> object:
 
 
 async def _add_ledger(
-    archive: zipfile.ZipFile, conn: Connection, run_id: UUID, zone: ZoneInfo
+    archive: zipfile.ZipFile,
+    conn: Connection,
+    run_id: UUID,
+    zone: ZoneInfo,
+    progress: LongProgress,
 ) -> str:
     """Write the ledger row by row; memory holds some lines of it."""
     digest = hashlib.sha256()
@@ -185,7 +198,6 @@ async def _add_ledger(
         lines = io.StringIO(newline="")
         writer = csv.writer(lines, lineterminator="\n")
         writer.writerow(LEDGER)
-        count = 0
 
         def flush() -> None:
             data = lines.getvalue().encode()
@@ -196,8 +208,8 @@ async def _add_ledger(
 
         async for row in store.walk_ledger(conn, run_id):
             writer.writerow([_cell(row[name], zone) for name in LEDGER])
-            count += 1
-            if count % LINES_AT_ONCE == 0:
+            progress.done += 1
+            if progress.done % LINES_AT_ONCE == 0:
                 flush()
         flush()
     return digest.hexdigest()

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
+from service.accounts.long_acts.long_act import LongProgress
 from service.api.audience.consent import FIELDS, EvidenceBody, EvidenceOut
 from service.api.audience.people import need_people
 from service.api.http.call import Call, Download
@@ -159,7 +160,14 @@ async def get_rejects(call: Call, import_id: UUID) -> Download:
     await need_people(call, found.department_id)
     named = f"rejects-{PurePath(found.file_name).stem}.csv" if found.file_name else ""
     plain = f"rejects-{import_id}.csv"
-    return Download("text/csv", named or plain, _lines(call, import_id), plain if named else "")
+    rejected = ((found.report or {}).get("rows") or {}).get("rejected")
+    return Download(
+        "text/csv",
+        named or plain,
+        _lines(call, import_id),
+        plain if named else "",
+        LongProgress(total=None if rejected is None else rejected + 1),
+    )
 
 
 def _lines(call: Call, import_id: UUID) -> AsyncIterator[str]:

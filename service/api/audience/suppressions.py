@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from service.accounts.departments.department_store import get_department
+from service.accounts.long_acts.long_act import LongProgress
 from service.api.audience.people import note_lookup
 from service.api.audience.suppression_entries import SuppressionEntryOut, entry_out
 from service.api.http.call import Call, Download
@@ -326,7 +327,7 @@ async def export_suppressions(call: Call, body: SuppressionExportBody) -> Downlo
     call.note("suppression_exports", export, suppressions=count)
     runtime = call.runtime
     lines = suppressions_csv(call.conn, runtime.keyring, which, runtime.settings.zone)
-    return Download("text/csv", "suppressions.csv", lines)
+    return Download("text/csv", "suppressions.csv", lines, progress=LongProgress(total=count + 1))
 
 
 async def delete_suppression(call: Call, suppression_id: UUID) -> None:

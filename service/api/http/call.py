@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from service.accounts.audit.audit import Via
 from service.accounts.keys.key import Key, Mode
+from service.accounts.long_acts.long_act import LongProgress
 from service.accounts.people.model import By, User
 from service.errors import TocsinError
 from service.queue import Job
@@ -104,12 +105,14 @@ class Download:
     """An answer that is a file, sent while it is made.
 
     plain_name: in ASCII, for programs that cannot read `file_name`; "": that is in ASCII itself.
+    progress: its rows, which whoever makes it counts; lines of a text are counted by themselves.
     """
 
     media_type: str
     file_name: str
     chunks: AsyncIterator[str] | AsyncIterator[bytes]
     plain_name: str = ""
+    progress: LongProgress = field(default_factory=LongProgress)
 
     @property
     def disposition(self) -> str:

@@ -152,7 +152,11 @@ class Downloads:
 
 async def _octets(download: Download) -> AsyncGenerator[bytes, None]:
     async for piece in download.chunks:
-        yield piece if isinstance(piece, bytes) else piece.encode()
+        if isinstance(piece, bytes):
+            yield piece
+        else:
+            download.progress.done += piece.count("\n")
+            yield piece.encode()
 
 
 def _no_room() -> Unavailable:

@@ -28,6 +28,7 @@ from service.api.http.audit_entries import RequestOrigin
 from service.api.http.call import Call, Counted, Download, Later
 from service.api.http.downloads import Downloads, MadeFile
 from service.api.http.idempotency import Answer, Ticket
+from service.api.http.long_files import LongFile, noted
 from service.api.http.op import Arguments, Op
 from service.api.http.problems import TooLong
 from service.api.http.schema import ENGLISH, Out, as_json
@@ -197,7 +198,9 @@ class Exchange:
             if isinstance(result, TocsinError):
                 raise result
             if isinstance(result, Download):
-                async with _transaction(op, conn):
+                about = next((str(asked.arguments[name]) for name in op.parameters), None)
+                file = LongFile(op.name, about, asked.caller.user.id, result.progress)
+                async with _transaction(op, conn), noted(self._runtime, file):
                     result = await self.downloads.make(result)
             return call, result
 

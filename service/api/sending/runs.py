@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from service.accounts.keys.key import Mode
+from service.accounts.long_acts.long_act import LongProgress
 from service.accounts.people.model import Right
 from service.api.acts import ActOut, Check, judge
 from service.api.audience.people import need_people
@@ -236,8 +237,10 @@ async def get_evidence(call: Call, run_id: UUID) -> Download:
         raise Conflict(
             phrase("the run has no ledger yet; ask again in a minute"), code="no_ledger_yet"
         )
-    pieces = evidence(call.conn, call.runtime.keyring, run_id, call.now, call.runtime.settings.zone)
-    return Download("application/zip", f"evidence-{run_id}.zip", pieces)
+    progress = LongProgress(total=run.target)
+    zone = call.runtime.settings.zone
+    pieces = evidence(call.conn, call.runtime.keyring, run_id, call.now, zone, progress)
+    return Download("application/zip", f"evidence-{run_id}.zip", pieces, progress=progress)
 
 
 async def get_evidence_key(call: Call) -> EvidenceKeyOut:

@@ -8,6 +8,7 @@ from service.api.sending import inbound, run_export, runs
 from service.api.sending.run_export import ReportExportQuery
 from service.api.sending.runs import GroupOut, ReportOut
 from service.console import words
+from service.console.account.files import files_about
 from service.console.asking import Desk
 from service.console.duty.replies import KINDS
 from service.console.render import Shown
@@ -35,6 +36,7 @@ async def show_report(desk: Desk) -> Shown:
             "back": back,
             "kinds": KINDS,
             "may_prove": desk.may(Right.AUDIT) and desk.user.sees(run.department_id),
+            **await files_about(desk, str(run.id)),
         },
     )
 

@@ -102,6 +102,7 @@ TABLE = {
     "POST /keys/{key_id}/rotate": "a",
     "POST /keys/{key_id}/revoke": "a",
     "GET /audit": "a",
+    "GET /long-acts": "aopvi",
     "GET /audit/checks": "ai",
     "POST /audit/checks": "ai",
     "GET /audit/checks/{check_id}": "ai",

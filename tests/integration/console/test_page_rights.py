@@ -280,6 +280,7 @@ TABLE = {
     "POST /account/phone/code": "aop",
     "POST /account/phone/away": "aopv",
     "POST /account/sessions/{session_id}/end": "aopvi",
+    "GET /files/{object_id}": "aopvi",
     "GET /account/notices": "aop",
     "POST /account/notices": "aop",
     "GET /people": "aopv",
@@ -349,6 +350,7 @@ OTHERS = {
     "year": "2027",
     "place": "0",
     "extension": "01",
+    "object_id": NOBODY,
 }
 """Parameters of addresses that no thing of the tests has."""
 
