@@ -15,6 +15,7 @@ from service.storage.postgres import UNREACHABLE, Busy
 
 log = logging.getLogger(__name__)
 
+_NOT_SAID: tuple[type[BaseException], ...] = (*UNREACHABLE, Busy)
 SHOWN_AFTER = 1.0
 """A file that is made faster, in seconds, writes nothing down."""
 FORGOTTEN_AT_ONCE = 100
@@ -45,7 +46,7 @@ async def noted(runtime: Runtime, file: LongFile) -> AsyncIterator[None]:
         over.set()
         try:
             await noting
-        except (*UNREACHABLE, Busy):
+        except _NOT_SAID:
             log.warning("nobody was told how far a file is", extra={"action": file.action})
 
 

@@ -37,6 +37,7 @@ BY_HAND = {
     "campaigns create": "create_campaign preview_campaign",
     "campaigns edit": "edit_campaign",
     "campaigns legs": "list_plan_legs",
+    "audit check": "check_trail get_check",
     "campaigns list": "list_campaigns",
     "campaigns pause": "pause_campaign",
     "campaigns preview": "preview_campaign",
