@@ -72,34 +72,42 @@ class BackupSettings(ClockSettings):
 
     timezone: str = Field(
         default=CHINA.key,
-        description="The county's time zone: instants are written with its offset from UTC.",
+        description=phrase(
+            "The county's time zone: instants are written with its offset from UTC."
+        ),
     )
     backup_database_url: str | None = Field(
         default=None,
-        description="The same database as the role that copies it (REPLICATION), for "
-        "`tocsin backup` and `tocsin migrate`, which makes that role.",
+        description=phrase(
+            "The same database as the role that copies it (REPLICATION), for `tocsin backup` "
+            "and `tocsin migrate`, which makes that role."
+        ),
     )
     backup_folder: Path | None = Field(
-        default=None, description="Where backups are kept: a second disk, a share."
+        default=None, description=phrase("Where backups are kept: a second disk, a share.")
     )
     backup_recipients: str = Field(
         default="",
-        description="The public keys (age1…) that backups are encrypted to; `tocsin backup key` "
-        "makes one, on another machine.",
+        description=phrase(
+            "The public keys (age1…) that backups are encrypted to; `tocsin backup key` makes "
+            "one, on another machine."
+        ),
     )
     backup_work_folder: Path | None = Field(
         default=None,
-        description="Where a base backup is made and checked before it is encrypted, and the log "
-        "of the database comes in.",
+        description=phrase(
+            "Where a base backup is made and checked before it is encrypted, and the log of "
+            "the database comes in."
+        ),
     )
     backup_at: str = Field(
-        default="02:30", description="When a base backup is made, by the county's clock."
+        default="02:30", description=phrase("When a base backup is made, by the county's clock.")
     )
     backup_keep_days: int = Field(
         default=35,
         ge=8,
         le=1096,
-        description="How long backups are kept; the last two full ones always are.",
+        description=phrase("How long backups are kept; the last two full ones always are."),
     )
 
     @property

@@ -29,11 +29,11 @@ COMMANDS = {
     ),
     "backup": (
         "service.cli.backup_command:add_arguments",
-        "copy the database to another disk / 备份数据库",
+        phrase("copy the database to another disk"),
     ),
     "restore": (
         "service.cli.restore_command:add_arguments",
-        "put the database together from its backups, and check it / 从备份恢复并核对",
+        phrase("put the database together from its backups, and check it"),
     ),
     "hold-all": (
         "service.cli.database:add_hold_all",

@@ -28,31 +28,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     key = commands.add_parser(
         "key",
-        help="make the private key that reads backups, on another machine; prints the public one"
-        " / 生成备份私钥（在另一台机器上），显示公钥",
+        help=phrase(
+            "make the private key that reads backups, on another machine; prints the public one"
+        ),
     )
-    key.add_argument("file", type=Path, help="a file that is not there yet / 新文件")
+    key.add_argument("file", type=Path, help=phrase("a file that is not there yet"))
     key.set_defaults(run=lambda options: print(make_key(options.file)))
     keep = commands.add_parser(
         "run",
-        help="copy the log as it comes and make a base backup each night, until stopped"
-        " / 持续备份日志，每夜做基础备份",
+        help=phrase("copy the log as it comes and make a base backup each night, until stopped"),
     )
     keep.set_defaults(run=_run, log_level="INFO")
-    now = commands.add_parser(
-        "now", help="make a base backup now, beside `run` / 立即做一次基础备份"
-    )
-    now.add_argument("--full", action="store_true", help="a full one / 完整备份")
+    now = commands.add_parser("now", help=phrase("make a base backup now, beside `run`"))
+    now.add_argument("--full", action="store_true", help=phrase("make it a full one"))
     now.set_defaults(run=_now)
     status = commands.add_parser(
         "status",
-        help="how old the backups are; exit code 1 if they are too old or the log has a gap"
-        " / 备份有多旧；过旧或日志有缺口时退出码为 1",
+        help=phrase(
+            "how old the backups are; exit code 1 if they are too old or the log has a gap"
+        ),
     )
-    status.add_argument("--folder", type=Path, help="instead of TOCSIN_BACKUP_FOLDER")
-    status.add_argument(
-        "--key-file", type=Path, help="say whether this master key fits / 核对主密钥"
-    )
+    status.add_argument("--folder", type=Path, help=phrase("instead of TOCSIN_BACKUP_FOLDER"))
+    status.add_argument("--key-file", type=Path, help=phrase("say whether this master key fits"))
     status.set_defaults(run=_status)
 
 

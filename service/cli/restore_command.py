@@ -27,37 +27,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `tocsin restore`."""
     parser.add_argument(
         "--at",
-        help="the last instant that is kept, e.g. 2027-01-12T09:30:00+08:00; without it all that"
-        " there is / 恢复到的时刻",
+        help=phrase(
+            "the last instant that is kept, e.g. 2027-01-12T09:30:00+08:00; without it all "
+            "that there is"
+        ),
     )
     parser.add_argument(
-        "--into", type=Path, required=True, help="a folder that is not there yet / 新文件夹"
+        "--into", type=Path, required=True, help=phrase("a folder that is not there yet")
     )
     parser.add_argument(
-        "--identity", type=Path, required=True, help="the private key of backups / 备份私钥"
+        "--identity", type=Path, required=True, help=phrase("the private key of backups")
     )
-    parser.add_argument("--folder", type=Path, help="instead of TOCSIN_BACKUP_FOLDER / 备份文件夹")
+    parser.add_argument("--folder", type=Path, help=phrase("instead of TOCSIN_BACKUP_FOLDER"))
     parser.add_argument(
         "--key-file",
         type=Path,
-        help="the master key; default: TOCSIN_KEY_FILE. Without it, neither the keys nor the audit"
-        " trail are checked / 主密钥",
+        help=phrase(
+            "the master key; default: TOCSIN_KEY_FILE. Without it, neither the keys nor the "
+            "audit trail are checked"
+        ),
     )
     parser.add_argument(
         "--timeline",
         default="latest",
-        help="the branch that is followed after a restore: latest, current (that of the base"
-        " backup) or a number / 时间线",
+        help=phrase(
+            "the branch that is followed after a restore: latest, current (that of the base "
+            "backup) or a number"
+        ),
     )
     parser.add_argument(
         "--check",
         action="store_true",
-        help="throw it away after the checks: the monthly drill / 演练：核对后删除",
+        help=phrase("throw it away after the checks: the monthly drill"),
     )
     parser.add_argument(
         "--stay",
         action="store_true",
-        help="leave the server running until Ctrl-C, and print its address / 保持运行",
+        help=phrase("leave the server running until Ctrl-C, and print its address"),
     )
     parser.set_defaults(run=_restore)
 
