@@ -76,6 +76,10 @@ def test_ci_runs_what_make_test_leaves_out() -> None:
 
 def test_ci_runs_containers_and_nothing_there_can_be_skipped() -> None:
     """They are programs of their own: no mark and no missing package leaves a part of them out."""
+    make = (ROOT / "Makefile").read_text("utf-8")
+    nightly = re.search(r"^nightly: .*\n((?:\t.*\n)+)", make, re.MULTILINE)
+    assert nightly is not None
+    assert "\t$(MAKE) compose-test\n" in nightly[1]
     ci = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
     assert "make image" in ci
     folder = ROOT / "tests" / "containers"

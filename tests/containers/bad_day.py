@@ -20,9 +20,11 @@ from tests.containers.engine import service
 from tests.containers.machine import NotHere
 from tests.containers.podman import configure
 from tests.containers.table import Table
-from tests.containers.town import Town
+from tests.containers.town import Broadcast, Town
 from tests.harness.waiting import until
 
+NEARLY = 0.7
+"""What is left of a broadcast then, lasts longer than anything that is done to it."""
 PARTS = ("kills", "stops", "restore", "proxy")
 
 
@@ -57,24 +59,45 @@ async def begin(table: Table, town: Town) -> None:
             row.says(await asyncio.to_thread(check, town.compose))
 
 
+class Sending:
+    """Something is always on its way: where a broadcast is nearly over, the next one begins."""
+
+    def __init__(self, town: Town) -> None:
+        self._town = town
+        self._all: list[Broadcast] = []
+
+    async def now(self) -> Broadcast:
+        """The broadcast that is on its way."""
+        people = len(self._town.people)
+        if not self._all or self._all[-1].taken() > people * NEARLY:
+            self._all.append(await self._town.launch())
+            await self._all[-1].reach(people // 50)
+        return self._all[-1]
+
+    async def reckon(self, table: Table, during: str) -> None:
+        """A row for each broadcast."""
+        for n, broadcast in enumerate(self._all, 1):
+            await promised(table, f"broadcast {n} with {during}", broadcast.reckon())
+
+
 async def kills(table: Table, town: Town) -> None:
-    """kill -9 of every container in turn, in one broadcast."""
-    broadcast = await town.launch()
-    await broadcast.reach(len(town.people) // 50)
+    """kill -9 of every container in turn, while it sends."""
+    sending = Sending(town)
     for name in blows.ALL:
-        await promised(table, f"kill -9: {name}", blows.kill(town, broadcast, name))
-    await promised(table, "broadcast with kills", broadcast.reckon())
+        await promised(table, f"kill -9: {name}", blows.kill(town, await sending.now(), name))
+    await sending.reckon(table, "kills")
 
 
 async def stops(table: Table, town: Town) -> None:
-    """Stops, new passwords, and an upgrade, in one broadcast."""
-    broadcast = await town.launch()
-    await broadcast.reach(len(town.people) // 50)
+    """Stops, new passwords, and an upgrade, while it sends."""
+    sending = Sending(town)
     for name in blows.OWN:
-        await promised(table, f"stop: {name}", blows.stop(town, broadcast, name))
+        await promised(table, f"stop: {name}", blows.stop(town, await sending.now(), name))
+    await sending.now()
     await promised(table, "new passwords", restores.rotate(town))
-    await promised(table, "upgrade", blows.upgrade(town, broadcast))
-    await promised(table, "broadcast with stops", broadcast.reckon())
+    await asyncio.to_thread(blows.rebuild, town)
+    await promised(table, "upgrade", blows.upgrade(town, await sending.now()))
+    await sending.reckon(table, "stops")
 
 
 async def restore(table: Table, town: Town) -> None:

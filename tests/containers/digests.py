@@ -72,6 +72,9 @@ def check_locked() -> str:
                 _push(folder, f"{address}/{image}")
             given = [f"{address}/{image}" for image in IMAGES.values()]
             _lock(folder, *given)
+            once = (folder / "deploy/images.lock").read_text()
+            _lock(folder, *given)
+            assert (folder / "deploy/images.lock").read_text() == once, "a second run changes it"
             locked = _locked(folder)
             wanted = {
                 name: f"{address}/{image}@{_digest(address, image)}"
@@ -87,6 +90,7 @@ def check_locked() -> str:
             _refused(folder, *missing)
             _refused(folder, *given, f"{address}/library/redis:8")
             assert _locked(folder) == wanted, "a failure has changed the file"
+            podman("rmi", "--force", *given)
     return f"{len(IMAGES)} images; a missing or an unknown one changes nothing"
 
 
