@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Coroutine
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from service.cli import COMMANDS, main, serve
 from service.cli.up import add_up
 from service.settings import Settings
+from tests.harness.shell import Shell
 
 HEAVY = (
     "service.api",
@@ -49,7 +51,13 @@ def test_the_list_of_commands_names_all_and_reads_none() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["env"], ["--help"], ["import", "--help"], ["ctl", "--help"], ["ctl", "campaigns", "--help"]],
+    [
+        ["env"],
+        ["--help"],
+        pytest.param(["import", "--help"], marks=pytest.mark.slow),
+        ["ctl", "--help"],
+        pytest.param(["ctl", "campaigns", "--help"], marks=pytest.mark.slow),
+    ],
 )
 def test_a_command_whose_reader_has_gone_ends_quietly(words: list[str]) -> None:
     reader, writer = os.pipe()
@@ -68,24 +76,26 @@ def test_a_command_whose_reader_has_gone_ends_quietly(words: list[str]) -> None:
     assert done.stderr == b""
 
 
-def _env_at(level: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+@pytest.fixture(params=["here", pytest.param("process", marks=pytest.mark.slow)])
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
+    """Runs a command in this process, and in one of its own where it may take its time."""
+    return Shell("", tmp_path, processes=request.param == "process")
+
+
+@pytest.mark.parametrize("level", ["info", "Warning", "DEBUG", ""])
+async def test_a_command_takes_a_log_level_in_any_case(shell: Shell, level: str) -> None:
+    said = await shell.run("env", TOCSIN_LOG_LEVEL=level)
+    assert (said.code, said.err) == (0, "")
+
+
+def test_a_log_level_that_is_none_is_one_sentence() -> None:
+    done = subprocess.run(
         [sys.executable, "-m", "service", "env"],
-        env={**os.environ, "TOCSIN_LOG_LEVEL": level, **more},
+        env={**os.environ, "TOCSIN_LOG_LEVEL": "loud"},
         capture_output=True,
         text=True,
         check=False,
     )
-
-
-@pytest.mark.parametrize("level", ["info", "Warning", "DEBUG", ""])
-def test_a_command_takes_a_log_level_in_any_case(level: str) -> None:
-    done = _env_at(level)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_a_log_level_that_is_none_is_one_sentence() -> None:
-    done = _env_at("loud")
     assert done.returncode == 1
     assert done.stderr.startswith("tocsin: TOCSIN_LOG_LEVEL: write DEBUG, INFO, WARNING or ERROR")
     assert len(done.stderr.splitlines()) == 1
@@ -111,9 +121,11 @@ def test_a_log_level_that_is_none_is_one_sentence() -> None:
         ),
     ],
 )
-def test_a_refusal_is_in_the_shells_language_or_in_both(told: dict[str, str], said: str) -> None:
-    done = _env_at("loud", **told, PYTHONIOENCODING="utf-8")
-    assert (done.returncode, done.stderr) == (1, said)
+async def test_a_refusal_is_in_the_shells_language_or_in_both(
+    shell: Shell, told: dict[str, str], said: str
+) -> None:
+    refused = await shell.run("env", **told, TOCSIN_LOG_LEVEL="loud", PYTHONIOENCODING="utf-8")
+    assert (refused.code, refused.err) == (1, said)
 
 
 def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
