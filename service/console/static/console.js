@@ -2,7 +2,7 @@
 // Without this script every form still works. All words come from the page (templates/console/_layout.html).
 "use strict";
 (() => {
-  const SHOW_BAR = 400, SHOW_WORDS = 3000, SHOW_AGAIN = 15000, TRY_AGAIN = 5000, SPEAK_EVERY = 30000, KEY_PAIR = 1500;
+  const SHOW_BAR = 400, SHOW_WORDS = 3000, SHOW_AGAIN = 15000, TRY_AGAIN = 5000, SPEAK_EVERY = 30000, KEY_PAIR = 1500, LEAVE = 30000;
   const one = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => Array.from(within.querySelectorAll(selector));
   const on = (type, act, capture = false) => document.addEventListener(type, act, capture);
@@ -81,7 +81,7 @@
 
   on("htmx:config:request", (event) => {
     const ctx = event.detail.ctx;
-    if (polled(ctx) && (document.hidden || one("#c-session[open]"))) return event.preventDefault();
+    if (polled(ctx) && (document.hidden || Date.now() - left < LEAVE || one("#c-session[open]"))) return event.preventDefault();
     ctx.request.headers["X-CSRF-Token"] = one('meta[name="csrf"]').content;
     ctx.fetch = (address, options) => composed.then(() => window.fetch(address, options));
   });
@@ -127,8 +127,13 @@
   on("input", ({ target }) => { if (target.form && target.form.dataset.keeps === "" && target.name[0] !== "_") target.form.dataset.keeps = "typed"; });
   on("submit", (event) => { sends = event.target === half() && !event.defaultPrevented; });
   window.addEventListener("beforeunload", (event) => { if (half() && !sends) event.returnValue = true; });
-  // What is still asked when the page is left is broken off, or it would count as a lost server.
-  window.addEventListener("beforeunload", () => all("[hx-get]").forEach((part) => part.dispatchEvent(new Event("htmx:abort"))));
+  // What is still asked when the page is left is broken off, or it would count as a lost server; until the next page
+  // comes nothing is asked. Where none comes, as after a download, it goes on later.
+  let left = 0;
+  window.addEventListener("beforeunload", () => {
+    left = Date.now();
+    all("[hx-get]").forEach((part) => part.dispatchEvent(new Event("htmx:abort")));
+  });
 
   // ---- Focus goes to what went wrong, else to the heading of a new page. ----
   const settle = (part) => {
