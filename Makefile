@@ -153,6 +153,7 @@ bench: venv ## the figures in docs/performance.md, Kannel beside them (fetches i
 	$(BIN)/python -m benchmarks.direct_sends
 	$(BIN)/python -m benchmarks.readers
 	$(BIN)/python -m benchmarks.hostile_texts
+	$(BIN)/python -m benchmarks.watched
 
 COUNTY_ROWS ?= 118000
 county: venv ## a dirty county's file gives its truth, row by row; then its import's time and memory
