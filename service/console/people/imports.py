@@ -121,6 +121,7 @@ async def _told(desk: Desk, found: ImportOut) -> dict[str, object]:
         "stays": words.named(words.UNDO_REFUSED, (found.undo and found.undo.code) or ""),
         "rules": await _rules(desk, found, report),
         "called": words.REJECTED,
+        "is_own": is_own,
         "may_undo": stands and is_own and not _waits(found) and desk.may(Right.IMPORT),
         "may_import": is_own and desk.may(Right.IMPORT),
         "held": await held_since(desk, found.department_id, found.finished_at if stands else None),

@@ -8,7 +8,8 @@ from service.audience.areas.area_store import load_areas
 from service.audience.imports.loading import run_import
 from service.audience.rosters.rosters import run_undo
 from service.storage.postgres import transaction
-from tests.harness.console import Browser, Seen, browser_of
+from tests.harness.console import Browser, Seen, browser_at, browser_of
+from tests.harness.logins import with_password
 from tests.integration.api.conftest import Api
 
 SCRIPT = "<script>alert(1)</script>"
@@ -163,6 +164,16 @@ async def test_an_import_is_taken_back_after_a_question(api: Api) -> None:
         assert await run_undo(conn, UUID(seen.path.rpartition("/")[2]), api.clock.at)
     assert "已撤销" in (await browser.get(seen.path)).text
     assert f"{seen.path}/undo" not in (await browser.get(seen.path)).links
+
+
+async def test_another_departments_import_leads_to_no_list_of_ones_own(api: Api) -> None:
+    school = await browser_at(api, await with_password(api, api.teams["school"].operator))
+    made = await _import(api, school)
+    own = [link for link in made.links if link.startswith("/people/lists/")]
+    assert own
+    seen = await (await browser_of(api, "admin")).get(made.path)
+    assert seen.status == 200
+    assert not set(own) & set(seen.links)
 
 
 async def test_who_may_only_read_sees_no_button_and_is_refused(api: Api) -> None:
