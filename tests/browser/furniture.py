@@ -1,8 +1,9 @@
 """Something of each kind that pages show, made over the API: so that links lead to every page."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.browser.office import Office
+from tests.browser.partners import join
 from tests.harness.live import TEXT, write_in
 from tests.harness.waiting import until
 
@@ -15,7 +16,7 @@ WAITS = "冬季防诈·待签发"
 
 async def furnish(office: Office) -> None:
     """A run that is over and one that is paused, a draft, a plan that waits, a text that changed,
-    a text from a handset.
+    a text from a handset, and what is shared with other departments.
     """
     live = office.live
     over = await live.launch(FEW)
@@ -27,6 +28,80 @@ async def furnish(office: Office) -> None:
     waiting = await plan(office, WAITS)
     await office.ask("operator", "POST", f"/campaigns/{waiting['id']}/submit", {})
     await write_in(live, HANDSET, "群众")
+    await share(office)
+
+
+class Carrier(NamedTuple):
+    """A carrier's own department. login: of its operator; block: of nobody's numbers."""
+
+    login: str
+    carrier: str
+    name: str
+    block: str
+
+
+CARRIERS = (
+    Carrier("mobile", "china_mobile", "移动分公司", "1979666"),
+    Carrier("unicom", "china_unicom", "联通分公司", "1968666"),
+    Carrier("telecom", "china_telecom", "电信分公司", "1908444"),
+)
+ASKED, RETURNS, TAKES = (one.login for one in CARRIERS)
+BASE = 30
+"""Subscribers of each."""
+OFFERED = "凡是要求转账到安全账户的都是诈骗，请勿相信，有疑问请拨打96110。"
+
+
+async def share(office: Office) -> None:
+    """A plan that is asked of three carriers, of which one has taken its part and one has returned
+    it, and two texts that are offered to them, one of them taken over and one withdrawn.
+    """
+    ids = {}
+    for one in CARRIERS:
+        people = ["手机号", *(f"{one.block}{number:04d}" for number in range(BASE))]
+        ids[one.login] = await join(
+            office, one.login, one.name, one.name, people, kind="carrier", carrier=one.carrier
+        )
+    await _joint_plan(office, list(ids.values()))
+    reason = {"reason": "那天网络割接"}
+    await office.ask(RETURNS, "POST", f"/legs/{await _leg(office, RETURNS)}/return", reason)
+    await office.ask(TAKES, "POST", f"/legs/{await _leg(office, TAKES)}/take", {})
+    withdrawn, stays = [await _offer(office, name) for name in ("安全账户·旧", "安全账户")]
+    why = {"reason": "电话改了", "stop": False}
+    await office.ask("approver", "POST", f"/offers/{withdrawn}/withdraw", why)
+    signature = {"signature": CARRIERS[-1].name}
+    await office.ask(TAKES, "POST", f"/offers/{stays}/take", signature)
+
+
+async def _leg(office: Office, login: str) -> str:
+    """The id of what a carrier is asked."""
+    (leg,) = (await office.ask(login, "GET", "/legs"))["items"]
+    return str(leg["id"])
+
+
+async def _joint_plan(office: Office, departments: list[str]) -> None:
+    text = {"name": "全县联合", "class": "public_interest", "text": TEXT}
+    template = await office.ask("operator", "POST", "/templates", text)
+    body = {
+        "name": "全县联合反诈",
+        "template_id": template["id"],
+        "legs": [{"department_id": one} for one in departments],
+        # In a month of its own: other pages count on what meets in January.
+        "schedule": {"kind": "once", "start_at": "2027-03-17T14:00:00+08:00"},
+    }
+    made = await office.ask("operator", "POST", "/campaigns", body)
+    await office.ask("operator", "POST", f"/campaigns/{made['id']}/submit", {})
+    await office.ask("approver", "POST", f"/campaigns/{made['id']}/approve", {})
+
+
+async def _offer(office: Office, name: str) -> str:
+    """A text of the county that its approver offers to carriers; the offer's id."""
+    body = {"name": name, "class": "public_interest", "text": f"【旌德县公安局】{OFFERED}"}
+    template = await office.ask("operator", "POST", "/templates", body)
+    path = f"/templates/{template['id']}"
+    await office.ask("approver", "POST", f"{path}/approve", {"version": 1})
+    offer = {"version": 1, "kinds": ["carrier"], "note": "可直接使用"}
+    made = await office.ask("approver", "POST", f"{path}/offers", offer)
+    return str(made["id"])
 
 
 async def plan(

@@ -98,7 +98,8 @@ async def walk(
         if path is None or "text/html" not in answer.headers.get("content-type", ""):
             continue
         opened[path] = opened.get(path, 0) + 1
-        found.setdefault(path, Found(path, who, address))
+        if path_of(answer.url, table) == path:  # not where one is sent who may not be here now
+            found.setdefault(path, Found(path, who, address))
         links = _Links()
         links.feed(await answer.text())
         for link in links.found:

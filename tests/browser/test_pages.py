@@ -6,6 +6,7 @@ import pytest
 
 from tests.browser.axe import violations
 from tests.browser.conftest import DESK, PHONE, Visit, own
+from tests.browser.furniture import ASKED
 from tests.browser.map import OPEN, Dead, Found, pages, walk
 from tests.browser.office import Office
 
@@ -13,15 +14,37 @@ WALKERS = ("admin", "operator", "approver", "editor", "duty", "head", "inspector
 FILES = frozenset({"/people/imports/sample"})
 """What the table has as a page and answers with a file."""
 
-LATER = frozenset({"/office/numbers/table/forget"})
-"""What a page leads to only once a county has loaded a table of its own."""
+LATER = frozenset(
+    {
+        "/duty/holds/{hold_id}",
+        "/duty/list-files/{list_id}",
+        "/office/channels/{channel_id}/propose",
+        "/office/departments/{department_id}/extensions/{extension}/end",
+        "/office/numbers/table/forget",
+        "/office/rules/holidays/quiet/{place}",
+        "/office/rules/holidays/{year}/notice",
+        "/office/users/{user_id}/sign-in",
+        "/office/webhooks/{webhook_id}",
+        "/office/webhooks/{webhook_id}/delete",
+        "/office/webhooks/{webhook_id}/secret",
+        "/people/never/entries/{entry_id}",
+        "/people/never/{suppression_id}/end",
+        "/plans/{campaign_id}/release",
+        "/plans/{campaign_id}/resume",
+        "/runs/{run_id}/top-up",
+    }
+)
+"""Pages of things that `furnish` does not make, such as a table of numbers of the county's own."""
 
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 Reached = dict[str, Found]
 _REACHED: Reached = {}
+_SHARED: Reached = {}
 _DEAD: list[Dead] = []
 """Found once a process: it takes some hundred requests."""
+SHARED = ("/plans/legs", "/texts/offers")
+"""Pages of what two departments share, which read differently on the other side."""
 
 
 @own
@@ -34,11 +57,19 @@ async def reached(visit: Visit, office: Office, furnished: None) -> Reached:
     return _REACHED
 
 
-async def test_links_lead_to_every_page(reached: Reached) -> None:
-    table = pages()
+@own
+async def shared(visit: Visit, office: Office, furnished: None) -> list[Found]:
+    """The pages of another department with what the county shares with it."""
+    if not _SHARED:
+        visitor = await visit(ASKED)
+        await walk(visitor.page.context, office.url, ASKED, _SHARED, _DEAD)
+    return [one for one in _SHARED.values() if one.path.startswith(SHARED)]
+
+
+async def test_links_lead_to_every_page(reached: Reached, shared: list[Found]) -> None:
     assert not _DEAD, "\n".join(map(str, _DEAD))
-    # One of a single thing is led to only where such a thing stands as it must.
-    lost = [path for path in table if "{" not in path and path not in {*reached, *FILES, *LATER}]
+    seen = {*reached, *(one.path for one in shared), *FILES, *LATER}
+    lost = [path for path in pages() if path not in seen]
     assert not lost, f"no link of anybody leads to {lost}"
 
 
@@ -46,10 +77,15 @@ async def test_links_lead_to_every_page(reached: Reached) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [PHONE, DESK])
 async def test_axe_finds_nothing(
-    visit: Visit, reached: Reached, language: str, scheme: str, width: int
+    visit: Visit,
+    reached: Reached,
+    shared: list[Found],
+    language: str,
+    scheme: str,
+    width: int,
 ) -> None:
     by_person: dict[str, list[str]] = defaultdict(list, {"": list(OPEN)})
-    for one in reached.values():
+    for one in [*reached.values(), *shared]:
         by_person[one.who].append(one.address)
     wrong = []
     for who, addresses in by_person.items():

@@ -12,6 +12,7 @@ from tests.browser.conftest import Finish, Visit, shared
 from tests.browser.contacts import LISTED, UNLISTED
 from tests.browser.furniture import FEW, plan
 from tests.browser.office import Office
+from tests.browser.partners import join
 from tests.browser.pieces import fold, is_sound, main_button, menu, ticked, to
 from tests.harness.live import EVERYBODY, TEXT
 from tests.harness.waiting import until
@@ -73,7 +74,7 @@ async def test_a_weekly_plan_with_four_texts_says_which_fire_the_holiday_moves(
     await is_sound(visitor)
     await visitor.press(submit)
     await expect(visitor.page.locator("h1")).to_have_text(f"每周反诈 {mark}")
-    finish(16, [visitor])
+    finish("7", visitor)
     await is_sound(visitor)
     made = await office.ask("operator", "GET", f"/campaigns/{_last(visitor.page.url)}")
     schedule = made["schedule"]
@@ -89,7 +90,7 @@ def _last(address: str) -> str:
     return address.rstrip("/").rpartition("/")[2]
 
 
-SIGNATURE = "旌德县教体局"
+SCHOOL, SIGNATURE = "school", "旌德县教体局"
 MEETING = "2027-01-28"
 SHARED = 2000
 """People of both departments. The calendar estimates them: few would be a matter of luck."""
@@ -98,28 +99,9 @@ SHARED = 2000
 @shared
 async def meeting(office: Office) -> None:
     """A plan of the county and one of another department, on one day to some of the same people."""
-    mark = uuid4().hex[:6]
-    department = await office.ask("admin", "POST", "/departments", {"name": f"教体局 {mark}"})
-    signatures = f"/departments/{department['id']}/signatures"
-    proposed = await office.ask("admin", "POST", signatures, {"signature": SIGNATURE})
-    await office.ask("second_admin", "POST", f"{signatures}/{proposed['proposal_id']}/confirm")
-    user = {"department_id": department["id"], "login": f"school-{mark}", "name": "周老师"}
-    made = await office.ask("admin", "POST", "/users", user | {"roles": ["operator"]})
-    grant = f"/users/{made['id']}/grants/{made['proposed']['id']}/confirm"
-    await office.ask("second_admin", "POST", grant)
-    key = await office.ask("admin", "POST", "/keys", {"user_id": made["id"], "name": "school"})
-    await office.ask("second_admin", "POST", f"/keys/{key['id']}/activate")
-    office.live.summary["keys"]["school"] = key["token"]
-    file = "\n".join(["手机号", *LISTED[:SHARED], next(UNLISTED)])
-    async with office.client("school") as school:
-        fields = {"roster": "家长", "basis": "duty"}
-        taken = await school.upload("/imports", file.encode(), fields)
-
-        async def read() -> bool:
-            return bool((await school.get(f"/imports/{taken['id']}"))["state"] == "done")
-
-        await until(read)
-    await _planned(office, "school", TEXT.replace("旌德县公安局", SIGNATURE))
+    people = ["手机号", *LISTED[:SHARED], next(UNLISTED)]
+    await join(office, SCHOOL, "教体局", SIGNATURE, people)
+    await _planned(office, SCHOOL, TEXT.replace("旌德县公安局", SIGNATURE))
     await _planned(office, "operator", TEXT)
 
     async def counted() -> bool:
@@ -166,7 +148,7 @@ async def test_the_day_is_found_on_which_two_departments_meet_the_same_people(
     people = fire["other_departments"]["people"]
     assert SHARED / 2 < people < SHARED * 2
     await expect(day).to_contain_text(f"与其他单位 1 个任务重合，约 {people:,} 人")
-    finish(4, [visitor])
+    finish("8", visitor)
     await is_sound(visitor)
 
 
@@ -200,7 +182,7 @@ async def test_what_an_approver_returns_comes_back_mended(
     await is_sound(operator)
     await operator.press(submit)
     await expect(operator.page.locator("main .tag").first).to_have_text("待签发")
-    finish(7, [approver, operator])
+    finish("12", approver, operator)
     now = await office.ask("operator", "GET", path)
     assert now["state"] == "pending_approval"
     assert now["schedule"]["start_at"] == "2027-01-13T15:00:00+08:00"
