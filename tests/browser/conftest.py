@@ -1,6 +1,8 @@
 """A whole system, its people, and two browsers; none of it is needed to collect these tests."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import AsyncExitStack
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +11,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Playwright, async_playwright, expect
 
+from tests.browser import failures
+from tests.browser.budgets import PROPERTY, TASKS, Took, table
 from tests.browser.chromium import NO_FONT, draws_boxes, opened
 from tests.browser.furniture import WAITS, furnish
 from tests.browser.going import Going, under_way
@@ -21,7 +25,7 @@ from tests.harness.lossy import LossyWire, lossy
 
 PHONE, DESK = 360, 1280
 HEIGHT = 800
-PATIENCE = 120_000
+PATIENCE = 300_000
 """Milliseconds that a page is waited for: a machine may be busy with others."""
 
 HASTE = {"TOCSIN_KEY_REQUESTS": "100000", "TOCSIN_DEPARTMENT_REQUESTS": "100000"}
@@ -32,12 +36,48 @@ VERY_MANY = "18500"
 expect.set_options(timeout=PATIENCE)
 
 Visit = Callable[..., Awaitable[Visitor]]
-Finish = Callable[[int, list[Visitor]], None]
+Finish = Callable[..., None]
+CAME = pytest.StashKey[tuple[list[Visitor], asyncio.AbstractEventLoop]]()
+"""The windows of a test, and the event loop in which they live."""
 
 
 def pytest_report_header() -> list[str]:
     """Which browsers these are: a run with another one must be seen to be that."""
     return [said(browser) for browser in BOTH]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """What an earlier run has left is no matter of this one."""
+    if not hasattr(session.config, "workerinput"):
+        failures.forget()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails tells of its pages as they stood then."""
+    report = yield
+    if report.failed and call.when == "call" and CAME in item.stash:
+        come, loop = item.stash[CAME]
+        told = loop.run_until_complete(failures.told(come, item.nodeid))
+        report.sections.append(("Pages", told))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What each task took, in one table."""
+    found = [
+        Took.of_list(value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+        if name == PROPERTY
+    ]
+    if found:
+        terminalreporter.section("tasks")
+        terminalreporter.write("\n".join([*table(found), ""]))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,10 +112,23 @@ async def today(playwright: Playwright) -> AsyncIterator[Browser]:
 
 
 @shared
-async def oldest(playwright: Playwright) -> AsyncIterator[Browser]:
+async def old_browser(playwright: Playwright) -> AsyncIterator[Callable[[], Awaitable[Browser]]]:
+    """Gives the Chromium 90 that runs; where one has died in a test, the next test gets another."""
+    async with AsyncExitStack() as stack:
+        begun: list[Browser] = []
+
+        async def alive() -> Browser:
+            if not begun or not begun[-1].is_connected():
+                begun.append(await stack.enter_async_context(opened(playwright, OLDEST)))
+            return begun[-1]
+
+        yield alive
+
+
+@own
+async def oldest(old_browser: Callable[[], Awaitable[Browser]]) -> Browser:
     """Chromium 90, which trusted systems ship."""
-    async with opened(playwright, OLDEST) as browser:
-        yield browser
+    return await old_browser()
 
 
 @shared
@@ -117,14 +170,29 @@ def cookies() -> dict[str, list[Any]]:
 
 
 @own
+async def visitors(request: pytest.FixtureRequest) -> AsyncIterator[list[Visitor]]:
+    """All who come in a test. Afterwards their windows are closed, and nothing may have gone wrong
+    in any.
+    """
+    come: list[Visitor] = []
+    request.node.stash[CAME] = (come, asyncio.get_running_loop())
+    yield come
+    faults = [fault for visitor in come for fault in visitor.faults]
+    told = await failures.told(come, request.node.nodeid) if faults else ""
+    for visitor in come:
+        await visitor.page.context.close()
+    del request.node.stash[CAME]
+    assert not faults, "\n".join([*faults, told])
+
+
+@own
 async def visit(
-    office: Office, today: Browser, cookies: dict[str, list[Any]]
-) -> AsyncIterator[Visit]:
-    """Opens a window of a context of its own; afterwards nothing may have gone wrong in any.
+    office: Office, today: Browser, cookies: dict[str, list[Any]], visitors: list[Visitor]
+) -> Visit:
+    """Opens a window of a context of its own.
 
     who: somebody who has logged in already, with a session that tests share; "": nobody.
     """
-    visitors: list[Visitor] = []
 
     async def come(
         who: str = "",
@@ -157,11 +225,7 @@ async def visit(
             await context.add_cookies(cookies[who])
         return visitor
 
-    yield come
-    for visitor in visitors:
-        await visitor.page.context.close()
-    faults = [fault for visitor in visitors for fault in visitor.faults]
-    assert not faults, "\n".join(faults)
+    return come
 
 
 @pytest.fixture(params=["mouse", "keys", "keys in Chromium 90"])
@@ -173,14 +237,6 @@ def way(request: pytest.FixtureRequest) -> dict[str, Any]:
     return {"hands": KeyboardVisitor, **old}
 
 
-@pytest.fixture(params=["mouse", "keys"])
-def way_today(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The same without Chromium 90, which dies without a screen when a press selects words, and
-    tells nothing of downloads.
-    """
-    return {} if request.param == "mouse" else {"hands": KeyboardVisitor}
-
-
 @pytest.fixture
 def finish(record_property: Callable[[str, object], None]) -> Finish:
     """Writes down what a task took, and fails it if that were too many presses.
@@ -188,11 +244,11 @@ def finish(record_property: Callable[[str, object], None]) -> Finish:
     Time is recorded, and never asserted: a machine may be busy.
     """
 
-    def done(most: int, visitors: list[Visitor]) -> None:
+    def done(task: str, *visitors: Visitor) -> None:
         clicks = sum(visitor.clicks for visitor in visitors)
-        record_property("clicks", clicks)
-        record_property("seconds", round(visitors[0].seconds, 1))
-        assert clicks <= most
+        took = Took(task, clicks, round(visitors[0].seconds, 1), visitors[0].way)
+        record_property(PROPERTY, took.as_list())
+        assert clicks <= TASKS[task].presses
 
     return done
 

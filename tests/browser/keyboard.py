@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.async_api import Locator, expect
 
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import OLD, Visitor
 
 MOST_TABS = 400
 """More than the things of any page that can be focused."""
@@ -21,9 +21,14 @@ FOCUS_NEAR = """(it) => it === document.activeElement ||
 PAST_A_FULL_FIELD = """() => {
   const ways = 'a[href], button, input, select, textarea, summary, [tabindex]';
   const box = document.querySelector('dialog[open]') || document;
-  const all = [...box.querySelectorAll(ways)].filter((one) =>
-    one.tabIndex >= 0 && !one.disabled && one.type !== 'hidden' && one.getClientRects().length);
-  const next = all[all.indexOf(document.activeElement) + 1];
+  const here = document.activeElement;
+  const skipped = (one) => one.type === 'radio' && !one.checked &&
+    box.querySelector(`[type=radio][name="${CSS.escape(one.name)}"]:checked`);
+  const all = [...box.querySelectorAll(ways)].filter((one) => one.tabIndex >= 0 && !one.disabled
+    && one.type !== 'hidden' && one.getClientRects().length && !skipped(one));
+  const after = (one) =>
+    here.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING;
+  const next = all.find(after);
   const full = next && next.value && ['INPUT', 'TEXTAREA'].includes(next.tagName)
     && !['checkbox', 'radio', 'file', 'submit', 'button'].includes(next.type);
   if (full) next.focus();
@@ -43,10 +48,11 @@ FOCUS_SHOWS = """() => {
 class KeyboardVisitor(Visitor):
     """Presses keys alone; an act on a thing counts as one press, however many Tabs lead there."""
 
+    hands = "keys"
+
     @property
     def _old(self) -> bool:
-        browser = self.page.context.browser
-        return browser is not None and browser.version.startswith("90.")
+        return self.chromium == OLD
 
     async def reach(self, thing: Locator) -> None:
         """Tab until the thing has the focus, which must be seen."""

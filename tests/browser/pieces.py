@@ -44,6 +44,7 @@ async def is_sound(visitor: Visitor) -> None:
     if isinstance(visitor, KeyboardVisitor):
         return
     # What waits for its answer is drawn pale.
-    await expect(visitor.page.locator(".htmx-request")).to_have_count(0)
-    found = await violations(visitor.page)
+    async with visitor.beside():
+        await expect(visitor.page.locator(".htmx-request")).to_have_count(0)
+        found = await violations(visitor.page)
     assert not found, "\n".join([visitor.page.url, *found])

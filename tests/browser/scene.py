@@ -89,7 +89,7 @@ async def _people(office: Office) -> str:
         found = await office.ask("operator", "GET", f"/imports/{made['id']}")
         return bool(found["state"] == "done")
 
-    await until(done, 60)
+    await until(done)
     return str(made["id"])
 
 
@@ -140,4 +140,4 @@ async def _clue(office: Office) -> str:
         found = await office.ask("operator", "GET", "/inbound?limit=10")
         return next((one["id"] for one in found["items"]), None)
 
-    return str(await until(come, 60))
+    return str(await until(come))

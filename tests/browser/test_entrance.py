@@ -105,6 +105,7 @@ async def test_an_authenticator_is_set_up_and_asked_for(
     await visitor.page.wait_for_url(re.compile("/today$"))
 
 
+@pytest.mark.attack
 async def test_after_the_logout_the_back_button_shows_nothing(visit: Visit, office: Office) -> None:
     login, _ = await hire(office)
     await choose_password(office, login)
@@ -121,6 +122,7 @@ async def test_after_the_logout_the_back_button_shows_nothing(visit: Visit, offi
     assert login not in await visitor.page.content()
 
 
+@pytest.mark.attack
 async def test_a_changed_password_ends_the_other_windows(visit: Visit, office: Office) -> None:
     login, _ = await hire(office)
     await choose_password(office, login)

@@ -18,6 +18,7 @@ from tests.browser.office import Office, choose_password, hire
 from tests.browser.pieces import is_sound, main_button, ticked
 from tests.browser.visitor import PASSWORD, Visitor
 from tests.harness.live import TEXT
+from tests.harness.waiting import PATIENCE_SECONDS
 
 OVER = """
     WITH over AS (UPDATE sessions SET expires_at = created_at
@@ -195,7 +196,7 @@ async def test_what_is_chosen_while_a_count_comes_back_is_counted_too(
     await visitor.page.route("**/plans/new/side", held)
     await visitor.go("/plans/new")
     await visitor.field("template_id").select_option(index=1)
-    await asyncio.wait_for(asked.wait(), 60)
+    await asyncio.wait_for(asked.wait(), PATIENCE_SECONDS)
     await visitor.field("segment_id").select_option(index=1)
     answered.set()
     await expect(visitor.page.locator("#plan-side .big")).to_be_visible()

@@ -66,7 +66,7 @@ async def came_back(visitor: Visitor, office: Office, name: str) -> None:
     await expect(band).to_be_visible()
     await expect(band).to_contain_text("连接不上")
     assert await visitor.field("name").input_value() == name
-    await until(lambda: answers(office), 60, "the server is back")
+    await until(lambda: answers(office), what="the server is back")
     await band.get_by_role("button").press("Enter")
     await visitor.page.wait_for_url("**/edit")
     await expect(band).to_be_hidden()

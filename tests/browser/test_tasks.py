@@ -22,7 +22,7 @@ async def test_a_broadcast_to_the_county_is_planned_and_put_before_an_approver(
 ) -> None:
     visitor = await visit("operator", **way)
     await plan_for_the_county(visitor, office)
-    finish(14, [visitor])
+    finish("1", visitor)
 
 
 @own
@@ -50,7 +50,7 @@ async def test_everything_is_stopped_from_any_page_and_let_go_on(
     await visitor.press(main_button(visitor))
     await expect(visitor.page.locator(".band-stop")).to_be_visible()
     assert (await office.ask("operator", "GET", "/stop-all"))["stopped"]
-    finish(3, [visitor])
+    finish("16", visitor)
     await visitor.go("/today")
     await expect(visitor.page.locator(".band-stop")).to_be_visible()
     visitor.start_clock()
@@ -59,14 +59,14 @@ async def test_everything_is_stopped_from_any_page_and_let_go_on(
     await visitor.press(main_button(visitor))
     await expect(visitor.page.locator(".band-stop")).to_have_count(0)
     assert not (await office.ask("operator", "GET", "/stop-all"))["stopped"]
-    finish(4, [visitor])
+    finish("16, after", visitor)
 
 
 async def test_a_department_a_user_and_a_key_are_made_by_two(
-    visit: Visit, office: Office, finish: Finish
+    visit: Visit, office: Office, way: dict[str, Any], finish: Finish
 ) -> None:
     mark = uuid4().hex[:6]
-    one, other = await visit("admin"), await visit("second_admin")
+    one, other = await visit("admin", **way), await visit("second_admin", **way)
     await one.go("/today")
     one.start_clock()
     other.start_clock()
@@ -96,7 +96,7 @@ async def test_a_department_a_user_and_a_key_are_made_by_two(
     row = other.page.locator("main tr").filter(has_text=f"水务程序 {mark}")
     await other.press(row.locator("form[action$='/activate'] button"))
     await expect(row.locator("form[action$='/activate']")).to_have_count(0)
-    finish(18, [one, other])
+    finish("23", one, other)
 
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'><script>alert(2)</script>{{7*7}}"

@@ -54,7 +54,7 @@ async def test_a_broadcast_is_planned_once(
     visitor = await visit("operator", **worst)
     campaign = await plan_for_the_county(visitor, office)
     await all_in_sight(visitor)
-    finish(14, [visitor])
+    finish("25: 1", visitor)
     trail = await office.ask("admin", "GET", f"/audit?object_id={campaign['id']}")
     acts = [one["action"] for one in trail["items"]]
     assert acts.count("create_campaign") == acts.count("submit_campaign") == 1
@@ -69,7 +69,7 @@ async def test_a_broadcast_is_signed_once(
     await open_sheet(visitor, made["id"])
     await all_in_sight(visitor)
     await sign(visitor, office, made["id"])
-    finish(4, [visitor])
+    finish("25: 9", visitor)
     trail = await office.ask("admin", "GET", f"/audit?object_id={made['id']}")
     assert [one["action"] for one in trail["items"]].count("approve_campaign") == 1
 
@@ -82,4 +82,4 @@ async def test_a_run_is_paused_and_goes_on_once(
     visitor.start_clock()
     await pause_and_resume(visitor, going)
     await all_in_sight(visitor)
-    finish(2, [visitor])
+    finish("25: 14", visitor)

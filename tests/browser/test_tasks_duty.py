@@ -60,7 +60,7 @@ async def dying(office: Office) -> AsyncIterator[str]:
         ]
         return all(one["figures"]["up"] and one["state"] == "closed" for one in found)
 
-    await until(lives, 60, "all channels are there again")
+    await until(lives, what="all channels are there again")
 
 
 async def test_a_channel_that_dies_is_learnt_of_on_the_start_page(
@@ -68,10 +68,11 @@ async def test_a_channel_that_dies_is_learnt_of_on_the_start_page(
     office: Office,
     going: Going,
     dying: str,
+    way: dict[str, Any],
     finish: Finish,
     record_property: Callable[[str, object], None],
 ) -> None:
-    visitor = await visit("duty")
+    visitor = await visit("duty", **way)
     page = visitor.page
     await visitor.go("/today")
     visitor.start_clock()
@@ -85,7 +86,7 @@ async def test_a_channel_that_dies_is_learnt_of_on_the_start_page(
     await expect(page.locator("h1")).to_have_text("smgp")
     await expect(visitor.says("它的短信先等着")).to_be_visible()
     await is_sound(visitor)
-    finish(3, [visitor])
+    finish("15", visitor)
     waiting = await office.ask("operator", "GET", f"/channels/{dying}/queue")
     texts = sum(one["messages"] for one in waiting["classes"])
     assert texts > 1_000
@@ -182,7 +183,7 @@ async def test_uncertain_texts_are_settled_by_a_statement_and_by_a_decision(
     await is_sound(visitor)
     await visitor.press(main_button(visitor))
     await expect(page.locator("main .notice")).to_contain_text(str(DOUBTS - BY_STATEMENT))
-    finish(9, [visitor])
+    finish("17", visitor)
     report = await office.ask("operator", "GET", f"/runs/{uncertain}/report")
     assert "uncertain" not in report["states"]
     assert report["states"]["unknown"] == DOUBTS - BY_STATEMENT
@@ -223,7 +224,7 @@ async def test_a_clue_is_taken_seen_in_full_and_closed(
     await visitor.type(visitor.field("note"), "已转刑侦大队")
     await visitor.press(page.locator("form[action$='/done'] button.main"))
     await page.wait_for_url("**/duty/replies")
-    finish(6, [visitor])
+    finish("18", visitor)
     closed = await office.ask("operator", "GET", f"/inbound/{clue}")
     assert (closed["state"], closed["note"]) == ("done", "已转刑侦大队")
     assert closed["done_by"] == closed["taken_by"] == office.users["duty"]
@@ -245,7 +246,7 @@ async def test_did_it_arrive_is_asked_from_the_start_page(
     await expect(page.locator("h1")).to_contain_text(f"{arrived[:3]}****{arrived[-4:]}")
     await expect(visitor.says("已送达")).to_be_visible()
     await is_sound(visitor)
-    finish(2, [visitor])
+    finish("19", visitor)
     assert len(addresses) > 2
     assert not [address for address in addresses if arrived in address or arrived[3:] in address]
     assert arrived not in await page.title()
@@ -270,4 +271,4 @@ async def arrived(office: Office) -> str:
         )
         return cipher
 
-    return keyring.decrypt("phone", await until(got_it, 30)).removeprefix("+86")
+    return keyring.decrypt("phone", await until(got_it)).removeprefix("+86")

@@ -10,6 +10,7 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import Finish, Visit
 from tests.browser.contacts import DIRTY, LISTED, UNLISTED
+from tests.browser.downloads import downloaded
 from tests.browser.office import Office
 from tests.browser.pieces import fold, is_sound, main_button, menu, ticked, to
 from tests.harness.waiting import until
@@ -36,7 +37,7 @@ async def test_a_dirty_roster_is_imported_and_its_page_adds_up(
     await expect(row.locator("td").first).to_have_text(str(CUT))
     await expect(visitor.page.locator("main .sum")).to_contain_text("✓")
     await expect(visitor.page.locator("main .sum")).to_contain_text(f"{READ:,}")
-    finish(6, [visitor])
+    finish("2", visitor)
     await is_sound(visitor)
     made = await office.ask("operator", "GET", f"/imports/{visitor.page.url.rpartition('/')[2]}")
     assert made["report"]["rows"]["read"] == READ
@@ -70,23 +71,21 @@ def _mended(rejects: Path, numbers: list[str], folder: Path) -> Path:
 
 
 async def test_refused_rows_are_mended_in_their_file_and_nobody_is_doubled(
-    visit: Visit, office: Office, way_today: dict[str, Any], finish: Finish, tmp_path: Path
+    visit: Visit, office: Office, way: dict[str, Any], finish: Finish, tmp_path: Path
 ) -> None:
     roster = f"群众 {uuid4().hex[:6]}"
     refused = await _with_refused_rows(office, roster)
     sql = "SELECT count(*) FROM contacts"
     people = await office.live.query(sql)
-    visitor = await visit("operator", **way_today)
+    visitor = await visit("operator", **way)
     await visitor.go("/today")
     visitor.start_clock()
     await visitor.press(menu(visitor, "/people"))
     await visitor.press(to(visitor, "/people/imports"))
     await is_sound(visitor)
     await visitor.press(to(visitor, f"/people/imports/{refused}"))
-    async with visitor.page.expect_download() as told:
-        await visitor.press(visitor.button("下载这些行"))
-    rejects = tmp_path / "拒绝的行.csv"
-    await (await told.value).save_as(rejects)
+    file = tmp_path / "拒绝的行.csv"
+    rejects = await downloaded(visitor, visitor.button("下载这些行"), file)
     numbers = [next(UNLISTED), next(UNLISTED), LISTED[0]]
     mended = _mended(rejects, numbers, tmp_path)
     await visitor.press(visitor.link("导入改好的文件"))
@@ -95,7 +94,7 @@ async def test_refused_rows_are_mended_in_their_file_and_nobody_is_doubled(
     await visitor.press(main_button(visitor))
     await expect(visitor.says("新增 2")).to_be_visible()
     await expect(visitor.page.locator("main .sum")).to_contain_text("✓")
-    finish(7, [visitor])
+    finish("3", visitor)
     await is_sound(visitor)
     assert await office.live.query(sql) == people + 2, "nobody is doubled"
     made = await office.ask("operator", "GET", f"/imports/{visitor.page.url.rpartition('/')[2]}")
@@ -134,7 +133,7 @@ async def test_a_group_is_ticked_and_read_in_words_and_five_of_it_are_seen(
     await is_sound(visitor)
     await visitor.press(main_button(visitor))
     await expect(visitor.page.locator("h1")).to_have_text(name)
-    finish(9, [visitor])
+    finish("4", visitor)
     listed = await office.ask("operator", "GET", "/segments?limit=100")
     (made,) = [one for one in listed["items"] if one["name"] == name]
     meant, saved = [

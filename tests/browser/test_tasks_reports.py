@@ -5,16 +5,16 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Locator, expect
+from playwright.async_api import expect
 
 from service.crypto import Keyring, read_key_file
 from service.reports.verify_evidence import faults
 from service.storage.postgres import connect
 from tests.browser.conftest import Finish, Visit, own, shared
+from tests.browser.downloads import downloaded
 from tests.browser.furniture import FEW
 from tests.browser.office import Office, choose_password, hire
 from tests.browser.pieces import is_sound, main_button, menu, to
-from tests.browser.visitor import Visitor
 from tests.harness.live import Launched
 from tests.harness.waiting import until
 
@@ -32,7 +32,7 @@ async def sent_to_a_few(office: Office) -> Launched:
     async def all_known() -> bool:
         return await launched.count("submitted") <= WITHOUT_RECEIPT
 
-    await until(all_known, 60)
+    await until(all_known)
     return launched
 
 
@@ -53,23 +53,15 @@ async def run_of(office: Office, launched: Launched) -> str:
     return str(found["items"][-1]["id"])
 
 
-async def downloaded(visitor: Visitor, button: Locator, path: Path) -> Path:
-    """The file that a press gives."""
-    async with visitor.page.expect_download() as coming:
-        await visitor.press(button)
-    await (await coming.value).save_as(path)
-    return path
-
-
 async def test_the_figures_by_carrier_are_taken_as_a_file_and_printed(
     visit: Visit,
     office: Office,
     over: Launched,
-    way_today: dict[str, Any],
+    way: dict[str, Any],
     finish: Finish,
     tmp_path: Path,
 ) -> None:
-    visitor = await visit("head", **way_today)
+    visitor = await visit("head", **way)
     page = visitor.page
     await page.add_init_script(PRINTED)
     await visitor.go("/today")
@@ -80,7 +72,7 @@ async def test_the_figures_by_carrier_are_taken_as_a_file_and_printed(
     export = page.locator("main form[action$='/export'] button")
     file = await downloaded(visitor, export, tmp_path / "report.csv")
     await visitor.press(page.locator("main [data-do=print]"))
-    finish(4, [visitor])
+    finish("21", visitor)
     await is_sound(visitor)
     assert await page.evaluate("window.printed") == 1
     await page.emulate_media(media="print")
@@ -124,7 +116,7 @@ async def test_those_who_were_missed_get_it_again_and_nobody_else_twice(
     await visitor.type(visitor.field("reason"), "补发")
     await visitor.press(main_button(visitor))
     await expect(page.locator("main .notice")).to_be_visible()
-    finish(4, [visitor])
+    finish("22", visitor)
     await is_sound(visitor)
     made = page.url.rpartition("/")[2]
 
@@ -132,7 +124,7 @@ async def test_those_who_were_missed_get_it_again_and_nobody_else_twice(
         sent = await office.ask("operator", "GET", f"/runs/{made}/progress")
         return bool(sent["target"] == again == sent["handed_off"])
 
-    await until(left, 60)
+    await until(left)
     now = fresh.submits()
     more = {phone: now[phone] - once[phone] for phone in now if now[phone] > once[phone]}
     assert not got_it & more.keys()
@@ -163,14 +155,14 @@ async def test_an_auditor_finds_who_approved_a_run_and_its_evidence_holds(
     visit: Visit,
     office: Office,
     over: Launched,
-    way_today: dict[str, Any],
+    way: dict[str, Any],
     finish: Finish,
     tmp_path: Path,
 ) -> None:
     run = await run_of(office, over)
     login, _ = await hire(office, "auditor")
     await choose_password(office, login)
-    visitor = await visit(**way_today)
+    visitor = await visit(**way)
     await visitor.log_in(login)
     page = visitor.page
     visitor.start_clock()
@@ -189,7 +181,7 @@ async def test_an_auditor_finds_who_approved_a_run_and_its_evidence_holds(
     await expect(row).to_contain_text("审批员")
     await expect(row).to_contain_text("程序")
     await is_sound(visitor)
-    finish(5, [visitor])
+    finish("24", visitor)
     trail = await office.ask("admin", "GET", f"/audit?object_id={over.campaign}")
     assert [one["foreign"] for one in trail["items"]] == [None] * len(trail["items"])
     key = (await office.ask("admin", "GET", "/evidence-key"))["public_key"]

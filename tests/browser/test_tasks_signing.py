@@ -56,7 +56,7 @@ async def test_a_broadcast_to_thousands_is_signed_on_a_phone(
     await is_sound(visitor)
     await sign(visitor, office, campaign)
     await expect(page.locator("main .notice")).to_contain_text("已签发")
-    finish(4, [visitor])
+    finish("9", visitor)
 
 
 async def test_who_wrote_the_text_learns_who_can_sign_it(
@@ -81,7 +81,7 @@ async def test_who_wrote_the_text_learns_who_can_sign_it(
     assert "新同事" not in others
     for name in others:
         await expect(said).to_contain_text(name)
-    finish(2, [visitor])
+    finish("10", visitor)
     await expect(visitor.page.locator("main form[action$='/sign']")).to_have_count(0)
     await is_sound(visitor)
     assert waiting["state"] == "pending_approval"
@@ -123,7 +123,7 @@ async def test_very_many_get_a_text_once_the_approver_has_had_it(
     await expect(form).to_be_visible()
     await is_sound(visitor)
     await sign(visitor, office, campaign)
-    finish(6, [visitor])
+    finish("11", visitor)
 
     async def it_left() -> bool:
         numbers = [entry["phone"] for entry in office.live.journal()[sent:]]

@@ -8,18 +8,25 @@ from playwright.async_api import expect
 from tests.browser.conftest import Finish, Visit
 from tests.browser.office import Office
 from tests.browser.pieces import is_sound, main_button, menu, to
+from tests.browser.visitor import OLD
 from tests.harness.live import TEXT
 
 LINK = "t.cn/x"
 LINKED = TEXT.replace("拿不准", f"看{LINK}，拿不准")
-CARET = "(it) => it.value.slice(it.selectionStart, it.selectionEnd)"
+CARET = "(it) => it.value.slice(...(it.marked || [it.selectionStart, it.selectionEnd]))"
+MARKED = """HTMLTextAreaElement.prototype.setSelectionRange = function (...range) {
+  this.marked = range;
+};"""
+"""Chromium 90 dies without a screen when a press selects words: what is to be selected is noted."""
 
 
 async def test_what_blocks_a_text_is_found_and_mended_in_one_part(
-    visit: Visit, office: Office, way_today: dict[str, Any], finish: Finish
+    visit: Visit, office: Office, way: dict[str, Any], finish: Finish
 ) -> None:
     name = f"刷单 {uuid4().hex[:6]}"
-    visitor = await visit("editor", **way_today)
+    visitor = await visit("editor", **way)
+    if visitor.chromium == OLD:
+        await visitor.page.add_init_script(MARKED)
     await visitor.go("/today")
     visitor.start_clock()
     await visitor.press(menu(visitor, "/texts"))
@@ -40,7 +47,7 @@ async def test_what_blocks_a_text_is_found_and_mended_in_one_part(
     await is_sound(visitor)
     await visitor.press(main_button(visitor))
     await expect(visitor.page.locator("h1")).to_have_text(name)
-    finish(6, [visitor])
+    finish("5", visitor)
     await is_sound(visitor)
     made = await office.ask("operator", "GET", f"/templates/{visitor.page.url.rpartition('/')[2]}")
     assert (made["text"], made["parts"]) == (TEXT, 1)
@@ -69,5 +76,5 @@ async def test_two_versions_are_compared_and_say_who_changed_what(
     await expect(compared.locator("del")).to_have_count(0)
     changed = visitor.page.locator("main dl.facts > div").filter(has_text="第 3 版")
     await expect(changed).to_contain_text("李明")
-    finish(4, [visitor])
+    finish("6", visitor)
     await is_sound(visitor)

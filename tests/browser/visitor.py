@@ -5,7 +5,9 @@ fails its test. `Visitor` uses a mouse; `keyboard.py` has one who uses keys alon
 """
 
 import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Self
@@ -27,14 +29,21 @@ TELL = """document.addEventListener('securitypolicyviolation', (e) =>
   console.error(`policy: ${e.effectiveDirective} refuses ${e.blockedURI}`));"""
 REFUSED = re.compile(r"the server responded with a status of (\d+)")
 LOCAL = ("data", "blob", "about")
+OLD = 90
+"""The Chromium of trusted systems."""
+LAST_WORDS = 200
+"""How many lines of a page's console are kept for whoever reads of a failure."""
 
 
 class Visitor:
     """One person's window. refusals: statuses of answers that this test provokes.
 
-    faults: what nobody wants to see on a page, in the order it came. leaves: what is answered when
-    a page asks whether it is to be left, which it has done `warnings` times; None: none asks.
+    hands: what they press with. faults: what nobody wants to see on a page, in the order it
+    came. log: all that its console said. leaves: what is answered when a page asks whether it is
+    to be left, which it has done `warnings` times; None: none asks.
     """
+
+    hands = "mouse"
 
     def __init__(self, page: Page, url: str, refusals: Sequence[int] = ()) -> None:
         self.page = page
@@ -45,7 +54,9 @@ class Visitor:
         self.faults: list[str] = []
         self.leaves: bool | None = None
         self.warnings = 0
+        self.log: deque[str] = deque(maxlen=LAST_WORDS)
         page.on("console", self._said)
+        page.on("crash", self._died)
         page.on("pageerror", self._broke)
         page.on("request", self._asked)
         page.on("dialog", self._interrupted)
@@ -58,13 +69,19 @@ class Visitor:
         return cls(page, url, refusals)
 
     def _said(self, message: ConsoleMessage) -> None:
+        self.log.append(f"{message.type}: {message.text}")
         if message.type != "error":
             return
         refused = REFUSED.search(message.text)
         if refused is None or refused[1] not in self.refusals:
             self.faults.append(f"{self.page.url}: console: {message.text}")
 
+    def _died(self, page: Page) -> None:
+        self.log.append("the page has crashed")
+        self.faults.append(f"{page.url}: the page has crashed")
+
     def _broke(self, error: Error) -> None:
+        self.log.append(f"thrown: {error.message}")
         self.faults.append(f"{self.page.url}: {error.message}")
 
     def _asked(self, request: Request) -> None:
@@ -134,9 +151,30 @@ class Visitor:
     # ---- what comes of it
 
     @property
+    def chromium(self) -> int:
+        """Which Chromium this is."""
+        browser = self.page.context.browser
+        assert browser is not None
+        return int(browser.version.partition(".")[0])
+
+    @property
+    def way(self) -> str:
+        """With which hands they work, and in which browser."""
+        return f"{self.hands}, Chromium {self.chromium}"
+
+    @property
     def seconds(self) -> float:
-        """Since the clock was set."""
+        """Since the clock was set, without what stood beside the task."""
         return monotonic() - self.began
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        """What a test does in between and no person would do: it takes no time of the task."""
+        before = monotonic()
+        try:
+            yield
+        finally:
+            self.began += monotonic() - before
 
     def start_clock(self) -> None:
         """Count presses and time from now on: a task begins."""

@@ -123,7 +123,7 @@ class Live:
         """Import a file of people."""
         async with self.client("operator") as operator:
             made = await operator.upload("/imports", content, {"roster": "r", "basis": "duty"})
-            await until(lambda: _done(operator, made["id"]), 60)
+            await until(lambda: _done(operator, made["id"]), 300)
         await self.lift_caps()
 
     async def lift_caps(self) -> None:
@@ -199,15 +199,20 @@ class Launched:
             waiting = await self.count("queued", "submitting")
             return target > 0 and waiting <= target * (1 - share)
 
-        await until(reached, 60)
+        await until(reached)
 
     async def handed_off(self, seconds: float = 90) -> None:
+        """Until nothing waits to leave. seconds: how long it may stand still before."""
+        left = -1
+
         async def nothing_left() -> bool:
+            nonlocal left
             if not await self.target():
                 return False
-            return await self.count("queued", "submitting") == 0
+            left = await self.count("queued", "submitting")
+            return left == 0
 
-        await until(nothing_left, seconds)
+        await until(nothing_left, seconds, progress=lambda: left)
 
     def submits(self) -> Counter[str]:
         """How often the carrier took a text for each number since this campaign began."""

@@ -17,7 +17,7 @@ import pytest
 
 from service.storage.postgres import Pool
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 """Long enough for a machine that is busy."""
 
 LOOKS_SHARE = 10

@@ -123,17 +123,12 @@
   });
 
   // ---- A form that keeps nothing until it is saved says so before it is left. Its own sending is no leaving.
-  let sends = false, half = () => one('form[data-keeps="typed"]');
+  let sends = false, left = 0, half = () => one('form[data-keeps="typed"]');
   on("input", ({ target }) => { if (target.form && target.form.dataset.keeps === "" && target.name[0] !== "_") target.form.dataset.keeps = "typed"; });
   on("submit", (event) => { sends = event.target === half() && !event.defaultPrevented; });
   window.addEventListener("beforeunload", (event) => { if (half() && !sends) event.returnValue = true; });
-  // What is still asked when the page is left is broken off, or it would count as a lost server; until the next page
-  // comes nothing is asked. Where none comes, as after a download, it goes on later.
-  let left = 0;
-  window.addEventListener("beforeunload", () => {
-    left = Date.now();
-    all("[hx-get]").forEach((part) => part.dispatchEvent(new Event("htmx:abort")));
-  });
+  // What is still asked when the page is left is broken off, or it would count as a lost server; polls wait for the next page.
+  window.addEventListener("beforeunload", () => { left = Date.now(); all("[hx-get]").forEach((part) => part.dispatchEvent(new Event("htmx:abort"))); });
 
   // ---- Focus goes to what went wrong, else to the heading of a new page. ----
   const settle = (part) => {
