@@ -58,6 +58,17 @@ async def test_a_form_that_another_site_sends_is_refused(api: Api, headers: dict
 
 
 @pytest.mark.attack
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", ""])
+async def test_nobody_is_logged_in_by_a_form_of_another_site(api: Api, origin: str) -> None:
+    """Else somebody would work, and type numbers, in the account of an attacker."""
+    browser = Browser(api)
+    data = FormData({"login": await person(api), "password": PASSWORD})
+    seen = await browser.ask("POST", "/login", headers={"Origin": origin}, data=data)
+    assert seen.status == 403
+    assert PLAIN_COOKIE not in browser.cookies
+
+
+@pytest.mark.attack
 @pytest.mark.parametrize("token", ["", "00" * 32, "xx"])
 async def test_a_form_without_the_sessions_token_is_refused(api: Api, token: str) -> None:
     browser = await browser_of(api, "operator")
@@ -87,6 +98,7 @@ async def test_no_page_can_be_framed_cached_or_run_a_script_of_others(api: Api) 
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
+@pytest.mark.attack
 async def test_who_logs_out_is_out_and_the_browser_forgets(api: Api) -> None:
     browser = await browser_of(api, "operator")
     kept = dict(browser.cookies)
@@ -114,6 +126,31 @@ async def test_logging_in_leads_to_no_other_site(api: Api, elsewhere: str) -> No
     seen = await browser.ask("POST", "/login", headers={"Origin": browser.origin}, data=data)
     assert seen.status in {303, 422}
     assert seen.headers.get("Location", "/today") == "/today"
+
+
+@pytest.mark.attack
+async def test_nobody_but_our_proxy_is_believed_about_tls(api: Api) -> None:
+    headers = {
+        "Host": "tocsin.example.gov.cn",
+        "Origin": "https://tocsin.example.gov.cn",
+        "X-Forwarded-Proto": "https",
+    }
+    data = FormData({"login": await person(api), "password": PASSWORD})
+    seen = await Browser(api).ask("POST", "/login", headers=headers, data=data)
+    assert seen.status == 403
+    assert "Set-Cookie" not in seen.headers
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("form", ["/language", "/scheme"])
+@pytest.mark.parametrize("elsewhere", ["https://elsewhere.example/", "//elsewhere.example"])
+async def test_what_the_browser_remembers_leads_to_no_other_site(
+    api: Api, form: str, elsewhere: str
+) -> None:
+    browser = Browser(api)
+    data = FormData({"next": elsewhere, "language": "en", "scheme": "dark"})
+    seen = await browser.ask("POST", form, headers={"Origin": browser.origin}, data=data)
+    assert (seen.status, seen.headers["Location"]) == (303, "/today")
 
 
 async def test_logging_in_leads_back_to_where_one_was(api: Api) -> None:
