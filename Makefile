@@ -59,7 +59,7 @@ $(DRIVER): $(STAMP) requirements-browser.lock
 	touch $(DRIVER)
 
 # A browser that answers no more would hold the run for ever.
-HUNG := -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
+HUNG := -o faulthandler_timeout=1200 -o faulthandler_exit_on_timeout=true
 
 browser: $(DRIVER) ## Chromium of today and Chromium 90 drive the console of a running system
 	$(BIN)/python -m tests.browser.install
