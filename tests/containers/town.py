@@ -33,6 +33,8 @@ OPERATORS = ("china_mobile", "china_unicom", "china_telecom", "china_broadnet")
 ACCOUNTS = ("901234", "901235", "901236", "901237")
 """Those of deploy/simulator.json; receipts go to any connection of an account."""
 STANDSTILL_SECONDS = 150.0
+TRIED = "EXISTS (SELECT FROM attempts a WHERE a.run_id = m.run_id AND a.no = m.no)"
+"""The carrier has had it and reported that it failed; after some minutes it is tried again."""
 HOST = "sms.example.gov.cn"
 
 
@@ -214,7 +216,7 @@ class Broadcast:
             async with self.town.database() as conn:
                 found = await conn.fetch(
                     "SELECT r.target, (SELECT count(*) FROM messages m WHERE m.run_id = r.id "
-                    "AND m.state IN ('queued', 'submitting')) AS waiting "
+                    f"AND m.state IN ('queued', 'submitting') AND NOT {TRIED}) AS waiting "
                     "FROM runs r WHERE r.campaign_id = $1 AND r.state <> 'expanding'",
                     uuid.UUID(self.campaign),
                 )
@@ -226,7 +228,8 @@ class Broadcast:
         """Its rows, with the phones in clear."""
         async with self.town.database() as conn:
             rows = await conn.fetch(
-                "SELECT m.run_id, m.no, m.phone_cipher, m.state::text, m.reason, m.attempt, "
+                "SELECT m.run_id, m.no, m.phone_cipher, CASE WHEN m.state = 'queued' "
+                f"AND {TRIED} THEN 'tried again' ELSE m.state::text END, m.reason, m.attempt, "
                 "m.channel_id FROM messages m JOIN runs r ON r.id = m.run_id "
                 "WHERE r.campaign_id = $1 ORDER BY m.no",
                 uuid.UUID(self.campaign),
@@ -286,6 +289,9 @@ class Broadcast:
             f"{account.taken} taken and {refused} refused of {account.target}, "
             f"{len(account.lost)} lost, {len(account.twice)} twice; "
             f"{uncertain} uncertain, of which {never} had not left"
+        )
+        told += (
+            f", {sum(row.state == 'tried again' for row in await self.ledger())} to be tried again"
         )
         why = "; ".join(sorted({*account.lost.values()}))
         assert not account.lost, f"{told}: {why}"
