@@ -81,7 +81,7 @@ class Bench:
                     await store.lock_for_mark(conn, lease, run)
                     began = busy_seconds(conn)
                     asked = [MarkRequest(run, slice_no, no, 1) for no in nos]
-                    moved = await store.mark(conn, lease, asked, at)
+                    moved, _ = await store.mark(conn, lease, asked, at)
                     took = busy_seconds(conn) - began
                 assert [row["state"] for row in moved] == ["submitting"] * len(nos)
                 self.micros[kind].append(1e6 * took / len(nos))

@@ -96,7 +96,8 @@ class Side:
             async with transaction(self.pool) as conn:
                 await store.lock_for_mark(conn, self.lease, *runs)
                 asked = [MarkRequest(run, 1, 1, 1) for run in runs]
-                assert len(await store.mark(conn, self.lease, asked, NOW)) == BATCH
+                moved, _ = await store.mark(conn, self.lease, asked, NOW)
+                assert len(moved) == BATCH
             async with transaction(self.pool) as conn:
                 await share_connection(conn, self.lease.channel_id, self.lease.slot)
                 results = [

@@ -12,6 +12,7 @@ from service.accounts.audit.audit_store import insert_entry
 from service.accounts.bootstrap import FirstAdministrator, bootstrap
 from service.audience.areas.area_store import load_areas
 from service.campaigns.stops.stop_all import hold_all
+from service.campaigns.stops.stop_store import KnownGap, begin_era
 from service.clock import written
 from service.crypto import Keyring, read_key_file
 from service.runtime import check_key
@@ -109,7 +110,8 @@ def _hold_all(options: argparse.Namespace) -> None:
 
 async def _hold_database(reason: str, settings: Settings) -> None:
     async with opened(settings) as (conn, keyring):
-        stop = await hold_all(conn, reason, settings.clock.now())
+        stop = await hold_all(conn, reason, settings.clock.now(), KnownGap())
+        await begin_era(conn)
         await write_down(conn, keyring, "hold_all", settings, ("stops", str(stop.id)))
     print(f"everything is on hold since {written(stop.stopped_at, settings.zone)}: {stop.reason}")
 

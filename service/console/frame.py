@@ -102,7 +102,7 @@ def _menu(desk: Desk) -> list[Mapping[str, object]]:
 async def _bands(desk: Desk) -> list[Mapping[str, str]]:
     say = desk.language.say
     found: list[Mapping[str, str]] = []
-    if desk.may(Right.READ) and (await desk.get(stops.get_stop)).stopped:
+    if desk.may(Right.READ) and (await desk.get(stops.get_stop, query=stops.StopQuery())).stopped:
         found.append(
             {
                 "kind": "stop",

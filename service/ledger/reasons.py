@@ -117,6 +117,11 @@ class Reason(StrEnum):
     )
     NO_ANSWER = "no_answer", "无应答", "运营商没有应答", "the carrier did not answer", Place.SILENCE
 
+    RESTORED = (
+        "restored", "数据库恢复", "数据库恢复后不知是否已发出",
+        "the database was restored, and does not know whether it left", Place.SILENCE
+    )
+
     LIST_LAPSED = (
         "list_lapsed", "名单作废", "所在的名单没有移交，短信没有发出",
         "the list that it stood on was never handed over, so it never left", Place.SILENCE

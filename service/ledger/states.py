@@ -90,6 +90,7 @@ MOVES: Mapping[MessageState, frozenset[MessageState]] = {
             MessageState.SUBMITTING,
             MessageState.SUPPRESSED,
             MessageState.CANCELLED,
+            MessageState.UNCERTAIN,  # it may have left, and a restored database has lost its mark
             # A late receipt says that an earlier hand-off arrived. All parts: `delivered`. Some
             # parts: the state in which that hand-off ended, or `unknown` if it was `uncertain`.
             MessageState.DELIVERED,

@@ -45,7 +45,7 @@ class HandedOff:
         async with transaction(self.pool) as conn:
             await dispatch.lock_for_mark(conn, self.lease, self.run)
             asked = [dispatch.MarkRequest(self.run, 1, no, parts) for no in nos]
-            moved = await dispatch.mark(conn, self.lease, asked, self.now)
+            moved, _ = await dispatch.mark(conn, self.lease, asked, self.now)
         assert len(moved) == len(nos)
 
     async def result(self, no: int, state: str, *refs: bytes) -> HandoffResult:

@@ -22,7 +22,7 @@ from service.dispatch.handoff import lease_store, record_store, slice_store, sto
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.record_store import HandoffResult
-from service.dispatch.handoff.recorder import Handoff
+from service.dispatch.handoff.recorder import Handoff, LookAtDatabase
 from service.dispatch.handoff.sender import Sender
 from service.dispatch.handoff.slice_store import HeldSlice
 from service.dispatch.handoff.store import MarkRequest
@@ -185,7 +185,7 @@ async def mark(
     parts: int = 1,
 ) -> dict[int, int]:
     await store.lock_for_mark(conn, lease, run)
-    moved = await store.mark(
+    moved, _ = await store.mark(
         conn, lease, [MarkRequest(run, slice_no, no, parts) for no in nos], now
     )
     return {row["no"]: row["attempt"] for row in moved if row["state"] == "submitting"}
@@ -313,6 +313,10 @@ async def wakes_nobody(_channel: int) -> None:
     return None
 
 
+async def looks_nowhere(_behind: bool) -> None:  # called by place
+    return None
+
+
 @asynccontextmanager
 async def working(
     stage: Stage,
@@ -323,6 +327,7 @@ async def working(
     lease: Lease | None = None,
     codes: dict[str, Codes] | None = None,
     life: Life | None = None,
+    look_at_database: LookAtDatabase = looks_nowhere,
 ) -> AsyncIterator[Working]:
     """A Sender on the stage's channel, killed at the end if it did not end by itself."""
     clock = FastClock(stage.now)
@@ -336,6 +341,7 @@ async def working(
         nothing,
         codes or {},
         wakes_nobody,
+        look_at_database,
         ChannelHealth(),
         life=life or Life(),
     )

@@ -87,7 +87,7 @@ class ThreeChannels:
         async with transaction(self.pool) as conn:
             await store.lock_for_mark(conn, lease, self.run)
             asked = [MarkRequest(self.run, slice_no, no, parts) for no in nos]
-            moved = await store.mark(conn, lease, asked, self.now)
+            moved, _ = await store.mark(conn, lease, asked, self.now)
         return sorted(row["no"] for row in moved if row["state"] == "submitting")
 
     async def result(

@@ -83,17 +83,21 @@ class StopAll:
 
     async def get(self) -> Stand:
         """Whether everything is stopped, since when and why."""
-        return cast(Stand, await self._link.get("/stop-all"))
+        return cast(Stand, await self._link.get("/stop-all", {"count": "true"}))
 
     async def stop(self, reason: str) -> Stand:
         """Stop all sending; after the answer, nothing that was not already leaving goes out."""
         return cast(Stand, await self._link.post("/stop-all", {"reason": reason}))
 
     async def lift(
-        self, reason: str, *, direct_runs: Literal["resume", "cancel"] = "cancel"
+        self, reason: str, *, direct_runs: Literal["uncertain", "resume", "cancel"] | None = None
     ) -> Lifted:
-        """Let sending go on; `held` lists what was held meanwhile."""
-        body = {"reason": reason, "direct_runs": direct_runs}
+        """Let sending go on; `held` lists what was held meanwhile. direct_runs: of a restored
+        database, what becomes of the queued texts, which may have left; None: `uncertain`.
+        """
+        body: dict[str, object] = {"reason": reason}
+        if direct_runs is not None:
+            body["direct_runs"] = direct_runs
         return cast(Lifted, await self._link.post("/stop-all/lift", body))
 
 

@@ -776,21 +776,36 @@ class ChannelQueue(TypedDict):
     classes: list[Waiting]
 
 
+class MissingTexts(TypedDict):
+    """How many texts a connection has handed off that a restored database does not know of."""
+
+    channel_id: int
+    channel: str
+    slot: int
+    texts: int
+
+
 class Stop(TypedDict):
-    """One stop of everything."""
+    """One stop of everything. missing, gap_from: of a restored database; None: nobody knows."""
 
     id: int
     cause: str
     reason: str
     stopped_at: str
     lifted_at: str | None
+    missing: list[MissingTexts] | None
+    gap_from: str | None
 
 
 class Stand(TypedDict):
-    """Whether everything is stopped, and by which stop."""
+    """Whether everything is stopped, and by which stop.
+
+    queued_before: of a restored database, how many texts are queued that may have left.
+    """
 
     stopped: bool
     stop: Stop | None
+    queued_before: int | None
 
 
 class WorkItem(TypedDict):
@@ -824,9 +839,13 @@ class WorkKind(TypedDict):
 
 
 class Lifted(Stand):
-    """A stop that is over, and what was held meanwhile: each waits for its own release."""
+    """A stop that is over, and what was held meanwhile: each waits for its own release.
+
+    uncertain: how many texts became uncertain by it.
+    """
 
     held: list[WorkItem]
+    uncertain: int
 
 
 EventType = Literal[

@@ -35,6 +35,7 @@ from service.campaigns.plans.sequence import (
 )
 from service.campaigns.runs.newcomers import fire_newcomers
 from service.campaigns.stops.hold import TOO_LATE, Obstacle, find_obstacle, hold, hold_fire
+from service.campaigns.stops.stop_store import is_accepted
 from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transaction
 
 MAX_DRIFT = 0.2
@@ -68,8 +69,12 @@ async def fire_due(pool: Pool, now: datetime, *, limits: DriftLimits = LIMITS) -
 
     Each campaign has a transaction of its own, so an error in one does not stop the others; it
     raises an alarm. Any number of schedulers may do this at the same time: a fire has one run.
+    Nothing fires while the database was promoted or restored and is not accepted: it may have lost
+    that it has fired.
     """
     async with pool.acquire() as conn:
+        if not await is_accepted(conn):
+            return []
         due = await store.due_campaigns(conn, now)
     runs = []
     for campaign_id in due:

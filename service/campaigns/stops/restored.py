@@ -2,11 +2,15 @@
 
 The database counts its beats, and a witness outside of it remembers the last one. A database that
 is behind its witness has lost what it did last, however that came about: it does not know what has
-left since. So has one that is now in another PostgreSQL cluster or on another of its timelines: a
-dump that was read into a new server, a recovery to a point in time, a standby that was promoted.
+left since. Nor does one that is in another PostgreSQL cluster: a dump that was read into a new
+server. One that is on another timeline of its cluster (a standby that was promoted, a recovery to a
+point in time) is compared with what Redis was told of marks (`witness`, `gap`): if nothing is
+missing in it, it goes on by itself. Until it is accepted, no mark is made (`mark.sql`).
+
 Witnesses are Redis and, if there is one, a file outside the data folder; either may be lost, which
-proves nothing. See docs/decisions/0036-restored-database.md. Redis is believed only what this
-system's key has signed: whoever can write there can forget a beat, and make none (decision 0242).
+proves nothing on a timeline that is known. See docs/decisions/0036-restored-database.md and 0460.
+Redis is believed only what this system's key has signed: whoever can write there can forget a beat,
+and make none (decision 0242).
 """
 
 import contextlib
@@ -17,14 +21,18 @@ from uuid import UUID
 
 from redis.exceptions import RedisError, ResponseError
 
-from service.campaigns.stops import stop_store
+from service.accounts.audit.audit import AuditAct
+from service.accounts.audit.audit_store import insert_entry
+from service.campaigns.stops import stop_store, witness
+from service.campaigns.stops.gap import GapFinding, GapVerdict, Witnessed, judge, system_of
 from service.campaigns.stops.stop_all import hold_all
-from service.campaigns.stops.stop_store import Generation
+from service.campaigns.stops.stop_store import Generation, KnownGap
 from service.crypto import Keyring
 from service.logs import seldom
 from service.queue import read_script
 from service.runtime import Runtime
 from service.storage.postgres import Connection, transaction
+from service.words.phrase import told
 
 _REPLACE = read_script(__file__, "replace_beat.lua")
 
@@ -38,68 +46,144 @@ _unusable: set[Path] = set()
 
 
 async def beat(runtime: Runtime) -> bool:
-    """Look whether the database was restored, and hold everything if so; then beat once more.
+    """Look whether the database was restored, and hold everything if so; then beat once more, and
+    tell Redis of it and of all marks.
 
     Returns whether it was. Harmless to do twice, and by several at once.
     """
     was = await check(runtime)
     async with transaction(runtime.pool) as conn:
-        generation = await stop_store.beat(conn, await stop_store.present_cluster(conn))
-    await _remember(runtime, generation)
+        cluster = await stop_store.present_cluster(conn)
+        generation = await stop_store.beat(conn, cluster, runtime.clock.now())
+    if generation is not None:  # else nobody has accepted it where it is now
+        await _remember(runtime, generation)
     return was
 
 
-async def check(runtime: Runtime) -> bool:
-    """Look whether the database was restored, and hold everything if so; returns whether it was.
+async def check(runtime: Runtime, *, behind: bool = False) -> bool:
+    """Look whether the database was promoted or restored: accept it where it is if nothing is
+    missing in it, else hold everything. Returns whether everything was put on hold.
 
-    The witnesses are asked before the database: they never know of a beat that is not committed.
+    The witnesses are asked before the database: they never know of what is not committed.
+    behind: a connection has found that it had marked more texts before.
     """
     async with runtime.pool.acquire() as conn:
         known = await stop_store.get_generation(conn)
-    witnessed = await _witnessed(runtime, known.id) if known else 0
+        present = await stop_store.present_cluster(conn)
+    if known is None:
+        return False
+    seen = (await _look_outside(runtime, known, present))._replace(behind=behind)
     async with runtime.pool.acquire() as conn:
-        if await _restored_reason(conn, witnessed) is None:
-            return False
+        verdict = (await _judge(conn, seen)).verdict
+    if verdict is GapVerdict.WAIT:
+        seldom(log, logging.WARNING, "a new timeline waits until Redis says what is missing")
+    if verdict not in (GapVerdict.ACCEPT, GapVerdict.HOLD):
+        return False
     async with transaction(runtime.pool) as conn:
-        why = await _restored_reason(conn, witnessed, lock=True)
-        if why is None:  # another process was first
-            return False
-        await hold_all(conn, why, runtime.clock.now())
-        await stop_store.accept_generation(conn, witnessed, await stop_store.present_cluster(conn))
-    log.error("the database was restored; everything is on hold", extra={"why": why})
-    return True
+        finding = await _judge(conn, seen, lock=True)
+        if finding.verdict is GapVerdict.ACCEPT:
+            await _accept(conn, runtime, known.cluster)
+        elif finding.verdict is GapVerdict.HOLD:
+            await _hold(conn, runtime, finding, seen)
+    if finding.verdict is GapVerdict.HOLD:
+        await _begin_anew(runtime)
+    return finding.verdict is GapVerdict.HOLD
 
 
-async def _restored_reason(conn: Connection, witnessed: int, *, lock: bool = False) -> str | None:
-    """Why the database is not the one it was; None: it is."""
+async def look_again(runtime: Runtime, behind: bool) -> None:  # called by place
+    """The same, since a connection may not write what it has marked; see `check`."""
+    await check(runtime, behind=behind)
+
+
+async def _judge(conn: Connection, seen: Witnessed, *, lock: bool = False) -> GapFinding:
     known = await stop_store.get_generation(conn, lock=lock)
     if known is None:
-        return None
-    if known.cluster != await stop_store.present_cluster(conn):
-        return "the database was restored: it is in another cluster or on another timeline"
-    if known.beat < witnessed:
-        return f"the database was restored: {witnessed - known.beat} beats are missing in it"
-    return None
+        return GapFinding(GapVerdict.SAME)
+    present = await stop_store.present_cluster(conn)
+    return judge(known, present, await stop_store.marks_of_connections(conn), seen)
 
 
-async def _witnessed(runtime: Runtime, database: UUID) -> int:
-    """The last beat of a database that any witness remembers; 0: none does."""
-    beats = [0]
+async def _accept(conn: Connection, runtime: Runtime, before: str) -> None:
+    """Nothing is missing: sending goes on where the database is now, and no person is asked."""
+    cluster = await stop_store.present_cluster(conn)
+    await stop_store.accept_generation(conn, 0, cluster)
+    act = AuditAct(
+        "accept_timeline",
+        runtime.clock.now(),
+        "system",
+        object_kind="databases",
+        object_id=cluster,
+        details={"before": before},
+    )
+    await insert_entry(conn, runtime.keyring, act)
+    log.warning(
+        "the database is on a new timeline and nothing is missing in it: sending goes on",
+        extra={"before": before, "now": cluster},
+    )
+
+
+async def _hold(conn: Connection, runtime: Runtime, finding: GapFinding, seen: Witnessed) -> None:
+    known = await stop_store.get_generation(conn)
+    why = told(finding.why, "")
+    gap = KnownGap(finding.missing, known.beat_at if known else None)
+    await hold_all(conn, why, runtime.clock.now(), gap)
+    await stop_store.accept_generation(conn, seen.beat, await stop_store.present_cluster(conn))
+    if seen.announced is not None:
+        await stop_store.raise_marks(conn, seen.announced.counts)
+    log.error("the database was restored; everything is on hold", extra={"why": why})
+
+
+async def _begin_anew(runtime: Runtime) -> None:
+    """Let Redis remember what the database has now, and nothing else."""
+    async with runtime.pool.acquire() as conn:
+        known = await stop_store.get_generation(conn)
+        marks = await stop_store.marks_of_connections(conn)
+    if known is not None:
+        with contextlib.suppress(RedisError, OSError):
+            await witness.begin_anew(runtime.redis, runtime.keyring, known.id, known.cluster, marks)
+
+
+async def _look_outside(runtime: Runtime, known: Generation, present: str) -> Witnessed:
+    """What the witnesses remember. On a new timeline of the cluster, nobody writes from now on what
+    was marked before it; so no more is told than what is seen here.
+    """
+    redis, keyring, database = runtime.redis, runtime.keyring, known.id
+    beat_no, announced = 0, None
     with contextlib.suppress(RedisError, OSError):
-        beats.append((await _told(runtime, database))[0])
-    if path := runtime.settings.witness_file:
-        try:
-            with contextlib.suppress(FileNotFoundError, ValueError):  # nothing is remembered yet
-                name, number = path.read_text("ascii").split()
-                beats.append(int(number) if name == str(database) else 0)
-        except OSError as error:
-            _note_unusable(path, error)
-    return max(beats)
+        beat_no = (await _told(runtime, database))[0]
+        promoted = system_of(known.cluster) == system_of(present) and known.cluster != present
+        if promoted:
+            announced = await witness.move_on(redis, keyring, database, present)
+        else:
+            announced = await witness.read(redis, keyring, database)
+    whole = beat_no > 0
+    return Witnessed(max(beat_no, _beat_in_file(runtime, database)), whole, announced)
+
+
+def _beat_in_file(runtime: Runtime, database: UUID) -> int:
+    """The last beat that the witness file remembers; 0: it has none of this database."""
+    path = runtime.settings.witness_file
+    if path is None:
+        return 0
+    try:
+        with contextlib.suppress(FileNotFoundError, ValueError):  # nothing is remembered yet
+            name, number = path.read_text("ascii").split()
+            return int(number) if name == str(database) else 0
+    except OSError as error:
+        _note_unusable(path, error)
+    return 0
 
 
 async def _remember(runtime: Runtime, generation: Generation) -> None:
-    """Tell the witnesses; one that cannot be reached is told the next time."""
+    """Tell the witnesses; one that cannot be reached is told the next time. Redis is told of marks
+    before the beat: while it has a beat, it knows of all marks.
+    """
+    async with runtime.pool.acquire() as conn:
+        marks = await stop_store.marks_of_connections(conn)
     with contextlib.suppress(RedisError, OSError):
+        await witness.tell_all(
+            runtime.redis, runtime.keyring, generation.id, generation.cluster, marks
+        )
         before, text = await _told(runtime, generation.id)
         if before < generation.beat:
             replace = runtime.redis.register_script(_REPLACE)

@@ -126,6 +126,7 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "take_inbound": phrase("took a text from a handset"),
     "finish_inbound": phrase("closed a text from a handset"),
     "look_up_person": phrase("looked a person up"),
+    "accept_timeline": phrase("went on with a promoted database that lacks nothing"),
     "agree_to_retention": phrase("agreed to what is due for deletion"),
     "erase_person": phrase("erased a person"),
     "decide_doubts": phrase("decided on uncertain texts"),

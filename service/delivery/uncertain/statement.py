@@ -211,6 +211,7 @@ class HandOff:
     kind: `open` (uncertain), `decided`, or `other`.
     state: what it was decided to be.
     marked_at: None: it may have been at any time.
+    until: nobody knows when it was, between `marked_at` and this; None: it was then.
     """
 
     run_id: uuid.UUID
@@ -219,10 +220,13 @@ class HandOff:
     kind: str
     marked_at: datetime | None
     state: str | None = None
+    until: datetime | None = None
 
     def fits(self, at: datetime, window: timedelta) -> bool:
         """Whether a carrier may give it this time."""
-        return self.marked_at is None or -EARLY <= at - self.marked_at <= window
+        if self.marked_at is None:
+            return True
+        return self.marked_at - EARLY <= at <= (self.until or self.marked_at) + window
 
 
 class Result(StrEnum):

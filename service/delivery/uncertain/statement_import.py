@@ -113,7 +113,13 @@ async def _hand_offs(
     )
     for row in rows:
         hand_off = HandOff(
-            row["run_id"], row["no"], row["attempt"], row["kind"], row["marked_at"], row["state"]
+            row["run_id"],
+            row["no"],
+            row["attempt"],
+            row["kind"],
+            row["marked_at"],
+            row["state"],
+            row["until"],
         )
         found[phones[row["phone_hash"]]].append(hand_off)
     return found

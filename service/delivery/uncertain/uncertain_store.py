@@ -369,27 +369,31 @@ async def handoffs_to(
 
     Only phones with a hand-off that is or was uncertain on the channel are looked at. `kind` is
     `open` (uncertain, in scope), `decided`, or `other`: what is not uncertain, or not the caller's
-    to settle. One that another hand-off followed may have no instant: it may have been at any time.
+    to settle. One that another hand-off followed may have no instant: it may have been at any time;
+    one of a restored database was between `marked_at` and `until`.
     """
     return await sql.fetch(
         conn,
-        """
+        f"""
         WITH known AS (
             SELECT u.phone_hash, u.run_id, u.no, u.attempt, u.marked_at, NULL AS state,
+                   (SELECT u.since FROM messages m WHERE m.run_id = u.run_id AND m.no = u.no
+                      AND m.reason = '{Reason.RESTORED}') AS until,
                    CASE WHEN :scope::uuid IS NULL OR r.department_id = :scope
                         THEN 'open' ELSE 'other' END AS kind
             FROM uncertain u JOIN runs r ON r.id = u.run_id
             WHERE u.channel_id = :channel_id AND u.phone_hash = ANY(:phones)
             UNION ALL
-            SELECT d.phone_hash, d.run_id, d.no, d.attempt, d.marked_at, d.state::text, 'decided'
+            SELECT d.phone_hash, d.run_id, d.no, d.attempt, d.marked_at, d.state::text, NULL,
+                   'decided'
             FROM doubts_decided d WHERE d.channel_id = :channel_id AND d.phone_hash = ANY(:phones)
         ), span AS (
             SELECT min(marked_at) - interval '2 days' AS first,
-                   max(marked_at) + interval '2 days' AS last FROM known
+                   max(coalesce(until, marked_at)) + interval '2 days' AS last FROM known
         )
         SELECT * FROM known
         UNION ALL
-        SELECT o.phone_hash, o.run_id, o.no, h.attempt, h.marked_at, h.state::text, 'other'
+        SELECT o.phone_hash, o.run_id, o.no, h.attempt, h.marked_at, h.state::text, NULL, 'other'
         FROM span
         CROSS JOIN (SELECT DISTINCT phone_hash FROM known) k
         CROSS JOIN LATERAL texts_to(k.phone_hash, '-infinity') o
@@ -405,7 +409,7 @@ async def handoffs_to(
         WHERE h.channel_id = :channel_id
           AND NOT EXISTS (SELECT FROM known k WHERE k.run_id = o.run_id AND k.no = o.no
                             AND k.attempt = h.attempt)
-        """,
+        """,  # noqa: S608  # a constant
         channel_id=channel_id,
         phones=list(phones),
         scope=scope,

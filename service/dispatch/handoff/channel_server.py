@@ -223,8 +223,7 @@ class ChannelServer:
         """
         self.owner = uuid.uuid4()
         self.wakeups = Wakeups()
-        self._places = 0
-        self._max_connections = max_connections
+        self._places, self._max_connections = 0, max_connections
         self._serves = serves
         self._networks = networks.read_networks(runtime.settings.carrier_networks)
         self._runtime = runtime
@@ -241,6 +240,7 @@ class ChannelServer:
             rematch,
             self._codes,
             self._wake,
+            partial(restored.look_again, runtime),
             self.health,
             life=runtime.life,
         )

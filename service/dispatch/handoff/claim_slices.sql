@@ -56,9 +56,11 @@ WITH held AS (
     LEFT JOIN (
         SELECT priority, max(started) AS present FROM shares
         WHERE channel_id = :channel_id GROUP BY priority) p ON p.priority = s.priority
-    -- Nothing at all while everything is stopped, the channel or the department is held, the
-    -- circuit breaker is open, or the connection is not the caller's any more.
-    WHERE NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
+    -- Nothing at all while the database is not where it was accepted to be, everything is stopped,
+    -- the channel or the department is held, the circuit breaker is open, or the connection is not
+    -- the caller's any more.
+    WHERE NOT EXISTS (SELECT FROM generation WHERE cluster <> present_cluster())
+      AND NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
       AND NOT EXISTS (SELECT FROM held h WHERE h.run_id = r.id)
       AND NOT EXISTS (SELECT FROM channels c WHERE c.id = :channel_id AND c.held_until > :now)
       AND NOT EXISTS (

@@ -15,7 +15,7 @@ from service.storage import sql
 from service.storage.locks import lock_connection
 from service.storage.postgres import Connection, affected
 
-LOSE = state_move(MessageState.UNCERTAIN)
+LOSE = state_move(MessageState.UNCERTAIN, only=[MessageState.SUBMITTING])
 """The connection that had marked the message died: the message may have left."""
 
 LEASE = timedelta(seconds=15)

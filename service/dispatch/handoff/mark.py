@@ -6,6 +6,7 @@ waits for a later time.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from service.campaigns.stops.witness import MarkStand
 from service.channels.contract.maintenance import maintenance_end
 from service.channels.contract.model import Channel
 from service.dispatch.compose import ClaimedSlice, Message
@@ -28,12 +29,13 @@ async def mark(
     held: HeldLease,
     works: Sequence[ClaimedSlice],
     batch: Sequence[Message],
-) -> list[Message]:
+) -> tuple[list[Message], MarkStand | None]:
     """Mark messages of these slices, which are of one priority and department, and stop the rows of
     which no message could be made. No two of the messages have the same phone.
 
-    Returns the messages that may leave. Rows that are not to be taken now are removed from `works`,
-    and `not_before` of a slice says when it may be taken again.
+    Returns the messages that may leave, and what Redis is to be told before. Rows that are not to
+    be taken now are removed from `works`, and `not_before` of a slice says when it may be taken
+    again.
     """
     async with transaction(shared.pool) as conn:
         await store.lock_for_mark(conn, held.lease, *(work.run_id for work in works))
@@ -44,7 +46,7 @@ async def mark(
         within, ended = await allowance.within(conn, works[0], within, now)
         requests = [*map(_request, within), *_stopped(open_now, batch, now)]
         joint = any(work.joint for work in works)
-        moved = await store.mark(conn, held.lease, requests, now, joint=joint) if requests else []
+        moved, stand = await _mark(conn, held.lease, requests, now, joint=joint)
         for work in open_now:
             await _handle_unmarked(shared, conn, held.lease, work, requests, moved, now)
         leaves = [row for row in moved if row["state"] == "submitting"]
@@ -60,7 +62,13 @@ async def mark(
     for message in marked:
         message.attempt = attempts[message.work.run_id, message.no]
         message.open_parts = len(message.parts)
-    return marked
+    return marked, stand
+
+
+async def _mark(
+    conn: Connection, lease: Lease, requests: Sequence[MarkRequest], now: datetime, *, joint: bool
+) -> tuple[list[Record], MarkStand | None]:
+    return await store.mark(conn, lease, requests, now, joint=joint) if requests else ([], None)
 
 
 def _is_open(shared: Handoff, channel: Channel, work: ClaimedSlice, now: datetime) -> bool:

@@ -4,10 +4,13 @@
 -- messages: which of those slices (from 1), the number in the ledger, how many parts, and why it is
 -- stopped whatever else holds (null: it is not).
 -- Returns run_id, no, attempt and state of each that moved, and of those that stay queued since
--- their person has had enough, `capped`. What is missing may not leave now.
+-- their person has had enough, `capped`. What is missing may not leave now. If any leaves, one more
+-- row, without a run, says how many texts the connection has marked by now (`marks`), in which
+-- database and in which cluster and timeline.
 
 -- What is permitted of each slice: its run is running, it and the connection are the caller's,
--- and neither everything, the channel nor its circuit breaker stands in the way.
+-- the database is where it was accepted to be (it was neither promoted nor restored since), and
+-- neither everything, the channel nor its circuit breaker stands in the way.
 WITH permit AS MATERIALIZED (
     SELECT w.at, r.id AS run_id, r.class, r.confirms, r.department_id, r.created_at, r.joint_fire,
            hashtextextended(r.text, 0) AS text,
@@ -24,6 +27,7 @@ WITH permit AS MATERIALIZED (
     WHERE r.state = 'running' AND s.slot = :slot AND s.epoch = :epoch
       AND k.channel_id = :channel_id AND k.slot = :slot AND k.epoch = :epoch
       AND k.owner = :owner AND k.expires_at > clock_timestamp()
+      AND NOT EXISTS (SELECT FROM generation WHERE cluster <> present_cluster())
       AND NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
       AND NOT EXISTS (SELECT FROM channels c WHERE c.id = :channel_id AND c.held_until > :now)
       AND NOT EXISTS (
@@ -82,7 +86,17 @@ $SEATED), moved AS (
     FROM $PLACED v
     WHERE m.ctid = v.row AND m.state IN $SOURCES AND NOT v.capped
     RETURNING m.run_id, m.no, m.attempt, m.state::text
+
+-- Redis is told the count before any of them is written (`campaigns.stops.witness`).
+), counted AS (
+    UPDATE connections SET marks = marks + (SELECT count(*) FROM moved WHERE state = 'submitting')
+    WHERE channel_id = :channel_id AND slot = :slot
+      AND EXISTS (SELECT FROM moved WHERE state = 'submitting')
+    RETURNING marks
 )
 
-SELECT run_id, no, attempt, state, false AS capped FROM moved
-UNION ALL SELECT run_id, no, 0, 'queued', true FROM placed WHERE capped
+SELECT run_id, no, attempt, state, false AS capped,
+       NULL::bigint AS marks, NULL::uuid AS database, NULL AS cluster FROM moved
+UNION ALL SELECT run_id, no, 0, 'queued', true, NULL, NULL, NULL FROM placed WHERE capped
+UNION ALL SELECT NULL, NULL, NULL, NULL, false, c.marks, g.id, g.cluster
+FROM counted c LEFT JOIN generation g ON true

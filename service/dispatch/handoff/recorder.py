@@ -43,6 +43,9 @@ Rematch = Callable[[Connection, int, Sequence[bytes]], Awaitable[None]]
 """Called after results are committed, with the channel and the new references: a receipt that
 came before its submit's answer is waiting for one of them."""
 
+LookAtDatabase = Callable[[bool], Awaitable[None]]
+"""Called where the database may have lost marks, with whether it certainly has."""
+
 
 @dataclass(slots=True)
 class CountyNow:
@@ -53,9 +56,9 @@ class CountyNow:
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """What every connection of a process shares. codes: the operator's, by kind of gateway; health:
-    how the channels are doing; county: its hours and calendar; values: what may fill a text; life:
-    whether the process may hand off by its clock.
+    """What every connection of a process shares. codes: the operator's, by kind of gateway;
+    look_at_database: whether it was restored; health: how the channels are doing; county: its hours
+    and calendar; values: what may fill a text; life: whether the process may hand off by its clock.
     """
 
     pool: Pool
@@ -66,6 +69,7 @@ class Handoff:
     rematch: Rematch
     codes: Mapping[str, Codes]
     wake: WakeChannel
+    look_at_database: LookAtDatabase
     health: ChannelHealth = field(default_factory=ChannelHealth)
     county: CountyNow = field(default_factory=CountyNow)
     values: ValueCheck = field(default_factory=ValueCheck)

@@ -165,7 +165,7 @@ class Sender:
         for message in batch:
             message.work.outstanding += 1
         try:
-            marked = await mark(self._shared, self._channel, self._held, works, batch)
+            marked, stand = await mark(self._shared, self._channel, self._held, works, batch)
         except BaseException:
             # The commit may have succeeded although its answer was lost: undo its marks, if any.
             self._recorder.unsent(batch)
@@ -184,7 +184,7 @@ class Sender:
                 work.marked_parts += parts  # slices that are taken together count as one run
         self._turns.charge(first.flow, parts, self._waiting)
         self._let_go_of_empty(works)
-        self._writer.put(marked)
+        self._writer.put(marked, stand)
 
     async def _look_for_work(self, now: float) -> None:
         """Claim a slice if none is in hand, and every LOOK_SECONDS one of another run, which must

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from service.audience.suppressions.suppression_store import stops
+from service.campaigns.stops.witness import MarkStand
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.limits import joint_store
 from service.dispatch.limits.caps_store import RESERVED
@@ -93,24 +94,24 @@ async def mark(
     now: datetime,
     *,
     joint: bool = False,
-) -> list[Record]:
+) -> tuple[list[Record], MarkStand | None]:
     """Mark messages as leaving, or stop them for good; no two of them have the same phone.
 
     joint: some are of legs of joint plans; whoever has had the text of such a fire by another leg,
     or may have, is stopped.
 
     A suppression stops texts of its classes, of one department or of all, but no confirmation of
-    itself; the erasure of a person stops all older runs. A place under the person's cap is taken
-    here.
+    itself; an erasure stops all older runs. A place under the person's cap is taken here.
 
     Returns run_id, no, attempt and state of those that moved, and of those that stay queued since
     there is no place for them: `capped` says so (see `caps`). The rest may not leave now:
-    everything is stopped, the run is not running, the channel is held, the lease or the slice is
-    not ours, the row is no longer queued, or its phone has an uncertain hand-off on this channel.
+    everything is stopped, the database is not accepted where it is, the run is not running, the
+    channel is held, the lease or the slice is not ours, the row is no longer queued, or its phone
+    has an uncertain hand-off on this channel. And what Redis is to be told first; None: nothing.
     """
     slices = list(dict.fromkeys((a.run_id, a.slice_no) for a in asked))
     slice_at = {key: index for index, key in enumerate(slices, start=1)}
-    return await sql.fetch(
+    rows = await sql.fetch(
         conn,
         _MARK_LEGS if joint else _MARK,
         channel_id=lease.channel_id,
@@ -125,14 +126,29 @@ async def mark(
         part_counts=[a.parts for a in asked],
         stops=[a.stop for a in asked],
     )
+    return rows, _pop_stand(rows, lease)
+
+
+def _pop_stand(rows: list[Record], lease: Lease) -> MarkStand | None:
+    """The last row of a mark, which says what the connection has marked by now, if there is one."""
+    if not rows or rows[-1]["run_id"] is not None:
+        return None
+    last = rows.pop()
+    if last["database"] is None:
+        return None
+    where = lease.channel_id, lease.slot
+    return MarkStand(last["database"], last["cluster"], *where, last["marks"])
 
 
 async def run_state(conn: Connection, run_id: uuid.UUID) -> str | None:
-    """The state of a run; `stopped` while everything is."""
+    """The state of a run; `stopped` while everything is, or while the database is not accepted
+    where it is now.
+    """
     state: str | None = await sql.fetchval(
         conn,
         """
         SELECT CASE WHEN EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
+                OR EXISTS (SELECT FROM generation WHERE cluster <> present_cluster())
             THEN 'stopped' ELSE state END
         FROM runs WHERE id = :run_id
         """,

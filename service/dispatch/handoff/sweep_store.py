@@ -121,6 +121,7 @@ async def channels_with_work(conn: Connection, now: datetime) -> list[int]:
         WHERE {FREE_SLICE.format("s")} AND r.state = 'running'
           AND (s.not_before IS NULL OR s.not_before <= :now)
           AND (s.canary OR coalesce(r.canary, 'passed') = 'passed')
+          AND NOT EXISTS (SELECT FROM generation WHERE cluster <> present_cluster())
           AND NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
         """,  # noqa: S608  # a constant
         now=now,

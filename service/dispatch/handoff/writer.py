@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
+from service.campaigns.stops.witness import MarkStand, Outdated
 from service.channels.config.codes import NO_CODES
 from service.channels.config.store import hold_channel
 from service.channels.contract.gateway import Gateway, Submission, SubmitResult
@@ -24,6 +25,7 @@ from service.dispatch.failover.health import IN_A_ROW
 from service.dispatch.handoff import store
 from service.dispatch.handoff.batch import Parcel, pack
 from service.dispatch.handoff.lease import HeldLease
+from service.dispatch.handoff.marks_told import MarksTold
 from service.dispatch.handoff.recorder import Handoff, Recorder
 from service.dispatch.limits.in_flight import PermitCounter
 from service.dispatch.limits.pace import RateLimit, channel_limit, lot_size
@@ -79,6 +81,7 @@ class Writer:
         self._slowing: set[asyncio.Future[None]] = set()
         self._holding: asyncio.Task[None] | None = None
         self._stale = 0
+        self._marks = MarksTold(shared, held)
         self._counts = shared.health.counts(channel.id)
 
     @property
@@ -91,8 +94,10 @@ class Writer:
         """How many recipients' parts wait to be written."""
         return sum(len(parcel.messages) for parcel in self._pending)
 
-    def put(self, messages: Iterable[Message]) -> None:
-        """Write these marked messages as soon as may be."""
+    def put(self, messages: Iterable[Message], stand: MarkStand | None) -> None:
+        """Write these marked messages as soon as may be. stand: what their mark has left."""
+        if self._marks.note(stand):
+            self._keep_begun()
         self._pending += pack(messages, self._lot)
         self._put.set()
 
@@ -101,6 +106,9 @@ class Writer:
         while True:
             try:
                 await self._step()
+            except Outdated as error:
+                self._keep_begun()  # that was told before, so it may end
+                await self._marks.look_at_database(error)
             except TRANSIENT as error:
                 log.warning("writing waits after a transient error", extra={"why": str(error)})
                 self._abandon(self._pending)
@@ -149,9 +157,7 @@ class Writer:
 
     async def _take_up_again(self, now: float) -> None:
         """What the carrier found too fast goes first, unless its run has stopped meanwhile."""
-        due = deque(self._throttle.due(now))
-        if not due:
-            return
+        due = self._throttle.due(now)
         self._pending.extendleft(reversed(due))
         for work in {parcel.work for parcel in due}:
             if await self._stopped(work):
@@ -166,7 +172,7 @@ class Writer:
         pending, first = self._pending, self._pending[0]
         wanted = self._wanted()
         least = max(len(first.messages), min(wanted, self._min_tokens))
-        grant = await self._shared.pace.take(self._limits, wanted, least)
+        grant = await self._marks.take(self._limits, wanted, least)
         if not self._held.valid or self._gateway.lost.is_set():
             self._abandon(self._pending)
         elif self._pending is not pending:  # an answer meanwhile has sent the rest back
@@ -375,17 +381,16 @@ class Writer:
 
     def _keep_begun(self) -> None:
         """A text that has begun to leave ends; all others go back."""
-        parcels = list(self._pending)
-        stays = [parcel.begun for parcel in parcels]
-        self._pending = deque(p for p, stay in zip(parcels, stays, strict=True) if stay)
-        self._abandon(deque(p for p, stay in zip(parcels, stays, strict=True) if not stay))
+        self._abandon_those([not parcel.begun for parcel in self._pending])
 
     def _abandon_unbegun(self, work: ClaimedSlice) -> None:
         """Of this slice, a text that has begun to leave ends; the others go back."""
-        stays = [parcel.begun or parcel.work is not work for parcel in self._pending]
-        parcels = list(self._pending)
-        self._pending = deque(p for p, stay in zip(parcels, stays, strict=True) if stay)
-        self._abandon(deque(p for p, stay in zip(parcels, stays, strict=True) if not stay))
+        self._abandon_those([p.work is work and not p.begun for p in self._pending])
+
+    def _abandon_those(self, goes: list[bool]) -> None:
+        parcels = list(zip(self._pending, goes, strict=True))
+        self._pending = deque(parcel for parcel, go in parcels if not go)
+        self._abandon(deque(parcel for parcel, go in parcels if go))
 
 
 def _hold(result: SubmitResult, now: datetime) -> Hold:

@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from service.campaigns.stops import witness
+from service.campaigns.stops.witness import Outdated, Telling
 from service.errors import Unavailable
 from service.logs import seldom
 from service.queue import read_script
@@ -67,9 +69,13 @@ _SHARE = read_script(
     CLIMB_EVERY=round(CLIMB_SECONDS * 1_000_000),
     ONE_TROUBLE=round(ONE_TROUBLE_SECONDS * 1_000_000),
 )
-_TAKE = _SHARE + read_script(__file__, "pace_take.lua")
+_TAKE = _SHARE + witness.TELL + read_script(__file__, "pace_take.lua")
 _SLOW = _SHARE + read_script(__file__, "pace_slow.lua")
 _EASE = _SHARE + read_script(__file__, "pace_ease.lua")
+
+
+_NOTHING = "", "", ""
+"""What is told where nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +172,41 @@ class Pace:
         Raises:
             Unavailable: Redis does not answer.
         """
+        return await self._ask(limits, want, least, None)
+
+    async def take_telling(
+        self, told: Telling, limits: Sequence[RateLimit], want: int, least: int = 1
+    ) -> TokenGrant:
+        """The same, and Redis keeps what the connection has marked.
+
+        Raises:
+            Unavailable: Redis does not answer.
+            Outdated: the database has lost what was marked, or may have; nothing is granted.
+        """
+        return await self._ask(limits, want, least, told)
+
+    async def _ask(
+        self, limits: Sequence[RateLimit], want: int, least: int, told: Telling | None
+    ) -> TokenGrant:
         asked_at = time.monotonic()
+        refused: list[bytes]
         try:
-            if not limits:
+            if not limits and told is None:
                 await self._redis.ping()
                 return TokenGrant(want, 0.0, asked_at)
-            arguments: list[float] = [want, least]
+            arguments: list[float | bytes | str] = [want, least, *(told[1:] if told else _NOTHING)]
             for limit in limits:
                 arguments += [limit.interval, limit.burst]
-            answer = await self._take([limit.key for limit in limits], arguments)
-            count, wait, absurd = (int(number) for number in answer)
+            keys = [told.key if told else "", *(limit.key for limit in limits)]
+            answer = await self._take(keys, arguments)
+            count, wait, absurd, *refused = answer
+            count, wait, absurd = int(count), int(wait), int(absurd)
         except (RedisError, OSError, ValueError, TypeError) as error:
             raise Unavailable(
                 phrase("Redis does not answer, so nothing is sent: {error}", error=error)
             ) from error
+        if refused:
+            raise Outdated("other" if refused[0] == b"other" else "behind", refused[1])
         if absurd:
             seldom(log, logging.WARNING, ABSURD, keys=[limit.key for limit in limits])
         seconds = min(max(0, wait) / 1_000_000, HOLD_MOST_SECONDS + 1.0)
@@ -188,13 +215,25 @@ class Pace:
 
     def _within(self, limits: Sequence[RateLimit], count: int, least: int, now: float) -> int:
         """As many of the granted tokens as keep within the limits by this process's own count."""
-        room = min(self._own.room(limit, now) for limit in limits)
+        room = min((self._own.room(limit, now) for limit in limits), default=count)
         if count > room:
             seldom(log, logging.WARNING, TOO_MUCH, granted=count, taken=room)
             count = room if room >= least else 0
         for limit in limits:
             self._own.add(limit, count, now)
         return count
+
+    async def tell_anew(self, told: Telling) -> None:
+        """Put what a connection tells in the place of what somebody else has written to Redis.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        seldom(log, logging.WARNING, ABSURD, keys=[told.key])
+        try:
+            await witness.overwrite(self._redis, told)
+        except (RedisError, OSError) as error:
+            raise Unavailable(phrase("Redis does not answer: {error}", error=error)) from error
 
     async def slow(self, limit: RateLimit, pause: float) -> float:
         """The carrier said "too fast": nothing for `pause` seconds, then a slower pace.

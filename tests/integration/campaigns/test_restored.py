@@ -84,12 +84,12 @@ async def test_a_copy_in_place_of_the_database_is_held(
         await admin.close()
 
 
-async def test_another_cluster_or_timeline_is_held(runtime: Runtime, now: datetime) -> None:
+async def test_another_cluster_is_held(runtime: Runtime, now: datetime) -> None:
     await restored.beat(runtime)
     await _campaigns(runtime.pool, now)
     await runtime.redis.flushall()
     await runtime.pool.execute("UPDATE generation SET cluster = '7000000000000000001/00000001'")
-    await _is_held(runtime, why="another cluster or on another timeline")
+    await _is_held(runtime, why="in another cluster")
 
 
 @pytest.mark.attack

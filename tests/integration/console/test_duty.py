@@ -8,6 +8,9 @@ from aiohttp import FormData
 
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.runs.firing import fire_due
+from service.campaigns.stops import stop_store
+from service.campaigns.stops.stop_all import hold_all
+from service.campaigns.stops.stop_store import KnownGap, MissingTexts
 from service.console.duty.uncertain_texts import AGAIN, SETTLING
 from service.storage.postgres import transaction
 from tests.factories import make_scheduled, phone
@@ -79,6 +82,28 @@ async def test_everything_is_stopped_in_two_presses_from_any_page_and_goes_on_ag
     assert "band-stop" not in (await browser.get("/today")).html
     trail = await api.runtime.pool.fetch("SELECT via FROM audit_entries WHERE action LIKE '%stop%'")
     assert [row["via"] for row in trail] == ["console", "console"]
+
+
+async def test_after_a_restore_what_may_have_left_becomes_uncertain_unless_somebody_says_otherwise(
+    api: Api, doubts: UncertainRun
+) -> None:
+    pool, now = api.runtime.pool, api.clock.at
+    await pool.execute("UPDATE messages SET state = 'queued'")
+    await pool.execute("DELETE FROM uncertain")
+    (channel,) = await pool.fetch("SELECT id, name FROM channels")
+    async with transaction(pool) as conn:
+        await stop_store.beat(conn, await stop_store.present_cluster(conn), now)
+        gap = KnownGap([MissingTexts(channel["id"], 1, 1234)], now)
+        await hold_all(conn, "restored", now, gap)
+        await stop_store.begin_era(conn)
+    browser = await browser_of(api, "operator")
+    page = await browser.get("/duty/stop")
+    queued = await pool.fetchval("SELECT count(*) FROM messages")
+    assert f"{channel['name']} 第 2 条连接：1,234 条" in page.text
+    assert f"最多 {queued} 条" in page.text
+    lifted = await browser.submit(page, "/duty/stop/lift", {"reason": "已查看"})
+    assert f"{queued} 条短信去向不明" in lifted.text
+    assert set(await states(doubts)) == {"uncertain"}
 
 
 async def test_a_stop_without_a_reason_is_told_beside_its_field(api: Api) -> None:

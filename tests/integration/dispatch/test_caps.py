@@ -62,7 +62,9 @@ async def mark_rows(
     conn: Any, lease: Any, on: Stage, slice_no: int, nos: list[int], at: datetime
 ) -> Any:
     await store.lock_for_mark(conn, lease, on.run)
-    return await store.mark(conn, lease, [MarkRequest(on.run, slice_no, no, 1) for no in nos], at)
+    asked = [MarkRequest(on.run, slice_no, no, 1) for no in nos]
+    moved, _ = await store.mark(conn, lease, asked, at)
+    return moved
 
 
 # ---- two departments at once

@@ -409,7 +409,7 @@ async def test_a_mark_in_flight_is_waited_for_and_nothing_marked_moves(stage: Se
     await on.claim(lease)
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, lease, on.run)
-        moved = await store.mark(
+        moved, _ = await store.mark(
             conn, lease, [MarkRequest(on.run, 1, 1, 1), MarkRequest(on.run, 1, 2, 1)], on.now
         )
         assert len(moved) == 2

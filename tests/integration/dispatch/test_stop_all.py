@@ -9,6 +9,7 @@ import pytest
 
 from service.accounts.people.model import Role
 from service.campaigns.stops import stop_all, stop_store
+from service.campaigns.stops.stop_store import KnownGap
 from service.channels.contract.gateway import SubmitResult
 from service.channels.contract.outcome import Outcome
 from service.clock import Clock
@@ -83,7 +84,7 @@ async def test_nothing_of_three_running_campaigns_is_marked_after_the_answer(
         assert await pool.fetchval("SELECT count(*) FROM runs WHERE state = 'running'") == 3
 
         async with transaction(pool) as lifting:
-            await stop_all.lift(lifting, person, "mended", direct_runs="cancel", now=clock.now())
+            await stop_all.lift(lifting, person, "mended", how=None, now=clock.now())
 
         async def goes_on() -> bool:
             return await marks() > before + 100
@@ -148,7 +149,7 @@ async def test_after_the_answer_nothing_is_marked_at_random_moments(stage: SetUp
             await everybody_tried_again(tries)
             assert await on.marks() == before
             async with transaction(on.pool) as lifting:
-                await stop_all.lift(lifting, person, "r", direct_runs="cancel", now=on.now)
+                await stop_all.lift(lifting, person, "r", how=None, now=on.now)
     finally:
         over.set()
         await asyncio.gather(*markers)
@@ -200,9 +201,9 @@ async def test_a_held_database_pauses_direct_runs_until_a_person_decides(
     run = await _direct_run(on)
     async with transaction(on.pool) as conn:
         person = await make_user(conn, Role.OPERATOR, now=on.now, kind="county")
-        await stop_all.hold_all(conn, "restored", on.now)
+        await stop_all.hold_all(conn, "restored", on.now, KnownGap())
         assert await conn.fetchval("SELECT state FROM runs WHERE id = $1", run) == "paused"
-        await stop_all.lift(conn, person, "looked", direct_runs=decision, now=on.now)
+        await stop_all.lift(conn, person, "looked", how=stop_all.LiftAs(decision), now=on.now)
         assert await conn.fetchval("SELECT state FROM runs WHERE id = $1", run) == state
         campaign = "SELECT c.state FROM campaigns c JOIN runs r ON r.campaign_id = c.id"
         assert await conn.fetchval(f"{campaign} WHERE r.id = $1", on.run) == "paused"

@@ -52,7 +52,7 @@ async def mark(on: Stage, lease: Any, runs: list[Stage], stop: Reason | None = N
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, lease, *(run.run for run in runs))
         asked = [MarkRequest(run.run, 1, 1, 1, stop) for run in runs]
-        moved = await store.mark(conn, lease, asked, on.now)
+        moved, _ = await store.mark(conn, lease, asked, on.now)
     return {row["run_id"] for row in moved if row["state"] == "submitting"}
 
 
@@ -256,7 +256,8 @@ async def test_plans_that_were_made_for_empty_tables_read_little_of_full_ones(
         async with reading(pool, 400) as conn:
             await store.lock_for_mark(conn, lease, *(run.run for run in runs))
             asked = [MarkRequest(run.run, 1, 1, 1) for run in runs]
-            assert len(await store.mark(conn, lease, asked, on.now)) == 32
+            moved, _ = await store.mark(conn, lease, asked, on.now)
+            assert len(moved) == 32
         await on.pool.execute("UPDATE messages SET state = 'submitted' WHERE state = 'submitting'")
         assert await finish(kept, lease, runs, most=400) == 32
 

@@ -168,7 +168,7 @@ async def test_the_version_before_has_nothing_to_migrate_and_does_not_refuse(
 
 async def test_a_table_of_migrations_without_versions_is_added_to(owned: Connection) -> None:
     await owned.execute("ALTER TABLE migrations DROP COLUMN works_with")
-    last = migrations()[-1].name
+    last = "0140_add_processes.sql"
     assert find_misfit(await applied_migrations(owned)) == ""
     await owned.execute("DELETE FROM migrations WHERE name = $1", last)
     await owned.execute("DROP TABLE processes")

@@ -211,7 +211,7 @@ async def show_queue(tocsin: Tocsin, o: Options, screen: Screen) -> None:
         await screen.table(each(found["classes"]), names)
 
 
-STAND = ("stopped", "stop")
+STAND = ("stopped", "stop", "queued_before", "uncertain")
 
 
 async def show_stop(tocsin: Tocsin, _: Options, screen: Screen) -> None:

@@ -373,8 +373,11 @@ def _stop_all(of: Commands) -> None:
     reason(act(of, "stop", duty.stop_all, ("stop everything", "全部停发")), required=True)
     lift = act(of, "lift", duty.lift_stop, ("let sending go on", "恢复发送"))
     reason(lift, required=True)
-    direct = ("direct sends; default: cancel", "直接发送如何处理，默认取消")
-    lift.take("--direct-runs", words=direct, choices=["resume", "cancel"], default="cancel")
+    queued = (
+        "texts queued in a restored database, which may have left; default: uncertain",
+        "数据库恢复后，排队中、可能已发出的短信如何处理；默认 uncertain（列为去向不明，不重发）",
+    )
+    lift.take("--direct-runs", words=queued, choices=["uncertain", "resume", "cancel"])
 
 
 def _work(of: Commands) -> None:

@@ -19,6 +19,7 @@ REASON_WORDS = {
     "other": "其他",
     "no_receipt": "没有回执",
     "no_answer": "无应答",
+    "restored": "数据库恢复",
     "list_lapsed": "名单作废",
     "opted_out": "已退订",
     "protected": "受保护",
