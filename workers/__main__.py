@@ -144,6 +144,8 @@ def main(arguments: list[str]) -> int:
     except TocsinError as error:
         print(f"tocsin: {told(error.message, of_shell())}", file=sys.stderr)  # noqa: T201
         return exit_code_of(error)
+    except KeyboardInterrupt:  # before it took over the signals, as while it waits for PostgreSQL
+        return ExitCode.INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from service.liveness.watchdog import Watchdog, ask_servers
 from service.settings import Settings
 
 PULSE_SECONDS = 1.0
+START_SECONDS = 45.0
+"""So much longer than a turn a start may take: on a busy machine many begin at once."""
 
 
 @asynccontextmanager
@@ -22,7 +24,7 @@ async def watched(settings: Settings) -> AsyncIterator[Life]:
     """
     life = Life()
     life.turns.note(LOOP)
-    life.turns.note(START)
+    life.turns.note(START, ago=-START_SECONDS)
     watchdog = Watchdog(
         life.turns,
         partial(ask_servers, settings.database_url, settings.redis_url),

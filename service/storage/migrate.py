@@ -20,6 +20,7 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 
@@ -79,11 +80,13 @@ class Migration:
         return self.sql.startswith("-- stop\n")
 
 
-def migrations() -> list[Migration]:
-    """All migrations of this program, in order."""
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """All migrations of this program, in order; read once, as each beat asks for them."""
     folder = files("service.storage") / "migrations"
     found = [item for item in folder.iterdir() if item.name.endswith(".sql")]
-    return [Migration(f.name, f.read_text("utf-8")) for f in sorted(found, key=lambda f: f.name)]
+    in_order = sorted(found, key=lambda f: f.name)
+    return tuple(Migration(file.name, file.read_text("utf-8")) for file in in_order)
 
 
 async def applied_migrations(connection: Connection) -> dict[str, str | None]:

@@ -11,6 +11,7 @@ for the word `serve`; once FILE exists, the fault strikes:
 
 import asyncio
 import contextlib
+import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -89,6 +90,7 @@ async def _for_ever() -> None:
 
 def run(fault: str, file: str, *words: str) -> int:
     """The process; returns its exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has it ignored
     break_it(fault, Path(file))
     return tocsin(["serve"]) if words == ("serve",) else workers(list(words))
 

@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from service.liveness.exit_codes import ExitCode
-from service.local.embedded import Postgres, Valkey, write_private
+from service.local.embedded import Postgres, Valkey, free_port, write_private
 from service.storage.postgres import Connection, Pool
 from tests.architecture.tree import ROOT
 from tests.harness.processes import LATE_SECONDS, running
@@ -158,6 +158,19 @@ async def test_a_process_that_is_asked_to_stop_ends_with_0(
         assert await asked.ends() == ExitCode.OK, asked.log
         assert not asked.touched, "it shows no life any more"
         assert await pool.fetchval("SELECT count(*) FROM processes") == 0
+
+
+@pytest.mark.parametrize("words", [("expand",), ("serve",)], ids=" ".join)
+async def test_ctrl_c_while_it_waits_for_postgresql_ends_with_130(
+    environment: dict[str, str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    nowhere = {"TOCSIN_DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none"}
+    async with running(tmp_path / "waits", environment | nowhere, *words) as waits:
+        await waits.touches(2)
+        assert "is not there: nothing listens" in waits.log, "and it shows that it lives"
+        waits.process.send_signal(signal.SIGINT)
+        assert await waits.ends() == ExitCode.INTERRUPTED
+        assert "Traceback" not in waits.log
 
 
 @pytest.mark.parametrize(
