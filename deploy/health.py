@@ -19,12 +19,13 @@ OLDEST_SECONDS = 20
 
 
 def lives(folder: str) -> bool:
-    """Whether the sign of life is there and young."""
+    """Whether the sign of life is there and young, and says that the process has started."""
+    file = Path(folder) / "alive"
     try:
-        touched = (Path(folder) / "alive").stat().st_mtime
+        touched, said = file.stat().st_mtime, file.read_text("ascii")
     except OSError:
         return False
-    return time.time() - touched <= OLDEST_SECONDS
+    return "works" in said and time.time() - touched <= OLDEST_SECONDS
 
 
 def ready() -> bool:

@@ -13,6 +13,8 @@ from service.errors import Misconfigured
 from service.words.phrase import phrase
 
 NAME = "alive"
+WORKS = " works\n"
+"""Stands in the file behind the process's number, once that has started."""
 TOUCH_SECONDS = 2.0
 """How often it is touched."""
 OLD_SECONDS = 20.0
@@ -53,10 +55,14 @@ class AliveFile:
                 )
             ) from error
         os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+        os.write(self._descriptor, str(os.getpid()).encode())
+        self._works = False
 
-    def touch(self) -> None:
-        """The process lives now."""
+    def touch(self, *, works: bool) -> None:
+        """The process lives now; it `works` once it has started, and healthy is only who does."""
+        if works and not self._works:
+            self._works = True
+            os.write(self._descriptor, WORKS.encode())
         os.utime(self._descriptor)
 
     def close(self) -> None:

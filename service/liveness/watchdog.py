@@ -17,7 +17,7 @@ from pathlib import Path
 from service.liveness.alive_file import TOUCH_SECONDS, AliveFile
 from service.liveness.exit_codes import ExitCode
 from service.liveness.stacks import task_stacks, thread_stacks
-from service.liveness.turns import LoopTurns
+from service.liveness.turns import START, LoopTurns
 from service.liveness.verdict import Absent, Judge, Verdict
 from service.servers import find_faults
 
@@ -70,14 +70,14 @@ class Watchdog:
             self._over.wait(TOUCH_SECONDS)
 
     def _look(self) -> None:
-        verdict = self._judge.look(self._turns.ages())
+        verdict = self._judge.look(ages := self._turns.ages())
         if self._over.is_set():
             return
         if verdict is Verdict.LATE:
             self._end()
         if verdict in (Verdict.LIVES, Verdict.WAITS) and (file := self._file) is not None:
             with contextlib.suppress(OSError):  # it was closed this moment
-                file.touch()
+                file.touch(works=START not in ages)
         self._tell(verdict)
 
     def _tell(self, verdict: Verdict) -> None:

@@ -168,6 +168,7 @@ async def test_ctrl_c_while_it_waits_for_postgresql_ends_with_130(
     async with running(tmp_path / "waits", environment | nowhere, *words) as waits:
         await waits.touches(2)
         assert "is not there: nothing listens" in waits.log, "and it shows that it lives"
+        assert not waits.is_healthy(), "but it has not started"
         waits.process.send_signal(signal.SIGINT)
         assert await waits.ends() == ExitCode.INTERRUPTED
         assert "Traceback" not in waits.log

@@ -73,7 +73,10 @@ def test_two_processes_cannot_show_their_lives_in_one_file(tmp_path: Path) -> No
     first = AliveFile(tmp_path)
     with pytest.raises(Misconfigured, match="of its own"):
         AliveFile(tmp_path)
-    assert (tmp_path / NAME).read_text() == f"{os.getpid()}\n"
+    assert (tmp_path / NAME).read_text() == str(os.getpid())
+    for works in (False, True, True):
+        first.touch(works=works)
+    assert (tmp_path / NAME).read_text() == f"{os.getpid()} works\n"
     first.close()
     assert not (tmp_path / NAME).exists()
     AliveFile(tmp_path).close()
