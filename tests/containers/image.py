@@ -72,14 +72,15 @@ def base() -> str:
     return name
 
 
-def build(under: str) -> str:
-    """Build the image on a base; its name."""
-    name = f"{IMAGE}:{version()}"
+def build(under: str, stage: str = "") -> str:
+    """Build the image on a base, or a stage of it that is an image of its own; its name."""
+    name = f"{'-'.join(filter(None, (IMAGE, stage)))}:{version()}"
     trusted = ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"] if CERTIFICATES.exists() else []
     podman(
         *("build", "--quiet", "--format", "docker", "--isolation", "chroot", "--network", "host"),
         *("--build-arg", f"BASE={under}", "--build-arg", f"REVISION={revision()}"),
         *trusted,
+        *(("--target", stage) if stage else ()),
         *("--file", str(ROOT / "deploy" / "Dockerfile"), "--tag", name, str(ROOT)),
     )
     return name
@@ -153,6 +154,23 @@ def check_starts(name: str) -> str:
     return f"{size:.0f} MB with its base"
 
 
+def check_backup(under: str) -> str:
+    """The stage that makes backups has PostgreSQL's programs, and the folders that it writes in."""
+    name = build(under, "backup")
+    script = (
+        "import os, subprocess\n"
+        "from service.backup.programs import program\n"
+        "for name in ('pg_receivewal', 'pg_basebackup', 'pg_verifybackup', 'postgres'):\n"
+        "    subprocess.run([program(name), '--version'], check=True)\n"
+        "print(*(os.stat(f'/var/lib/tocsin/{n}').st_uid for n in ('backups', 'backup-work')))\n"
+    )
+    told = said(name, "python", "-c", script).splitlines()
+    assert told[-1] == "10001 10001", told
+    assert all(" 18." in line for line in told[:-1]), told
+    size = int(podman("image", "inspect", "--format", "{{.Size}}", name)) / 1e6
+    return f"{told[0].split()[-1]}, {size:.0f} MB with its base"
+
+
 CHECKS: tuple[Callable[[str], str], ...] = (check_labels, check_user, check_program, check_starts)
 
 
@@ -169,6 +187,8 @@ def make(table: Table) -> str:
             row.says(check(name))
     with table.row("images by digest") as row:
         row.says(check_locked())
+    with table.row("backup") as row:
+        row.says(check_backup(under))
     return name
 
 

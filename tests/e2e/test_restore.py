@@ -7,6 +7,7 @@ killed, a base backup is made, and then the keeper of the backups is killed.
 import os
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -18,7 +19,9 @@ import pytest
 
 from service.backup.catalogue import LogPiece
 from service.backup.crypt import make_key
+from service.local.embedded import postgres_binaries
 from service.storage.postgres import connected
+from tests.architecture.tree import ROOT
 from tests.harness.backups import BackupPlace
 from tests.harness.live import MORNING, Live
 from tests.harness.waiting import until_sync
@@ -238,3 +241,32 @@ def test_the_folder_must_be_new(copied: Copied, tmp_path: Path) -> None:
     (tmp_path / "x/file").touch()
     assert "is not empty: give --into a new folder" in refused(copied.place, tmp_path / "x")
     assert (tmp_path / "x/file").exists()
+
+
+def dump(copied: Copied, folder: Path, programs: Path) -> int:
+    """The block of docs/operating.md that makes a dump by hand; returns its exit code."""
+    text = (ROOT / "docs/operating.md").read_text("utf-8")
+    (block,) = re.findall(r'```sh\n(pg_dump -Fc "\$TOCSIN_DATABASE_URL".*?)```', text, re.DOTALL)
+    environment = {
+        "PATH": f"{programs}:{postgres_binaries()}:/usr/bin:/bin",
+        "TOCSIN_DATABASE_URL": str(copied.live.summary["database_url"]),
+    }
+    done = subprocess.run(
+        ["bash", "-c", block], cwd=folder, env=environment, capture_output=True, check=False
+    )
+    return done.returncode
+
+
+def test_a_dump_that_fails_or_is_cut_leaves_the_last_good_one(
+    copied: Copied, tmp_path: Path
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    assert dump(copied, tmp_path, programs) == 0
+    good = (tmp_path / "tocsin.dump").read_bytes()
+    assert len(good) > 1_000_000
+    for fault in ("exit 1", f"head -c {len(good) // 2} {tmp_path / 'tocsin.dump'}"):
+        (programs / "pg_dump").write_text(f"#!/bin/sh\n{fault}\n")
+        (programs / "pg_dump").chmod(0o755)
+        assert dump(copied, tmp_path, programs) != 0
+        assert (tmp_path / "tocsin.dump").read_bytes() == good
