@@ -36,12 +36,21 @@ from service.backup.crypt import encrypt_file, read_recipients
 from service.errors import Conflict, Misconfigured
 from service.settings import BackupSettings
 from service.storage.postgres import connected
-from service.words.phrase import phrase
+from service.words.phrase import Phrase, phrase
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "backup_manifest"
 DESCRIPTION = "backup.json"
+
+
+def no_target(target: Path) -> Phrase:
+    """What is said where the folder of the backups is away."""
+    return phrase(
+        "the folder of the backups {target} is not there: mount its disk or share, or make the"
+        " folder",
+        target=target,
+    )
 
 
 def sync_folder(folder: Path) -> None:
@@ -143,7 +152,10 @@ def _encrypt(settings: BackupSettings, made: Path, part: Path) -> dict[str, tupl
     """Encrypt each file of a base backup into a folder that has no name yet."""
     recipients = read_recipients(settings.backup_recipients)
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True, mode=0o700)
+    if not part.parent.parent.is_dir():  # made when the log began: the disk is not mounted
+        raise Misconfigured(no_target(settings.target))
+    part.parent.mkdir(exist_ok=True, mode=0o700)
+    part.mkdir(mode=0o700)
     files: dict[str, tuple[int, str]] = {}
     for path in sorted(made.iterdir()):
         to = part / f"{path.name}.age"

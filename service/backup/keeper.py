@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Literal
 
 from service.backup.backup_store import read_cluster, read_slot
-from service.backup.base import find_cluster, manifest_of, take_base, throw_away
+from service.backup.base import find_cluster, manifest_of, no_target, take_base, throw_away
 from service.backup.catalogue import due, read_catalogue
 from service.backup.crypt import read_recipients
 from service.backup.programs import TROUBLE
@@ -67,13 +67,7 @@ def check_folders(settings: BackupSettings) -> None:
     """
     prepare_folder(settings.work)
     if not settings.target.is_dir():
-        raise Misconfigured(
-            phrase(
-                "the folder of the backups {target} is not there: mount its disk or share, or"
-                " make the folder",
-                target=settings.target,
-            )
-        )
+        raise Misconfigured(no_target(settings.target))
 
 
 async def _first_look(settings: BackupSettings) -> str:

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from service.backup import programs
 from service.backup.backup_store import SLOT, note_backup, read_cluster, read_slot
-from service.backup.base import sync_folder
+from service.backup.base import no_target, sync_folder
 from service.backup.crypt import encrypt_compressed, read_recipients
 from service.backup.programs import TROUBLE
+from service.errors import Misconfigured
 from service.logs import seldom
 from service.settings import BackupSettings
 from service.storage.postgres import connected
@@ -29,6 +30,10 @@ log = logging.getLogger(__name__)
 
 SHIP_SECONDS = 20.0
 """How long something of the log may lie in the work folder alone."""
+
+MOST_SEGMENTS = 256
+"""More than 4 GiB do not wait in the work folder, which may be on the database's own disk: then the
+server keeps the log, up to its own bound."""
 
 PAUSE_SECONDS = 2.0
 """Before the receiver is started again."""
@@ -47,6 +52,7 @@ class LogReceiver:
     settings: BackupSettings
     cluster: str
     shipped: dict[str, tuple[int, int]] = field(default_factory=dict)
+    process: asyncio.subprocess.Process | None = None
 
     @property
     def spool(self) -> Path:
@@ -68,7 +74,8 @@ class LogReceiver:
         while True:
             try:
                 await self._make_slot()
-                await self._receive_once()
+                if not self.full:
+                    await self._receive_once()
             except TROUBLE as error:
                 seldom(log, logging.WARNING, "the log is not received", why=str(error))
             await asyncio.sleep(PAUSE_SECONDS)
@@ -98,7 +105,7 @@ class LogReceiver:
             *("--directory", str(self.spool), "--slot", SLOT, "--no-loop"),
             *programs.connection_words(self.settings.url),
         ]
-        process = await asyncio.create_subprocess_exec(
+        self.process = process = await asyncio.create_subprocess_exec(
             *command,
             env=programs.environment(self.settings.url),
             stdin=subprocess.DEVNULL,
@@ -120,9 +127,21 @@ class LogReceiver:
                     await self._ship_and_note()
                 except TROUBLE as error:
                     seldom(log, logging.WARNING, "the log is not copied", why=str(error))
+                    await self._stop_if_full()
                 await asyncio.sleep(SHIP_SECONDS)
         finally:
-            await self.ship()
+            with suppress(*TROUBLE):
+                await self.ship()
+
+    @property
+    def full(self) -> bool:
+        """Whether too much of the log waits in the work folder."""
+        return sum(1 for _ in self.spool.iterdir()) > MOST_SEGMENTS
+
+    async def _stop_if_full(self) -> None:
+        if self.full and self.process is not None and self.process.returncode is None:
+            log.error("too much of the log waits in the work folder: it is left to the server")
+            await programs.end(self.process)
 
     async def _ship_and_note(self) -> None:
         if octets := await self.ship():
@@ -134,6 +153,8 @@ class LogReceiver:
         return await asyncio.to_thread(self._ship)
 
     def _ship(self) -> int:
+        if not self.target.is_dir():
+            raise Misconfigured(no_target(self.settings.target))
         octets = 0
         for path in sorted(self.spool.iterdir()):
             with suppress(FileNotFoundError):  # the receiver gave a full segment its name meanwhile

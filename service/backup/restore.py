@@ -94,10 +94,14 @@ def plan_restore(target: Path, at: datetime | None) -> RestorePlan:
 def _needed_log(
     found: BackupCatalogue, base: BaseBackup, at: datetime | None
 ) -> tuple[LogPiece, ...]:
-    """From the beginning of the base backup up to that of the next one, which began later than the
-    instant; up to what is missing, if that came after the instant.
+    """From the beginning of the base backup up to that of the next one of its timeline, which began
+    later than the instant; up to what is missing, if that came after the instant.
     """
-    later = [other.first_segment for other in found.bases if at and other.started_at > at]
+    later = [
+        other.first_segment
+        for other in found.bases
+        if at and other.started_at > at and other.timeline == base.timeline
+    ]
     pieces = [piece for piece in found.log if piece.number >= base.first_segment]
     end = min(later, default=None)
     if end is not None:

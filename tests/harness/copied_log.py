@@ -17,7 +17,7 @@ from service.storage.roles import admit_backup, login_of
 from tests.harness.waiting import until
 
 SMALL = {
-    "max_slot_wal_keep_size": "96MB",
+    "max_slot_wal_keep_size": "192MB",
     "max_wal_size": "64MB",
     "min_wal_size": "32MB",
     "shared_buffers": "16MB",

@@ -8,6 +8,7 @@ import pytest
 
 from service.local.embedded import Postgres, prepare_folder
 from service.settings import BackupSettings
+from service.storage.postgres import connected
 from tests.harness.copied_log import SMALL, admit, settings_for
 
 
@@ -25,5 +26,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def settings(server: Postgres, tmp_path: Path) -> BackupSettings:
+async def settings(server: Postgres, tmp_path: Path) -> BackupSettings:
+    """The slot begins anew: a short test ends before its receiver has said how far it is."""
+    async with connected(server.url) as conn:
+        await conn.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
     return settings_for(server, tmp_path)

@@ -66,7 +66,7 @@ async def test_the_branch_after_a_restore_is_copied_and_both_can_be_restored(
         await say(server, "wrong")
         await take_base(settings, "incremental", "fast")
         late = await say(server, "late")
-        name = await fill(server, 1)
+        name = await fill(server, 2)  # a later transaction is needed to know where to stop
         await shipped(receiver, settings, name)
     made = restore(settings, tmp_path / "restored", good)
     assert await words(made) == ["good"]
@@ -93,10 +93,11 @@ async def test_where_the_list_of_changes_is_gone_an_incremental_backup_fails_by_
     server: Postgres, settings: BackupSettings
 ) -> None:
     """`keep_backups` makes a full one then."""
-    full = await take_base(settings, "full", "fast")
-    manifest = manifest_of(settings, full)
-    assert manifest is not None
-    manifest.write_text(manifest.read_text()[:-100])
-    with pytest.raises(Unavailable, match="pg_basebackup failed"):
-        await take_base(settings, "incremental", "fast")
+    async with receiving(settings):
+        full = await take_base(settings, "full", "fast")
+        manifest = manifest_of(settings, full)
+        assert manifest is not None
+        manifest.write_text(manifest.read_text()[:-100])
+        with pytest.raises(Unavailable, match="pg_basebackup failed"):
+            await take_base(settings, "incremental", "fast")
     assert not list((settings.target / full.cluster / "base").glob(".*"))

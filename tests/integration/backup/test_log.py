@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 
+from service.backup import receiver as module
 from service.backup.backup_store import read_slot
 from service.backup.base import manifest_of, take_base
 from service.backup.catalogue import due, read_newest
@@ -54,7 +55,7 @@ async def test_a_slot_that_was_given_up_is_made_anew_and_a_full_backup_is_due(
     async with connected(server.url) as conn:
 
         async def lost() -> bool:
-            await fill(server, 2)
+            await fill(server, 4)
             slot = await read_slot(conn)
             return slot is not None and slot.lost
 
@@ -74,9 +75,10 @@ async def test_an_incremental_backup_needs_a_full_one(
 ) -> None:
     with pytest.raises(Misconfigured, match="no full backup that an incremental one"):
         await take_base(settings, "incremental", "fast")
-    full = await take_base(settings, "full", "fast")
-    await fill(server, 1)
-    second = await take_base(settings, "incremental", "fast")
+    async with receiving(settings):
+        full = await take_base(settings, "full", "fast")
+        await fill(server, 1)
+        second = await take_base(settings, "incremental", "fast")
     assert second.full == full.name
     assert second.octets < full.octets / 4
     assert not (settings.work / "base.part").exists(), "nothing in the clear is left"
@@ -86,6 +88,38 @@ async def test_an_incremental_backup_needs_a_full_one(
         ("full", full.octets),
         ("incremental", second.octets),
     ]
+
+
+async def test_where_the_disk_is_away_nothing_is_written_and_little_waits(
+    server: Postgres, settings: BackupSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mount point of a disk that is not mounted looks like an empty folder."""
+    monkeypatch.setattr(module, "MOST_SEGMENTS", 2)
+    monkeypatch.setattr(module, "SHIP_SECONDS", 0.05)
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.05)
+    async with receiving(settings) as receiver:
+        away = settings.target.with_name("away")
+        settings.target.rename(away)
+        settings.target.mkdir()
+        with pytest.raises(Misconfigured, match="is not there: mount its disk"):
+            await take_base(settings, "full", "fast")
+        shipping = asyncio.create_task(receiver.keep_shipping())
+        try:
+            await fill(server, 3)
+            await until(lambda: receiver.process and receiver.process.returncode is not None)
+            waiting = sorted(path.name for path in receiver.spool.iterdir())
+            await fill(server, 1)
+            assert sorted(path.name for path in receiver.spool.iterdir()) == waiting
+            assert not list(settings.target.iterdir())
+            settings.target.rmdir()
+            away.rename(settings.target)
+            name = await fill(server, 1)
+            found = await shipped(receiver, settings, name)
+        finally:
+            shipping.cancel()
+            with suppress(asyncio.CancelledError):
+                await shipping
+    assert found.gaps(found.log[0].number) == []
 
 
 async def test_two_do_not_copy_into_one_work_folder(
