@@ -133,7 +133,8 @@ async def run_all(table: Table, town: Town, parts: Sequence[str]) -> None:
     await begin(table, town)
     doing = {"kills": kills, "stops": stops, "restore": restore, "proxy": proxy}
     for part in parts:
-        await doing[part](table, town)
+        with table.row(f"all of {part}"):
+            await doing[part](table, town)
 
 
 def make_images(table: Table) -> None:

@@ -4,6 +4,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from service.errors import TocsinError
+
+BROKEN = (AssertionError, OSError, TocsinError, LookupError, ValueError)
+"""What a system that does not keep a promise makes the one who tries it meet."""
+
 
 class Row:
     """A promise that is being tried."""
@@ -36,8 +41,9 @@ class Table:
         began, row = time.monotonic(), Row()
         try:
             yield row
-        except AssertionError as error:
-            self.add(promise, time.monotonic() - began, str(error) or "assertion", kept=False)
+        except BROKEN as error:
+            told = str(error) or type(error).__name__
+            self.add(promise, time.monotonic() - began, told, kept=False)
         else:
             self.add(promise, time.monotonic() - began, row.told)
 
