@@ -77,7 +77,11 @@ async def _lose_a_second(at_work: Promotion) -> int:
     at_work.kill_primary()
     await until(at_work.is_quiet, what="the last text that was marked before")
     left = len(at_work.taken_at())
+    at_work.freeze_scheduler()  # so that the fence alone stands between the channels and the texts
     at_work.promote()
+    await at_work.renewed(2)
+    assert len(at_work.taken_at()) == left, "texts left a database that nobody has accepted"
+    at_work.thaw_scheduler()
     await until(at_work.stopped, GOES_ON_SECONDS, "a hold")
     return left
 

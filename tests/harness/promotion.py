@@ -40,7 +40,8 @@ from tests.harness.waiting import until
 
 CALM = Faults(duplicate_receipts=0, early_receipts=0, unknown_receipts=0)
 KEY = b"\x01" * 32
-KINDS = ("scheduler", "expand", "delivery", "channel")
+PROCESSES = (("scheduler",), ("expand", "delivery", "channel"))
+"""The scheduler alone, so that a test can freeze it."""
 
 
 def tcp_url(*servers: Postgres) -> str:
@@ -85,7 +86,7 @@ class Promotion:
     valkey: Valkey
     journal: Path
     standby: Postgres | None = None
-    workers: "subprocess.Popen[bytes] | None" = None
+    workers: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
     run: uuid.UUID = field(default_factory=uuid.uuid4)
     channel: int = 0
     anchor: float = field(default_factory=time.time)
@@ -194,7 +195,7 @@ class Promotion:
     # ---- workers
 
     def start_workers(self) -> None:
-        """One process with everything that a run needs."""
+        """Everything that a run needs, the scheduler in a process of its own."""
         environment = os.environ | {
             "TOCSIN_DATABASE_URL": self.url,
             "TOCSIN_REDIS_URL": self.valkey.url,
@@ -204,21 +205,43 @@ class Promotion:
             "TOCSIN_CLOCK_START": NOW.isoformat(),
             "TOCSIN_CLOCK_ANCHOR": str(self.anchor),
         }
-        with (self.folder / "workers.log").open("ab") as log:
-            self.workers = subprocess.Popen(
-                [sys.executable, "-m", "workers", *KINDS], env=environment, stdout=log, stderr=log
-            )
+        for kinds in PROCESSES:
+            with (self.folder / "workers.log").open("ab") as log:
+                command = [sys.executable, "-m", "workers", *kinds]
+                started = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+                self.workers.append(started)
+
+    def freeze_scheduler(self) -> None:
+        """Let nobody look at the database but whoever hands off; see `thaw_scheduler`."""
+        self.workers[0].send_signal(signal.SIGSTOP)
+
+    def thaw_scheduler(self) -> None:
+        """Let it go on."""
+        self.workers[0].send_signal(signal.SIGCONT)
+
+    async def renewed(self, times: int) -> None:
+        """Wait until whoever hands off has renewed a lease so often: it works on this database."""
+        latest = "SELECT max(expires_at) FROM connections WHERE owner IS NOT NULL"
+        for _ in range(times):
+            before = await self.query(latest)
+
+            async def later(before: Any = before) -> bool:
+                return bool(await self.query(latest) > before)
+
+            await until(later, 30, "a lease that is renewed")
 
     async def stop_workers(self) -> None:
         """Let them finish, or end them."""
-        if self.workers is not None:
-            self.workers.terminate()
+        for worker in self.workers:
+            worker.send_signal(signal.SIGCONT)
+            worker.terminate()
+        for worker in self.workers:
             try:
-                await asyncio.to_thread(self.workers.wait, 20)
+                await asyncio.to_thread(worker.wait, 20)
             except subprocess.TimeoutExpired:
-                self.workers.kill()
-                self.workers.wait()
-            self.workers = None
+                worker.kill()
+                worker.wait()
+        self.workers.clear()
 
     def log(self) -> str:
         """What the workers have logged."""
