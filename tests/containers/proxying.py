@@ -26,7 +26,12 @@ FORGED = "203.0.113.9"
 class _Here(AbstractResolver):
     """Every name is this machine, as a name server of the county would say of the proxy's."""
 
-    async def resolve(self, host: str, port: int = 0, _family: Any = 0) -> list[ResolveResult]:
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: Any = 0,  # noqa: ARG002  # the name is the library's
+    ) -> list[ResolveResult]:
         return [
             ResolveResult(hostname=host, host="127.0.0.1", port=port, family=2, proto=0, flags=0)
         ]
