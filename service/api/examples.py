@@ -212,6 +212,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "finish_inbound": {"note": "已回电", "opt_out": False},
     "look_up_person": {"phone": "197 9000 0001", "reason": "本人来信查询"},
     "agree_to_retention": {"jumped_at": "2027-01-12T09:30:00+08:00"},
+    "prove_own_mail": {"code": "123456"},
     "check_trail": {"head": f"4711:{'9f3c' * 16}"},
     "erase_person": {"phone": "197 9000 0001", "reason": "本人来信要求删除"},
     "read_results_file": {"reason": "中国移动短信平台 1 月 12 日回传"},

@@ -164,7 +164,8 @@ _OPS = (
     Op("PUT",    "/account/phone", deputies.set_own_phone, None, errors=(409,)),
     Op("POST",   "/account/phone/code", deputies.prove_own_phone, None),
     Op("GET",    "/account/notices", notices.get_notices, None),
-    Op("PUT",    "/account/notices", notices.set_notices, None),
+    Op("PUT",    "/account/notices", notices.set_notices, None, errors=(409,)),
+    Op("POST",   "/account/mail/code", notices.prove_own_mail, None),
 
     Op("POST",   "/imports", imports.create_import, R.IMPORT, 202, scoped_keys=True,
        seconds=LONG, heavy=True),

@@ -469,6 +469,8 @@ PAGES = (
     WebPage("GET",  "/account/notices", account_notices.show_notices, R.CONTROL),
     WebPage("POST", "/account/notices", account_notices.choose_notices, R.CONTROL,
          again=account_notices.show_notices),
+    WebPage("POST", "/account/notices/code", account_notices.prove_mail, R.CONTROL,
+         again=account_notices.show_notices),
 
     WebPage("GET",  "/people", people_lists.show_lists, R.READ, heavy=True),
     WebPage("GET",  "/people/lists", people_lists.show_lists, R.READ, heavy=True),

@@ -49,6 +49,7 @@ TABLES = (
     Ciphers("channel_changes", (("change_cipher", "channel_config"),)),
     Ciphers("users", (("phone_cipher", "phone"), ("totp_cipher", "totp"))),
     Ciphers("notice_choices", (("mail_cipher", "mail"),)),
+    Ciphers("notice_mails", (("code_cipher", "mail_code"),)),
     Ciphers("sign_in_links", (("subject_cipher", "sign_in_subject"),)),
     Ciphers("guests", (("phone_cipher", "phone"),)),
     Ciphers("webhooks", (("secret_cipher", "webhook_secret"),)),

@@ -11,7 +11,7 @@ from service.campaigns.approval import approval
 from service.campaigns.core.model import Campaign
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery.notices import mails, notices
+from service.delivery.notices import mail_proof_store, mails, notices
 from service.delivery.notices.notice_choice import NoticeChoice, NoticeKind, NoticeWay, choose
 from service.settings import Settings
 from service.storage.postgres import Pool, Record, transaction
@@ -49,12 +49,20 @@ class Told:
             await choose(conn, self.keyring, self.settings, user, choice, self.now)
 
     async def wants_mail(
-        self, user: User, address: str = f"wang@{DOMAIN}", language: str = "zh"
+        self,
+        user: User,
+        address: str = f"wang@{DOMAIN}",
+        language: str = "zh",
+        *,
+        proved: bool = True,
     ) -> None:
-        """The user wants mails of everything."""
+        """The user wants mails of everything, and has proved the address."""
         async with transaction(self.pool) as conn:
             choice = NoticeChoice(frozenset(NoticeKind), NoticeWay.MAIL, address, language)
             await choose(conn, self.keyring, self.settings, user, choice, self.now)
+            if proved:
+                await conn.execute("DELETE FROM notice_mails")
+                await mail_proof_store.set_proved(conn, user.id, self.now)
 
     async def submit(self) -> Campaign:
         """A campaign that the operator has put before an approver."""

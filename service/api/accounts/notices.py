@@ -7,10 +7,11 @@ from pydantic import Field, StringConstraints
 
 from service.accounts.people import phone_store
 from service.accounts.people.model import Right, User
-from service.api.http.call import Call
+from service.api.http.call import Call, Counted
 from service.api.http.schema import Body, Instant, Line, Out, PlainOut
 from service.audience.numbers.number import mask
 from service.delivery.notices import notice_store
+from service.delivery.notices.mail_proof import prove_address
 from service.delivery.notices.notice_choice import (
     NoticeChoice,
     NoticeKind,
@@ -19,7 +20,7 @@ from service.delivery.notices.notice_choice import (
     get_choice,
 )
 from service.delivery.notices.notice_text import NoticeState, state_of, words_of
-from service.errors import Forbidden
+from service.errors import Conflict, Forbidden, Invalid
 from service.storage.postgres import Record
 from service.words.phrase import phrase, translated
 
@@ -41,7 +42,9 @@ class NoticeChoiceBody(Body):
         description="A text to the phone that you have proved, or a mail.",
     )
     mail: Annotated[Line, StringConstraints(max_length=254)] | None = Field(
-        default=None, description="The address of the mails, in one of `mail_domains`."
+        default=None,
+        description="The address of the mails, in one of `mail_domains`. A code goes to one that is"
+        " not proved.",
     )
     language: Literal["zh", "en"] = "zh"
 
@@ -71,6 +74,7 @@ class NoticesOut(Out):
     kinds: list[NoticeKind]
     way: NoticeWay
     mail: str | None
+    mail_proved: bool = Field(description="Mails go to an address that is proved, and to no other.")
     language: Literal["zh", "en"]
     phone: str | None = Field(description="Yours, masked; null: you have not said one.")
     phone_proved: bool = Field(description="Texts go to a phone that is proved, and to no other.")
@@ -99,12 +103,31 @@ async def get_notices(call: Call) -> NoticesOut:
         kinds=sorted(choice.kinds),
         way=choice.way,
         mail=choice.mail,
+        mail_proved=choice.mail_proved_at is not None,
         language="en" if choice.language == "en" else "zh",
         phone=mask(keyring.decrypt("phone", own.cipher)) if own.cipher is not None else None,
         phone_proved=own.proved_at is not None,
         mail_domains=settings.domains_of_mail if settings.smtp_url is not None else [],
         lately=[_told(row) for row in lately],
     )
+
+
+class MailCodeBody(Body):
+    """The code that was sent to the caller's address."""
+
+    code: Line
+
+
+async def prove_own_mail(call: Call, body: MailCodeBody) -> NoticesOut:
+    """Give the code that was sent to your address; notices go there from now on."""
+    need_concerned(call.user)
+    keyring = call.runtime.keyring
+    choice = await get_choice(call.conn, keyring, call.user)
+    try:
+        await prove_address(call.conn, keyring, call.user, choice.mail, body.code.strip(), call.now)
+    except (Conflict, Invalid) as refusal:
+        raise Counted(refusal) from refusal
+    return await get_notices(call)
 
 
 async def set_notices(call: Call, body: NoticeChoiceBody) -> NoticesOut:

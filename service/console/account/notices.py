@@ -1,7 +1,7 @@
 """What one is told of by a text or a mail, and what became of the last notices."""
 
 from service.api.accounts import notices
-from service.api.accounts.notices import NoticeChoiceBody
+from service.api.accounts.notices import MailCodeBody, NoticeChoiceBody
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.render import Gone, Shown
@@ -17,9 +17,17 @@ async def show_notices(desk: Desk) -> Shown:
     return Shown("account/notices.html", {"chosen": chosen, "ways": ways})
 
 
+async def prove_mail(desk: Desk) -> Gone:
+    """Give the code that has come by mail."""
+    await desk.act(notices.prove_own_mail, body=body_of(MailCodeBody, desk.form))
+    return Gone(NOTICES, phrase("Your address is proved. Notices go there."))
+
+
 async def choose_notices(desk: Desk) -> Gone:
     """Choose what one is told of."""
     body = body_of(NoticeChoiceBody, desk.form)
-    await desk.act(notices.set_notices, body=body)
+    kept = await desk.act(notices.set_notices, body=body)
+    if kept.mail is not None and not kept.mail_proved and kept.mail_domains:
+        return Gone(NOTICES, phrase("Your choice is kept. A code is on its way to your address."))
     none = phrase("You get no notices.")
     return Gone(NOTICES, phrase("Your choice is kept.") if body.kinds else none)

@@ -47,6 +47,7 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "create_import": phrase("imported a file"),
     "get_rejects": phrase("downloaded rejected rows"),
     "undo_import": phrase("undid an import"),
+    "prove_own_mail": phrase("proved an address for notices"),
     "check_trail": phrase("had the audit trail verified"),
     "set_members": phrase("set the members of a list"),
     "confirm_roster": phrase("confirmed a list"),

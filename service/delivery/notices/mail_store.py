@@ -57,8 +57,9 @@ async def note_lost_mails(conn: Connection, error: str, now: datetime) -> list[U
 
 async def claim_mail(conn: Connection, until: datetime, now: datetime) -> Record | None:
     """Take the mail that has been due for longest: nobody else takes it, now or later, unless its
-    attempt provably sent nothing. id, made_at, attempts; mail_cipher (null: the person has taken
-    the address away) and language, as they are now. None: none is due.
+    attempt provably sent nothing. id, made_at, attempts, code_cipher (null: it is of notices);
+    mail_cipher (null: the person has taken the address away) and language, as they are now. None:
+    none is due.
     """
     return await sql.fetchrow(
         conn,
@@ -70,9 +71,9 @@ async def claim_mail(conn: Connection, until: datetime, now: datetime) -> Record
             UPDATE notice_mails m SET state = 'leaving', attempts = attempts + 1,
                 next_at = :until
             FROM mine WHERE m.id = mine.id
-            RETURNING m.id, m.user_id, m.made_at, m.attempts
+            RETURNING m.id, m.user_id, m.made_at, m.attempts, m.code_cipher
         )
-        SELECT t.id, t.made_at, t.attempts, c.mail_cipher, c.language
+        SELECT t.id, t.made_at, t.attempts, t.code_cipher, c.mail_cipher, c.language
         FROM taken t LEFT JOIN notice_choices c ON c.user_id = t.user_id
         """,
         until=until,
@@ -97,6 +98,7 @@ async def record_mail(conn: Connection, mail_id: UUID, result: MailResult, now: 
         """
         UPDATE notice_mails SET state = :state, error = :error,
             next_at = coalesce(:next_at, next_at),
+            code_cipher = CASE WHEN :state = 'waiting' THEN code_cipher END,
             ended_at = CASE WHEN :state <> 'waiting' THEN :now::timestamptz END
         WHERE id = :mail_id
           AND (state = 'leaving' OR state = 'uncertain' AND :state IN ('sent', 'given_up'))

@@ -16,12 +16,14 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.notices import mail_store as store
 from service.delivery.notices import smtp
+from service.delivery.notices.mail_proof import CODE, CODE_SUBJECT, code_sentence
 from service.delivery.notices.mail_store import MailResult
 from service.delivery.notices.notice_choice import MAIL, NoticeKind
 from service.delivery.notices.notice_text import sentence, subject
 from service.delivery.notices.smtp import MailAttempt, MailFate
 from service.settings import Settings
 from service.storage.postgres import Pool, Record, transaction
+from service.words.phrase import Phrase
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +68,7 @@ async def send_mails(
         attempt = MailAttempt(MailFate.REFUSED, NO_ADDRESS)
         if row["mail_cipher"] is not None:
             address = keyring.decrypt(MAIL, row["mail_cipher"])
-            counts = {NoticeKind(kind): count for kind, count in kinds.items()}
-            message = _message(settings, row, address, counts)
+            message = _message(settings, row, address, *_words(keyring, settings, row, kinds))
             attempt = await smtp.send(settings.smtp_url, message, tls=tls, seconds=seconds)
         await _record(pool, row, attempt, clock.now())
         if attempt.fate in {MailFate.LATER, MailFate.UNCERTAIN}:
@@ -75,18 +76,28 @@ async def send_mails(
     return True
 
 
+def _words(
+    keyring: Keyring, settings: Settings, row: Record, kinds: dict[str, int]
+) -> tuple[Phrase, Phrase]:
+    """The subject of a mail, and what it says: how much waits, or the code of an address."""
+    if row["code_cipher"] is not None:
+        return CODE_SUBJECT, code_sentence(keyring.decrypt(CODE, row["code_cipher"]))
+    counts = {NoticeKind(kind): count for kind, count in kinds.items()}
+    return subject(counts), sentence(counts, settings.console_url)
+
+
 def _message(
-    settings: Settings, row: Record, address: str, counts: dict[NoticeKind, int]
+    settings: Settings, row: Record, address: str, title: Phrase, words: Phrase
 ) -> EmailMessage:
     language = row["language"]
     message = EmailMessage()
     message["From"] = settings.mail_from
     message["To"] = address
-    message["Subject"] = subject(counts).in_language(language)
+    message["Subject"] = title.in_language(language)
     message["Date"] = format_datetime(row["made_at"].astimezone(settings.zone))
     message["Message-ID"] = f"<{row['id']}@{settings.mail_from.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no program answers it
-    message.set_content(sentence(counts, settings.console_url).in_language(language) + "\n")
+    message.set_content(words.in_language(language) + "\n")
     return message
 
 

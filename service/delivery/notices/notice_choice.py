@@ -13,6 +13,7 @@ from service.accounts.people import phone_store
 from service.accounts.people.model import User
 from service.crypto import Keyring
 from service.delivery.notices import notice_choice_store as store
+from service.delivery.notices.mail_proof import send_code
 from service.errors import Invalid
 from service.settings import Settings
 from service.storage.postgres import Connection
@@ -44,12 +45,15 @@ class NoticeWay(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NoticeChoice:
-    """What somebody chose. mail: the address, also while texts are wanted. language: zh or en."""
+    """What somebody chose. mail: the address, also while texts are wanted. language: zh or en.
+    mail_proved_at: since when a code has proved the address.
+    """
 
     kinds: frozenset[NoticeKind] = frozenset()
     way: NoticeWay = NoticeWay.TEXT
     mail: str | None = None
     language: str = "zh"
+    mail_proved_at: datetime | None = None
 
 
 async def get_choice(conn: Connection, keyring: Keyring, user: User) -> NoticeChoice:
@@ -59,7 +63,8 @@ async def get_choice(conn: Connection, keyring: Keyring, user: User) -> NoticeCh
         return NoticeChoice()
     mail = keyring.decrypt(MAIL, row["mail_cipher"]) if row["mail_cipher"] is not None else None
     kinds = frozenset(NoticeKind(kind) for kind in row["kinds"])
-    return NoticeChoice(kinds, NoticeWay(row["way"]), mail, row["language"])
+    way, language = NoticeWay(row["way"]), row["language"]
+    return NoticeChoice(kinds, way, mail, language, row["mail_proved_at"])
 
 
 async def choose(
@@ -70,20 +75,27 @@ async def choose(
     choice: NoticeChoice,
     now: datetime,
 ) -> None:
-    """Keep what the actor chose for themselves, in place of what they chose before.
+    """Keep what the actor chose for themselves, in place of what they chose before. To an address
+    that is not proved a code is sent, and no notice before it is.
 
     Raises:
         Invalid: no mail server is set up, the address is none or of another domain, or texts are
             wanted and no phone is proved.
+        Conflict: there were too many codes.
     """
     if choice.mail is not None:
         _check_address(choice.mail, settings)
     if choice.kinds:
         await _check_way(conn, settings, actor, choice)
+    known = await get_choice(conn, keyring, actor)
+    proved_at = known.mail_proved_at if choice.mail == known.mail else None
+    if choice.mail is not None and proved_at is None and settings.smtp_url is not None:
+        await send_code(conn, keyring, actor, choice.mail, now)
     cipher = keyring.encrypt(MAIL, choice.mail) if choice.mail is not None else None
     way = choice.way if choice.kinds or choice.mail is not None else NoticeWay.TEXT
     kinds = sorted(choice.kinds)
-    await store.set_choice(conn, actor.id, kinds, way, cipher, choice.language, now)
+    kept = (cipher, proved_at)
+    await store.set_choice(conn, actor.id, kinds, way, kept, choice.language, now)
 
 
 async def _check_way(

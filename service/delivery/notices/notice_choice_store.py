@@ -9,10 +9,11 @@ from service.storage.postgres import Connection, Record
 
 
 async def find_choice(conn: Connection, user_id: UUID) -> Record | None:
-    """What a user chose: kinds, way, mail_cipher, language; None: never anything."""
+    """What a user chose: kinds, way, mail_cipher, language, mail_proved_at; None: nothing yet."""
     return await sql.fetchrow(
         conn,
-        "SELECT kinds, way, mail_cipher, language FROM notice_choices WHERE user_id = :user_id",
+        "SELECT kinds, way, mail_cipher, language, mail_proved_at FROM notice_choices"
+        " WHERE user_id = :user_id",
         user_id=user_id,
     )
 
@@ -22,24 +23,26 @@ async def set_choice(
     user_id: UUID,
     kinds: Sequence[str],
     way: str,
-    mail_cipher: bytes | None,
+    mail: tuple[bytes | None, datetime | None],
     language: str,
     now: datetime,
 ) -> None:
-    """Keep what a user chose."""
+    """Keep what a user chose. mail: the address as a cipher, and since when it is proved."""
     await sql.execute(
         conn,
         """
-        INSERT INTO notice_choices (user_id, kinds, way, mail_cipher, language, chosen_at)
-        VALUES (:user_id, :kinds, :way, :mail_cipher, :language, :now)
+        INSERT INTO notice_choices (user_id, kinds, way, mail_cipher, language, chosen_at,
+                                    mail_proved_at)
+        VALUES (:user_id, :kinds, :way, :mail_cipher, :language, :now, :mail_proved_at)
         ON CONFLICT (user_id) DO UPDATE SET kinds = excluded.kinds, way = excluded.way,
             mail_cipher = excluded.mail_cipher, language = excluded.language,
-            chosen_at = excluded.chosen_at
+            chosen_at = excluded.chosen_at, mail_proved_at = excluded.mail_proved_at
         """,
         user_id=user_id,
         kinds=list(kinds),
         way=way,
-        mail_cipher=mail_cipher,
+        mail_cipher=mail[0],
+        mail_proved_at=mail[1],
         language=language,
         now=now,
     )

@@ -31,6 +31,7 @@ class NoticeSkip(StrEnum):
     OUT_OF_SERVICE = "out_of_service"
     NO_PHONE = "no_phone"
     NO_MAIL_SERVER = "no_mail_server"
+    NO_PROVED_MAIL = "no_proved_mail"
     NO_SUCH_CLASS = "no_such_class"
 
 
@@ -41,6 +42,7 @@ _SKIPS: Mapping[str, Phrase] = {
     NoticeSkip.OUT_OF_SERVICE: phrase("not told: the account was out of service"),
     NoticeSkip.NO_PHONE: phrase("not told: no phone was proved"),
     NoticeSkip.NO_MAIL_SERVER: phrase("not told: no mail server was set up"),
+    NoticeSkip.NO_PROVED_MAIL: phrase("not told: the address was not proved"),
     NoticeSkip.NO_SUCH_CLASS: phrase("not told: your department may not send work notices"),
 }
 _MAILS = {

@@ -207,6 +207,9 @@ async def _mail(conn: Connection, settings: Settings, due: Due, now: datetime) -
     if settings.smtp_url is None:
         await store.settle(conn, due.ids, now, skipped=NoticeSkip.NO_MAIL_SERVER)
         return
+    if due.choice.mail_proved_at is None:
+        await store.settle(conn, due.ids, now, skipped=NoticeSkip.NO_PROVED_MAIL)
+        return
     mail_id = await mail_store.insert_mail(conn, due.user.id, now)
     await _settle_all(conn, due, now, mail_id=mail_id)
 

@@ -181,6 +181,7 @@ async def _world(api: Api) -> World:
             "confirm_totp": persons.with_new_authenticator,
             "set_own_phone": persons.with_new_phone,
             "prove_own_phone": persons.with_sent_code,
+            "prove_own_mail": persons.with_mailed_code,
             "test_campaign": persons.with_own_phone,
             "set_notices": persons.with_own_phone,
         },

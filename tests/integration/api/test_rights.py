@@ -114,6 +114,7 @@ TABLE = {
     "POST /account/phone/code": "aop",
     "GET /account/notices": "aop",
     "PUT /account/notices": "aop",
+    "POST /account/mail/code": "aop",
     "POST /campaigns/{campaign_id}/test-send": "ap",
     "POST /contacts/{contact_id}/unmask": "a",
     "POST /runs/{run_id}/messages/{no}/unmask": "a",
@@ -397,7 +398,7 @@ async def test_each_role_may_what_the_table_says(api: Api, department: str) -> N
             if route in {"PUT /lint/rules", "PUT /departments/{department_id}/sender"}:
                 body = {"landlines": [], "reason": "x"} if "sender" in path else {"reason": "x"}
                 answer = await api.call(method, _filled(path), (department, role), json=body)
-            if path.startswith("/account/phone"):
+            if path.startswith(("/account/phone", "/account/mail")):
                 answer = await api.call(method, path, (department, role), json=BODIES[route])
             if path.endswith("/direct-limits") and method == "POST":
                 answer = await api.post(_filled(path), (department, role), BODIES[route])
@@ -574,6 +575,7 @@ BODIES: dict[str, Any] = {
     "PUT /users/{user_id}/sign-in": {"subject": "wang"},
     "PUT /account/phone": {"phone": None},
     "POST /account/phone/code": {"code": "123456"},
+    "POST /account/mail/code": {"code": "123456"},
     "POST /suppressions/held/{hold_id}/count": {"reason": "r"},
     "POST /suppressions/held/{hold_id}/drop": {"reason": "r"},
     "POST /suppressions/entries/{entry_id}/count": {"reason": "r"},

@@ -283,6 +283,7 @@ TABLE = {
     "GET /files/{object_id}": "aopvi",
     "GET /account/notices": "aop",
     "POST /account/notices": "aop",
+    "POST /account/notices/code": "aop",
     "GET /people": "aopv",
     "GET /people/lists": "aopv",
     "GET /people/lists/{name}": "aopv",

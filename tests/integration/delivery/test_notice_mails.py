@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import re
 import ssl
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -13,7 +14,9 @@ import pytest
 from service.campaigns.core.model import Campaign
 from service.crypto import Keyring
 from service.delivery.notices import mail_store, mails, smtp
+from service.delivery.notices.mail_proof import prove_address
 from service.delivery.notices.smtp import MailFate
+from service.errors import Conflict, Invalid
 from service.settings import Settings
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_team
@@ -233,3 +236,87 @@ async def test_a_server_without_tls_gets_neither_password_nor_mail(told: Told) -
         found = await smtp.send(f"smtp://tocsin:secret@127.0.0.1:{server.port}", message)
         assert found.fate is MailFate.LATER
         assert (server.logins, server.mails) == ([], [])
+
+
+# ---- an address is proved
+
+
+def _code(mail: EmailMessage) -> str:
+    found = re.search(r"\d{6}", mail.get_content())
+    assert found
+    return found[0]
+
+
+async def _give(told: Told, code: str, address: str = ADDRESS) -> None:
+    """What the page does, whose tries stay counted."""
+    try:
+        async with told.pool.acquire() as conn:
+            await prove_address(
+                conn, told.keyring, told.team.approver, address, code, told.now + LATER
+            )
+    finally:
+        told.now += timedelta(seconds=1)
+
+
+async def test_a_new_address_gets_a_code_and_no_notice_before_it_is_proved(
+    told: Told, clock: HandClock
+) -> None:
+    async with mail_server() as server:
+        told = told.with_mail(server.port)
+        approver = told.team.approver
+        await told.wants_mail(approver, ADDRESS, proved=False)
+        await told.submit()
+        await told.make()
+        await told.mail(clock)
+        ((_, recipients, mail),) = server.mails
+        assert recipients == [ADDRESS]
+        assert mail["Subject"] == "警钟：邮箱验证码"
+        (row,) = await told.all()
+        assert row["skipped"] == "no_proved_mail"
+        assert await told.pool.fetchval("SELECT code_cipher FROM notice_mails") is None, "it left"
+        await _give(told, _code(mail))
+        await told.wants_mail(approver, ADDRESS, proved=False)  # saved once more: it stays proved
+        told.now += timedelta(minutes=20)
+        await told.submit()
+        await told.make()
+        clock.at = told.now + LATER
+        await told.mail(clock)
+        assert len(server.mails) == 2
+        assert "待您签发的任务" in server.mails[1][2].get_content()
+
+
+async def test_a_wrong_code_is_counted_and_the_right_one_is_too_late_then(
+    told: Told, clock: HandClock
+) -> None:
+    async with mail_server() as server:
+        told = told.with_mail(server.port)
+        await told.wants_mail(told.team.approver, ADDRESS, proved=False)
+        await told.mail(clock)
+        right = _code(server.mails[0][2])
+        wrong = "000000" if right != "000000" else "000001"
+        for left in (4, 3, 2, 1, 0):
+            with pytest.raises(Invalid) as refused:
+                await _give(told, wrong)
+            assert f"{left} tries" in str(refused.value.fields["code"])
+        with pytest.raises(Conflict):
+            await _give(told, right)
+
+
+async def test_a_code_proves_the_address_that_it_went_to_and_no_other(
+    told: Told, clock: HandClock
+) -> None:
+    other = f"li@{DOMAIN}"
+    async with mail_server() as server:
+        told = told.with_mail(server.port)
+        await told.wants_mail(told.team.approver, ADDRESS, proved=False)
+        await told.mail(clock)
+        code = _code(server.mails[0][2])
+        await told.wants_mail(told.team.approver, other, proved=False)
+        with pytest.raises(Conflict):
+            await _give(told, code, other)
+        told.now += timedelta(minutes=31)
+        await told.wants_mail(told.team.approver, other, proved=False)
+        told.now += timedelta(minutes=31)
+        with pytest.raises(Conflict) as refused:
+            await told.wants_mail(told.team.approver, other, proved=False)
+        assert refused.value.code == "too_many"
