@@ -12,6 +12,13 @@ TYPED = frozenset({"name", "reason", "note", "title", "agent", "text"})
 OTHER: Mapping[str, str] = {
     "en": "a sentence in both languages has its English here",
     "english": "so has a rule",
+    "rule": "the rule language has English words",
+    "canonical": "so has a rule as it is kept",
+    "written_out": "and as it is written out",
+    "frozen_rule": "and as it was approved",
+    "operator": "and one of its operators",
+    "json_schema": "is for programs, and the sentence beside it for people",
+    "config": "settings of a channel, as somebody gave them",
 }
 """Other members whose English is right, and why."""
 

@@ -137,7 +137,7 @@ class CalendarOut(Out):
     warning: TranslatedText | None
     days: list[DayOut]
     quiet_days: list[QuietOut] = Field(description="All of the year, built in or the county's.")
-    built_in_quiet: dict[str, str]
+    built_in_quiet: dict[str, TranslatedText]
     notices: list[NoticeOut] = Field(description="Those that the county has entered.")
     quiet: list[QuietOut] = Field(description="Those that the county has entered.")
     without: list[str]

@@ -37,7 +37,7 @@ from service.reports.calendar import (
 from service.reports.interruption_store import list_interruptions
 from service.reports.interruptions import explain_fire
 from service.reports.overlaps import channel_workloads, finishes, meetings
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
 
 DEFAULT_DAYS = 31
 MAX_FIRES = 100
@@ -267,7 +267,7 @@ async def list_calendar_days(call: Call, query: SpanQuery) -> CalendarDaysOut:
     missing = [y for y in sorted({day.year for day in days}) if holidays.source(y) is None]
     return CalendarDaysOut(
         official_until=holidays.official_until,
-        warning=" ".join(warning_of(holidays, year) for year in missing) or None,
+        warning=listing((warning_of(holidays, year) for year in missing), " ") or None,
         items=[
             _day(
                 call,

@@ -86,7 +86,7 @@ class TrialOut(Out):
     """What the carrier answered to a login; `code` is its own where it gave one."""
 
     ok: bool = Field(description="The login was accepted, and the connection stayed for a second.")
-    detail: str
+    detail: TranslatedText
     code: str
     milliseconds: int
     plain: PlainOut = Field(

@@ -25,7 +25,7 @@ from service.clock import Clock
 from service.errors import Conflict, TocsinError, Unavailable
 from service.queue import read_script
 from service.words.catalogues import LANGUAGES
-from service.words.phrase import phrase, translated
+from service.words.phrase import pair, phrase, translated
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,9 @@ async def try_channel(
         said = said.then(_others_up(connections_up))
     said = LinkExplanation(*(without_secrets(words, channel.config, quoted) for words in said))
     plain = LinkExplanation(f"{said.zh}。", f"{said.en}. ").then(losses or LinkExplanation("", ""))
-    trial = Trial(ok, said.en, code, milliseconds, LinkExplanation(plain.zh, plain.en.rstrip()))
+    trial = Trial(
+        ok, pair(said.zh, said.en), code, milliseconds, LinkExplanation(plain.zh, plain.en.rstrip())
+    )
     log.info(
         "channel tried",
         extra={"channel": channel.name, "ok": ok, "code": code, "milliseconds": milliseconds},
