@@ -312,7 +312,7 @@ async def test_a_code_proves_the_address_that_it_went_to_and_no_other(
         await told.mail(clock)
         code = _code(server.mails[0][2])
         await told.wants_mail(told.team.approver, other, proved=False)
-        with pytest.raises(Conflict):
+        with pytest.raises(Invalid):
             await _give(told, code, other)
         told.now += timedelta(minutes=31)
         await told.wants_mail(told.team.approver, other, proved=False)
