@@ -114,9 +114,9 @@ async def try_channel(
         said = said.then(_others_up(connections_up))
     said = LinkExplanation(*(without_secrets(words, channel.config, quoted) for words in said))
     plain = LinkExplanation(f"{said.zh}。", f"{said.en}. ").then(losses or LinkExplanation("", ""))
-    trial = Trial(
-        ok, pair(said.zh, said.en), code, milliseconds, LinkExplanation(plain.zh, plain.en.rstrip())
-    )
+    detail = pair(said.zh, said.en)
+    plain = LinkExplanation(plain.zh, plain.en.rstrip())
+    trial = Trial(ok, detail, code, milliseconds, plain)
     log.info(
         "channel tried",
         extra={"channel": channel.name, "ok": ok, "code": code, "milliseconds": milliseconds},
