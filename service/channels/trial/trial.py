@@ -113,15 +113,18 @@ async def try_channel(
     if not ok and connections_up:
         said = said.then(_others_up(connections_up))
     said = LinkExplanation(*(without_secrets(words, channel.config, quoted) for words in said))
-    plain = LinkExplanation(f"{said.zh}。", f"{said.en}. ").then(losses or LinkExplanation("", ""))
-    detail = pair(said.zh, said.en)
-    plain = LinkExplanation(plain.zh, plain.en.rstrip())
-    trial = Trial(ok, detail, code, milliseconds, plain)
+    trial = Trial(ok, pair(said.zh, said.en), code, milliseconds, _with_losses(said, losses))
     log.info(
         "channel tried",
         extra={"channel": channel.name, "ok": ok, "code": code, "milliseconds": milliseconds},
     )
     return trial
+
+
+def _with_losses(said: LinkExplanation, losses: LinkExplanation | None) -> LinkExplanation:
+    """What it came to, and what became of the channel's own connections of late."""
+    plain = LinkExplanation(f"{said.zh}。", f"{said.en}. ").then(losses or LinkExplanation("", ""))
+    return LinkExplanation(plain.zh, plain.en.rstrip())
 
 
 async def _log_in(channel: Channel, clock: Clock) -> tuple[bool, LinkExplanation, str, str]:
