@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from service.audience.numbers.number import (
     REASONS,
+    CellResult,
     Repair,
     mask,
     parse_phone,
@@ -164,4 +165,4 @@ def test_any_text_gives_numbers_or_a_known_code(cell: str) -> None:
 @given(st.text(alphabet="0123456789+-()./, 转eE'手机：\u200b\u3000lOo*x", max_size=30))
 def test_a_number_read_once_reads_as_itself(cell: str) -> None:
     for number in read_cell(cell, packaged_prefixes()).numbers:
-        assert read_cell(number, packaged_prefixes()) == ((number,), (), False, None, None)
+        assert read_cell(number, packaged_prefixes()) == CellResult((number,))
