@@ -85,7 +85,6 @@ class StandOut(Out):
     stopped: bool
     stop: StopOut | None
     queued_before: int | None = Field(
-        default=None,
         description="With `count`, while everything is stopped since the database was restored: how"
         " many texts are queued in runs from before it, so that they may have left; at most so many"
         " become uncertain.",
@@ -135,5 +134,6 @@ async def list_stops(call: Call, query: PageQuery) -> Page[StopOut]:
 
 def _stand(stop: StopOfAll | None) -> StandOut:
     if stop is None:
-        return StandOut(stopped=False, stop=None)
-    return StandOut(stopped=stop.lifted_at is None, stop=StopOut.model_validate(stop))
+        return StandOut(stopped=False, stop=None, queued_before=None)
+    shown = StopOut.model_validate(stop)
+    return StandOut(stopped=stop.lifted_at is None, stop=shown, queued_before=None)

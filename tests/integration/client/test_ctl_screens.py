@@ -194,7 +194,9 @@ async def test_an_approver_sees_all_that_is_bound_before_the_question(
         "审查：",
     ):
         assert shown in told, shown
-    for note in campaign["schedule_notes"]:
+    seen = await one(shell, "--lang", "zh", "campaigns", "show", campaign["id"])
+    assert seen["schedule_notes"]
+    for note in seen["schedule_notes"]:
         assert note in told
     assert asked == ["批准以上内容吗？请输入 yes："]
     done = await shell(*approve, who="approver", terminal=terminal)

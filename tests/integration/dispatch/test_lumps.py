@@ -36,9 +36,9 @@ async def test_neither_tokens_nor_marks_come_one_by_one(
     pace, marked, mark = Counted(redis), [], store.mark
 
     async def counted(*arguments: Any, **how: Any) -> Any:
-        rows = await mark(*arguments, **how)
+        rows, stand = await mark(*arguments, **how)
         marked.append(len(rows))
-        return rows
+        return rows, stand
 
     monkeypatch.setattr(store, "mark", counted)
     async with working(on, Scripted(lambda _: Accept), pace=pace):

@@ -32,7 +32,8 @@ def _codes() -> set[str]:
     for module in pkgutil.walk_packages(service.__path__, "service."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    classes = {kind.__name__: kind for kind in _subclasses(TocsinError)}
+    known = (kind for kind in _subclasses(TocsinError) if kind.__module__.startswith("service."))
+    classes = {kind.__name__: kind for kind in known}
     found = {kind.code for kind in classes.values() if kind.__module__.split(".")[1] != "protocols"}
     for path in ROOT.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
