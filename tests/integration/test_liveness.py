@@ -223,6 +223,7 @@ async def test_a_newer_database_that_this_version_works_beside_is_taken(
         assert "9000_later.sql" in said["why"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ahead", "message"),
     [

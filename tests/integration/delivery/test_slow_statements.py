@@ -24,7 +24,12 @@ from tests.harness.slow import LIMIT, ROWS, losses, slow_down, told
     ("session", "seconds", "message"),
     [
         ({}, LIMIT, "a statement takes too long"),
-        ({"transaction_timeout": f"{LIMIT}s"}, 60.0, "a transaction takes too long"),
+        pytest.param(
+            {"transaction_timeout": f"{LIMIT}s"},
+            60.0,
+            "a transaction takes too long",
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["statement", "transaction"],
 )

@@ -493,7 +493,7 @@ async def test_past_its_lease_a_holder_writes_nothing(stage: SetUp) -> None:
 # ---- the bound of what a crash leaves uncertain (I3)
 
 
-@pytest.mark.parametrize("text", [TEXT, LONG])
+@pytest.mark.parametrize("text", [TEXT, pytest.param(LONG, marks=pytest.mark.slow)])
 async def test_a_silent_carrier_holds_no_more_than_the_window(stage: SetUp, text: str) -> None:
     on = await stage(60, window=5, text=text)
     parts = len(split(text))
