@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DRIVER := $(VENV)/.browser-installed
 PYTEST := $(BIN)/python -m pytest
-WORKERS ?= 3
+WORKERS ?= 4
 PARALLEL := -n $(WORKERS) --dist loadgroup
 
 # Each process of a test run, and each program that it starts, would compile all modules again.

@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -46,6 +47,14 @@ def _memory() -> str | None:
 
 
 @pytest.hookimpl(optionalhook=True)  # there is none without xdist
+def pytest_configure() -> None:
+    """Programs that tests start take Ctrl-C, also where the shell that started the tests does not:
+    one in the background ignores it, and hands that on.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Dealer | None:
     return Dealer(config, log) if config.getoption("dist") == "loadgroup" else None
 
