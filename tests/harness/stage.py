@@ -313,7 +313,7 @@ async def wakes_nobody(_channel: int) -> None:
     return None
 
 
-async def looks_nowhere(_behind: bool) -> None:  # called by place
+async def looks_nowhere() -> None:
     return None
 
 

@@ -36,13 +36,11 @@ class Witnessed(NamedTuple):
 
     beat: the last beat that any witness remembers. whole: whether Redis remembers a beat, so that
     it was not emptied since. announced: what Redis was told of marks; None: it does not answer.
-    behind: whether a connection has found that it had marked more before.
     """
 
     beat: int
     whole: bool
     announced: Announced | None
-    behind: bool = False
 
 
 def judge(
@@ -99,10 +97,6 @@ def _lost(
         (
             beats > 0,
             phrase("the database was restored: {beats} beats are missing in it", beats=beats),
-        ),
-        (
-            seen.behind,
-            phrase("the database was restored: a connection had marked more texts before"),
         ),
     )
     return next((why for holds, why in reasons if holds), None)

@@ -60,19 +60,18 @@ async def beat(runtime: Runtime) -> bool:
     return was
 
 
-async def check(runtime: Runtime, *, behind: bool = False) -> bool:
+async def check(runtime: Runtime) -> bool:
     """Look whether the database was promoted or restored: accept it where it is if nothing is
     missing in it, else hold everything. Returns whether everything was put on hold.
 
     The witnesses are asked before the database: they never know of what is not committed.
-    behind: a connection has found that it had marked more texts before.
     """
     async with runtime.pool.acquire() as conn:
         known = await stop_store.get_generation(conn)
         present = await stop_store.present_cluster(conn)
     if known is None:
         return False
-    seen = (await _look_outside(runtime, known, present))._replace(behind=behind)
+    seen = await _look_outside(runtime, known, present)
     async with runtime.pool.acquire() as conn:
         verdict = (await _judge(conn, seen)).verdict
     if verdict is GapVerdict.WAIT:
@@ -90,9 +89,11 @@ async def check(runtime: Runtime, *, behind: bool = False) -> bool:
     return finding.verdict is GapVerdict.HOLD
 
 
-async def look_again(runtime: Runtime, behind: bool) -> None:  # called by place
-    """The same, since a connection may not write what it has marked; see `check`."""
-    await check(runtime, behind=behind)
+async def look_again(runtime: Runtime) -> None:
+    """The same, since a connection may not write what it has marked; see `check`. Mostly nothing is
+    missing: Redis was told of a later mark of that connection by a beat, before it was by itself.
+    """
+    await check(runtime)
 
 
 async def _judge(conn: Connection, seen: Witnessed, *, lock: bool = False) -> GapFinding:

@@ -63,8 +63,9 @@ class Telling(NamedTuple):
 class Outdated(Unavailable):
     """Marks may be lost in the database that they were made in, so their texts are not written.
 
-    why: `other`, the database was accepted elsewhere since; `behind`, the connection has marked
-    more before than it has now. kept: what Redis has, signed.
+    why: `other`, the database was accepted elsewhere since; `behind`, a higher count was told of
+    the connection, either of a mark that is missing now or of one that it made a moment ago. kept:
+    what Redis has, signed.
     """
 
     def __init__(self, why: Literal["other", "behind"], kept: bytes) -> None:

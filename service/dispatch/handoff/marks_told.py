@@ -62,9 +62,9 @@ class MarksTold:
         """Have the database looked at, unless this connection is another process's by now."""
         if not self._held.valid:
             return
-        seldom(log, logging.ERROR, "the database has lost marks, or may have", why=error.why)
+        seldom(log, logging.WARNING, "the database is looked at: it may lack marks", why=error.why)
         try:
-            await self._shared.look_at_database(error.why == "behind")
+            await self._shared.look_at_database()
         except _TRANSIENT as trouble:
             log.warning("the database is not looked at", extra={"why": str(trouble)})
             await asyncio.sleep(RETRY_SECONDS)

@@ -43,8 +43,8 @@ Rematch = Callable[[Connection, int, Sequence[bytes]], Awaitable[None]]
 """Called after results are committed, with the channel and the new references: a receipt that
 came before its submit's answer is waiting for one of them."""
 
-LookAtDatabase = Callable[[bool], Awaitable[None]]
-"""Called where the database may have lost marks, with whether it certainly has."""
+LookAtDatabase = Callable[[], Awaitable[None]]
+"""Called where the database may have lost marks."""
 
 
 @dataclass(slots=True)

@@ -144,10 +144,10 @@ async def test_what_was_marked_on_an_earlier_timeline_is_not_written(
     await restored.beat(runtime)
     known = await _generation(on.pool)
     later = f"{system_of(known.cluster)}/{LATER}"
-    looks: list[bool] = []
+    looks: list[str] = []
 
-    async def look(behind: bool) -> None:
-        looks.append(behind)
+    async def look() -> None:
+        looks.append("looked")
         await on.pool.execute("UPDATE generation SET cluster = $1", later)  # and marks no more
 
     class Accepted(Pace):
@@ -162,7 +162,6 @@ async def test_what_was_marked_on_an_earlier_timeline_is_not_written(
         await at_work.looks()
         await at_work.end()
     assert gateway.written == []
-    assert set(looks) == {False}
     assert await on.states() == {"queued": PEOPLE}
 
 
@@ -255,6 +254,32 @@ async def test_a_late_word_lowers_no_count_and_gets_no_token(
         await pace.take_telling(old, limits, 1)
     assert refused.value.why == "behind"
     assert await _told(runtime) == {(on.channel.id, 0): 9}
+
+
+async def test_a_beat_that_tells_of_a_mark_before_its_connection_does_holds_nothing(
+    runtime: Runtime, stage: SetUp
+) -> None:
+    """The beat reads what is committed; the connection still asks with what it marked before."""
+    on = await stage(PEOPLE)
+    await restored.beat(runtime)
+    looks: list[str] = []
+
+    async def look() -> None:
+        looks.append("looked")
+        await restored.look_again(runtime)
+
+    class Overtaken(Pace):
+        async def take_telling(self, *asked: Any) -> TokenGrant:
+            if not looks:  # once a later mark is committed, and told by a beat
+                await on.pool.execute("UPDATE connections SET marks = marks + 1")
+                await restored.beat(runtime)
+            return await super().take_telling(*asked)
+
+    gateway = Scripted(lambda _: Accept)
+    async with working(on, gateway, pace=Overtaken(runtime.redis), look_at_database=look):
+        await until(lambda: len(gateway.written) == PEOPLE)
+    assert looks
+    assert await _stop(on.pool) is None
 
 
 @pytest.mark.attack

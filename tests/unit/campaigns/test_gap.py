@@ -21,11 +21,10 @@ def _judged(
     cluster: str | None = None,
     beat: int = 7,
     whole: bool = True,
-    behind: bool = False,
 ) -> GapFinding:
     announced = None if told is None else Announced(cluster or present, told)
     known = Generation(ID, 7, FIRST)
-    return judge(known, present, MARKS, Witnessed(beat, whole, announced, behind))
+    return judge(known, present, MARKS, Witnessed(beat, whole, announced))
 
 
 def test_where_it_was_and_with_all_that_was_told_it_is_the_same() -> None:
@@ -86,7 +85,3 @@ def test_another_cluster_is_a_hold_though_nothing_is_missing() -> None:
 @pytest.mark.parametrize("accepted", ["7000/00000002", "7000/0000000A", OTHER])
 def test_a_primary_that_comes_back_while_another_goes_on_is_a_hold(accepted: str) -> None:
     assert _judged(FIRST, cluster=accepted).verdict is GapVerdict.HOLD
-
-
-def test_what_a_connection_has_found_is_a_hold_though_the_counts_agree() -> None:
-    assert _judged(FIRST, behind=True).verdict is GapVerdict.HOLD
