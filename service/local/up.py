@@ -334,7 +334,9 @@ class System:
                 stdin=subprocess.DEVNULL, stderr=output, stdout=output,
             )  # fmt: skip
         child.started = time.monotonic()
-        (self.folder / f"{child.name}.pid").write_text(str(child.process.pid))
+        written = self.folder / f"{child.name}.pid.new"
+        written.write_text(str(child.process.pid))
+        written.replace(self.folder / f"{child.name}.pid")  # whoever reads it finds a number
 
     def _wait_ready(self, port: int) -> None:
         deadline = time.monotonic() + READY_SECONDS
