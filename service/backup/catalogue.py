@@ -138,8 +138,23 @@ class BackupCatalogue:
 
 def segment_of(lsn: str) -> int:
     """The number of the segment that has a place in the log, such as 0/3000028."""
+    return _octet_of(lsn) // SEGMENT_OCTETS
+
+
+def _octet_of(lsn: str) -> int:
     high, low = (int(part, 16) for part in lsn.split("/"))
-    return ((high << 32) | low) // SEGMENT_OCTETS
+    return (high << 32) | low
+
+
+def leads_through(history: str, base: BaseBackup) -> bool:
+    """Whether a timeline begins after a base backup and on its branch. history: what PostgreSQL
+    writes into the timeline's `.history`, a line for each one before it: its number, and the place
+    in the log where it was left.
+    """
+    lines = (line.split() for line in history.splitlines() if line[:1].isdigit())
+    left = {int(number): place for number, place, *_ in lines}
+    place = left.get(base.timeline)
+    return place is not None and _octet_of(base.end_lsn) <= _octet_of(place)
 
 
 def clusters(target: Path) -> list[str]:

@@ -30,7 +30,6 @@ LOOK_SECONDS = 0.1
 _RESTORED = 'restored log file "'
 _LAST = re.compile(r"last completed transaction was at log time (\S+ \S+)")
 _TOO_EARLY = "recovery ended before configured recovery target was reached"
-_OTHER_BRANCH = "is not a child of this server's history"
 _INCONSISTENT = (
     "requested recovery stop point is before consistent recovery point",
     "WAL ends before end of online backup",
@@ -125,13 +124,6 @@ def _why_not(log: Path) -> Misconfigured | Unavailable:
                 "the log of the backups ends before that instant, with {last}: give --at an earlier"
                 " instant, or leave it out for all that there is",
                 last=last[1] if last else "?",
-            )
-        )
-    if _OTHER_BRANCH in text:
-        return Misconfigured(
-            phrase(
-                "this instant is on a branch that a later restore left: give --timeline current"
-                " to follow that branch, or another instant"
             )
         )
     if any(words in text for words in _INCONSISTENT):

@@ -22,6 +22,7 @@ from service.backup.catalogue import (
     BaseBackup,
     Gap,
     LogPiece,
+    leads_through,
     read_newest,
 )
 from service.backup.crypt import damaged, decrypt_compressed, decrypt_file, read_identities
@@ -213,8 +214,9 @@ class Restore:
     @contextmanager
     def started(self, timeline: str = "latest") -> Iterator[str]:
         """The recovered server, for as long as the block runs; gives its address. timeline, errors:
-        as for `recovered`.
+        as for `recovered`, and Misconfigured where the timeline does not lead through the backup.
         """
+        self._check_branch(timeline)
         count, told = len(self.plan.log), 0
 
         def tell(done: int) -> None:
@@ -226,6 +228,24 @@ class Restore:
 
         with recovered(self.folder, self.plan.base, self.plan.at, timeline, tell) as url:
             yield url
+
+    def _check_branch(self, timeline: str) -> None:
+        """PostgreSQL would look for the end of the backup in the other branch's log, and advise to
+        remove what says where the backup begins.
+        """
+        base = self.plan.base
+        known = {int(path.stem, 16): path for path in (self.folder / "log").glob("*.history")}
+        followed = {"latest": max(known, default=base.timeline), "current": base.timeline}
+        number = followed[timeline] if timeline in followed else int(timeline)
+        if number in known and number != base.timeline:
+            if leads_through(known[number].read_text(), base):
+                return
+            raise Misconfigured(
+                phrase(
+                    "this instant is on a branch that a later restore left: give --timeline current"
+                    " to follow that branch, or another instant"
+                )
+            )
 
     def tidy(self) -> None:
         """Leave the data folder alone, once it is recovered."""

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeline",
+        type=_timeline,
         default="latest",
         help=phrase(
             "the branch that is followed after a restore: latest, current (that of the base "
@@ -66,6 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=phrase("leave the server running until Ctrl-C, and print its address"),
     )
     parser.set_defaults(run=_restore)
+
+
+def _timeline(text: str) -> str:
+    if text in ("latest", "current") or (text.isascii() and text.isdigit()):
+        return text
+    raise argparse.ArgumentTypeError(phrase("write latest, current or a number"))
 
 
 def _restore(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from service.backup.catalogue import (
     due,
     expired_bases,
     find_faults,
+    leads_through,
     read_catalogue,
     read_newest,
     segment_of,
@@ -298,3 +300,22 @@ def test_a_restore_that_lacks_something_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / CLUSTER / "base" / full.name / "backup.json").unlink()
     with pytest.raises(Misconfigured, match=f"the full backup {full.name}, on which"):
         plan_restore(tmp_path, None)
+
+
+HISTORY = (
+    "1\t0/5000100\tbefore 2027-01-12 01:30:00+00\n2\t0/9000000\tno recovery target specified\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("segment", "leads"), [(4, True), (5, True), (6, False)], ids=["before", "in it", "after"]
+)
+def test_a_later_branch_leads_through_a_backup_that_ended_before_it_began(
+    segment: int, leads: bool
+) -> None:
+    assert leads_through(HISTORY, base("full", NIGHT, segment)) is leads
+
+
+def test_a_branch_leads_through_no_backup_of_a_timeline_that_is_not_before_it() -> None:
+    other = replace(base("full", NIGHT, 4), timeline=3)
+    assert not leads_through(HISTORY, other)
