@@ -103,6 +103,7 @@ async def test_after_a_restore_what_may_have_left_becomes_uncertain_unless_someb
     assert f"最多 {queued} 条" in page.text
     lifted = await browser.submit(page, "/duty/stop/lift", {"reason": "已查看"})
     assert f"{queued} 条短信去向不明" in lifted.text
+    assert "/duty/doubt" in lifted.links
     assert set(await states(doubts)) == {"uncertain"}
 
 
