@@ -1,9 +1,13 @@
 """Whether this container does its work, for HEALTHCHECK: `health.py`; for the API `health.py api`.
+Whether it lives at all, for whoever kills what does not: `health.py alive`.
 
 The process of the container touches a file in TOCSIN_ALIVE_FOLDER every two seconds, as long as its
 own work goes round or waits for a server that is away. One that is stopped, stuck or gone touches
 nothing, whatever another of its kind does. The API is asked under /readyz besides, so that nobody
 is sent to one that could not answer.
+
+One that starts, or waits for a server at its start, does not work yet but lives: to kill it would
+only make it start anew.
 """
 
 import os
@@ -18,14 +22,16 @@ OLDEST_SECONDS = 20
 """How old the sign of life may be: `service.liveness.alive_file` says why."""
 
 
-def lives(folder: str) -> bool:
-    """Whether the sign of life is there and young, and says that the process has started."""
+def lives(folder: str, *, has_started: bool) -> bool:
+    """Whether the sign of life is there and young; has_started: and says that the process works."""
     file = Path(folder) / "alive"
     try:
         touched, said = file.stat().st_mtime, file.read_text("ascii")
     except OSError:
         return False
-    return "works" in said and time.time() - touched <= OLDEST_SECONDS
+    if has_started and "works" not in said:
+        return False
+    return time.time() - touched <= OLDEST_SECONDS
 
 
 def ready() -> bool:
@@ -39,5 +45,6 @@ def ready() -> bool:
 
 
 if __name__ == "__main__":
-    healthy = lives(os.environ.get("TOCSIN_ALIVE_FOLDER") or "/run/tocsin")
+    where = os.environ.get("TOCSIN_ALIVE_FOLDER") or "/run/tocsin"
+    healthy = lives(where, has_started=sys.argv[1:] != ["alive"])
     sys.exit(0 if healthy and (sys.argv[1:] != ["api"] or ready()) else 1)

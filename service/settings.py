@@ -76,6 +76,12 @@ class BackupSettings(ClockSettings):
             "The county's time zone: instants are written with its offset from UTC."
         ),
     )
+    alive_folder: Path | None = Field(
+        default=None,
+        description=phrase(
+            "Folder of this process alone, in which it shows that it lives, for deploy/health.py."
+        ),
+    )
     backup_database_url: str | None = Field(
         default=None,
         description=phrase(
@@ -178,12 +184,6 @@ class Settings(BackupSettings):
         description=phrase(
             "A file outside the data folder that remembers how far the database was, so "
             "that one restored with its data folder is noticed; Redis remembers it, too."
-        ),
-    )
-    alive_folder: Path | None = Field(
-        default=None,
-        description=phrase(
-            "Folder of this process alone, in which it shows that it lives, for deploy/health.py."
         ),
     )
     late_seconds: int = Field(

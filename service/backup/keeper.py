@@ -16,6 +16,7 @@ from service.backup.crypt import read_recipients
 from service.backup.programs import TROUBLE
 from service.backup.receiver import ClusterChanged, LogReceiver
 from service.errors import Conflict, Misconfigured, Unavailable
+from service.liveness.pulse import showing_life
 from service.local.embedded import prepare_folder
 from service.settings import BackupSettings
 from service.storage.postgres import UNREACHABLE, connected
@@ -39,24 +40,31 @@ async def keep_backups(settings: BackupSettings) -> None:
     """
     read_recipients(settings.backup_recipients)
     check_folders(settings)
+    has_started = asyncio.Event()
     with _one_keeper(settings):
-        cluster = await _first_look(settings)
-        receiver = LogReceiver(settings, cluster)
-        receiver.prepare()
-        work = asyncio.gather(
-            receiver.receive(), receiver.keep_shipping(), _keep_bases(settings, cluster)
-        )
-        loop = asyncio.get_running_loop()
-        for sign in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(sign, work.cancel)
-        try:
-            await work
-        except asyncio.CancelledError:
-            log.info("stopped")
-        except ClusterChanged as error:
-            raise Misconfigured(
-                phrase("the database is another cluster now: start `tocsin backup run` again")
-            ) from error
+        async with showing_life(settings.alive_folder, has_started):
+            await _keep(settings, has_started)
+
+
+async def _keep(settings: BackupSettings, has_started: asyncio.Event) -> None:
+    cluster = await _first_look(settings)
+    receiver = LogReceiver(settings, cluster)
+    receiver.prepare()
+    work = asyncio.gather(
+        receiver.receive(), receiver.keep_shipping(), _keep_bases(settings, cluster)
+    )
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, work.cancel)
+    has_started.set()
+    try:
+        await work
+    except asyncio.CancelledError:
+        log.info("stopped")
+    except ClusterChanged as error:
+        raise Misconfigured(
+            phrase("the database is another cluster now: start `tocsin backup run` again")
+        ) from error
 
 
 def check_folders(settings: BackupSettings) -> None:

@@ -45,6 +45,7 @@ async def test_a_stopped_process_is_unhealthy_beside_a_healthy_one_of_its_kind(
         await stopped.becomes(healthy=True)
         stopped.process.send_signal(signal.SIGSTOP)
         await stopped.becomes(healthy=False)
+        assert not stopped.is_healthy("alive")
         assert good.is_healthy()
         stopped.process.send_signal(signal.SIGCONT)
         await stopped.becomes(healthy=True)
@@ -169,6 +170,7 @@ async def test_ctrl_c_while_it_waits_for_postgresql_ends_with_130(
         await waits.touches(2)
         assert "is not there: nothing listens" in waits.log, "and it shows that it lives"
         assert not waits.is_healthy(), "but it has not started"
+        assert waits.is_healthy("alive"), "and nobody is to kill it for that"
         waits.process.send_signal(signal.SIGINT)
         assert await waits.ends() == ExitCode.INTERRUPTED
         assert "Traceback" not in waits.log

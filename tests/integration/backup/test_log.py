@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,8 @@ from service.backup.catalogue import due, read_newest
 from service.backup.keeper import keep_backups
 from service.backup.receiver import LogReceiver
 from service.errors import Conflict, Misconfigured, Unavailable
-from service.local.embedded import Postgres
+from service.liveness.alive_file import NAME
+from service.local.embedded import Postgres, free_port
 from service.settings import BackupSettings
 from service.storage.postgres import NoRight, connected
 from service.storage.roles import login_of
@@ -134,6 +136,31 @@ async def test_two_do_not_copy_into_one_work_folder(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def test_who_copies_shows_life_and_works_once_the_server_answers(
+    server: Postgres, settings: BackupSettings, tmp_path: Path
+) -> None:
+    """`tocsin up` kills a child that shows none, and so do others."""
+    nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    for url, works in ((nowhere, False), (settings.url, True)):
+        shown = {"alive_folder": tmp_path, "backup_database_url": url}
+        task = asyncio.create_task(keep_backups(settings.model_copy(update=shown)))
+        touched = set[int]()
+
+        def shows(touched: set[int] = touched, works: bool = works) -> bool:
+            file = tmp_path / NAME
+            if file.exists() and ("works" in file.read_text()) is works:
+                touched.add(file.stat().st_mtime_ns)
+            return len(touched) > 2
+
+        try:
+            await until(shows)
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        assert not (tmp_path / NAME).exists()
 
 
 async def test_a_target_that_is_not_mounted_is_never_made(settings: BackupSettings) -> None:
