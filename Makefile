@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DRIVER := $(VENV)/.browser-installed
+READERS := $(VENV)/.manifests-installed
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 4
 PARALLEL := -n $(WORKERS) --dist loadgroup
@@ -14,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test fuzz model contract bench chaos silence-test restore-test corpus soak county evening migrate lock browser pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test manifests fuzz model contract bench chaos silence-test restore-test corpus soak county evening migrate lock browser pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -109,6 +110,13 @@ image: venv ## build the image without a registry or a daemon, and look at it (a
 compose-test: venv ## docker-compose.yml in containers: kills, stops, upgrade, restore, proxy (as root; podman)
 	$(BIN)/python -m tests.containers.bad_day
 
+$(READERS): $(STAMP) requirements-manifests.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-manifests.lock
+	touch $(READERS)
+
+manifests: $(READERS) ## the chart is linted, rendered and held to Kubernetes' schemas and to our promises
+	$(BIN)/python -m tests.manifests.manifests
+
 corpus: venv ## what lint stops of the scams, and what of the honest texts, by rule and by kind
 	$(BIN)/python -m tests.lint_corpus
 
@@ -174,6 +182,8 @@ lock: ## renew the requirements*.lock (needs uv), and the one of npm
 		--python-version 3.11 --constraint requirements.lock pyproject.toml -o deploy/requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--constraint requirements.lock --group browser -o requirements-browser.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--constraint requirements.lock --group manifests -o requirements-manifests.lock
 	$(BIN)/python deploy/sbom.py > deploy/sbom.json
 	$(MAKE) $(DRIVER)
 	$(BIN)/python -m tests.browser.install --lock

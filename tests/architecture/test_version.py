@@ -27,6 +27,8 @@ def test_the_program_its_client_and_its_image_have_one_version() -> None:
     )
     assert labelled is not None
     assert labelled[1] == version("tocsin")
+    chart = yaml.safe_load((ROOT / "deploy/kubernetes/tocsin/Chart.yaml").read_text("utf-8"))
+    assert {chart["version"], chart["appVersion"]} == {version("tocsin")}
 
 
 def test_the_changelog_begins_with_what_is_not_released_then_this_version() -> None:
