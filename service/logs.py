@@ -10,12 +10,13 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 from weakref import WeakKeyDictionary
 
 from service.words.phrase import phrase
@@ -148,13 +149,31 @@ class Seldom(logging.Filter):
         return False
 
 
+_errors: Counter[str] = Counter()
+
+
+def error_counts() -> Mapping[str, int]:
+    """How many errors this process has logged since it began, by logger."""
+    return dict(_errors)
+
+
+class CountedStream(logging.StreamHandler[TextIO]):
+    """Writes lines, and counts those that tell of an error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one; the handler's lock is held."""
+        if record.levelno >= logging.ERROR:
+            _errors[record.name] += 1
+        super().emit(record)
+
+
 def configure(level: str) -> None:
     """Send all logging from one of `LEVELS` on to standard error as JSON lines.
 
     arq writes two lines at INFO for each job, 14 a second where nothing is to be done; they are
     logged at DEBUG only. Its warnings and errors are logged at every level that includes them.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = CountedStream(sys.stderr)
     handler.setFormatter(JSONFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("arq").setLevel("WARNING" if level == "INFO" else logging.NOTSET)

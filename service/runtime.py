@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from service.clock import Clock
 from service.crypto import Keyring, read_key_file
 from service.errors import Misconfigured, Misfit
+from service.figures import ProcessFigures
 from service.liveness.life import Life
 from service.queue import Queue, open_queue, open_redis
 from service.servers import NO_TABLES, wait_for_servers
@@ -34,7 +35,8 @@ log = logging.getLogger(__name__)
 class Runtime:
     """What a process works with. Rules get facts from it; they never reach for globals.
 
-    life: where the process says that it goes round, and knows how its clock stands.
+    life: where the process says that it goes round, and knows how its clock stands. figures: what
+    it counts for whoever watches it.
     """
 
     settings: Settings
@@ -44,6 +46,7 @@ class Runtime:
     redis: Redis
     queue: Queue
     life: Life = field(default_factory=Life)
+    figures: ProcessFigures = field(default_factory=ProcessFigures)
 
 
 @asynccontextmanager

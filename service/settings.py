@@ -194,9 +194,27 @@ class Settings(BackupSettings):
             " with code 70."
         ),
     )
-    api_host: str = Field(default="127.0.0.1", description=phrase("Address the API listens on."))
+    api_host: str = Field(
+        default="127.0.0.1",
+        description=phrase("Address the API listens on, and other processes for their figures."),
+    )
     api_port: int = Field(
         default=8080, ge=0, le=65535, description=phrase("Port the API listens on; 0: any free.")
+    )
+    watch_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description=phrase(
+            "Port on which workers and channel processes show /metrics and /healthz, without a key:"
+            " for the inner network alone; 0: none."
+        ),
+    )
+    watch_certificates: str = Field(
+        default="",
+        description=phrase(
+            "Files with TLS certificates (PEM) whose expiry /metrics shows, with commas between."
+        ),
     )
     trusted_proxies: str = Field(
         default="",
@@ -475,6 +493,13 @@ class Settings(BackupSettings):
     def proxies(self) -> tuple[str, ...]:
         """The networks of our own proxies."""
         return tuple(_listed(self.trusted_proxies))
+
+    @property
+    def certificates(self) -> tuple[Path, ...]:
+        """The files whose expiry is watched."""
+        return tuple(
+            Path(part.strip()) for part in self.watch_certificates.split(",") if part.strip()
+        )
 
     @property
     def own_servers(self) -> tuple[str, ...]:

@@ -63,7 +63,10 @@ async def request_log(request: web.Request, handler: Handler) -> web.StreamRespo
             status = error.status
             raise
         finally:
-            _log_access(request, status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            _log_access(request, status, seconds)
+            figures = request.config_dict[RUNTIME].figures
+            figures.note_request(request.method, _route(request), status, seconds)
     return response
 
 

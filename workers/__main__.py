@@ -20,6 +20,7 @@ from service.campaigns.stops import restored
 from service.errors import Misconfigured, TocsinError
 from service.liveness.beat import beating
 from service.liveness.exit_codes import ExitCode, exit_code_of
+from service.liveness.figure_server import figures_served
 from service.liveness.watching import watched
 from service.logs import configure
 from service.parent import end_with_parent
@@ -54,6 +55,8 @@ async def run(settings: Settings, kinds: list[WorkerKind]) -> ExitCode:
     ):
         for sign in (signal.SIGTERM, signal.SIGINT):  # nothing is to be finished before
             loop.add_signal_handler(sign, stop.set)
+        shown = figures_served(settings, runtime.figures, life.turns)
+        await stack.enter_async_context(shown)
         label = " ".join(kind.label for kind in kinds)
         await stack.enter_async_context(beating(beats, runtime.clock, life, label))
         await restored.check(runtime)  # before anything can leave

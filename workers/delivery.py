@@ -20,7 +20,8 @@ async def fold_receipts(ctx: dict[str, Any], channel_id: str) -> int:
     runtime = runtime_of(ctx)
     await reread(runtime.pool, int(channel_id), runtime.clock.now())
     wake = partial(runtime.queue.enqueue, Job.DRAIN_CHANNEL)
-    return await fold(runtime.pool, int(channel_id), runtime.clock.now(), wake)
+    note = runtime.figures.note_receipt_delays
+    return await fold(runtime.pool, int(channel_id), runtime.clock.now(), wake, note)
 
 
 async def read_inbound(ctx: dict[str, Any]) -> int:

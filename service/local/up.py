@@ -313,6 +313,10 @@ class System:
         self, name: str, *arguments: str, port: int | None = None, backup_url: str | None = None
     ) -> None:
         child = Child(name, [sys.executable, *arguments])
+        if "workers" in arguments and (first := os.environ.get("TOCSIN_WATCH_PORT", "0")) != "0":
+            watched = self.summary.setdefault("watched", {})
+            watched[name] = int(first) + len(watched)
+            child.environment["TOCSIN_WATCH_PORT"] = str(watched[name])
         if name != SIMULATOR:
             folder = prepare_folder(self.folder / "alive" / name)
             child.environment["TOCSIN_ALIVE_FOLDER"] = str(folder)

@@ -14,7 +14,7 @@ receipts of a hand-off that another one has followed.
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -40,8 +40,16 @@ _NOT_REACHED = FAILED | {MessageState.SUPPRESSED}
 _NOT_DELIVERED = FINAL_AFTER_HANDOFF - {MessageState.DELIVERED}
 
 
+NoteDelays = Callable[[str, Sequence[float]], None]
+"""Called with a channel's name and the seconds from the hand-off to each receipt of a batch."""
+
+
 async def fold_receipts(
-    pool: Pool, channel_id: int, now: datetime, wake: WakeChannel | None = None
+    pool: Pool,
+    channel_id: int,
+    now: datetime,
+    wake: WakeChannel | None = None,
+    note_delays: NoteDelays | None = None,
 ) -> int:
     """Fold a channel's inbox until it is empty or another process folds it; returns how many
     receipts were folded.
@@ -57,7 +65,7 @@ async def fold_receipts(
     size, own = BATCH, False
     while True:
         try:
-            folded, channels, last = await _fold_batch(pool, channel_id, after, size, now, own)
+            taken, channels = await _fold_batch(pool, channel_id, after, size, now, own)
         except COLLISIONS as error:
             log.info("a fold is run again after a collision", extra={"why": str(error)})
             continue
@@ -70,17 +78,19 @@ async def fold_receipts(
         if wake is not None:
             for channel in channels:
                 await wake(channel)
-        total += folded
-        if folded < size and not after:
+        if note_delays is not None:
+            note_delays(taken.channel, taken.delays)
+        total += taken.count
+        if taken.count < size and not after:
             return total
-        after = last if folded == size else 0
+        after = taken.last if taken.count == size else 0
 
 
 async def _fold_batch(
     pool: Pool, channel_id: int, after: int, size: int, now: datetime, own: bool
-) -> tuple[int, list[int], int]:
-    """Fold one batch of what comes after an id; returns its size, the channels that have something
-    to hand off now, and its last id.
+) -> tuple[store.Taken, list[int]]:
+    """Fold one batch of what comes after an id; returns it, and the channels that have something to
+    hand off now.
 
     own: whether this fold may still hold its lock, by a connection that was given up: then it is
     waited for.
@@ -89,7 +99,7 @@ async def _fold_batch(
         if own:
             await lock_folds(conn, [channel_id])
         elif not await try_lock_fold(conn, channel_id):
-            return 0, [], 0
+            return store.Taken(0, 0, [], "", []), []
         taken = await store.take_receipts(conn, channel_id, size, now, after)
         parked, channels = await _fold(conn, taken.rows, now)
         met, missed = taken.count - len(parked), len(parked)
@@ -100,7 +110,7 @@ async def _fold_batch(
     if parked:
         async with transaction(pool) as conn:
             await store.rematch(conn, channel_id, parked)
-    return taken.count, channels, taken.last
+    return taken, channels
 
 
 async def _fold(

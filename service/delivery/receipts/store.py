@@ -113,11 +113,16 @@ async def insert_inbound(
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A batch out of the inbox: how many, the last one's id, and those that need a thought."""
+    """A batch out of the inbox: how many, the last one's id, and those that need a thought.
+
+    channel: its name. delays: the seconds from the hand-off to each receipt that met its text.
+    """
 
     count: int
     last: int
     rows: list[Record]
+    channel: str
+    delays: list[float]
 
 
 async def take_receipts(
@@ -139,7 +144,7 @@ async def take_receipts(
         ), matched AS MATERIALIZED (
             SELECT t.*, p.run_id, p.no, p.part, p.attempt, p.state::text AS part_state,
                    m.state::text AS message_state, m.attempt AS message_attempt,
-                   m.part_count, m.first_channel_id, m.ctid AS row,
+                   m.part_count, m.first_channel_id, m.ctid AS row, m.submitted_at,
                    count(*) OVER (PARTITION BY p.run_id, p.no) AS alike
             FROM taken t
             LEFT JOIN LATERAL (
@@ -147,7 +152,8 @@ async def take_receipts(
                 WHERE channel_id = t.channel_id AND ref = t.ref
                   AND (t.phone_hash IS NULL OR phone_hash = t.phone_hash) OFFSET 0) p ON true
             LEFT JOIN LATERAL (
-                SELECT ctid, state, attempt, part_count, first_channel_id FROM messages
+                SELECT ctid, state, attempt, part_count, first_channel_id, submitted_at
+                FROM messages
                 WHERE run_id = p.run_id AND no = p.no OFFSET 0) m ON true
         ), arrived AS (
             UPDATE messages m SET state = 'delivered', reason = NULL, code = r.code, final_at = :now
@@ -163,8 +169,13 @@ async def take_receipts(
             WHERE s.phone_hash = a.phone_hash AND s.reason = '{Reason.DEAD_NUMBER}'
               AND s.source = 'receipts'
         )
-        SELECT t.count, t.last, r.*
+        SELECT t.count, t.last, d.delays, r.*,
+               (SELECT name FROM channels WHERE id = :channel_id) AS channel
         FROM (SELECT count(*) AS count, max(id) AS last FROM taken) t
+        CROSS JOIN (
+            SELECT array_agg(extract(epoch FROM received_at - submitted_at)::real) AS delays
+            FROM matched WHERE attempt = message_attempt AND state <> 'buffered'
+              AND received_at >= submitted_at) d
         LEFT JOIN matched r ON NOT EXISTS (SELECT FROM arrived a WHERE a.id = r.id)
         ORDER BY r.id
         """,  # noqa: S608  # constants
@@ -174,7 +185,10 @@ async def take_receipts(
         now=now,
     )
     known = [row for row in rows if row["id"] is not None]
-    return Taken(rows[0]["count"], rows[0]["last"] or 0, known)
+    first = rows[0]
+    return Taken(
+        first["count"], first["last"] or 0, known, first["channel"] or "", first["delays"] or []
+    )
 
 
 async def mark_parts(conn: Connection, rows: Sequence[tuple[Record, str]]) -> list[Record]:

@@ -39,6 +39,27 @@ async def test_a_receipt_after_its_answer_is_the_end_of_it(stage: SetUp) -> None
     assert await on.listed() == []
 
 
+async def test_the_delay_of_each_receipt_is_told_once(stage: SetUp) -> None:
+    """Of texts of several parts as well, and not of receipts that meet nothing, or say little."""
+    on = await stage(people=3)
+    for no, refs in ((1, (b"a",)), (2, (b"b", b"c"))):
+        await on.mark(no)
+        await on.answered(no, *refs)
+    for ref, seconds in ((b"a", 2), (b"b", 5), (b"c", 700), (b"unknown", 9)):
+        await on.receive(ref, at=on.now + seconds * SECOND)
+    await on.receive(b"b", "buffered", at=on.now + 3 * SECOND)
+    told: list[tuple[str, list[float]]] = []
+
+    def note(channel: str, delays: Sequence[float]) -> None:
+        told.append((channel, sorted(delays)))
+
+    later = on.now + 800 * SECOND
+    await fold_receipts(on.pool, on.channel.id, later, note_delays=note)
+    await fold_receipts(on.pool, on.channel.id, later, note_delays=note)
+    name = on.channel.name
+    assert [one for one in told if one[1]] == [(name, [2.0, 5.0, 700.0])]
+
+
 async def test_an_uncertain_hand_off_that_is_none_any_more_blocks_nobody(stage: SetUp) -> None:
     """Made uncertain and answered in the same moment: the entry stayed."""
     on = await stage(people=2)
