@@ -9,15 +9,20 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from importlib.metadata import version
+from itertools import chain
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from service.accounts.people.model import Right
 from service.api.http.auth import authenticate
 from service.api.system.backlog_store import Backlog, BacklogCount, read_backlog
+from service.api.system.expiry import certificate_families
+from service.api.system.families import counter, gauge, waiting
+from service.api.system.standing import families_of
+from service.api.system.standing_store import read_standing
 from service.ledger.priority import PRIORITIES
 from service.ledger.states import OPEN_RUNS, RunState
 from service.reports.interruptions import KINDS
@@ -36,10 +41,6 @@ class Metrics:
     """The figures of one process and of what it sees in PostgreSQL."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
-        GCCollector(registry=self._registry)
         self._reading = asyncio.Lock()
         self._read: tuple[float, bytes] | None = None
 
@@ -49,7 +50,7 @@ class Metrics:
         caller = await authenticate(request, runtime)
         caller.user.need(Right.READ)
         backlog = await self._backlog(runtime)
-        body = generate_latest(self._registry) + backlog
+        body = runtime.figures.text() + backlog
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _backlog(self, runtime: Runtime) -> bytes:
@@ -59,7 +60,13 @@ class Metrics:
                 now = runtime.clock.now()
                 async with runtime.pool.acquire() as conn:
                     backlog = await read_backlog(conn, now)
-                self._read = loop.time(), _text(backlog, now)
+                    standing = await read_standing(conn, now)
+                families = chain(
+                    _families(backlog, now),
+                    families_of(standing, now),
+                    certificate_families(runtime.settings.certificates, now),
+                )
+                self._read = loop.time(), _text(families)
             return self._read[1]
 
 
@@ -73,43 +80,43 @@ class _Families:
         return self._families
 
 
-def _text(backlog: Backlog, now: datetime) -> bytes:
+def _text(families: Iterable[Metric]) -> bytes:
     registry = CollectorRegistry()
-    registry.register(_Families(_families(backlog, now)))
+    registry.register(_Families(families))
     return generate_latest(registry)
 
 
 def _families(backlog: Backlog, now: datetime) -> Iterator[Metric]:
     """Every family; what does not wait anywhere is shown as 0, so that an alert can tell."""
-    yield _gauge("tocsin_build_info", "The version.", ["version"], [([version("tocsin")], 1)])
+    yield gauge("tocsin_build_info", "The version.", ["version"], [([version("tocsin")], 1)])
     yield from _of_what_came_back(backlog, now)
     yield from _of_channels(backlog)
     yield from _of_interruptions(backlog, now)
     runs = (([state], backlog.runs.get(state, 0)) for state in RUNS)
-    yield _gauge("tocsin_runs", "Open runs.", ["state"], runs)
-    yield _gauge("tocsin_imports_waiting", "Files not read yet.", [], [([], backlog.imports)])
+    yield gauge("tocsin_runs", "Open runs.", ["state"], runs)
+    yield gauge("tocsin_imports_waiting", "Files not read yet.", [], [([], backlog.imports)])
     mails = (([state], backlog.mails.get(state, 0)) for state in MAILS)
-    yield _gauge("tocsin_notice_mails", "Mails of the last 24 hours.", ["state"], mails)
+    yield gauge("tocsin_notice_mails", "Mails of the last 24 hours.", ["state"], mails)
     backups = (([kind], age) for kind, age in backlog.backups.items())
-    yield _gauge("tocsin_backup_age_seconds", "Since the last backup of a kind.", ["kind"], backups)
+    yield gauge("tocsin_backup_age_seconds", "Since the last backup of a kind.", ["kind"], backups)
     if backlog.kept_log is not None:
         kept = [(list[str](), backlog.kept_log)]
-        yield _gauge("tocsin_log_backlog_octets", "Log that waits to be copied.", [], kept)
+        yield gauge("tocsin_log_backlog_octets", "Log that waits to be copied.", [], kept)
     yield from _of_processes(backlog)
     ago = (([act], seconds) for act, (seconds, _) in backlog.turns.items())
     took = (([act], seconds) for act, (_, seconds) in backlog.turns.items())
-    yield _gauge("tocsin_act_ago_seconds", "Since the last end of a regular act.", ["act"], ago)
-    yield _gauge("tocsin_act_seconds", "How long its last turn took.", ["act"], took)
+    yield gauge("tocsin_act_ago_seconds", "Since the last end of a regular act.", ["act"], ago)
+    yield gauge("tocsin_act_seconds", "How long its last turn took.", ["act"], took)
 
 
 def _of_what_came_back(backlog: Backlog, now: datetime) -> Iterator[Metric]:
     nothing, channels, one = BacklogCount(0, None), backlog.channels, ["channel"]
     receipts = [([c], backlog.receipts.get(c, nothing)) for c in channels]
-    yield from _waiting("tocsin_receipts_waiting", "Receipts not folded yet", one, receipts, now)
+    yield from waiting("tocsin_receipts_waiting", "Receipts not folded yet", one, receipts, now)
     unmatched = [
         ([c, why], backlog.unmatched.get((c, why), nothing)) for c in channels for why in UNMATCHED
     ]
-    yield from _waiting(
+    yield from waiting(
         "tocsin_receipts_unmatched",
         "Receipts that have met nothing yet, or could not be read",
         ["channel", "why"],
@@ -117,20 +124,17 @@ def _of_what_came_back(backlog: Backlog, now: datetime) -> Iterator[Metric]:
         now,
     )
     uncertain = [([c], backlog.uncertain.get(c, nothing)) for c in channels]
-    yield from _waiting("tocsin_messages_uncertain", "Uncertain texts", one, uncertain, now)
+    yield from waiting("tocsin_messages_uncertain", "Uncertain texts", one, uncertain, now)
     texts = [(list[str](), backlog.texts)]
-    yield from _waiting("tocsin_texts_unread", "Texts of handsets not read yet", [], texts, now)
+    yield from waiting("tocsin_texts_unread", "Texts of handsets not read yet", [], texts, now)
 
 
 def _of_interruptions(backlog: Backlog, now: datetime) -> Iterator[Metric]:
-    work = [([kind], waiting) for kind, waiting in backlog.work.items()]
-    yield from _waiting("tocsin_work", "What waits for a person", ["kind"], work, now)
-    family = CounterMetricFamily(
-        "tocsin_interruptions", "What stopped sending or let it go on, since ever.", labels=["kind"]
-    )
-    for kind in KINDS:
-        family.add_metric([kind], backlog.interruptions.get(kind, 0))
-    yield family
+    work = [([kind], found) for kind, found in backlog.work.items()]
+    yield from waiting("tocsin_work", "What waits for a person", ["kind"], work, now)
+    what = "What stopped sending or let it go on, since ever."
+    kinds = (([kind], backlog.interruptions.get(kind, 0)) for kind in KINDS)
+    yield counter("tocsin_interruptions", what, ["kind"], kinds)
 
 
 def _of_processes(backlog: Backlog) -> Iterator[Metric]:
@@ -138,20 +142,20 @@ def _of_processes(backlog: Backlog) -> Iterator[Metric]:
     labels = ["kind", "host", "pid"]
     seen = [([p.kind, p.host, str(p.pid)], s) for s in backlog.processes for p in [s.process]]
     ago = ((of, process.ago) for of, process in seen)
-    yield _gauge("tocsin_process_seen_seconds", "Since a process last beat.", labels, ago)
+    yield gauge("tocsin_process_seen_seconds", "Since a process last beat.", labels, ago)
     offsets = ((of, p.ahead) for of, p in seen if p.ahead is not None)
     what = "How far its clock is ahead of PostgreSQL's; below 0: behind."
-    yield _gauge("tocsin_clock_offset_seconds", what, labels, offsets)
+    yield gauge("tocsin_clock_offset_seconds", what, labels, offsets)
     unsure = ((of, p.uncertainty) for of, p in seen if p.uncertainty is not None)
     what = "Half of the round trip in which the offset was measured."
-    yield _gauge("tocsin_clock_uncertainty_seconds", what, labels, unsure)
+    yield gauge("tocsin_clock_uncertainty_seconds", what, labels, unsure)
     versions = (([*of, p.process.version, p.process.known], 1.0) for of, p in seen)
     what = "Its version, and the last migration that it knows."
-    yield _gauge("tocsin_process_info", what, [*labels, "version", "migration"], versions)
+    yield gauge("tocsin_process_info", what, [*labels, "version", "migration"], versions)
 
 
 def _of_channels(backlog: Backlog) -> Iterator[Metric]:
-    yield _gauge(
+    yield gauge(
         "tocsin_messages_open",
         "Messages of slices that are not done: at most so many are queued.",
         ["channel", "priority"],
@@ -161,7 +165,7 @@ def _of_channels(backlog: Backlog) -> Iterator[Metric]:
             for number, priority in enumerate(PRIORITIES)
         ),
     )
-    yield _gauge(
+    yield gauge(
         "tocsin_connections",
         "Connections to the carrier that are up, and that there should be.",
         ["channel", "state"],
@@ -172,30 +176,4 @@ def _of_channels(backlog: Backlog) -> Iterator[Metric]:
         ),
     )
     held = (([c], int(c in backlog.held)) for c in backlog.channels)
-    yield _gauge("tocsin_channel_held", "1 while a channel is held.", ["channel"], held)
-
-
-def _waiting(
-    name: str,
-    what: str,
-    labels: list[str],
-    rows: list[tuple[list[str], BacklogCount]],
-    now: datetime,
-) -> Iterator[Metric]:
-    """Two families: how many wait, and how long the first of them has."""
-    yield _gauge(name, f"{what}.", labels, ((of, waiting.count) for of, waiting in rows))
-    ages = ((of, _age(waiting, now)) for of, waiting in rows)
-    yield _gauge(f"{name}_oldest_seconds", f"{what}: the age of the first.", labels, ages)
-
-
-def _age(waiting: BacklogCount, now: datetime) -> float:
-    return 0.0 if waiting.since is None else max(0.0, (now - waiting.since).total_seconds())
-
-
-def _gauge(
-    name: str, help_: str, labels: list[str], rows: Iterable[tuple[list[str], float]]
-) -> Metric:
-    family = GaugeMetricFamily(name, help_, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, value)
-    return family
+    yield gauge("tocsin_channel_held", "1 while a channel is held.", ["channel"], held)

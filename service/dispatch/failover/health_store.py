@@ -219,8 +219,27 @@ async def write_event(
 
 
 async def delete_old_reports(conn: Connection, now: datetime, keep: timedelta = KEEP) -> None:
-    """Forget what is too old to say anything."""
-    await sql.execute(conn, "DELETE FROM channel_health WHERE at < :before", before=now - keep)
+    """Forget what is too old to say anything; its counts are kept as sums."""
+    await sql.execute(
+        conn,
+        """
+        WITH gone AS (
+            DELETE FROM channel_health WHERE at < :before RETURNING *
+        )
+        INSERT INTO channel_totals AS t (channel_id, accepted, refused, failed, unanswered, unsent,
+                                         throttled, receipts, delivered)
+        SELECT channel_id, sum(accepted), sum(refused), sum(failed), sum(unanswered), sum(unsent),
+               sum(throttled), sum(receipts), sum(delivered)
+        FROM gone GROUP BY channel_id ORDER BY channel_id
+        ON CONFLICT (channel_id) DO UPDATE SET
+            accepted = t.accepted + excluded.accepted, refused = t.refused + excluded.refused,
+            failed = t.failed + excluded.failed,
+            unanswered = t.unanswered + excluded.unanswered, unsent = t.unsent + excluded.unsent,
+            throttled = t.throttled + excluded.throttled,
+            receipts = t.receipts + excluded.receipts, delivered = t.delivered + excluded.delivered
+        """,
+        before=now - keep,
+    )
 
 
 async def channel_to_show(conn: Connection, channel_id: int) -> Record | None:

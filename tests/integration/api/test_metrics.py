@@ -1,12 +1,19 @@
 """What waits, for Prometheus: right, bounded in cost, and nobody's secret."""
 
-from datetime import datetime, timedelta
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 
 from service.api.system import metrics
 from service.api.system.backlog_store import Backlog, read_backlog
+from service.api.system.expiry import certificate_families
+from service.backup.programs import connection_words, program
+from service.backup.programs import environment as programs_environment
 from service.channels.contract.gateway import Receipt
 from service.channels.contract.outcome import ReceiptState
 from service.delivery.receipts import store
@@ -14,10 +21,12 @@ from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import sweep_store
 from service.liveness.offset import ClockOffset
 from service.liveness.process_store import Process, write_beat
-from service.storage.postgres import Connection, transaction
+from service.storage.postgres import Connection, connected, transaction
+from tests.harness.certificates import make
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.metrics import figures
-from tests.harness.owner import as_owner
+from tests.harness.owner import as_owner, owner_url
+from tests.harness.waiting import until
 from tests.integration.api.conftest import Api
 
 VIEWER = ("school", "viewer")
@@ -99,6 +108,103 @@ async def test_each_process_is_shown_with_its_clock_and_version(api: Api) -> Non
     assert found["tocsin_clock_uncertainty_seconds", "one", "channel", "0"] == 0.25
     assert ("tocsin_clock_offset_seconds", "one", "expand", "2") not in found, "simulated"
     assert found["tocsin_process_info", "one", "channel", "0140_x.sql", "0", "0.9.0"] == 1
+
+
+async def test_what_is_stopped_and_what_a_channel_has_done_is_shown(api: Api) -> None:
+    runtime, now = api.runtime, api.clock.at
+    async with runtime.pool.acquire() as conn:
+        channel = await add_channel(conn, runtime.keyring, 1, now)
+        await conn.execute(
+            "UPDATE connections SET marks = 40; UPDATE channels SET tps = 30;"
+            " INSERT INTO channel_health VALUES (gen_random_uuid(),"
+            " (SELECT max(id) FROM channels), now(), 9, 5, 1, 1, 1, 0, 1, 4, 3, '{}', 0)"
+        )
+    name = channel.name
+    before = await figures(api)
+    assert before["tocsin_stopped", "person"] == before["tocsin_stopped", "restored"] == 0
+    assert before["tocsin_breaker", name, "closed"] == 1
+    assert before["tocsin_timeline",] == before["tocsin_timeline_accepted",] == 1
+    assert before["tocsin_campaigns", "running"] == 0
+    assert before["tocsin_standbys", "sync"] == before["tocsin_standbys", "async"] == 0
+    assert before["tocsin_tps", name] == 30
+    assert before["tocsin_texts_handed_off_total", name] == 40
+    assert before["tocsin_submits_total", name, "accepted"] == 5
+    assert before["tocsin_submits_total", name, "too_fast"] == 1
+    assert before["tocsin_receipts_total", name, "delivered"] == 3
+    assert before["tocsin_receipts_total", name, "failed"] == 1
+    await api.call("POST", "/stop-all", ("county", "admin"), json={"reason": "a try"})
+    async with runtime.pool.acquire() as conn:
+        await conn.execute(
+            "INSERT INTO circuit_breakers (channel_id, state, cause, changed_at, looked_at,"
+            " connected_at) SELECT id, 'open', 'down', now(), now(), now() FROM channels"
+        )
+        await conn.execute("UPDATE generation SET cluster = 'another/00000001'")
+    found = await figures(api)
+    assert found["tocsin_stopped", "person"] == 1
+    assert found["tocsin_breaker", name, "closed"] == 0
+    assert found["tocsin_breaker", name, "open"] == 1
+    if await runtime.pool.fetchval("SELECT count(*) FROM generation"):
+        assert found["tocsin_timeline_accepted",] == 0
+
+
+async def test_who_follows_the_database_is_counted_and_a_copy_for_backups_is_not(
+    api: Api, tmp_path: Path
+) -> None:
+    (service_url,) = cast(Any, api.runtime.pool)._connect_args
+    url = owner_url(service_url)
+    async with AsyncExitStack() as stack:
+        for name in ("node2", "tocsin_backup"):
+            folder = tmp_path / name
+            folder.mkdir()
+            words = [program("pg_receivewal"), "--directory", str(folder)]
+            words += connection_words(url)
+            environment = programs_environment(url) | {"PGAPPNAME": name}
+            process = await asyncio.create_subprocess_exec(*words, env=environment)
+            stack.push_async_callback(process.wait)
+            stack.callback(process.terminate)
+        two = "SELECT count(*) = 2 FROM pg_stat_replication WHERE state = 'streaming'"
+        async with connected(url) as conn:
+            await until(lambda: conn.fetchval(two), 30, "both follow")
+        found = await figures(api)
+    assert found["tocsin_standbys", "async"] == 1
+    assert found["tocsin_standbys", "sync"] == 0
+    assert found["tocsin_standby_lag_seconds", "node2"] < 30
+    assert ("tocsin_standby_lag_seconds", "tocsin_backup") not in found
+
+
+async def test_the_next_expiry_of_a_key_is_shown_until_somebody_renews_it(api: Api) -> None:
+    pool, now = api.runtime.pool, api.clock.at
+    keys = await pool.fetch("SELECT id FROM keys ORDER BY id LIMIT 2")
+    await pool.execute("UPDATE keys SET expires_at = $1", now + timedelta(days=90))
+    for row, days in zip(keys, (3, 8), strict=True):
+        ends = now + timedelta(days=days)
+        await pool.execute("UPDATE keys SET expires_at = $2 WHERE id = $1", row["id"], ends)
+    assert (await figures(api))["tocsin_key_expiry_seconds",] == 3 * 86_400
+    first, second = (row["id"] for row in keys)
+    other = "SELECT max(id::text)::uuid FROM keys"
+    await pool.execute(f"UPDATE keys SET replaces = $1 WHERE id = ({other})", first)
+    assert (await figures(api))["tocsin_key_expiry_seconds",] == 8 * 86_400
+    await pool.execute("UPDATE keys SET revoked_at = $2 WHERE id = $1", second, now)
+    assert (await figures(api))["tocsin_key_expiry_seconds",] == 90 * 86_400
+
+
+async def test_the_expiry_of_certificates_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "bad.pem").write_text("none")
+    files = [make(tmp_path).server, tmp_path / "bad.pem", tmp_path / "gone.pem"]
+    (family,) = certificate_families(files, datetime.now(UTC))
+    left = {sample.labels["file"]: sample.value for sample in family.samples}
+    assert left.keys() == {"server.pem", "bad.pem", "gone.pem"}
+    assert 80_000 < left["server.pem"] <= 86_400
+    assert left["bad.pem"] == left["gone.pem"] == 0
+
+
+async def test_answers_are_counted_by_their_route(api: Api) -> None:
+    for path in ("/channels", "/channels", "/nothing"):
+        await api.get(path, VIEWER)
+    found = await figures(api)
+    assert found["tocsin_requests_total", "GET /api/v1/channels", "200"] == 2
+    assert found["tocsin_requests_total", "none", "404"] == 1
+    assert found["tocsin_request_seconds_count", "api"] == 2
 
 
 async def test_everything_that_waits_is_counted_with_its_age(api: Api) -> None:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import asyncpg
 import pytest
 
+from service.api.system.backlog_store import read_backlog
+from service.api.system.standing_store import read_standing
 from service.campaigns.audience import follow_up_store
 from service.campaigns.stops import guard_store
 from service.channels.contract.gateway import Receipt
@@ -411,6 +413,13 @@ async def lists_the_newest_runs(aged: Aged, conn: Connection) -> None:
 async def lists_what_is_being_sent(aged: Aged, conn: Connection) -> None:
     which = WhichRuns([aged.scene.department], sorted(OPEN_RUNS), None, None, None, FEW)
     await list_store.list_runs(conn, which)
+
+
+@act(slices=1, by_key=False, rare=True)
+async def shows_the_figures(aged: Aged, conn: Connection) -> None:
+    """For all that there are: /metrics is asked for every few seconds, by more than one."""
+    await read_backlog(conn, aged.now)
+    await read_standing(conn, aged.now)
 
 
 @act(slices=2, by_key=False, rare=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from service.api.system.standing_store import read_standing
 from service.channels.contract.model import Channel
 from service.crypto import Keyring
 from service.dispatch.failover import health_store
@@ -326,6 +327,48 @@ async def test_old_reports_are_forgotten(
     assert await pool.fetchval("SELECT count(*) FROM channel_health") == 1
     await look(now + health_store.KEEP + SECOND)
     assert await pool.fetchval("SELECT count(*) FROM channel_health") == 0
+
+
+async def test_what_was_reported_stays_counted_when_reports_are_forgotten(
+    pool: Pool, add_served: AddServed, look: Look, now: datetime
+) -> None:
+    (one, owner), (two, other) = [await add_served() for _ in range(2)]
+    counts = ChannelCounts(
+        accepted=7,
+        refused=1,
+        failed=2,
+        unanswered=3,
+        unsent=4,
+        throttled=5,
+        receipts=6,
+        delivered=2,
+    )
+
+    async def counted() -> dict[str, dict[str, int]]:
+        async with pool.acquire() as conn:
+            standing = await read_standing(conn, now)
+        wanted = ("accepted", "refused", "failed", "unanswered", "unsent", "too_fast")
+        return {
+            row["name"]: {n: row[n] for n in (*wanted, "arrived", "not_arrived")}
+            for row in standing.channels
+        }
+
+    nothing = dict.fromkeys(
+        ("accepted", "refused", "failed", "unanswered", "unsent", "too_fast", "arrived"), 0
+    ) | {"not_arrived": 0}
+    once = {"accepted": 7, "refused": 1, "failed": 2, "unanswered": 3, "unsent": 4}
+    once |= {"too_fast": 5, "arrived": 2, "not_arrived": 4}
+    await tell(pool, owner, one.id, now, counts)
+    assert await counted() == {one.name: once, two.name: nothing}
+    for hours in range(1, 4):
+        at = now + hours * (health_store.KEEP + SECOND)
+        await look(at)
+        assert await pool.fetchval("SELECT count(*) FROM channel_health") == 0
+        many = {name: count * hours for name, count in once.items()}
+        assert (await counted())[one.name] == many, "none is forgotten, and none counted twice"
+        await tell(pool, owner, one.id, at, counts)
+    await tell(pool, other, two.id, at, counts)
+    assert (await counted())[two.name] == once
 
 
 async def test_a_process_hears_what_was_decided(
