@@ -35,9 +35,9 @@ from service.delivery.inbound import inbound, replies
 from service.delivery.list_files.list_file import look_at_lists
 from service.delivery.notices import mail_store, notices
 from service.delivery.receipts import id_forms
+from service.delivery.receipts.parked_store import channels_with_receipts, expire_parked
 from service.delivery.receipts.receipts import sweep_parked
 from service.delivery.receipts.settle_store import settle_runs
-from service.delivery.receipts.store import channels_with_receipts, expire_parked
 from service.delivery.uncertain.uncertain import sweep_decided
 from service.delivery.webhooks import webhooks
 from service.dispatch.failover.channel_monitor import judge, limits_of

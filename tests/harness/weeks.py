@@ -16,8 +16,8 @@ from service.audience.vocabulary.choices import CARRIERS as ALL_CARRIERS
 from service.channels.config.store import insert_channel, parse_settings
 from service.channels.contract.model import ChannelSettings
 from service.crypto import Keyring
+from service.delivery.receipts.parked_store import channels_with_receipts
 from service.delivery.receipts.receipts import fold_receipts
-from service.delivery.receipts.store import channels_with_receipts
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import sweep_store
 from service.simulator.carrier.journal import submits

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from service.campaigns.audience.follow_up_store import stop_arrived
 from service.delivery.receipts import store, superseded_receipts
 from service.delivery.receipts.id_forms_store import count_misses
+from service.delivery.receipts.parked_store import mark_ambiguous
 from service.delivery.receipts.store import ReceiptChange
 from service.dispatch.retries import dead_numbers, failure_handling, reroute
 from service.dispatch.retries.failure_handling import Failure
@@ -315,7 +316,7 @@ async def sweep_parked(conn: Connection, channel_id: int, now: datetime) -> None
         await store.adopt(conn, channel_id, adopted, now)
         await store.rematch(conn, channel_id, [row["ref"] for row, _ in adopted])
     if ambiguous:
-        await store.mark_ambiguous(conn, ambiguous)
+        await mark_ambiguous(conn, ambiguous)
 
 
 def pair(pairings: Iterable[Record]) -> tuple[list[tuple[Record, int]], list[int]]:

@@ -20,6 +20,7 @@ from enum import StrEnum
 from service.accounts.people.model import By
 from service.clock import CHINA
 from service.delivery.receipts import store
+from service.delivery.receipts.parked_store import mark_ambiguous
 from service.delivery.receipts.receipts import SETTLE_AFTER, pair
 from service.delivery.uncertain import uncertain_store
 from service.delivery.uncertain.uncertain_store import Settled, UncertainFilter
@@ -255,7 +256,7 @@ async def sweep_decided(conn: Connection, channel_id: int, now: datetime) -> Non
         await store.adopt(conn, channel_id, adopted, now)
         await store.rematch(conn, channel_id, [row["ref"] for row, _ in adopted])
     if ambiguous:
-        await store.mark_ambiguous(conn, ambiguous)
+        await mark_ambiguous(conn, ambiguous)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import pytest
 
 from service.channels.config.store import get_channel
 from service.delivery.receipts import id_forms, id_forms_store
-from service.delivery.receipts.store import RECEIPT_WAIT, expire_parked
+from service.delivery.receipts.parked_store import expire_parked
+from service.delivery.receipts.store import RECEIPT_WAIT
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import phone
 from tests.harness.receipts import HandedOff, SetUp

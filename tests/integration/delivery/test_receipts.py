@@ -16,6 +16,7 @@ import pytest
 from service.channels.contract.gateway import Receipt
 from service.channels.contract.outcome import ReceiptState
 from service.delivery.receipts import receipts, store
+from service.delivery.receipts.parked_store import expire_parked
 from service.delivery.receipts.receipts import SETTLE_AFTER, fold_receipts, rematch_answered
 from service.delivery.receipts.settle_store import settle_runs
 from service.dispatch.handoff import lease_store, record_store, sweep_store
@@ -295,10 +296,10 @@ async def test_an_unknown_reference_is_parked_and_then_listed(stage: SetUp) -> N
     await on.sweep()
     assert await on.listed() == [(b"nobody's", "parked")]
     async with transaction(on.pool) as conn:
-        await store.expire_parked(conn, on.now + DAYS_3)
+        await expire_parked(conn, on.now + DAYS_3)
     assert await on.listed() == [(b"nobody's", "parked")]
     async with transaction(on.pool) as conn:
-        await store.expire_parked(conn, on.now + DAYS_3 + SECOND)
+        await expire_parked(conn, on.now + DAYS_3 + SECOND)
     assert await on.listed() == [(b"nobody's", "unmatched")]
 
 

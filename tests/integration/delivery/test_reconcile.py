@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from service.delivery.receipts.parked_store import expire_parked
 from service.delivery.receipts.settle_store import settle_runs
-from service.delivery.receipts.store import expire_parked
 from service.delivery.uncertain.reconcile import ChannelDay, reconcile, span_of
 from service.errors import Invalid, NotFound
 from service.storage.postgres import Pool, transaction
