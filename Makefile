@@ -114,7 +114,7 @@ $(READERS): $(STAMP) requirements-manifests.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-manifests.lock
 	touch $(READERS)
 
-manifests: $(READERS) ## the chart is linted, rendered and held to Kubernetes' schemas and to our promises
+manifests: $(READERS) ## compose file, scripts, units of systemd and the chart, each by its own program
 	$(BIN)/python -m tests.manifests.manifests
 
 corpus: venv ## what lint stops of the scams, and what of the honest texts, by rule and by kind

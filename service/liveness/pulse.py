@@ -6,30 +6,36 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from service.liveness.alive_file import TOUCH_SECONDS, AliveFile
+from service.liveness.systemd import SystemdSocket
 
 
 @asynccontextmanager
 async def showing_life(folder: Path | None, has_started: asyncio.Event) -> AsyncIterator[None]:
-    """Touch the file in this folder, if there is one, while the block runs; it says that the
-    process works once it `has_started`.
+    """Touch the file in this folder, if there is one, and tell systemd, if there is one, while the
+    block runs; both hear that the process works once it `has_started`.
 
     Raises:
         Misconfigured: the folder is unusable.
     """
-    if folder is None:
-        yield
-        return
-    file = AliveFile(folder)
-    pulse = asyncio.create_task(_touch(file, has_started), name="pulse")
+    systemd = SystemdSocket()
+    file = AliveFile(folder) if folder is not None else None
+    pulse = asyncio.create_task(_pulse(file, systemd, has_started), name="pulse")
     try:
         yield
     finally:
+        systemd.end()
         pulse.cancel()
         await asyncio.gather(pulse, return_exceptions=True)
-        file.close()
+        if file is not None:
+            file.close()
 
 
-async def _touch(file: AliveFile, has_started: asyncio.Event) -> None:
+async def _pulse(
+    file: AliveFile | None, systemd: SystemdSocket, has_started: asyncio.Event
+) -> None:
     while True:
-        file.touch(works=has_started.is_set())
+        works = has_started.is_set()
+        systemd.show_life(works=works)
+        if file is not None:
+            file.touch(works=works)
         await asyncio.sleep(TOUCH_SECONDS)

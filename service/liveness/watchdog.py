@@ -1,8 +1,8 @@
 """A thread that watches the process of an event loop, and ends it when its own work stands still.
 
 A thread, since a loop that is blocked cannot look at itself. It touches the file that deploy/
-health.py and `tocsin up` look at. A thread that holds the interpreter's lock stops this one, too:
-then the file grows old, and whoever supervises the process acts.
+health.py and `tocsin up` look at, and tells systemd the same. A thread that holds the interpreter's
+lock stops this one, too: then the file grows old, and whoever supervises the process acts.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from pathlib import Path
 from service.liveness.alive_file import TOUCH_SECONDS, AliveFile
 from service.liveness.exit_codes import ExitCode
 from service.liveness.stacks import task_stacks, thread_stacks
+from service.liveness.systemd import SystemdSocket
 from service.liveness.turns import START, LoopTurns
 from service.liveness.verdict import Absent, Judge, Verdict
 from service.servers import find_faults
@@ -39,9 +40,11 @@ class Watchdog:
         *,
         late_seconds: float,
         folder: Path | None,
+        systemd: SystemdSocket,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         """absent: see `Judge`; folder: where the file is, None: nowhere."""
+        self._systemd = systemd
         self._turns = turns
         self._loop = loop
         self._file = AliveFile(folder) if folder is not None else None
@@ -57,6 +60,7 @@ class Watchdog:
     def stop(self) -> None:
         """The process ends by itself. A look that is under way is not waited for."""
         self._over.set()
+        self._systemd.end()
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -75,10 +79,15 @@ class Watchdog:
             return
         if verdict is Verdict.LATE:
             self._end()
-        if verdict in (Verdict.LIVES, Verdict.WAITS) and (file := self._file) is not None:
-            with contextlib.suppress(OSError):  # it was closed this moment
-                file.touch(works=START not in ages)
+        if verdict in (Verdict.LIVES, Verdict.WAITS):
+            self._show_life(works=START not in ages)
         self._tell(verdict)
+
+    def _show_life(self, *, works: bool) -> None:
+        self._systemd.show_life(works=works)
+        if (file := self._file) is not None:
+            with contextlib.suppress(OSError):  # it was closed this moment
+                file.touch(works=works)
 
     def _tell(self, verdict: Verdict) -> None:
         """Say once that the process waits for a server, and once that it works again."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from service.liveness.life import Life
+from service.liveness.systemd import SystemdSocket
 from service.liveness.turns import LOOP, START, LoopTurns
 from service.liveness.watchdog import Watchdog, ask_servers
 from service.settings import Settings
@@ -30,6 +31,7 @@ async def watched(settings: Settings) -> AsyncIterator[Life]:
         partial(ask_servers, settings.database_url, settings.redis_url),
         late_seconds=settings.late_seconds,
         folder=settings.alive_folder,
+        systemd=SystemdSocket(),
         loop=asyncio.get_running_loop(),
     )
     pulse = asyncio.create_task(_pulse(life.turns), name="pulse")

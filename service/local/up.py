@@ -31,6 +31,7 @@ from service.clock import Clock
 from service.crypto import Keyring, create_key_file, read_key_file
 from service.errors import Misconfigured
 from service.liveness.alive_file import NAME as ALIVE
+from service.liveness.systemd import SystemdSocket
 from service.local.embedded import Postgres, Valkey, free_port, prepare_folder, write_private
 from service.local.first_people import give_first_logins, make_people
 from service.local.simulated_channels import (
@@ -508,11 +509,14 @@ def run_up(options: UpOptions, *, as_json: bool) -> None:
     stopping: list[int] = []
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda number, _: stopping.append(number))
+    systemd = SystemdSocket()  # before any child begins, which is not to have it
     with system(options) as running:
         print(_shown(running.summary, as_json=as_json), flush=True)  # noqa: T201
         while not stopping:
+            systemd.show_life(works=True)
             time.sleep(0.2)
             running.tend()
+        systemd.end()
 
 
 def _shown(summary: dict[str, Any], *, as_json: bool) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,25 @@ def test_a_child_that_is_stopped_is_killed_and_started_again(tmp_path: Path) -> 
 
 
 PATIENCE_SECONDS = 120.0
+
+
+@pytest.mark.slow
+def test_systemd_hears_the_parent_alone(tmp_path: Path) -> None:
+    """NotifyAccess=main: a child's word would be logged as a stranger's each time."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(PATIENCE_SECONDS)
+        live = Live(tmp_path / "data", "--channels", "none", NOTIFY_SOCKET=str(tmp_path / "notify"))
+        live.start()
+        try:
+            assert live.process is not None
+            for _ in range(50):  # a child would say something each time the parent has said ten
+                said, credentials, *_rest = systemd.recvmsg(200, socket.CMSG_SPACE(12))
+                assert said.decode() == "READY=1\nWATCHDOG=1"
+                assert struct.unpack("iii", credentials[0][2])[0] == live.process.pid
+        finally:
+            live.stop()
 
 
 def _touches(file: Path) -> bool:

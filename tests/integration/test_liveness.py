@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -159,6 +160,30 @@ async def test_a_process_that_is_asked_to_stop_ends_with_0(
         assert await asked.ends() == ExitCode.OK, asked.log
         assert not asked.touched, "it shows no life any more"
         assert await pool.fetchval("SELECT count(*) FROM processes") == 0
+
+
+@pytest.mark.parametrize("words", [("expand",), ("serve",)], ids=" ".join)
+async def test_systemd_hears_that_a_process_works_and_that_it_ends(
+    environment: dict[str, str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(120)
+        given = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        heard: list[str] = []
+
+        def listen(last: str) -> None:
+            while last not in heard:
+                heard.extend(systemd.recv(200).decode().splitlines())
+
+        async with running(tmp_path / "watched", environment | given, *words) as watched:
+            await asyncio.to_thread(listen, "WATCHDOG=1")
+            assert watched.is_healthy()
+            watched.process.terminate()
+            await asyncio.to_thread(listen, "STOPPING=1")
+            assert await watched.ends() == ExitCode.OK, watched.log
+    assert set(heard[: heard.index("READY=1")]) <= {"EXTEND_TIMEOUT_USEC=20000000"}
+    assert heard[-1] == "STOPPING=1"
 
 
 @pytest.mark.parametrize("words", [("expand",), ("serve",)], ids=" ".join)

@@ -3,17 +3,26 @@
 Run: python -m tests.manifests.manifests
 
 The chart is linted, rendered with each example, and held to Kubernetes' schemas and to what
-docker-compose.yml promises. A table is printed; the exit code is 1 if a promise is broken. No
-cluster is needed, and none is asked.
+docker-compose.yml promises; so are the units of systemd, by systemd's own programs. A table is
+printed; the exit code is 1 if a promise is broken. No cluster is needed and no systemd that runs.
 """
 
 import sys
 from collections.abc import Callable
 
+from tests.containers.machine import NotHere
 from tests.containers.table import Table
-from tests.manifests import chart, networks
+from tests.manifests import chart, machine, networks, scripts, units
 
 ROWS: tuple[tuple[str, Callable[[], str]], ...] = (
+    ("docker-compose: config", scripts.check_compose),
+    ("shellcheck", scripts.check_shell),
+    ("systemd: verify", units.check_verify),
+    ("systemd: security", units.check_security),
+    ("systemd: as docker-compose", units.check_compose),
+    ("systemd: supervised", units.check_supervised),
+    ("systemd: target", units.check_target),
+    ("systemd: credentials", units.check_credentials),
     ("chart: lint", chart.check_lint),
     ("chart: schemas", chart.check_schemas),
     ("chart: bad values", chart.check_values),
@@ -30,7 +39,12 @@ ROWS: tuple[tuple[str, Callable[[], str]], ...] = (
 
 
 def main() -> int:
-    """Check all; 1 if a row is red."""
+    """Check all; 1 if a row is red, 2 if a program is missing."""
+    try:
+        machine.prepare()
+    except NotHere as error:
+        print(error, file=sys.stderr)
+        return 2
     table = Table("manifests")
     for name, check in ROWS:
         with table.row(name) as row:

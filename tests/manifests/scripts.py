@@ -1,0 +1,48 @@
+"""docker-compose's own look at its file, and shellcheck's at the scripts of deploy/."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.containers.machine import ROOT, run
+
+PROFILES = ("simulator", "proxy", "backup")
+
+
+def check_compose() -> str:
+    """`docker-compose config` takes the file, with every profile."""
+    words = ["docker-compose", "--file", str(ROOT / "docker-compose.yml")]
+    for profile in PROFILES:
+        words += ["--profile", profile]
+    run([*words, "config", "--quiet"])
+    services = run([*words, "config", "--services"]).split()
+    assert {*PROFILES, "api"} <= {*services}
+    return f"{len(services)} services"
+
+
+def scripts() -> list[Path]:
+    """The scripts that a shell runs: by their first lines."""
+    found = []
+    for path in sorted((ROOT / "deploy").rglob("*")):
+        hidden = path.is_dir() or "secrets" in path.parts
+        if not hidden and path.read_bytes()[:2] == b"#!":
+            first = path.read_text("utf-8").splitlines()[0]
+            if first.endswith(("/sh", " sh", "/bash", " bash")):
+                found.append(path)
+    return found
+
+
+def check_shell() -> str:
+    """shellcheck finds nothing in any of them; also not in one that only warns."""
+    program = str(Path(sys.executable).parent / "shellcheck")
+    found = scripts()
+    assert {path.name for path in found} >= {"entrypoint.sh", "make-secrets.sh", "proxy.sh"}
+    run([program, "--norc", "--severity=style", *map(str, found)])
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as bad:
+        bad.write("#!/bin/sh\nrm -rf $1/*\n")
+        bad.flush()
+        try:
+            run([program, "--norc", bad.name])
+        except AssertionError:
+            return f"{len(found)} scripts"
+    raise AssertionError("shellcheck finds nothing where something is wrong")
