@@ -34,6 +34,11 @@ def environment(database_url: str, valkey: Valkey, redis: Redis, tmp_path: Path)
     }
 
 
+def slow(*kinds: tuple[str, ...]) -> list[object]:
+    """Kinds of process that `make slow` tries: each start of one takes seconds."""
+    return [pytest.param(words, marks=pytest.mark.slow) for words in kinds]
+
+
 @pytest.mark.slow
 async def test_a_stopped_process_is_unhealthy_beside_a_healthy_one_of_its_kind(
     environment: dict[str, str], tmp_path: Path
@@ -149,7 +154,7 @@ async def test_a_channel_process_whose_serving_breaks_off_ends_with_1(
         assert "has broken off: serve channels" in broken.log.splitlines()[-1]
 
 
-@pytest.mark.parametrize("words", [("channel",), ("scheduler",), ("serve",)], ids=" ".join)
+@pytest.mark.parametrize("words", [("serve",), *slow(("channel",), ("scheduler",))])
 async def test_a_process_that_is_asked_to_stop_ends_with_0(
     environment: dict[str, str], tmp_path: Path, words: tuple[str, ...], pool: Pool
 ) -> None:
@@ -162,7 +167,7 @@ async def test_a_process_that_is_asked_to_stop_ends_with_0(
         assert await pool.fetchval("SELECT count(*) FROM processes") == 0
 
 
-@pytest.mark.parametrize("words", [("expand",), ("serve",)], ids=" ".join)
+@pytest.mark.parametrize("words", [("expand",), *slow(("serve",))])
 async def test_systemd_hears_that_a_process_works_and_that_it_ends(
     environment: dict[str, str], tmp_path: Path, words: tuple[str, ...]
 ) -> None:
@@ -186,7 +191,7 @@ async def test_systemd_hears_that_a_process_works_and_that_it_ends(
     assert heard[-1] == "STOPPING=1"
 
 
-@pytest.mark.parametrize("words", [("expand",), ("serve",)], ids=" ".join)
+@pytest.mark.parametrize("words", [("expand",), *slow(("serve",))])
 async def test_ctrl_c_while_it_waits_for_postgresql_ends_with_130(
     environment: dict[str, str], tmp_path: Path, words: tuple[str, ...]
 ) -> None:
@@ -205,8 +210,8 @@ async def test_ctrl_c_while_it_waits_for_postgresql_ends_with_130(
     ("words", "code"),
     [
         (["workers", "nothing"], ExitCode.USAGE),
-        (["service", "nothing"], ExitCode.USAGE),
-        (["service", "serve", "--loudly"], ExitCode.USAGE),
+        pytest.param(["service", "nothing"], ExitCode.USAGE, marks=pytest.mark.slow),
+        pytest.param(["service", "serve", "--loudly"], ExitCode.USAGE, marks=pytest.mark.slow),
         (["workers", "channel:nobody"], ExitCode.BROKE),
     ],
 )
@@ -225,7 +230,7 @@ async def test_a_command_line_that_asks_for_what_there_is_not(
 STRANGE = "INSERT INTO migrations (name, digest, works_with) VALUES ('9000_later.sql', '', $1)"
 
 
-@pytest.mark.parametrize("words", [("expand",), ("serve",)], ids=" ".join)
+@pytest.mark.parametrize("words", [("expand",), *slow(("serve",))])
 async def test_a_newer_database_that_was_not_noted_to_fit_is_refused_in_a_sentence(
     environment: dict[str, str], tmp_path: Path, owner: Connection, words: tuple[str, ...]
 ) -> None:

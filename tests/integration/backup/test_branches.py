@@ -57,6 +57,7 @@ def in_place_of(server: Postgres, made: Restore) -> Iterator[Postgres]:
         after.stop()
 
 
+@pytest.mark.slow  # it restores twice; what leads where is in tests/unit/backup
 async def test_the_branch_after_a_restore_is_copied_and_both_can_be_restored(
     server: Postgres, settings: BackupSettings, tmp_path: Path
 ) -> None:
