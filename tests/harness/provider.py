@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -21,6 +22,12 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
 CLIENT, SECRET = "tocsin", "a secret: %+&"
+
+
+@cache
+def _key(kid: str) -> RSAKey:
+    """One a name, for all tests of a process: to find its primes takes 70 ms."""
+    return RSAKey.generate_key(2048, {"kid": kid, "use": "sig"})
 
 
 @dataclass
@@ -45,7 +52,7 @@ class HarnessProvider:
 
     def new_key(self, kid: str) -> None:
         """From now on it signs with another key."""
-        self.keys[kid], self.kid = RSAKey.generate_key(2048, {"kid": kid, "use": "sig"}), kid
+        self.keys[kid], self.kid = _key(kid), kid
 
     async def discovery(self, _request: web.Request) -> web.Response:
         """What it says of itself."""
