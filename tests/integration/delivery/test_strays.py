@@ -204,6 +204,7 @@ async def test_while_it_goes_on_neither_people_nor_strays_are_counted_for_each_b
         new = [_stray(row, hold.channel_id, at) for row in strays_of[-2:]]
         async with transaction(handsets.pool) as conn:
             await conn.execute("SET LOCAL enable_seqscan = off")  # as if there were many
+            await conn.execute("SET LOCAL plan_cache_mode = force_custom_plan")  # planned again
             before = await _rows_read(conn, "contacts"), await _rows_read(conn, "inbound_texts")
             assert len(await strays.hold_strays(conn, new, bounds, at)) == 2
             people.append(await _rows_read(conn, "contacts") - before[0])

@@ -458,10 +458,13 @@ async def read_too_much(
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[dict[bool, Pool]]:
-    """A connection each, so that its plans are those of before."""
+    """A connection each, so that its plans are those of before; PostgreSQL chooses as it does
+    outside of tests, by values at first and for all values later.
+    """
+    chosen = {"plan_cache_mode": "auto"}
     async with (
-        open_pool(url, size=1, session=BY_KEY) as by_key,
-        open_pool(url, size=1) as any_way,
+        open_pool(url, size=1, session=BY_KEY | chosen) as by_key,
+        open_pool(url, size=1, session=chosen) as any_way,
     ):
         yield {True: by_key, False: any_way}
 
