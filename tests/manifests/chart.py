@@ -4,6 +4,7 @@ what docker-compose.yml promises.
 
 import copy
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -301,3 +302,24 @@ def check_settings() -> str:
             "china_unicom=198.51.100.0/26 china_telecom=203.0.113.0/26"
         ), name
     return f"{len(values['settings'])} settings, networks of 3 carriers"
+
+
+def check_page() -> str:
+    """The values, the secrets and the names of docs/install.md are those of the chart."""
+    page = (ROOT / "docs" / "install.md").read_text("utf-8")
+    (block,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    objects = render(yaml.safe_load(block))
+    (api,) = re.findall(r"exec deploy/(\S+) -- sh (\S+) ", page)
+    assert api[0] in of_kind(objects, "Deployment"), api
+    assert api[1] == "/usr/local/lib/tocsin/entrypoint.sh"
+    told = {}
+    for text in re.findall(r"create secret generic (.*?)(?=\nkubectl|\nhelm)", page, re.DOTALL):
+        told[text.split()[0]] = set(re.findall(r"--from-file=deploy/secrets/(\w+)", text))
+    wanted: dict[str, set[str]] = {}
+    for _, pod in pods(objects):
+        for volume in pod["volumes"]:
+            for source in volume.get("projected", {}).get("sources", []):
+                keys = {item["key"] for item in source["secret"]["items"]}
+                wanted.setdefault(source["secret"]["name"], set()).update(keys)
+    assert told == wanted, f"{told}, not {wanted}"
+    return f"{len(objects)} objects, {len(wanted)} secrets"

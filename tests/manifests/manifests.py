@@ -32,6 +32,7 @@ ROWS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("chart: budgets", chart.check_budgets),
     ("chart: names", chart.check_names),
     ("chart: settings", chart.check_settings),
+    ("chart: docs/install.md", chart.check_page),
     ("network: three carriers", networks.check_three_carriers),
     ("network: everything", networks.check_everything),
     ("network: minimal", networks.check_minimal),
