@@ -331,7 +331,7 @@ async def _campaign_of(
         findings=findings,
     )
     await store.freeze(conn, made, submission)
-    said = By(plan.submitted_by, f"leg of the joint plan {plan.plan.name}", by.at)
+    said = By(plan.submitted_by, "submitted", by.at)
     await store.move(conn, made, Act.SUBMIT, State.PENDING_APPROVAL, said)
     await store.copy_approvals(conn, made, plan.id, content.hash)
     return await load(conn, made, None)

@@ -13,7 +13,8 @@ from service.api.campaigns.safety_forms import SafetyBody
 from service.console.language import CHINESE, Language
 from service.console.words import CLASSES, MESSAGE_STATES, RUN_STATES, carrier_word, role_word
 from service.ledger.reasons import words_of
-from service.words.phrase import Phrase, listing, phrase
+from service.reports.interruptions import why as why_of
+from service.words.phrase import Phrase, Sentence, listing, phrase
 
 STATES: Final[Mapping[str, Phrase]] = {
     "draft": phrase("draft"),
@@ -100,7 +101,20 @@ _TONES: Final = {"returned": "warn", "rejected": "bad", "cancelled": "bad", "hel
                  "paused": "warn", "scheduled": "done", "done": "done"}  # fmt: skip
 _SAID_BY_ITSELF: Final = frozenset(
     {"submitted", "approved", "released", "paused", "resumed", "cancelled", "edited", "fired"}
+    | {"taken", "asked again"}
 )
+_BY_THE_CLOCK: Final[Mapping[str, Phrase]] = {
+    said: said
+    for said in (
+        phrase("a text is tried again"),
+        phrase("everything is handed off"),
+        phrase("its legs fire"),
+        phrase("no fire is to come"),
+        phrase("no look is to come"),
+        phrase("the plan is over"),
+    )
+}
+"""What the program writes down as the reason of its own steps, in English."""
 
 
 def lines(language: Language) -> Mapping[str, object]:
@@ -241,11 +255,13 @@ def moved(move: MoveOut) -> str:
     return _MOVED.get(step) or word(_BECAME, move.to_state)
 
 
-def why(move: MoveOut) -> Phrase | str:
+def why(move: MoveOut) -> Sentence | str:
     """What was said of a step, if it says more than the step does."""
-    if move.code == "approval_expired":
-        return phrase("nobody signed it in time")
-    return "" if move.reason in _SAID_BY_ITSELF else move.reason
+    if move.reason in _SAID_BY_ITSELF:
+        return ""
+    if move.user_id is None and move.code:
+        return Sentence(why_of(move.code).zh, move.reason)  # with its figures, in English alone
+    return word(_BY_THE_CLOCK, move.reason) if move.user_id is None else move.reason
 
 
 def tone(move: MoveOut) -> str:
