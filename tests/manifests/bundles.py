@@ -8,13 +8,17 @@ broadcast there. One that was cut or changed has to be refused. As root, on Linu
 printed, and the exit code is 1 if a promise is broken.
 """
 
+import json
 import os
 import platform
 import re
 import shutil
+import socket
+import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,6 +27,7 @@ from pathlib import Path
 
 from tests.containers.machine import ROOT, run
 from tests.containers.table import Table
+from tests.manifests.units import environment_of, units
 
 FOLDER = Path(os.environ.get("BUNDLES_FOLDER", ROOT / "build" / "bundles"))
 """Where archives are made and installed: any user may come there, if it is so outside."""
@@ -60,6 +65,11 @@ prctl = ctypes.CDLL(None, use_errno=True).prctl
 assert prctl(38, 1, 0, 0, 0) == 0, "no new privileges"
 prctl(65, 1, 0, 0, 0)  # Linux 6.3 and newer
 os.execvp(sys.argv[2], sys.argv[2:])
+"""
+IN_NAMESPACE = ("unshare", "--net", "/usr/bin/python3", "-c", ALONE)
+ASK = """
+from urllib.request import urlopen
+print(urlopen("http://127.0.0.1:8080/readyz", timeout=60).read().decode())
 """
 
 
@@ -219,24 +229,83 @@ def alone(uid: int, *words: str, home: Path, seconds: float = 900) -> str:
     home.mkdir(exist_ok=True)
     os.chown(home, uid, uid)
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8"}
-    command = ["unshare", "--net", "/usr/bin/python3", "-c", ALONE, str(uid), *words]
-    return run(command, cwd=home, env=environment, seconds=seconds)
+    return run([*IN_NAMESPACE, str(uid), *words], cwd=home, env=environment, seconds=seconds)
 
 
 def check_installed(folder: Path, uid: int) -> str:
     """install.sh needs no network; `tocsin demo` sends a broadcast of what it installed."""
     home = folder.parent / f"home-{uid}"
+    told = alone(uid, "sh", str(folder / "install.sh"), str(home / "tocsin"), home=home)
+    program = home / "tocsin" / "bin" / "tocsin"
+    assert f"installed: {program}" in told, told
+    assert (home / "tocsin" / "deploy" / "entrypoint.sh").exists()
+    said = alone(uid, str(program), "demo", "--data", str(home / "demo"), home=home)
+    assert "目标 = 各状态之和" in said, said[-500:]
+    lines = [line for line in said.splitlines() if line.startswith("✓")]
+    return f"{len(lines)} promises of the demo kept"
+
+
+def check_unit(folder: Path) -> str:
+    """What tocsin-up.service starts tells systemd that it works, answers /readyz, and stops."""
+    home = folder.parent / f"home-{NOBODY}"
+    (home / "state").mkdir()
+    os.chown(home / "state", NOBODY, NOBODY)
+    places = {"/opt/tocsin": str(home / "tocsin"), "/var/lib/tocsin": str(home / "state")}
+    unit = units()["tocsin-up.service"]
+    command = unit["ExecStart"][0]
+    for place, here in places.items():
+        command = command.replace(place, here)
+    told = {"NOTIFY_SOCKET": str(home / "notify"), "HOME": str(home)}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(told["NOTIFY_SOCKET"])
+        Path(told["NOTIFY_SOCKET"]).chmod(0o777)
+        systemd.settimeout(1)
+        with (home / "state" / "up.txt").open("wb") as printed:
+            process = subprocess.Popen(
+                [*IN_NAMESPACE, str(NOBODY), *command.split()],
+                cwd=home, env=environment_of(unit, places) | told, stdout=printed,
+            )  # fmt: skip
+        try:
+            hears(systemd, process, "READY=1\nWATCHDOG=1", float(unit["TimeoutStartSec"][0]))
+            said = run(["nsenter", f"--net=/proc/{process.pid}/ns/net", "python3", "-c", ASK])
+            assert json.loads(said)["status"] == "ok", said
+            process.terminate()
+            hears(systemd, process, "STOPPING=1", float(unit["TimeoutStopSec"][0]))
+            assert process.wait(int(unit["TimeoutStopSec"][0])) == 0
+        finally:
+            stop(process)
+    logins = re.findall(r"^  login ", (home / "state" / "up.txt").read_text("utf-8"), re.MULTILINE)
+    assert len(logins) == 4, logins
+    assert (home / "state" / "data.key").stat().st_mode & 0o777 == 0o600
+    return "READY=1, /readyz ok, 4 first passwords, stopped with 0"
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End it, with the servers that it has started, if it is still there."""
+    process.terminate()
     try:
-        told = alone(uid, "sh", str(folder / "install.sh"), str(home / "tocsin"), home=home)
-        program = home / "tocsin" / "bin" / "tocsin"
-        assert f"installed: {program}" in told, told
-        assert (home / "tocsin" / "deploy" / "entrypoint.sh").exists()
-        said = alone(uid, str(program), "demo", "--data", str(home / "data"), home=home)
-        assert "目标 = 各状态之和" in said, said[-500:]
-        lines = [line for line in said.splitlines() if line.startswith("✓")]
-        return f"{len(lines)} promises of the demo kept"
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+        process.wait(120)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def hears(
+    systemd: socket.socket, process: subprocess.Popen[bytes], last: str, seconds: float
+) -> None:
+    """Wait until a process has said so.
+
+    Raises:
+        AssertionError: it has ended, or has not said so in time.
+    """
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            if systemd.recv(200).decode() == last:
+                return
+        except TimeoutError:
+            assert process.poll() is None, f"it has ended with {process.returncode}"
+    raise AssertionError(f"not within {seconds:.0f} s: {last}")
 
 
 def rows(machine: str, place: Path) -> Iterator[tuple[str, Callable[[], str]]]:
@@ -250,6 +319,7 @@ def rows(machine: str, place: Path) -> Iterator[tuple[str, Callable[[], str]]]:
             yield f"{one}: refused", partial(check_refused, one)
             yield f"{one}: installed by root", partial(check_installed, folder, 0)
             yield f"{one}: installed by a user", partial(check_installed, folder, NOBODY)
+            yield f"{one}: tocsin-up.service", partial(check_unit, folder)
         else:
             yield f"{one}: refused", partial(check_foreign, folder, one)
 

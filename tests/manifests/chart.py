@@ -258,6 +258,7 @@ def check_probes() -> str:
         assert wait >= 120, f"{name}: a start may take two minutes to its first sign"
         if name == "api":
             assert probes["readiness"]["httpGet"] == {"path": "/readyz", "port": "http"}
+            assert container["lifecycle"]["preStop"]["exec"]["command"][0] == "sleep"
         else:
             assert probes["readiness"]["exec"] == {"command": ["python", health]}, name
     return f"{count} components"

@@ -179,6 +179,9 @@ readinessProbe:
 {{- end -}}
 
 {{- define "tocsin.ready" -}}
+lifecycle: # until no proxy sends anybody there any more; the API takes no new connection after SIGTERM
+  preStop:
+    exec: {command: [sleep, "5"]}
 {{ include "tocsin.alive" . }}
 readinessProbe:
   httpGet: {path: /readyz, port: http}
