@@ -78,7 +78,7 @@ nightly: venv ## all that is too long for each change, one after another (about 
 	$(PYTEST) -m nightly
 	TOCSIN_RACE_ROUNDS=1000 $(PYTEST) -m races
 	$(MAKE) model contract silence-test
-	$(MAKE) compose-test
+	$(MAKE) compose-test bundle-test
 	$(MAKE) fuzz FUZZ_SECONDS=120
 	$(MAKE) chaos CHAOS_MINUTES=5
 	$(MAKE) soak SOAK_MINUTES=5 SOAK_RATE=1000

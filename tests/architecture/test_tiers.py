@@ -81,7 +81,7 @@ def test_ci_runs_containers_and_nothing_there_can_be_skipped() -> None:
     make = (ROOT / "Makefile").read_text("utf-8")
     nightly = re.search(r"^nightly: .*\n((?:\t.*\n)+)", make, re.MULTILINE)
     assert nightly is not None
-    assert "\t$(MAKE) compose-test\n" in nightly[1]
+    assert "\t$(MAKE) compose-test bundle-test\n" in nightly[1]
     ci = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
     assert "make image" in ci
     folder = ROOT / "tests" / "containers"
