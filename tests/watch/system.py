@@ -11,13 +11,12 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from service.backup.programs import connection_words, environment, program
-from service.local.embedded import free_port
+from service.local.embedded import Postgres, free_port
 from tests.harness.backups import BackupPlace
 from tests.harness.certificates import make
 from tests.harness.live import MORNING, Live
+from tests.harness.promotion import add_standby
 
-STANDBY = "node2"
 A_KEY_ENDS = """
     UPDATE keys SET expires_at = '2027-12-31' WHERE id = (SELECT min(id::text)::uuid FROM keys)
     RETURNING true
@@ -89,14 +88,14 @@ def watched(folder: Path) -> Iterator[Watched]:
 
 @contextmanager
 def _standby(folder: Path, live: Live) -> Iterator[None]:
-    """What follows the database as a standby does, as far as it can tell."""
-    password = (live.folder / "postgres/backup_password").read_text()
-    url = live.summary["database_url"].replace("tocsin_service", "tocsin_backup")
-    (folder / STANDBY).mkdir()
-    words = [program("pg_receivewal"), "--directory", str(folder / STANDBY)]
-    named = environment(url) | {"PGAPPNAME": STANDBY, "PGPASSWORD": password}
-    with _running([*words, *connection_words(url)], named, folder / f"{STANDBY}.log"):
+    primary = Postgres(live.folder / "postgres")
+    lines = (primary.folder / "data/postmaster.pid").read_text().splitlines()
+    primary.port = int(lines[3])
+    standby = add_standby(primary, folder / "standby")
+    try:
         yield
+    finally:
+        standby.stop()
 
 
 @contextmanager

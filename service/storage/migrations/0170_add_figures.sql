@@ -16,14 +16,13 @@ CREATE TABLE channel_totals (
     delivered bigint NOT NULL
 ) WITH (fillfactor = 50);
 
--- The standbys that follow this database, and how far behind each is; the copies of `tocsin backup`
--- are none. Only a role that may read pg_stat_replication sees their states: the owner of the tables
+-- The standbys that follow this database, and how far behind each is. Whoever copies the log without
+-- replaying it, as `tocsin backup` does, is none. Only a role that may read pg_stat_replication sees their states: the owner of the tables
 -- answers for the service, which may read nothing else of it. An owner without that right
 -- (pg_read_all_stats) sees none, as if there were no standby.
 CREATE FUNCTION present_standbys(OUT standby text, OUT state text, OUT lag double precision)
 RETURNS SETOF record STABLE LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT application_name, sync_state, coalesce(extract(epoch FROM replay_lag), 0)
     FROM pg_stat_replication
-    WHERE sync_state IS NOT NULL
-      AND application_name NOT IN ('tocsin_backup', 'pg_receivewal', 'pg_basebackup')
+    WHERE sync_state IS NOT NULL AND replay_lsn IS NOT NULL
 $$;
