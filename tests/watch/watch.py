@@ -5,17 +5,19 @@ Run: python -m tests.watch.watch
 promtool checks and tries the rules. Then a whole system runs, with a broadcast, backups and a
 standby, and Prometheus scrapes it with our rules: every figure that rules or dashboard name must be
 in its scrapes, and every query of the dashboard must find something. A table is printed, a query a
-row; the exit code is 1 if a promise is broken.
+row, and the dashboard is drawn as build/dashboard.svg; the exit code is 1 if a promise is broken.
 """
 
 import math
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.containers.machine import NotHere, run
+from tests.containers.machine import ROOT, NotHere, run
 from tests.containers.table import Table
+from tests.watch.drawing import draw
 from tests.watch.files import (
     ALERTS,
     ALERTS_TEST,
@@ -32,6 +34,7 @@ MAY_BE_EMPTY = {"tocsin_errors_total": "no error was logged"}
 """Figures that a system has only where something is so; unit tests show them."""
 ASKED = "count(sum by (kind) (rate(tocsin_request_seconds_count[1m])) > 0)"
 SCRAPES = 40
+PICTURE = ROOT / "build" / "dashboard.svg"
 
 
 def check_rules() -> str:
@@ -85,6 +88,7 @@ def check_query(prometheus: Prometheus, query: str) -> str:
 
 def look(table: Table, system: Watched, prometheus: Prometheus) -> None:
     """What is asked of Prometheus while the system runs."""
+    began = datetime.now(UTC)
     with table.row("broadcast, backup, scrapes") as row:
         target = work_on(system)
         system.copy()
@@ -99,6 +103,10 @@ def look(table: Table, system: Watched, prometheus: Prometheus) -> None:
     for title, query in queries():
         with table.row(title.rpartition(" / ")[2][:34]) as row:
             row.says(check_query(prometheus, query))
+    with table.row("drawn") as row:
+        PICTURE.parent.mkdir(exist_ok=True)
+        PICTURE.write_text(draw(prometheus, began))
+        row.says(str(PICTURE.relative_to(ROOT)))
 
 
 def main() -> int:
