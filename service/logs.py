@@ -118,16 +118,38 @@ class JSONFormatter(logging.Formatter):
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
-def level_named(text: str) -> str:
-    """One of `LEVELS`, from its name in any case.
+LIBRARY_LEVELS = {"arq": "WARNING"}
+"""Of what is said in two lines for each job, 14 a second where nothing is to be done."""
+
+
+def levels_named(text: str) -> str:
+    """A level, or one and then those of some loggers, as in `INFO,service.dispatch=DEBUG`: from
+    names in any case and in any order.
 
     Raises:
-        ValueError: it is none of them; the message says what to write.
+        ValueError: one is none of `LEVELS`, or two are for all; the message says what to write.
     """
-    level = text.strip().upper()
-    if level not in LEVELS:
-        raise ValueError(phrase("write DEBUG, INFO, WARNING or ERROR, not {text!r}", text=text))
-    return level
+    levels = _levels_of(text)
+    root = levels.pop("", "INFO")
+    return ",".join([root, *(f"{name}={level}" for name, level in levels.items())])
+
+
+def _levels_of(text: str) -> dict[str, str]:
+    """The level of each logger that is named; of all others under ""."""
+    found: dict[str, str] = {}
+    for part in text.split(","):
+        name, _, word = part.rpartition("=")
+        level = word.strip().upper()
+        if level not in LEVELS or name.strip() in found:
+            raise ValueError(
+                phrase(
+                    "write DEBUG, INFO, WARNING or ERROR, or also the level of a logger as in"
+                    " INFO,service.dispatch=DEBUG; not {text!r}",
+                    text=text,
+                )
+            )
+        found[name.strip()] = level
+    return found
 
 
 class Seldom(logging.Filter):
@@ -167,14 +189,20 @@ class CountedStream(logging.StreamHandler[TextIO]):
         super().emit(record)
 
 
-def configure(level: str) -> None:
-    """Send all logging from one of `LEVELS` on to standard error as JSON lines.
+def configure(levels: str) -> None:
+    """Send all logging from one of `LEVELS` on to standard error as JSON lines; levels: as
+    `levels_named` gives them.
 
-    arq writes two lines at INFO for each job, 14 a second where nothing is to be done; they are
-    logged at DEBUG only. Its warnings and errors are logged at every level that includes them.
+    What `LIBRARY_LEVELS` names is logged at DEBUG only, unless its own level is given. Its warnings
+    and errors are logged at every level that includes them.
     """
     handler = CountedStream(sys.stderr)
     handler.setFormatter(JSONFormatter())
+    given = _levels_of(levels)
+    level = given.pop("", "INFO")
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("arq").setLevel("WARNING" if level == "INFO" else logging.NOTSET)
+    for name, own in LIBRARY_LEVELS.items():
+        logging.getLogger(name).setLevel(own if level == "INFO" else logging.NOTSET)
+    for name, own in given.items():
+        logging.getLogger(name).setLevel(own)
     logging.getLogger("arq.worker").addFilter(Seldom())

@@ -23,7 +23,7 @@ from pydantic_settings import (
 
 from service.clock import CHINA, Clock
 from service.errors import Misconfigured
-from service.logs import level_named
+from service.logs import levels_named
 from service.words.phrase import listing, phrase, translated
 from service.words.validation import fault
 
@@ -474,7 +474,13 @@ class Settings(BackupSettings):
     sign_in_client_secret: str = Field(
         default="", description=phrase("… and its secret; empty for a public client.")
     )
-    log_level: str = Field(default="INFO", description=phrase("DEBUG, INFO, WARNING or ERROR."))
+    log_level: str = Field(
+        default="INFO",
+        description=phrase(
+            "DEBUG, INFO, WARNING or ERROR; behind it the levels of single loggers, as in"
+            " INFO,service.dispatch=DEBUG."
+        ),
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -585,7 +591,7 @@ class Settings(BackupSettings):
     @field_validator("log_level")
     @classmethod
     def _level(cls, text: str) -> str:
-        return level_named(text)
+        return levels_named(text)
 
 
 def is_private_way(url: SplitResult) -> bool:

@@ -251,8 +251,10 @@ def logging_as_before() -> Iterator[None]:
     """For a test that runs a command in this process, which sends all logging to its stderr."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in ("arq", "service.dispatch")}
     root.handlers[:] = []  # else they would be closed
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    logging.getLogger("arq").setLevel(logging.NOTSET)
+    for name, own in levels.items():
+        logging.getLogger(name).setLevel(own)

@@ -14,7 +14,7 @@ from typing import Any
 from service.cli.help import Parser
 from service.errors import Invalid, Misconfigured, TocsinError
 from service.liveness.exit_codes import ExitCode, exit_code_of
-from service.logs import configure, level_named
+from service.logs import configure, levels_named
 from service.parent import end_with_parent
 from service.words.catalogues import of_shell
 from service.words.phrase import phrase, told
@@ -129,7 +129,7 @@ def _log_level(options: argparse.Namespace) -> str:
     some commands need none of them.
     """
     try:
-        return level_named(os.environ.get("TOCSIN_LOG_LEVEL") or options.log_level)
+        return levels_named(os.environ.get("TOCSIN_LOG_LEVEL") or options.log_level)
     except ValueError as error:
         raise Misconfigured(phrase("TOCSIN_LOG_LEVEL: {error}", error=error)) from error
 

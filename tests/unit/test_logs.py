@@ -125,3 +125,21 @@ def test_a_line_for_each_job_is_logged_at_debug_only(
     if level == "INFO":
         shown.remove("INFO")
     assert [line["level"] for line in lines if line["logger"] == "arq.worker"] == shown
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_a_logger_may_have_a_level_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("WARNING,service.dispatch=DEBUG,arq=INFO")
+    for name in ("service.dispatch.handoff", "service.delivery", "arq.worker"):
+        for level in LEVELS:
+            logging.getLogger(name).log(logging.getLevelNamesMapping()[level], level)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    shown = {
+        name: [line["level"] for line in lines if line["logger"].startswith(name)]
+        for name in ("service.dispatch", "service.delivery", "arq")
+    }
+    assert shown == {
+        "service.dispatch": list(LEVELS),
+        "service.delivery": ["WARNING", "ERROR"],
+        "arq": ["INFO", "WARNING", "ERROR"],
+    }

@@ -96,9 +96,29 @@ def test_a_wrong_value_is_not_called_a_missing_one(monkeypatch: pytest.MonkeyPat
     assert "is needed" not in refused.value.message
 
 
-def test_the_log_level_may_be_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOCSIN_LOG_LEVEL", "debug")
-    assert read_settings().log_level == "DEBUG"
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("debug", "DEBUG"),
+        ("info, service.dispatch=debug", "INFO,service.dispatch=DEBUG"),
+        ("arq=INFO", "INFO,arq=INFO"),
+        ("a=error,WARNING,b=INFO", "WARNING,a=ERROR,b=INFO"),
+    ],
+)
+def test_log_levels_may_be_in_any_case_and_order(
+    monkeypatch: pytest.MonkeyPatch, given: str, read: str
+) -> None:
+    monkeypatch.setenv("TOCSIN_LOG_LEVEL", given)
+    assert read_settings().log_level == read
+
+
+@pytest.mark.parametrize("given", ["loud", "INFO,ERROR", "INFO,a=loud", "a=INFO,a=DEBUG", "INFO,"])
+def test_a_log_level_that_is_none_is_refused_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("TOCSIN_LOG_LEVEL", given)
+    with pytest.raises(Misconfigured, match=r"as in INFO,service\.dispatch=DEBUG; not"):
+        read_settings()
 
 
 @pytest.mark.parametrize(("name", "earlier"), EARLIER_NAMES.items())
