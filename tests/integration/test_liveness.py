@@ -18,6 +18,7 @@ from service.storage.postgres import Connection, Pool
 from tests.architecture.tree import ROOT
 from tests.harness.processes import LATE_SECONDS, running
 from tests.harness.silent import SilentProxy, silent_proxy
+from tests.harness.tiers import cases
 
 LAST_WORDS = "the process ends: its own work stands still, and both servers answer"
 WAITS, WORKS = "the process waits for a server", "the process works again"
@@ -32,11 +33,6 @@ def environment(database_url: str, valkey: Valkey, redis: Redis, tmp_path: Path)
         "TOCSIN_KEY_FILE": str(tmp_path / "key"),
         "TOCSIN_WORKER_NICENESS": "0",
     }
-
-
-def slow(*kinds: tuple[str, ...]) -> list[object]:
-    """Kinds of process that `make slow` tries: each start of one takes seconds."""
-    return [pytest.param(words, marks=pytest.mark.slow) for words in kinds]
 
 
 @pytest.mark.slow
@@ -154,7 +150,7 @@ async def test_a_channel_process_whose_serving_breaks_off_ends_with_1(
         assert "has broken off: serve channels" in broken.log.splitlines()[-1]
 
 
-@pytest.mark.parametrize("words", [("serve",), *slow(("channel",), ("scheduler",))])
+@pytest.mark.parametrize("words", cases([("serve",), ("channel",), ("scheduler",)], ("serve",)))
 async def test_a_process_that_is_asked_to_stop_ends_with_0(
     environment: dict[str, str], tmp_path: Path, words: tuple[str, ...], pool: Pool
 ) -> None:
@@ -167,7 +163,7 @@ async def test_a_process_that_is_asked_to_stop_ends_with_0(
         assert await pool.fetchval("SELECT count(*) FROM processes") == 0
 
 
-@pytest.mark.parametrize("words", [("expand",), *slow(("serve",))])
+@pytest.mark.parametrize("words", cases([("expand",), ("serve",)], ("expand",)))
 async def test_systemd_hears_that_a_process_works_and_that_it_ends(
     environment: dict[str, str], tmp_path: Path, words: tuple[str, ...]
 ) -> None:
@@ -191,7 +187,7 @@ async def test_systemd_hears_that_a_process_works_and_that_it_ends(
     assert heard[-1] == "STOPPING=1"
 
 
-@pytest.mark.parametrize("words", [("expand",), *slow(("serve",))])
+@pytest.mark.parametrize("words", cases([("expand",), ("serve",)], ("expand",)))
 async def test_ctrl_c_while_it_waits_for_postgresql_ends_with_130(
     environment: dict[str, str], tmp_path: Path, words: tuple[str, ...]
 ) -> None:
@@ -230,7 +226,7 @@ async def test_a_command_line_that_asks_for_what_there_is_not(
 STRANGE = "INSERT INTO migrations (name, digest, works_with) VALUES ('9000_later.sql', '', $1)"
 
 
-@pytest.mark.parametrize("words", [("expand",), *slow(("serve",))])
+@pytest.mark.parametrize("words", cases([("expand",), ("serve",)], ("expand",)))
 async def test_a_newer_database_that_was_not_noted_to_fit_is_refused_in_a_sentence(
     environment: dict[str, str], tmp_path: Path, owner: Connection, words: tuple[str, ...]
 ) -> None:

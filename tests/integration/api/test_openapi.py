@@ -34,11 +34,16 @@ PAGE_ADDRESSES = {page.path for page in (*PAGES, *OPEN_PAGES)} | {"/", STATIC + 
 """The console's, which are for people."""
 
 
-async def test_the_document_is_valid_and_equals_the_routes(api: Api) -> None:
+@pytest.mark.slow  # its own schema has some thousand rules
+async def test_the_document_is_valid(api: Api) -> None:
+    answer = await api.get("/openapi.json", None)
+    OpenAPIV31SpecValidator(answer.json).validate()
+
+
+async def test_the_document_equals_the_routes(api: Api) -> None:
     answer = await api.get("/openapi.json", None)
     assert answer.status == 200
     document = answer.json
-    OpenAPIV31SpecValidator(document).validate()
     documented = {
         (method.upper(), path) for path, item in document["paths"].items() for method in item
     }

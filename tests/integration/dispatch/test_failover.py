@@ -41,6 +41,7 @@ from tests.harness.pauses import delay
 from tests.harness.runs import fortunate
 from tests.harness.sick import SECOND, breaker, events, open_breaker, watching
 from tests.harness.stage import Free, Scripted, SetUp, working
+from tests.harness.tiers import cases
 from tests.harness.waiting import until
 from tests.integration.dispatch.conftest import CalmFaults, Serve
 
@@ -245,10 +246,7 @@ BREAKS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(
     "how",
-    [
-        how if how in {"refuses", "gone"} else pytest.param(how, marks=pytest.mark.slow)
-        for how in BREAKS
-    ],
+    cases(BREAKS, "refuses", "gone"),
 )
 async def test_the_rest_goes_out_over_the_other_channel(
     town: Callable[..., Awaitable[Town]], redis: Any, how: str
