@@ -9,7 +9,7 @@ once and kept in the data folder, so that a second start finds the same carrier.
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,4 +146,4 @@ async def set_channels(
             await insert_channel(conn, keyring, settings, clock.now())
         else:
             values = {field: getattr(settings, field) for field in ChannelSettings.__slots__}
-            await update_channel(conn, keyring, type(channel)(id=channel.id, **values))
+            await update_channel(conn, keyring, replace(channel, **values))
