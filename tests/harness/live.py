@@ -33,14 +33,16 @@ ALONE = {"TOCSIN_TEST_SEND_ABOVE": "10000000", "TOCSIN_WORKER_NICENESS": "0"}
 class Live:
     """`tocsin up` in a folder; `summary` is the line of JSON that it prints.
 
-    environment: beyond that of the tests.
+    environment: beyond that of the tests. python: whose program runs, and where, since Python takes
+    `service` from where it starts.
     """
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.folder = folder
         self.environment = os.environ | ALONE | environment
+        self.python, self.where = Path(sys.executable), Path.cwd()
         self._command = [
-            *(sys.executable, "-m", "service", "up", "--json", "--port", "0"),
+            *("-m", "service", "up", "--json", "--port", "0"),
             *("--data", str(folder), *arguments),
         ]
         self.summary: dict[str, Any] = {}
@@ -49,8 +51,9 @@ class Live:
     def start(self) -> None:
         with (self.folder.parent / f"{self.folder.name}.up.log").open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, env=self.environment, stdout=subprocess.PIPE, stderr=log
-            )
+                [self.python, *self._command],
+                env=self.environment, cwd=self.where, stdout=subprocess.PIPE, stderr=log,
+            )  # fmt: skip
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, f"tocsin up ended with {self.process.wait()}; see {log.name}"
