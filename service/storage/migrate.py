@@ -289,27 +289,32 @@ async def _note(connection: Connection, migration: Migration) -> None:
 
 
 async def _refuse_beside_older(connection: Connection, migration: Migration) -> None:
-    """Refuse a file beside which no earlier version works while a process of one does."""
+    """Refuse a file beside which no earlier version works while a process of one does.
+
+    One that knows a file with a higher number is of an earlier version all the same, if that file
+    was there before: numbers are in the order in which they are taken, not always of landing.
+    """
     if not await connection.fetchval("SELECT to_regclass('processes') IS NOT NULL"):
         return
     rows = await sql.fetch(
         connection,
         """
-        SELECT kind, host, version FROM processes
-        WHERE known < :name AND seen_at > clock_timestamp() - make_interval(secs => :seconds)
+        SELECT kind, host, version, known FROM processes
+        WHERE seen_at > clock_timestamp() - make_interval(secs => :seconds)
         ORDER BY kind, host
         """,
-        name=migration.name,
         seconds=GONE_SECONDS,
     )
-    if rows:
-        what = [f"{row['kind']} ({row['version']}, {row['host']})" for row in rows]
+    mine = _numbers(version("tocsin"))
+    older = [r for r in rows if r["known"] < migration.name or _numbers(r["version"]) < mine]
+    if older:
+        what = [f"{row['kind']} ({row['version']}, {row['host']})" for row in older]
         raise Misconfigured(
             phrase(
                 "migration {migration} is not for a system that works, and {count} processes do:"
                 " {what}; stop them, wait {seconds:.0f} seconds, and run `tocsin migrate` again",
                 migration=migration.name,
-                count=len(rows),
+                count=len(older),
                 what=listing(what),
                 seconds=GONE_SECONDS,
             )
