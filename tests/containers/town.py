@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -253,20 +254,26 @@ class Broadcast:
 
     async def settled(self) -> Account:
         """Until everybody is handed off and every receipt is in that is to come."""
-        account = Account()
+        account, waiting = Account(), None
 
         def progress() -> tuple[int, int]:
             return self.taken(), len(account.open)
 
         async def all_in() -> bool:
-            nonlocal account
-            if await self.waiting() != 0:
+            nonlocal account, waiting
+            waiting = await self.waiting()
+            if waiting != 0:
                 return False
             account = await self.account()
             return not account.open
 
         what = "everybody is handed off and every receipt in"
-        await until(all_in, STANDSTILL_SECONDS, what, every=2, progress=progress)
+        try:
+            await until(all_in, STANDSTILL_SECONDS, what, every=2, progress=progress)
+        except AssertionError as error:
+            states = Counter(row.state for row in await self.ledger())
+            left = f"{waiting} wait, {len(account.open)} receipts are to come: {account.open[:2]}"
+            raise AssertionError(f"{error}; {left}; {dict(states)}") from error
         return account
 
     async def put_back(self, account: Account) -> None:
