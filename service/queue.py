@@ -28,6 +28,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from service.peer_timeouts import KEEPALIVE, Reachability
+from service.redis_address import read_redis_address
+from service.sentinel import SentinelPool
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.1
@@ -108,6 +110,7 @@ class _Pool(ConnectionPool):
 
 
 def _open_connections(redis_url: str) -> ConnectionPool:
+    """Every connection of ours to Redis is one of such a pool, be it the queue's or the pace's."""
     options: dict[str, Any] = {
         "socket_timeout": ANSWER_SECONDS,
         "socket_connect_timeout": CONNECT_SECONDS,
@@ -115,6 +118,9 @@ def _open_connections(redis_url: str) -> ConnectionPool:
     }
     if not redis_url.startswith("unix"):
         options |= {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
+    sentinels = read_redis_address(redis_url)
+    if sentinels is not None:
+        return SentinelPool(sentinels, options)
     return _Pool.from_url(redis_url, **options)
 
 

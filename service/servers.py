@@ -20,9 +20,11 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from service.errors import Misconfigured
 from service.queue import open_redis
+from service.redis_address import read_redis_address
+from service.sentinel import UnknownPrimary
 from service.storage.postgres import UNREACHABLE, NoRight, NoTable, PostgresRefusal, read_version
 from service.storage.roles import NO_RIGHTS
-from service.words.phrase import listing
+from service.words.phrase import Phrase, listing, sentence_of, translated
 
 log = logging.getLogger(__name__)
 
@@ -253,20 +255,45 @@ async def _redis_fault(url: str) -> Fault | None:
     try:
         async with open_redis(url) as redis:
             info: dict[str, Any] = await redis.info("server")
-    except AuthenticationError:
-        return server.password()
-    except ResponseError as error:
-        return _redis_refusal(server, error)
     except (RedisError, OSError) as error:
-        return _redis_away(server, _cause(error), tls=url.startswith("rediss"))
-    except ValueError:
+        return _redis_trouble(server, error, tls=url.startswith("rediss"))
+    except ValueError as error:
+        return _unread(server, error)
+    if "cluster" in (info.get("redis_mode"), info.get("server_mode")):
         return server.fault(
-            f"has an address that cannot be read; mend {server.setting}: "
-            "redis://:PASSWORD@HOST:PORT/NUMBER",
-            f"的地址无法解析；请改正 {server.setting}：redis://:密码@主机:端口/库号",
+            "runs in cluster mode, which is not supported: the pace asks for several keys at once;"
+            f" name one server, or sentinels, in {server.setting}",
+            "以集群模式运行，不支持：限速需要同时读写多个键；请在"
+            f" {server.setting} 中写单个服务器或哨兵",
         )
     outdated = outdated_redis(info)
     return server.version(*outdated) if outdated else None
+
+
+def _redis_trouble(server: _Server, error: RedisError | OSError, *, tls: bool) -> Fault | None:
+    """What Redis, or a sentinel, answers instead of what it was asked for."""
+    if isinstance(error, AuthenticationError):
+        return server.password()
+    if isinstance(error, UnknownPrimary):
+        return server.fault(
+            f"has sentinels that know no primary of the name in {server.setting}; mend either",
+            f"的哨兵不认识 {server.setting} 中的主节点名；请改正其一",
+        )
+    if isinstance(error, ResponseError):
+        return _redis_refusal(server, error)
+    return _redis_away(server, _cause(error), tls=tls)
+
+
+def _unread(server: _Server, error: ValueError) -> Fault:
+    """An address that cannot be read, and why, where our own reader says it."""
+    if isinstance(said := sentence_of(error), Phrase):
+        why = translated(said, "en"), translated(said, "zh")
+    else:
+        why = "redis://:PASSWORD@HOST:PORT/NUMBER", "redis://:密码@主机:端口/库号"
+    return server.fault(
+        f"has an address that cannot be read; mend {server.setting}: {why[0]}",
+        f"的地址无法解析；请改正 {server.setting}：{why[1]}",
+    )
 
 
 def is_older(found: str, needed: tuple[int, ...]) -> bool:
@@ -312,6 +339,9 @@ def _cause(error: BaseException) -> BaseException:
 def _named(name: str, setting: str, url: str) -> _Server:
     """A server by what its URL says, without its password."""
     try:
+        if address := read_redis_address(url):
+            user, number = address.user or "default", str(address.database)
+            return _Server(name, setting, address.shown, user, number)
         parts = urlsplit(url)
         hosts = parts.netloc.rpartition("@")[2]
         query = parse_qs(parts.query)

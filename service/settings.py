@@ -24,6 +24,7 @@ from pydantic_settings import (
 from service.clock import CHINA, Clock
 from service.errors import Misconfigured
 from service.logs import levels_named
+from service.redis_address import read_redis_address
 from service.words.phrase import listing, phrase, translated
 from service.words.validation import fault
 
@@ -172,7 +173,10 @@ class Settings(BackupSettings):
         ),
     )
     redis_url: str = Field(
-        description=phrase("Redis or Valkey: the job queue and the token buckets.")
+        description=phrase(
+            "Redis or Valkey: the job queue and the token buckets (redis://:PASSWORD@HOST:PORT/0, "
+            "or by Sentinel sentinel://:PASSWORD@HOST:PORT,HOST:PORT,HOST:PORT/NAME/0)."
+        )
     )
     key_file: Path = Field(
         description=phrase(
@@ -521,6 +525,12 @@ class Settings(BackupSettings):
     def domains_of_mail(self) -> list[str]:
         """The domains that mails may go to, in small letters."""
         return _listed(self.mail_domains.lower())
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: str) -> str:
+        read_redis_address(url)
+        return url
 
     @field_validator("console_url")
     @classmethod

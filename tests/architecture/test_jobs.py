@@ -4,10 +4,12 @@ with the queue it waits in, the command line, and the deployment.
 
 import importlib
 import pkgutil
+import re
 from collections import Counter
 
 import workers
 from service.queue import QUEUES, Job, queue_name
+from tests.architecture.tree import modules
 from workers.__main__ import KINDS
 from workers.context import WorkerKind
 
@@ -39,3 +41,11 @@ def test_every_job_waits_in_the_queue_of_the_kind_that_does_it() -> None:
 
 def test_no_two_kinds_share_a_queue() -> None:
     assert len({queue_name(kind.name) for kind in kinds().values()}) == len(kinds())
+
+
+MAKES_A_CLIENT = re.compile(r"\b(?:Redis|ArqRedis|create_pool|RedisSettings)\(|\bRedis\.from_")
+
+
+def test_clients_of_redis_are_made_in_one_module() -> None:
+    makers = [path.stem for path in modules() if MAKES_A_CLIENT.search(path.read_text("utf-8"))]
+    assert makers == ["queue"]

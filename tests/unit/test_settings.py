@@ -34,6 +34,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LOG_LEVEL", "loud"),
         ("CONSOLE_URL", "tocsin.example.gov.cn"),
         ("CONSOLE_URL", "javascript:alert(1)"),
+        ("REDIS_URL", "sentinel://a,b,c"),
+        ("REDIS_URL", "redis+cluster://a,b,c/0"),
         ("SMTP_URL", "mail.example.gov.cn:25"),
         ("SMTP_URL", "http://mail.example.gov.cn"),
         ("SMTP_URL", "smtp+plain://tocsin:secret@mail.example.gov.cn"),

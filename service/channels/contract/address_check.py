@@ -24,6 +24,7 @@ from ipaddress import (
 from urllib.parse import parse_qs, urlsplit
 
 from service.channels.contract.gateway import Unreachable
+from service.redis_address import read_redis_address
 from service.words.phrase import phrase
 
 Network = IPv4Network | IPv6Network
@@ -120,6 +121,8 @@ def going(reach: AllowedAddresses) -> Iterator[None]:
 
 def _places(url: str) -> list[tuple[str, int]]:
     """The hosts and ports of a server's URL; one behind a unix socket listens on this machine."""
+    if address := read_redis_address(url):
+        return list(address.sentinels)
     parts = urlsplit(url)
     query = parse_qs(parts.query)
     default = DEFAULT_PORTS.get(parts.scheme, 0)

@@ -73,10 +73,19 @@ def leading_to(kind: str, host: str, port: int, *, simulated: bool = True) -> Ch
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_our_own_servers_are_not_knocked_at(redis: Redis, kind: str, host: str) -> None:
+@pytest.mark.parametrize(
+    ("host", "redis_url"),
+    [
+        ("127.0.0.1", "redis://:pw@"),
+        ("localhost", "redis://:pw@"),
+        ("127.0.0.1", "sentinel://:pw@[::1]:1,"),
+    ],
+)
+async def test_our_own_servers_are_not_knocked_at(
+    redis: Redis, kind: str, host: str, redis_url: str
+) -> None:
     async with listening() as ours:
-        own = (f"redis://:pw@localhost:{ours.number}/0", "postgresql://u:p@/d?host=/tmp&port=1")
+        own = (f"{redis_url}localhost:{ours.number}/t/0", "postgresql://u:p@/d?host=/tmp&port=1")
         channel = leading_to(kind, host, ours.number)
         where = reach_of(channel, {}, own)
         trial = await try_channel(channel, Clock(), redis, 0, where=where)
