@@ -15,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test watch-test manifests bundle-test fuzz model contract bench chaos silence-test restore-test corpus soak county evening migrate lock browser pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test watch-test manifests bundle-test fuzz model contract bench chaos silence-test restore-test sentinel-test corpus soak county evening migrate lock browser pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -77,7 +77,7 @@ nightly: venv ## all that is too long for each change, one after another (about 
 	$(MAKE) coverage
 	$(PYTEST) -m nightly
 	TOCSIN_RACE_ROUNDS=1000 $(PYTEST) -m races
-	$(MAKE) model contract silence-test
+	$(MAKE) model contract silence-test sentinel-test
 	$(MAKE) compose-test bundle-test
 	$(MAKE) fuzz FUZZ_SECONDS=120
 	$(MAKE) chaos CHAOS_MINUTES=5
@@ -151,6 +151,9 @@ silence-test: venv ## servers and carriers that fall silent without closing a co
 
 restore-test: venv ## backups of a broadcast, a wrong UPDATE, the instant before it, cut files (a minute)
 	$(PYTEST) tests/e2e/test_restore.py
+
+sentinel-test: venv ## Valkey's primary lost during broadcasts, three Valkeys and three sentinels (minutes)
+	$(BIN)/python -m tests.sentinel.takeover
 
 SOAK_MINUTES ?= 20
 SOAK_RATE ?= 2000
