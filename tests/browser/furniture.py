@@ -12,11 +12,13 @@ SOME = "年龄 >= 60"
 HANDSET = "19790000001"
 WAITS = "冬季防诈·待签发"
 """The name of the plan that waits; other pages need that it does."""
+NOBODYS = "19799999999"
+"""A number on no list."""
 
 
 async def furnish(office: Office) -> None:
     """A run that is over and one that is paused, a draft, a plan that waits, a text that changed,
-    a text from a handset, and what is shared with other departments.
+    a text from a handset, what is shared with other departments, and what administrators set up.
     """
     live = office.live
     over = await live.launch(FEW)
@@ -29,6 +31,23 @@ async def furnish(office: Office) -> None:
     await office.ask("operator", "POST", f"/campaigns/{waiting['id']}/submit", {})
     await write_in(live, HANDSET, "群众")
     await share(office)
+    await set_up(office)
+
+
+async def set_up(office: Office) -> None:
+    """An address that is called back, an extension number, a number that is sent nothing, and a
+    plan that is paused before its first fire.
+    """
+    hook = {"url": "https://police.example.gov.cn/told", "events": ["run.finished"]}
+    await office.ask("operator", "POST", "/webhooks", hook)
+    county = (await office.ask("operator", "GET", "/me"))["department_id"]
+    extension = {"extension": "96110"}
+    await office.ask("admin", "POST", f"/departments/{county}/extensions", extension)
+    never = {"phones": [NOBODYS], "reason": "opted_out", "note": "来电要求"}
+    await office.ask("operator", "POST", "/suppressions", never)
+    paused = await plan(office, "冬季防诈·已暂停")
+    for who, act in (("operator", "submit"), ("approver", "approve"), ("operator", "pause")):
+        await office.ask(who, "POST", f"/campaigns/{paused['id']}/{act}", {})
 
 
 class Carrier(NamedTuple):
