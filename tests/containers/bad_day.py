@@ -107,6 +107,7 @@ async def restore(table: Table, town: Town) -> None:
     await promised(table, "dump", restores.dump(town))
     await broadcast.reach(len(town.people) // 10)
     await promised(table, "restore", restores.restore(town, broadcast))
+    await broadcast.give_up()
     after = await town.launch()
     await promised(table, "broadcast after the restore", after.reckon())
     with table.row("broadcast that was restored") as row:

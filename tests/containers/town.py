@@ -16,6 +16,7 @@ from service.clock import Clock, parse_instant
 from service.crypto import Keyring
 from service.delivery.uncertain.uncertain import WAIT, Decision, decide
 from service.delivery.uncertain.uncertain_store import UncertainFilter
+from service.ledger.message_id import MessageKey
 from service.local.demo.client import DemoClient
 from service.local.embedded import free_port
 from service.local.first_people import make_people
@@ -284,12 +285,23 @@ class Broadcast:
         policy = {"class": "public_interest", "allowed": True, "reason": "not in the journal"}
         async with Tocsin(self.town.url, self.town.keys["admin"]) as admin:
             await admin.ask("PUT", "/uncertain/policies", body=policy)
+        await self._decide(keys, Decision.RESEND, "not in the journal")
+
+    async def give_up(self) -> None:
+        """What a person decides of texts of which nobody will find out; until then they hold up
+        the next text to their people on the same channel.
+        """
+        rows = [row for row in await self.ledger() if row.state == "uncertain"]
+        keys = [(uuid.UUID(row.run), row.no) for row in rows]
+        await self._decide(keys, Decision.UNKNOWN, "lost with the database")
+
+    async def _decide(self, keys: list[MessageKey], decision: Decision, why: str) -> None:
         async with self.town.database() as conn:
             user = await conn.fetchval("SELECT id FROM users WHERE login = 'operator'")
-            by = By(user, "not in the journal", self.town.clock.now() + 2 * WAIT)
+            by = By(user, why, self.town.clock.now() + 2 * WAIT)
             async with conn.transaction():
-                told = await decide(conn, UncertainFilter(keys=keys), Decision.RESEND, by)
-        assert not told.skipped, f"not put back: {told.skipped[:3]}"
+                told = await decide(conn, UncertainFilter(keys=keys), decision, by)
+        assert not told.skipped, f"not decided: {told.skipped[:3]}"
 
     async def reckon(self) -> str:
         """Hold the ledger against the journal: nobody lost, nobody twice; in words."""
