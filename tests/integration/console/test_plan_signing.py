@@ -166,7 +166,7 @@ async def test_what_nobody_signed_in_time_says_so(api: Api, county: dict[str, st
     browser = await browser_of(api, "operator")
     assert "逾期未签发" in (await browser.get("/today")).text
     for page in (address, f"{address}/edit"):
-        assert "没有人及时签发" in (await browser.get(page)).text, page
+        assert "逾期未签发" in (await browser.get(page)).text, page
 
 
 async def test_a_change_after_the_submission_takes_the_button_away(
