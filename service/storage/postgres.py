@@ -479,7 +479,11 @@ async def read_version(url: str) -> tuple[str, str]:
 async def connect(url: str, *, seconds: float = COUNT_SECONDS) -> OwnConnection:
     """One connection of its own, outside any pool; a statement on it may take so many seconds."""
     connection = await _connect(url, command_timeout=seconds)
-    await _prepare(connection)
+    try:
+        await _prepare(connection)
+    except BaseException:
+        connection.terminate()  # nobody else has it
+        raise
     return connection
 
 

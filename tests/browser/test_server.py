@@ -10,7 +10,7 @@ from playwright.async_api import Browser, expect
 from tests.browser.conftest import Visit
 from tests.browser.furniture import FEW
 from tests.browser.office import Office
-from tests.browser.tasks import TOMORROW
+from tests.browser.tasks import TOMORROW, ready_text
 from tests.browser.visitor import Visitor
 from tests.harness.waiting import until
 
@@ -47,8 +47,7 @@ async def at_a_form(visit: Visit, browser: Browser, office: Office, name: str) -
     await visitor.go("/plans/new")
     await visitor.type(visitor.field("name"), name)
     await visitor.field("segment_id").select_option(label=name)
-    texts = visitor.page.locator("[name=template_id] optgroup").last.locator("option")
-    await visitor.choose(visitor.field("template_id"), (await texts.first.inner_text()).strip())
+    await visitor.choose(visitor.field("template_id"), await ready_text(visitor, office))
     await visitor.page.locator("[name=when][value=once]").press("Space")
     await visitor.type(visitor.field("schedule.start_at"), TOMORROW[0])
     await visitor.type(visitor.field("time"), TOMORROW[1])

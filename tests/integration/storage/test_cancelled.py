@@ -2,9 +2,12 @@
 
 import asyncio
 
-from service.storage.postgres import Pool, transaction
+import pytest
+
+from service.storage import postgres
+from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.pauses import delay
-from tests.harness.waiting import turns
+from tests.harness.waiting import turns, until
 
 
 async def _work(pool: Pool, statement: str) -> None:
@@ -25,3 +28,21 @@ async def test_a_cancellation_in_a_transaction_is_never_replaced(pool: Pool) -> 
         (how,) = await asyncio.gather(task, return_exceptions=True)
         ended.append(type(how))
     assert set(ended) == {asyncio.CancelledError}
+
+
+async def test_a_connection_is_closed_if_its_beginning_is_broken_off(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Connection] = []
+
+    async def never_ready(connection: Connection) -> None:
+        begun.append(connection)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(postgres, "_prepare", never_ready)
+    task = asyncio.create_task(postgres.connect(database_url))
+    await until(lambda: begun)
+    task.cancel()
+    (how,) = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(how, asyncio.CancelledError)
+    assert begun[0].is_closed()
