@@ -15,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test watch-test manifests bundle-test fuzz model contract bench chaos silence-test restore-test sentinel-test corpus soak county evening migrate lock browser pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test watch-test manifests bundle-test fuzz model contract bench chaos silence-test restore-test sentinel-test corpus soak county evening migrate lock browser browser-again pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -65,6 +65,9 @@ HUNG := -o faulthandler_timeout=1200 -o faulthandler_exit_on_timeout=true
 browser: $(DRIVER) ## Chromium of today and Chromium 90 drive the console of a running system
 	$(BIN)/python -m tests.browser.install
 	$(PYTEST) -n 2 --dist loadgroup $(HUNG) tests/browser
+
+browser-again: $(DRIVER) ## those tests that failed in the last make browser, once more, with a system of their own
+	$(PYTEST) -n 1 $(HUNG) --last-failed --last-failed-no-failures none tests/browser
 
 pictures: $(DRIVER) ## take the pictures of the README and the manual again (docs/pictures)
 	$(BIN)/python -m tests.browser.install

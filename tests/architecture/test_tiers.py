@@ -71,7 +71,7 @@ def test_ci_runs_what_make_test_leaves_out() -> None:
     assert '-m "not slow and not crash and not nightly"' in recipes["test"]
     assert '-m "slow and not crash and not nightly"' in recipes["slow"]
     ci = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
-    words = [line for line in ci if line.startswith("make ")]
+    words = [line.partition(" ||")[0] for line in ci if line.startswith("make ")]
     assert words[:2] == ["make test", "make browser"]
     assert {"make slow", "make crash"} <= set(words)
 
