@@ -1,10 +1,9 @@
 """What `make manifests` needs of the machine, beside Python: systemd-analyze and docker-compose."""
 
-import os
 import shutil
-import subprocess
 
 from tests.containers.machine import NotHere
+from tests.harness import debian
 
 PACKAGES = {"systemd-analyze": "systemd", "docker-compose": "docker-compose"}
 """Programs, and Debian's packages with them."""
@@ -16,16 +15,10 @@ def prepare() -> None:
     Raises:
         NotHere: a program is missing and cannot be installed here.
     """
-    missing = [name for program, name in PACKAGES.items() if shutil.which(program) is None]
+    missing = {program: name for program, name in PACKAGES.items() if shutil.which(program) is None}
     if not missing:
         return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise NotHere(f"install {', '.join(missing)} (Debian's names), or run it as root on Debian")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
-        done = subprocess.run(
-            ["apt-get", "-qq", *words], env=environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            said = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-            raise NotHere(f"install {', '.join(missing)}: apt-get {words[0]} failed ({said})")
+    try:
+        debian.install([*missing.values()], f"{', '.join(missing)} not found")
+    except debian.NotInstalled as error:
+        raise NotHere(str(error)) from error
