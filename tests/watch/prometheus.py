@@ -1,7 +1,6 @@
 """Debian's Prometheus: installed if need be, started on a configuration, and asked."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ import yaml
 
 from service.local.embedded import free_port
 from tests.containers.machine import NotHere, run
+from tests.harness import debian
 from tests.harness.waiting import until_sync
 from tests.watch.files import ALERTS
 
@@ -33,19 +33,10 @@ def prepare() -> None:
     """
     if all(map(shutil.which, (PACKAGE, "promtool"))):
         return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise NotHere(
-            f"promtool not found: install Debian's package {PACKAGE}, or run this as root"
-        )
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     try:
-        run(["apt-get", "-qq", "update"], env=environment)
-        run(
-            ["apt-get", "-qq", "install", "-y", "--no-install-recommends", PACKAGE],
-            env=environment,
-        )
-    except AssertionError as error:
-        raise NotHere(f"promtool not found, and {error}") from error
+        debian.install([PACKAGE], "promtool not found")
+    except debian.NotInstalled as error:
+        raise NotHere(str(error)) from error
 
 
 @dataclass(frozen=True)
