@@ -136,6 +136,22 @@ def test_what_asks_the_api_for_the_proxy_is_the_proxy_alone(
     ]
 
 
+def test_the_proxy_reaches_the_api_where_the_api_knows_it(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    """A name that both have in two networks leads past the address that is believed."""
+    conf = (DEPLOY / "proxy" / "nginx.conf").read_text("utf-8")
+    (asked,) = re.findall(r"set \$api http://([\w-]+):8080;", conf)
+    known = services["api"]["environment"]["TOCSIN_PROXY_ADDRESS"]
+    networks = services["proxy"]["networks"]
+    believed = {name for name, of in networks.items() if of.get("ipv4_address") == known}
+    named = {
+        name for name, of in services["api"]["networks"].items() if asked in of.get("aliases", ())
+    }
+    assert asked not in services
+    assert named == believed
+
+
 def test_images_are_pinned_to_a_version(services: dict[str, dict[str, Any]]) -> None:
     dockerfile = (DEPLOY / "Dockerfile").read_text("utf-8")
     images = [service["image"] for service in services.values()]
