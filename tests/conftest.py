@@ -72,11 +72,18 @@ def pytest_collection() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """No task of a test outlives it: all tests of a process share one event loop."""
+    """No task of a test outlives it, for all tests of a process share one event loop; nor does the
+    logging of a command.
+    """
     yield
     runner = getattr(item, "funcargs", {}).get("_session_scoped_runner")
     if runner is not None and nextitem is not None:  # after the last one the loop is closed
         runner.run(_end_tasks())
+    root = logging.getLogger()
+    left = [handler for handler in root.handlers if isinstance(handler, logs.CountedStream)]
+    for handler in left:
+        root.removeHandler(handler)
+    assert not left, "a command of this test set up the logging of all tests after it: use Shell"
 
 
 async def _end_tasks() -> None:

@@ -137,6 +137,7 @@ async def test_whoever_waits_for_a_silent_server_does_not_end_and_says_so_once(
         assert waits.is_healthy()
 
 
+@pytest.mark.slow
 async def test_a_channel_process_whose_serving_breaks_off_ends_with_1(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -163,6 +164,7 @@ async def test_a_process_that_is_asked_to_stop_ends_with_0(
         assert await pool.fetchval("SELECT count(*) FROM processes") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", cases([("expand",), ("serve",)], ("expand",)))
 async def test_systemd_hears_that_a_process_works_and_that_it_ends(
     environment: dict[str, str], tmp_path: Path, words: tuple[str, ...]
@@ -202,6 +204,7 @@ async def test_ctrl_c_while_it_waits_for_postgresql_ends_with_130(
         assert "Traceback" not in waits.log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -237,6 +240,7 @@ async def test_a_newer_database_that_was_not_noted_to_fit_is_refused_in_a_senten
         assert "newer than this program: it has 9000_later.sql" in line
 
 
+@pytest.mark.slow
 async def test_a_newer_database_that_this_version_works_beside_is_taken(
     environment: dict[str, str], tmp_path: Path, owner: Connection, pool: Pool
 ) -> None:

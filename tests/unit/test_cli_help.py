@@ -78,6 +78,7 @@ def test_every_setting_is_explained_in_both_languages() -> None:
     assert names.findall(chinese) == names.findall(english), "only the words differ"
 
 
+@pytest.mark.usefixtures("logging_as_before")
 def test_what_a_command_prints_of_settings_follows_the_shell(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -1,7 +1,5 @@
 """The first accounts of a new system."""
 
-import asyncio
-import json
 from datetime import datetime
 from pathlib import Path
 
@@ -13,11 +11,11 @@ from service.accounts.keys import key_store
 from service.accounts.keys.keys import caller_of
 from service.accounts.people import store
 from service.accounts.people.model import Role
-from service.cli import main
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection, Pool
 from tests.factories import make_user
+from tests.harness.shell import Shell
 
 PEOPLE = (FirstAdministrator("wang", "王主任"), FirstAdministrator("li", "李科长"))
 
@@ -81,39 +79,26 @@ async def test_somebody_else_of_that_login_does_not_become_an_administrator(
 
 @pytest.mark.attack
 async def test_the_command_names_two_and_prints_each_key_once(
-    pool: Pool,
-    database_url: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    logging_as_before: None,
+    pool: Pool, database_url: str, tmp_path: Path
 ) -> None:
-    key = tmp_path / "master.key"
-    key.write_text("01" * 32)
-    key.chmod(0o600)
-    monkeypatch.setenv("TOCSIN_DATABASE_URL", database_url)
-    monkeypatch.setenv("TOCSIN_REDIS_URL", "redis://127.0.0.1:1/0")
-    monkeypatch.setenv("TOCSIN_KEY_FILE", str(key))
-    with pytest.raises(SystemExit):
-        main(["bootstrap"])
-    assert "--second-admin" in capsys.readouterr().err
+    shell = Shell(database_url, tmp_path)
+    assert "--second-admin" in (await shell.run("bootstrap")).err
     words = ["bootstrap", "--admin", "wang", "王", "--second-admin", "li", "李"]
-    assert await asyncio.to_thread(main, words) == 0
-    printed = json.loads(capsys.readouterr().out)
-    assert list(printed) == ["admin", "second_admin"]
+    printed = await shell.run(*words)
+    assert printed.code == 0, printed.err
+    assert list(printed.json) == ["admin", "second_admin"]
     users = await pool.fetch("SELECT login, roles FROM users ORDER BY id")
     assert [(user["login"], user["roles"]) for user in users] == [
         ("wang", ["admin"]),
         ("li", ["admin"]),
     ]
     for more in ([], ["--again-because", "为了方便"]):
-        assert await asyncio.to_thread(main, [*words, *more]) != 0
-        said = capsys.readouterr()
-        assert said.out == ""
+        said = await shell.run(*words, *more)
+        assert (said.code != 0, said.out) == (True, "")
         assert "two administrators who can log in" in said.err
     await pool.execute("UPDATE keys SET revoked_at = now()")
-    assert await asyncio.to_thread(main, [*words, "--again-because", "钥匙丢了"]) == 0
-    assert set(json.loads(capsys.readouterr().out)) == {"admin", "second_admin"}
+    again = await shell.run(*words, "--again-because", "钥匙丢了")
+    assert set(again.json) == {"admin", "second_admin"}
 
 
 OTHERS = (FirstAdministrator("zhao", "赵"), FirstAdministrator("qian", "钱"))

@@ -181,6 +181,7 @@ async def test_a_refusal_for_too_many_connections_says_what_it_may_mean(api: Api
         assert "This channel has 1 connection up, and a test needs one more" in beside["detail"]
 
 
+@pytest.mark.slow
 async def test_a_real_channel_is_never_called_on_simulated_time(api: Api) -> None:
     async with carrier() as real, carrier() as rehearsed:
         path = await set_up(api, real.port, simulated=False)
@@ -198,6 +199,7 @@ async def test_a_real_channel_is_never_called_on_simulated_time(api: Api) -> Non
         assert (await asked)["ok"] is True
 
 
+@pytest.mark.slow
 async def test_a_channel_is_tested_once_at_a_time(api: Api) -> None:
     async with carrier() as scripted, carrier() as another:
         path, other = await set_up(api, scripted.port), await set_up(api, another.port)
@@ -215,6 +217,7 @@ async def test_a_channel_is_tested_once_at_a_time(api: Api) -> None:
         assert (await third)["ok"] is True
 
 
+@pytest.mark.slow
 async def test_no_database_connection_is_held_while_the_carrier_thinks(api: Api) -> None:
     async with carrier() as slow:
         asked = asyncio.create_task(tried(api, await set_up(api, slow.port)))

@@ -162,6 +162,7 @@ async def test_numbers_leave_for_their_own_carrier_alone(api: Api, county: Joint
     assert len((await api.get("/list-files", MOBILES)).json["items"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.attack
 async def test_the_database_keeps_lists_with_their_carrier(api: Api, county: JointCounty) -> None:
     channel, _ = await fired(api, county)
@@ -237,6 +238,7 @@ async def no_match(*_: object) -> None:
     """Nothing is to be matched."""
 
 
+@pytest.mark.slow
 async def test_no_connection_takes_a_channel_whose_list_is_closed(
     api: Api, county: JointCounty
 ) -> None:
@@ -278,6 +280,7 @@ async def test_nobody_stands_on_two_lists(api: Api, county: JointCounty) -> None
     assert (await api.get(f"/list-files/{first['id']}", MOBILES)).json["fetches"] == 2
 
 
+@pytest.mark.slow
 async def test_one_list_of_a_channel_is_drawn_at_a_time(api: Api, county: JointCounty) -> None:
     channel, _ = await fired(api, county)
     assert (await api.post("/list-files", MOBILES, {"channel_id": channel})).status == 201
@@ -337,6 +340,7 @@ async def test_whoever_was_erased_meanwhile_has_no_line(api: Api, county: JointC
     assert len(lines_of(await fetched(api, found["id"]))) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.attack
 async def test_every_line_that_gives_nothing_is_named(api: Api, county: JointCounty) -> None:
     channel, _ = await fired(api, county)
@@ -383,6 +387,7 @@ async def test_every_line_that_gives_nothing_is_named(api: Api, county: JointCou
     assert await states(county) == {"delivered": 1, "undelivered:suspended": 1, "submitted": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.attack
 async def test_the_file_of_another_list_is_refused_whole(
     api: Api, county: JointCounty, monkeypatch: pytest.MonkeyPatch
@@ -399,6 +404,7 @@ async def test_the_file_of_another_list_is_refused_whole(
     assert await county.pool.fetchval("SELECT count(*) FROM receipt_inbox") == 0
 
 
+@pytest.mark.slow
 async def test_counts_stand_beside_the_ledger(api: Api, county: JointCounty) -> None:
     channel, plan_id = await fired(api, county)
     async with channels_served(api.runtime):
@@ -488,6 +494,7 @@ async def test_what_a_frozen_process_records_later_is_on_no_list(
     assert not [line for line in lines if line["编号"].startswith("OLD")]
 
 
+@pytest.mark.slow
 async def test_a_corrected_result_takes_back_the_second_try(api: Api, county: JointCounty) -> None:
     channel, _ = await fired(api, county)
     async with channels_served(api.runtime):
@@ -501,6 +508,7 @@ async def test_a_corrected_result_takes_back_the_second_try(api: Api, county: Jo
     assert await states(county) == {"delivered": 1, "submitted": 2}
 
 
+@pytest.mark.slow
 async def test_a_list_that_nobody_fetches_lapses(api: Api, county: JointCounty) -> None:
     channel, _ = await fired(api, county)
     async with channels_served(api.runtime):
@@ -535,6 +543,7 @@ async def test_whoever_opted_out_before_a_list_was_fetched_is_not_on_it(
     assert await states(county) == {"submitted": 2, "rejected:list_lapsed": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [ValueError("broken"), TooSlow("too large")])
 async def test_one_list_that_fails_holds_up_no_other(
     api: Api, county: JointCounty, monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -567,6 +576,7 @@ async def test_a_channel_of_lists_stays_with_its_carrier(api: Api, county: Joint
     assert (refused.status, refused.json["type"]) == (409, "/problems/list_of_a_carrier")
 
 
+@pytest.mark.slow
 async def test_texts_of_direct_sends_have_the_values_that_came_with_them(
     api: Api, county: JointCounty
 ) -> None:
@@ -583,6 +593,7 @@ async def test_texts_of_direct_sends_have_the_values_that_came_with_them(
     assert texts == {"【某局】验证1234。"}
 
 
+@pytest.mark.slow
 async def test_a_list_without_results_pauses_no_run(api: Api, county: JointCounty) -> None:
     channel, _ = await fired(api, county)
     async with channels_served(api.runtime):

@@ -15,11 +15,11 @@ from service.accounts.login.login import FREE_BY_ADDRESS, by_address
 from service.accounts.login.passwords import WAITS
 from service.accounts.login.session_store import IDLE, LIFETIME
 from service.accounts.people.model import Right
-from service.cli import main
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_token, make_user
 from tests.harness.keys import active_key, second_admin
 from tests.harness.logins import PASSWORD, given_password, log_in, person
+from tests.harness.shell import Shell
 from tests.integration.api.conftest import Answer, Api
 
 ADMIN = ("county", "admin")
@@ -109,24 +109,19 @@ async def test_a_password_of_ones_own_takes_a_key_that_gives_as_much(api: Api) -
 
 
 async def test_whoever_runs_the_machine_gives_the_first_password(
-    api: Api,
-    database_url: str,
-    key_file: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    api: Api, database_url: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("TOCSIN_DATABASE_URL", database_url)
-    monkeypatch.setenv("TOCSIN_REDIS_URL", "redis://127.0.0.1:1")
-    monkeypatch.setenv("TOCSIN_KEY_FILE", str(key_file))
+    shell = Shell(database_url, tmp_path)
     login = api.teams["county"].admin.login
-    assert await asyncio.to_thread(main, ["password", login]) == 0
-    opened = await log_in(api, login, capsys.readouterr().out.strip())
+    given = await shell.run("password", login)
+    assert given.code == 0
+    opened = await log_in(api, login, given.out.strip())
     assert (opened.status, opened.json["must_change_password"]) == (201, True)
     via = await api.runtime.pool.fetchval(
         "SELECT via FROM audit_entries WHERE action = 'give_password'"
     )
     assert via == "cli"
-    assert await asyncio.to_thread(main, ["password", "nobody"]) == 1
+    assert (await shell.run("password", "nobody")).code == 1
 
 
 @pytest.mark.parametrize("new", ["short", "a" * 20, "{login} and more of it", "x" * 129, PASSWORD])

@@ -21,6 +21,8 @@ from service.storage.roles import login_of
 from tests.harness.copied_log import fill, receiving, shipped
 from tests.harness.waiting import until
 
+pytestmark = pytest.mark.slow  # a PostgreSQL and its receiver of their own
+
 
 async def test_the_receiver_goes_on_where_it_was(
     server: Postgres, settings: BackupSettings

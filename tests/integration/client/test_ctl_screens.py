@@ -19,6 +19,8 @@ from tests.harness.instants import instant
 from tests.integration.api.conftest import Api
 from tests.integration.client.conftest import Shell, one
 
+pytestmark = pytest.mark.slow  # each command's screens
+
 RULE = "carrier in (mobile, unicom, telecom, broadnet)"
 DIRTY = """序号,手机号,姓名,身份,乡镇,身份证号,标签
 1,19790000001,王小明,财务,旌阳镇,1,重点

@@ -19,6 +19,8 @@ from service.storage.postgres import Pool, open_pool
 from tests.harness.receipts import SetUp
 from tests.harness.slow import LIMIT, ROWS, losses, slow_down, told
 
+pytestmark = pytest.mark.slow  # statements that run into their limits
+
 
 @pytest.mark.parametrize(
     ("session", "seconds", "message"),

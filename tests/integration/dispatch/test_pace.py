@@ -19,6 +19,7 @@ from service.dispatch.limits.pace import (
 from service.errors import Unavailable
 from tests.harness.busiest import busiest_second
 from tests.harness.pauses import delay
+from tests.harness.tiers import cases
 from tests.harness.valkey import answered
 from tests.harness.waiting import PATIENCE_SECONDS, until
 
@@ -34,7 +35,7 @@ async def spend(pace: Pace, limits: list[RateLimit], enough: int, written: list[
                 await delay(min(grant.wait, 0.05))
 
 
-@pytest.mark.parametrize("tps", [7, 49, 50, 100, 500, 2000])
+@pytest.mark.parametrize("tps", cases([7, 49, 50, 100, 500, 2000], 7, 50, 2000))
 async def test_four_writers_share_one_limit(redis: Redis, tps: int) -> None:
     written: list[float] = []
     limits = [channel_limit(1, tps)]

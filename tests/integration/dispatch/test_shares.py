@@ -52,6 +52,7 @@ async def test_departments_share_a_channel_by_weight(stage: SetUp) -> None:
     assert whose(gateway, 0, 600)[1] == pytest.approx(450, abs=30)
 
 
+@pytest.mark.slow
 async def test_a_weight_that_changes_counts_from_then_on(
     stage: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +157,7 @@ async def test_texts_sent_one_by_one_keep_no_campaign_of_their_department_waitin
     assert singles == pytest.approx(200, abs=70)
 
 
+@pytest.mark.slow
 async def test_a_share_holds_over_two_connections(stage: SetUp) -> None:
     """One department has work for both, the other a single slice, which only one can hold.
 
@@ -240,6 +242,7 @@ async def test_everybody_is_reached_once_whatever_the_turns(stage: SetUp) -> Non
     assert set(numbers.values()) == {1}
 
 
+@pytest.mark.slow
 async def test_a_campaigns_own_pace_holds_over_two_connections(stage: SetUp, redis: Redis) -> None:
     on = await stage(80, window=8, connections=2, max_tps=20)
     at: list[float] = []

@@ -11,6 +11,8 @@ from tests.harness.slow import LIMIT, ROWS, losses, slow_down, told
 from tests.harness.stage import Scripted, SetUp, done, working
 from tests.harness.waiting import until
 
+pytestmark = pytest.mark.slow  # statements that run into their limits
+
 
 async def test_results_that_take_too_long_are_recorded_in_smaller_batches(
     stage: SetUp, database_url: str, caplog: pytest.LogCaptureFixture

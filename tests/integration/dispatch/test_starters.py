@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import pytest
+
 from service.accounts.people.model import Role, User
 from service.audience.areas.area_store import load_areas
 from service.campaigns.approval import approval
@@ -23,6 +25,8 @@ from service.messages.template import SAMPLE_VALUES, Starter, load_library, plan
 from service.storage.postgres import Connection, Pool, one, transaction
 from tests.factories import Team, make_contact, make_segment, make_team, make_user
 from tests.harness.ledger import add_channel, lift_caps
+
+pytestmark = pytest.mark.slow  # some hundred plans
 
 VILLAGE = "341825102201"
 NAME, ORG = "欧阳建国", "县市场监管局"

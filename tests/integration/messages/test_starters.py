@@ -1,14 +1,10 @@
 """The starter library becomes templates once, and what a department made of them stays."""
 
-import json
 from datetime import datetime
 from pathlib import Path
 
-import pytest
-
 from service.accounts.departments.department_store import register
 from service.accounts.people.model import Role
-from service.cli import main
 from service.messages.lint.lint_store import policy_set
 from service.messages.starters import Loaded, load_starters
 from service.messages.store import (
@@ -19,8 +15,9 @@ from service.messages.store import (
     template_list,
 )
 from service.messages.template import load_library
-from service.storage.postgres import Connection, connect
+from service.storage.postgres import Connection, Pool
 from tests.factories import make_user
+from tests.harness.shell import Shell
 
 IDS = [starter.id for starter in load_library()]
 
@@ -75,30 +72,17 @@ async def test_a_department_gets_those_that_it_may_sign(conn: Connection, now: d
 
 
 async def test_the_command_says_what_it_did(
-    database_url: str,
-    key_file: Path,
-    now: datetime,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    pool: Pool, database_url: str, now: datetime, tmp_path: Path
 ) -> None:
-    conn = await connect(database_url)
-    author = await make_user(conn, Role.OPERATOR, now=now, kind="county")
-    monkeypatch.setenv("TOCSIN_DATABASE_URL", database_url)
-    monkeypatch.setenv("TOCSIN_REDIS_URL", "redis://127.0.0.1:1")
-    monkeypatch.setenv("TOCSIN_KEY_FILE", str(key_file))
-    run = await _in_thread(["templates", "load", "--author", author.login])
-    assert run == 0
-    loaded = Loaded(**json.loads(capsys.readouterr().out))
+    async with pool.acquire() as conn:
+        author = await make_user(conn, Role.OPERATOR, now=now, kind="county")
+    shell = Shell(database_url, tmp_path)
+    said = await shell.run("templates", "load", "--author", author.login)
+    assert said.code == 0, said.err
+    loaded = Loaded(**said.json)
     assert len(loaded.made) + len(loaded.blocked) == len(IDS)
-    assert await conn.fetchval("SELECT count(*) FROM templates") == len(loaded.made)
-    assert await conn.fetchval("SELECT action FROM audit_entries") == "load_starters"
-    assert await _in_thread(["templates", "load", "--author", "nobody"]) == 1
-    assert "there is no user nobody" in capsys.readouterr().err
-    await conn.close()
-
-
-async def _in_thread(arguments: list[str]) -> int:
-    """The command, outside the loop of the test: it has its own."""
-    import asyncio
-
-    return await asyncio.to_thread(main, arguments)
+    assert await pool.fetchval("SELECT count(*) FROM templates") == len(loaded.made)
+    assert await pool.fetchval("SELECT action FROM audit_entries") == "load_starters"
+    refused = await shell.run("templates", "load", "--author", "nobody")
+    assert refused.code == 1
+    assert "there is no user nobody" in refused.err

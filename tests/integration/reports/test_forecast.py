@@ -16,6 +16,8 @@ from tests.harness.county import County, at_work
 from tests.integration.api.conftest import Api
 from tests.integration.reports.conftest import SHANGHAI
 
+pytestmark = pytest.mark.slow  # a month's fires, forecast and sent
+
 ADMIN, OPERATOR, APPROVER = (("county", role) for role in ("admin", "operator", "approver"))
 WORDS = [
     "【旌德县公安局】欢迎回家！当心“退改签补偿”“代抢车票”骗局，请走官方渠道购票，疑问拨96110。",

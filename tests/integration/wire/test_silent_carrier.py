@@ -24,6 +24,7 @@ from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.silent import SilentProxy, silent_proxy
 from tests.harness.simulated import ACCOUNT, SECRET
 from tests.harness.stream_gateways import Counted, submissions
+from tests.harness.tiers import cases
 from tests.harness.waiting import counted, turns, until
 
 NOTICED_SECONDS = 30.0
@@ -149,7 +150,7 @@ async def test_a_link_under_tls_notices_and_closing_it_waits_for_nobody(tmp_path
         assert await gone(link) == SILENT
 
 
-@pytest.mark.parametrize("kind", LINKS)
+@pytest.mark.parametrize("kind", cases(LINKS, "cmpp"))
 async def test_a_slow_carrier_with_a_window_of_one_is_not_taken_for_a_dead_one(kind: str) -> None:
     """Each answer takes longer than the longest silence; heartbeats are answered meanwhile.
 
