@@ -16,6 +16,7 @@ from tests.factories import Team, make_contact, make_team, make_token, phone
 from tests.harness.channels import channel
 from tests.harness.keys import active_key, key_made_by, other
 from tests.harness.offers import POLICE_TEXT, WORDS, sign
+from tests.harness.tiers import cases
 from tests.harness.waiting import until_blocked
 from tests.integration.api.conftest import Answer, Api
 
@@ -598,7 +599,7 @@ async def test_only_the_origin_or_the_county_withdraws_and_a_stop_takes_the_righ
 
 
 @pytest.mark.attack
-@pytest.mark.parametrize("stop", [False, True])
+@pytest.mark.parametrize("stop", cases([False, True], True))
 async def test_nothing_of_withdrawn_words_begins_after_the_withdrawal_has_answered(
     world: Api, stop: bool
 ) -> None:
