@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from interop.install import KANNEL, NPM_SEGMENTS, NPM_SMPP, TOOLS, TSHARK, Tool
+from interop.install import KANNEL, NPM_SEGMENTS, NPM_SMPP, SCIPY, TOOLS, TSHARK, Tool
 
 WITHOUT = frozenset(filter(None, os.environ.get("INTEROP_WITHOUT", "").split(",")))
 EXCUSED = "INTEROP_WITHOUT names it"
@@ -54,6 +54,12 @@ def npm_smpp() -> Path:
 def npm_segments() -> Path:
     """The folder of the module."""
     return _had(NPM_SEGMENTS)
+
+
+@pytest.fixture(scope="session")
+def scipy() -> Path:
+    """The folder that Python finds it in."""
+    return _had(SCIPY).parent
 
 
 def pytest_configure(config: pytest.Config) -> None:

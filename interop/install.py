@@ -102,6 +102,14 @@ def _npm(package: str) -> None:
     _run(["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", package])
 
 
+def _wheel(package: str) -> None:
+    """Unpack a package of PyPI's with what it needs; our own environment stays as it is."""
+    _run(
+        [sys.executable, "-m", "pip", "install", "-q", "--target", str(FOLDER / "wheels"), package]
+    )
+
+
+SCIPY = Tool("scipy", FOLDER / "wheels" / "scipy", lambda: _wheel("scipy==1.17.1"))
 TSHARK = Tool("tshark", DEBIAN / "usr/bin/tshark", lambda: _debian("tshark"))
 KANNEL = Tool("kannel", DEBIAN / "usr/sbin/bearerbox", lambda: _debian("kannel"))
 NPM_SMPP = Tool("npm-smpp", FOLDER / "npm/node_modules/smpp", lambda: _npm("smpp@0.5.1"))
@@ -110,7 +118,7 @@ NPM_SEGMENTS = Tool(
     FOLDER / "npm/node_modules/sms-segments-calculator",
     lambda: _npm("sms-segments-calculator@1.3.0"),
 )
-TOOLS = (TSHARK, KANNEL, NPM_SMPP, NPM_SEGMENTS)
+TOOLS = (TSHARK, KANNEL, NPM_SMPP, NPM_SEGMENTS, SCIPY)
 
 
 def obtain(tool: Tool) -> str:

@@ -12,7 +12,7 @@ CONFTEST = "from interop.conftest import *\n"
 USES_ALL = """
 import pytest
 
-@pytest.mark.parametrize("name", ["tshark", "kannel", "npm_smpp", "npm_segments"])
+@pytest.mark.parametrize("name", ["tshark", "kannel", "npm_smpp", "npm_segments", "scipy"])
 def test_uses(request, name):
     assert request.getfixturevalue(name).exists()
 """
@@ -22,6 +22,7 @@ FETCHED = {
     "kannel": "debian/usr/sbin/bearerbox",
     "npm-smpp": "npm/node_modules/smpp",
     "npm-segments": "npm/node_modules/sms-segments-calculator",
+    "scipy": "wheels/scipy",
 }
 
 
@@ -65,7 +66,7 @@ def ran(folder: Path, tests: str, *, installed: bool = False, without: str = "")
 @pytest.mark.slow
 def test_a_program_that_is_installed_on_the_machine_is_used(folder: Path) -> None:
     status, output = ran(folder, USES_ALL, installed=True)
-    assert (status, "4 passed" in output) == (0, True), output
+    assert (status, "5 passed" in output) == (0, True), output
 
 
 def test_a_program_that_cannot_be_had_fails_the_run_with_the_reason(folder: Path) -> None:
@@ -78,13 +79,13 @@ def test_a_program_that_cannot_be_had_fails_the_run_with_the_reason(folder: Path
 @pytest.mark.slow
 def test_a_program_that_was_excused_is_a_skip(folder: Path) -> None:
     status, output = ran(folder, USES_ALL, without="tshark")
-    assert (status, "3 passed, 1 skipped" in output) == (0, True), output
+    assert (status, "4 passed, 1 skipped" in output) == (0, True), output
 
 
 def test_a_name_that_excuses_nothing_is_refused(folder: Path) -> None:
     status, output = ran(folder, USES_ALL, without="tsark")
     assert status != 0
-    assert "tsark; there are tshark, kannel, npm-smpp, npm-segments" in output
+    assert "tsark; there are tshark, kannel, npm-smpp, npm-segments, scipy" in output
 
 
 def test_any_other_skip_fails_the_run(folder: Path) -> None:

@@ -19,11 +19,11 @@ from service.campaigns.audience.text_preview import audiences_of
 from service.campaigns.core.model import Campaign
 from service.campaigns.core.store import department_of
 from service.campaigns.plans import planning
+from service.cases.tables import publish
 from service.dispatch.forecast.cap_conflicts import find_cap_conflicts
 from service.messages.lint.draft import DraftAudience
 from service.messages.lint.lint_store import policy_get
 from service.messages.lint.verdict import judge
-from service.reports.joint.small_counts import publish
 
 
 class ClashOut(Out):

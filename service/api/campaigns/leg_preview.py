@@ -9,10 +9,10 @@ from service.api.campaigns.legs import Legs
 from service.api.http.call import Call
 from service.api.http.schema import Body, Out
 from service.campaigns.audience.leg_counts import count_legs
+from service.cases.tables import publish
 from service.errors import Invalid
 from service.ledger.message_class import MessageClass
 from service.messages.lint.lint_store import policy_get
-from service.reports.joint.small_counts import publish
 from service.words.phrase import phrase
 from service.words.terms import term
 

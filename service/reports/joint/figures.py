@@ -1,7 +1,7 @@
 """A joint plan in figures, leg by leg and town by town, as whoever does not own the people sees it.
 
 The states of a leg are exact: they are what its carrier's own journal says. Towns are shown as far
-as no count below the county's `small_count` can be found out (`small_counts`).
+as no count below the county's `small_count` can be found out (`cases.tables`).
 """
 
 from collections import Counter, defaultdict
@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from service.campaigns.core.legs import Leg
+from service.cases.tables import Published, publish
 from service.reports.campaign import ENDS, CampaignFigures
 from service.reports.campaign_store import WeekSpan
 from service.reports.joint import figures_store as store
-from service.reports.joint.small_counts import Published, publish
 from service.storage.postgres import Connection
 
 
