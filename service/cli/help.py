@@ -20,7 +20,9 @@ def _said(text: str) -> str:
 class _Help(argparse.HelpFormatter):
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
         """The usage, under its name in the reader's language."""
-        super().add_usage(usage, actions, groups, prefix or _said(phrase("usage: ")))
+        super().add_usage(
+            usage, actions, groups, _said(phrase("usage: ")) if prefix is None else prefix
+        )
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help and _said(action.help)

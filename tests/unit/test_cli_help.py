@@ -52,6 +52,7 @@ def test_help_is_in_the_language_of_the_shell(
                 main(given)
             shown += capsys.readouterr().out
         assert [word for word in words if word not in shown] == []
+        assert shown.count(words[0]) == 2, "the usage is named once in each"
 
 
 def test_wrong_arguments_are_told_in_chinese(capsys: pytest.CaptureFixture[str]) -> None:
