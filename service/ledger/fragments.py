@@ -5,7 +5,13 @@ together take one round trip. `rows` is the name of a sub-statement (CTE) of mes
 columns `run_id` and `no`.
 """
 
-from service.ledger.states import MessageState, RunState, state_move
+from service.ledger.states import (
+    FINAL_AFTER_HANDOFF,
+    MessageState,
+    RunState,
+    sql_list,
+    state_move,
+)
 
 CANCEL = state_move(MessageState.CANCELLED, only=[MessageState.QUEUED])
 """Cancels queued messages. A `submitting` one has left, or is cancelled if it comes back."""
@@ -19,6 +25,18 @@ REOPEN_RUN = state_move(RunState.RUNNING, RunState.PAUSED, only=[RunState.SENT])
 def ended_as(state: MessageState, reason: str, at: str) -> str:
     """After SET: the message ends in this state, for this reason, at this instant."""
     return f"state = '{state}', reason = {reason}, final_at = {at}"
+
+
+def count_ends(rows: str) -> str:
+    """A sub-statement: adds to what /metrics counts the messages of `rows` that have ended after a
+    hand-off. `rows` has the columns `channel_id`, `state`, and `before`: the state before.
+    """
+    return f"""
+        INSERT INTO text_ends (channel_id, state, texts)
+        SELECT channel_id, state, count(*) FROM {rows}
+        WHERE state IN {sql_list(FINAL_AFTER_HANDOFF)} AND state <> before
+        GROUP BY channel_id, state
+    """  # noqa: S608  # constants
 
 
 QUEUED_AGAIN = f"""

@@ -7,12 +7,14 @@ from prometheus_client.core import Metric
 
 from service.api.system.families import counter, gauge
 from service.api.system.standing_store import OPEN_STATES, SystemStanding
+from service.ledger.states import FINAL_AFTER_HANDOFF, MessageState
 
 BREAKERS = ("closed", "half_open", "open")
 CAUSES = ("person", "restored")
 OUTCOMES = ("accepted", "refused", "failed", "unanswered", "unsent", "too_fast")
 RECEIPTS = {"delivered": "arrived", "failed": "not_arrived"}
 """By what a receipt says of its text, or of a part of it: the column."""
+ENDS = [state.value for state in MessageState if state in FINAL_AFTER_HANDOFF]
 STANDBY_STATES = ("sync", "quorum", "potential", "async")
 
 
@@ -48,6 +50,13 @@ def _of_channels(standing: SystemStanding) -> Iterator[Metric]:
     )
     what = "Receipts, of a part of a text each, by what they say, since ever."
     yield counter("tocsin_receipts", what, ["channel", "state"], receipts)
+    ends = (
+        ([row["name"], state], standing.ends.get((row["name"], state), 0))
+        for row in rows
+        for state in ENDS
+    )
+    what = "Texts that have ended after a hand-off, by state, since ever."
+    yield counter("tocsin_texts_final", what, ["channel", "state"], ends)
     breakers = (
         ([row["name"], state], int(row["breaker"] == state)) for row in rows for state in BREAKERS
     )

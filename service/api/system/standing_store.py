@@ -20,13 +20,15 @@ FORGOTTEN = timedelta(days=7)
 class SystemStanding:
     """How the whole system stands.
 
-    channels: a row each, with what it has done since ever. stopped: why everything is stopped;
+    channels: a row each, with what it has done since ever. ends: by channel and state, how many
+    texts have ended so after a hand-off, since ever. stopped: why everything is stopped;
     None: it is not. campaigns: how many are in each state that is not the last. timeline: of the
     database, and whether its texts may leave. standbys: name, state, and seconds behind. key_ends:
     when the next key of a person or program expires that nobody has renewed.
     """
 
     channels: Sequence[Record]
+    ends: Mapping[tuple[str, str], int]
     stopped: str | None
     campaigns: Mapping[str, int]
     timeline: int
@@ -52,6 +54,7 @@ async def read_standing(conn: Connection, now: datetime) -> SystemStanding:
     standbys = await conn.fetch("SELECT standby, state, lag FROM present_standbys()")
     return SystemStanding(
         channels=await _channels(conn),
+        ends=await _ends(conn),
         stopped=await conn.fetchval("SELECT cause FROM stops WHERE lifted_at IS NULL"),
         campaigns={row["state"]: row["campaigns"] for row in campaigns},
         timeline=int(cluster["cluster"].rpartition("/")[2], 16) if cluster else 0,
@@ -74,6 +77,16 @@ async def _key_ends(conn: Connection, now: datetime) -> datetime | None:
         since=now - FORGOTTEN,
     )
     return ends
+
+
+async def _ends(conn: Connection) -> dict[tuple[str, str], int]:
+    rows = await conn.fetch(
+        """
+        SELECT c.name, e.state::text, sum(e.texts)::bigint AS texts
+        FROM text_ends e JOIN channels c ON c.id = e.channel_id GROUP BY c.name, e.state
+        """
+    )
+    return {(row["name"], row["state"]): row["texts"] for row in rows}
 
 
 async def _channels(conn: Connection) -> Sequence[Record]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import By
-from service.ledger.fragments import ended_as
+from service.ledger.fragments import count_ends, ended_as
 from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Reason
 from service.ledger.states import AWAIT_RESULT, MessageState, sql_list, state_move
@@ -272,14 +272,16 @@ async def lapse(
         ), counted AS (
             UPDATE list_files SET lines = lines - (SELECT count(*)::int FROM gone)
             WHERE id = :list_id
-        )
-        UPDATE messages m
-        SET {ended_as(MessageState.REJECTED, f"'{Reason.LIST_LAPSED}'", ":now")}
-        FROM gone g, LATERAL (
-            SELECT ctid AS row FROM messages
-            WHERE run_id = g.run_id AND no = g.no AND attempt = g.attempt OFFSET 0) k
-        WHERE m.ctid = k.row AND m.state IN {LAPSE.sources_sql}
-        RETURNING m.run_id, m.no
+        ), moved AS (
+            UPDATE messages m
+            SET {ended_as(MessageState.REJECTED, f"'{Reason.LIST_LAPSED}'", ":now")}
+            FROM gone g, LATERAL (
+                SELECT ctid AS row FROM messages
+                WHERE run_id = g.run_id AND no = g.no AND attempt = g.attempt OFFSET 0) k
+            WHERE m.ctid = k.row AND m.state IN {LAPSE.sources_sql}
+            RETURNING m.run_id, m.no, m.channel_id, m.state, old.state AS before
+        ), ended AS ({count_ends("moved")})
+        SELECT run_id, no FROM moved
         """,  # noqa: S608  # constants
         list_id=list_id,
         runs=None if runs is None else list(runs),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from service.delivery.receipts.store import RECEIPT_WAIT
-from service.ledger.fragments import ended_as
+from service.ledger.fragments import count_ends, ended_as
 from service.ledger.reasons import Reason
 from service.ledger.states import ENDED_RUNS, OPEN, MessageState, sql_list, state_move
 from service.storage import sql
@@ -121,9 +121,13 @@ async def _give_up_silent(conn: Connection, run_id: uuid.UUID, last_no: int, now
         await sql.execute(
             conn,
             f"""
-            UPDATE messages SET {ended_as(MessageState.UNKNOWN, f"'{Reason.NO_RECEIPT}'", ":now")}
-            WHERE run_id = :run_id AND no BETWEEN :first AND :last
-              AND state IN {GIVE_UP.sources_sql} AND submitted_at < :before
+            WITH moved AS (
+                UPDATE messages
+                SET {ended_as(MessageState.UNKNOWN, f"'{Reason.NO_RECEIPT}'", ":now")}
+                WHERE run_id = :run_id AND no BETWEEN :first AND :last
+                  AND state IN {GIVE_UP.sources_sql} AND submitted_at < :before
+                RETURNING channel_id, state, old.state AS before)
+            {count_ends("moved")}
             """,  # noqa: S608  # constants
             run_id=run_id,
             first=first,

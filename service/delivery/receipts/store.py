@@ -14,6 +14,7 @@ from service.channels.config.codes import NO_CODES
 from service.channels.config.codes_store import load_receipt_codes
 from service.channels.contract.gateway import Inbound, Receipt
 from service.crypto import Keyring
+from service.ledger.fragments import count_ends
 from service.ledger.reasons import Reason
 from service.ledger.states import FINAL_AFTER_HANDOFF, MessageState, state_move
 from service.storage import sql
@@ -161,8 +162,9 @@ async def take_receipts(
             WHERE m.ctid = r.row AND m.state IN {ARRIVE.sources_sql} AND r.state = 'delivered'
               AND r.alike = 1 AND r.part_count = 1 AND r.attempt = r.message_attempt
               AND r.first_channel_id IS NULL
-            RETURNING r.id, m.run_id, m.no, m.phone_hash
-        ), settled AS (
+            RETURNING r.id, m.run_id, m.no, m.phone_hash, m.channel_id, m.state,
+                      old.state AS before
+        ), counted AS ({count_ends("arrived")}), settled AS (
             DELETE FROM uncertain u USING arrived a WHERE u.run_id = a.run_id AND u.no = a.no
         ), revived AS (  -- as `dead_numbers.revive`; what was counted before counts no more
             DELETE FROM suppressions s USING arrived a
@@ -249,8 +251,8 @@ async def apply_changes(
                 AS c(run_id, no, state, reason, code, attempt)
             WHERE m.run_id = c.run_id AND m.no = c.no AND m.attempt = coalesce(c.attempt, m.attempt)
               AND m.state IN {FOLD.sources_sql}
-            RETURNING m.run_id, m.no
-        ), settled AS (
+            RETURNING m.run_id, m.no, m.channel_id, m.state, old.state AS before
+        ), counted AS ({count_ends("moved")}), settled AS (
             DELETE FROM uncertain u USING moved WHERE u.run_id = moved.run_id AND u.no = moved.no
         )
         SELECT run_id, no FROM moved

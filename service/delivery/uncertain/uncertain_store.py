@@ -15,7 +15,7 @@ from datetime import datetime
 from service.accounts.people.model import By
 from service.campaigns.audience.follow_up_store import uncorrected
 from service.channels.contract.registry import own_reference_kinds
-from service.ledger.fragments import reopen_runs, slices_of
+from service.ledger.fragments import count_ends, reopen_runs, slices_of
 from service.ledger.message_id import MessageKey
 from service.ledger.reasons import Reason
 from service.ledger.states import (
@@ -221,7 +221,7 @@ async def settle(
               AND m.state IN {DECIDE.sources_sql}
             RETURNING m.run_id, m.no, m.attempt, m.state, m.channel_id, m.part_count,
                       old.state AS before, old.reason, old.marked_at
-        ), kept AS (
+        ), counted AS ({count_ends("moved")}), kept AS (
             INSERT INTO attempts
                 (run_id, no, attempt, channel_id, part_count, state, reason, marked_at, ended_at)
             SELECT run_id, no, attempt, channel_id, part_count, before, reason, marked_at, :now

@@ -67,6 +67,7 @@ async def judge(
             return
         closed = await _judge(conn, limits, now, GAP * speed)
         await health_store.delete_old_reports(conn, now, health_store.KEEP * speed)
+        await health_store.add_up_ends(conn)
     for channel_id, tps in closed:
         if tps is not None:
             await _ease(pace, channel_id, tps)

@@ -242,6 +242,19 @@ async def delete_old_reports(conn: Connection, now: datetime, keep: timedelta = 
     )
 
 
+async def add_up_ends(conn: Connection) -> None:
+    """Replace the counts of texts that have ended, a row a batch, by their sums."""
+    await conn.execute(
+        """
+        WITH gone AS (
+            DELETE FROM text_ends RETURNING *
+        )
+        INSERT INTO text_ends (channel_id, state, texts)
+        SELECT channel_id, state, sum(texts) FROM gone GROUP BY channel_id, state
+        """
+    )
+
+
 async def channel_to_show(conn: Connection, channel_id: int) -> Record | None:
     """A channel as `channels_to_judge` gives it, without judging; None: nobody ever has."""
     return await sql.fetchrow(

@@ -13,7 +13,7 @@ from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.limits import allowance_store, caps_store, quota_store
 from service.dispatch.retries import failure_handling
 from service.dispatch.retries.failure_handling import Failure
-from service.ledger.fragments import reopen_runs
+from service.ledger.fragments import count_ends, reopen_runs
 from service.ledger.reasons import Reason
 from service.ledger.states import IDLE_SLICE, REOPENED_SLICE, MessageState, state_move
 from service.storage import sql
@@ -87,8 +87,9 @@ async def record_results(
             FROM result r
             WHERE m.run_id = r.run_id AND m.no = r.no AND m.attempt = r.attempt
               AND m.state IN {RECORD.sources_sql}
-            RETURNING r.at, m.run_id, m.no, m.attempt, m.phone_hash, m.state, m.marked_at
-        ), listed AS (
+            RETURNING r.at, m.run_id, m.no, m.attempt, m.phone_hash, m.state, m.marked_at,
+                      m.channel_id, old.state AS before
+        ), counted AS ({count_ends("moved")}), listed AS (
             INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
             SELECT :channel_id, phone_hash, run_id, no, attempt, marked_at, :now FROM moved
             WHERE state = 'uncertain'

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from service.campaigns.audience.follow_up_store import uncorrected
 from service.dispatch.retries.reroute_store import UNTOLD
-from service.ledger.fragments import QUEUED_AGAIN, reopen_runs, slices_of
+from service.ledger.fragments import QUEUED_AGAIN, count_ends, reopen_runs, slices_of
 from service.ledger.message_id import MessageKey
 from service.ledger.states import (
     FAILED,
@@ -203,8 +203,10 @@ async def withdraw(
               ON a.run_id = v.run_id AND a.no = v.no AND a.attempt = v.attempt
             WHERE m.run_id = v.run_id AND m.no = v.no AND m.state IN {WITHDRAW.sources_sql}
               AND (v.whole OR a.state IS NOT NULL)
-            RETURNING m.run_id, m.no, m.attempt, old.channel_id
-        ), last AS (  -- no other one follows it now
+            RETURNING m.run_id, m.no, m.attempt, old.channel_id, m.channel_id AS by_channel_id,
+                      m.state, old.state AS before
+        ), ended AS (SELECT by_channel_id AS channel_id, state, before FROM moved),
+        counted AS ({count_ends("ended")}), last AS (  -- no other one follows it now
             DELETE FROM attempts a USING moved
             WHERE a.run_id = moved.run_id AND a.no = moved.no AND a.attempt = moved.attempt
         ), stretch AS MATERIALIZED ({slices_of("moved")}),

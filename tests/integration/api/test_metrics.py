@@ -123,7 +123,10 @@ async def test_what_is_stopped_and_what_a_channel_has_done_is_shown(api: Api) ->
         await conn.execute(
             "UPDATE connections SET marks = 40; UPDATE channels SET tps = 30;"
             " INSERT INTO channel_health VALUES (gen_random_uuid(),"
-            " (SELECT max(id) FROM channels), now(), 9, 5, 1, 1, 1, 0, 1, 4, 3, '{}', 0)"
+            " (SELECT max(id) FROM channels), now(), 9, 5, 1, 1, 1, 0, 1, 4, 3, '{}', 0);"
+            " INSERT INTO text_ends SELECT max(c.id) + n, 'expired', 2 + n FROM channels c,"
+            " generate_series(0, 1) AS n GROUP BY n;"
+            " INSERT INTO text_ends SELECT max(id), 'expired', 5 FROM channels"
         )
     name = channel.name
     before = await figures(api)
@@ -138,6 +141,8 @@ async def test_what_is_stopped_and_what_a_channel_has_done_is_shown(api: Api) ->
     assert before["tocsin_submits_total", name, "too_fast"] == 1
     assert before["tocsin_receipts_total", name, "delivered"] == 3
     assert before["tocsin_receipts_total", name, "failed"] == 1
+    assert before["tocsin_texts_final_total", name, "expired"] == 7
+    assert before["tocsin_texts_final_total", name, "unknown"] == 0
     await api.call("POST", "/stop-all", ("county", "admin"), json={"reason": "a try"})
     async with runtime.pool.acquire() as conn:
         await conn.execute(
