@@ -189,7 +189,7 @@ migrate: venv ## bring the database of TOCSIN_DATABASE_URL up to date
 
 lock: ## renew the requirements*.lock (needs uv), and the one of npm
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-		--extra embedded --extra dev pyproject.toml -o requirements.lock
+		--extra embedded --extra traces --extra dev pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 --constraint requirements.lock pyproject.toml -o deploy/requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \

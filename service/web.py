@@ -13,6 +13,7 @@ from service.accounts.sign_in.provider import Provider
 from service.logs import log_context, masked, seldom
 from service.runtime import Runtime
 from service.storage.postgres import Pool
+from service.tracing import begin_span
 
 log = logging.getLogger("service.access")
 
@@ -55,6 +56,7 @@ async def request_log(request: web.Request, handler: Handler) -> web.StreamRespo
         return response
     started = time.perf_counter()
     status = 499  # the caller went away
+    span = begin_span(f"{request.method} {route}" if route else "no such address", {})
     with log_context(request_id=request_id):
         try:
             response = await handler(request)
@@ -67,6 +69,8 @@ async def request_log(request: web.Request, handler: Handler) -> web.StreamRespo
             _log_access(request, status, seconds)
             figures = request.config_dict[RUNTIME].figures
             figures.note_request(request.method, _route(request), status, seconds)
+            span.note({"http.route": route, "http.response.status_code": status})
+            span.end()
     return response
 
 

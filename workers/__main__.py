@@ -27,6 +27,7 @@ from service.parent import end_with_parent
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, read_settings
 from service.storage.postgres import BY_KEY, open_pool
+from service.tracing import tracing
 from service.words.catalogues import of_shell
 from service.words.phrase import phrase, told
 from workers import channel, delivery, expand, imports, scheduler, webhooks
@@ -143,7 +144,8 @@ def main(arguments: list[str]) -> int:
         settings = read_settings()
         configure(settings.log_level)
         stand_back(settings.worker_niceness)
-        return uvloop.run(run(settings, kinds))
+        with tracing():
+            return uvloop.run(run(settings, kinds))
     except TocsinError as error:
         print(f"tocsin: {told(error.message, of_shell())}", file=sys.stderr)  # noqa: T201
         return exit_code_of(error)

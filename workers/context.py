@@ -21,6 +21,7 @@ from service.liveness.turns import LoopTurns
 from service.logs import seldom
 from service.queue import EXPIRES_MS, LOOK_SECONDS, decode, encode, open_arq, queue_name
 from service.runtime import Runtime
+from service.tracing import begin_span
 
 JOB_SECONDS = 60
 """A crashed worker's job runs again after this and 10 s more, if nobody enqueues it before; so jobs
@@ -69,6 +70,7 @@ def only_ids(job: JobFunction) -> JobFunction:
     """The job, for as many ids as it takes; with anything else it does nothing."""
     _, *names = inspect.signature(job).parameters
     forms = [_NUMBER if name == "channel_id" else _UUID for name in names]
+    given = [f"tocsin.{name}" for name in names]
 
     @wraps(job)
     async def run(ctx: dict[str, Any], *ids: Any, **others: Any) -> Any:
@@ -78,7 +80,8 @@ def only_ids(job: JobFunction) -> JobFunction:
         if others or len(ids) != len(forms) or not all(fit):
             seldom(log, logging.WARNING, ABSURD, job=job.__name__)
             return None
-        return await job(ctx, *ids)
+        with begin_span(f"job {job.__name__}", dict(zip(given, ids, strict=True))):
+            return await job(ctx, *ids)
 
     return run
 

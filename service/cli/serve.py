@@ -11,6 +11,7 @@ from service.liveness.exit_codes import ExitCode
 from service.liveness.watching import watched
 from service.runtime import open_runtime
 from service.settings import Settings, read_settings
+from service.tracing import tracing
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that computes keeps the interpreter when another one waits for it. A request
@@ -26,7 +27,8 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
 
 def _serve(_: argparse.Namespace) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
-    return uvloop.run(_serve_until_stopped(read_settings()))
+    with tracing():
+        return uvloop.run(_serve_until_stopped(read_settings()))
 
 
 async def _serve_until_stopped(settings: Settings) -> ExitCode:

@@ -25,6 +25,7 @@ from service.messages.signature import SignMode, Split, place, split_signed
 from service.messages.template import allowed_values, render, variables
 from service.messages.value_sources import PERSON_VARIABLES
 from service.storage.postgres import Record
+from service.tracing import NO_SPAN, TracedSpan
 
 VARIABLES = "variables"
 """The kind of cipher that `messages.variables_cipher` is."""
@@ -71,6 +72,7 @@ class ClaimedSlice:
     rows_without_message: the rows that gave no message, and why.
     credit, next_at: tokens of the campaign's own pace that are saved up, and the loop's time before
     which there are no more.
+    span: from the claim until its last result is recorded.
     """
 
     run_id: uuid.UUID
@@ -95,6 +97,7 @@ class ClaimedSlice:
     marked_parts: int = 0
     credit: int = 0
     next_at: float = 0.0
+    span: TracedSpan = NO_SPAN
 
     @property
     def parts_each(self) -> int:

@@ -1,18 +1,23 @@
 """Everything that handles numbers, done and failing, on a whole system: no log has one of them.
 
 Not even masked: a masked number is one that somebody logged, and the mask is the last resort.
-The logs are those of all processes but the simulator, which is the carrier's.
+The logs are those of all processes but the simulator, which is the carrier's. Nor has a span that
+they export one.
 """
 
+import asyncio
 import re
+from collections.abc import Iterator
 from contextlib import suppress
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.harness.live import Live, write_in
+from tests.harness.collector import Collector, collecting
+from tests.harness.live import MORNING, Live, write_in
 from tests.harness.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
@@ -55,6 +60,30 @@ RIGHT: list[tuple[str, str, Any]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    with collecting() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Live]:
+    """A system of its own, which exports spans."""
+    system = Live(
+        tmp_path_factory.mktemp("traced") / "data",
+        *("--clock", MORNING, "--tps", "700", "--max-delay", "3", "--profile", "carrier"),
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        OTEL_BSP_SCHEDULE_DELAY="200",
+    )
+    system.start()
+    try:
+        content = (files("service.local.demo") / "county.csv").read_bytes()
+        asyncio.run(system.people(content))
+        yield system
+    finally:
+        system.stop()
+
+
 def filled(value: Any, phone: str) -> Any:
     """The value with the number in every place of it."""
     if isinstance(value, str):
@@ -82,14 +111,17 @@ async def call_everything(live: Live) -> list[tuple[int, str]]:
 
 
 def found_in(log: Path) -> set[str]:
-    text = log.read_text("utf-8", errors="replace")
+    return words_in(log.read_text("utf-8", errors="replace"))
+
+
+def words_in(text: str) -> set[str]:
     numbers = {match[0] for match in MOBILE.finditer(text)}
     words = [phone.encode().hex() for phone in PHONES] + [NAME, "退订"]
     return numbers | {word for word in words if word in text}
 
 
 @pytest.mark.attack
-async def test_no_log_of_a_whole_system_has_a_number(live: Live) -> None:
+async def test_no_log_of_a_whole_system_has_a_number(live: Live, collector: Collector) -> None:
     await live.people(FILE.encode())
     sent = await live.launch("carrier = telecom")
     await write_in(live, PHONES[3], NAME)
@@ -126,3 +158,10 @@ async def test_no_log_of_a_whole_system_has_a_number(live: Live) -> None:
     names = {log.name for log in ours if log.stat().st_size}
     assert {"api.log", "work.log", "scheduler.log", "channel-0.log", "postgres.log"} <= names
     assert {log.name: found_in(log) for log in ours if found_in(log)} == {}
+
+    def kinds() -> set[str]:
+        return {name.partition(" ")[0] for name, _ in collector.spans}
+
+    await until(lambda: kinds() >= {"GET", "POST", "job", "slice"}, 30)
+    exported = "\n".join(body.decode("utf-8", errors="replace") for body in collector.requests)
+    assert words_in(exported) == set()

@@ -13,6 +13,7 @@ from service.dispatch.handoff.recorder import Handoff
 from service.dispatch.handoff.slice_store import HeldSlice
 from service.dispatch.retries import retry_store
 from service.storage.postgres import Connection, Record, transaction
+from service.tracing import begin_span
 
 MOST_SLICES = 8
 MOST_FLOWS = 64
@@ -72,10 +73,19 @@ class Claims:
         self._unsure = False
         if claimed:
             self._direct_last = claimed[0]["direct"]
-        return [
-            claimed_slice_from(row, rows[row["run_id"]], fitting(self._channel, row["extension"]))
-            for row in claimed
-        ]
+        return [self._begun(row, rows[row["run_id"]]) for row in claimed]
+
+    def _begun(self, row: Record, rows: list[Record]) -> ClaimedSlice:
+        work = claimed_slice_from(row, rows, fitting(self._channel, row["extension"]))
+        work.span = begin_span(
+            "slice",
+            {
+                "tocsin.channel": self._channel.name,
+                "tocsin.run_id": str(work.run_id),
+                "tocsin.texts": len(work.rows),
+            },
+        )
+        return work
 
     async def _rows_of(
         self, conn: Connection, claimed: Sequence[Record], now: datetime

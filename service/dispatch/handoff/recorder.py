@@ -167,6 +167,7 @@ class Recorder:
                 await slice_store.finish_slices(conn, self._lease, slices, now)
             for work in works:
                 self.leaving.remove(work)
+                work.span.end()
 
     async def _record(self, messages: list[Message], now: datetime) -> None:
         results = [result_of(message) for message in messages]
