@@ -20,9 +20,9 @@ quoted() {
 print(urllib.parse.quote(open(sys.argv[1]).read().strip(), safe=""))' "$secrets/$1"
 }
 
-# The URL of the database for a user whose password is a secret of this name.
+# The URL of the database for a user whose password is a secret of this name; at a host.
 url_of() {
-    echo "postgresql://$1:$(quoted "$2")@${TOCSIN_DATABASE_HOST:-postgres}/tocsin"
+    echo "postgresql://$1:$(quoted "$2")@${3:-${TOCSIN_DATABASE_HOST:-postgres}}/tocsin"
 }
 
 # The service works as a role that owns no table; the owner's password is in `migrate` alone.
@@ -33,6 +33,13 @@ if [ -z "${TOCSIN_DATABASE_URL:-}" ] && [ -f "$secrets/service_password" ]; then
         TOCSIN_DATABASE_OWNER_URL=$(url_of tocsin database_password)
         export TOCSIN_DATABASE_OWNER_URL
     fi
+fi
+
+# A standby for what may be a few seconds old has the same roles.
+if [ -z "${TOCSIN_READ_URL:-}" ] && [ -n "${TOCSIN_READ_HOST:-}" ] \
+    && [ -f "$secrets/service_password" ]; then
+    TOCSIN_READ_URL=$(url_of tocsin_service service_password "$TOCSIN_READ_HOST")
+    export TOCSIN_READ_URL
 fi
 
 # Who copies the database has a role of its own; `migrate` makes it.

@@ -63,6 +63,7 @@ def create_app(runtime: Runtime) -> web.Application:
     if (provider := provider_of(runtime.settings)) is not None:
         app[PROVIDER] = provider
     app.cleanup_ctx.append(_entry)
+    app.cleanup_ctx.append(_watched_replica)
     app.on_cleanup.append(_end_counts)
     app.on_response_prepare.append(show_request_id)
     server_logger.addFilter(shorten_malformed)  # the same one is added once
@@ -97,6 +98,19 @@ async def _entry(app: web.Application) -> AsyncIterator[None]:
     async with open_pool(app[RUNTIME].settings.database_url, size=ENTRY_CONNECTIONS) as pool:
         app[ENTRY] = pool
         yield
+
+
+async def _watched_replica(app: web.Application) -> AsyncIterator[None]:
+    """Follow where the read replica stands while the application runs, where there is one."""
+    if (replica := app[RUNTIME].replica) is None:
+        yield
+        return
+    watching = asyncio.create_task(replica.watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def _end_counts(app: web.Application) -> None:

@@ -25,6 +25,7 @@ from service.storage.postgres import (
     open_pool,
     transaction,
 )
+from service.storage.replica import ReadReplica, open_replica
 from service.storage.roles import NO_RIGHTS, find_excess, login_of, warn_of_excess
 from service.words.phrase import phrase
 
@@ -36,7 +37,8 @@ class Runtime:
     """What a process works with. Rules get facts from it; they never reach for globals.
 
     life: where the process says that it goes round, and knows how its clock stands. figures: what
-    it counts for whoever watches it.
+    it counts for whoever watches it. replica: a standby for what may be a few seconds old, where
+    there is one.
     """
 
     settings: Settings
@@ -47,6 +49,7 @@ class Runtime:
     queue: Queue
     life: Life = field(default_factory=Life)
     figures: ProcessFigures = field(default_factory=ProcessFigures)
+    replica: ReadReplica | None = None
 
 
 @asynccontextmanager
@@ -78,7 +81,26 @@ async def open_runtime(settings: Settings, life: Life | None = None) -> AsyncIte
             raise Misconfigured(NO_TABLES) from None
         except NoRight:
             raise Misconfigured(NO_RIGHTS) from None
-        yield Runtime(settings, settings.clock, keyring, pool, redis, queue, life or Life())
+        async with _replica(settings, pool) as replica:
+            yield Runtime(
+                *(settings, settings.clock, keyring, pool, redis, queue),
+                life=life or Life(),
+                replica=replica,
+            )
+
+
+@asynccontextmanager
+async def _replica(settings: Settings, pool: Pool) -> AsyncIterator[ReadReplica | None]:
+    if settings.read_url is None:
+        yield None
+        return
+    async with open_replica(
+        settings.read_url,
+        *(pool, settings.clock),
+        size=settings.pool_size,
+        most_behind=settings.read_behind_seconds,
+    ) as replica:
+        yield replica
 
 
 async def _warn_of_role(conn: Connection, settings: Settings) -> None:

@@ -172,6 +172,22 @@ class Settings(BackupSettings):
             "alone: no other process is to have it."
         ),
     )
+    read_url: str | None = Field(
+        default=None,
+        description=phrase(
+            "A standby of the same database, as the same role: it answers previews, reports and"
+            " their files, which then say how old they are; without it the primary does."
+        ),
+    )
+    read_behind_seconds: float = Field(
+        default=30.0,
+        ge=2,
+        le=3_600,
+        description=phrase(
+            "While that standby is away, or further behind than so many seconds, the primary"
+            " answers."
+        ),
+    )
     redis_url: str = Field(
         description=phrase(
             "Redis or Valkey: the job queue and the token buckets (redis://:PASSWORD@HOST:PORT/0, "
@@ -525,6 +541,13 @@ class Settings(BackupSettings):
     def domains_of_mail(self) -> list[str]:
         """The domains that mails may go to, in small letters."""
         return _listed(self.mail_domains.lower())
+
+    @field_validator("read_url")
+    @classmethod
+    def _standby(cls, url: str | None) -> str | None:
+        if url and urlsplit(url).scheme not in {"postgresql", "postgres"}:
+            raise ValueError(phrase("write an address like postgresql://USER:PASSWORD@HOST/tocsin"))
+        return url
 
     @field_validator("redis_url")
     @classmethod

@@ -7,7 +7,8 @@ roster, too; `logged_in=True`: for no key, but whoever has logged in. `replayabl
 shows a secret or a person, and is not kept for a retry. `seconds=LONG`: its statements count, read
 or write so much that they may take longer than others. `heavy=True`: it works through much for one
 request, so that a caller has two of them at once (`service/api/http/admission.py`). `reads`: takes
-in its file before there is a connection to the database.
+in its file before there is a connection to the database. `replica=True`: it may be a few seconds
+old, and be answered by a standby; of nothing that somebody signs, or that binds anything.
 
 One module: it is one table.
 """
@@ -99,7 +100,7 @@ _OPS = (
     Op("GET",    DEPARTMENT, departments.get_department, R.REPORTS),
     Op("PATCH",  DEPARTMENT, departments.edit_department, R.ACCOUNTS, errors=(409,)),
     Op("GET",    DEPARTMENT + "/counts", departments.get_counts, R.REPORTS,
-       seconds=LONG, heavy=True),
+       seconds=LONG, heavy=True, replica=True),
     Op("GET",    DEPARTMENT + "/signatures", signatures.list_signatures, R.REPORTS),
     Op("POST",   DEPARTMENT + "/signatures", signatures.register_signature, R.ACCOUNTS, 201),
     Op("POST",   DEPARTMENT + "/signatures/{proposal_id}/confirm", signatures.confirm_signature,
@@ -219,9 +220,9 @@ _OPS = (
     Op("GET",    "/segments", segments.list_segments, R.READ),
     Op("POST",   "/segments", segments.create_segment, R.WRITE, 201, test_keys=True),
     Op("POST",   "/segments/preview", segments.preview_segment, R.READ, changes=False,
-       seconds=PREVIEW, heavy=True),
+       seconds=PREVIEW, heavy=True, replica=True),
     Op("POST",   "/segments/explain", segments.explain_segment, R.READ, changes=False,
-       seconds=PREVIEW, heavy=True),
+       seconds=PREVIEW, heavy=True, replica=True),
     Op("POST",   "/segments/compose", segment_terms.compose_segment, R.READ, changes=False,
        seconds=PREVIEW, heavy=True),
     Op("GET",    "/segments/terms", segment_terms.list_terms, R.READ, seconds=PREVIEW, heavy=True),
@@ -267,12 +268,12 @@ _OPS = (
     Op("GET",    CAMPAIGN, campaigns.get_campaign, R.REPORTS),
     Op("PATCH",  CAMPAIGN, campaigns.edit_campaign, R.PLAN, errors=(409,), test_keys=True),
     Op("GET",    CAMPAIGN + "/preview", campaign_preview.preview_campaign, R.READ,
-       seconds=PREVIEW, heavy=True),
+       seconds=PREVIEW, heavy=True, replica=True, replica_if=campaign_preview.is_unsigned),
     Op("GET",    CAMPAIGN + "/runs", runs.list_runs, R.REPORTS),
     Op("GET",    CAMPAIGN + "/report", campaign_report.get_campaign_report, R.REPORTS,
-       seconds=LONG, heavy=True),
+       seconds=LONG, heavy=True, replica=True),
     Op("GET",    CAMPAIGN + "/report/export", campaign_report.export_campaign_report, R.REPORTS,
-       seconds=LONG, heavy=True),
+       seconds=LONG, heavy=True, replica=True),
     Op("POST",   CAMPAIGN + "/clone", campaigns.clone_campaign, R.PLAN, 201, test_keys=True),
     Op("GET",    CAMPAIGN + "/milestones", milestones.list_milestones, R.READ),
     Op("POST",   CAMPAIGN + "/milestones", milestones.add_milestone, R.PLAN, 201, test_keys=True),
@@ -297,7 +298,7 @@ _OPS = (
     Op("GET",    CAMPAIGN + "/legs", legs.list_plan_legs, R.REPORTS),
     Op("GET",    "/legs", legs.list_legs, R.REPORTS),
     Op("POST",   "/legs/preview", leg_preview.preview_legs, R.PLAN, changes=False,
-       seconds=PREVIEW, heavy=True, errors=(404,)),
+       seconds=PREVIEW, heavy=True, errors=(404,), replica=True),
     Op("GET",    "/legs/{leg_id}", legs.get_leg, R.REPORTS),
     Op("POST",   "/legs/{leg_id}/take", legs.take_leg, R.CONTROL, seconds=LONG),
     Op("POST",   "/legs/{leg_id}/return", legs.return_leg, R.CONTROL),
@@ -325,9 +326,10 @@ _OPS = (
     Op("GET",    "/runs/{run_id}", runs.get_run, R.REPORTS),
     Op("POST",   "/runs/{run_id}/cancel", runs.cancel_run, None),
     Op("GET",    "/runs/{run_id}/progress", run_progress.get_progress, R.REPORTS),
-    Op("GET",    "/runs/{run_id}/report", runs.get_report, R.REPORTS, seconds=LONG, heavy=True),
+    Op("GET",    "/runs/{run_id}/report", runs.get_report, R.REPORTS, seconds=LONG, heavy=True,
+       replica=True),
     Op("GET",    "/runs/{run_id}/report/export", run_export.export_run_report, R.REPORTS,
-       seconds=LONG, heavy=True),
+       seconds=LONG, heavy=True, replica=True),
     Op("GET",    "/runs/{run_id}/missed", follow_ups.get_missed, R.READ, seconds=LONG, heavy=True),
     Op("POST",   "/runs/{run_id}/resend-missed", follow_ups.resend_missed, R.CONTROL, 202,
        seconds=LONG),
@@ -339,7 +341,7 @@ _OPS = (
     Op("POST",   "/runs/{run_id}/messages/{no}/unmask", privacy.unmask_message, R.UNMASK,
        replayable=False),
     Op("GET",    "/runs/{run_id}/inbound", inbound.count_run_inbound, R.READ,
-       seconds=LONG, heavy=True),
+       seconds=LONG, heavy=True, replica=True),
 
     Op("POST",   "/messages", messages.send_messages, R.SEND, 202, errors=(404,),
        test_keys=True, scoped_keys=True),
@@ -398,13 +400,13 @@ _OPS = (
 
     Op("GET",    "/receipts/unmatched", unmatched.list_unmatched, R.READ),
     Op("GET",    "/receipts/unmatched/export", unmatched.export_unmatched, R.READ,
-       seconds=LONG, heavy=True),
+       seconds=LONG, heavy=True, replica=True),
     Op("POST",   "/receipts/unmatched/dismiss", unmatched.dismiss_unmatched, R.CONTROL,
        seconds=LONG),
     Op("POST",   "/receipts/unmatched/{receipt_id}/unmask", privacy.unmask_unmatched, R.UNMASK,
        replayable=False),
     Op("GET",    "/reports/reconciliation", unmatched.get_reconciliation, R.READ, errors=(404,),
-       seconds=LONG, heavy=True),
+       seconds=LONG, heavy=True, replica=True),
 
     Op("GET",    "/channels", channels.list_channels, R.READ),
     Op("POST",   "/channels", channels.create_channel, R.CHANNELS, 201),

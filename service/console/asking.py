@@ -6,7 +6,7 @@ right, same second person, same audit entry, once under one key.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,9 +25,10 @@ from service.api.http.admission import ADMISSION
 from service.api.http.audit_entries import RequestOrigin
 from service.api.http.call import Call
 from service.api.http.downloads import MadeFile
-from service.api.http.exchange import Asked, Reads, Replayed, need_right
+from service.api.http.exchange import Asked, Replayed
 from service.api.http.idempotency import Ticket
 from service.api.http.op import Op
+from service.api.http.reads import Reads, need_right
 from service.api.http.schema import Out, as_json
 from service.api.http.server import EXCHANGE
 from service.api.http.upload import Upload
@@ -70,7 +71,8 @@ class Desk:
     """A request of somebody who has logged in.
 
     form: what was typed, empty for a GET. upload: a file that came with it. refusal: why the act
-    was refused whose form is shown again.
+    was refused whose form is shown again. as_of: of what a standby was read for, up to when that
+    knows everything.
     """
 
     request: web.Request
@@ -80,6 +82,7 @@ class Desk:
     form: MultiDictProxy[str] = field(default_factory=lambda: MultiDictProxy(MultiDict()))
     upload: Upload | None = None
     refusal: TocsinError | None = None
+    as_of: datetime | None = None
     _reads: Reads | None = None
     _part: str = ""
 
@@ -125,6 +128,26 @@ class Desk:
                 yield
             finally:
                 self._reads = None
+
+    async def from_replica(
+        self, function: Callable[["Desk"], Awaitable[T]], *, heavy: bool
+    ) -> T | None:
+        """What a page comes to with what a standby answers to `get`; None: the primary has to."""
+
+        async def read(reads: Reads, as_of: datetime) -> T:
+            self._reads, self.as_of = reads, as_of
+            return await function(self)
+
+        found = None
+        try:
+            found = await self.request.config_dict[EXCHANGE].reading_replica(
+                self.caller, read, heavy=heavy
+            )
+        finally:
+            self._reads = None
+            if found is None:
+                self.as_of = None
+        return found
 
     async def get(
         self,

@@ -107,6 +107,10 @@ class Language:
         """The time of day of an instant; "–": none."""
         return "–" if instant is None else f"{instant.astimezone(self.zone):%H:%M}"
 
+    def second(self, instant: datetime) -> str:
+        """The time of day of an instant, to the second."""
+        return f"{instant.astimezone(self.zone):%H:%M:%S}"
+
     def since(self, instant: datetime | None) -> str:
         """How long ago an instant was, or how far ahead it is, in its largest unit."""
         if instant is None:

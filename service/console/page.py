@@ -30,6 +30,8 @@ class WebPage:
     takes_file: whether its form has a file.
     reads: of a POST that changes nothing (it has something in it that no address may have): it is
     shown in a transaction, as a GET is.
+    replica: whether what it shows may be a few seconds old, and so be read on a standby; then it
+    says how old that is (`_as_of.html`).
     """
 
     method: str
@@ -42,6 +44,7 @@ class WebPage:
     is_polled: bool = False
     takes_file: bool = False
     reads: bool = False
+    replica: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,8 +176,15 @@ async def _shown(
     desk: Desk,
     status: int = 200,
 ) -> web.StreamResponse:
-    """What a page reads, in one transaction with what is around it."""
+    """What a page reads, in one transaction with what is around it; where it is read on a standby,
+    what is around it is of the primary all the same.
+    """
     around: Mapping[str, Any] | None = None
+    if page.replica and (old := await desk.from_replica(function, heavy=page.heavy)) is not None:
+        if not page.is_part:
+            async with desk.reading():
+                around = await frame.around(desk)
+        return await _response(desk, old, around, status)
     async with desk.reading(heavy=page.heavy):
         if not page.is_part:
             around = await frame.around(desk)

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -326,7 +327,7 @@ class _Acquired(_Acquire):
         if not isinstance(error, TimeoutError) or isinstance(error, Busy | TooSlow):
             return
         if not await self._own.answers():
-            _reach.note_loss(error)
+            self.pool.reach.note_loss(error)
             return
         place, limit = _statement_of(error.__traceback__, self._seconds, elapsed)
         log.error("a statement takes too long", extra={"statement": place, "limit": limit})
@@ -356,9 +357,16 @@ class Pool(_Pool):
 
     _holders: list[Any]
 
-    def __init__(self, *arguments: Any, seconds: float = HOT_SECONDS, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self,
+        *arguments: Any,
+        seconds: float = HOT_SECONDS,
+        reach: Reachability = _reach,
+        **options: Any,
+    ) -> None:
+        super().__init__(*arguments, connect=partial(_connect, reach=reach), **options)
         self._seconds = seconds
+        self.reach = reach
 
     @property
     def is_full(self) -> bool:
@@ -406,8 +414,8 @@ def _hosts(url: str) -> list[dict[str, Any]]:
     return hosts
 
 
-async def _connect(url: str, **options: Any) -> OwnConnection:
-    """A connection to the first host of an address that takes one.
+async def _connect(url: str, *, reach: Reachability = _reach, **options: Any) -> OwnConnection:
+    """A connection to the first host of an address that takes one. reach: whose log it is.
 
     Raises:
         one of UNREACHABLE: none did; what the last one said.
@@ -416,9 +424,9 @@ async def _connect(url: str, **options: Any) -> OwnConnection:
     try:
         connection: OwnConnection = await _open(url, options | {"connection_class": OwnConnection})
     except UNREACHABLE as error:
-        _reach.note_loss(error)
+        reach.note_loss(error)
         raise
-    _reach.note_answer()
+    reach.note_answer()
     return connection
 
 
@@ -505,10 +513,16 @@ must not serve a large one for long. Whoever analyses the table ends it before."
 
 @asynccontextmanager
 async def open_pool(
-    url: str, *, size: int, session: Mapping[str, str] = {}, seconds: float = HOT_SECONDS
+    url: str,
+    *,
+    size: int,
+    session: Mapping[str, str] = {},
+    seconds: float = HOT_SECONDS,
+    server: str | None = None,
 ) -> AsyncIterator[Pool]:
     """A pool of at most `size` connections, closed at the end; session: further settings; seconds:
-    how long a statement may take where nothing else is said.
+    how long a statement may take where nothing else is said; server: what the log calls it, where
+    it is not the PostgreSQL that everything is in.
     """
     pool = Pool(
         url,
@@ -517,7 +531,6 @@ async def open_pool(
         max_size=size,
         max_queries=50_000,
         max_inactive_connection_lifetime=300.0,
-        connect=_connect,
         setup=None,
         init=_prepare,
         reset=_keep,
@@ -526,6 +539,7 @@ async def open_pool(
         record_class=Record,
         command_timeout=seconds,
         seconds=seconds,
+        reach=_reach if server is None else Reachability(server),
         max_cached_statement_lifetime=PLAN_SECONDS,
     )
     await pool

@@ -210,7 +210,7 @@ def test_services_that_documented_commands_name_exist(services: dict[str, dict[s
 def test_settings_that_are_named_exist() -> None:
     """A TOCSIN_ variable of the deployment is one the program reads, or one of the deployment's."""
     own = {"SECRETS", "PRIVATE", "PUBLISH", "PUBLISH_TLS", "PUBLISH_PLAIN", "PROXY_ADDRESS"}
-    own |= {"DATABASE_HOST", "REDIS_HOST", "REVISION", "BACKUP_MOUNT"}
+    own |= {"DATABASE_HOST", "READ_HOST", "REDIS_HOST", "REVISION", "BACKUP_MOUNT"}
     own |= {f"{name}_IMAGE" for name in OTHERS}
     known = {name.upper() for name in Settings.model_fields} | own
     for path in (ROOT / "docker-compose.yml", *(p for p in DEPLOY.iterdir() if p.is_file())):

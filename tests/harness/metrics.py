@@ -7,7 +7,7 @@ from tests.integration.api.conftest import Api
 VIEWER = ("school", "viewer")
 LABELS = {"channel", "why", "priority", "state", "act", "version", "kind"} | {
     "host", "pid", "migration", "route", "status", "le", "logger", "folder", "cause", "outcome",
-    "standby", "file",
+    "standby", "file", "source",
 }  # fmt: skip
 
 Figures = dict[tuple[str, ...], float]

@@ -297,6 +297,7 @@ def check_settings() -> str:
         for key, value in values["settings"].items():
             assert told[key] == (json.dumps(value) if not isinstance(value, str) else value), name
         assert told["TOCSIN_DATABASE_HOST"] == "192.0.2.10:5432", name
+        assert told["TOCSIN_READ_HOST"] == "192.0.2.12:5432", name
         assert told["TOCSIN_REDIS_HOST"] == "192.0.2.11:6379", name
         assert told["TOCSIN_CARRIER_NETWORKS"] == (
             "china_mobile=192.0.2.64/26 china_mobile=2001:db8:1::/48 "

@@ -1,6 +1,7 @@
 """What a campaign would amount to now: whom it reaches, what they read, when all have it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from pydantic import Field
@@ -16,7 +17,7 @@ from service.campaigns.audience.preview import Preview, read_rule, sample_text, 
 from service.campaigns.audience.reach import count_ledger
 from service.campaigns.audience.recipients import parts_of, rule_text
 from service.campaigns.audience.text_preview import audiences_of
-from service.campaigns.core.model import Campaign
+from service.campaigns.core.model import Campaign, State
 from service.campaigns.core.store import department_of
 from service.campaigns.plans import planning
 from service.cases.tables import publish
@@ -61,6 +62,12 @@ class CampaignPreviewOut(PreviewOut, TextOut):
     )
     caps: CapsForecastOut
     forecast: ForecastOut = Field(description="What each fire to come will amount to, as of now.")
+
+
+async def is_unsigned(call: Call, arguments: Mapping[str, Any]) -> bool:
+    """Whether nobody signs the campaign now: an approver's figures come from the primary."""
+    campaign = await planning.load(call.conn, arguments["campaign_id"], call.user.scope)
+    return campaign.state in {State.DRAFT, State.RETURNED}
 
 
 async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:

@@ -15,6 +15,7 @@ from service.api.http.call import Download
 from service.api.http.idempotency import HEADER, MAX_LENGTH
 from service.api.http.op import Op
 from service.api.http.problems import HEADERS, MEDIA_TYPE, TITLES
+from service.api.http.reads import AS_OF
 from service.api.http.schema import Out
 from service.api.http.version import ETAG, IF_MATCH, IF_NONE_MATCH
 from service.api.tags import TAGS
@@ -288,16 +289,26 @@ def _model_name(reference: Schema) -> str:
 def _success(op: Op, references: dict[Any, Schema]) -> Schema:
     if op.out is None:
         return {"description": "Done."}
+    headers: Schema = {AS_OF: _AS_OF} if op.replica else {}
     if issubclass(op.out, Download):
-        return {"description": "A file.", "content": {op.media: {"schema": {"type": "string"}}}}
+        content: Schema = {op.media: {"schema": {"type": "string"}}}
+        file: Schema = {"description": "A file.", "content": content}
+        return file | ({"headers": headers} if headers else {})
     schema = references[op.out, "serialization"]
     answer: Schema = {
         "description": op.summary,
         "content": {"application/json": {"schema": schema}},
     }
     if op.method == "GET" or op.is_edit:
-        answer["headers"] = {ETAG: {"schema": {"type": "string"}}}
-    return answer
+        headers = {ETAG: {"schema": {"type": "string"}}, **headers}
+    return answer | ({"headers": headers} if headers else {})
+
+
+_AS_OF = {
+    "description": "Given where a standby of the database answered: all that was done before this"
+    " instant is in the answer.",
+    "schema": {"type": "string", "format": "date-time"},
+}
 
 
 def _refusal(status: int, references: dict[Any, Schema]) -> Schema:

@@ -1,7 +1,7 @@
 """What a handler is given, and what it may answer other than a model."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 from urllib.parse import quote
@@ -106,6 +106,7 @@ class Download:
 
     plain_name: in ASCII, for programs that cannot read `file_name`; "": that is in ASCII itself.
     progress: its rows, which whoever makes it counts; lines of a text are counted by themselves.
+    as_of: as in `Answer`.
     """
 
     media_type: str
@@ -113,6 +114,16 @@ class Download:
     chunks: AsyncIterator[str] | AsyncIterator[bytes]
     plain_name: str = ""
     progress: LongProgress = field(default_factory=LongProgress)
+    as_of: datetime | None = None
+
+    def dated(self, as_of: datetime) -> "Download":
+        """The same from a standby, which knows everything up to then: its name says so."""
+        return replace(
+            self,
+            file_name=_dated(self.file_name, as_of),
+            plain_name=_dated(self.plain_name, as_of) if self.plain_name else "",
+            as_of=as_of,
+        )
 
     @property
     def disposition(self) -> str:
@@ -121,3 +132,8 @@ class Download:
             return f'attachment; filename="{self.file_name}"'
         name = quote(self.file_name, safe="")
         return f"attachment; filename=\"{self.plain_name}\"; filename*=UTF-8''{name}"
+
+
+def _dated(name: str, as_of: datetime) -> str:
+    stem, dot, ending = name.rpartition(".")
+    return f"{stem}-{as_of:%Y%m%d-%H%M%S}{dot}{ending}"

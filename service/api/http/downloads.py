@@ -2,25 +2,34 @@
 
 So whoever takes a file slowly holds no connection to the database, and an error while it is made
 is answered as one, instead of half a file. Temporary files are memory in our containers (`/tmp`):
-one file, and all files of a process together, have a limit.
+one file, and all files of a process together, have a limit. How far a file is while it is made is a
+row for whoever waits for it, once it takes a second.
 """
 
 import asyncio
 import errno
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 from aiohttp import web
 
+from service.accounts.long_acts import store
+from service.accounts.long_acts.keeping import kept
+from service.accounts.long_acts.long_act import KEPT, LongProgress
 from service.api.http.admission import RETRY_SECONDS
 from service.api.http.call import Download
 from service.api.http.problems import TooLarge
+from service.api.http.reads import AS_OF
 from service.crypto import Keyring
 from service.errors import Unavailable
+from service.runtime import Runtime
 from service.spool import Spool
+from service.storage.postgres import UNREACHABLE, Busy
 from service.words.phrase import phrase
 
 log = logging.getLogger(__name__)
@@ -38,6 +47,11 @@ TURN_SECONDS = 0.002
 """A file is made for so long, and then for as long not: half of the time is others'."""
 _KIND = "download"
 
+_NOT_SAID: tuple[type[BaseException], ...] = (*UNREACHABLE, Busy)
+SHOWN_AFTER = 1.0
+"""A file that is made faster, in seconds, writes nothing down."""
+FORGOTTEN_AT_ONCE = 100
+
 
 class MadeFile:
     """A file that is ready to be sent; close it."""
@@ -50,6 +64,8 @@ class MadeFile:
             + ("; charset=utf-8" if download.media_type.startswith("text/") else ""),
             "Content-Disposition": download.disposition,
         }
+        if download.as_of is not None:
+            self._head[AS_OF] = download.as_of.isoformat(timespec="seconds")
         self._spool = Spool(downloads.keyring, _KIND)
 
     def append(self, piece: bytes) -> None:
@@ -174,3 +190,55 @@ def _abort(request: web.Request) -> None:
     """Half a file must not look like a whole one."""
     if request.transport is not None:
         request.transport.abort()
+
+
+@dataclass(slots=True)
+class LongFile:
+    """A file that is being made. object_id: what it is about."""
+
+    action: str
+    object_id: str | None
+    user_id: UUID
+    progress: LongProgress
+    failed: bool = True
+
+
+@asynccontextmanager
+async def noted(runtime: Runtime, file: LongFile) -> AsyncIterator[None]:
+    """Say how far a file is while it is made, over a connection beside the one that reads it. Where
+    that cannot be said, the file is made all the same.
+    """
+    over = asyncio.Event()
+    noting = asyncio.create_task(_note(runtime, file, over))
+    try:
+        yield
+        file.failed = False
+    finally:
+        over.set()
+        try:
+            await noting
+        except _NOT_SAID:
+            log.warning("nobody was told how far a file is", extra={"action": file.action})
+
+
+async def _note(runtime: Runtime, file: LongFile, over: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(over.wait(), SHOWN_AFTER)
+    except TimeoutError:
+        pass
+    else:
+        return
+    now, progress = runtime.clock.now, file.progress
+    async with runtime.pool.acquire() as conn:
+        await store.forget_acts(conn, now() - KEPT, FORGOTTEN_AT_ONCE)
+        act = await store.insert_act(
+            conn, file.action, file.object_id, file.user_id, now(), begun=True
+        )
+        async with kept(conn, act.id, progress):
+            await over.wait()
+        await store.end_act(
+            *(conn, act.id, now()),
+            done=progress.done,
+            total=progress.total,
+            failed=file.failed,
+        )

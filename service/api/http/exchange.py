@@ -12,9 +12,11 @@ whole, has a time limit; whoever passes it is told what to ask for instead.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
@@ -26,11 +28,11 @@ from service.api.http import audit_entries, version
 from service.api.http.admission import Admission, busy
 from service.api.http.audit_entries import RequestOrigin
 from service.api.http.call import Call, Counted, Download, Later
-from service.api.http.downloads import Downloads, MadeFile
+from service.api.http.downloads import Downloads, LongFile, MadeFile, noted
 from service.api.http.idempotency import Answer, Ticket
-from service.api.http.long_files import LongFile, noted
 from service.api.http.op import Arguments, Op
 from service.api.http.problems import TooLong
+from service.api.http.reads import Reads, read_replica
 from service.api.http.schema import ENGLISH, Out, as_json
 from service.errors import TocsinError, Unavailable
 from service.runtime import Runtime
@@ -42,7 +44,10 @@ from service.storage.postgres import (
     StatementTimeout,
     limit_statements,
 )
+from service.storage.replica import ReplicaReads
 from service.words.phrase import phrase
+
+T = TypeVar("T")
 
 ATTEMPTS = 4
 WHOLE = 5
@@ -77,17 +82,6 @@ class Replayed:
     answer: Answer
 
 
-def need_right(op: Op, caller: Caller) -> None:
-    """Refuse a caller who may not ask for the operation.
-
-    Raises:
-        Forbidden: the user lacks the right, or the key is not for this operation.
-    """
-    if op.right is not None:
-        caller.user.need(op.right)
-    op.need_key(caller.key)
-
-
 class Exchange:
     """Where the operations of one process are carried out."""
 
@@ -110,7 +104,7 @@ class Exchange:
         raise Unavailable(phrase("too many others are changing the same things; try again"))
 
     @asynccontextmanager
-    async def reading(self, caller: Caller, *, heavy: bool = False) -> AsyncIterator["Reads"]:
+    async def reading(self, caller: Caller, *, heavy: bool = False) -> AsyncIterator[Reads]:
         """One transaction for several reads of one caller, which all see the same state.
 
         heavy: whether heavy operations may be among them.
@@ -182,6 +176,8 @@ class Exchange:
 
     async def _worked(self, asked: Asked) -> tuple[Call, object]:
         """What the handler answers: its transaction is over, and a file is made."""
+        if (found := await self._from_replica(asked)) is not None:
+            return found
         op = asked.op
         grace = GRACE_SECONDS if op.is_bounded else 0
         async with self._runtime.pool.acquire(seconds=op.seconds + grace) as conn:
@@ -198,11 +194,83 @@ class Exchange:
             if isinstance(result, TocsinError):
                 raise result
             if isinstance(result, Download):
-                about = next((str(asked.arguments[name]) for name in op.parameters), None)
-                file = LongFile(op.name, about, asked.caller.user.id, result.progress)
-                async with _transaction(op, conn), noted(self._runtime, file):
-                    result = await self.downloads.make(result)
+                result = await self._made(asked, conn, result)
             return call, result
+
+    async def _made(self, asked: Asked, conn: Connection, download: Download) -> MadeFile:
+        """A file, made in a transaction of its own."""
+        op = asked.op
+        about = next((str(asked.arguments[name]) for name in op.parameters), None)
+        file = LongFile(op.name, about, asked.caller.user.id, download.progress)
+        async with _transaction(op, conn), noted(self._runtime, file):
+            return await self.downloads.make(download)
+
+    async def _from_replica(self, asked: Asked) -> tuple[Call, object] | None:
+        """What a standby answers, where it may: None: the primary has to answer. Whoever takes a
+        file is written down once it is made, before any of it leaves.
+        """
+        op = asked.op
+        if not op.replica or asked.ticket is not None or self._runtime.replica is None:
+            return None
+        if not await self._may_be_old(asked.caller, op, asked.arguments):
+            return None
+
+        async def read(reads: ReplicaReads) -> tuple[Call, object]:
+            call = self._call(asked.caller, reads.conn)
+            async with _transaction(op, reads.conn):
+                if op.guard is not None:
+                    await op.guard(call, asked.arguments)
+                result = await op.handler(call, **asked.arguments)
+            act = (
+                audit_entries.act(op, call, asked.arguments, result, asked.origin)
+                if op.audited
+                else None
+            )
+            as_of = reads.as_of.astimezone(self._runtime.settings.zone)
+            if not isinstance(result, Download):
+                return call, replace(self._answer(asked, result), as_of=as_of)
+            made = await self._made(asked, reads.conn, result.dated(as_of))
+            try:
+                await self._write_apart(act)
+            except BaseException:
+                made.close()
+                raise
+            return call, made
+
+        return await read_replica(self._runtime, op.seconds + GRACE_SECONDS, read)
+
+    async def _write_apart(self, act: AuditAct | None) -> None:
+        if act is not None:
+            async with self._runtime.pool.acquire() as conn:
+                await insert_entry(conn, self._runtime.keyring, act)
+
+    async def _may_be_old(self, caller: Caller, op: Op, arguments: Arguments) -> bool:
+        """Whether what is asked for now may be a few seconds old, as far as it depends on that."""
+        if op.replica_if is None:
+            return op.replica
+        async with self._runtime.pool.acquire() as conn:
+            return await op.replica_if(self._call(caller, conn), arguments)
+
+    async def reading_replica(
+        self, caller: Caller, read: Callable[[Reads, datetime], Awaitable[T]], *, heavy: bool
+    ) -> T | None:
+        """What is read on a standby, in one transaction; None: the primary has to answer. as
+        `reading`.
+        """
+
+        async def reading(reads: ReplicaReads) -> T:
+            async with reads.conn.transaction(isolation="repeatable_read", readonly=True):
+                call = self._call(caller, reads.conn)
+                found = Reads(call, caller, heavy=heavy, may_be_old=self._may_be_old)
+                return await read(found, reads.as_of)
+
+        if self._runtime.replica is None:
+            return None
+        async with (
+            self._admission.heavy_page(caller.user) if heavy else nullcontext(),
+            self._admission.at_work(caller.user, heavy=heavy),
+        ):
+            return await read_replica(self._runtime, COUNT_SECONDS + GRACE_SECONDS, reading)
 
     async def _checked(self, asked: Asked, call: Call) -> object:
         """What comes of it, if the caller may touch it and nobody has changed what is edited."""
@@ -263,33 +331,6 @@ class Exchange:
             await asked.ticket.keep(call.conn, keyring, answer, act, call.now)
         elif act is not None:
             await insert_entry(call.conn, keyring, act)
-
-
-class Reads:
-    """Operations that only read, in one transaction."""
-
-    def __init__(self, call: Call, caller: Caller, *, heavy: bool) -> None:
-        self.call = call
-        self._caller = caller
-        self._heavy = heavy
-
-    async def get(self, op: Op, arguments: Arguments) -> object:
-        """What the operation answers.
-
-        Raises:
-            TocsinError: it is refused.
-            TooLong: one of its statements passed its limit; the transaction is over.
-        """
-        if not op.is_read or op.audited or (op.heavy and not self._heavy):
-            raise TypeError(f"{op.name} is not for this reading")
-        need_right(op, self._caller)
-        await limit_statements(self.call.conn, op.seconds)
-        if op.guard is not None:
-            await op.guard(self.call, arguments)
-        try:
-            return await op.handler(self.call, **arguments)
-        except StatementTimeout:
-            raise TooLong(op.seconds) from None
 
 
 @asynccontextmanager

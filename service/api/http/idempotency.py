@@ -29,11 +29,14 @@ _ANSWER = "idempotent_answer"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a JSON body. tag: the version of what it shows; none where it has none."""
+    """A status and a JSON body. tag: the version of what it shows; none where it has none. as_of:
+    of one that a standby gave, up to when it knows everything.
+    """
 
     status: int
     body: bytes
     tag: str = ""
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,9 @@ class Op:
     read_file: reads the uploaded file before a database connection is taken; the handler gets the
         result as `listed`.
     guard: refuses arguments that the caller may not touch, in the transaction, before the handler.
+    replica: whether its answer may be a few seconds old, and so come from a standby; never of what
+        a person signs, or what binds anything.
+    replica_if: where that depends on what is asked for: asked of the primary, before.
     """
 
     method: str
@@ -71,6 +74,8 @@ class Op:
     heavy: bool = False
     read_file: Callable[[Any, Any], Coroutine[Any, Any, object]] | None = None
     guard: Callable[[Call, Mapping[str, Any]], Coroutine[Any, Any, None]] | None = None
+    replica: bool = False
+    replica_if: Callable[[Call, Mapping[str, Any]], Coroutine[Any, Any, bool]] | None = None
 
     @cached_property
     def hints(self) -> Mapping[str, Any]:

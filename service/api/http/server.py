@@ -14,11 +14,12 @@ from service.api.http.audit_entries import RequestOrigin
 from service.api.http.auth import address_of, authenticate, printable
 from service.api.http.call import Visit
 from service.api.http.downloads import MadeFile
-from service.api.http.exchange import Asked, Exchange, Replayed, answer_of, need_right
+from service.api.http.exchange import Asked, Exchange, Replayed, answer_of
 from service.api.http.idempotency import REPLAYED, Answer, Ticket, key_of
 from service.api.http.limiter import LOGINS_PER_MINUTE, Limiter, RequestLimit
 from service.api.http.op import Op
 from service.api.http.problems import language_of
+from service.api.http.reads import AS_OF, need_right
 from service.web import ENTRY, HEADERS, REQUEST_ID, RUNTIME
 
 JSON = "application/json"
@@ -102,12 +103,13 @@ async def _answered(
 
 def _shown(op: Op, request: web.Request, answer: Answer) -> web.Response:
     """The answer with its version; without its body if the caller has that already."""
+    dated = {} if answer.as_of is None else {AS_OF: answer.as_of.isoformat(timespec="seconds")}
     if not answer.tag:
-        return _response(answer, {})
+        return _response(answer, dated)
     had = request.headers.get(version.IF_NONE_MATCH)
     if op.method == "GET" and had is not None and version.names(had, answer.tag):
-        return web.Response(status=304, headers={version.ETAG: answer.tag, **VARY})
-    return _response(answer, {version.ETAG: answer.tag})
+        return web.Response(status=304, headers={version.ETAG: answer.tag, **VARY, **dated})
+    return _response(answer, {version.ETAG: answer.tag, **dated})
 
 
 def _response(answer: Answer, headers: dict[str, str]) -> web.Response:

@@ -21,6 +21,7 @@ from service.api.http.auth import authenticate
 from service.api.system.backlog_store import Backlog, BacklogCount, read_backlog
 from service.api.system.expiry import certificate_families
 from service.api.system.families import counter, gauge, waiting
+from service.api.system.replica import replica_families
 from service.api.system.standing import families_of
 from service.api.system.standing_store import read_standing
 from service.ledger.priority import PRIORITIES
@@ -65,6 +66,7 @@ class Metrics:
                     _families(backlog, now),
                     families_of(standing, now),
                     certificate_families(runtime.settings.certificates, now),
+                    replica_families(runtime.replica),
                 )
                 self._read = loop.time(), _text(families)
             return self._read[1]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from service.accounts.long_acts.long_act import LongProgress
-from service.api.http import long_files
-from service.api.http.long_files import LongFile, noted
+from service.api.http import downloads
+from service.api.http.downloads import LongFile, noted
 from tests.harness.campaigns import weekly_campaign
 from tests.harness.console import browser_of
 from tests.harness.waiting import until
@@ -21,7 +21,7 @@ ADMIN, SCHOOL = ("county", "admin"), ("school", "admin")
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file is one that takes long."""
-    monkeypatch.setattr(long_files, "SHOWN_AFTER", 0.0)
+    monkeypatch.setattr(downloads, "SHOWN_AFTER", 0.0)
 
 
 async def _shown(api: Api, who: tuple[str, str] = ADMIN, **query: str) -> list[dict[str, Any]]:
@@ -75,19 +75,19 @@ async def test_a_file_is_watched_while_it_is_made_and_says_when_it_failed(api: A
 KILLED = """
 import asyncio, os, signal, sys, types, uuid
 from service.accounts.long_acts.long_act import LongProgress
-from service.api.http import long_files
+from service.api.http import downloads
 from service.clock import Clock
 from service.storage.postgres import connected
 
 url, user, run = sys.argv[1:]
-long_files.SHOWN_AFTER = 0.0
+downloads.SHOWN_AFTER = 0.0
 runtime = types.SimpleNamespace(
     clock=Clock(), pool=types.SimpleNamespace(acquire=lambda: connected(url)))
 
 async def made():
-    file = long_files.LongFile(
+    file = downloads.LongFile(
         "get_evidence", run, uuid.UUID(user), LongProgress(59_000, 118_000))
-    async with long_files.noted(runtime, file), connected(url) as conn:
+    async with downloads.noted(runtime, file), connected(url) as conn:
         while not await conn.fetchval("SELECT count(*) FROM long_acts WHERE done > 0"):
             await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -114,7 +114,7 @@ async def test_a_file_whose_process_is_killed_is_not_made_for_ever(api: Api) -> 
 async def test_a_file_that_is_made_at_once_writes_nothing_down(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(long_files, "SHOWN_AFTER", 600.0)
+    monkeypatch.setattr(downloads, "SHOWN_AFTER", 600.0)
     answer = await api.get("/receipts/unmatched/export", ADMIN)
     assert answer.status == 200
     assert await _shown(api) == []

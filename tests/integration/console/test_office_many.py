@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.api.http.exchange import Reads
 from service.api.http.op import Op
+from service.api.http.reads import Reads
 from service.storage.postgres import transaction
 from tests.factories import make_scheduled
 from tests.harness.console import Browser, browser_of

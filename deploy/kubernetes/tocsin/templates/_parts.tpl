@@ -41,6 +41,7 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
 {{- define "tocsin.environment" -}}
 {{- $set := dict "TOCSIN_ALIVE_FOLDER" "/run/tocsin" -}}
 {{- $_ := set $set "TOCSIN_DATABASE_HOST" (printf "%s:%v" .Values.database.host .Values.database.port) -}}
+{{- with .Values.database.readHost -}}{{- $_ := set $set "TOCSIN_READ_HOST" (printf "%s:%v" . $.Values.database.port) -}}{{- end -}}
 {{- $_ := set $set "TOCSIN_REDIS_HOST" (printf "%s:%v" .Values.valkey.host .Values.valkey.port) -}}
 {{- with .Values.network.trustedProxies -}}{{- $_ := set $set "TOCSIN_TRUSTED_PROXIES" (join "," .) -}}{{- end -}}
 {{- with .Values.network.webhooks -}}{{- $_ := set $set "TOCSIN_WEBHOOK_NETWORKS" (join "," .) -}}{{- end -}}
