@@ -22,7 +22,15 @@ from service.errors import Misconfigured
 from service.queue import open_redis
 from service.redis_address import read_redis_address
 from service.sentinel import UnknownPrimary
-from service.storage.postgres import UNREACHABLE, NoRight, NoTable, PostgresRefusal, read_version
+from service.storage.postgres import (
+    UNREACHABLE,
+    NoRight,
+    NoTable,
+    PostgresRefusal,
+    SettingsRefused,
+    ignored_settings,
+    read_version,
+)
 from service.storage.roles import NO_RIGHTS
 from service.words.phrase import Phrase, listing, sentence_of, translated
 
@@ -112,6 +120,18 @@ class _Server:
             f"(createdb -E {ENCODING} -T template0 NAME) and name it in {self.setting}",
             f"的数据库 {self.database} 编码为 {found}，需要 {ENCODING}；请新建数据库"
             f"（createdb -E {ENCODING} -T template0 库名），并写入 {self.setting}",
+        )
+
+    def pooler(self, ignored: Sequence[str]) -> Fault:
+        """ignored: what a session asks for and does not get; empty: it is not let in."""
+        what = ", ".join(ignored)
+        told = f"drops {what}" if ignored else "refuses settings"
+        told_zh = f"丢弃了 {what}" if ignored else "拒绝了一些设置"
+        return self.fault(
+            f"is behind a pooler that {told}, which sessions ask for at their start; set it up "
+            "as deploy/ha/pgbouncer.ini does (ignore_startup_parameters and connect_query)",
+            f"前面的连接池{told_zh}，而会话开始时需要这些设置；请照 deploy/ha/pgbouncer.ini "
+            "设置（ignore_startup_parameters 与 connect_query）",
         )
 
     def version(self, found: str, needed: str) -> Fault:
@@ -214,7 +234,9 @@ def port_fault(host: str, port: int, error: OSError) -> str:
 async def _postgresql_fault(url: str) -> Fault | None:
     server = _named("PostgreSQL", "TOCSIN_DATABASE_URL", url)
     try:
-        found, encoding = await read_version(url)
+        return await _unfit(server, url)
+    except SettingsRefused:
+        return server.pooler([])
     except PostgresRefusal as error:
         return _refused(server, error)
     except ValueError:  # before UNREACHABLE, which the driver's own is as well
@@ -225,9 +247,17 @@ async def _postgresql_fault(url: str) -> Fault | None:
         )
     except UNREACHABLE as error:
         return server.tls() if "SSL" in str(error) else server.away(_cause(error))
+
+
+async def _unfit(server: _Server, url: str) -> Fault | None:
+    """Why a PostgreSQL that answers is of no use; None: it will do."""
+    found, encoding = await read_version(url)
     if is_older(found, (POSTGRESQL_MAJOR,)):
         return server.version(found.split()[0], str(POSTGRESQL_MAJOR))
-    return None if encoding == ENCODING else server.encoding(encoding)
+    if encoding != ENCODING:
+        return server.encoding(encoding)
+    ignored = await ignored_settings(url)
+    return server.pooler(ignored) if ignored else None
 
 
 def _refused(server: _Server, error: PostgresRefusal) -> Fault:

@@ -37,6 +37,7 @@ async def _database(settings: Settings) -> AsyncIterator[tuple[Connection, Keys]
 
     Raises:
         Conflict: another command is at work.
+        Misconfigured: a pooler stands before the database.
     """
     conn = await connect(settings.database_url)
     try:

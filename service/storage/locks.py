@@ -51,8 +51,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
+from service.errors import Misconfigured
 from service.storage import sql
-from service.storage.postgres import LONG_SECONDS, Connection
+from service.storage.postgres import LONG_SECONDS, Connection, is_pooled
+from service.words.phrase import phrase
 
 _RUN = "hashtextextended({}::text, 0)"
 _PUT_BACK = "hashtextextended('put back ' || {}::text, 0)"
@@ -393,10 +395,32 @@ async def lock_logins(conn: Connection) -> None:
 # Of a session, outside of transactions.
 
 
+async def _refuse_pooler(conn: Connection, setting: str) -> None:
+    """Behind a pooler the lock of a session is one of whoever uses its connection next.
+
+    setting: where the address stands.
+
+    Raises:
+        Misconfigured: a pooler stands between.
+    """
+    if await is_pooled(conn):
+        raise Misconfigured(
+            phrase(
+                "a pooler stands before the database, and this command needs a connection of its"
+                " own: give it in {setting} the address of PostgreSQL itself",
+                setting=setting,
+            )
+        )
+
+
 async def try_lock_keys(conn: Connection) -> bool:
     """Try to keep others from changing the master keys while this connection lives; False if
     somebody else has the lock.
+
+    Raises:
+        Misconfigured: a pooler stands between.
     """
+    await _refuse_pooler(conn, "TOCSIN_DATABASE_URL")
     locked: bool = await conn.fetchval(
         "SELECT pg_try_advisory_lock(hashtextextended('master_keys', 0))"
     )
@@ -404,7 +428,12 @@ async def try_lock_keys(conn: Connection) -> bool:
 
 
 async def lock_migration(conn: Connection) -> None:
-    """Wait until nobody else migrates, and keep others out until `unlock_migration`."""
+    """Wait until nobody else migrates, and keep others out until `unlock_migration`.
+
+    Raises:
+        Misconfigured: a pooler stands between.
+    """
+    await _refuse_pooler(conn, "TOCSIN_DATABASE_OWNER_URL")
     await sql.execute(conn, "SELECT pg_advisory_lock(:migration)", migration=_MIGRATION)
 
 

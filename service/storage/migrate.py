@@ -150,7 +150,8 @@ async def migrate(connection: Connection) -> list[str]:
         Misfit: the database is newer than this program, and this version does not work beside it;
             or it is from before the baseline.
         Misconfigured: an applied file has changed, its user may not make or change tables, a file
-            waited too long for a lock, or it is not to be applied while older processes work.
+            waited too long for a lock, it is not to be applied while older processes work, or a
+            pooler stands before the database.
     """
     try:
         await lock_migration(connection)

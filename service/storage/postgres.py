@@ -484,6 +484,39 @@ async def read_version(url: str) -> tuple[str, str]:
         connection.terminate()
 
 
+class SettingsRefused(Exception):
+    """A pooler lets nobody in who asks for the settings of a session."""
+
+
+async def ignored_settings(url: str) -> list[str]:
+    """The settings that a session asks for at its start and does not get: a pooler drops them.
+
+    Raises:
+        SettingsRefused: a pooler knows one of them not, and refuses the session.
+        one of UNREACHABLE: nobody answers there.
+        PostgresRefusal: it lets this user not in; `sqlstate` says why.
+    """
+    asked = {**SESSION, **BY_KEY}  # the strictest of both
+    options = {"command_timeout": CONNECT_SECONDS, "server_settings": asked}
+    try:
+        connection = await _open(url, options)
+    except asyncpg.ProtocolViolationError as error:
+        raise SettingsRefused from error
+    try:
+        got = {name: await connection.fetchval(f"SHOW {name}") for name in asked}
+    finally:
+        connection.terminate()
+    return [name for name, value in asked.items() if got[name] != value]
+
+
+async def is_pooled(conn: Connection) -> bool:
+    """Whether a pooler stands between: it gives a session a key of its own, and another process of
+    the server to each transaction.
+    """
+    pid = await conn.fetchval("SELECT pg_backend_pid()")
+    return bool(conn.get_server_pid() != pid)
+
+
 async def connect(url: str, *, seconds: float = COUNT_SECONDS) -> OwnConnection:
     """One connection of its own, outside any pool; a statement on it may take so many seconds."""
     connection = await _connect(url, command_timeout=seconds)
