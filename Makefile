@@ -15,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test watch-test manifests bundle-test fuzz model contract bench chaos silence-test restore-test sentinel-test corpus soak county evening migrate lock browser browser-again pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test watch-test manifests bundle-test fuzz model contract bench chaos silence-test restore-test sentinel-test failover-test failover-quick corpus soak county evening migrate lock browser browser-again pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -76,11 +76,11 @@ pictures: $(DRIVER) ## take the pictures of the README and the manual again (doc
 attack: venv ## what each attacker of docs/security.md tries, on a running system
 	$(PYTEST) $(PARALLEL) -m attack
 
-nightly: venv ## all that is too long for each change, one after another (about 100 minutes)
+nightly: venv ## all that is too long for each change, one after another (about two hours)
 	$(MAKE) coverage
 	$(PYTEST) -m nightly
 	TOCSIN_RACE_ROUNDS=1000 $(PYTEST) -m races
-	$(MAKE) model contract silence-test sentinel-test
+	$(MAKE) model contract silence-test sentinel-test failover-test
 	$(MAKE) compose-test bundle-test
 	$(MAKE) fuzz FUZZ_SECONDS=120
 	$(MAKE) chaos CHAOS_MINUTES=5
@@ -157,6 +157,13 @@ restore-test: venv ## backups of a broadcast, a wrong UPDATE, the instant before
 
 sentinel-test: venv ## Valkey's primary lost during broadcasts, three Valkeys and three sentinels (minutes)
 	$(BIN)/python -m tests.sentinel.takeover
+
+FAILOVER_PEOPLE ?= 20000
+failover-test: venv ## PostgreSQL's primary lost during broadcasts of 20,000: Patroni, etcd, HAProxy, PgBouncer (installs them as root; long)
+	$(BIN)/python -m tests.failover.takeover --people $(FAILOVER_PEOPLE)
+
+failover-quick: venv ## three rows of failover-test, with 3,000 people (minutes)
+	$(BIN)/python -m tests.failover.takeover --quick --people 3000 --tps 60
 
 SOAK_MINUTES ?= 20
 SOAK_RATE ?= 2000

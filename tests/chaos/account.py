@@ -1,7 +1,7 @@
 """Whether the ledger and the carrier's book agree about every single person (pure)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -54,9 +54,11 @@ def account_for(
     rows: Sequence[Row],
     entries: Sequence[Entry],
     ambiguous: frozenset[str] = frozenset(),
+    gone: tuple[float, float] = (0.0, 0.0),
 ) -> Account:
     """Hold a run's ledger against what the carrier accepted of its text. people: the target.
-    ambiguous: whose receipts fit more than one hand-off, so that no receipt settles it.
+    ambiguous: whose receipts fit more than one hand-off, so that no receipt settles it. gone: the
+    instants between which receipts were stored and lost with the database.
     """
     accepted: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -68,8 +70,13 @@ def account_for(
         account.lost[phone] = "has no row"
     for phone in accepted.keys() - listed:
         account.lost[phone] = "got it without a row"
+    unheard = {
+        phone
+        for phone, (*_, last) in accepted.items()
+        if last.due is None or gone[0] < last.due < gone[1]
+    }
     for row in rows:
-        _place(account, row, accepted, ambiguous)
+        _place(account, row, accepted, ambiguous, unheard)
     return account
 
 
@@ -86,21 +93,22 @@ def _place(
     row: Row,
     accepted: Mapping[str, Sequence[Entry]],
     ambiguous: frozenset[str],
+    unheard: Collection[str],
 ) -> None:
-    """Find what a row's state amounts to."""
+    """Find what a row's state amounts to. unheard: of whose last text no receipt will come."""
     found = accepted.get(row.phone, ())
     if row.state in ("queued", "submitting"):
         account.lost[row.phone] = f"is still {row.state}"
     elif row.state == "uncertain":
         if not found:
             account.never_left.append(row)
-        elif found[-1].due is None or row.phone in ambiguous:
+        elif row.phone in unheard or row.phone in ambiguous:
             account.uncertain.append(row)
         else:
             account.open.append(row)
     elif row.state in TAKEN and not found:
         account.lost[row.phone] = f"is {row.state}, and the carrier never had it"
     elif row.state == "submitted":
-        (account.silent if found[-1].due is None else account.open).append(row)
+        (account.silent if row.phone in unheard else account.open).append(row)
     elif row.state == "delivered" and found[-1].failed:
         account.lost[row.phone] = "is delivered, and its receipt says that it failed"

@@ -2,7 +2,9 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +33,12 @@ class Entry(NamedTuple):
 def digest_of(text: str) -> str:
     """How the carrier's book names a text."""
     return blake2b(text.encode(), digest_size=DIGEST_OCTETS).hexdigest()
+
+
+def silence_of(entries: Sequence[Entry], since: float) -> float:
+    """The longest time without a text, from a little before an instant on."""
+    instants = [entry.at for entry in entries]
+    return max((later - at for at, later in pairwise(instants) if later > since), default=0.0)
 
 
 class Book:

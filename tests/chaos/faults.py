@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.chaos.system import System
-from tests.chaos.wires import BACK, POSTGRESQL, PROTOCOLS, REDIS, WiredSystem
+from tests.chaos.wires import BACK, POSTGRESQL, PROTOCOLS, REDIS, WiredSystem, Wires
 from tests.harness.pauses import delay
 from tests.harness.silent import Direction, SilentProxy
 
@@ -84,35 +84,35 @@ async def _swallow(system: System) -> float:
     return time.time()
 
 
-async def _silence(
-    names: Sequence[str], direction: Direction, seconds: float, for_ever: bool, system: System
-) -> float:
-    """Let a server fall silent without closing a connection; then it answers again, or only those
-    who connect anew.
+SILENCES = {
+    f"silent for {SILENT_SECONDS:.0f} s": (Direction.BOTH, SILENT_SECONDS, False),
+    "silent for ever": (Direction.BOTH, 0.0, True),
+    "silent in its answers": (Direction.TO_CLIENT, 0.0, True),
+}
+"""For a while; for those who are connected for ever; the same, only in its answers."""
+
+
+async def silence(wires: Wires, names: Sequence[str], kind: str) -> float:
+    """Let servers fall silent without closing a connection; then they answer again, or only those
+    who connect anew. kind: of SILENCES. Returns when it was over.
     """
-    assert isinstance(system, WiredSystem)
-    system.wires.act(names, lambda proxy: proxy.fall_silent(direction))
+    direction, seconds, for_ever = SILENCES[kind]
+    wires.act(names, lambda proxy: proxy.fall_silent(direction))
     try:
         await delay(seconds)
     finally:
         again = SilentProxy.forward_new if for_ever else SilentProxy.forward
-        system.wires.act(names, again)
+        wires.act(names, again)
     return time.time()
 
 
+async def _silence(names: Sequence[str], kind: str, system: System) -> float:
+    assert isinstance(system, WiredSystem)
+    return await silence(system.wires, names, kind)
+
+
 def _silent(name: str, *wires: str) -> list[Fault]:
-    """Silent for a while; for those who are connected for ever; only in its answers."""
-    return [
-        Fault(
-            f"{name}, silent {what}",
-            partial(_silence, wires, direction, seconds, for_ever),
-        )
-        for what, direction, seconds, for_ever in (
-            (f"for {SILENT_SECONDS:.0f} s", Direction.BOTH, SILENT_SECONDS, False),
-            ("for ever", Direction.BOTH, 0.0, True),
-            ("in its answers", Direction.TO_CLIENT, 0.0, True),
-        )
-    ]
+    return [Fault(f"{name}, {kind}", partial(_silence, wires, kind)) for kind in SILENCES]
 
 
 def _both(name: str, process: str, moments: Sequence[float] = (MIDWAY,)) -> list[Fault]:

@@ -87,6 +87,7 @@ class System:
         self.tps = tps
         self.connections = len(protocols) * connections
         self.bound = self.connections * window
+        self.gone = (0.0, 0.0)
         self.live = Live(
             folder,
             *("--clock", MORNING, "--tps", str(tps), "--window", str(window)),
@@ -302,7 +303,8 @@ class System:
             [*phones],
         )
         ambiguous = frozenset(phones[hash_] for (hash_,) in found)
-        return account_for(self.people, rows, self.book.of(campaign.text), ambiguous)
+        entries = self.book.of(campaign.text)
+        return account_for(self.people, rows, entries, ambiguous, self.gone)
 
     async def waiting(self, campaign: Campaign) -> int | None:
         """How many are still to be handed off; None before the run has its ledger."""
@@ -345,7 +347,12 @@ class System:
             return not account.open
 
         what = "everybody handed off and every receipt in"
-        await until(all_in, STANDSTILL_SECONDS, what, every=1, progress=progress)
+        try:
+            await until(all_in, STANDSTILL_SECONDS, what, every=1, progress=progress)
+        except Breach as breach:
+            first = [await self.explain(row) for row in account.open[:1]]
+            told = f"{len(account.open)} receipts are missing, one of them: {first}"
+            raise Breach(f"{breach}: {told if first else 'not handed off'}") from None
         return account
 
     async def settle_uncertain(self, account: Account) -> None:

@@ -94,3 +94,13 @@ def test_an_uncertain_hand_off_whose_receipt_fits_several_texts_waits_for_no_rec
     assert audit(one, entries=(accepted(),)).open == [one]
     found = account_for([ONE], [one], [accepted()], frozenset({ONE}))
     assert (found.open, found.uncertain) == ([], [one])
+
+
+def test_a_receipt_that_was_lost_with_the_database_is_not_waited_for() -> None:
+    submitted, uncertain = row(state="submitted"), row(state="uncertain")
+    lost = account_for([ONE], [submitted], [accepted(due=11.0)], gone=(10.0, 12.0))
+    assert (lost.open, lost.silent) == ([], [submitted])
+    lost = account_for([ONE], [uncertain], [accepted(due=11.0)], gone=(10.0, 12.0))
+    assert (lost.open, lost.uncertain) == ([], [uncertain])
+    later = account_for([ONE], [uncertain], [accepted(due=13.0)], gone=(10.0, 12.0))
+    assert later.open == [uncertain]

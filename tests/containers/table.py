@@ -24,10 +24,10 @@ class Row:
 class Table:
     """Rows, each printed as soon as it is known."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, seen: str = "what was seen") -> None:
         self.broken: list[str] = []
         self._began = time.monotonic()
-        print(f"{name:34} {'s':>6}  kept  what was seen", flush=True)
+        print(f"{name:34} {'s':>6}  kept  {seen}", flush=True)
 
     def add(self, promise: str, seconds: float, told: str, *, kept: bool = True) -> None:
         """A row."""
@@ -42,7 +42,7 @@ class Table:
         try:
             yield row
         except BROKEN as error:
-            told = str(error) or type(error).__name__
+            told = " ".join(filter(None, (row.told, str(error) or type(error).__name__)))
             self.add(promise, time.monotonic() - began, told, kept=False)
         else:
             self.add(promise, time.monotonic() - began, row.told)

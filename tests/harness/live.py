@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import aiohttp
 from service.local.demo.client import DemoClient
 from service.local.simulated_channels import ACCOUNTS
 from service.storage.postgres import UNREACHABLE, connect
+from tests.harness.ha_files import descendants
 from tests.harness.ledger import lift_caps
 from tests.harness.waiting import until
 
@@ -78,15 +79,7 @@ class Live:
 
     def tree(self, name: str) -> list[int]:
         """A process and all its descendants, which PostgreSQL has; the process itself first."""
-        children: dict[int, list[int]] = defaultdict(list)
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                parent = int(path.read_text().rsplit(")", 1)[1].split()[1])
-                children[parent].append(int(path.parent.name))
-        found = [self.pid(name)]
-        for pid in found:
-            found += children[pid]
-        return found
+        return descendants(self.pid(name))
 
     def kill(self, name: str, sign: signal.Signals = signal.SIGKILL) -> None:
         os.kill(self.pid(name), sign)

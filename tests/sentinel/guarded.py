@@ -13,21 +13,12 @@ from redis.exceptions import RedisError
 
 from service.local.embedded import free_port, valkey_binary
 from tests.chaos.system import Breach, until
+from tests.harness.ha_files import FILES, fill_in
 from tests.harness.waiting import until_sync
 
-ROOT = Path(__file__).parents[2]
-FILES = ROOT / "deploy/ha"
 ADDRESS, NAME, COUNT = "127.0.0.1", "tocsin", 3
 PASSWORD, SENTINEL_PASSWORD = "valkeys-word", "sentinels-word"
 ANSWER_SECONDS = 2.0
-
-
-def fill_in(text: str, **values: object) -> str:
-    """A file of deploy/ha with what stands between @ and @; nothing of it may be left."""
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", str(value))
-    assert "@" not in text, text
-    return text
 
 
 @dataclass

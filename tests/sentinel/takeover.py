@@ -17,10 +17,9 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
-from tests.chaos.book import Entry
+from tests.chaos.book import Entry, silence_of
 from tests.chaos.cell import check_report
 from tests.chaos.system import Breach, Campaign, System
 from tests.containers.table import Table
@@ -85,6 +84,18 @@ async def kill_sentinel_and_primary(guarded: Guarded) -> Struck:
     return struck
 
 
+async def freeze_sentinel_and_kill_primary(guarded: Guarded) -> Struck:
+    """SIGSTOP of the first sentinel of the address, which takes what it is asked and says nothing;
+    then kill -9 of the primary: the other two agree.
+    """
+    first = guarded.sentinels[0]
+    first.signal(signal.SIGSTOP)
+    try:
+        return await kill_primary(guarded)
+    finally:
+        first.signal(signal.SIGCONT)
+
+
 async def kill_sentinel(guarded: Guarded) -> Struck:
     """kill -9 of the first sentinel of the address, and nothing else."""
     first, at = guarded.sentinels[0], time.time()
@@ -99,6 +110,7 @@ STRIKES: dict[str, Strike] = {
     "SENTINEL FAILOVER": switch,
     "kill -9 of a sentinel": kill_sentinel,
     "kill -9 of a sentinel and primary": kill_sentinel_and_primary,
+    "a sentinel frozen, primary killed": freeze_sentinel_and_kill_primary,
 }
 
 
@@ -121,12 +133,6 @@ class SentinelSystem(System):
             super().stop()
         finally:
             self.guarded.stop()
-
-
-def silence_of(entries: Sequence[Entry], since: float) -> float:
-    """The longest time without a text, from a little before an instant on."""
-    instants = [entry.at for entry in entries]
-    return max((later - at for at, later in pairwise(instants) if later > since), default=0.0)
 
 
 def busiest_of(entries: Sequence[Entry]) -> dict[str, int]:
