@@ -126,6 +126,19 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "drop_suppression_entry": {"reason": "录入有误"},
     "create_import": {"roster": "财务人员", "basis": "duty", "expires_on": "2027-12-31"},
     "confirm_roster": {"basis": "duty", "expires_on": "2028-12-31", "purpose": "反诈提醒"},
+    "import_cases": {"weeks": "2027-W03"},
+    "set_fraud_types": {
+        "items": [
+            {
+                "key": "T01",
+                "slug": "task",
+                "name": "刷单返利",
+                "english": "fake tasks and rebates",
+                "in_texts": "刷单返利",
+                "four_high": True,
+            }
+        ]
+    },
     "create_contact": {
         "roster": "财务人员",
         "phone": "197 9000 0001",

@@ -58,6 +58,7 @@ from service.api.campaigns import (
     lifecycle,
     milestones,
 )
+from service.api.cases import case_imports, cases
 from service.api.channels import channel_changes, channel_health, channels, prefixes, routing
 from service.api.content import library, lint, offers, previews, signatures, templates, versions
 from service.api.http.op import Op
@@ -257,6 +258,17 @@ _OPS = (
     Op("PUT",    DEPARTMENT + "/sender", lint.set_sender, R.ACCOUNTS, full_replace=True),
     Op("POST",   DEPARTMENT + "/sender/proposals/{proposal_id}/confirm", lint.confirm_sender,
        R.ACCOUNTS),
+
+    Op("POST",   "/cases/imports", case_imports.import_cases, R.CASES, 201,
+       seconds=LONG, heavy=True, read_file=case_imports.read_file),
+    Op("GET",    "/cases/imports", case_imports.list_case_imports, R.CASES),
+    Op("GET",    "/cases/imports/{case_import_id}", case_imports.get_case_import, R.CASES),
+    Op("GET",    "/cases/imports/{case_import_id}/rejects",
+                 case_imports.list_case_rejects, R.CASES),
+    Op("POST",   "/cases/imports/{case_import_id}/undo", case_imports.undo_case_import, R.CASES),
+    Op("GET",    "/cases", cases.list_cases, R.REPORTS),
+    Op("GET",    "/fraud-types", cases.get_fraud_types, R.REPORTS),
+    Op("PUT",    "/fraud-types", cases.set_fraud_types, R.CASES, errors=(409,), full_replace=True),
 
     Op("GET",    "/work", work.get_work, R.REPORTS),
     Op("GET",    "/calendar", calendar.list_calendar, R.REPORTS, seconds=LONG, heavy=True),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from service.accounts.departments.department import JOINT_KINDS
+from service.accounts.departments.department import CASE_KINDS
 from service.cases.figures import CaseTotal
 
 
@@ -75,6 +75,6 @@ def sight_of(kind: str, *, sees_all: bool) -> CaseSight:
     """What a user of a department of this kind may see. sees_all: an inspector, or an auditor of
     the county.
     """
-    if kind in JOINT_KINDS or sees_all:
+    if kind in CASE_KINDS or sees_all:
         return CaseSight.ALL
     return CaseSight.TOWN if kind == "town" else CaseSight.TOTALS

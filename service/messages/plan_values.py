@@ -7,6 +7,7 @@ filled for each person.
 
 from collections.abc import Iterator, Mapping
 
+from service.accounts.departments.department import CASE_KINDS
 from service.messages.lint.lint_values import carries_number, tells
 from service.messages.template import MAX_VALUE, planned, slots, variables
 from service.messages.value_kinds import KIND_WORDS, Allowed, fits
@@ -15,9 +16,6 @@ from service.words.phrase import Phrase, Sentence, listing, phrase
 
 PlanValues = tuple[tuple[str, str], ...]
 """The variables with their values, in the order of their names."""
-
-FIGURES = frozenset({"police", "county"})
-"""The kinds of departments that give figures on cases."""
 
 
 def plan_values(values: Mapping[str, str]) -> PlanValues:
@@ -35,7 +33,7 @@ def value_problems(text: str, values: PlanValues, kind: str) -> dict[str, str]:
     for name, value in given.items():
         problems = [*_place_problems(text, name, wanted), *_form_problems(value, wanted.get(name))]
         problems += _unit_problems(text, name, value, wanted.get(name))
-        if name in POLICE_VARIABLES and kind not in FIGURES:
+        if name in POLICE_VARIABLES and kind not in CASE_KINDS:
             problems.insert(0, _NOT_YOURS)
         if problems:
             found[name] = problems[0]

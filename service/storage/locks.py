@@ -36,9 +36,9 @@ stop and holding a restored database take the rows of direct runs after 6 alone;
 a row never asks for 6. Messages are given back without it: nothing leaves by that.
 
 These locks are taken with no other lock of this module except those of 1: areas, segments,
-extensions, signatures, the county's settings, the lint policy, look-ups, names of departments. The
-lock of the runs that follow a run is taken by an expansion, after its lock of 2. Administrators
-come before logins, where both are taken (`tocsin init`).
+extensions, signatures, the county's settings, the lint policy, case figures, look-ups, names of
+departments. The lock of the runs that follow a run is taken by an expansion, after its lock of 2.
+Administrators come before logins, where both are taken (`tocsin init`).
 
 Two more keys stand in functions of the database, where a trigger takes them: `direct <sender>`
 (direct sends of a sender, counted one after another; after all others) and `department tree`
@@ -390,6 +390,11 @@ async def lock_administrators(conn: Connection) -> None:
 async def lock_logins(conn: Connection) -> None:
     """Let nobody else take a login."""
     await _lock_exclusive(conn, "hashtextextended('logins', 0)")
+
+
+async def lock_cases(conn: Connection) -> None:
+    """Let nobody else take or take back case figures, or issue a bulletin of them."""
+    await _lock_exclusive(conn, "hashtextextended('cases', 0)")
 
 
 # Of a session, outside of transactions.

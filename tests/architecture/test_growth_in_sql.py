@@ -94,6 +94,7 @@ SCOPES = {
     "lock_signatures": "the installation: a signature is one department's",
     "lock_county": "the installation: a kind of the county's settings",
     "lock_lint_changes": "the installation: the county's levels",
+    "lock_cases": "the installation: what the weeks of the county were",
     "lock_lookups": "a person",
     "lock_department_names": "the installation: a name is one department's",
     "lock_administrators": "the installation: two must remain",

@@ -41,6 +41,7 @@ from tests.factories import (
     phone,
 )
 from tests.harness.asker import Known
+from tests.harness.case_api import lines, send
 from tests.harness.channels import real, secrets
 from tests.harness.logins import last_code
 from tests.harness.offers import approved, make_offer
@@ -229,7 +230,13 @@ async def prepare_others(api: Api) -> Known:
             api.teams["school"].operator.id,
             api.clock.at,
         )
+    spans = ["2026-W40", "2026-W41", "2026-W42"]
+    files = [await send(api, lines(f"{week},旌阳镇,,T01,1,0.08"), week) for week in spans]
+    assert files[-1].status == 201, files[-1].body
+    taken = [{"case_import_id": made.json["id"]} for made in files]
     return {
+        "case_import_id": taken[:2],
+        "case_import_id of undo_case_import": taken[2:],
         "entry_id of count_suppression_entry": [{"entry_id": str(row["id"])} for row in entries],
         "extension of end_extension": [extension],
         "run_id of cancel_run": [{"run_id": sent.json["run_id"]} for sent in direct],

@@ -2,6 +2,8 @@
 
 from service.accounts.audit.trail_checks import CHECK
 from service.accounts.long_acts.store import insert_act
+from service.cases.store import insert_import
+from service.cases.week import IsoWeek
 from service.delivery.webhooks.webhook_store import insert_webhook
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft
@@ -10,6 +12,19 @@ from tests.harness.offers import make_offer
 from tests.integration.api.conftest import Api
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+REPORT = {
+    "file": {"format": "csv", "encoding": "utf-8"},
+    "tables": [],
+    "rows": {"read": 0, "accepted": 0, "rejected": 0, "skipped": 0},
+    "rejected": {},
+    "skipped": {},
+    "figures": {"cases": 0, "loss_yuan": 0},
+    "by_week": {"2027-W01": {"cases": 0, "loss_yuan": 0}},
+    "rejects": [],
+}
+"""What became of a file of case figures that has none."""
 
 
 async def make_things(api: Api, department: str) -> dict[str, str]:
@@ -164,6 +179,9 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
             team.operator.id,
             api.clock.at,
         )
+        cases = await insert_import(
+            conn, [IsoWeek(2027, 1)], "0", REPORT, team.operator.id, api.clock.at
+        )
         check = await insert_act(conn, CHECK, None, team.admin.id, api.clock.at)
         offer = await make_offer(conn, api.clock.at, team.department_id)
     listed = await make_list(api)
@@ -197,6 +215,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "proposal_id": NOBODY,
         "rename_id": NOBODY,
         "grant_id": NOBODY,
+        "case_import_id": str(cases),
     }
 
 

@@ -78,6 +78,9 @@ USUAL: dict[str, dict[str, Any]] = {
     "create_contact": {"phone": PHONES[0], "roster": "名单", "name": "王小明", "basis": "duty"},
     "confirm_roster": {"expires_on": "2027-12-31"},
     "create_import": {"roster": "另一", "basis": "duty"},
+    "import_cases": {"weeks": "2027-W01"},
+    "set_fraud_types": EXAMPLES["set_fraud_types"],
+    "list_cases": {"from": "2027-W01"},
     "look_up_messages": {"phone": PHONES[0]},
     "edit_channel": {"tps": 5},
     "edit_webhook": {"enabled": True},
@@ -138,6 +141,7 @@ USUAL: dict[str, dict[str, Any]] = {
 """Bodies, or queries, that are taken if things stand well; an id is put in from what is there."""
 
 FILES = {
+    "import_cases": "周次,乡镇,类型,起数,损失\n2027-W01,旌阳镇,T01,1,800\n".encode(),
     "create_import": "手机号,姓名\n19790000001,王小明\n19790000004,李小红\n".encode(),
     "import_suppressions": b"phone\n19790000005\n",
     "import_prefixes": "号段,运营商\n1979000,联通\n".encode(),

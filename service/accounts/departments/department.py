@@ -46,6 +46,9 @@ POLICE = "police"
 JOINT_KINDS = frozenset({COUNTY, POLICE})
 """The kinds of department that may ask others to send a text of theirs, as a joint plan."""
 
+CASE_KINDS = frozenset({COUNTY, POLICE})
+"""The kinds of department that enter figures on cases, and see all of them."""
+
 WARN_SHARE = 0.8
 """A quota that is used up to this share is worth a warning."""
 

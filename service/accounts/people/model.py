@@ -13,7 +13,13 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.departments.department import CARRIER, COUNTY, KINDS, RUNS_CHANNELS
+from service.accounts.departments.department import (
+    CARRIER,
+    CASE_KINDS,
+    COUNTY,
+    KINDS,
+    RUNS_CHANNELS,
+)
 from service.errors import Forbidden, Invalid
 from service.words.phrase import Phrase, listing, phrase
 from service.words.terms import term
@@ -56,6 +62,7 @@ class Right(StrEnum):
     AUDIT = phrase("read the audit trail")
     UNMASK = phrase("see numbers in full")
     PRIVACY = phrase("look up and erase persons")
+    CASES = phrase("enter case figures, goals and bulletins")
 
     @property
     def words(self) -> Phrase:
@@ -84,6 +91,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.CONTROL,
             Right.STOP_ALL,
             Right.AREAS,
+            Right.CASES,
         }
     ),
     Role.APPROVER: frozenset(
@@ -100,6 +108,7 @@ KINDS_WITH: dict[Right, frozenset[str]] = {
     Right.AREAS: frozenset({COUNTY}),
     Right.STOP_ALL: frozenset({COUNTY, CARRIER, "police"}),
     Right.CALENDAR: frozenset({COUNTY}),
+    Right.CASES: CASE_KINDS,
 }
 """The kinds of department whose users have a right that touches everybody's sending."""
 

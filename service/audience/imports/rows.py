@@ -33,10 +33,11 @@ _NO_NUMBER = CellResult()
 _CACHED_ROWS = 16_384
 _LIMITED = tuple((at, field.longest) for at, field in enumerate(TEXT_FIELDS) if field.longest)
 _GRADE, _GUARDIAN_OF = TEXT_AT["grade"], TEXT_AT["guardian_of"]
-_TOTAL = re.compile(
+TOTAL_ROW = re.compile(
     "(合计|总计|小计|共计|总数|本页合计|total|subtotal|sum):?[0-9]*(人|条|行|户|个|名)?",
     re.IGNORECASE,
 )
+"""The first cell of a row that sums up others, without its white space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class RowReader:
             return self._person(cells, phone)
         if self._repeats_header(cells):
             return SkippedRecord("repeated_header")
-        if _TOTAL.fullmatch(squeeze(first)):
+        if TOTAL_ROW.fullmatch(squeeze(first)):
             return SkippedRecord("total")
         return self._refusal(cells, phone.code, phone)
 

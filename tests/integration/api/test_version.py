@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.api.examples import EXAMPLES
 from service.api.routes import OPS
 from service.audience.areas.area_store import load_areas
 from service.storage.postgres import transaction
@@ -28,6 +29,7 @@ EDITS: dict[str, dict[str, Any]] = {
     "PATCH /webhooks/{webhook_id}": {"enabled": False},
     "PUT /lint/rules": {"levels": {"R14": "review"}, "reason": "r"},
     "PUT /departments/{department_id}/sender": {"landlines": ["0563-8022110"], "reason": "r"},
+    "PUT /fraud-types": EXAMPLES["set_fraud_types"],
     "PUT /holidays": {"reason": "r"},
     "PUT /send-hours": {"reason": "r"},
     "PUT /templates/{template_id}/filings": {"version": 1, "state": "filed"},

@@ -38,6 +38,7 @@ BY_HAND = {
     "campaigns edit": "edit_campaign",
     "campaigns legs": "list_plan_legs",
     "audit check": "check_trail get_check",
+    "cases import": "import_cases",
     "campaigns list": "list_campaigns",
     "campaigns pause": "pause_campaign",
     "campaigns preview": "preview_campaign",

@@ -297,6 +297,15 @@ async def import_suppressions(tocsin: Tocsin, o: Options, screen: Screen) -> Non
     screen.facts(found, ("numbers", "added", "known", "rejected", "rows", "waiting"))
 
 
+async def import_cases(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Take case figures from a file."""
+    given = {"weeks": o.weeks, "encoding": o.encoding}
+    fields = {name: value for name, value in given.items() if value}
+    fields |= {name: "true" for name in ("dry_run", "accept_partial") if getattr(o, name)}
+    found = await tocsin.give("/cases/imports", o.file, fields)
+    screen.facts(found, ("id", "state", "weeks", "replaced", "report"))
+
+
 async def read_statement(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Settle texts in doubt by a carrier's own statement."""
     given = {"channel_id": str(o.channel), "reason": o.reason, "encoding": o.encoding}

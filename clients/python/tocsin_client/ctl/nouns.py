@@ -401,6 +401,19 @@ def _legs(of: Commands) -> None:
     act_on(of, "show", legs.show_leg, shown, ("the leg's id", "编号，见 legs list"))
 
 
+def _cases(of: Commands) -> None:
+    says = ("take the figures of weeks from a file", "导入发案数据文件")
+    load = act(of, "import", acts.import_cases, says)
+    load.take("file", words=("CSV or XLSX", "CSV 或 XLSX 文件"), type=Path)
+    covers = ("what it covers, as 2027-W03 or 2027-W01..2027-W13", "涵盖的周，如 2027-W03")
+    load.take("--weeks", words=covers, required=True)
+    load.take("--encoding", words=("of the file; default: found out", "文件编码，默认自动识别"))
+    dry = ("read and report, store nothing", "只试读，不保存")
+    load.take("--dry-run", words=dry, action="store_true")
+    partial = ("store the rest where rows are wrong", "有错行时保存其余各行")
+    load.take("--accept-partial", words=partial, action="store_true")
+
+
 def _alone(_: Commands) -> None:
     """All that can be done with it is in the table of requests."""
 
@@ -423,6 +436,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("messages", ("one text: did it arrive?", "单条短信：是否送达"), _messages),
     ("uncertain", ("texts that may have left", "去向不明的短信"), _uncertain),
     ("channels", ("the ways out", "通道"), _channels),
+    ("cases", ("case figures, goals and bulletins", "发案数据、目标与通报"), _cases),
     ("suppressions", ("whoever must not be sent to", "不再发送的号码"), _suppressions),
     ("imports", ("contact files", "导入名单文件"), _imports),
     ("rosters", ("imported lists", "名单"), _rosters),

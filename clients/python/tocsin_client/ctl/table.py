@@ -23,6 +23,8 @@ ROSTER = path("name", ("the list's name", "名单名称"))
 AREA = path("code", ("the area's code", "区划代码"))
 DEPARTMENT = path("department_id", ("the department's id", "单位编号"))
 USER = path("user_id", ("the user's id", "用户编号"))
+CASE_IMPORT = path("case_import_id", ("the import's id", "导入编号"))
+WEEK: Words = ("a week, as in 2027-W03", "周次，如 2027-W03")
 WEBHOOK = path("webhook_id", ("its id", "回调编号"))
 INBOUND = path("inbound_id", ("its id", "来信编号"))
 ENTRY = path("entry_id", ("the entry's id", "录入编号"))
@@ -543,6 +545,33 @@ DUTY = (
     Request("routes", "known", "POST /routes/overrides/lookup",
             ("what is known of a number from stdin", "从标准输入读号码，查携号转网"), (),
             "phone override", reads="phone"),
+    Request("cases", "list", "GET /cases",
+            ("cases and loss by week, town, village or kind", "按周、乡镇、村或类型的发案数据"),
+            (query("from", WEEK), query("to", WEEK),
+             query("by", ("add up by", "按何统计"), choices=("week", "town", "village", "type")),
+             query("area", ("of this town or village: its code", "某乡镇或村：区划代码")),
+             query("types", ("kinds of fraud: their keys, with commas", "诈骗类型编号，逗号分隔"))),
+            "week area type name cases loss_yuan", many="whole"),
+    Request("cases", "imports", "GET /cases/imports",
+            ("the files that figures come from", "发案数据的导入记录"), (),
+            "id state weeks in_force created_at", many="paged"),
+    Request("cases", "show", "GET /cases/imports/{case_import_id}",
+            ("one of them, with its report", "查看一次导入及其报告"), (CASE_IMPORT,),
+            "id state weeks in_force created_at report"),
+    Request("cases", "rejects", "GET /cases/imports/{case_import_id}/rejects",
+            ("the rows that were not taken", "未收的行"), (CASE_IMPORT,),
+            "sheet row code why", many="whole"),
+    Request("cases", "undo", "POST /cases/imports/{case_import_id}/undo",
+            ("give its weeks the figures back that they had", "撤销导入，恢复原数据"),
+            (CASE_IMPORT,), "id weeks restored"),
+    Request("cases", "kinds", "GET /fraud-types",
+            ("the kinds of fraud", "诈骗类型"), (), "key slug name in_texts four_high",
+            many="whole"),
+    Request("cases", "set-kinds", "PUT /fraud-types",
+            ("set the kinds of fraud, all of them", "整体设定诈骗类型"),
+            (whole(('JSON: {"items": [{"key", "slug", "name"…}]}; - or @FILE',
+                    '整份 JSON；- 或 @文件 读取')),),
+            "items"),
     Request("audit", "checks", "GET /audit/checks",
             ("whether the audit trail is whole: the last checks", "审计记录是否完整：最近的核对"),
             (), "id state plain done total began_at ended_at", many="whole"),

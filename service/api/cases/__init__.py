@@ -1,0 +1,1 @@
+"""Case figures over HTTP: files, figures, kinds of fraud, goals, bulletins."""
