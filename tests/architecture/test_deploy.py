@@ -25,9 +25,9 @@ SCALED = re.compile(r"docker compose .*--scale ([a-z-]+)=")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 
 
-OTHERS = ("POSTGRES", "VALKEY", "PYTHON", "NGINX")
+OTHERS = ("POSTGRES", "VALKEY", "PYTHON", "NGINX", "PROMETHEUS", "GRAFANA")
 """Whose images deploy/images.lock knows."""
-FOREIGN = {"postgres", "valkey", "proxy"}
+FOREIGN = {"postgres", "valkey", "proxy", "prometheus", "grafana"}
 """The services whose images are not ours."""
 
 
@@ -152,20 +152,47 @@ def test_the_proxy_reaches_the_api_where_the_api_knows_it(
     assert named == believed
 
 
+def test_prometheus_scrapes_each_service_that_shows_figures(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    """A service whose figures nobody asks for raises no alert."""
+    found = yaml.safe_load((DEPLOY / "watch" / "prometheus.yml").read_text("utf-8"))
+    asked = {
+        target
+        for job in found["scrape_configs"]
+        for group in job["static_configs"]
+        for target in group["targets"]
+    }
+    workers = [name for name, one in services.items() if "workers" in one.get("command", [])]
+    assert asked == {"api:8080", *(f"{name}:9464" for name in workers)}
+    key = found["scrape_configs"][0]["authorization"]["credentials_file"]
+    assert services["prometheus"]["secrets"] == [Path(key).name]
+    inside = set(services["prometheus"]["volumes"])
+    for file in ("prometheus.yml", "alerts.yml"):
+        assert f"./deploy/watch/{file}:/etc/prometheus/{file}:ro" in inside
+        assert (DEPLOY / "watch" / file).exists()
+
+
+def test_files_that_containers_are_given_are_there(services: dict[str, dict[str, Any]]) -> None:
+    """Docker makes a folder of a file that is missing, and the container does not start."""
+    for name, service in services.items():
+        for volume in service.get("volumes", []):
+            path = str(volume).partition(":")[0]
+            assert not path.startswith("./") or (ROOT / path).exists(), f"{name}: {path}"
+
+
 def test_images_are_pinned_to_a_version(services: dict[str, dict[str, Any]]) -> None:
     dockerfile = (DEPLOY / "Dockerfile").read_text("utf-8")
     images = [service["image"] for service in services.values()]
     images += re.findall(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)
     for image in images:
-        assert re.search(r":\d", image), f"{image} has no version"
+        assert re.search(r":v?\d", image), f"{image} has no version"
 
 
 def test_locked_images_are_those_of_the_compose_file() -> None:
     text = (ROOT / "docker-compose.yml").read_text("utf-8")
     images = dict(re.findall(r"\$\{(TOCSIN_[A-Z]+_IMAGE):-([^}]+)\}", text))
-    assert set(images) == {
-        f"TOCSIN_{name}_IMAGE" for name in ("POSTGRES", "VALKEY", "PYTHON", "NGINX")
-    }
+    assert set(images) == {f"TOCSIN_{name}_IMAGE" for name in OTHERS}
     base = re.search(r"^ARG BASE=(\S+)", (DEPLOY / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     assert base is not None
     assert images["TOCSIN_PYTHON_IMAGE"] == base[1]
@@ -211,6 +238,7 @@ def test_settings_that_are_named_exist() -> None:
     """A TOCSIN_ variable of the deployment is one the program reads, or one of the deployment's."""
     own = {"SECRETS", "PRIVATE", "PUBLISH", "PUBLISH_TLS", "PUBLISH_PLAIN", "PROXY_ADDRESS"}
     own |= {"DATABASE_HOST", "READ_HOST", "REDIS_HOST", "REVISION", "BACKUP_MOUNT"}
+    own |= {"PUBLISH_PROMETHEUS", "PUBLISH_GRAFANA"}
     own |= {f"{name}_IMAGE" for name in OTHERS}
     known = {name.upper() for name in Settings.model_fields} | own
     for path in (ROOT / "docker-compose.yml", *(p for p in DEPLOY.iterdir() if p.is_file())):

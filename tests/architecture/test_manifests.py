@@ -20,7 +20,7 @@ CHART = ROOT / "deploy" / "kubernetes" / "tocsin"
 TEMPLATES = {path.name: path.read_text("utf-8") for path in (CHART / "templates").iterdir()}
 PODS = TEMPLATES["_parts.tpl"]
 MEMORY = {"m": 1, "g": 1024, "Mi": 1, "Gi": 1024}
-SERVERS = {"postgres", "valkey", "proxy"}
+SERVERS = {"postgres", "valkey", "proxy", "prometheus", "grafana"}
 """What the chart leaves to others."""
 
 

@@ -16,8 +16,10 @@ from tests.containers.podman import environment, podman
 from tests.harness.waiting import until_sync
 
 IMAGES = {
+    "TOCSIN_GRAFANA_IMAGE": "grafana/grafana:12.1.0",
     "TOCSIN_NGINX_IMAGE": "library/nginx:1.28",
     "TOCSIN_POSTGRES_IMAGE": "library/postgres:18",
+    "TOCSIN_PROMETHEUS_IMAGE": "prom/prometheus:v3.5.0",
     "TOCSIN_PYTHON_IMAGE": "library/python:3.13-slim-trixie",
     "TOCSIN_VALKEY_IMAGE": "valkey/valkey:9",
 }

@@ -244,7 +244,7 @@ async def test_every_service_of_the_file_starts_and_becomes_healthy(compose: Com
         await _create_database(compose)
         entry = ["sh", str(DEPLOY / "entrypoint.sh")]
         _migrate(compose, entry)
-        others = {"postgres", "valkey", "proxy"}
+        others = {"postgres", "valkey", "proxy", "prometheus", "grafana"}
         ours = [name for name in compose.services if name not in others]
         for name in ours:
             if name != "migrate":

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.containers.machine import ROOT, run
 
-PROFILES = ("simulator", "proxy", "backup")
+PROFILES = {"simulator": "simulator", "proxy": "proxy", "backup": "backup", "watch": "grafana"}
+"""By profile, a service of it."""
 
 
 def check_compose() -> str:
@@ -16,7 +17,7 @@ def check_compose() -> str:
         words += ["--profile", profile]
     run([*words, "config", "--quiet"])
     services = run([*words, "config", "--services"]).split()
-    assert {*PROFILES, "api"} <= {*services}
+    assert {*PROFILES.values(), "prometheus", "api"} <= {*services}
     return f"{len(services)} services"
 
 

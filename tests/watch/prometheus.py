@@ -18,7 +18,7 @@ from service.local.embedded import free_port
 from tests.containers.machine import NotHere, run
 from tests.harness import debian
 from tests.harness.waiting import until_sync
-from tests.watch.files import ALERTS
+from tests.watch.files import ALERTS, WATCH
 
 PACKAGE = "prometheus"
 SCRAPE_SECONDS = 2
@@ -78,31 +78,26 @@ class Prometheus:
         until_sync(seen, PATIENCE_SECONDS, lambda: what)
 
 
-def _configuration(api: int, key: Path, processes: Sequence[int]) -> dict[str, Any]:
-    """As docs/operating.md shows it, with other addresses."""
-    return {
-        "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": "5s"},
-        "rule_files": [str(ALERTS)],
-        "scrape_configs": [
-            {
-                "job_name": "tocsin",
-                "authorization": {"credentials_file": str(key)},
-                "static_configs": [{"targets": [f"127.0.0.1:{api}"]}],
-            },
-            {
-                "job_name": "tocsin-processes",
-                "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in processes]}],
-            },
-        ],
-    }
+def _configuration(api: int, key: Path, processes: Sequence[int], rules: Path) -> dict[str, Any]:
+    """That of docker-compose.yml, more often and with other addresses."""
+    found: dict[str, Any] = yaml.safe_load((WATCH / "prometheus.yml").read_text("utf-8"))
+    found["global"] = {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": "5s"}
+    found["rule_files"] = [str(rules)]
+    one, others = found["scrape_configs"]
+    one["authorization"] = {"credentials_file": str(key)}
+    one["static_configs"] = [{"targets": [f"127.0.0.1:{api}"]}]
+    others["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in processes]}]
+    return found
 
 
 @contextmanager
-def scraping(folder: Path, api: int, key: str, processes: Sequence[int]) -> Iterator[Prometheus]:
+def scraping(
+    folder: Path, api: int, key: str, processes: Sequence[int], rules: Path = ALERTS
+) -> Iterator[Prometheus]:
     """Scrape an API and other processes, by their ports, while the block runs."""
     (folder / "key").write_text(key)
     configuration = folder / "prometheus.yml"
-    configuration.write_text(yaml.safe_dump(_configuration(api, folder / "key", processes)))
+    configuration.write_text(yaml.safe_dump(_configuration(api, folder / "key", processes, rules)))
     run(["promtool", "check", "config", str(configuration)])
     port = free_port()
     words = [

@@ -15,6 +15,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import yaml
+
 from tests.containers.machine import ROOT, NotHere, run
 from tests.containers.table import Table
 from tests.watch.drawing import draw
@@ -40,6 +42,15 @@ PICTURE = ROOT / "build" / "dashboard.svg"
 def check_rules() -> str:
     """The rules can be read."""
     return run(["promtool", "check", "rules", str(ALERTS)]).split("SUCCESS: ")[1].strip()
+
+
+def check_configuration() -> str:
+    """Prometheus takes the file of docker-compose.yml; the files that it names are not here."""
+    run(["promtool", "check", "config", "--syntax-only", str(WATCH / "prometheus.yml")])
+    found = yaml.safe_load((WATCH / "prometheus.yml").read_text("utf-8"))
+    jobs = {one["job_name"] for one in found["scrape_configs"]}
+    assert jobs == {"tocsin", "tocsin-processes"}, jobs
+    return f"{len(jobs)} jobs"
 
 
 def check_alerts() -> str:
@@ -118,7 +129,11 @@ def main() -> int:
         return 2
     print(run(["prometheus", "--version"]).splitlines()[0], flush=True)
     table = Table("watch")
-    for what, check in (("rules", check_rules), ("alerts tried", check_alerts)):
+    for what, check in (
+        ("rules", check_rules),
+        ("configuration", check_configuration),
+        ("alerts tried", check_alerts),
+    ):
         with table.row(what) as row:
             row.says(check())
     began = time.monotonic()
