@@ -15,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test watch-test manifests bundle-test fuzz model contract bench chaos silence-test restore-test sentinel-test failover-test failover-quick corpus soak county evening migrate lock browser browser-again pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test watch-test drill manifests bundle-test fuzz model contract bench chaos silence-test restore-test sentinel-test failover-test failover-quick corpus soak county evening migrate lock browser browser-again pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -125,6 +125,9 @@ bundle-test: venv ## the archives for machines without a network, made, installe
 
 watch-test: venv ## alert rules and the dashboard, beside a running system and Debian's Prometheus (installs it as root)
 	$(BIN)/python -m tests.watch.watch
+
+drill: venv ## five faults on a running system for whoever is on duty; TRY=--try: without anybody (installs Prometheus as root)
+	$(BIN)/python -m tests.watch.drill $(TRY)
 
 corpus: venv ## what lint stops of the scams, and what of the honest texts, by rule and by kind
 	$(BIN)/python -m tests.lint_corpus

@@ -52,6 +52,7 @@ def test_there_are_twins() -> None:
     assert {name(twin) for twin in TWINS} >= {
         "README.zh.md",
         "docs/backup.zh.md",
+        "docs/drill.zh.md",
         "docs/failover.zh.md",
         "docs/install.zh.md",
         "docs/operating.zh.md",
