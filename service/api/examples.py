@@ -127,6 +127,24 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "create_import": {"roster": "财务人员", "basis": "duty", "expires_on": "2027-12-31"},
     "confirm_roster": {"basis": "duty", "expires_on": "2028-12-31", "purpose": "反诈提醒"},
     "import_cases": {"weeks": "2027-W03"},
+    "set_goals": {
+        "items": [
+            {
+                "key": "G2",
+                "title": "全部电信网络诈骗一季度下降20%",
+                "period": "Q1",
+                "year": 2027,
+                "target_change_pct": -20,
+            }
+        ],
+        "reason": "年度目标",
+    },
+    "correct_bulletin": {"reason": "一起案件改为上周立案"},
+    "set_case_settings": {
+        "bulletin_villages": "own",
+        "public_towns": "quarter",
+        "reason": "案件少，乡镇按季公布",
+    },
     "set_fraud_types": {
         "items": [
             {

@@ -58,7 +58,7 @@ from service.api.campaigns import (
     lifecycle,
     milestones,
 )
-from service.api.cases import case_imports, cases
+from service.api.cases import bulletins, case_imports, cases, goals
 from service.api.channels import channel_changes, channel_health, channels, prefixes, routing
 from service.api.content import library, lint, offers, previews, signatures, templates, versions
 from service.api.http.op import Op
@@ -267,6 +267,15 @@ _OPS = (
                  case_imports.list_case_rejects, R.CASES),
     Op("POST",   "/cases/imports/{case_import_id}/undo", case_imports.undo_case_import, R.CASES),
     Op("GET",    "/cases", cases.list_cases, R.REPORTS),
+    Op("GET",    "/goals", goals.get_goals, R.REPORTS),
+    Op("PUT",    "/goals", goals.set_goals, R.CASES),
+    Op("GET",    "/bulletins", bulletins.list_bulletins, R.REPORTS),
+    Op("GET",    "/bulletins/settings", bulletins.get_case_settings, R.REPORTS),
+    Op("PUT",    "/bulletins/settings", bulletins.set_case_settings, R.CASES),
+    Op("GET",    "/bulletins/{week}", bulletins.get_bulletin, R.REPORTS),
+    Op("GET",    "/bulletins/{week}/public", bulletins.get_public_bulletin, None),
+    Op("POST",   "/bulletins/{week}/issue", bulletins.issue_bulletin, R.CASES),
+    Op("POST",   "/bulletins/{week}/correct", bulletins.correct_bulletin, R.CASES),
     Op("GET",    "/fraud-types", cases.get_fraud_types, R.REPORTS),
     Op("PUT",    "/fraud-types", cases.set_fraud_types, R.CASES, errors=(409,), full_replace=True),
 

@@ -66,9 +66,14 @@ class CaseView(NamedTuple):
         return self.sight is CaseSight.ALL or (town is not None and town == self.town)
 
 
+def look_at(user: User) -> CaseSight:
+    """What a user sees by the kind of the department and the own role."""
+    return sight_of(user.department_kind, sees_all=user.sees_all)
+
+
 async def look(conn: Connection, user: User, tree: AreaTree) -> CaseView:
     """What a user sees of the exact figures."""
-    sight = sight_of(user.department_kind, sees_all=user.sees_all)
+    sight = look_at(user)
     if sight is not CaseSight.TOWN:
         return CaseView(sight, None, False)
     department = await get_department(conn, user.department_id, None)

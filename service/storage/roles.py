@@ -30,6 +30,7 @@ _GRANTS = (
     "REVOKE ALL ON migrations, audit_entries, audit_seals, audit_unsealed, disclosures FROM {role}",
     "REVOKE DELETE, MAINTAIN ON erasures FROM {role}",
     "REVOKE DELETE ON text_offers FROM {role}",
+    "REVOKE UPDATE, DELETE, MAINTAIN ON bulletins, releases, goals FROM {role}",
     "REVOKE INSERT, UPDATE, DELETE, MAINTAIN ON backups FROM {role}",
     "GRANT SELECT ON migrations, audit_entries, audit_seals, audit_unsealed, disclosures TO {role}",
     """GRANT INSERT (at, via, actor_id, department_id, action, object_kind, object_id, request_id,

@@ -230,13 +230,20 @@ async def prepare_others(api: Api) -> Known:
             api.teams["school"].operator.id,
             api.clock.at,
         )
-    spans = ["2026-W40", "2026-W41", "2026-W42"]
+    spans = ["2026-W40", "2026-W41", "2026-W42", "2026-W43", "2026-W44"]
     files = [await send(api, lines(f"{week},旌阳镇,,T01,1,0.08"), week) for week in spans]
     assert files[-1].status == 201, files[-1].body
     taken = [{"case_import_id": made.json["id"]} for made in files]
+    other = lines("2026-W43,旌阳镇,,T01,2,0.08")
+    for week in spans[2:4]:
+        assert (await api.post(f"/bulletins/{week}/issue", ADMIN)).status == 200
+    assert (await send(api, other, "2026-W43")).status == 201
     return {
-        "case_import_id": taken[:2],
-        "case_import_id of undo_case_import": taken[2:],
+        "case_import_id": taken[:1],
+        "case_import_id of undo_case_import": taken[1:2],
+        "week": [{"week": "2026-W42"}],
+        "week of issue_bulletin": [{"week": "2026-W44"}],
+        "week of correct_bulletin": [{"week": "2026-W43"}],
         "entry_id of count_suppression_entry": [{"entry_id": str(row["id"])} for row in entries],
         "extension of end_extension": [extension],
         "run_id of cancel_run": [{"run_id": sent.json["run_id"]} for sent in direct],

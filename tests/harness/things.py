@@ -216,6 +216,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "rename_id": NOBODY,
         "grant_id": NOBODY,
         "case_import_id": str(cases),
+        "week": "2027-W01",
     }
 
 

@@ -81,6 +81,8 @@ USUAL: dict[str, dict[str, Any]] = {
     "import_cases": {"weeks": "2027-W01"},
     "set_fraud_types": EXAMPLES["set_fraud_types"],
     "list_cases": {"from": "2027-W01"},
+    "set_goals": EXAMPLES["set_goals"],
+    "correct_bulletin": {"reason": "r"},
     "look_up_messages": {"phone": PHONES[0]},
     "edit_channel": {"tps": 5},
     "edit_webhook": {"enabled": True},

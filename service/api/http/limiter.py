@@ -37,6 +37,9 @@ AHEAD_SHARE = 600
 LOGINS_PER_MINUTE = 120
 """From one address, behind which there may be a whole office; accounts are shut one by one."""
 
+PUBLIC_PER_MINUTE = 30
+"""Of what everybody may read, from one address."""
+
 POLICY = "RateLimit-Policy"
 STATE = "RateLimit"
 

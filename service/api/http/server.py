@@ -4,6 +4,7 @@ What it does is carried out in `exchange`.
 """
 
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -16,7 +17,7 @@ from service.api.http.call import Visit
 from service.api.http.downloads import MadeFile
 from service.api.http.exchange import Asked, Exchange, Replayed, answer_of
 from service.api.http.idempotency import REPLAYED, Answer, Ticket, key_of
-from service.api.http.limiter import LOGINS_PER_MINUTE, Limiter, RequestLimit
+from service.api.http.limiter import LOGINS_PER_MINUTE, PUBLIC_PER_MINUTE, Limiter, RequestLimit
 from service.api.http.op import Op
 from service.api.http.problems import language_of
 from service.api.http.reads import AS_OF, need_right
@@ -36,7 +37,7 @@ def endpoint(
 
     async def greet(request: web.Request) -> web.StreamResponse:
         runtime = request.config_dict[RUNTIME]
-        visit = await take_visit(request)
+        visit = await take_visit(request, PUBLIC if op.method == "GET" else LOGINS)
         async with reading.arguments(op, request, runtime, None) as found:
             result = await op.handler(visit, **found)
         language = language_of(request)
@@ -55,7 +56,18 @@ def endpoint(
     return greet if op.is_open else answer
 
 
-async def take_visit(request: web.Request) -> Visit:
+class VisitLimit(NamedTuple):
+    """How many visits from one address are taken in a minute, and what they are counted as."""
+
+    counted_as: str
+    a_minute: int
+
+
+LOGINS = VisitLimit("login", LOGINS_PER_MINUTE)
+PUBLIC = VisitLimit("public", PUBLIC_PER_MINUTE)
+
+
+async def take_visit(request: web.Request, bound: VisitLimit = LOGINS) -> Visit:
     """A request of somebody who is not known yet, counted by its address.
 
     Raises:
@@ -69,7 +81,7 @@ async def take_visit(request: web.Request) -> Visit:
         address_of(request, runtime.settings.proxies),
         printable(request.headers.get("User-Agent", "")),
     )
-    limit = RequestLimit("address", f"login:{visit.address}", LOGINS_PER_MINUTE)
+    limit = RequestLimit("address", f"{bound.counted_as}:{visit.address}", bound.a_minute)
     await request.config_dict[LIMITER].take([limit])
     return visit
 

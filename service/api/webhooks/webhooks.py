@@ -52,6 +52,7 @@ Told = Literal[
     "text.revised",
     "text.corrected",
     "text.withdrawn",
+    "bulletin.issued",
 ]
 
 

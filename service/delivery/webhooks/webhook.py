@@ -92,6 +92,7 @@ class WebhookEvent(StrEnum):
     TEXT_REVISED = "text.revised"
     TEXT_CORRECTED = "text.corrected"
     TEXT_WITHDRAWN = "text.withdrawn"
+    BULLETIN_ISSUED = "bulletin.issued"
 
 
 @dataclass(frozen=True, slots=True)

@@ -437,6 +437,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("uncertain", ("texts that may have left", "去向不明的短信"), _uncertain),
     ("channels", ("the ways out", "通道"), _channels),
     ("cases", ("case figures, goals and bulletins", "发案数据、目标与通报"), _cases),
+    ("bulletins", ("the figures of a week as issued", "警情通报"), _alone),
     ("suppressions", ("whoever must not be sent to", "不再发送的号码"), _suppressions),
     ("imports", ("contact files", "导入名单文件"), _imports),
     ("rosters", ("imported lists", "名单"), _rosters),

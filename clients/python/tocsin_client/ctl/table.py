@@ -24,6 +24,7 @@ AREA = path("code", ("the area's code", "区划代码"))
 DEPARTMENT = path("department_id", ("the department's id", "单位编号"))
 USER = path("user_id", ("the user's id", "用户编号"))
 CASE_IMPORT = path("case_import_id", ("the import's id", "导入编号"))
+BULLETIN = path("week", ("the week, as 2027-W03", "周次，如 2027-W03"))
 WEEK: Words = ("a week, as in 2027-W03", "周次，如 2027-W03")
 WEBHOOK = path("webhook_id", ("its id", "回调编号"))
 INBOUND = path("inbound_id", ("its id", "来信编号"))
@@ -564,6 +565,43 @@ DUTY = (
     Request("cases", "undo", "POST /cases/imports/{case_import_id}/undo",
             ("give its weeks the figures back that they had", "撤销导入，恢复原数据"),
             (CASE_IMPORT,), "id weeks restored"),
+    Request("cases", "goals", "GET /goals",
+            ("the goals, and how they stand", "目标及进度"),
+            (query("as_of", WEEK),),
+            "key title cases cases_last_year cases_change_pct loss_change_pct met colour gap",
+            many="whole"),
+    Request("cases", "set-goals", "PUT /goals",
+            ("set the goals, all of them", "整体设定目标"),
+            (whole(('JSON: {"items": [{"key", "title"…}], "reason"}; - or @FILE',
+                    '整份 JSON；- 或 @文件 读取')),), "version"),
+    Request("bulletins", "list", "GET /bulletins",
+            ("those that were issued", "已签发的通报"), (), "week number version cases issued_at",
+            many="paged"),
+    Request("bulletins", "show", "GET /bulletins/{week}",
+            ("the figures of a week", "一周的通报"), (BULLETIN,),
+            "week number version state cases loss_yuan cases_change_pct towns types values"
+            " changed_since"),
+    Request("bulletins", "public", "GET /bulletins/{week}/public",
+            ("what everybody may see of a week", "对公众的内容"), (BULLETIN,),
+            "week number version cases loss_wan kinds towns quarter"),
+    Request("bulletins", "issue", "POST /bulletins/{week}/issue",
+            ("issue the bulletin of a week", "签发一周的通报"), (BULLETIN,),
+            "week number version cases values"),
+    Request("bulletins", "correct", "POST /bulletins/{week}/correct",
+            ("issue its next version", "更正通报"),
+            (BULLETIN, body("reason", REASON, needed=True)),
+            "week number version cases values"),
+    Request("bulletins", "settings", "GET /bulletins/settings",
+            ("what towns and the public see of the figures", "乡镇和公众能看到什么"), (),
+            "bulletin_villages public_towns towns_from before version"),
+    Request("bulletins", "set", "PUT /bulletins/settings",
+            ("set what towns and the public see", "设定乡镇和公众能看到什么"),
+            (body("bulletin_villages", ("villages that towns see", "乡镇能看到哪些村"),
+                  choices=("own", "all"), needed=True),
+             body("public_towns", ("how often towns are public", "乡镇数按周或按季公布"),
+                  choices=("week", "quarter"), needed=True),
+             body("reason", REASON, needed=True)),
+            "bulletin_villages public_towns towns_from before version"),
     Request("cases", "kinds", "GET /fraud-types",
             ("the kinds of fraud", "诈骗类型"), (), "key slug name in_texts four_high",
             many="whole"),
