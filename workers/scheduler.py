@@ -52,6 +52,7 @@ from service.privacy.erasure_store import delete_left_behind
 from service.privacy.retention import let_go, terms_of
 from service.privacy.trusted_clock import may_let_go
 from service.queue import Job
+from service.reports.coverage.counting import count_coverage
 from service.reports.plan_counts import count_audiences
 from service.runtime import Runtime
 from service.storage.postgres import COUNT_SECONDS, UNREACHABLE, transaction
@@ -290,6 +291,13 @@ async def count(ctx: dict[str, Any]) -> None:
 
 
 @one_turn_at_a_time
+async def count_reached(ctx: dict[str, Any]) -> None:
+    """Count whom the texts of runs, campaigns and quarters have reached, by area and role."""
+    runtime = runtime_of(ctx)
+    await count_coverage(runtime.pool, runtime.clock)
+
+
+@one_turn_at_a_time
 async def seal(ctx: dict[str, Any]) -> None:
     """Seal what was written down in the audit trail."""
     runtime = runtime_of(ctx)
@@ -355,6 +363,7 @@ CRONS = [
     cron(guard, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(match, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(count, second=EVERY_FIFTH, keep_result=0, timeout=60),
+    cron(count_reached, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(settle, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(purge_history, minute=ONCE_AN_HOUR, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(cleanup, second=ONCE_A_MINUTE, keep_result=0, timeout=60),

@@ -179,6 +179,18 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "same_text": True,
         "reason": "群众反映过多",
     },
+    "set_denominators": {
+        "items": [
+            {
+                "area": "341825100000",
+                "kind": "phones",
+                "people": 31_200,
+                "source": "三家运营商合计",
+                "as_of": "2027-01-01",
+            }
+        ]
+    },
+    "recount_coverage": {"campaign": "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a10"},
     "edit_segment": {"rule": "身份 = 财务人员"},
     "set_filing": {"channel_id": 1, "version": 1, "state": "filed", "reference": "AH-2027-0001"},
     "set_filing_required": {"required": True},

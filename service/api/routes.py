@@ -63,6 +63,7 @@ from service.api.channels import channel_changes, channel_health, channels, pref
 from service.api.content import library, lint, offers, previews, signatures, templates, versions
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
+from service.api.reports import coverage, denominators
 from service.api.sending import (
     caps,
     filings,
@@ -426,6 +427,13 @@ _OPS = (
        seconds=LONG),
     Op("POST",   "/receipts/unmatched/{receipt_id}/unmask", privacy.unmask_unmatched, R.UNMASK,
        replayable=False),
+    Op("GET",    "/denominators", denominators.list_denominators, R.REPORTS),
+    Op("PUT",    "/denominators", denominators.set_denominators, R.AREAS),
+    Op("GET",    "/reports/coverage", coverage.get_coverage, R.REPORTS, errors=(404,)),
+    Op("GET",    "/reports/coverage/export", coverage.export_coverage, R.REPORTS, errors=(404,),
+       seconds=LONG, heavy=True),
+    Op("POST",   "/reports/coverage/recount", coverage.recount_coverage, R.CONTROL, 202,
+       errors=(404,)),
     Op("GET",    "/reports/reconciliation", unmatched.get_reconciliation, R.READ, errors=(404,),
        seconds=LONG, heavy=True, replica=True),
 

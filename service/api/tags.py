@@ -12,6 +12,7 @@ TAGS = {
     "cases": "Case figures by week, place and kind of fraud, and the files they come from.",
     "channels": "The ways out: carriers' accounts, how they are doing, and what waits on them.",
     "contacts": "The people of your department.",
+    "denominators": "How many people there should be in each area.",
     "departments": "Who uses the service, with signatures, extension numbers and limits.",
     "deputies": "Who approves while an approver is away.",
     "evidence-key": "The key that proves what was exported.",

@@ -121,8 +121,8 @@ def _ledger(terms: ExclusionTerms, source: AudienceSource) -> str:
             FROM {"target" if said else "people WHERE excluded IS NULL"}
             RETURNING 1
         ), left_out AS (
-            INSERT INTO exclusions (run_id, phone_hash, reason, carrier, area_code)
-            SELECT :run_id::uuid, phone_hash, excluded, carrier, area_code
+            INSERT INTO exclusions (run_id, phone_hash, reason, carrier, area_code, roles)
+            SELECT :run_id::uuid, phone_hash, excluded, carrier, area_code, {source.roles}
             FROM people WHERE excluded IS NOT NULL
             RETURNING 1
         )"""  # noqa: S608  # as above

@@ -1,5 +1,7 @@
 """The API on a real PostgreSQL and Valkey, over TCP, at a time that tests set."""
 
+import csv
+import io
 import json
 import re
 from collections import defaultdict
@@ -41,6 +43,13 @@ class Answer:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The rows of a file for Excel."""
+        assert self.status == 200, self.body
+        assert self.body.startswith("\ufeff".encode())
+        return list(csv.reader(io.StringIO(self.body.decode("utf-8-sig"))))
 
 
 @dataclass

@@ -67,6 +67,11 @@ TABLE = {
     "GET /receipts/unmatched/export": "aopv",
     "POST /receipts/unmatched/dismiss": "aop",
     "GET /reports/reconciliation": "aopv",
+    "GET /denominators": "aopvi",
+    "PUT /denominators": "ao",
+    "GET /reports/coverage": "aopvi",
+    "GET /reports/coverage/export": "aopvi",
+    "POST /reports/coverage/recount": "aop",
     "POST /routes/explain": "aopv",
     "GET /prefixes": "aopv",
     "POST /prefixes/imports": "a",
@@ -373,6 +378,7 @@ COUNTY_ONLY = (
         "POST /areas",
         "PATCH /areas/{code}",
         "POST /areas/{code}/renames/{rename_id}/confirm",
+        "PUT /denominators",
     }
 )
 """What an administrator of a school may not either."""

@@ -16,6 +16,7 @@ LEDGER = {
 """Tables with rows for each text or slice of a run. They are divided by run."""
 FEW_A_RUN = {
     "campaign_fires": "one row a run",
+    "coverage_scopes": "one row a run, and as many for campaigns and quarters",
     "circuit_breaker_events": "rows of channels; few",
     "inbound_texts": "texts from handsets, which belong to no run until they are read",
     "joint_places": "a place of a joint plan",

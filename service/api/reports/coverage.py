@@ -1,0 +1,322 @@
+"""Coverage over HTTP: of those who there should be, how many were reached, by area and role."""
+
+import re
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints, model_validator
+
+from service.api.http.call import Call, Download
+from service.api.http.schema import Body, Day, Instant, Line, Out, QueryString
+from service.api.sending.runs import counted_run
+from service.audience.vocabulary.choices import ROLES
+from service.campaigns.plans import planning
+from service.errors import Forbidden, Invalid, NotFound
+from service.ledger.message_class import MessageClass
+from service.reports.coverage import report, scope_store
+from service.reports.coverage.coverage import AreaCoverage, AreaLevel, View
+from service.reports.coverage.coverage_csv import coverage_csv
+from service.reports.coverage.denominators import KINDS
+from service.reports.coverage.outcomes import PersonOutcome
+from service.reports.coverage.report import CoverageReport
+from service.reports.coverage.scope_store import CoverageScope, ScopeKind
+from service.words.phrase import listing, phrase
+
+QUARTER = re.compile(r"(20\d\d)-Q([1-4])")
+QuarterName = Annotated[str, StringConstraints(pattern=r"^20\d\d-Q[1-4]$")]
+OF_RUN = "A run with what was sent again of it, each person once."
+OF_CAMPAIGN = "All runs of a campaign."
+OF_QUARTER = (
+    "All campaigns of a quarter, such as 2027-Q1: of your department; of the county those of all"
+    " departments."
+)
+OF_CLASS = "Of the texts of a quarter."
+
+
+def need_one(*subjects: object) -> None:
+    """Refuse a question after no scope, or after several.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if sum(subject is not None for subject in subjects) != 1:
+        raise ValueError(phrase("give exactly one of run, campaign and quarter"))
+
+
+class RecountBody(Body):
+    """What is counted together: exactly one of a run, a campaign and a quarter."""
+
+    run: UUID | None = Field(default=None, description=OF_RUN)
+    campaign: UUID | None = Field(default=None, description=OF_CAMPAIGN)
+    quarter: QuarterName | None = Field(default=None, description=OF_QUARTER)
+    message_class: MessageClass = Field(
+        default="public_interest", alias="class", description=OF_CLASS
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> "RecountBody":
+        need_one(self.run, self.campaign, self.quarter)
+        return self
+
+
+class ScopeQuery(QueryString):
+    """What is counted together: exactly one of a run, a campaign and a quarter."""
+
+    run: UUID | None = Field(default=None, description=OF_RUN)
+    campaign: UUID | None = Field(default=None, description=OF_CAMPAIGN)
+    quarter: QuarterName | None = Field(default=None, description=OF_QUARTER)
+    message_class: MessageClass = Field(
+        default="public_interest", alias="class", description=OF_CLASS
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> "ScopeQuery":
+        need_one(self.run, self.campaign, self.quarter)
+        return self
+
+
+class CoverageQuery(ScopeQuery):
+    """What of a scope, and by what."""
+
+    area: Line | None = Field(default=None, description="Only people of this area, by its code.")
+    level: AreaLevel = Field(default="town", description="Of which areas each row is.")
+    role: Line | None = Field(
+        default=None, description="Only people of this role, by its key; of their denominator, too."
+    )
+    denominator: Line | None = Field(
+        default=None,
+        description="The kind of people there should be: residents, phones, households or a role."
+        " Default: that of `role`; else phones, if any number was entered of them; else residents.",
+    )
+
+
+class CoverageExportQuery(CoverageQuery):
+    """The same, and in which language."""
+
+    language: Literal["zh", "en"] = Field(default="zh", description="Of the words in the file.")
+
+
+class FiguresOut(Out):
+    """People, and what they came to.
+
+    on_file = reached + open + unknown + failed + stopped + excluded, and
+    denominator + surplus = on_file + no_phone, always.
+    """
+
+    denominator: int | None = Field(
+        description="How many people there should be; null: nobody has said."
+    )
+    source: str | None = Field(
+        description="Whose number that is; null: it is added up from the areas below."
+    )
+    as_of: Day | None = Field(description="The day from which the number counts.")
+    missing_children: int = Field(
+        description="Areas below without a number; their people are not in the denominator."
+    )
+    on_file: int
+    target: int = Field(description="on_file without those who were left out.")
+    reached: int = Field(description="A receipt says delivered.")
+    open: int
+    unknown: int = Field(description="No receipt for 72 hours, or a hand-off without an answer.")
+    failed: int
+    stopped: int
+    excluded: int
+    no_phone: int | None
+    surplus: int | None
+    coverage_pct: Decimal | None = Field(
+        description="reached of the denominator. More than 100 is shown as it is, and flagged."
+    )
+    of_target_pct: Decimal | None = Field(description="reached of the target.")
+    reasons: dict[str, int] = Field(description="Of all who were not reached.")
+    flags: list[str] = Field(
+        description="denominator_suspect: more are on file; denominator_old: older than 400 days;"
+        " denominator_jump: a tenth off the one before; children_missing."
+    )
+
+
+class AreaFiguresOut(FiguresOut):
+    """People of an area."""
+
+    area: str = Field(description='Its code; "none": nobody knows where they live.')
+    name: str | None
+    finer: bool = Field(
+        description="false: of these people no area of the level is known; those of whom one is"
+        " stand in its row."
+    )
+
+
+class ScopeOut(Out):
+    """What was counted together."""
+
+    kind: ScopeKind
+    run_id: UUID | None
+    campaign_id: UUID | None
+    department_id: UUID | None
+    quarter: str | None
+    message_class: MessageClass | None = Field(serialization_alias="class")
+
+
+class CoverageOut(Out):
+    """Coverage in figures, as they were counted at an instant."""
+
+    scope: ScopeOut
+    as_of: Instant = Field(description="When the ledger was counted.")
+    final: bool = Field(description="Nothing of it changes any more.")
+    denominator: str = Field(description="The kind.")
+    areas: list[AreaFiguresOut]
+    total: FiguresOut
+    by_role: dict[str, FiguresOut] = Field(
+        description="Who has several roles counts under each, so they do not add up."
+    )
+
+
+class RecountOut(Out):
+    """A count that has begun."""
+
+    scope: ScopeOut
+
+
+async def get_coverage(call: Call, query: CoverageQuery) -> CoverageOut:
+    """Show whom texts have reached, of all who there should be, by area and role.
+
+    Pages read what was counted in the background: while a run is open at most a minute before.
+    Of a department below yours towns and reasons are shown, no villages.
+    """
+    scope, found = await _report(call, query)
+    figures = found.coverage
+    return CoverageOut(
+        scope=_scope_out(scope),
+        as_of=found.as_of,
+        final=found.final,
+        denominator=found.denominator,
+        areas=[_area_out(row) for row in figures.areas],
+        total=_figures_out(figures.total),
+        by_role={role: _figures_out(row) for role, row in sorted(figures.by_role.items())},
+    )
+
+
+async def export_coverage(call: Call, query: CoverageExportQuery) -> Download:
+    """Download the same as CSV for Excel, in words."""
+    _, found = await _report(call, query)
+    return Download("text/csv", "coverage.csv", coverage_csv(found, query.language))
+
+
+async def recount_coverage(call: Call, body: RecountBody) -> RecountOut:
+    """Count a scope anew from the ledger, also one that is final; pages show the new count once it
+    is whole.
+    """
+    scope = await _scope(call, body)
+    found = await scope_store.find_scope(call.conn, scope)
+    if found is None:
+        raise _nothing_counted()
+    await scope_store.begin(call.conn, found, call.now)
+    call.note("coverage", str(found))
+    return RecountOut(scope=_scope_out(scope))
+
+
+async def _report(call: Call, query: CoverageQuery) -> tuple[CoverageScope, CoverageReport]:
+    scope = await _scope(call, query)
+    _check(query)
+    view = View(query.area, query.level, query.role or "")
+    found = await report.coverage_report(call.conn, scope, view, query.denominator, call.now)
+    if found is None:
+        raise _nothing_counted()
+    return scope, found
+
+
+def _check(query: CoverageQuery) -> None:
+    if query.role is not None and query.role not in ROLES:
+        raise Invalid(
+            phrase("there is no such role"),
+            fields={"role": phrase("one of {kinds}", kinds=listing(ROLES))},
+        )
+    if query.denominator is not None and query.denominator not in KINDS:
+        raise Invalid(
+            phrase("there is no such denominator"),
+            fields={"denominator": phrase("one of {kinds}", kinds=listing(KINDS))},
+        )
+
+
+async def _scope(call: Call, query: ScopeQuery | RecountBody) -> CoverageScope:
+    """The scope that is asked for, if the caller may see its counts."""
+    finer = isinstance(query, CoverageQuery) and query.level in {"village", "group"}
+    if query.run is not None:
+        run = await counted_run(call, query.run)
+        _check_finer(call, run.department_id, finer=finer)
+        return CoverageScope(ScopeKind.RUN, run_id=await scope_store.root_run(call.conn, run.id))
+    if query.campaign is not None:
+        campaign = await planning.load(call.conn, query.campaign, None)
+        if not call.user.sees_counts(campaign.department_id):
+            raise NotFound(phrase("there is no campaign {campaign_id}", campaign_id=query.campaign))
+        _check_finer(call, campaign.department_id, finer=finer)
+        return CoverageScope(ScopeKind.CAMPAIGN, campaign_id=query.campaign)
+    return CoverageScope(
+        ScopeKind.QUARTER,
+        department_id=call.user.scope,
+        quarter=quarter_of(query.quarter or ""),
+        message_class=query.message_class,
+    )
+
+
+def _check_finer(call: Call, department_id: UUID, *, finer: bool) -> None:
+    """Refuse villages of a department of which the caller sees counts alone: a village's reasons
+    may point at a person.
+    """
+    if finer and not call.user.sees(department_id):
+        raise Forbidden(phrase("of a department below yours only towns are shown"))
+
+
+def quarter_of(written: str) -> date:
+    """The first day of a quarter that is written as 2027-Q1.
+
+    Raises:
+        ValueError: it is written otherwise.
+    """
+    if (found := QUARTER.fullmatch(written)) is None:
+        raise ValueError(written)
+    return date(int(found[1]), int(found[2]) * 3 - 2, 1)
+
+
+def _nothing_counted() -> NotFound:
+    return NotFound(
+        phrase("nothing was counted of it yet; look again a minute after its ledger is written"),
+        code="not_counted",
+    )
+
+
+def _scope_out(scope: CoverageScope) -> ScopeOut:
+    day = scope.quarter
+    quarter = None if day is None else f"{day.year}-Q{(day.month + 2) // 3}"
+    return ScopeOut.model_validate(scope._asdict() | {"quarter": quarter})
+
+
+def _figures(row: AreaCoverage) -> dict[str, object]:
+    outcomes = {outcome.value: row.outcomes[outcome] for outcome in PersonOutcome}
+    told = row.denominator
+    return {
+        "denominator": told.people,
+        "source": told.source,
+        "as_of": told.as_of,
+        "missing_children": told.missing_children,
+        "on_file": row.on_file,
+        "target": row.target,
+        **outcomes,
+        "no_phone": row.no_phone,
+        "surplus": row.surplus,
+        "coverage_pct": row.coverage_pct,
+        "of_target_pct": row.of_target_pct,
+        "reasons": dict(row.reasons.most_common()),
+        "flags": row.flags,
+    }
+
+
+def _figures_out(row: AreaCoverage) -> FiguresOut:
+    return FiguresOut.model_validate(_figures(row))
+
+
+def _area_out(row: AreaCoverage) -> AreaFiguresOut:
+    return AreaFiguresOut.model_validate(
+        _figures(row) | {"area": row.area, "name": row.name, "finer": row.finer}
+    )

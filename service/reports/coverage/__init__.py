@@ -1,0 +1,1 @@
+"""Coverage: of all people whom there are, by area and role, how many a text has reached."""

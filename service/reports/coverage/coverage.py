@@ -1,0 +1,229 @@
+"""Coverage in figures: facts beside denominators, by area and by role (pure).
+
+For every area and role, always:
+
+    on_file = reached + open + unknown + failed + stopped + excluded
+    denominator + surplus = on_file + no_phone
+    target = on_file - excluded
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal, NamedTuple
+
+from service.audience.areas.area import Area
+from service.reports.coverage.denominators import Denominator, Denominators
+from service.reports.coverage.outcomes import PersonOutcome
+
+AreaLevel = Literal["county", "town", "village", "group"]
+LEVELS: tuple[AreaLevel, ...] = ("county", "town", "village", "group")
+_LEVEL_OF = {"community": "village"}
+NOWHERE = "none"
+"""Stands for the area of people of whom no area is known."""
+
+
+class CoverageFact(NamedTuple):
+    """So many people of an area (its code; "": not known) and a role ("": everybody, each once)
+    came to an outcome, for a reason ("": there is none).
+    """
+
+    area_code: str
+    role: str
+    outcome: PersonOutcome
+    reason: str
+    people: int
+
+
+class View(NamedTuple):
+    """What of a scope is shown: the people of an area (None: all) and a role ("": everybody's), by
+    areas of a level.
+    """
+
+    within: str | None
+    level: AreaLevel
+    role: str = ""
+
+
+@dataclass
+class AreaCoverage:
+    """People of one area: what they came to, beside how many there should be.
+
+    reasons: of all but those reached. finer: whether more is known of where its people live than
+    that they live in this area.
+    """
+
+    area: str
+    name: str | None
+    denominator: Denominator
+    outcomes: Counter[PersonOutcome] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    finer: bool = True
+
+    def add(self, fact: CoverageFact) -> None:
+        """Count these people, too."""
+        self.outcomes[fact.outcome] += fact.people
+        if fact.outcome is not PersonOutcome.REACHED and fact.reason:
+            self.reasons[fact.reason] += fact.people
+
+    @property
+    def on_file(self) -> int:
+        """How many people a text was meant for, those among them who were left out."""
+        return self.outcomes.total()
+
+    @property
+    def target(self) -> int:
+        """Those who were not left out."""
+        return self.on_file - self.outcomes[PersonOutcome.EXCLUDED]
+
+    @property
+    def no_phone(self) -> int | None:
+        """How many more there should be than are on file."""
+        people = self.denominator.people
+        return None if people is None else max(0, people - self.on_file)
+
+    @property
+    def surplus(self) -> int | None:
+        """How many more are on file than there should be."""
+        people = self.denominator.people
+        return None if people is None else max(0, self.on_file - people)
+
+    @property
+    def coverage_pct(self) -> Decimal | None:
+        """Reached of those who there should be, in percent; never capped."""
+        return percent(self.outcomes[PersonOutcome.REACHED], self.denominator.people)
+
+    @property
+    def of_target_pct(self) -> Decimal | None:
+        """Reached of the target, in percent."""
+        return percent(self.outcomes[PersonOutcome.REACHED], self.target)
+
+    @property
+    def flags(self) -> list[str]:
+        """What is doubtful of its denominator."""
+        found = {
+            "denominator_suspect": bool(self.surplus),
+            "denominator_old": self.denominator.old,
+            "denominator_jump": self.denominator.jump,
+            "children_missing": self.denominator.missing_children > 0,
+        }
+        return [flag for flag, raised in found.items() if raised]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """A scope in figures: a row for each area of a level, all of it, and each role."""
+
+    areas: Sequence[AreaCoverage]
+    total: AreaCoverage
+    by_role: Mapping[str, AreaCoverage]
+
+
+def percent(part: int, whole: int | None) -> Decimal | None:
+    """A share in percent with one decimal, half away from zero; None: of nothing, or unknown."""
+    if not whole:
+        return None
+    return (Decimal(part) * 100 / whole).quantize(Decimal("0.1"), ROUND_HALF_UP)
+
+
+def cover(
+    facts: Sequence[CoverageFact],
+    areas: Mapping[str, Area],
+    denominators: Denominators,
+    of_role: Mapping[str, Denominators],
+    view: View,
+) -> Coverage:
+    """The figures of a scope. of_role: the denominators of each role of which there are any."""
+    places = _AreaRows(areas, view)
+    inside = [fact for fact in facts if places.holds(fact.area_code)]
+    rows = {
+        code: AreaCoverage(code, areas[code].name, denominators.of(code)) for code in places.wanted
+    }
+    within = view.within
+    total = AreaCoverage(
+        within or "",
+        areas[within].name if within else None,
+        denominators.of(within) if within else _sum(row.denominator for row in rows.values()),
+    )
+    for fact in inside:
+        if fact.role == view.role:
+            place = places.row_of(fact.area_code)
+            if place not in rows:
+                area = areas.get(place)
+                # How many there should be is in the rows of the areas below it already.
+                rows[place] = AreaCoverage(
+                    place, area and area.name, Denominator(None), finer=False
+                )
+            rows[place].add(fact)
+            total.add(fact)
+    ordered = sorted(rows.values(), key=lambda row: (row.area == NOWHERE, row.area))
+    return Coverage(ordered, total, _by_role(inside, of_role, places.whole))
+
+
+def _by_role(
+    facts: Iterable[CoverageFact], of_role: Mapping[str, Denominators], whole: str | None
+) -> dict[str, AreaCoverage]:
+    """Each role's people; whole: the area that all of them are of."""
+    found: dict[str, AreaCoverage] = {}
+    for fact in facts:
+        if fact.role:
+            if fact.role not in found:
+                known = of_role.get(fact.role)
+                people = known.of(whole) if known and whole else Denominator(None)
+                found[fact.role] = AreaCoverage(whole or "", None, people)
+            found[fact.role].add(fact)
+    return found
+
+
+def _sum(found: Iterable[Denominator]) -> Denominator:
+    every = list(found)
+    known = [one.people for one in every if one.people is not None]
+    return Denominator(
+        sum(known) if known else None,
+        missing_children=sum(one.people is None for one in every) if known else 0,
+        old=any(one.old for one in every),
+        jump=any(one.jump for one in every),
+    )
+
+
+class _AreaRows:
+    """Which row an area's people stand in."""
+
+    def __init__(self, areas: Mapping[str, Area], view: View) -> None:
+        self._areas, self._view = areas, view
+        children: dict[str, list[str]] = defaultdict(list)
+        for area in areas.values():
+            children[area.parent].append(area.code)
+        # A county of which no town is known is none of ours.
+        own = [code for code, area in areas.items() if area.level == "county" and children[code]]
+        self.wanted = [
+            code
+            for code, area in areas.items()
+            if _level(area) == view.level
+            and self.holds(code)
+            and (view.level != "county" or code in own)
+        ]
+        self.whole = view.within or (own[0] if len(own) == 1 else None)
+
+    def holds(self, code: str) -> bool:
+        """Whether an area lies in the one that was asked for."""
+        return self._view.within is None or self._view.within in self._above(code)
+
+    def row_of(self, code: str) -> str:
+        """The area above it, or itself, of the level; else itself; `none`: not known."""
+        if code not in self._areas:
+            return NOWHERE
+        above = self._above(code)
+        return next((one for one in above if _level(self._areas[one]) == self._view.level), code)
+
+    def _above(self, code: str) -> list[str]:
+        found = []
+        while code in self._areas:
+            found.append(code)
+            code = self._areas[code].parent
+        return found
+
+
+def _level(area: Area) -> str:
+    return _LEVEL_OF.get(area.level, area.level)

@@ -1,0 +1,117 @@
+"""How many people there should be: entered by a person, or added up from the areas below (pure)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from service.audience.areas.area import Area
+from service.audience.vocabulary.choices import ROLES
+
+RESIDENTS, PHONES, HOUSEHOLDS = "residents", "phones", "households"
+KINDS = (RESIDENTS, PHONES, HOUSEHOLDS, *ROLES)
+"""Of whom there is a number: all who live there, phones, households, and each role."""
+
+PACKAGED = "packaged estimate"
+"""The source of the residents that the program knows of an area."""
+
+OLD = timedelta(days=400)
+JUMP_PERCENT = 10
+
+
+class Entry(NamedTuple):
+    """How many people somebody said there are in an area, from a day on."""
+
+    area_code: str
+    kind: str
+    people: int
+    source: str
+    as_of: date
+
+
+class EnteredDenominator(NamedTuple):
+    """An entry as it was written down."""
+
+    id: UUID
+    area: str
+    kind: str
+    people: int
+    source: str
+    as_of: date
+    entered_at: datetime
+    entered_by: UUID
+
+
+class Denominator(NamedTuple):
+    """How many people there should be in an area; people None: nobody has said.
+
+    source, as_of: of the area's own entry; None: added up from the areas below, of which
+    `missing_children` have no number, so that their people are in neither side of a fraction.
+    """
+
+    people: int | None
+    source: str | None = None
+    as_of: date | None = None
+    missing_children: int = 0
+    old: bool = False
+    jump: bool = False
+
+
+class Denominators:
+    """The denominators of one kind on one day."""
+
+    def __init__(
+        self, areas: Mapping[str, Area], entries: Iterable[Entry], kind: str, day: date
+    ) -> None:
+        """entries: of this kind, none later than the day; of an area in the order in which they
+        count, the last one first.
+        """
+        self._areas, self._kind, self._day = areas, kind, day
+        self._entries: dict[str, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            self._entries[entry.area_code].append(entry)
+        self._children: dict[str, list[str]] = defaultdict(list)
+        for area in areas.values():
+            self._children[area.parent].append(area.code)
+        self._found: dict[str, Denominator] = {}
+
+    def of(self, code: str) -> Denominator:
+        """The denominator of an area."""
+        if code not in self._found:
+            self._found[code] = self._own(code) or self._packaged(code) or self._added(code)
+        return self._found[code]
+
+    def _own(self, code: str) -> Denominator | None:
+        entries = self._entries.get(code)
+        if not entries:
+            return None
+        latest, *earlier = entries
+        before = next((entry for entry in earlier if entry.as_of < latest.as_of), None)
+        return Denominator(
+            latest.people,
+            latest.source,
+            latest.as_of,
+            old=self._day - latest.as_of > OLD,
+            jump=before is not None
+            and abs(latest.people - before.people) * 100 >= before.people * JUMP_PERCENT
+            and latest.people != before.people,
+        )
+
+    def _packaged(self, code: str) -> Denominator | None:
+        area = self._areas.get(code)
+        if self._kind != RESIDENTS or area is None or area.population is None:
+            return None
+        return Denominator(area.population, PACKAGED)
+
+    def _added(self, code: str) -> Denominator:
+        below = [self.of(child) for child in self._children.get(code, ())]
+        known = [found.people for found in below if found.people is not None]
+        if not known:
+            return Denominator(None)
+        return Denominator(
+            sum(known),
+            missing_children=sum(found.people is None for found in below),
+            old=any(found.old for found in below),
+            jump=any(found.jump for found in below),
+        )

@@ -1,0 +1,52 @@
+"""What a person came to in a scope: one of a few outcomes, the best of all their texts (pure)."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from service.ledger.states import FAILED, NEVER_SENT, MessageState, sql_list
+
+
+class PersonOutcome(StrEnum):
+    """What a person came to; the first in this order counts where several texts say something.
+
+    unknown: no receipt for 72 hours, or a hand-off without an answer. excluded: left out at the
+    expansion, outside the target.
+    """
+
+    REACHED = "reached"
+    OPEN = "open"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    EXCLUDED = "excluded"
+
+
+OF_TARGET = tuple(outcome for outcome in PersonOutcome if outcome is not PersonOutcome.EXCLUDED)
+"""Those whose sum is the target of a run."""
+
+_OF_STATES: Mapping[PersonOutcome, frozenset[MessageState]] = {
+    PersonOutcome.REACHED: frozenset({MessageState.DELIVERED}),
+    PersonOutcome.OPEN: frozenset(
+        {MessageState.QUEUED, MessageState.SUBMITTING, MessageState.SUBMITTED}
+    ),
+    PersonOutcome.UNKNOWN: frozenset({MessageState.UNKNOWN, MessageState.UNCERTAIN}),
+    PersonOutcome.FAILED: FAILED,
+    PersonOutcome.STOPPED: NEVER_SENT,
+}
+
+RANK_SQL = " ".join(
+    [
+        "CASE",
+        *(
+            f"WHEN {{0}}.state IN {sql_list(states)} THEN {list(PersonOutcome).index(outcome)}"
+            for outcome, states in _OF_STATES.items()
+        ),
+        "END",
+    ]
+)
+"""SQL: the place in `PersonOutcome` of the state of message {0}."""
+
+
+def outcome_of(state: MessageState) -> PersonOutcome:
+    """What a text in this state is for its person."""
+    return next(outcome for outcome, states in _OF_STATES.items() if state in states)
