@@ -17,6 +17,26 @@ from service.ledger.reasons import Reason
 from service.storage.sql import Condition
 
 EVERYBODY = Condition("true")
+_ABOVE_ALL = b"\xff" * 17
+"""A hash has 16 octets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of all people by the hash of their phones, which is spread evenly. no: from 1 on; of:
+    how many parts there are. Everybody is in one of them.
+    """
+
+    no: int
+    of: int
+
+    @property
+    def values(self) -> Mapping[str, bytes]:
+        """The parameters of `AudienceSource.within`."""
+        return {"hash_from": self._bound(self.no - 1), "hash_to": self._bound(self.no)}
+
+    def _bound(self, no: int) -> bytes:
+        return _ABOVE_ALL if no == self.of else (no * 65_536 // self.of).to_bytes(2, "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +44,8 @@ class AudienceSource:
     """sql: the statement that reads them. values: those of its parameters, but for the
     `department_id` of the terms by which they are looked at. roles: their roles in order, of what
     it reads; role_words: the same as words in any order, which may repeat. said: the column with
-    what the person's list says of each field that a text takes of lists.
+    what the person's list says of each field that a text takes of lists. stretch: of all these, the
+    people that are read; None: all.
     """
 
     sql: str
@@ -32,6 +53,21 @@ class AudienceSource:
     roles: str
     role_words: str
     said: Mapping[str, str] = field(default_factory=dict)
+    stretch: Stretch | None = None
+
+    def within(self, column: str) -> str:
+        """SQL: whether the hash in a column is one of those that are read."""
+        return _within(self.stretch, column)
+
+
+def _within(stretch: Stretch | None, column: str) -> str:
+    if stretch is None:
+        return "true"
+    return f"{column} >= :hash_from::bytea AND {column} < :hash_to::bytea"
+
+
+def _bounds(stretch: Stretch | None) -> Mapping[str, bytes]:
+    return stretch.values if stretch is not None else {}
 
 
 def _said(condition: Compiled) -> tuple[str, dict[str, str]]:
@@ -41,7 +77,9 @@ def _said(condition: Compiled) -> tuple[str, dict[str, str]]:
     return columns, names
 
 
-def by_rule(condition: Compiled, among: Condition = EVERYBODY) -> AudienceSource:
+def by_rule(
+    condition: Compiled, among: Condition = EVERYBODY, stretch: Stretch | None = None
+) -> AudienceSource:
     """Contacts whom a rule means, or may mean, of those `among` whom a condition holds."""
     columns, said = _said(condition)
     return AudienceSource(
@@ -50,16 +88,20 @@ def by_rule(condition: Compiled, among: Condition = EVERYBODY) -> AudienceSource
             {CARRIER} AS carrier, k.roles, ({condition.sql}) AS matches, NULL AS gone,
             c.listed AND NOT k.holds AS ended{columns}
         FROM {condition.source} WHERE c.department_id = :department_id AND {among.text}
+          AND {_within(stretch, "c.phone_hash")}
         OFFSET 0  -- so that nobody is judged twice
         """,  # noqa: S608  # the condition is compiled from a parsed rule, its values are parameters
-        {**condition.values, **among.values},
+        {**condition.values, **among.values, **_bounds(stretch)},
         condition.roles("roles"),
         "roles",
         said,
+        stretch,
     )
 
 
-def of_ledger(members: Members, lists: Compiled, *, must_be_listed: bool) -> AudienceSource:
+def of_ledger(
+    members: Members, lists: Compiled, *, must_be_listed: bool, stretch: Stretch | None = None
+) -> AudienceSource:
     """People of other runs' ledgers, those `members`.
 
     lists: everybody on a list that holds; must_be_listed: whoever is on none any more is left out.
@@ -85,12 +127,13 @@ def of_ledger(members: Members, lists: Compiled, *, must_be_listed: bool) -> Aud
         FROM {members.rows} JOIN channels h ON h.id = m.channel_id
         LEFT JOIN ({lists.source}) ON c.phone_hash = m.phone_hash
           AND c.department_id = :department_id
-        WHERE {members.sql}
+        WHERE {members.sql} AND {_within(stretch, "m.phone_hash")}
         ORDER BY m.phone_hash, m.run_id DESC
         OFFSET 0
         """,  # noqa: S608  # constants and placeholders
-        {**lists.values, **members.values},
+        {**lists.values, **members.values, **_bounds(stretch)},
         "roles",
         "array_to_string(roles, ' ')",
         said,
+        stretch,
     )

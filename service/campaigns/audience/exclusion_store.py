@@ -199,7 +199,7 @@ def excluded(terms: ExclusionTerms, source: AudienceSource) -> str:
         routes_cte, channel, routes_join = _ROUTES, "r.channel_id", _ROUTES_JOIN
     cap_column, caps_cte, caps_join = "NULL::text", "", ""
     if terms.caps is not None:
-        cap_column, caps_cte, caps_join = "f.cap", *_caps()
+        cap_column, caps_cte, caps_join = "f.cap", *_caps(source)
     return f"""
         WITH home AS (
             SELECT area_code FROM departments WHERE id = :department_id::uuid
@@ -208,6 +208,7 @@ def excluded(terms: ExclusionTerms, source: AudienceSource) -> str:
                    max(coalesce(p.expires_at, 'infinity')) AS until
             FROM suppressions p
             WHERE {stops("p", ":message_class::text", ":department_id", ":at::timestamptz")}
+              AND {source.within("p.phone_hash")}
             GROUP BY p.phone_hash
         )
         SELECT c.*, {channel} AS channel_id, {first_reason(BEFORE_STOPS, early)} AS early,
@@ -245,7 +246,7 @@ _ROUTES = """routes AS (
 """The table of the channels for each carrier's numbers."""
 
 
-def _caps() -> tuple[str, str]:
+def _caps(source: AudienceSource) -> tuple[str, str]:
     """The CTE of the caps in force, and the join whose `f.cap` is the reason that a cap gives."""
     caps_cte = f"""cap AS MATERIALIZED (
             SELECT cap.*, hashtextextended(:text::text, 0) AS text
@@ -261,6 +262,7 @@ def _caps() -> tuple[str, str]:
                 END
             FROM cap
             JOIN recent_texts t ON t.phone_hash = c.phone_hash AND t.class = cap.class
+              AND {source.within("t.phone_hash")}
             CROSS JOIN LATERAL (
                 SELECT {repeat}, greatest({spans_end("t.at")}, {repeat})) u(repeat_ends, full_until)
             ) f(cap) ON true"""  # noqa: S608  # constants

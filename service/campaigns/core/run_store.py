@@ -277,7 +277,8 @@ async def goes_on(conn: Connection, campaign_id: UUID) -> bool:
 async def set_runs(
     conn: Connection, runs: Sequence[UUID], from_states: Sequence[str], to: str, now: datetime
 ) -> None:
-    """Give these runs a state, those of them that are in one of `from_states`.
+    """Give these runs a state, those of them that are in one of `from_states`. The target of one
+    that is cancelled while its ledger is written are the people who are in it by then.
 
     Raises:
         IllegalMove: the table of moves has none from one of these to that.
@@ -294,6 +295,17 @@ async def set_runs(
         to=to,
         now=now,
     )
+    if to == RunState.CANCELLED:
+        await sql.execute(
+            conn,
+            """
+            WITH ended AS (
+                DELETE FROM expansions WHERE run_id = ANY(:runs) RETURNING run_id, target
+            )
+            UPDATE runs r SET target = e.target FROM ended e WHERE r.id = e.run_id
+            """,
+            runs=runs,
+        )
 
 
 async def cancel_messages(conn: Connection, runs: Sequence[UUID], now: datetime) -> int:

@@ -51,7 +51,9 @@ async def start(
     if tested:
         await expand_store.stop_tested(conn, run["id"], now)
     elif not few:
-        channels = await expand_store.write_slices(conn, run, SLICE_ROWS)
+        channels = await expand_store.write_slices(
+            conn, run, SLICE_ROWS, range(1, len(numbers) + 1)
+        )
     return Started(run["id"], len(numbers), len(left_out), channels, numbers, left_out)
 
 

@@ -72,7 +72,8 @@ async def test_send(
         raise Conflict(
             phrase("your phone may not be written to: see the suppressions"), code="suppressed"
         )
-    channels: Sequence[int] = await expand_store.write_slices(conn, run, SLICE_ROWS)
+    rows = range(1, target + 1)
+    channels: Sequence[int] = await expand_store.write_slices(conn, run, SLICE_ROWS, rows)
     await expand_store.finish_expansion(conn, run["id"], "running", target, now)
     return Started(run["id"], target, excluded, channels)
 

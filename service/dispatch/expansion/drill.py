@@ -27,30 +27,31 @@ async def stand_in(
     conn: Connection,
     keyring: Keyring | None,
     run_id: uuid.UUID,
-    target: int,
+    rows: range,
     notes: ExpansionNotes,
 ) -> None:
-    """Give every row of a drill's new ledger a number and a name of nobody's, in its transaction.
+    """Give these rows of a drill's new ledger numbers and names of nobody's, in the transaction
+    that writes them.
 
     Raises:
         Invalid: there are more people than such numbers.
     """
     if keyring is None:
         raise ValueError("a drill's ledger needs the keyring")
-    if target > MOST_PEOPLE:
+    if rows.stop > MOST_PEOPLE + 1:
         raise Invalid(
             phrase(
                 "a drill has at most {most_people} people; narrow the rule", most_people=MOST_PEOPLE
             )
         )
-    for first in range(1, target + 1, BATCH_ROWS):
-        numbers = range(first, min(first + BATCH_ROWS, target + 1))
+    for first in range(0, len(rows), BATCH_ROWS):
+        numbers = rows[first : first + BATCH_ROWS]
         await expand_store.replace_phones(conn, run_id, [_stand_in(keyring, no) for no in numbers])
         names = await expand_store.names_between(conn, run_id, numbers[0], numbers[-1])
         await expand_store.replace_names(
             conn, run_id, [(no, _nobodys_name(keyring, cipher)) for no, cipher in names]
         )
-        await notes.tell(numbers[-1], target)
+        await notes.tell(first + len(numbers), len(rows))
 
 
 def _stand_in(keyring: Keyring, no: int) -> tuple[int, bytes, bytes]:

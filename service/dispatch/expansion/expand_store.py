@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from service.campaigns.audience.audience_source import AudienceSource
@@ -26,6 +27,59 @@ WORK_MEMORY = "128MB"
 
 VALUES_AT_ONCE = 5_000
 """So many people's values are in memory at a time, before they are encrypted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpandedSoFar:
+    """How far the ledger of a run is. at: when it was begun; by this instant everybody is judged.
+    stretches: in how many transactions it is written, and `written` of these are. target, excluded:
+    the people of those.
+    """
+
+    at: datetime
+    stretches: int = 1
+    written: int = 0
+    target: int = 0
+    excluded: int = 0
+
+
+async def begin_or_go_on(
+    conn: Connection, run_id: uuid.UUID, now: datetime, stretches: int
+) -> ExpandedSoFar:
+    """How far the ledger of a run is; one that is begun now is written in so many stretches."""
+    found = await sql.fetchrow(
+        conn,
+        """
+        SELECT at, stretches, written, target, excluded FROM expansions WHERE run_id = :run_id
+        """,
+        run_id=run_id,
+    )
+    if found is not None:
+        return ExpandedSoFar(*found)
+    if stretches > 1:
+        await sql.execute(
+            conn,
+            "INSERT INTO expansions (run_id, at, stretches) VALUES (:run_id, :now, :stretches)",
+            run_id=run_id,
+            now=now,
+            stretches=stretches,
+        )
+    return ExpandedSoFar(now, stretches)
+
+
+async def save_expansion(conn: Connection, run_id: uuid.UUID, so_far: ExpandedSoFar) -> None:
+    """One more stretch is written, in the transaction that writes it."""
+    await sql.execute(
+        conn,
+        """
+        UPDATE expansions SET written = :written, target = :target, excluded = :excluded
+        WHERE run_id = :run_id
+        """,
+        run_id=run_id,
+        written=so_far.written,
+        target=so_far.target,
+        excluded=so_far.excluded,
+    )
 
 
 async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | None:
@@ -59,9 +113,15 @@ async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | No
 
 
 async def write_ledger(
-    conn: Connection, run_id: uuid.UUID, terms: ExclusionTerms, source: AudienceSource
+    conn: Connection,
+    run_id: uuid.UUID,
+    terms: ExclusionTerms,
+    source: AudienceSource,
+    before: int,
 ) -> tuple[int, int]:
     """Write a row for each person the run is for, or the reason why not; returns both counts.
+
+    before: how many rows the ledger has already.
 
     Whom the caps leave out is a forecast: the mark decides.
 
@@ -77,13 +137,18 @@ async def write_ledger(
         **terms.values,
         **source.values,
         run_id=run_id,
+        before=before,
     )
     counts = one(row)
     return counts["target"], counts["excluded"]
 
 
 async def write_ledger_with_values(
-    conn: Connection, run_id: uuid.UUID, terms: ExclusionTerms, source: AudienceSource
+    conn: Connection,
+    run_id: uuid.UUID,
+    terms: ExclusionTerms,
+    source: AudienceSource,
+    before: int,
 ) -> Cursor:
     """As `write_ledger`, with what the lists of each person say: the rows of the ledger in any
     order, each its no, how many there are, and a column for each field of `source.said`. Nothing
@@ -100,6 +165,7 @@ async def write_ledger_with_values(
         **terms.values,
         **source.values,
         run_id=run_id,
+        before=before,
     )
 
 
@@ -128,7 +194,7 @@ def _ledger(terms: ExclusionTerms, source: AudienceSource) -> str:
         )"""  # noqa: S608  # as above
 
 
-_NO = "row_number() OVER (ORDER BY channel_id, phone_hash)"
+_NO = ":before::int + row_number() OVER (ORDER BY channel_id, phone_hash)"
 _NUMBERED = f"""target AS MATERIALIZED (
             SELECT *, {_NO} AS no FROM people WHERE excluded IS NULL
         ),"""  # noqa: S608  # constants
@@ -240,11 +306,13 @@ async def replace_names(
 
 
 async def write_slices(
-    conn: Connection, run: Record, rows: int, canary: int | None = None
+    conn: Connection, run: Record, rows: int, nos: range, canary: int | None = None
 ) -> list[int]:
-    """Cut the ledger into slices of `rows` on one channel each; returns the channels.
+    """Cut what was just written of a ledger into slices of `rows` on one channel each, behind those
+    that there are; returns the channels.
 
-    canary: how many people, of all channels alike, are in slices of their own that go first.
+    nos: the numbers of what was written. canary: how many of these people, of all channels alike,
+    are in slices of their own that go first.
 
     A run that would have fewer slices than the channel has connections is cut smaller, down to
     `FEWEST_ROWS`: a slice is worked on by one connection, and it is to have its share of all.
@@ -257,12 +325,12 @@ async def write_slices(
                        ceil(count(*)::numeric / max(c.connections))::int)) AS rows,
                    coalesce(ceil(:canary::numeric * count(*) / sum(count(*)) OVER ()), 0)::int AS
                        first
-            FROM ledger_of(:id) m JOIN channels c ON c.id = m.channel_id
+            FROM ledger_between(:id, :low, :high) m JOIN channels c ON c.id = m.channel_id
             GROUP BY m.channel_id
         ), numbered AS (
             SELECT m.no, m.channel_id, z.rows, z.first,
                    row_number() OVER (PARTITION BY m.channel_id ORDER BY m.no) - 1 AS nth
-            FROM ledger_of(:id) m JOIN size z ON z.channel_id = m.channel_id
+            FROM ledger_between(:id, :low, :high) m JOIN size z ON z.channel_id = m.channel_id
         ), placed AS (
             SELECT no, channel_id, nth < first AS canary,
                    CASE WHEN nth < first THEN nth ELSE nth - first END / rows AS turn
@@ -272,9 +340,10 @@ async def write_slices(
             FROM placed GROUP BY channel_id, canary, turn
         ), written AS (
             INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority, canary)
-            SELECT :id, row_number() OVER (ORDER BY canary DESC, turn, channel_id), channel_id,
-                   first_no, last_no, :priority, canary
-            FROM cut
+            SELECT :id, b.last + row_number() OVER (ORDER BY canary DESC, turn, channel_id),
+                   channel_id, first_no, last_no, :priority, canary
+            FROM cut, (
+                SELECT coalesce(max(no), 0) AS last FROM slices WHERE run_id = :id) b
             RETURNING channel_id
         ), sending AS (
             UPDATE runs SET canary = 'sending'
@@ -283,12 +352,22 @@ async def write_slices(
         SELECT DISTINCT channel_id FROM written
         """,
         id=run["id"],
+        low=nos.start,
+        high=nos.stop - 1,
         priority=number_of(run["priority"]),
         rows=rows,
         fewest_rows=FEWEST_ROWS,
         canary=canary,
     )
     return [row["channel_id"] for row in channels]
+
+
+async def channels_of(conn: Connection, run_id: uuid.UUID) -> list[int]:
+    """The channels on which a ledger has slices."""
+    rows = await sql.fetch(
+        conn, "SELECT DISTINCT channel_id FROM slices WHERE run_id = :run_id", run_id=run_id
+    )
+    return [row["channel_id"] for row in rows]
 
 
 async def finish_expansion(
@@ -306,3 +385,4 @@ async def finish_expansion(
         target=target,
         now=now,
     )
+    await sql.execute(conn, "DELETE FROM expansions WHERE run_id = :run_id", run_id=run_id)

@@ -35,12 +35,25 @@ class ExpansionNotes:
     def __init__(self, redis: Redis | None, run_id: uuid.UUID) -> None:
         self._redis = redis
         self._key = _key(run_id)
+        self._before = 0
+        self._expected: int | None = None
+
+    async def tell_stretch(self, before: int, expected: int) -> None:
+        """Say that a further stretch is begun. before: how many people are written already;
+        expected: how many there will be in all, roughly.
+        """
+        self._before, self._expected = before, expected
+        await self.tell(0, 0)
 
     async def tell(self, done: int, people: int | None) -> None:
-        """Say that of `people` all is written for `done`; a Valkey without an answer is let be."""
+        """Say that of `people` of this stretch all is written for `done`; a Valkey without an
+        answer is let be.
+        """
         if self._redis is None:
             return
-        told = {"done": done} if people is None else {"done": done, "people": people}
+        told = {"done": self._before + done}
+        if people is not None:
+            told["people"] = max(self._before + people, self._expected or 0)
         try:
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.delete(self._key)

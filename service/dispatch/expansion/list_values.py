@@ -27,13 +27,15 @@ async def write_with_values(
     terms: ExclusionTerms,
     source: AudienceSource,
     notes: ExpansionNotes,
+    before: int,
     *,
     drill: bool,
-) -> tuple[int, int]:
+) -> int:
     """Write a ledger with the values of its people, in its transaction; returns how many people
-    are in it and how many are left out.
+    were written.
 
-    drill: the values are nobody's, as long as those of the person.
+    before: how many rows it has already. drill: the values are nobody's, as long as those of the
+    person.
 
     Raises:
         ValueError: there is no keyring.
@@ -42,7 +44,7 @@ async def write_with_values(
         raise ValueError("a ledger with values of lists needs the keyring")
     facts, target = tuple(source.said), 0
     batch: list[tuple[int, bytes]] = []
-    found = await expand_store.write_ledger_with_values(conn, run_id, terms, source)
+    found = await expand_store.write_ledger_with_values(conn, run_id, terms, source, before)
     async for no, people, *said in found:
         values = map(nobodys, said) if drill else said
         batch.append((no, _cipher(keyring, facts, values)))
@@ -53,7 +55,7 @@ async def write_with_values(
             batch = []
     if batch:
         await expand_store.set_values(conn, run_id, batch)
-    return target, await expand_store.count_excluded(conn, run_id)
+    return target
 
 
 async def fill_with_samples(
@@ -61,10 +63,11 @@ async def fill_with_samples(
     keyring: Keyring | None,
     run_id: uuid.UUID,
     facts: Sequence[str],
-    target: int,
+    numbers: range,
     notes: ExpansionNotes,
 ) -> None:
-    """Give the people of a later text of a drill ordinary values: they are on no list.
+    """Give the people of a later text of a drill ordinary values: they are on no list. numbers: of
+    their rows.
 
     Raises:
         ValueError: there is no keyring.
@@ -75,12 +78,12 @@ async def fill_with_samples(
         fact: name for name, fact in LIST_VARIABLES.items() if name in SAMPLE_VALUES
     }
     values = [nobodys(SAMPLE_VALUES[named[fact]]) for fact in facts]
-    for first in range(1, target + 1, expand_store.VALUES_AT_ONCE):
-        nos = range(first, min(first + expand_store.VALUES_AT_ONCE, target + 1))
+    for first in range(0, len(numbers), expand_store.VALUES_AT_ONCE):
+        nos = numbers[first : first + expand_store.VALUES_AT_ONCE]
         await expand_store.set_values(
             conn, run_id, [(no, _cipher(keyring, facts, values)) for no in nos]
         )
-        await notes.tell(nos[-1], target)
+        await notes.tell(first + len(nos), len(numbers))
 
 
 def _cipher(keyring: Keyring, facts: Sequence[str], values: Iterable[str]) -> bytes:
