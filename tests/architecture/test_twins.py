@@ -56,6 +56,7 @@ def test_there_are_twins() -> None:
         "docs/failover.zh.md",
         "docs/install.zh.md",
         "docs/operating.zh.md",
+        "docs/uncertain.zh.md",
         "docs/valkey-sentinel.zh.md",
     }
 
