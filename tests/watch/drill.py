@@ -235,7 +235,7 @@ def drilling(folder: Path) -> Iterator[Ground]:
         api = int(live.summary["url"].rpartition(":")[2])
         ports = [*live.summary["watched"].values(), second.port]
         key = live.summary["keys"]["operator"]
-        with scraping(folder / "prometheus", api, key, ports, rules(folder)) as prometheus:
+        with scraping(folder / "prometheus", [api], key, ports, rules(folder)) as prometheus:
             asyncio.run(live.people((files("service.local.demo") / "county.csv").read_bytes()))
             yield Ground(live, place, second, prometheus)
     finally:

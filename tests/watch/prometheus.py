@@ -78,26 +78,28 @@ class Prometheus:
         until_sync(seen, PATIENCE_SECONDS, lambda: what)
 
 
-def _configuration(api: int, key: Path, processes: Sequence[int], rules: Path) -> dict[str, Any]:
+def _configuration(
+    apis: Sequence[int], key: Path, processes: Sequence[int], rules: Path
+) -> dict[str, Any]:
     """That of docker-compose.yml, more often and with other addresses."""
     found: dict[str, Any] = yaml.safe_load((WATCH / "prometheus.yml").read_text("utf-8"))
     found["global"] = {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": "5s"}
     found["rule_files"] = [str(rules)]
     one, others = found["scrape_configs"]
     one["authorization"] = {"credentials_file": str(key)}
-    one["static_configs"] = [{"targets": [f"127.0.0.1:{api}"]}]
+    one["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in apis]}]
     others["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in processes]}]
     return found
 
 
 @contextmanager
 def scraping(
-    folder: Path, api: int, key: str, processes: Sequence[int], rules: Path = ALERTS
+    folder: Path, apis: Sequence[int], key: str, processes: Sequence[int], rules: Path = ALERTS
 ) -> Iterator[Prometheus]:
-    """Scrape an API and other processes, by their ports, while the block runs."""
+    """Scrape APIs and other processes, by their ports, while the block runs."""
     (folder / "key").write_text(key)
     configuration = folder / "prometheus.yml"
-    configuration.write_text(yaml.safe_dump(_configuration(api, folder / "key", processes, rules)))
+    configuration.write_text(yaml.safe_dump(_configuration(apis, folder / "key", processes, rules)))
     run(["promtool", "check", "config", str(configuration)])
     port = free_port()
     words = [

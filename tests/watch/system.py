@@ -26,16 +26,19 @@ A_KEY_ENDS = """
 
 @dataclass(frozen=True)
 class Watched:
-    """It runs. processes: the ports on which its workers show their figures."""
+    """It runs. processes: the ports on which its workers show their figures; reader: that of a
+    second API, which reads the standby.
+    """
 
     live: Live
     place: BackupPlace
     processes: list[int]
+    reader: int
 
     @property
-    def api(self) -> int:
-        """The port of its API."""
-        return int(self.live.summary["url"].rpartition(":")[2])
+    def apis(self) -> list[int]:
+        """The ports of its APIs."""
+        return [int(self.live.summary["url"].rpartition(":")[2]), self.reader]
 
     @property
     def key(self) -> str:
@@ -81,19 +84,19 @@ def watched(folder: Path) -> Iterator[Watched]:
     with ExitStack() as stack:
         stack.callback(live.stop)
         ports = [*live.summary["watched"].values()]
-        stack.enter_context(_standby(folder, live))
+        standby = stack.enter_context(_standby(folder, live))
         ports.append(stack.enter_context(_by_the_real_clock(folder, live)))
-        yield Watched(live, place, ports)
+        yield Watched(live, place, ports, stack.enter_context(_reading(folder, live, standby)))
 
 
 @contextmanager
-def _standby(folder: Path, live: Live) -> Iterator[None]:
+def _standby(folder: Path, live: Live) -> Iterator[Postgres]:
     primary = Postgres(live.folder / "postgres")
     lines = (primary.folder / "data/postmaster.pid").read_text().splitlines()
     primary.port = int(lines[3])
     standby = add_standby(primary, folder / "standby")
     try:
-        yield
+        yield standby
     finally:
         standby.stop()
 
@@ -101,15 +104,27 @@ def _standby(folder: Path, live: Live) -> Iterator[None]:
 @contextmanager
 def _by_the_real_clock(folder: Path, live: Live) -> Iterator[int]:
     port = free_port()
-    given = os.environ | {
-        "TOCSIN_DATABASE_URL": live.summary["database_url"],
-        "TOCSIN_REDIS_URL": live.summary["redis_url"],
-        "TOCSIN_KEY_FILE": str(folder / "data.key"),
-        "TOCSIN_WATCH_PORT": str(port),
-    }
+    given = _settings(folder, live) | {"TOCSIN_WATCH_PORT": str(port)}
     words = [sys.executable, "-m", "workers", "webhooks"]
     with _running(words, given, folder / "webhooks.log"):
         yield port
+
+
+@contextmanager
+def _reading(folder: Path, live: Live, standby: Postgres) -> Iterator[int]:
+    port = free_port()
+    read = {"TOCSIN_READ_URL": standby.service_url, "TOCSIN_API_PORT": str(port)}
+    words = [sys.executable, "-m", "service", "serve"]
+    with _running(words, _settings(folder, live) | read, folder / "reader.log"):
+        yield port
+
+
+def _settings(folder: Path, live: Live) -> dict[str, str]:
+    return os.environ | {
+        "TOCSIN_DATABASE_URL": live.summary["database_url"],
+        "TOCSIN_REDIS_URL": live.summary["redis_url"],
+        "TOCSIN_KEY_FILE": str(folder / "data.key"),
+    }
 
 
 @contextmanager

@@ -142,9 +142,11 @@ def main() -> int:
         (folder / "prometheus").mkdir()
         with (
             watched(folder) as system,
-            scraping(folder / "prometheus", system.api, system.key, system.processes) as prometheus,
+            scraping(
+                folder / "prometheus", system.apis, system.key, system.processes
+            ) as prometheus,
         ):
-            count = len(system.processes) + 1
+            count = len(system.processes) + len(system.apis)
             table.add("system", time.monotonic() - began, f"{count} processes are scraped")
             look(table, system, prometheus)
     return table.verdict()
