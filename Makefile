@@ -154,6 +154,8 @@ chaos: venv ## every fault in a broadcast of 20,000, then random ones (long)
 
 silence-test: venv ## servers and carriers that fall silent without closing a connection (long)
 	$(BIN)/python -m tests.chaos.matrix --silent --messages 4000 --tps 50
+	$(BIN)/python -m tests.chaos.matrix --other --messages 4000 --tps 50
+	$(BIN)/python -m tests.failover.takeover --silent --people 4000 --tps 50
 
 restore-test: venv ## backups of a broadcast, a wrong UPDATE, the instant before it, cut files (a minute)
 	$(PYTEST) tests/e2e/test_restore.py

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from tests.chaos.other_carriers import OTHER_PROTOCOLS
 from tests.chaos.system import System
 from tests.chaos.wires import BACK, POSTGRESQL, PROTOCOLS, REDIS, WiredSystem, Wires
 from tests.harness.pauses import delay
@@ -151,3 +152,8 @@ SILENT_FAULTS = [
     ),
 ]
 """Peers that fall silent, and say nothing of it. These need proxies: a system of their own."""
+
+OTHER_SILENT_FAULTS = [
+    fault for protocol in OTHER_PROTOCOLS for fault in _silent(f"carrier, {protocol}", protocol)
+]
+"""The same of carriers that speak other protocols: once more a system of their own."""

@@ -1,11 +1,12 @@
 """Each fault in the middle of a broadcast: nobody lost, nobody twice, and on within 30 s.
 
 Run: python -m tests.chaos.matrix [--messages 20000] [--tps 450] [--only ROW] [--seed N] [--list]
-     [--silent]
+     [--silent | --other]
 
 One system with two APIs, schedulers, work processes and channel processes serves all cells one
 after another; each is a broadcast of its own to everybody. --silent: the rows of peers that fall
-silent, on a system that reaches its servers and carriers through proxies. A line a cell is printed,
+silent, on a system that reaches its servers and carriers through proxies; --other: the same of
+carriers that speak SMPP, HTTP and Twilio's. A line a cell is printed,
 and what was breached; the exit status is 1 if anything was. Rows are named as --list shows; --only
 takes any part of a name, and may be given again. --seed shuffles the order of the cells.
 """
@@ -14,12 +15,13 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
 from tests.chaos.cell import Outcome, run_cell
-from tests.chaos.faults import FAULTS, SILENT_FAULTS, Fault
+from tests.chaos.faults import FAULTS, OTHER_SILENT_FAULTS, SILENT_FAULTS, Fault
+from tests.chaos.other_carriers import OtherWiredSystem
 from tests.chaos.system import System
 from tests.chaos.wires import WiredSystem
 
@@ -73,18 +75,24 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="shuffle the rows")
     parser.add_argument("--list", action="store_true", help="print the rows' names")
     parser.add_argument("--silent", action="store_true", help="peers that fall silent")
+    parser.add_argument(
+        "--other", action="store_true", help="carriers that fall silent, by SMPP, HTTP and Twilio"
+    )
     parser.add_argument("--data", type=Path, help="folder to keep; default: a temporary one")
     options = parser.parse_args()
-    rows = SILENT_FAULTS if options.silent else FAULTS
+    rows: Sequence[Fault] = FAULTS
+    make: Callable[..., System] = System
+    if options.silent:
+        rows, make = SILENT_FAULTS, WiredSystem
+    if options.other:
+        rows, make = OTHER_SILENT_FAULTS, OtherWiredSystem
     faults = chosen(rows, options.only, options.seed)
     if options.list or not faults:
         print("\n".join(fault.name for fault in rows))
         return 0 if options.list else 2
     with tempfile.TemporaryDirectory(prefix="tocsin-chaos-") as temporary:
         folder = options.data or Path(temporary) / "data"
-        kind = WiredSystem if options.silent else System
-        system = kind(folder, options.messages, tps=options.tps)
-        fine = asyncio.run(run_matrix(system, faults))
+        fine = asyncio.run(run_matrix(make(folder, options.messages, tps=options.tps), faults))
     print("nobody lost, nobody twice" if fine else "BREACHED, see the lines above")
     return 0 if fine else 1
 

@@ -139,7 +139,7 @@ class Cluster:
         """An empty database of Tocsin's, and the role that owns its tables."""
         async with connected(self.leader().url) as conn:
             await conn.execute("DROP DATABASE IF EXISTS tocsin WITH (FORCE)")
-            if not await conn.fetchval("SELECT FROM pg_roles WHERE rolname = 'tocsin'"):
+            if not await conn.fetchval("SELECT 1 FROM pg_roles WHERE rolname = 'tocsin'"):
                 await conn.execute(
                     f"CREATE ROLE tocsin LOGIN CREATEROLE PASSWORD '{OWNER_PASSWORD}'"
                 )
@@ -177,6 +177,18 @@ class Cluster:
         if found is None:
             raise Breach(f"no primary: {self.members()}")
         return found
+
+    def synchronous(self) -> Node:
+        """The standby that commits wait for.
+
+        Raises:
+            Breach: there is none.
+        """
+        names = [one["name"] for one in self.members() if one["role"] == "sync_standby"]
+        for node in self.nodes:
+            if node.name in names:
+                return node
+        raise Breach(f"no synchronous standby: {self.members()}")
 
     def members(self) -> list[dict[str, Any]]:
         """What Patroni says of its members, whoever of them answers first."""

@@ -75,6 +75,34 @@ async def switch(system: FailoverSystem, _: Campaign) -> Struck:
     return struck
 
 
+async def freeze_standby(system: FailoverSystem, _: Campaign) -> Struck:
+    """SIGSTOP of the synchronous standby's machine, which commits wait for, until the other one is
+    the synchronous one.
+    """
+    cluster = system.cluster
+    old, at = cluster.synchronous(), time.time()
+    frozen = old.pids()
+    send(signal.SIGSTOP, frozen)
+
+    def is_another() -> bool:
+        roles = {one["name"]: one["role"] for one in cluster.members()}
+        return "sync_standby" in {role for name, role in roles.items() if name != old.name}
+
+    try:
+        await until(lambda: asyncio.to_thread(is_another), 60, "another synchronous standby")
+        return Struck(at, time.time())
+    finally:
+        send(signal.SIGCONT, frozen)
+
+
+async def kill_etcd(system: FailoverSystem, _: Campaign) -> Struck:
+    """kill -9 of one etcd, which is started again."""
+    etcd, at = system.cluster.etcds[0], time.time()
+    etcd.kill()
+    etcd.start()
+    return Struck(at, time.time())
+
+
 async def lose_commits(system: FailoverSystem, campaign: Campaign) -> Struck:
     """The standbys get nothing for a second in which texts leave; then the primary's machine is
     killed. Commits are asynchronous meanwhile, as with both standbys gone.
@@ -112,6 +140,8 @@ STRIKES = {
     "primary killed": Strike(kill),
     "primary frozen, then thawed": Strike(freeze),
     "switchover": Strike(switch),
+    "synchronous standby frozen": Strike(freeze_standby),
+    "an etcd killed": Strike(kill_etcd),
     "commits lost": Strike(lose_commits, loses=True),
     "killed, Redis emptied": Strike(kill_and_empty_redis, loses=True),
 }

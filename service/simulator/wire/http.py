@@ -8,7 +8,6 @@ docs/simulator.md describes both.
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 
@@ -71,7 +70,7 @@ class HTTPVendor(Vendor):
         octets = json.dumps(body, ensure_ascii=False).encode()
         wrong = self.smsc.faults.wrong_digest
         secret = f"not {subscriber.secret}" if wrong else subscriber.secret
-        timestamp = str(int(time.time()))
+        timestamp = str(int(self.smsc.clock.now().timestamp()))
         headers = {
             "Content-Type": "application/json",
             "X-Timestamp": timestamp,

@@ -1,9 +1,6 @@
 """The product's HTTP gateways against the simulated vendors, with the documented settings."""
 
-import json
-import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,20 +23,13 @@ from service.gateways.twilio import TwilioConfig, TwilioGateway
 from service.ledger.reasons import Reason
 from service.simulator.carrier.config import Account, Faults
 from service.simulator.run import running
+from tests.harness.http_vendor import documented
 from tests.harness.simulated import simulator
 from tests.integration.simulator.raw import Callbacks, admin, callbacks
 
 PHONE = "+8619790000001"
 SID = "AC" + "0" * 32
 CALM = {"duplicate_receipts": 0.0, "early_receipts": 0.0, "unknown_receipts": 0.0}
-MANUAL = Path(__file__).parents[3] / "docs" / "simulator.md"
-
-
-def documented() -> dict[str, Any]:
-    """The settings that the manual gives for a channel of kind `http`."""
-    (block,) = re.findall(r"```json\n(.*?)```", MANUAL.read_text("utf-8"), re.DOTALL)
-    found: dict[str, Any] = json.loads(block)
-    return found
 
 
 def nothing(_: Delivery) -> Any:

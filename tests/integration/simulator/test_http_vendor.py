@@ -4,14 +4,17 @@ import asyncio
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 from pydantic import SecretStr
 
+from service.clock import Clock
 from service.simulator.carrier.config import Account, Faults
 from service.simulator.run import Simulator, running
 from tests.harness.simulated import simulator
@@ -25,12 +28,13 @@ CALM = {"duplicate_receipts": 0.0, "early_receipts": 0.0, "unknown_receipts": 0.
 
 @asynccontextmanager
 async def reached(
-    callback_url: str = "", **others: Any
+    callback_url: str = "", clock: Clock | None = None, **others: Any
 ) -> AsyncIterator[tuple[Simulator, ClientSession]]:
     """A simulated vendor and a client of its account."""
     account = Account(account="county", secret=SecretStr(SECRET), callback_url=callback_url)
     values = {"cmpp_port": None, "http_port": 0, "admin_port": 0, "seed": 1}
-    async with running(simulator(accounts=(account,), **{**values, **others})) as carrier:
+    config = simulator(accounts=(account,), **{**values, **others})
+    async with running(config, clock=clock) as carrier:
         url = f"http://127.0.0.1:{carrier.ports['http']}"
         headers = {"Authorization": f"Bearer {SECRET}"}
         async with ClientSession(url, headers=headers) as client:
@@ -64,6 +68,15 @@ async def test_a_text_is_taken_and_its_receipt_signed(wrong: bool) -> None:
             "status": "delivered",
         }
         assert genuine(request, body) is not wrong
+
+
+async def test_its_callbacks_bear_the_time_of_its_clock() -> None:
+    start = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)
+    async with callbacks() as taken, reached(taken.url, Clock(start, time.time())) as (_, client):
+        await post(client)
+        request, _ = await taken.next()
+        stamped = datetime.fromtimestamp(int(request.headers["X-Timestamp"]), UTC)
+        assert timedelta(0) <= stamped - start < timedelta(minutes=5)
 
 
 async def test_a_reply_is_posted() -> None:
