@@ -15,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test watch-test drill manifests bundle-test fuzz model contract bench chaos silence-test restore-test sentinel-test failover-test failover-quick corpus soak county evening migrate lock browser browser-again pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test province-day watch-test drill manifests bundle-test fuzz model contract bench chaos silence-test restore-test sentinel-test failover-test failover-quick corpus soak county evening migrate lock browser browser-again pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -80,7 +80,7 @@ nightly: venv ## all that is too long for each change, one after another (about 
 	$(MAKE) coverage
 	$(PYTEST) -m nightly
 	TOCSIN_RACE_ROUNDS=1000 $(PYTEST) -m races
-	$(MAKE) model contract silence-test sentinel-test failover-test
+	$(MAKE) model contract silence-test sentinel-test failover-test province-day
 	$(MAKE) compose-test bundle-test
 	$(MAKE) fuzz FUZZ_SECONDS=120
 	$(MAKE) chaos CHAOS_MINUTES=5
@@ -122,6 +122,9 @@ manifests: $(READERS) ## compose file, scripts, units of systemd and the chart, 
 
 bundle-test: venv ## the archives for machines without a network, made, installed and tried (as root)
 	$(BIN)/python -m tests.manifests.bundles
+
+province-day: venv ## days of a province in counts: what waits, and where it grows (some minutes)
+	$(BIN)/python -m benchmarks.province_day
 
 watch-test: venv ## alert rules and the dashboard, beside a running system and Debian's Prometheus (installs it as root)
 	$(BIN)/python -m tests.watch.watch

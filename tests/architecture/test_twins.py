@@ -54,6 +54,7 @@ def test_there_are_twins() -> None:
         "docs/backup.zh.md",
         "docs/drill.zh.md",
         "docs/failover.zh.md",
+        "docs/growing.zh.md",
         "docs/install.zh.md",
         "docs/operating.zh.md",
         "docs/uncertain.zh.md",
