@@ -49,7 +49,7 @@ from service.console.plans import acts as plan_acts
 from service.console.plans import legs as plan_legs
 from service.console.plans import lists as plans
 from service.console.plans import month, plan, planner, signing
-from service.console.reports import evidence, trail, trail_check
+from service.console.reports import coverage, evidence, trail, trail_check
 from service.console.reports import pages as reports
 from service.console.rules import caps, holidays, hours, lint_rules, notices, overview, quiet_days
 from service.console.runs import acts as run_acts
@@ -95,6 +95,10 @@ PAGES = (
          again=run_acts.show_resume),
     WebPage("GET",  "/runs/{run_id}/cancel", run_acts.show_cancel, R.REPORTS),
     WebPage("POST", "/runs/{run_id}/cancel", run_acts.cancel, again=run_acts.show_cancel),
+    WebPage("GET",  "/runs/{run_id}/coverage", coverage.show_run, R.REPORTS),
+    WebPage("POST", "/runs/{run_id}/coverage/file", coverage.export_run, R.REPORTS),
+    WebPage("POST", "/runs/{run_id}/coverage/recount", coverage.recount_run, R.CONTROL,
+         again=coverage.show_run),
     WebPage("GET",  "/runs/{run_id}/report", report.show_report, R.REPORTS, heavy=True,
          replica=True),
     WebPage("POST", "/runs/{run_id}/report/file", report.take_file, R.REPORTS),
@@ -441,6 +445,12 @@ PAGES = (
     WebPage("GET",  "/reports/campaigns/{campaign_id}", reports.show_weeks, R.REPORTS, heavy=True,
          replica=True),
     WebPage("POST", "/reports/campaigns/{campaign_id}/export", reports.export_weeks, R.REPORTS),
+    WebPage("GET",  "/reports/campaigns/{campaign_id}/coverage", coverage.show_campaign,
+         R.REPORTS),
+    WebPage("GET",  "/reports/coverage", coverage.show_quarter, R.REPORTS),
+    WebPage("GET",  "/reports/denominators", coverage.show_denominators, R.REPORTS),
+    WebPage("POST", "/reports/denominators", coverage.enter_denominator, R.AREAS,
+         again=coverage.show_denominators),
     WebPage("GET",  "/reports/channels", reports.show_channels, R.READ, heavy=True, replica=True),
     WebPage("GET",  "/reports/audit", trail.show_trail, R.AUDIT),
     WebPage("GET",  "/reports/audit/check", trail_check.show_check, R.REPORTS),

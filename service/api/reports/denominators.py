@@ -7,7 +7,7 @@ from pydantic import Field
 
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
-from service.api.http.schema import Body, Day, Instant, Int, Line, Out, Page
+from service.api.http.schema import AreaName, Body, Day, Instant, Int, Line, Out, Page
 from service.audience.areas.area_store import read_area_tree
 from service.clock import day_in_china
 from service.errors import Invalid
@@ -39,6 +39,7 @@ class DenominatorOut(Out):
 
     id: UUID
     area: str
+    area_name: AreaName
     kind: str
     people: int
     source: str

@@ -6,6 +6,8 @@ from typing import Final
 from service.words.phrase import Phrase, phrase
 
 ACTIONS: Final[Mapping[str, Phrase]] = {
+    "set_denominators": phrase("said how many people there should be"),
+    "recount_coverage": phrase("had coverage counted anew"),
     "create_department": phrase("made a department"),
     "edit_department": phrase("changed a department"),
     "register_signature": phrase("proposed a signature"),

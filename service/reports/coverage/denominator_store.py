@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
+from service.audience.areas.area_store import area_names
 from service.reports.coverage.denominators import EnteredDenominator, Entry
 from service.storage import sql
 from service.storage.postgres import Connection
@@ -62,7 +63,8 @@ async def list_entries(
         after=after,
         limit=limit,
     )
-    return [EnteredDenominator(*row) for row in rows]
+    names = await area_names(conn, (row["area"] for row in rows))
+    return [EnteredDenominator(area_name=names.get(row["area"]), **row) for row in rows]
 
 
 async def kinds_entered(conn: Connection) -> set[str]:

@@ -35,6 +35,7 @@ class EnteredDenominator(NamedTuple):
 
     id: UUID
     area: str
+    area_name: str | None
     kind: str
     people: int
     source: str

@@ -1,0 +1,149 @@
+"""Coverage on pages: of all who there should be, how many were reached, and who says how many."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from service.accounts.people.model import Right
+from service.api.campaigns import campaigns
+from service.api.http.downloads import MadeFile
+from service.api.reports import coverage, denominators
+from service.api.reports.coverage import (
+    CoverageExportQuery,
+    CoverageOut,
+    CoverageQuery,
+    RecountBody,
+)
+from service.api.reports.denominators import DenominatorBody, DenominatorQuery, DenominatorsBody
+from service.api.sending import runs
+from service.audience.vocabulary.choices import ROLE_TITLES
+from service.console.asking import Desk
+from service.console.forms import body_of
+from service.console.render import Gone, Shown
+from service.console.words import reason_word, role_word
+from service.errors import Invalid, NotFound
+from service.reports.coverage.denominators import HOUSEHOLDS, KINDS, PHONES, RESIDENTS
+from service.reports.coverage.outcome_words import OUTCOMES
+from service.words.phrase import phrase
+
+KIND_WORDS = {
+    RESIDENTS: phrase("all who live there"),
+    PHONES: phrase("people with a phone"),
+    HOUSEHOLDS: phrase("households"),
+}
+FLAG_WORDS = {
+    "denominator_suspect": phrase("more on file than there should be"),
+    "denominator_old": phrase("the number is older than 400 days"),
+    "denominator_jump": phrase("the number is a tenth off the one before"),
+    "children_missing": phrase("areas below without a number"),
+}
+
+
+async def show_run(desk: Desk) -> Shown:
+    """Of a run, with what was sent again of it."""
+    run = await desk.get(runs.get_run, run_id=desk.uuid("run_id"))
+    told = {"title": desk.language.when(run.fire_at), "base": f"/runs/{run.id}"}
+    return await _shown(desk, {"run": run.id}, told)
+
+
+async def show_campaign(desk: Desk) -> Shown:
+    """Of all runs of a campaign."""
+    campaign_id = desk.uuid("campaign_id")
+    campaign = await desk.get(campaigns.get_campaign, campaign_id=campaign_id)
+    told = {"title": campaign.name, "base": f"/reports/campaigns/{campaign_id}"}
+    return await _shown(desk, {"campaign": campaign_id}, told)
+
+
+async def show_quarter(desk: Desk) -> Shown:
+    """Of all publicity of a quarter: this one, or one that is given."""
+    day = desk.now.date()
+    quarter = desk.request.query.get("quarter") or _quarter_of(day)
+    told = {
+        "title": quarter,
+        "base": "/reports",
+        "quarters": [(q, q) for q in _quarters(day)],
+        "quarter": quarter,
+    }
+    return await _shown(desk, {"quarter": quarter}, told)
+
+
+async def export_run(desk: Desk) -> MadeFile:
+    """The coverage of a run as a file for a spreadsheet, by villages."""
+    query = {"run": desk.uuid("run_id"), "level": "village", "language": desk.language.code}
+    return await desk.take(
+        coverage.export_coverage, query=CoverageExportQuery.model_validate(query)
+    )
+
+
+async def recount_run(desk: Desk) -> Gone:
+    """Count a run anew."""
+    run_id = desk.uuid("run_id")
+    await desk.act(coverage.recount_coverage, body=RecountBody.model_validate({"run": run_id}))
+    return Gone(f"/runs/{run_id}/coverage", phrase("It is being counted anew."))
+
+
+async def show_denominators(desk: Desk) -> Shown:
+    """Who has said how many people there are, and where; and a form to say it."""
+    query = body_of(DenominatorQuery, desk.request.query, given={"limit": 50})
+    found = await desk.get(denominators.list_denominators, query=query)
+    return Shown("reports/denominators.html", {
+        "items": found.items,
+        "next": found.next_cursor,
+        "may_enter": desk.may(Right.AREAS) and desk.user.department_kind == "county",
+        "kinds": [(kind, _kind_word(desk, kind)) for kind in KINDS],
+        "kind_word": lambda kind: _kind_word(desk, kind),
+        "today": desk.now.date(),
+    })  # fmt: skip
+
+
+async def enter_denominator(desk: Desk) -> Gone:
+    """Say how many people of a kind there are in an area."""
+    item = body_of(DenominatorBody, desk.form)
+    try:
+        await desk.act(denominators.set_denominators, body=DenominatorsBody(items=[item]))
+    except Invalid as error:
+        fields = {name.removeprefix("items.0."): why for name, why in error.fields.items()}
+        raise Invalid(error.message, fields=fields) from error
+    return Gone("/reports/denominators", phrase("Written down."))
+
+
+async def _shown(desk: Desk, scope: Mapping[str, object], told: Mapping[str, object]) -> Shown:
+    area = desk.request.query.get("area") or None
+    level = "village" if area else "town"
+    query = CoverageQuery.model_validate({**scope, "area": area, "level": level})
+    found: CoverageOut | None = None
+    try:
+        found = await desk.get(coverage.get_coverage, query=query)
+    except NotFound as error:
+        if error.code != "not_counted":
+            raise
+    facts: dict[str, Any] = {"quarters": (), "quarter": "", **told, "area": area, "found": found}
+    facts["may_recount"] = desk.may(Right.CONTROL)
+    if found is not None:
+        facts |= {
+            "outcomes": {one.value: desk.language.say(word) for one, word in OUTCOMES.items()},
+            "kind": _kind_word(desk, found.denominator),
+            "reasons": [
+                (reason_word(code, desk.language), people)
+                for code, people in found.total.reasons.items()
+            ],
+            "roles": [(role_word(role, desk.language), row) for role, row in found.by_role.items()],
+            "flag_words": FLAG_WORDS,
+        }
+    return Shown("reports/coverage.html", facts)
+
+
+def _kind_word(desk: Desk, kind: str) -> str:
+    if kind in ROLE_TITLES:
+        return role_word(kind, desk.language)
+    return desk.language.say(KIND_WORDS[kind])
+
+
+def _quarter_of(day: date) -> str:
+    return f"{day.year}-Q{(day.month + 2) // 3}"
+
+
+def _quarters(day: date) -> list[str]:
+    """This quarter and the seven before it, the newest first."""
+    first = day.year * 4 + (day.month - 1) // 3
+    return [f"{n // 4}-Q{n % 4 + 1}" for n in range(first, first - 8, -1)]

@@ -1,0 +1,62 @@
+"""Pages on coverage: figures by town and village, and who says how many people there are."""
+
+import pytest
+
+from service.audience.areas.area_store import load_areas
+from service.reports.coverage.counting import count_coverage
+from service.storage.postgres import transaction
+from tests.harness.console import browser_of
+from tests.harness.sending import PEOPLE, begin_sending
+from tests.integration.api.conftest import Api
+
+VILLAGE, TOWN = "341825100001", "341825100000"
+
+
+@pytest.fixture
+async def run(api: Api) -> str:
+    """A run that reached half of its people, all of one village; nothing is counted yet."""
+    async with transaction(api.runtime.pool) as conn:
+        await load_areas(conn)
+    sending = await begin_sending(api)
+    await api.runtime.pool.execute("UPDATE messages SET area_code = $1", VILLAGE)
+    await sending.become("delivered", range(1, PEOPLE // 2 + 1))
+    await sending.become("undelivered", range(PEOPLE // 2 + 1, PEOPLE + 1), "empty_number")
+    return str(sending.run)
+
+
+async def test_from_a_run_to_its_villages(api: Api, run: str) -> None:
+    browser = await browser_of(api, "inspector")
+    page = f"/runs/{run}/coverage"
+    assert page in (await browser.get(f"/runs/{run}/report")).links
+    assert "尚未统计" in (await browser.get(page)).text
+    await count_coverage(api.runtime.pool, api.clock)
+    towns = await browser.get(page)
+    assert f"?area={TOWN}" in towns.links
+    villages = await browser.get(f"{page}?area={TOWN}")
+    assert "南门" in villages.text
+    assert "空号" in villages.text
+    assert "50.0 %" in villages.text  # of those written to
+
+
+async def test_a_number_that_is_entered_is_what_coverage_is_of(api: Api, run: str) -> None:
+    await count_coverage(api.runtime.pool, api.clock)
+    browser = await browser_of(api, "operator")
+    page = await browser.get("/reports/denominators")
+    entered = {"area": VILLAGE, "people": "40", "source": "街道办", "as_of": "2027-01-01"}
+    refused = await browser.submit(page, "/reports/denominators", entered | {"area": "1"})
+    assert refused.status == 422
+    assert "没有" in refused.text
+    assert (await browser.submit(page, "/reports/denominators", entered)).status in {200, 303}
+    assert "街道办" in (await browser.get("/reports/denominators")).text
+    assert "25.0 %" in (await browser.get(f"/runs/{run}/coverage?area={TOWN}")).text
+    viewer = await browser_of(api, "viewer")
+    assert "/reports/denominators" not in [
+        form.action for form in (await viewer.get("/reports/denominators")).forms
+    ]
+
+
+async def test_a_quarter_is_chosen(api: Api, run: str) -> None:
+    browser = await browser_of(api, "viewer")
+    page = await browser.get("/reports/coverage")
+    assert page.status == 200
+    assert "2026-Q4" in page.html
