@@ -68,6 +68,7 @@ class RejectedCaseRow(NamedTuple):
     sheet: str
     row: int
     code: str
+    column: str
     header: str
     value: str
 
@@ -180,6 +181,29 @@ def _rows(
         yield found
 
 
+Repairs = Mapping[str, Mapping[str, str]]
+"""What a person typed in place of cells: by row, as text, then by column."""
+
+
+def repaired(file: CaseFile, repairs: Repairs) -> CaseFile:
+    """A file with what a person typed in place of cells. A place may be typed whole: then it stands
+    for all cells of the place.
+    """
+    rows = []
+    for row in file.rows:
+        typed = {c: value for c, value in repairs.get(str(row.row), {}).items() if c in _REPAIRED}
+        if typed.keys() & _PLACE:
+            value = next(typed[column] for column in typed if column in _PLACE)
+            kept = dict.fromkeys(_PLACE, "")
+            typed = {c: v for c, v in typed.items() if c not in _PLACE} | kept | {"area": value}
+        rows.append(row._replace(cells={**row.cells, **typed}) if typed else row)
+    return CaseFile(file.format, file.encoding, file.tables, rows)
+
+
+_PLACE = frozenset({"area_code", "town", "village", "area"})
+_REPAIRED = _PLACE | {"week", "fraud_type", "cases", "loss"}
+
+
 def judge(
     file: CaseFile,
     tree: AreaTree,
@@ -287,7 +311,12 @@ def _rejected(row: CaseRow, table: CaseTable, fault: _RowFault) -> RejectedCaseR
     value = text_form(row.cells.get(fault.column, ""))[:LONGEST_VALUE]
     shown = _NUMBERS.sub(lambda found: found[0][:3] + "*" * (len(found[0]) - 3), value)
     return RejectedCaseRow(
-        row.sheet, row.row, fault.code, table.titles.get(fault.column, fault.column), shown
+        row.sheet,
+        row.row,
+        fault.code,
+        fault.column,
+        table.titles.get(fault.column, fault.column),
+        shown,
     )
 
 

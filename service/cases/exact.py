@@ -6,7 +6,7 @@ with scipy's `binomtest` and `poisson` to 1e-9 (tests/vectors/statistics).
 """
 
 from collections.abc import Callable
-from math import comb, exp, inf, lgamma, log, log1p
+from math import exp, inf, lgamma, log, log1p
 from typing import NamedTuple
 
 LEVEL = 0.95
@@ -61,9 +61,7 @@ def chance(now: int, before: int) -> float:
     `now` where it is the larger. One sided, of the binomial distribution at one half.
     """
     total = now + before
-    low = min(now, before)
-    ways: int = sum(comb(total, count) for count in range(low + 1))
-    return ways / (1 << total)
+    return min(1.0, _binomial_sum(min(now, before), total, 0.5, step=-1))
 
 
 def poisson_at_least(count: int, expected: float) -> float:

@@ -39,7 +39,7 @@ class RowsRejected(Invalid):
         super().__init__(
             phrase(
                 "{rejected:,} of the rows cannot be taken, so nothing was stored: mend them, or"
-                " import the rest with accept_partial",
+                " have the rest taken without them",
                 rejected=rejected,
             )
         )

@@ -7,13 +7,14 @@ the county's total alone, and says by how much beside the parts (decision 0496).
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from service.cases.figures import CaseBook, CaseTotal
 from service.cases.fraud_types import FraudTypes
 from service.cases.tables import Published, corrected_loss, public_loss, publish
 from service.cases.week import IsoWeek, Period
+from service.messages.template import MAX_VALUE
 
 Cells = Mapping[str, Any]
 """A release as it is stored."""
@@ -113,8 +114,19 @@ def text_values(week: IsoWeek, cells: Cells, kinds: Collection[str]) -> dict[str
     if cells["loss_wan"] is not None:
         values["金额"] = f"{cells['loss_wan']:g}"
     if kinds:
-        values["类型"] = "、".join(kinds)
+        values["类型"] = _joined(kinds)
     return values
+
+
+def _joined(kinds: Iterable[str]) -> str:
+    """As many kinds as a value of a text has room for, the first ones first."""
+    joined = ""
+    for kind in kinds:
+        longer = f"{joined}、{kind}" if joined else kind
+        if len(longer) > MAX_VALUE:
+            break
+        joined = longer
+    return joined
 
 
 def _kind(figure: Any) -> str:

@@ -7,6 +7,7 @@ A week is written `2027-W03`; files also say `2027年第3周`, or any day of it.
 import re
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from service.errors import Invalid
@@ -119,6 +120,7 @@ def quarter_before(quarter: Period) -> Period:
     return quarter_of(week_of(quarter.first.monday - timedelta(days=7)))
 
 
+@lru_cache(4_096)  # a file says few weeks and many rows
 def parse_week(text: str) -> IsoWeek | None:
     """The week that a text names: 2027-W03, 2027年第3周, or any day of it; None: it names none."""
     text = "".join(text.split(" ")) if _CHINESE_WEEK.search(text.replace(" ", "")) else text.strip()

@@ -12,6 +12,8 @@ from service.console.account import files as account_files
 from service.console.account import notices as account_notices
 from service.console.account import pages as account
 from service.console.account import phone as account_phone
+from service.console.cases import bulletin_pages
+from service.console.cases import pages as case_pages
 from service.console.channels import acts as channel_acts
 from service.console.channels import changes as channel_changes
 from service.console.channels import codes, numbers
@@ -70,6 +72,7 @@ OPEN_PAGES = (
     OpenPage("GET",  "/login/provider/return", sign_in.come_back),
     OpenPage("GET",  "/login/provider/code", sign_in.show_code),
     OpenPage("POST", "/login/provider/code", sign_in.give_code),
+    OpenPage("GET",  "/bulletins/{week}", bulletin_pages.show_public),
     OpenPage("POST", "/language", entrance.choose_language),
     OpenPage("POST", "/scheme", entrance.choose_scheme),
 )
@@ -451,6 +454,19 @@ PAGES = (
     WebPage("GET",  "/reports/denominators", coverage.show_denominators, R.REPORTS),
     WebPage("POST", "/reports/denominators", coverage.enter_denominator, R.AREAS,
          again=coverage.show_denominators),
+    WebPage("GET",  "/reports/cases", case_pages.show_cases, R.REPORTS),
+    WebPage("GET",  "/reports/cases/import", case_pages.show_import, R.CASES),
+    WebPage("POST", "/reports/cases/import", case_pages.send_file, R.CASES,
+         again=case_pages.show_import, takes_file=True),
+    WebPage("GET",  "/reports/cases/imports/{case_import_id}", case_pages.show_file, R.CASES),
+    WebPage("POST", "/reports/cases/imports/{case_import_id}/undo", case_pages.undo_file, R.CASES,
+         again=case_pages.show_file),
+    WebPage("GET",  "/reports/goals", case_pages.show_goals, R.REPORTS),
+    WebPage("GET",  "/reports/bulletins/{week}", bulletin_pages.show_bulletin, R.REPORTS),
+    WebPage("POST", "/reports/bulletins/{week}/issue", bulletin_pages.issue, R.CASES,
+         again=bulletin_pages.show_bulletin),
+    WebPage("POST", "/reports/bulletins/{week}/correct", bulletin_pages.correct, R.CASES,
+         again=bulletin_pages.show_bulletin),
     WebPage("GET",  "/reports/channels", reports.show_channels, R.READ, heavy=True, replica=True),
     WebPage("GET",  "/reports/audit", trail.show_trail, R.AUDIT),
     WebPage("GET",  "/reports/audit/check", trail_check.show_check, R.REPORTS),

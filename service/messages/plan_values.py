@@ -85,6 +85,13 @@ def _unit_problems(text: str, name: str, value: str, allowed: Allowed | None) ->
         yield phrase("the text says the unit of the amount itself: give the figure alone")
 
 
+def in_text(text: str, name: str, value: str) -> str:
+    """A figure as a text takes it: an amount in 万元 has its unit unless the text says it."""
+    behind = [text[slot.end :] for slot in slots(text) if slot.variable == name]
+    has_unit = any(b[:1] in _UNITS for b in behind if b)
+    return value if name != "金额" or has_unit else f"{value}万元"
+
+
 _UNITS = frozenset("万亿元")
 
 

@@ -32,6 +32,7 @@ async def furnish(office: Office) -> None:
     await write_in(live, HANDSET, "群众")
     await share(office)
     await set_up(office)
+    await figures(office)
 
 
 async def set_up(office: Office) -> None:
@@ -48,6 +49,22 @@ async def set_up(office: Office) -> None:
     paused = await plan(office, "冬季防诈·已暂停")
     for who, act in (("operator", "submit"), ("approver", "approve"), ("operator", "pause")):
         await office.ask(who, "POST", f"/campaigns/{paused['id']}/{act}", {})
+
+
+CASES = """周次,乡镇,村,诈骗类型,起数,损失
+2026-W53,旌阳镇,,T01,6,88000
+2026-W53,三溪镇,霍家桥村,T04,1,26300
+"""
+
+
+async def figures(office: Office) -> None:
+    """A quarter of case figures with one week that has some, its bulletin, and a goal."""
+    async with office.live.client("operator") as operator:
+        await operator.upload("/cases/imports", CASES.encode(), {"weeks": "2026-W40..2026-W53"})
+    await office.ask("operator", "POST", "/bulletins/2026-W53/issue", {})
+    goal = {"key": "G2", "title": "全部电信网络诈骗下降20%", "target_change_pct": -20}
+    body = {"items": [{**goal, "period": "Q1", "year": 2027}], "reason": "年度目标"}
+    await office.ask("operator", "PUT", "/goals", body)
 
 
 class Carrier(NamedTuple):

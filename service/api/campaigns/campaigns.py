@@ -11,6 +11,7 @@ from service.api.calendar.schedules import (
     ScheduleBody,
 )
 from service.api.campaigns.details import CampaignDetail, CampaignOut, detail_out, facts
+from service.api.campaigns.figures_from import with_figures
 from service.api.campaigns.forecasts import keep_forecast
 from service.api.campaigns.legs import Legs
 from service.api.campaigns.safety_forms import (
@@ -64,6 +65,11 @@ class CampaignBody(Body):
     safety: SafetyBody = SafetyBody()
     more_texts: MoreTexts = Field(default=[])
     values: GivenValues = Field(default={})
+    figures_from: Line | None = Field(
+        default=None,
+        description="The week of a bulletin, as 2027-W03: what the first text says of cases is"
+        " taken from what was released of it, and is not in `values`.",
+    )
 
 
 class CampaignPatch(Body):
@@ -162,7 +168,9 @@ async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
         safety=body.safety.safety(),
         more_texts=tuple(text.text() for text in body.more_texts),
         legs=tuple(leg.ask() for leg in body.legs or ()),
-        values=plan_values(body.values),
+        values=plan_values(
+            await with_figures(call, body.template_id, body.values, body.figures_from)
+        ),
     )
     made = await planning.create(call.conn, call.user, plan, call.now, call.mode)
     return await detail_out(call, made)

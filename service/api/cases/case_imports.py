@@ -1,11 +1,12 @@
 """Files of case figures: taken, listed, and taken back."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
@@ -13,7 +14,7 @@ from service.api.http.problems import TooLarge
 from service.api.http.schema import Body, Instant, Line, Out, Page, Text, TranslatedText
 from service.api.http.upload import Upload
 from service.cases import imports, store
-from service.cases.case_file import REJECTED, CaseFile, read_case_file
+from service.cases.case_file import REJECTED, CaseFile, read_case_file, repaired
 from service.cases.imports import CaseRequest
 from service.cases.week import parse_cover
 from service.words.phrase import phrase
@@ -28,6 +29,18 @@ Cover = Annotated[
 ]
 
 
+def _typed(value: object) -> object:
+    """A form holds texts only, so repairs come as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError(
+            phrase('write a JSON object like {{"3": {{"fraud_type": "T01"}}}}')
+        ) from error
+
+
 class CaseImportForm(Body):
     """What is said of a file of case figures."""
 
@@ -35,6 +48,11 @@ class CaseImportForm(Body):
     dry_run: bool = Field(default=False, description="Read and report, but store nothing.")
     accept_partial: bool = Field(
         default=False, description="Store the rest where rows are rejected; else nothing (422)."
+    )
+    repairs: Annotated[dict[Text, dict[Text, Text]], BeforeValidator(_typed)] = Field(
+        default={},
+        description="A JSON object of cells that are typed anew, by row and column:"
+        ' `{"3": {"fraud_type": "T01"}}`.',
     )
     encoding: Line | None = Field(default=None, description="Of a text file; default: found out.")
 
@@ -90,6 +108,7 @@ class CaseRejectOut(Out):
     row: int
     code: str
     why: TranslatedText
+    column: str | None = Field(default=None, description="As `repairs` calls it.")
     header: str | None = None
     value: str | None = Field(default=None, description="Shortened; long numbers are masked.")
 
@@ -155,7 +174,8 @@ async def read_file(body: CaseImportForm, file: Upload) -> CaseFile:
             )
         )
     pieces = [piece async for piece in file.chunks()]
-    return await asyncio.to_thread(read_case_file, lambda: pieces, body.encoding)
+    found = await asyncio.to_thread(read_case_file, lambda: pieces, body.encoding)
+    return repaired(found, body.repairs)
 
 
 async def import_cases(

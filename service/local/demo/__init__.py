@@ -3,7 +3,8 @@
 A dirty county roster is imported, three segments and three campaigns are made from the starter
 texts, one person submits and another approves, and the texts go out over TCP to the simulated
 carrier under a TPS limit. Then one text of the county goes out over the bases of three carriers
-(`joint`). The end is reports that add up, or an exit code that is not 0.
+(`joint`). Between the two a county's case figures are imported, a bulletin of them is issued, and
+goals are shown (`figures`). The end is reports that add up, or an exit code that is not 0.
 """
 
 import asyncio
@@ -23,12 +24,15 @@ from service.audience.areas.area import packaged_areas
 from service.clock import CHINA
 from service.local.demo import screen
 from service.local.demo.client import DemoClient
+from service.local.demo.figures import show_figures
 from service.local.demo.joint import broadcast_together
 from service.local.up import System, UpOptions, system
 from service.messages.template import load_library
 
 RECEIPT_SECONDS = 20.0
 LIMIT_SECONDS = 170.0
+DAY = datetime(2027, 4, 7, 9, 30, tzinfo=CHINA)
+"""A working day after the last week of the case figures; nothing covers a week that is to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ def run_demo(*, data: Path | None, file: Path | None, tps: int) -> int:
         options = UpOptions(
             data=folder,
             tps=tps,
-            clock_start=datetime.now(CHINA).replace(hour=9, minute=30),
+            clock_start=DAY,
             max_delay=RECEIPT_SECONDS,
         )
         screen.line("启动 PostgreSQL、Valkey、API、工作进程和模拟运营商 / starting everything …")
@@ -90,8 +94,11 @@ async def _broadcast(running: System, folder: Path, roster: bytes) -> int:
         screen.line("三个活动已由操作员提交、审批员批准 / submitted and approved by two persons")
         runs = await _watch(operator, campaigns)
         reports = await _settle(operator, runs, folder)
+        concluded = _conclude(reports, folder)
+        figures = await show_figures(operator)
     faults = [
-        *_conclude(reports, folder),
+        *concluded,
+        *figures,
         *await broadcast_together(url, keys, folder, receipts_left),
     ]
     for fault in faults:

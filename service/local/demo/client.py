@@ -35,6 +35,10 @@ class DemoClient:
         """A POST's answer; each has an idempotency key of its own."""
         return await self._ask("POST", path, json=body, headers={"Idempotency-Key": str(uuid4())})
 
+    async def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a PUT."""
+        return await self._ask("PUT", path, json=body)
+
     async def upload(self, path: str, content: bytes, fields: dict[str, str]) -> dict[str, Any]:
         """The answer to a file."""
         form = FormData(fields)

@@ -4,15 +4,17 @@ import hashlib
 import json
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from service.audience.areas.area_store import load_areas
 from service.storage.postgres import NoRight
+from tests.factories import RULE
 from tests.harness.attacker import named
 from tests.harness.case_api import OFFICER, hire, import_truth, lines, send
 from tests.harness.case_data import COUNTY, TOWNS, TYPES, truth
-from tests.integration.api.conftest import Api
+from tests.integration.api.conftest import Answer, Api
 
 W3, W13 = "2027-W03", "2027-W13"
 
@@ -280,3 +282,33 @@ async def test_from_all_that_is_public_nobody_names_a_small_cell(api: Api) -> No
     await api.post("/bulletins/2027-W13/correct", OFFICER, {"reason": "更正"})
     answers.append(await public(api, "2027-W13"))
     assert named(answers, TOWNS, TYPES, 5) == set()
+
+
+TEXT = "【旌德县公安局】一周通报：{周期}接报电诈{起数}起，以{类型}为主，疑问拨96110。"
+WITH_LOSS = "【旌德县公安局】一周通报：{周期}接报电诈{起数}起，损失{金额}万元，疑问拨96110。"
+
+
+async def _campaign(api: Api, text: str, **more: Any) -> Answer:
+    called = f"通报{uuid4()}"
+    named = {"name": called, "text": text}
+    template = (await api.post("/templates", OFFICER, named)).json["id"]
+    segment = (await api.post("/segments", OFFICER, {"name": called, "rule": RULE})).json["id"]
+    body = {"name": "通报", "template_id": template, "segment_id": segment, **more}
+    return await api.post("/campaigns", OFFICER, body)
+
+
+async def test_a_text_takes_its_figures_from_the_release_and_not_from_a_hand(api: Api) -> None:
+    await issue(api)
+    made = await _campaign(api, TEXT, figures_from=W3)
+    assert made.status == 201, made.body
+    assert made.json["values"] == (await api.get(f"/bulletins/{W3}", OFFICER)).json["values"]
+    assert made.json["values"].keys() == {"周期", "起数", "类型"}
+    typed = await _campaign(api, TEXT, figures_from=W3, values={"起数": "20"})
+    assert (typed.status, list(typed.json["fields"])) == (422, ["values.起数"])
+    hidden = await _campaign(api, WITH_LOSS, figures_from=W3)
+    assert (hidden.status, hidden.json["type"]) == (422, "/problems/figure_hidden")
+    await issue(api, "2026-W38")
+    shown = await _campaign(api, WITH_LOSS, figures_from="2026-W38")
+    assert shown.json["values"] == {"周期": "9月14日至20日", "起数": "6", "金额": "22.5"}
+    never = await _campaign(api, TEXT, figures_from="2027-W05")
+    assert (never.status, list(never.json["fields"])) == (422, ["figures_from"])

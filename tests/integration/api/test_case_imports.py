@@ -120,6 +120,16 @@ async def test_the_rest_is_taken_only_where_that_was_asked_for(api: Api) -> None
     assert (reject["row"], reject["code"], reject["value"]) == (3, "area_unknown", None)
 
 
+async def test_cells_that_are_typed_anew_count_in_place_of_the_files(api: Api) -> None:
+    api.clock.at = AFTER
+    content = lines(ROW, "2027-W03,三里镇,下村,中奖,一,1")
+    repairs = {"3": {"town": "三溪镇", "fraud_type": "T18", "cases": "1"}}
+    made = await send(api, content, W3, repairs=json.dumps(repairs))
+    assert made.status == 201, made.body
+    assert await figures_of(api) == {W3: (2, 36_300)}
+    assert (await send(api, content, W3, repairs="{")).status == 422
+
+
 async def test_a_dry_run_keeps_nothing(api: Api) -> None:
     api.clock.at = AFTER
     made = await send(api, lines(ROW, "第三周,,,,,"), W3, dry_run="true")

@@ -1,0 +1,1 @@
+"""Case figures: Monday's import with its repairs, the week's bulletin, goals, the public's page."""
