@@ -42,6 +42,8 @@ from service.privacy import erasure_store, retention_store
 from service.privacy import store as privacy
 from service.privacy.retention_store import LedgerStretch
 from service.reports import store as reports
+from service.reports.coverage import fact_store, scope_store
+from service.reports.coverage.scope_store import CountUnderWay, ScopeKind
 from service.reports.runs import list_store, progress_store
 from service.reports.runs.list_store import WhichRuns
 from service.storage.postgres import BY_KEY, Connection, Pool, open_pool
@@ -180,6 +182,29 @@ async def finishes_a_slice(aged: Aged, conn: Connection) -> None:
 @act(slices=1, hot=True)
 async def recovers_a_slice(aged: Aged, conn: Connection) -> None:
     await lease_store.recover_slices(conn, [(aged.run, 4)], aged.now)
+
+
+# ---- coverage
+
+
+@act(slices=9)
+async def count_a_sixteenth_of_a_run(aged: Aged, conn: Connection) -> None:
+    scope = await conn.fetchval(
+        "INSERT INTO coverage_scopes (kind, run_id) VALUES ('run', $1) RETURNING id", aged.run
+    )
+    count = CountUnderWay(scope, ScopeKind.RUN, 1, [aged.run], stretches=16, done=3)
+    await fact_store.count_stretch(conn, count)
+
+
+@act()
+async def add_the_scopes_of_runs_that_may_change(aged: Aged, conn: Connection) -> None:
+    await scope_store.add_scopes(conn, aged.now)
+
+
+@act()
+async def begin_the_count_that_is_due(aged: Aged, conn: Connection) -> None:
+    await scope_store.add_scopes(conn, aged.now)
+    await scope_store.begin_due(conn, aged.now)
 
 
 # ---- what comes back
