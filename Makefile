@@ -181,6 +181,7 @@ soak: venv ## a steady 2,000 texts a second: do memory, queues, delays stay flat
 bench: venv ## the figures in docs/performance.md, Kannel beside them (fetches it)
 	$(BIN)/python -m benchmarks.importing
 	$(BIN)/python -m benchmarks.audience
+	$(BIN)/python -m benchmarks.reached
 	$(BIN)/python -m benchmarks.wire
 	$(BIN)/python -m benchmarks.table
 	$(BIN)/python -m benchmarks.broadcast --profile

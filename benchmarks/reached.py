@@ -1,6 +1,6 @@
 """How long counting coverage takes, and the page that shows it.
 
-    python -m benchmarks.coverage [--people N] [--runs N]
+    python -m benchmarks.reached [--people N] [--runs N]
 
 One department as in `benchmarks.audience`, and a campaign that has fired several times for all of
 it; the embedded PostgreSQL with fsync on. The count of a run and of the campaign, each person once,
