@@ -22,7 +22,9 @@ FILE = """周次,乡镇,村,诈骗类型,起数,损失金额（万元）,受害�
 async def picture(visitor: Visitor, name: str) -> None:
     """A picture of the page, where somebody wants to look at it (CASES_PICTURES)."""
     if folder := os.environ.get("CASES_PICTURES"):
-        await visitor.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+        await visitor.page.screenshot(
+            path=Path(folder) / f"{name}.png", full_page=True, caret="initial"
+        )
 
 
 async def test_an_officers_monday(

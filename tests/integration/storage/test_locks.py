@@ -67,6 +67,7 @@ CASES: list[tuple[Lock, tuple[Any, ...], dict[str, str]]] = [
     (locks.lock_county, ("send_hours",), {named("county:send_hours"): ALONE}),
     (locks.lock_lint_changes, (), {named("lint_policies"): ALONE}),
     (locks.try_lock_noticing, (ONE,), {named(f"notices to {ONE}"): ALONE}),
+    (locks.lock_cases, (), {named("cases"): ALONE}),
     (locks.lock_lookups, (ONE,), {named(f"lookups:{ONE}"): ALONE}),
     (locks.lock_department_names, (), {named("department names"): ALONE}),
     (locks.lock_administrators, (), {named("administrators"): ALONE}),

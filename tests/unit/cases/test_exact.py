@@ -65,6 +65,11 @@ def test_twice_the_exposure_is_half_the_ratio() -> None:
     assert [2 * end for end in twice] == pytest.approx(list(once))
 
 
+def test_the_chance_of_large_counts_is_as_exact() -> None:
+    assert chance(25_000, 25_000) == pytest.approx(0.5 + 0.5 * 0.00356824, abs=1e-6)
+    assert chance(24_000, 26_000) < 1e-18
+
+
 def test_of_a_whole_province_they_are_as_exact() -> None:
     low, high = share_interval(60_000, 120_000)
     assert low == pytest.approx(0.5 - 1.96 * (0.25 / 120_000) ** 0.5, abs=1e-5)
