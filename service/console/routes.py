@@ -12,7 +12,7 @@ from service.console.account import files as account_files
 from service.console.account import notices as account_notices
 from service.console.account import pages as account
 from service.console.account import phone as account_phone
-from service.console.cases import bulletin_pages
+from service.console.cases import bulletin_pages, settings_pages
 from service.console.cases import pages as case_pages
 from service.console.channels import acts as channel_acts
 from service.console.channels import changes as channel_changes
@@ -461,6 +461,13 @@ PAGES = (
     WebPage("GET",  "/reports/cases/imports/{case_import_id}", case_pages.show_file, R.CASES),
     WebPage("POST", "/reports/cases/imports/{case_import_id}/undo", case_pages.undo_file, R.CASES,
          again=case_pages.show_file),
+    WebPage("GET",  "/reports/cases/settings", settings_pages.show_settings, R.CASES),
+    WebPage("POST", "/reports/cases/settings", settings_pages.set_settings, R.CASES,
+         again=settings_pages.show_settings),
+    WebPage("POST", "/reports/cases/kinds", settings_pages.rename_kind, R.CASES,
+         again=settings_pages.show_settings),
+    WebPage("POST", "/reports/goals", settings_pages.set_goal, R.CASES,
+         again=settings_pages.show_settings),
     WebPage("GET",  "/reports/goals", case_pages.show_goals, R.REPORTS),
     WebPage("GET",  "/reports/bulletins/{week}", bulletin_pages.show_bulletin, R.REPORTS),
     WebPage("POST", "/reports/bulletins/{week}/issue", bulletin_pages.issue, R.CASES,

@@ -110,7 +110,10 @@ def _repairs(desk: Desk, names: list[str]) -> Mapping[str, Mapping[str, str]]:
 async def show_file(desk: Desk) -> Shown:
     """What became of a file."""
     found = await desk.get(case_imports.get_case_import, case_import_id=desk.uuid("case_import_id"))
-    return Shown("cases/import.html", {"taken": found})
+    rejects = await desk.get(
+        case_imports.list_case_rejects, case_import_id=desk.uuid("case_import_id")
+    )
+    return Shown("cases/import.html", {"taken": found, "rejects": rejects.items})
 
 
 async def undo_file(desk: Desk) -> Gone:

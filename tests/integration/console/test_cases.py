@@ -119,3 +119,18 @@ async def test_another_department_reads_and_enters_nothing(api: Api) -> None:
     assert "31,300" not in seen.text
     assert (await school.get(IMPORT)).status == 403
     assert (await school.get(f"/reports/bulletins/{W13}")).status == 404
+
+
+async def test_settings_goals_and_names_are_set(api: Api) -> None:
+    browser = await _officer(api)
+    page = await browser.get("/reports/cases/settings")
+    assert page.status == 200, page.text
+    typed = {"bulletin_villages": "all", "public_towns": "week", "reason": "案件多"}
+    assert (await browser.submit(page, "/reports/cases/settings", typed)).status == 200
+    found = (await api.get("/bulletins/settings", OFFICER)).json
+    assert (found["bulletin_villages"], found["public_towns"]) == ("all", "week")
+    goal = {"key": "G1", "title": "下降两成", "year": "2027", "target_change_pct": "-20"}
+    board = await browser.submit(page, "/reports/goals", goal | {"reason": "年度目标"})
+    assert "下降两成" in board.text
+    await browser.submit(page, "/reports/cases/kinds", {"key": "T01", "name": "刷单"})
+    assert (await api.get("/fraud-types", OFFICER)).json["items"][0]["name"] == "刷单"
