@@ -76,6 +76,7 @@ async def test_the_pages_of_figures_fit_a_desk_and_a_phone(visit: Visit, furnish
             ("import", "/reports/cases/import"),
             ("bulletin", "/reports/bulletins/2026-W53"),
             ("goals", "/reports/goals"),
+            ("settings", "/reports/cases/settings"),
             ("public", "/bulletins/2026-W53"),
         ):
             await visitor.go(path)
