@@ -204,8 +204,9 @@ async def export_coverage(call: Call, query: CoverageExportQuery) -> Download:
 
 
 async def recount_coverage(call: Call, body: RecountBody) -> RecountOut:
-    """Count a scope anew from the ledger, also one that is final; pages show the new count once it
-    is whole.
+    """Count a scope anew from the ledger, also one that is final.
+
+    Pages show the new count once it is whole.
     """
     scope = await _scope(call, body)
     found = await scope_store.find_scope(call.conn, scope)

@@ -38,6 +38,7 @@ EVENTS: Final[Mapping[str, Phrase]] = {
     "text.revised": phrase("a text taken over has a new version"),
     "text.corrected": phrase("a text taken over was wrong"),
     "text.withdrawn": phrase("a text taken over was withdrawn"),
+    "bulletin.issued": phrase("a bulletin was issued"),
 }
 """What a webhook may be told of, in the order of its form."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.api.http import limiter
+from service.api.http import limiter, server
 from service.api.http.limiter import Limiter, RequestLimit, TooManyRequests
 from service.api.http.server import LIMITER
 from service.local.embedded import Valkey
@@ -210,7 +210,7 @@ async def test_a_department_has_a_limit_for_all_its_keys(api: Api) -> None:
 async def test_an_address_may_not_try_every_login(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.api.http.server.LOGINS_PER_MINUTE", 3)
+    monkeypatch.setattr(server, "LOGINS", server.LOGINS._replace(a_minute=3))
     body = {"login": "nobody", "password": "x"}
     statuses = [(await api.post("/login", None, body)).status for _ in range(5)]
     assert statuses == [401] * 3 + [429] * 2

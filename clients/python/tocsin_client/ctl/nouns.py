@@ -436,6 +436,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("messages", ("one text: did it arrive?", "单条短信：是否送达"), _messages),
     ("uncertain", ("texts that may have left", "去向不明的短信"), _uncertain),
     ("channels", ("the ways out", "通道"), _channels),
+    ("coverage", ("of all people there should be, how many were reached", "覆盖率"), _alone),
     ("cases", ("case figures, goals and bulletins", "发案数据、目标与通报"), _cases),
     ("bulletins", ("the figures of a week as issued", "警情通报"), _alone),
     ("suppressions", ("whoever must not be sent to", "不再发送的号码"), _suppressions),

@@ -70,6 +70,17 @@ _LEG = (
 LIST = path("list_id", ("the list's id", "名单文件编号"))
 _LIST = "id channel carrier state lines drawn_at ready_at fetched_at fetches"
 
+_COVERED = (
+    query("run", ("of a run", "某批次")),
+    query("campaign", ("of a campaign", "某任务")),
+    query("quarter", ("of a quarter, such as 2027-Q1", "某季度，如 2027-Q1")),
+    query("class", ("of this class", "类别"), choices=get_args(MessageClass)),
+    query("area", ("of this area: its code", "某区域：区划代码")),
+    query("level", ("by areas of", "按哪级区域"), choices=("county", "town", "village", "group")),
+    query("role", ("of this role", "身份")),
+    query("denominator", ("of this kind of people", "应覆盖数的人群")),
+)
+
 PLANNING = (
     Request("campaigns", "fires", "GET /campaigns/{campaign_id}/fires",
             ("what became of each fire", "每次触发的结果"), (CAMPAIGN,), _RECORD, many="paged"),
@@ -546,6 +557,27 @@ DUTY = (
     Request("routes", "known", "POST /routes/overrides/lookup",
             ("what is known of a number from stdin", "从标准输入读号码，查携号转网"), (),
             "phone override", reads="phone"),
+    Request("coverage", "show", "GET /reports/coverage",
+            ("how many were reached of those who there should be", "覆盖率：已送达 ÷ 应覆盖数"),
+            _COVERED, "scope as_of final denominator areas total by_role"),
+    Request("coverage", "export", "GET /reports/coverage/export",
+            ("the same as CSV", "导出为 CSV"),
+            (*_COVERED, query("language", ("in which language", "语言"), choices=("zh", "en"))),
+            saves=True),
+    Request("coverage", "recount", "POST /reports/coverage/recount",
+            ("count it anew from the ledger", "重新统计"),
+            (body("run", ("of a run", "某批次")), body("campaign", ("of a campaign", "某任务")),
+             body("quarter", ("of a quarter, such as 2027-Q1", "某季度，如 2027-Q1")),
+             body("class", ("of this class", "类别"), choices=get_args(MessageClass))),
+            "scope"),
+    Request("coverage", "people", "GET /denominators",
+            ("who said how many people there should be", "应覆盖数的录入记录"),
+            (query("kind", ("of this kind", "人群")),),
+            "area area_name kind people source as_of entered_at", many="paged"),
+    Request("coverage", "enter", "PUT /denominators",
+            ("say how many people there should be", "录入应覆盖数"),
+            (whole(('JSON: {"items": [{"area", "kind", "people", "source", "as_of"}]}; - or @FILE',
+                    '整份 JSON；- 或 @文件 读取')),), "entered"),
     Request("cases", "list", "GET /cases",
             ("cases and loss by week, town, village or kind", "按周、乡镇、村或类型的发案数据"),
             (query("from", WEEK), query("to", WEEK),
