@@ -270,11 +270,14 @@ async def test_a_transaction_whose_statement_came_half_ends(database_url: str, p
         open_pool(database_url, size=1, session=short) as silent,
         silent.acquire() as conn,
     ):
+        ended = asyncio.Event()
+        conn.add_termination_listener(lambda _: ended.set())
         await conn.execute("BEGIN")
         await conn.execute("SELECT pg_advisory_xact_lock(1)")
         inner: Any = conn
         inner._con._transport.write(HALF)
         await until(lambda: pool.fetchval("SELECT pg_try_advisory_lock(1)"))
+        await asyncio.wait_for(ended.wait(), LONG)  # the pool takes it back
 
 
 async def test_only_whoever_says_so_has_long_transactions(pool: Pool, database_url: str) -> None:
