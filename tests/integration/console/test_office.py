@@ -9,6 +9,8 @@ from tests.harness.keys import second_admin
 from tests.harness.logins import PASSWORD, person
 from tests.integration.api.conftest import Api
 
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
+
 HTML = "<script>alert(1)</script>"
 
 

@@ -20,6 +20,8 @@ from tests.harness.logins import with_own_password
 from tests.harness.simulated import simulator
 from tests.integration.api.conftest import Api
 
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
+
 ADMIN = ("county", "admin")
 NEW = "/office/channels/new"
 

@@ -1,7 +1,11 @@
 """Guests of trial keys on a page: added, refused line by line, taken off."""
 
+import pytest
+
 from tests.harness.console import browser_of
 from tests.integration.api.conftest import Api
+
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
 
 GUESTS = "/office/guests"
 

@@ -13,6 +13,8 @@ from tests.harness.console import Browser, browser_of
 from tests.harness.keys import second_admin
 from tests.integration.api.conftest import Api
 
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
+
 MANY = 510
 """More than any page of a list has."""
 DEPARTMENTS, USERS = 1_000, 2_000

@@ -10,6 +10,8 @@ from tests.harness.channels import CODE, channel
 from tests.harness.console import Browser, Seen, browser_of
 from tests.integration.api.conftest import Api
 
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
+
 ADMIN = ("county", "admin")
 NUMBER, MASKED = "19790000007", "197****0007"
 ROUTE, CARRIER, TABLE = "/office/numbers", "/office/numbers/carrier", "/office/numbers/table"

@@ -12,6 +12,8 @@ from tests.harness.console import Browser, Seen, browser_of
 from tests.harness.logins import person
 from tests.integration.api.conftest import Api
 
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
+
 PRIVACY = "/office/privacy"
 NUMBER = "197 9000 0001"
 WHY = "本人来电"

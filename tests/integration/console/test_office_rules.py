@@ -8,6 +8,8 @@ from aiohttp import FormData
 from tests.harness.console import Browser, Seen, browser_of
 from tests.integration.api.conftest import Api
 
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
+
 ADMIN = ("county", "admin")
 HTML = "<script>alert(1)</script>"
 NOTICE = (

@@ -12,6 +12,8 @@ from service.storage.postgres import transaction
 from tests.harness.console import Browser, Seen, browser_of
 from tests.integration.api.conftest import Api
 
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
+
 WEBHOOKS = "/office/webhooks"
 URL = "https://sms.example.gov.cn/tocsin"
 OPERATOR = ("county", "operator")

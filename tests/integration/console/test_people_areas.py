@@ -1,9 +1,13 @@
 """Areas on pages: the tree, a new one, and a name by two persons."""
 
+import pytest
+
 from service.audience.areas.area_store import load_areas
 from service.storage.postgres import transaction
 from tests.harness.console import browser_of
 from tests.integration.api.conftest import Api
+
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
 
 TOWN = "/people/areas/341825100000"
 

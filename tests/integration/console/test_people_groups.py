@@ -3,12 +3,16 @@
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from service.audience.areas.area_store import load_areas
 from service.audience.imports.loading import run_import
 from service.storage.postgres import transaction
 from tests.harness.console import Browser, Seen, browser_of
 from tests.harness.uploads import upload
 from tests.integration.api.conftest import Api
+
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
 
 OPERATOR = ("county", "operator")
 NEW = "/people/groups/new"

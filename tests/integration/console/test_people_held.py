@@ -17,6 +17,8 @@ from tests.harness.uploads import upload
 from tests.harness.work import tick
 from tests.integration.api.conftest import Api
 
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
+
 OPERATOR, APPROVER = ("county", "operator"), ("county", "approver")
 LIST = "/people/lists/%E5%B1%85%E6%B0%91"
 PEOPLE = 20

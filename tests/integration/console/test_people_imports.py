@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import pytest
 from aiohttp import FormData
 
 from service.audience.areas.area_store import load_areas
@@ -11,6 +12,8 @@ from service.storage.postgres import transaction
 from tests.harness.console import Browser, Seen, browser_at, browser_of
 from tests.harness.logins import with_password
 from tests.integration.api.conftest import Api
+
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
 
 SCRIPT = "<script>alert(1)</script>"
 DIRTY = f"""手机号,姓名,乡镇,身份证号

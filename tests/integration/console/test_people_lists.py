@@ -9,6 +9,8 @@ from tests.harness.console import browser_of
 from tests.harness.uploads import upload
 from tests.integration.api.conftest import Api
 
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
+
 OPERATOR = ("county", "operator")
 NAME = "甲/乙 100%"
 LIST = "/people/lists/%E7%94%B2%2F%E4%B9%99%20100%25"

@@ -1,10 +1,13 @@
 """Numbers never sent to, on pages: entered, from a file, looked up, given out, ended."""
 
+import pytest
 from aiohttp import FormData
 
 from tests.factories import phone
 from tests.harness.console import browser_of
 from tests.integration.api.conftest import Api
+
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
 
 NEVER = "/people/never"
 SCRIPT = "<script>alert(1)</script>"

@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+import pytest
+
 from service.audience.areas.area_store import load_areas
 from service.audience.imports.loading import run_import
 from service.storage.postgres import transaction
@@ -9,6 +11,8 @@ from tests.factories import make_contact, phone
 from tests.harness.console import Browser, Seen, browser_of
 from tests.harness.uploads import upload
 from tests.integration.api.conftest import Api
+
+pytestmark = pytest.mark.slow  # the browsers go through these pages, too
 
 OPERATOR = ("county", "operator")
 FILE = "手机号,姓名,身份,乡镇,性别\n19790000001,王小明,财务人员,旌阳镇,女\n".encode()
