@@ -6,6 +6,7 @@
 one, in a temporary folder, with fsync on. Bounds: 5 s for the file, 50 ms for three goals.
 """
 
+import argparse
 import asyncio
 import random
 import tempfile
@@ -89,6 +90,7 @@ async def run(url: str) -> None:
 
 def main() -> None:
     """Start a PostgreSQL, measure, and stop it."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         server = Postgres(Path(folder))
         server.start()

@@ -83,6 +83,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "list_cases": {"from": "2027-W01"},
     "set_goals": EXAMPLES["set_goals"],
     "correct_bulletin": {"reason": "r"},
+    "recount_coverage": {"quarter": "2027-Q1"},
     "look_up_messages": {"phone": PHONES[0]},
     "edit_channel": {"tps": 5},
     "edit_webhook": {"enabled": True},
@@ -156,6 +157,8 @@ FILES = {
 _QUERIES: dict[str, dict[str, Any]] = {
     "delete_code": {name: CODE[name] for name in ("kind", "applies_to", "code")},
     "get_report_of_erasures": {"since": "2027-01-01", "until": "2027-01-31"},
+    "get_coverage": {"quarter": "2027-Q1"},
+    "export_coverage": {"quarter": "2027-Q1"},
 }
 """Where the names of what is needed do not say what it may be."""
 

@@ -25,6 +25,7 @@ from schemathesis.core.result import Ok
 from service.api.routes import OPS
 from service.audience.areas.area_store import load_areas
 from service.dispatch.expansion.expand import expand_run
+from service.reports.coverage.counting import count_coverage
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import transaction
@@ -104,6 +105,8 @@ async def _known(api: Api, proposer: str) -> Known:
             api.clock.at,
         )
         await conn.execute("UPDATE runs SET state = 'sent' WHERE id = ANY ($1)", runs)
+    while await count_coverage(api.runtime.pool, api.clock):
+        pass
     admin = ("county", "admin")
     channel = await api.post("/channels", admin, CHANNEL)
     known["channel_id"] = [{"channel_id": str(channel.json["id"])}]
