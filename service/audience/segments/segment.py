@@ -130,6 +130,18 @@ def _quoted(value: RuleValue) -> str:
     return str(value) if isinstance(value, int) else '"' + value.replace('"', '""') + '"'
 
 
+@contextmanager
+def _as_typed(token: Token) -> Iterator[None]:
+    """Let a mistake name what was typed: the value of a token has its full-width signs narrowed."""
+    try:
+        yield
+    except SegmentError as error:
+        if error.found != token.value:
+            raise
+        typed = token.typed[1:-1] if token.kind is TokenKind.QUOTED else token.typed
+        raise SegmentError(error.position, typed, error.expected, error.suggestions) from None
+
+
 class _Parser:
     """Recursive descent, one method a level of precedence: or, and, not, comparison."""
 
@@ -174,7 +186,8 @@ class _Parser:
             TokenKind.WORD, phrase("a condition, such as role = finance or 身份 = 财务人员")
         )
         self._count(token)
-        subject = words.find_field(token.value, token.position)
+        with _as_typed(token):
+            subject = words.find_field(token.value, token.position)
         if sign := self._take(TokenKind.OPERATOR):
             return self._compared(subject, sign)
         negated = self._take(TokenKind.NOT)
@@ -223,7 +236,8 @@ class _Parser:
                 label=subject.label,
             ),
         )
-        return words.read_value(subject, token.value, token.position), token.position
+        with _as_typed(token):
+            return words.read_value(subject, token.value, token.position), token.position
 
     def _take(self, kind: TokenKind) -> Token | None:
         token = self._tokens[self._next]

@@ -278,6 +278,14 @@ def with_depth(text: str, levels: int) -> None:
         parse("(" * (around + 1) + text + ")" * (around + 1), max_characters=10_000)
 
 
+@pytest.mark.parametrize("text", ["＃", "＃a = 1", "身份＝＃", "身份＝“＃”", "年龄 >= ６x"])
+def test_a_mistake_names_what_was_typed(text: str) -> None:
+    with pytest.raises(SegmentError) as mistake:
+        parse(text)
+    assert mistake.value.found in text
+    assert not mistake.value.found.isascii()
+
+
 PIECES = [
     *["身份=财务", "性别 = 女", "age>=60", "年龄 in (60,61)", "学校=非凡学校", "区域=‘旌阳镇’"],
     *["且", "或", "非", " and ", " or ", " not ", "(", ")", "（", "）", "属于", "不属于", "=", ","],
