@@ -79,9 +79,7 @@ async def load(pool: Pool, people: int, runs: int) -> tuple[UUID, UUID]:
 async def count(pool: Pool, scope: CoverageScope) -> tuple[float, int]:
     """Seconds of a whole count, and of how many stretches."""
     async with transaction(pool, seconds=LONG_SECONDS) as conn:
-        scope_id = await scope_store.find_scope(conn, scope)
-        assert scope_id is not None
-        await scope_store.begin(conn, scope_id, NOW)
+        await scope_store.begin(conn, scope, NOW)
     began, stretches = time.perf_counter(), 0
     while True:
         async with transaction(pool, seconds=LONG_SECONDS) as conn:
@@ -100,8 +98,6 @@ async def measure(url: str, people: int, runs: int) -> None:
     """Counts, beside a bare one, and pages."""
     async with open_pool(url, size=2) as pool:
         campaign, first = await load(pool, people, runs)
-        async with transaction(pool) as conn:
-            await scope_store.add_scopes(conn, NOW)
         of_run = CoverageScope(ScopeKind.RUN, run_id=first)
         of_campaign = CoverageScope(ScopeKind.CAMPAIGN, campaign_id=campaign)
         async with pool.acquire(seconds=LONG_SECONDS) as conn:

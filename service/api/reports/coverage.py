@@ -3,10 +3,10 @@
 import re
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from service.api.http.call import Call, Download
 from service.api.http.schema import Body, Day, Instant, Line, Out, QueryString
@@ -26,55 +26,37 @@ from service.words.phrase import listing, phrase
 
 QUARTER = re.compile(r"(20\d\d)-Q([1-4])")
 QuarterName = Annotated[str, StringConstraints(pattern=r"^20\d\d-Q[1-4]$")]
-OF_RUN = "A run with what was sent again of it, each person once."
-OF_CAMPAIGN = "All runs of a campaign."
-OF_QUARTER = (
-    "All campaigns of a quarter, such as 2027-Q1: of your department; of the county those of all"
-    " departments."
-)
-OF_CLASS = "Of the texts of a quarter."
 
 
-def need_one(*subjects: object) -> None:
-    """Refuse a question after no scope, or after several.
-
-    Raises:
-        ValueError: it is one.
-    """
-    if sum(subject is not None for subject in subjects) != 1:
-        raise ValueError(phrase("give exactly one of run, campaign and quarter"))
-
-
-class RecountBody(Body):
+class Subject(BaseModel):
     """What is counted together: exactly one of a run, a campaign and a quarter."""
 
-    run: UUID | None = Field(default=None, description=OF_RUN)
-    campaign: UUID | None = Field(default=None, description=OF_CAMPAIGN)
-    quarter: QuarterName | None = Field(default=None, description=OF_QUARTER)
+    run: UUID | None = Field(
+        default=None, description="A run with what was sent again of it, each person once."
+    )
+    campaign: UUID | None = Field(default=None, description="All runs of a campaign.")
+    quarter: QuarterName | None = Field(
+        default=None,
+        description="All campaigns of a quarter, such as 2027-Q1: of your department; of the county"
+        " those of all departments.",
+    )
     message_class: MessageClass = Field(
-        default="public_interest", alias="class", description=OF_CLASS
+        default="public_interest", alias="class", description="Of the texts of a quarter."
     )
 
     @model_validator(mode="after")
-    def _one(self) -> "RecountBody":
-        need_one(self.run, self.campaign, self.quarter)
+    def _one(self) -> Self:
+        if sum(one is not None for one in (self.run, self.campaign, self.quarter)) != 1:
+            raise ValueError(phrase("give exactly one of run, campaign and quarter"))
         return self
 
 
-class ScopeQuery(QueryString):
+class RecountBody(Subject, Body):
+    """What is to be counted anew: exactly one of a run, a campaign and a quarter."""
+
+
+class ScopeQuery(Subject, QueryString):
     """What is counted together: exactly one of a run, a campaign and a quarter."""
-
-    run: UUID | None = Field(default=None, description=OF_RUN)
-    campaign: UUID | None = Field(default=None, description=OF_CAMPAIGN)
-    quarter: QuarterName | None = Field(default=None, description=OF_QUARTER)
-    message_class: MessageClass = Field(
-        default="public_interest", alias="class", description=OF_CLASS
-    )
-
-    @model_validator(mode="after")
-    def _one(self) -> "ScopeQuery":
-        need_one(self.run, self.campaign, self.quarter)
-        return self
 
 
 class CoverageQuery(ScopeQuery):
@@ -204,16 +186,12 @@ async def export_coverage(call: Call, query: CoverageExportQuery) -> Download:
 
 
 async def recount_coverage(call: Call, body: RecountBody) -> RecountOut:
-    """Count a scope anew from the ledger, also one that is final.
+    """Count a scope anew from the ledger, also one that is final or was never counted.
 
     Pages show the new count once it is whole.
     """
     scope = await _scope(call, body)
-    found = await scope_store.find_scope(call.conn, scope)
-    if found is None:
-        raise _nothing_counted()
-    await scope_store.begin(call.conn, found, call.now)
-    call.note("coverage", str(found))
+    call.note("coverage", str(await scope_store.begin(call.conn, scope, call.now)))
     return RecountOut(scope=_scope_out(scope))
 
 
@@ -240,7 +218,7 @@ def _check(query: CoverageQuery) -> None:
         )
 
 
-async def _scope(call: Call, query: ScopeQuery | RecountBody) -> CoverageScope:
+async def _scope(call: Call, query: Subject) -> CoverageScope:
     """The scope that is asked for, if the caller may see its counts."""
     finer = isinstance(query, CoverageQuery) and query.level in {"village", "group"}
     if query.run is not None:

@@ -5,8 +5,6 @@ process that dies loses one stretch, and pages read the count before until the n
 """
 
 import time
-from datetime import datetime
-from uuid import UUID
 
 from service.clock import Clock
 from service.reports.coverage import fact_store, scope_store
@@ -31,12 +29,6 @@ async def count_coverage(pool: Pool, clock: Clock) -> int:
             if await scope_store.begin_due(conn, clock.now()) is None:
                 break
     return counted
-
-
-async def recount(pool: Pool, scope_id: UUID, now: datetime) -> None:
-    """Begin a count of a scope anew, whatever was counted of it."""
-    async with transaction(pool) as conn:
-        await scope_store.begin(conn, scope_id, now)
 
 
 async def _count_next(pool: Pool, clock: Clock) -> bool:

@@ -21,9 +21,6 @@ class PersonOutcome(StrEnum):
     EXCLUDED = "excluded"
 
 
-OF_TARGET = tuple(outcome for outcome in PersonOutcome if outcome is not PersonOutcome.EXCLUDED)
-"""Those whose sum is the target of a run."""
-
 _OF_STATES: Mapping[PersonOutcome, frozenset[MessageState]] = {
     PersonOutcome.REACHED: frozenset({MessageState.DELIVERED}),
     PersonOutcome.OPEN: frozenset(
@@ -45,8 +42,3 @@ RANK_SQL = " ".join(
     ]
 )
 """SQL: the place in `PersonOutcome` of the state of message {0}."""
-
-
-def outcome_of(state: MessageState) -> PersonOutcome:
-    """What a text in this state is for its person."""
-    return next(outcome for outcome, states in _OF_STATES.items() if state in states)

@@ -41,7 +41,6 @@ class CountUnderWay(NamedTuple):
     """A count of which `done` stretches of the phones' hashes are counted."""
 
     scope_id: UUID
-    kind: ScopeKind
     number: int
     run_ids: Sequence[UUID]
     stretches: int
@@ -67,7 +66,8 @@ SOONEST, SOON, SELDOM = timedelta(minutes=1), timedelta(minutes=10), timedelta(h
 quarter with such a run, and after."""
 
 REST = 30
-"""A count that took a while is not made again before so many times that."""
+"""A count that took a while is not made again before so many times that, or before `SELDOM`: it
+may have waited for hours for a process to take it up again."""
 
 ROWS = 500_000
 """About so many rows of the ledger are counted in one stretch."""
@@ -143,7 +143,7 @@ async def begin_due(conn: Connection, now: datetime) -> UUID | None:
                    OR s.as_of < :now::timestamptz - greatest(
                         CASE WHEN NOT c.is_open THEN :seldom::interval
                              WHEN s.kind = 'run' THEN :soonest ELSE :soon END,
-                        s.took * :rest)
+                        least(s.took * :rest, :seldom))
                    OR NOT c.is_open AND s.as_of < c.settled_at)
             ORDER BY s.as_of NULLS FIRST, s.id LIMIT 1
         )
@@ -162,12 +162,22 @@ async def begin_due(conn: Connection, now: datetime) -> UUID | None:
     return scope_id
 
 
-async def begin(conn: Connection, scope_id: UUID, now: datetime) -> None:
-    """Begin a count anew, also of a scope that is final; one under way is given up."""
-    await sql.execute(
-        conn, "SELECT FROM coverage_scopes WHERE id = :scope_id FOR UPDATE", scope_id=scope_id
+async def begin(conn: Connection, scope: CoverageScope, now: datetime) -> UUID:
+    """Begin a count anew, also of a scope that is final or was never counted, since its runs are
+    older than coverage is; one under way is given up. Returns the scope's id.
+    """
+    scope_id: UUID = await sql.fetchval(
+        conn,
+        """
+        INSERT INTO coverage_scopes (kind, run_id, campaign_id, department_id, quarter, class)
+        VALUES (:kind, :run_id, :campaign_id, :department_id, :quarter, :message_class)
+        ON CONFLICT ON CONSTRAINT coverage_scopes_subject DO UPDATE SET kind = excluded.kind
+        RETURNING id  -- of one that is there, too, which is locked by this
+        """,
+        **scope._asdict(),
     )
     await _begin(conn, scope_id, now)
+    return scope_id
 
 
 async def _begin(conn: Connection, scope_id: UUID, now: datetime) -> None:
@@ -201,11 +211,11 @@ async def lock_under_way(conn: Connection) -> CountUnderWay | None:
     row = await sql.fetchrow(
         conn,
         """
-        SELECT id, kind, shown + 1 AS number, run_ids, stretches, done FROM coverage_scopes
+        SELECT id, shown + 1 AS number, run_ids, stretches, done FROM coverage_scopes
         WHERE began_at IS NOT NULL ORDER BY began_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
         """,
     )
-    return None if row is None else CountUnderWay(row["id"], ScopeKind(row["kind"]), *row[2:])
+    return None if row is None else CountUnderWay(*row)
 
 
 async def note_done(conn: Connection, count: CountUnderWay) -> None:

@@ -43,7 +43,7 @@ from service.privacy import store as privacy
 from service.privacy.retention_store import LedgerStretch
 from service.reports import store as reports
 from service.reports.coverage import fact_store, scope_store
-from service.reports.coverage.scope_store import CountUnderWay, ScopeKind
+from service.reports.coverage.scope_store import CountUnderWay
 from service.reports.runs import list_store, progress_store
 from service.reports.runs.list_store import WhichRuns
 from service.storage.postgres import BY_KEY, Connection, Pool, open_pool
@@ -192,7 +192,7 @@ async def count_a_sixteenth_of_a_run(aged: Aged, conn: Connection) -> None:
     scope = await conn.fetchval(
         "INSERT INTO coverage_scopes (kind, run_id) VALUES ('run', $1) RETURNING id", aged.run
     )
-    count = CountUnderWay(scope, ScopeKind.RUN, 1, [aged.run], stretches=16, done=3)
+    count = CountUnderWay(scope, 1, [aged.run], stretches=16, done=3)
     await fact_store.count_stretch(conn, count)
 
 
