@@ -385,6 +385,11 @@ async def keep_turns(runtime: Runtime, stop: asyncio.Event) -> None:
         before, looked = looked, time.monotonic()
         if looked - before > LOOK_SECONDS + LATE_SECONDS:
             able_since = looked
+        for act in [act for act, turn in doing.items() if turn.done()]:
+            _report(act, doing.pop(act))
+        # A turn that goes on now may end after PostgreSQL's answer, which knows only of the one
+        # before it.
+        going = doing.keys() | _going.keys()
         try:
             async with runtime.pool.acquire() as conn:
                 ago = {act: ago for act, (ago, _) in (await sweep_store.last_turns(conn)).items()}
@@ -393,14 +398,11 @@ async def keep_turns(runtime: Runtime, stop: asyncio.Event) -> None:
             continue
         late = {}
         for job in CRONS:
-            act, running = act_of(job), doing.get(job.name)
-            if running is not None and running.done():
-                _report(act, doing.pop(job.name))
-                running = None
+            act = act_of(job)
             seconds, most = ago.get(act, looked - began), _interval_seconds(job) + LATE_SECONDS
-            if seconds > most and running is None and act not in _going:
+            if seconds > most and act not in going and act not in _going:
                 late[act] = seconds, looked - able_since > most
-                doing[job.name] = asyncio.create_task(_take_turn(job, runtime))
+                doing[act] = asyncio.create_task(_take_turn(job, runtime))
         _tell_late(late)
         runtime.life.turns.note(TURN, _stands_for(ago, began))
     for task in doing.values():

@@ -245,7 +245,17 @@ async def test_acts_that_have_had_their_turn_are_not_done_again(
 async def test_after_a_time_without_any_scheduler_nobody_blames_redis(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line says what happened, and each act has its turn at once."""
+    """One line says what happened, and each act has its turn at once, also where turns end after
+    PostgreSQL's answer to a look and before it is read.
+    """
+    last_turns = sweep_store.last_turns
+
+    async def read_late(conn: Any) -> Any:
+        turns = await last_turns(conn)
+        await until(lambda: not scheduler._going)
+        return turns
+
+    monkeypatch.setattr(sweep_store, "last_turns", read_late)
     monkeypatch.setattr(scheduler, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(scheduler, "LATE_SECONDS", 600.0)
     wanted = sorted(job.name.removeprefix("cron:") for job in scheduler.CRONS)
