@@ -28,7 +28,8 @@ from benchmarks.importing import TICKS, prepare
 from service.audience.areas.area import packaged_areas
 from service.audience.areas.area_store import load_areas
 from service.audience.segments.terms_store import list_values, read_lists_state
-from service.audience.vocabulary.choices import CARRIERS, ROLES
+from service.audience.vocabulary.choices import CARRIERS
+from service.audience.vocabulary.roles import ROLES
 from service.campaigns.audience.preview import preview_rule
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run

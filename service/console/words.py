@@ -7,7 +7,8 @@ The colour and the shape of a state are those that the kit gives to its code (`_
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from service.audience.vocabulary.choices import CARRIERS, ROLE_TITLES
+from service.audience.vocabulary.choices import CARRIERS
+from service.audience.vocabulary.roles import ROLE_TITLES
 from service.console.language import CHINESE, Language
 from service.ledger import state_words
 from service.ledger.message_class import NOTICE, PUBLICITY, WARNING

@@ -6,8 +6,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field, create_model
 
 from service.api.http.schema import Text
-from service.audience.vocabulary.choices import ROLES
 from service.audience.vocabulary.fields import PERSON_FIELDS, SHOWN_FIELDS, PersonField
+from service.audience.vocabulary.roles import ROLES
 
 LONGEST_VALUE = 500
 Model = TypeVar("Model", bound=BaseModel)

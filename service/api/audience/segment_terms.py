@@ -31,8 +31,9 @@ from service.audience.segments.terms_store import (
     list_values,
     read_lists_state,
 )
-from service.audience.vocabulary.choices import CARRIERS, ROLES
+from service.audience.vocabulary.choices import CARRIERS
 from service.audience.vocabulary.fields import Kind
+from service.audience.vocabulary.roles import ROLES
 from service.clock import day_in_china
 from service.shared_counts import SharedCounts
 from service.storage.postgres import COUNT_SECONDS, Pool, transaction

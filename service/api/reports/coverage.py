@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 from service.api.http.call import Call, Download
 from service.api.http.schema import Body, Day, Instant, Line, Out, QueryString
 from service.api.sending.runs import counted_run
-from service.audience.vocabulary.choices import ROLES
+from service.audience.vocabulary.roles import ROLES
 from service.campaigns.plans import planning
 from service.errors import Forbidden, Invalid, NotFound
 from service.ledger.message_class import MessageClass

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
+from service.accounts.departments.department_store import get_department
 from service.audience.areas import area_store
 from service.audience.imports import staging_store, store
 from service.audience.imports.importing import ContactReading, read_contacts
@@ -30,6 +31,7 @@ from service.audience.numbers.prefix_store import current_prefixes
 from service.audience.tables.files import check_encoding
 from service.audience.tables.header import Vocabulary
 from service.audience.vocabulary.cells import text_form
+from service.audience.vocabulary.roles import refused_roles
 from service.clock import day_in_china
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid
@@ -216,10 +218,20 @@ async def abandon_import(conn: Connection, import_id: UUID, now: datetime) -> No
             await store.finish_import(conn, import_id, "failed", report, now)
 
 
+async def read_rules(conn: Connection, department_id: UUID) -> Rules:
+    """What the rows of a department's list are looked up in."""
+    department = await get_department(conn, department_id, None)
+    return Rules(
+        await area_store.read_area_tree(conn),
+        await current_prefixes(conn),
+        refused_roles(department.kind),
+    )
+
+
 async def _read(
     conn: Connection, keyring: Keyring, claimed: Import, now: datetime, progress: Progress
 ) -> tuple[str, ReportTable]:
-    rules = Rules(await area_store.read_area_tree(conn), await current_prefixes(conn))
+    rules = await read_rules(conn, claimed.department_id)
     try:
         # In a transaction of its own: a file that proves unreadable half-way must leave no rows.
         async with conn.transaction(), _waiting_file(conn, keyring, claimed.id) as spool:

@@ -79,6 +79,7 @@ WARNINGS = sorted(
         "area_unknown",
         "village_unknown",
         "role_unknown",
+        "role_refused",
         "carrier_unknown",
         "cell_refused",
         "csv_injection",

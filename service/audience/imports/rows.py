@@ -42,10 +42,14 @@ TOTAL_ROW = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The tables that the rules look things up in."""
+    """The tables that the rules look things up in.
+
+    refused_roles: those that the department may not hold; a row loses them, with a warning.
+    """
 
     areas: AreaTree
     prefixes: Prefixes
+    refused_roles: frozenset[str] = frozenset()
 
 
 class SkippedRecord(NamedTuple):
@@ -153,13 +157,17 @@ class RowReader:
             return self._refusal(cells, "minor")
         place = self._rules.areas.resolve(area_code, town, village, area)
         name = read_name(name_cell) if self._has_name else _NO_NAME
+        roles = traits.roles
+        if not self._rules.refused_roles.isdisjoint(roles):
+            roles = tuple(role for role in roles if role not in self._rules.refused_roles)
+            remarks = (*remarks, "role_refused")
         link = RosterLink(
             name.value,
             traits.gender,
             band,
             place.code,
             traits.carrier,
-            traits.roles,
+            roles,
             texts.values,
         )
         fixes = phone.fixes + name.fixes + place.fixes

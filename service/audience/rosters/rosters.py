@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from service.audience.areas import area_store
 from service.audience.imports import membership_store, store
 from service.audience.imports.importing import ContactReading
-from service.audience.imports.loading import check_request
+from service.audience.imports.loading import check_request, read_rules
 from service.audience.imports.membership_store import Undone
 from service.audience.imports.merging import load
 from service.audience.imports.model import Import, ImportRequest, ReportTable
 from service.audience.imports.rows import Rules
-from service.audience.numbers.prefix_store import current_prefixes
 from service.audience.tables.files import Sheet, TableFile
 from service.audience.tables.header import COLUMNS, Vocabulary
 from service.crypto import Keyring
@@ -63,7 +61,7 @@ async def put_members(
         )
     import_id = await store.insert_import(conn, checked, now)
     claimed = await store.get_import(conn, import_id)
-    rules = Rules(await area_store.read_area_tree(conn), await current_prefixes(conn))
+    rules = await read_rules(conn, claimed.department_id)
     reading = await asyncio.to_thread(_open, members, rules)
     report = await load(conn, keyring, claimed, reading, now)
     await store.finish_import(conn, import_id, "done", report, now)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from service.audience.segments.segment import And, Comparison, Not, Or, Rule, comparisons
 from service.audience.segments.segment_words import RuleValue
-from service.audience.vocabulary.choices import CARRIERS, ROLE_TITLES
+from service.audience.vocabulary.choices import CARRIERS
 from service.audience.vocabulary.fields import RULE_TEXTS
+from service.audience.vocabulary.roles import ROLE_TITLES, ROLES_IN_ENGLISH
 from service.words.phrase import Sentence
 
 
@@ -39,30 +40,6 @@ class _Tongue:
     unclear: str
     end: str
 
-
-ROLES_IN_ENGLISH = {
-    "resident": "residents",
-    "finance": "finance staff",
-    "owner": "heads of firms",
-    "shop": "shopkeepers",
-    "teacher": "teachers",
-    "student": "students",
-    "parent": "parents",
-    "bank_staff": "bank staff",
-    "grid_worker": "grid workers",
-    "village_staff": "village staff",
-    "group_owner": "owners of chat groups",
-    "civil_servant": "civil servants",
-    "elderly": "elderly people",
-    "care_family": "families of people in care homes",
-    "site_worker": "construction workers",
-    "driver": "drivers",
-    "returnee": "returning migrants",
-    "liaison": "liaison officers",
-    "counsellor": "counsellors",
-    "class_monitor": "class monitors",
-}
-"""What each role is called in English, where Chinese has `ROLE_TITLES`."""
 
 _ENGLISH = _Tongue(
     opening="Everybody who ",

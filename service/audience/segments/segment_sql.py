@@ -14,8 +14,8 @@ from uuid import UUID
 
 from service.audience.segments.segment import And, Comparison, Not, Or, Rule, comparisons
 from service.audience.segments.segment_words import FIELDS, SegmentError
-from service.audience.vocabulary.choices import ROLE_TITLES, ROLES
 from service.audience.vocabulary.fields import PERSON_FIELDS, RULE_TEXTS
+from service.audience.vocabulary.roles import ROLES, TOLD_ROLES
 from service.clock import CHINA
 from service.ledger.states import HANDED_OFF, sql_list
 from service.words.phrase import phrase
@@ -218,7 +218,8 @@ def _said_of_entry(code: str, longest: int, role_order: Sequence[str]) -> str:
         KeyError: lists do not say it in clear.
     """
     if code == "role":
-        titles = (f"WHEN '{r}' = ANY(l.roles) THEN '{ROLE_TITLES[r]}'" for r in role_order)
+        told = [role for role in role_order if role in TOLD_ROLES]
+        titles = (f"WHEN '{r}' = ANY(l.roles) THEN '{TOLD_ROLES[r]}'" for r in told)
         return f"CASE {' '.join(titles)} ELSE '' END"
     own = f"l.own_{_COLUMNS[code]}"
     return f"CASE WHEN char_length({own}) <= {longest:d} THEN {own} ELSE '' END"

@@ -11,8 +11,9 @@ from difflib import get_close_matches
 from uuid import UUID
 
 from service.audience.vocabulary.cells import squeeze, text_form
-from service.audience.vocabulary.choices import CARRIERS, ROLES
+from service.audience.vocabulary.choices import CARRIERS
 from service.audience.vocabulary.fields import RULES_OF_FIELDS, Kind, RuleWords
+from service.audience.vocabulary.roles import ROLES
 from service.errors import Invalid
 from service.words.phrase import listing, phrase
 

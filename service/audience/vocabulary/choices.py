@@ -6,54 +6,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from service.audience.vocabulary.cells import WHITE, is_blank, is_placeholder, text_form
-
-ROLES = {
-    "resident": "群众 居民 村民",
-    "finance": "财务 财务人员 会计 出纳",
-    "owner": "企业负责人 负责人 法人",
-    "shop": "个体工商户 商户 店主",
-    "teacher": "教师 老师",
-    "student": "学生",
-    "parent": "家长 学生家长",
-    "bank_staff": "银行从业人员 银行职员",
-    "grid_worker": "网格员",
-    "village_staff": "村干部 村居干部 居委会工作人员",
-    "group_owner": "群主 群负责人",
-    "civil_servant": "干部职工 机关干部 公务员",
-    "elderly": "老年人 老人",
-    "care_family": "养老院家属",
-    "site_worker": "建筑工人 工地职工",
-    "driver": "司机 驾驶员",
-    "returnee": "返乡人员 返乡务工人员",
-    "liaison": "联络员",
-    "counsellor": "辅导员 高校辅导员 counselor",
-    "class_monitor": "班长 学生班长",
-}
-"""Each role's key and the words that people write for it."""
-
-ROLE_TITLES: Mapping[str, str] = {
-    "resident": "群众",
-    "finance": "财务人员",
-    "owner": "企业负责人",
-    "shop": "个体工商户",
-    "teacher": "教师",
-    "student": "学生",
-    "parent": "家长",
-    "bank_staff": "银行从业人员",
-    "grid_worker": "网格员",
-    "village_staff": "村居干部",
-    "group_owner": "群主",
-    "civil_servant": "干部职工",
-    "elderly": "老年人",
-    "care_family": "养老院家属",
-    "site_worker": "建筑工人",
-    "driver": "司机",
-    "returnee": "返乡人员",
-    "liaison": "联络员",
-    "counsellor": "辅导员",
-    "class_monitor": "班长",
-}
-"""What each role is called where people read it."""
+from service.audience.vocabulary.roles import ROLES
 
 Carrier = Literal["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from service.audience.vocabulary.choices import ROLES
+from service.audience.vocabulary.roles import ROLES
 from service.campaigns.calendar.hours import County, HourTerms, audience_of, hour_problems
 from service.campaigns.calendar.recurrence import RecurrenceError, parse
 from service.clock import CHINA

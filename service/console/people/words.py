@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from service.audience.segments.segment_explain import ROLES_IN_ENGLISH, called
+from service.audience.segments.segment_explain import called
 from service.audience.vocabulary.choices import CARRIERS as CARRIER_WORDS
-from service.audience.vocabulary.choices import ROLE_TITLES
+from service.audience.vocabulary.roles import ROLE_TITLES, ROLES_IN_ENGLISH
 from service.words.phrase import Phrase, Sentence, phrase
 
 BASES: Mapping[str, Phrase] = {
@@ -66,6 +66,7 @@ WARNED: Mapping[str, Phrase] = {
     "area_unknown": phrase("the area is not known"),
     "village_unknown": phrase("the village is not known"),
     "role_unknown": phrase("the role is not known"),
+    "role_refused": phrase("a role that your kind of department does not hold"),
     "carrier_unknown": phrase("the carrier is not known"),
     "cell_refused": phrase("an identity or bank card number, which is not kept"),
     "csv_injection": phrase("begins like a formula"),

@@ -16,7 +16,7 @@ from service.api.reports.coverage import (
 )
 from service.api.reports.denominators import DenominatorBody, DenominatorQuery, DenominatorsBody
 from service.api.sending import runs
-from service.audience.vocabulary.choices import ROLE_TITLES
+from service.audience.vocabulary.roles import ROLE_TITLES
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.render import Gone, Shown

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.audience.areas.area import Area
-from service.audience.vocabulary.choices import ROLES
+from service.audience.vocabulary.roles import ROLES
 
 RESIDENTS, PHONES, HOUSEHOLDS = "residents", "phones", "households"
 KINDS = (RESIDENTS, PHONES, HOUSEHOLDS, *ROLES)

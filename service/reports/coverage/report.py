@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from service.audience.areas.area_store import read_area_tree
-from service.audience.vocabulary.choices import ROLES
+from service.audience.vocabulary.roles import ROLES
 from service.clock import day_in_china
 from service.errors import NotFound
 from service.reports.coverage import denominator_store, fact_store, scope_store

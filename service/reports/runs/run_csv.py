@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from service.audience.imports.rejects import BOM, csv_line
-from service.audience.segments.segment_explain import ROLES_IN_ENGLISH, called
+from service.audience.segments.segment_explain import called
 from service.audience.vocabulary.cells import neutral
-from service.audience.vocabulary.choices import CARRIERS, ROLE_TITLES
+from service.audience.vocabulary.choices import CARRIERS
+from service.audience.vocabulary.roles import ROLE_TITLES, ROLES_IN_ENGLISH
 from service.ledger.reasons import words_of
 from service.ledger.state_words import MESSAGE_STATES
 from service.words.phrase import Sentence, phrase, translated

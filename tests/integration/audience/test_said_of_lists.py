@@ -12,7 +12,7 @@ from service.audience.areas.area import AreaTree, packaged_areas
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
-from service.audience.vocabulary.choices import ROLE_TITLES
+from service.audience.vocabulary.roles import ROLE_TITLES
 from service.clock import day_in_china
 from service.crypto import Keyring
 from service.storage import sql

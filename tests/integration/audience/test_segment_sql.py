@@ -18,7 +18,7 @@ from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_words import fold
 from service.audience.vocabulary.cells import WHITE, text_form
-from service.audience.vocabulary.choices import ROLES
+from service.audience.vocabulary.roles import ROLES
 from service.storage import sql
 
 Truth = bool | None

@@ -4,15 +4,23 @@ from datetime import date
 
 import pytest
 
+from service.accounts.departments.department import KINDS
 from service.audience.vocabulary.choices import (
     CARRIERS,
-    ROLES,
     read_carrier,
     read_flag,
     read_gender,
     read_roles,
     role_bits,
     roles_of,
+)
+from service.audience.vocabulary.roles import (
+    KNOWN_ROLES,
+    ROLE_TITLES,
+    ROLES,
+    ROLES_IN_ENGLISH,
+    TOLD_ROLES,
+    may_hold,
 )
 from service.audience.vocabulary.texts import read_day, read_text
 
@@ -63,11 +71,45 @@ def test_roles(cell: str, keys: tuple[str, ...], unknown: bool) -> None:
 
 
 def test_every_role_and_carrier_word_means_its_key() -> None:
-    assert len(ROLES) == 20
+    assert len(ROLES) == 35
     for role, words in ROLES.items():
         assert all(read_roles(word) == ((role,), False) for word in (role, *words.split()))
     for carrier, words in CARRIERS.items():
         assert all(read_carrier(word).value == carrier for word in (carrier, *words.split()))
+
+
+def test_no_two_roles_share_a_word_and_each_has_its_titles() -> None:
+    words = [word for role in KNOWN_ROLES for word in (role.key, *role.words.split())]
+    assert len(words) == len(set(words))
+    assert len(set(ROLE_TITLES.values())) == len(set(ROLES_IN_ENGLISH.values())) == len(ROLES)
+    for role in KNOWN_ROLES:
+        assert read_roles(role.title).keys == (role.key,)
+        assert role.english.isascii()
+        assert not role.title.isascii()
+
+
+def test_roles_are_added_at_the_end_for_their_order_counts_in_digests() -> None:
+    assert list(ROLES)[:20] == [
+        *("resident", "finance", "owner", "shop", "teacher", "student", "parent", "bank_staff"),
+        *("grid_worker", "village_staff", "group_owner", "civil_servant", "elderly"),
+        *("care_family", "site_worker", "driver", "returnee", "liaison", "counsellor"),
+        "class_monitor",
+    ]
+
+
+@pytest.mark.parametrize("trait", ["离异", "低保", "贫困户", "建档立卡", "患者", "婚姻登记对象"])
+def test_traits_that_no_list_may_say_are_no_role(trait: str) -> None:
+    assert read_roles(trait) == ((), True)
+
+
+def test_who_may_hold_a_role() -> None:
+    assert all(holders <= {*KINDS} for role in KNOWN_ROLES if (holders := role.holders))
+    assert all(may_hold(kind, role) for kind in KINDS for role in ("finance", "client", "leader"))
+    held = {kind for kind in KINDS if may_hold(kind, "managed_person")}
+    assert held == {"county", "police", "town"}
+    assert not may_hold("school", "venue_staff")
+    assert may_hold("culture", "venue_staff")
+    assert "managed_person" not in TOLD_ROLES
 
 
 def test_roles_as_bits_and_back() -> None:

@@ -33,8 +33,9 @@ from service.audience.segments.segment_words import (
 )
 from service.audience.vocabulary.ages import BANDS
 from service.audience.vocabulary.cells import WHITE
-from service.audience.vocabulary.choices import CARRIERS, ROLES
+from service.audience.vocabulary.choices import CARRIERS
 from service.audience.vocabulary.fields import Kind
+from service.audience.vocabulary.roles import ROLES
 from service.errors import Invalid
 
 RUN = "0199b3c0-1111-7222-8333-444444444444"
@@ -110,7 +111,7 @@ def test_example_of_the_design_page() -> None:
 MISTAKES: list[tuple[str, int, str, str, tuple[str, ...]]] = [
     ("", 1, "", "a condition", ()),
     ("   ", 4, "", "a condition", ()),
-    ("身份=财物", 4, "财物", "finance", ("财务",)),
+    ("身份=财物", 4, "财物", "finance", ("财务", "物业")),
     ("role = finanse", 8, "finanse", "a role (身份)", ("finance",)),
     ("carrier = 移不动", 11, "移不动", "china_mobile", ("移动", "中国移动")),
     ("gender = x", 10, "x", "f, m", ()),

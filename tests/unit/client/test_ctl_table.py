@@ -24,7 +24,8 @@ from service.api.routes import OPS
 from service.audience.imports.report import FIXES, WARNINGS
 from service.audience.numbers.number import REASONS
 from service.audience.tables.header import _REFUSED
-from service.audience.vocabulary.choices import CARRIERS, ROLES
+from service.audience.vocabulary.choices import CARRIERS
+from service.audience.vocabulary.roles import ROLES
 from service.ledger.reasons import Reason
 
 BY_OP = {f"{op.method} {op.path}": op for op in OPS}

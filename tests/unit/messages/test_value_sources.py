@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.audience.vocabulary.choices import ROLE_TITLES, ROLES
 from service.audience.vocabulary.fields import PERSON_FIELDS
+from service.audience.vocabulary.roles import ROLE_TITLES, ROLES
 from service.messages.template import SAMPLE_VALUES, fills, longest_value, unfilled_problem
 from service.messages.value_sources import (
     CONTACT_VARIABLES,

@@ -63,6 +63,7 @@ WARNINGS: Words = {
     "area_unknown": ("unknown place", "地名无法识别"),
     "village_unknown": ("unknown village", "村居无法识别"),
     "role_unknown": ("unknown role", "身份无法识别"),
+    "role_refused": ("role not held by this kind of department", "本类单位不登记的身份"),
     "carrier_unknown": ("unknown carrier", "运营商无法识别"),
     "cell_refused": ("a cell with an ID or card number left out", "含证件或银行卡号的单元格未导入"),
     "csv_injection": ("cells that look like formulas", "疑似公式的单元格"),
