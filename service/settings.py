@@ -194,6 +194,13 @@ class Settings(BackupSettings):
             "or by Sentinel sentinel://:PASSWORD@HOST:PORT,HOST:PORT,HOST:PORT/NAME/0)."
         )
     )
+    document_folder: Path | None = Field(
+        default=None,
+        description=phrase(
+            "Folder with the county's own Word files, in whose styles documents are made"
+            " (docs/documents.md); without it they have the shipped ones."
+        ),
+    )
     key_file: Path = Field(
         description=phrase(
             "The master key: 64 hexadecimal digits, mode 0600, outside the data folder."

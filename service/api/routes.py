@@ -58,7 +58,7 @@ from service.api.campaigns import (
     lifecycle,
     milestones,
 )
-from service.api.cases import bulletins, case_imports, cases, goals
+from service.api.cases import bulletins, case_imports, cases, documents, goals
 from service.api.channels import channel_changes, channel_health, channels, prefixes, routing
 from service.api.content import library, lint, offers, previews, signatures, templates, versions
 from service.api.http.op import Op
@@ -82,12 +82,14 @@ from service.api.sending import (
 )
 from service.api.system import long_acts
 from service.api.webhooks import webhooks
+from service.documents.document import MEDIA_TYPES
 from service.storage.postgres import COUNT_SECONDS
 
 PREFIX = "/api/v1"
 
 R = Right
 LONG = COUNT_SECONDS
+DOCUMENTS = tuple(MEDIA_TYPES[form] for form in ("docx", "xlsx", "html"))
 PREVIEW = 30.0
 """How long a statement of a preview or a list of lists may take: somebody waits for its answer. A
 preview of 120,000 people takes a third of a second (docs/performance.md)."""
@@ -269,12 +271,16 @@ _OPS = (
     Op("POST",   "/cases/imports/{case_import_id}/undo", case_imports.undo_case_import, R.CASES),
     Op("GET",    "/cases", cases.list_cases, R.REPORTS),
     Op("GET",    "/goals", goals.get_goals, R.REPORTS),
+    Op("GET",    "/goals/document", documents.get_goals_document, R.REPORTS,
+       media=DOCUMENTS, seconds=LONG, heavy=True, errors=(409,)),
     Op("PUT",    "/goals", goals.set_goals, R.CASES),
     Op("GET",    "/bulletins", bulletins.list_bulletins, R.REPORTS),
     Op("GET",    "/bulletins/settings", bulletins.get_case_settings, R.REPORTS),
     Op("PUT",    "/bulletins/settings", bulletins.set_case_settings, R.CASES),
     Op("GET",    "/bulletins/{week}", bulletins.get_bulletin, R.REPORTS),
     Op("GET",    "/bulletins/{week}/public", bulletins.get_public_bulletin, None),
+    Op("GET",    "/bulletins/{week}/document", documents.get_bulletin_document, R.REPORTS,
+       media=DOCUMENTS, seconds=LONG, heavy=True, errors=(409,)),
     Op("POST",   "/bulletins/{week}/issue", bulletins.issue_bulletin, R.CASES),
     Op("POST",   "/bulletins/{week}/correct", bulletins.correct_bulletin, R.CASES),
     Op("GET",    "/fraud-types", cases.get_fraud_types, R.REPORTS),
@@ -431,8 +437,8 @@ _OPS = (
     Op("PUT",    "/denominators", denominators.set_denominators, R.AREAS),
     Op("GET",    "/reports/coverage", coverage.get_coverage, R.REPORTS, errors=(404,),
        seconds=LONG, heavy=True),
-    Op("GET",    "/reports/coverage/export", coverage.export_coverage, R.REPORTS, errors=(404,),
-       seconds=LONG, heavy=True),
+    Op("GET",    "/reports/coverage/export", coverage.export_coverage, R.REPORTS,
+       media=tuple(MEDIA_TYPES.values()), errors=(404, 409), seconds=LONG, heavy=True),
     Op("POST",   "/reports/coverage/recount", coverage.recount_coverage, R.CONTROL, 202,
        errors=(404,)),
     Op("GET",    "/reports/reconciliation", unmatched.get_reconciliation, R.READ, errors=(404,),

@@ -55,6 +55,10 @@ COMMANDS = {
         phrase("give somebody a password for once"),
     ),
     "templates": ("service.cli.starter_command:add_arguments", phrase("load the starter library")),
+    "documents": (
+        "service.cli.documents_command:add_arguments",
+        phrase("the county's own Word files"),
+    ),
     "suppressions": (
         "service.cli.suppression_command:add_arguments",
         phrase("numbers that are never sent to"),

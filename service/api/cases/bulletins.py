@@ -206,12 +206,21 @@ async def get_public_bulletin(visit: Visit, week: str) -> PublicBulletinOut:
     """Show what everybody may see of a week, without a key; 30 times a minute from an address."""
     which = need_week(week, "week")
     async with visit.pool.acquire() as conn:
-        versions = await bulletin_store.versions_of(conn, str(which))
-        if not versions:
-            raise _none(which)
-        tree = await read_area_tree(conn)
-        types = await store.read_fraud_types(conn)
-    return public_out(which, versions[-1], tree, types)
+        return await public_bulletin(conn, which)
+
+
+async def public_bulletin(conn: Connection, week: IsoWeek) -> PublicBulletinOut:
+    """What everybody may see of a week.
+
+    Raises:
+        NotFound: no bulletin was issued of it.
+    """
+    versions = await bulletin_store.versions_of(conn, str(week))
+    if not versions:
+        raise _none(week)
+    tree = await read_area_tree(conn)
+    types = await store.read_fraud_types(conn)
+    return public_out(week, versions[-1], tree, types)
 
 
 async def get_case_settings(call: Call) -> CaseSettingsOut:

@@ -291,7 +291,8 @@ def _success(op: Op, references: dict[Any, Schema]) -> Schema:
         return {"description": "Done."}
     headers: Schema = {AS_OF: _AS_OF} if op.replica else {}
     if issubclass(op.out, Download):
-        content: Schema = {op.media: {"schema": {"type": "string"}}}
+        kinds = (op.media,) if isinstance(op.media, str) else op.media
+        content: Schema = {kind: {"schema": {"type": "string"}} for kind in kinds}
         file: Schema = {"description": "A file.", "content": content}
         return file | ({"headers": headers} if headers else {})
     schema = references[op.out, "serialization"]

@@ -35,7 +35,7 @@ class Op:
 
     right: the right that the caller needs; None: every known caller may call it, about themselves.
     status: of a success.
-    media: of the answer, where it is a file.
+    media: of the answer, where it is a file; several: the form that is asked for decides.
     errors: statuses of refusals that do not follow from the signature.
     changes: whether it changes or reveals something; None: the method decides (see `audited`).
     test_keys: whether trial and test keys may call it although it changes something, since nobody
@@ -63,7 +63,7 @@ class Op:
     right: Right | None
     status: int = 200
     errors: tuple[int, ...] = ()
-    media: str = "text/csv"
+    media: str | tuple[str, ...] = "text/csv"
     changes: bool | None = None
     test_keys: bool = False
     scoped_keys: bool = False

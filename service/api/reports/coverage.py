@@ -8,21 +8,23 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
+from service.api.documents import downloaded
 from service.api.http.call import Call, Download
 from service.api.http.schema import Body, Day, Instant, Line, Out, QueryString
 from service.api.sending.runs import counted_run
 from service.audience.vocabulary.roles import ROLES
 from service.campaigns.plans import planning
+from service.documents.document import DocumentFormat
 from service.errors import Forbidden, Invalid, NotFound
 from service.ledger.message_class import MessageClass
 from service.reports.coverage import report, scope_store
 from service.reports.coverage.coverage import AreaCoverage, AreaLevel, View
-from service.reports.coverage.coverage_csv import coverage_csv
+from service.reports.coverage.coverage_document import coverage_csv, coverage_document
 from service.reports.coverage.denominators import KINDS
 from service.reports.coverage.outcomes import PersonOutcome
 from service.reports.coverage.report import CoverageReport
 from service.reports.coverage.scope_store import CoverageScope, ScopeKind
-from service.words.phrase import listing, phrase
+from service.words.phrase import listing, phrase, translated
 
 QUARTER = re.compile(r"(20\d\d)-Q([1-4])")
 QuarterName = Annotated[str, StringConstraints(pattern=r"^20\d\d-Q[1-4]$")]
@@ -75,8 +77,16 @@ class CoverageQuery(ScopeQuery):
 
 
 class CoverageExportQuery(CoverageQuery):
-    """The same, and in which language."""
+    """The same, and in which form and language."""
 
+    format: Literal["csv", DocumentFormat] = Field(
+        default="csv",
+        description="csv: one table for Excel; xlsx: each table a sheet, with a chart; html: a page"
+        " of its own, to print or to save as PDF.",
+    )
+    gaps: bool = Field(
+        default=False, description="The gap list alone: areas where somebody is missing."
+    )
     language: Literal["zh", "en"] = Field(default="zh", description="Of the words in the file.")
 
 
@@ -180,9 +190,31 @@ async def get_coverage(call: Call, query: CoverageQuery) -> CoverageOut:
 
 
 async def export_coverage(call: Call, query: CoverageExportQuery) -> Download:
-    """Download the same as CSV for Excel, in words."""
-    _, found = await _report(call, query)
-    return Download("text/csv", "coverage.csv", coverage_csv(found, query.language))
+    """Download the same in words: by area and reason, and the gap list.
+
+    As CSV, workbook, Word file or a page to print.
+    """
+    scope, found = await _report(call, query)
+    name = "gaps" if query.gaps else "coverage"
+    if query.format == "csv":
+        lines = coverage_csv(found, query.language, gaps_only=query.gaps)
+        return Download("text/csv", f"{name}.csv", lines)
+    subtitle = await _subtitle(call, scope, found, query.language)
+    made = coverage_document(found, query.language, subtitle, gaps_only=query.gaps)
+    return await downloaded(call, made, query.format, name)
+
+
+async def _subtitle(call: Call, scope: CoverageScope, found: CoverageReport, language: str) -> str:
+    """What was counted, and when."""
+    what: str = _quarter_name(scope.quarter) or ""
+    if scope.campaign_id is not None:
+        what = (await planning.load(call.conn, scope.campaign_id, None)).plan.name
+    elif scope.run_id is not None:
+        run = await counted_run(call, scope.run_id)
+        what = f"{run.fire_at.astimezone(call.runtime.settings.zone):%Y-%m-%d %H:%M}"
+    at = found.as_of.astimezone(call.runtime.settings.zone).strftime("%Y-%m-%d %H:%M")
+    counted = phrase("{what} · counted {at}", what=what, at=at)
+    return translated(counted, language)
 
 
 async def recount_coverage(call: Call, body: RecountBody) -> RecountOut:
@@ -266,9 +298,11 @@ def _nothing_counted() -> NotFound:
 
 
 def _scope_out(scope: CoverageScope) -> ScopeOut:
-    day = scope.quarter
-    quarter = None if day is None else f"{day.year}-Q{(day.month + 2) // 3}"
-    return ScopeOut.model_validate(scope._asdict() | {"quarter": quarter})
+    return ScopeOut.model_validate(scope._asdict() | {"quarter": _quarter_name(scope.quarter)})
+
+
+def _quarter_name(day: date | None) -> str | None:
+    return None if day is None else f"{day.year}-Q{(day.month + 2) // 3}"
 
 
 def _figures(row: AreaCoverage) -> dict[str, object]:

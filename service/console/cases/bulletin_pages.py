@@ -4,8 +4,10 @@ from aiohttp import web
 from multidict import MultiDictProxy
 
 from service.accounts.people.model import Right
-from service.api.cases import bulletins
+from service.api.cases import bulletins, documents
 from service.api.cases.bulletins import BulletinCorrectionBody, PublicBulletinOut
+from service.api.cases.documents import BulletinDocumentQuery
+from service.api.http.downloads import MadeFile
 from service.api.http.problems import status_of
 from service.api.http.server import PUBLIC, take_visit
 from service.console.asking import Desk
@@ -42,6 +44,12 @@ async def correct(desk: Desk) -> Gone:
         bulletins.correct_bulletin, week=week, body=body_of(BulletinCorrectionBody, desk.form)
     )
     return Gone(f"{BULLETINS}/{week}", phrase("The corrected bulletin is issued."))
+
+
+async def export(desk: Desk) -> MadeFile:
+    """The bulletin as a document: as the reader may see it, or the sheet for the public."""
+    query = body_of(BulletinDocumentQuery, desk.form, given={"language": desk.language.code})
+    return await desk.take(documents.get_bulletin_document, week=desk.path("week"), query=query)
 
 
 async def show_public(

@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from service.accounts.people.model import Right
-from service.api.cases import bulletins, case_imports, cases, goals
+from service.api.cases import bulletins, case_imports, cases, documents, goals
 from service.api.cases.case_imports import CaseImportForm
 from service.api.cases.cases import CasesQuery
+from service.api.cases.documents import GAPS, GoalsDocumentQuery
 from service.api.cases.goals import GoalsQuery
+from service.api.http.downloads import MadeFile
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
 from service.console.forms import body_of
@@ -24,12 +26,6 @@ WEEKS_SHOWN = 14
 REPAIR = "repair."
 """A field with a cell that is typed anew: its row and column follow."""
 
-GAPS = {
-    "not_begun": phrase("the period has not begun"),
-    "weeks_missing": phrase("weeks without figures"),
-    "base_missing": phrase("last year's weeks are not known"),
-    "base_zero": phrase("there was none last year"),
-}
 COLOURS = {
     "green": ("done", phrase("met")),
     "grey": ("idle", phrase("met, but chance cannot be ruled out")),
@@ -132,3 +128,9 @@ async def show_goals(desk: Desk) -> Shown:
         "colours": COLOURS,
         **_tabs(desk),
     })  # fmt: skip
+
+
+async def export_goals(desk: Desk) -> MadeFile:
+    """The board of goals as a document."""
+    query = body_of(GoalsDocumentQuery, desk.form, given={"language": desk.language.code})
+    return await desk.take(documents.get_goals_document, query=query)

@@ -21,7 +21,7 @@ from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.render import Gone, Shown
 from service.console.words import reason_word, role_word
-from service.errors import Invalid, NotFound
+from service.errors import Forbidden, Invalid, NotFound
 from service.reports.coverage.denominators import HOUSEHOLDS, KINDS, PHONES, RESIDENTS
 from service.reports.coverage.outcome_words import OUTCOMES
 from service.words.phrase import phrase
@@ -68,11 +68,32 @@ async def show_quarter(desk: Desk) -> Shown:
 
 
 async def export_run(desk: Desk) -> MadeFile:
-    """The coverage of a run as a file for a spreadsheet, by villages."""
-    query = {"run": desk.uuid("run_id"), "level": "village", "language": desk.language.code}
-    return await desk.take(
-        coverage.export_coverage, query=CoverageExportQuery.model_validate(query)
-    )
+    """The coverage of a run as a file, by villages."""
+    return await _taken(desk, {"run": desk.uuid("run_id"), "level": "village"})
+
+
+async def export_campaign(desk: Desk) -> MadeFile:
+    """That of all runs of a campaign."""
+    return await _taken(desk, {"campaign": desk.uuid("campaign_id"), "level": "village"})
+
+
+async def export_quarter(desk: Desk) -> MadeFile:
+    """That of all publicity of a quarter."""
+    return await _taken(desk, {"level": "village"})
+
+
+async def _taken(desk: Desk, scope: Mapping[str, object]) -> MadeFile:
+    """By villages, and by towns for whoever sees no villages of it."""
+    given = {**scope, "language": desk.language.code}
+    try:
+        return await _exported(desk, given)
+    except Forbidden:
+        return await _exported(desk, given | {"level": "town"})
+
+
+async def _exported(desk: Desk, given: Mapping[str, object]) -> MadeFile:
+    query = body_of(CoverageExportQuery, desk.form, given=given)
+    return await desk.take(coverage.export_coverage, query=query)
 
 
 async def recount_run(desk: Desk) -> Gone:

@@ -8,6 +8,8 @@ from service.words.phrase import Phrase, phrase
 ACTIONS: Final[Mapping[str, Phrase]] = {
     "set_denominators": phrase("said how many people there should be"),
     "export_coverage": phrase("downloaded a report of coverage"),
+    "get_bulletin_document": phrase("downloaded a bulletin as a document"),
+    "get_goals_document": phrase("downloaded the goals as a document"),
     "recount_coverage": phrase("had coverage counted anew"),
     "create_department": phrase("made a department"),
     "edit_department": phrase("changed a department"),

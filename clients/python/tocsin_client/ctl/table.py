@@ -81,6 +81,11 @@ _COVERED = (
     query("denominator", ("of this kind of people", "应覆盖数的人群")),
 )
 
+_DOCUMENT = (
+    query("format", ("in which form", "格式"), choices=("docx", "xlsx", "html")),
+    query("language", ("in which language", "语言"), choices=("zh", "en")),
+)
+
 PLANNING = (
     Request("campaigns", "fires", "GET /campaigns/{campaign_id}/fires",
             ("what became of each fire", "每次触发的结果"), (CAMPAIGN,), _RECORD, many="paged"),
@@ -561,8 +566,12 @@ DUTY = (
             ("how many were reached of those who there should be", "覆盖率：已送达 ÷ 应覆盖数"),
             _COVERED, "scope as_of final denominator areas total by_role"),
     Request("coverage", "export", "GET /reports/coverage/export",
-            ("the same as CSV", "导出为 CSV"),
-            (*_COVERED, query("language", ("in which language", "语言"), choices=("zh", "en"))),
+            ("the same as a file: by area and reason, and the gap list", "导出：区域、原因、缺口"),
+            (*_COVERED, query("format", ("in which form", "格式"),
+                              choices=("csv", "xlsx", "docx", "html")),
+             query("gaps", ("true: the gap list alone", "true：只要缺口清单"),
+                   choices=("true", "false")),
+             query("language", ("in which language", "语言"), choices=("zh", "en"))),
             saves=True),
     Request("coverage", "recount", "POST /reports/coverage/recount",
             ("count it anew from the ledger", "重新统计"),
@@ -602,6 +611,9 @@ DUTY = (
             (query("as_of", WEEK),),
             "key title cases cases_last_year cases_change_pct loss_change_pct met colour gap",
             many="whole"),
+    Request("cases", "goals-document", "GET /goals/document",
+            ("how the goals stand, as a document", "目标进度表（文件）"),
+            (query("as_of", WEEK), *_DOCUMENT), saves=True),
     Request("cases", "set-goals", "PUT /goals",
             ("set the goals, all of them", "整体设定目标"),
             (whole(('JSON: {"items": [{"key", "title"…}], "reason"}; - or @FILE',
@@ -616,6 +628,11 @@ DUTY = (
     Request("bulletins", "public", "GET /bulletins/{week}/public",
             ("what everybody may see of a week", "对公众的内容"), (BULLETIN,),
             "week number version cases loss_wan kinds towns quarter"),
+    Request("bulletins", "document", "GET /bulletins/{week}/document",
+            ("a bulletin as a document", "通报（文件）"),
+            (BULLETIN, *_DOCUMENT,
+             query("sheet", ("as you may see it, or what is public", "内部版或公众版"),
+                   choices=("internal", "public"))), saves=True),
     Request("bulletins", "issue", "POST /bulletins/{week}/issue",
             ("issue the bulletin of a week", "签发一周的通报"), (BULLETIN,),
             "week number version cases values"),
