@@ -135,8 +135,10 @@ async def _send(
         await system.settle_uncertain(account)
         account = await system.settled(campaign)
     silence = silence_of(system.book.of(campaign.text), struck.at)
+    if struck.back:
+        silence -= struck.back - struck.at
     seen = Seen(account, watch.most, held, struck.over - struck.at, silence)
-    row.says(str(seen))
+    row.says(" ".join(filter(None, (str(seen), struck.said))))
     await reckon(system, campaign, struck, seen, stops)
 
 

@@ -17,6 +17,7 @@ from tests.manifests import chart, machine, networks, scripts, units
 ROWS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("docker-compose: config", scripts.check_compose),
     ("shellcheck", scripts.check_shell),
+    ("hadolint", scripts.check_dockerfile),
     ("systemd: verify", units.check_verify),
     ("systemd: security", units.check_security),
     ("systemd: as docker-compose", units.check_compose),

@@ -1,4 +1,4 @@
-"""docker-compose's own look at its file, and shellcheck's at the scripts of deploy/."""
+"""docker-compose's own look at its file, and hadolint's and shellcheck's at those of deploy/."""
 
 import sys
 import tempfile
@@ -47,3 +47,17 @@ def check_shell() -> str:
         except AssertionError:
             return f"{len(found)} scripts"
     raise AssertionError("shellcheck finds nothing where something is wrong")
+
+
+def check_dockerfile() -> str:
+    """hadolint finds nothing in the Dockerfile; also not in one that only warns."""
+    program = str(Path(sys.executable).parent / "hadolint")
+    run([program, "--no-color", str(ROOT / "deploy" / "Dockerfile")])
+    with tempfile.NamedTemporaryFile("w", suffix=".Dockerfile") as bad:
+        bad.write("FROM debian\nRUN cd /srv && apt-get install curl\n")
+        bad.flush()
+        try:
+            run([program, "--no-color", bad.name])
+        except AssertionError:
+            return run([program, "--version"]).strip()
+    raise AssertionError("hadolint finds nothing where something is wrong")

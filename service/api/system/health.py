@@ -1,8 +1,9 @@
 """Is the process up, and could it work: for load balancers and `tocsin up`, without a key.
 
 /readyz tells `ok`, `degraded` and `unavailable` apart. Degraded, the API answers as ever, but what
-it is asked for is not done: no scheduler is at work, or the clock of a channel process is so wrong
-that it hands off nothing. It stays in the load balancer's list then.
+it is asked for is not done: no scheduler is at work, the clock of a channel process is so wrong
+that it hands off nothing, or commits wait for a synchronous standby that is not there. It stays in
+the load balancer's list then.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from aiohttp import web
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from service.api.system.standing_store import longest_commit_wait
 from service.dispatch.handoff.sweep_store import last_turns
 from service.liveness.offset import ClockState
 from service.liveness.process_store import SeenProcess, seen_processes
@@ -35,6 +37,9 @@ ACT_SECONDS = 30.0
 ANSWER_SECONDS = 4.0
 """How long each server may take to take a connection, and to answer: both are asked at once."""
 
+COMMIT_SECONDS = 3.0
+"""A synchronous standby that is there answers a commit much sooner."""
+
 ACTS = ("fire", "recover", "sweep")
 """The acts of the scheduler without which nothing goes on."""
 
@@ -51,13 +56,15 @@ async def readyz(request: web.Request) -> web.Response:
     if not database.postgresql == redis == "ok":
         status = "unavailable"
     else:
-        status = "degraded" if database.scheduler != "ok" or database.stands else "ok"
+        stands = database.stands or database.commits != "ok"
+        status = "degraded" if database.scheduler != "ok" or stands else "ok"
     checks = {
         "postgresql": database.postgresql,
         "redis": redis,
         "scheduler": database.scheduler,
         "role": database.role,
         "clock": database.clock,
+        "commits": database.commits,
     }
     body = {"status": status, "checks": checks}
     return web.json_response(body, status=503 if status == "unavailable" else 200)
@@ -65,8 +72,9 @@ async def readyz(request: web.Request) -> web.Response:
 
 class _Seen(NamedTuple):
     """What there is to say of the database, of the scheduler, whose turns are noted there, of the
-    service's role, which must not be able to change the audit trail, and of the processes' clocks.
-    stands: whether a channel process hands off nothing because of its clock.
+    service's role, which must not be able to change the audit trail, of the processes' clocks, and
+    of what waits for a standby. stands: whether a channel process hands off nothing because of its
+    clock.
     """
 
     postgresql: str
@@ -74,6 +82,7 @@ class _Seen(NamedTuple):
     role: str = "unknown"
     clock: str = "unknown"
     stands: bool = False
+    commits: str = "unknown"
 
 
 async def _postgresql(pool: Pool) -> _Seen:
@@ -85,7 +94,8 @@ async def _postgresql(pool: Pool) -> _Seen:
             role = await find_excess(conn) or "ok"
             scheduler = _scheduler({act: ago for act, (ago, _) in turns.items()})
             clocks = await seen_processes(conn, ACT_SECONDS)
-            return _Seen("ok", scheduler, role, *_clocks(clocks))
+            commits = _commits(await longest_commit_wait(conn))
+            return _Seen("ok", scheduler, role, *_clocks(clocks), commits)
     except WrongPassword:
         why = "refuses the user or password of TOCSIN_DATABASE_URL"
     except NoRight:
@@ -125,6 +135,13 @@ def _clocks(processes: Sequence[SeenProcess]) -> tuple[str, bool]:
     stands = any(s.clock is ClockState.UNFIT and "channel" in s.process.kind for s in wrong)
     said = [f"{seen.process.kind}: {seen.ahead or 0:+.1f} s" for seen in wrong]
     return f"not PostgreSQL's, set it by NTP: {', '.join(said)}", stands
+
+
+def _commits(waited: float) -> str:
+    """Whether commits are answered; else for how long one has waited."""
+    if waited < COMMIT_SECONDS:
+        return "ok"
+    return f"wait for a synchronous standby, {waited:.0f} s so far: start one"
 
 
 async def _redis(runtime: Runtime) -> str:

@@ -1,5 +1,6 @@
 """The SQL of /metrics: what each channel has done since ever, what is stopped, who follows the
-database, and what expires. Cheap: small tables and sums that are kept, and no ledger.
+database, and what expires. Cheap: small tables and sums that are kept, and no ledger. And of
+/readyz: whether commits wait.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,6 +63,20 @@ async def read_standing(conn: Connection, now: datetime) -> SystemStanding:
         standbys=[(row["standby"], row["state"], row["lag"]) for row in standbys],
         key_ends=await _key_ends(conn, now),
     )
+
+
+async def longest_commit_wait(conn: Connection) -> float:
+    """For how many seconds a commit of this role has waited for a synchronous standby; 0: none has.
+
+    A statement that is given up ends the wait of its commit, so it is never much more than that.
+    """
+    seconds: float = await conn.fetchval(
+        """
+        SELECT coalesce(max(extract(epoch FROM clock_timestamp() - state_change)), 0)::float8
+        FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = current_user
+        """
+    )
+    return seconds
 
 
 async def _key_ends(conn: Connection, now: datetime) -> datetime | None:

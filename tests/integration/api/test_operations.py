@@ -57,7 +57,9 @@ async def test_it_is_up_and_ready_without_a_key(api: Api) -> None:
     assert ready.status == 200
     assert ready.json == {
         "status": "ok",
-        "checks": dict.fromkeys(("postgresql", "redis", "scheduler", "role", "clock"), "ok"),
+        "checks": dict.fromkeys(
+            ("postgresql", "redis", "scheduler", "role", "clock", "commits"), "ok"
+        ),
     }
 
 
