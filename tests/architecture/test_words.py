@@ -26,6 +26,9 @@ FORBIDDEN = {
     "an address of a registry": re.compile("--(?:extra-)?index" + "-url|--find" + "-links"),
 }  # fmt: skip
 
+ALLOWED = {("deploy/bundle", "docker." + "io")}
+"""The first part of what Docker calls an image that has no other; nothing is fetched from there."""
+
 MOBILE = re.compile(r"(?<![0-9A-Za-z.])(?:\+?86[ -]?)?(1[3-9]\d{9})(?![0-9A-Za-z])")
 
 
@@ -49,6 +52,7 @@ def test_no_forbidden_words() -> None:
         for path, text in text_files()
         for what, pattern in FORBIDDEN.items()
         for match in pattern.finditer(text)
+        if (path.relative_to(ROOT).as_posix(), match.group()) not in ALLOWED
     ]
     assert not offenders, "\n".join(offenders)
 

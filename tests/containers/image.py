@@ -72,16 +72,23 @@ def base() -> str:
     return name
 
 
-def build(under: str, stage: str = "") -> str:
-    """Build the image on a base, or a stage of it that is an image of its own; its name."""
-    name = f"{'-'.join(filter(None, (IMAGE, stage)))}:{version()}"
+def ours() -> tuple[str, str]:
+    """The names of both that `build` makes."""
+    return f"{IMAGE}:{version()}", f"{IMAGE}-backup:{version()}"
+
+
+def build(under: str, stage: str = "", root: Path = ROOT, number: str = "") -> str:
+    """Build the image on a base, or a stage of it that is an image of its own; its name. root: the
+    folder with the files; number: their version, this one's unless it is said.
+    """
+    name = f"{'-'.join(filter(None, (IMAGE, stage)))}:{number or version()}"
     trusted = ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"] if CERTIFICATES.exists() else []
     podman(
         *("build", "--quiet", "--format", "docker", "--isolation", "chroot", "--network", "host"),
         *("--build-arg", f"BASE={under}", "--build-arg", f"REVISION={revision()}"),
         *trusted,
         *(("--target", stage) if stage else ()),
-        *("--file", str(ROOT / "deploy" / "Dockerfile"), "--tag", name, str(ROOT)),
+        *("--file", str(root / "deploy" / "Dockerfile"), "--tag", name, str(root)),
     )
     return name
 

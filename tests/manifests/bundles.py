@@ -2,17 +2,17 @@
 
 Run: python -m tests.manifests.bundles
 
-Both are packed and looked into. The one for this machine is installed by root and by a user without
-rights, each in a network namespace that has nothing but loopback, and `tocsin demo` sends a
-broadcast there. One that was cut or changed has to be refused. As root, on Linux; a table is
-printed, and the exit code is 1 if a promise is broken.
+Both are packed, signed and looked into. One that was changed, or signed by somebody else, must not
+be unpacked. The one for this machine is installed by root and by a user without rights, each in a
+network namespace that has nothing but loopback, and `tocsin demo` sends a broadcast there; its
+images are loaded, and docker-compose.yml runs of them. As root, on Debian; a table is printed, and
+the exit code is 1 if a promise is broken.
 """
 
 import json
 import os
 import platform
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -24,9 +24,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from urllib.request import urlopen
 
-from tests.containers.machine import ROOT, run
+from service.local.embedded import free_port
+from tests.containers import image, machine, podman, standins
+from tests.containers.engine import Compose, service
+from tests.containers.machine import ROOT, NotHere, run
 from tests.containers.table import Table
+from tests.manifests import signatures
 from tests.manifests.units import environment_of, units
 
 FOLDER = Path(os.environ.get("BUNDLES_FOLDER", ROOT / "build" / "bundles"))
@@ -34,7 +39,8 @@ FOLDER = Path(os.environ.get("BUNDLES_FOLDER", ROOT / "build" / "bundles"))
 MACHINES = ("x86_64", "aarch64")
 PYTHONS = ("311", "312", "313")
 MOST_MEGABYTES = 120
-"""Of an archive without an image: it is carried on a stick."""
+"""Of an archive without images: it is carried on a stick."""
+KEY = FOLDER / "key.pem"
 NOBODY = 65534
 REFUSED = (
     "安装包不完整或被改动过：请重新复制整个文件，解压后再安装。",
@@ -81,17 +87,19 @@ def archive_of(machine: str) -> Path:
 
 def made(machine: str) -> str:
     """Pack the archive; its size."""
-    run(["python3", str(ROOT / "deploy" / "bundle"), machine, "--into", str(FOLDER)], seconds=1800)
+    words = ["python3", str(ROOT / "deploy" / "bundle"), machine, "--into", str(FOLDER)]
+    run([*words, "--key", str(KEY)], env=podman.environment(), seconds=1800)
     archive = archive_of(machine)
     megabytes = archive.stat().st_size / 1e6
     with tarfile.open(archive) as tar:
         names = tar.getnames()
     has_image = any("/images/" in name for name in names)
+    assert has_image == (machine == platform.machine()), "images are those of this machine"
     assert has_image or megabytes < MOST_MEGABYTES, f"{megabytes:.0f} MB"
     told, _ = (archive.parent / f"{archive.name}.sha256").read_text().split()
     assert told == sha256(archive.read_bytes()).hexdigest(), "the sum beside it is another's"
     image = "with" if has_image else "without"
-    return f"{megabytes:.0f} MB {image} an image, {len(names)} files"
+    return f"{megabytes:.0f} MB {image} images, {len(names)} files"
 
 
 def unpacked(machine: str, into: Path) -> Path:
@@ -308,6 +316,23 @@ def hears(
     raise AssertionError(f"not within {seconds:.0f} s: {last}")
 
 
+def check_containers(folder: Path) -> str:
+    """The images of the archive are enough for docker-compose.yml, by the commands of
+    docs/install.md; what this machine had of them before is gone.
+    """
+    podman.podman("rmi", "--force", *(name for name, _, _ in standins.IMAGES), *image.ours())
+    run(["sh", "deploy/make-secrets.sh"], cwd=folder)
+    told = podman.podman("load", "--input", str(folder / "images" / "images.tar.gz"))
+    port = free_port()
+    compose = Compose(folder, TOCSIN_PUBLISH=f"127.0.0.1:{port}")
+    with service():
+        compose("up", "--detach", "--no-build", "--pull", "never", "--wait", seconds=600)
+        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=60) as answer:
+            said = json.loads(answer.read())
+    assert said["status"] == "ok", said
+    return f"{told.count('Loaded image')} images loaded, all healthy, /readyz ok"
+
+
 def rows(machine: str, place: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     """What is asked of the archives, in this order."""
     for one in MACHINES:
@@ -320,19 +345,36 @@ def rows(machine: str, place: Path) -> Iterator[tuple[str, Callable[[], str]]]:
             yield f"{one}: installed by root", partial(check_installed, folder, 0)
             yield f"{one}: installed by a user", partial(check_installed, folder, NOBODY)
             yield f"{one}: tocsin-up.service", partial(check_unit, folder)
+            yield f"{one}: containers", partial(check_containers, folder)
         else:
             yield f"{one}: refused", partial(check_foreign, folder, one)
+            yield f"{one}: signature", partial(signatures.check, archive_of(one), KEY, place)
+
+
+def make_images() -> str:
+    """What docker-compose.yml names, made here, and a key that signs."""
+    under = image.base()
+    image.build(under)
+    image.build(under, "backup")
+    standins.make(under)
+    signatures.make_key(KEY)
+    return f"{', '.join(image.ours())} and {len(standins.IMAGES)} of others"
 
 
 def main() -> int:
     """Make, look, install; 1 if a row is red, 2 where it cannot be tried."""
-    if os.geteuid() != 0 or shutil.which("unshare") is None:
-        print("namespaces are made as root, with `unshare` of util-linux", file=sys.stderr)
+    try:
+        machine.prepare()
+    except NotHere as error:
+        print(error, file=sys.stderr)
         return 2
+    podman.configure()
     FOLDER.mkdir(parents=True, exist_ok=True)
     table = Table("bundle-test")
     with tempfile.TemporaryDirectory(dir=FOLDER) as made_here:
         Path(made_here).chmod(0o755)
+        with table.row("images") as row:
+            row.says(make_images())
         for name, check in rows(platform.machine(), Path(made_here)):
             with table.row(name) as row:
                 row.says(check())
