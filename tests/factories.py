@@ -105,6 +105,24 @@ async def make_segment(conn: Connection, user: User, *, now: datetime, rule: str
     return await insert_segment(conn, user, f"人群{next(_numbers)}", rule, now)
 
 
+async def make_suggestion(conn: Connection, week: str, now: datetime) -> UUID:
+    """A usual kind of a week, open; the same one whenever it is asked for."""
+    suggestion_id: UUID = await conn.fetchval(
+        """
+        INSERT INTO suggestions (week, kind, area_code, fraud_type, place, because, audiences,
+                                 made_at, expires_at)
+        VALUES ($1, 'usual', '', 'T01', 0, jsonb_build_object('first', $1::text, 'last', $1::text,
+                'cases', 1, 'loss_yuan', 1, 'expected', NULL, 'chance', NULL), '{everyone}',
+                $2, $2::timestamptz + interval '7 days')
+        ON CONFLICT ON CONSTRAINT suggestions_once DO UPDATE SET made_at = excluded.made_at
+        RETURNING id
+        """,
+        week,
+        now,
+    )
+    return suggestion_id
+
+
 @dataclass(frozen=True)
 class Team:
     """A department with somebody for each role."""

@@ -145,6 +145,16 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "public_towns": "quarter",
         "reason": "案件少，乡镇按季公布",
     },
+    "draft_suggestion": {
+        "audiences": ["shop", "women"],
+        "template_id": "019bb0f0-0000-7000-8000-000000000000",
+        "name": "提醒网店和妇女：冒充客服",
+    },
+    "dismiss_suggestion": {"reason": "上周已在镇上讲过"},
+    "set_suggestion_rules": {
+        "items": [{"fraud_type": "T07", "audiences": ["finance", "owner", "elderly"]}],
+        "reason": "按上季度受害人情况调整",
+    },
     "set_fraud_types": {
         "items": [
             {

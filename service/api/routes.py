@@ -58,7 +58,15 @@ from service.api.campaigns import (
     lifecycle,
     milestones,
 )
-from service.api.cases import bulletins, case_imports, cases, documents, goals
+from service.api.cases import (
+    bulletins,
+    case_imports,
+    cases,
+    documents,
+    goals,
+    suggestion_rules,
+    suggestions,
+)
 from service.api.channels import channel_changes, channel_health, channels, prefixes, routing
 from service.api.content import library, lint, offers, previews, signatures, templates, versions
 from service.api.http.op import Op
@@ -283,6 +291,13 @@ _OPS = (
        media=DOCUMENTS, seconds=LONG, heavy=True, errors=(409,)),
     Op("POST",   "/bulletins/{week}/issue", bulletins.issue_bulletin, R.CASES),
     Op("POST",   "/bulletins/{week}/correct", bulletins.correct_bulletin, R.CASES),
+    Op("GET",    "/suggestions", suggestions.list_suggestions, R.REPORTS,
+       seconds=LONG, heavy=True),
+    Op("POST",   "/suggestions/{suggestion_id}/draft", suggestions.draft_suggestion, R.PLAN, 201,
+       seconds=LONG),
+    Op("POST",   "/suggestions/{suggestion_id}/dismiss", suggestions.dismiss_suggestion, R.PLAN),
+    Op("GET",    "/suggestions/rules", suggestion_rules.get_suggestion_rules, R.REPORTS),
+    Op("PUT",    "/suggestions/rules", suggestion_rules.set_suggestion_rules, R.CASES),
     Op("GET",    "/fraud-types", cases.get_fraud_types, R.REPORTS),
     Op("PUT",    "/fraud-types", cases.set_fraud_types, R.CASES, errors=(409,), full_replace=True),
 

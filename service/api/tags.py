@@ -46,6 +46,7 @@ TAGS = {
     "send-hours": "When texts may leave.",
     "sessions": "Where people are logged in.",
     "stop-all": "The switch that stops all sending.",
+    "suggestions": "What the case figures suggest to write of, and to whom; nothing of it sends.",
     "suppressions": "Numbers that are not to be sent to.",
     "templates": "Texts with their versions, their length in parts, and lint.",
     "uncertain": "Texts that may have left and have no answer; a person decides.",

@@ -12,7 +12,7 @@ from service.console.account import files as account_files
 from service.console.account import notices as account_notices
 from service.console.account import pages as account
 from service.console.account import phone as account_phone
-from service.console.cases import bulletin_pages, settings_pages
+from service.console.cases import bulletin_pages, settings_pages, suggestion_pages
 from service.console.cases import pages as case_pages
 from service.console.channels import acts as channel_acts
 from service.console.channels import changes as channel_changes
@@ -473,6 +473,17 @@ PAGES = (
          again=settings_pages.show_settings),
     WebPage("GET",  "/reports/goals", case_pages.show_goals, R.REPORTS),
     WebPage("POST", "/reports/goals/file", case_pages.export_goals, R.REPORTS),
+    WebPage("GET",  "/reports/suggestions", suggestion_pages.show_suggestions, R.REPORTS,
+         heavy=True),
+    WebPage("GET",  "/reports/suggestions/audiences", suggestion_pages.show_audiences, R.REPORTS),
+    WebPage("POST", "/reports/suggestions/audiences", suggestion_pages.set_audiences, R.CASES,
+         again=suggestion_pages.show_audiences),
+    WebPage("GET",  "/reports/suggestions/{week}/{suggestion_id}",
+         suggestion_pages.show_suggestion, R.REPORTS, heavy=True),
+    WebPage("POST", "/reports/suggestions/{week}/{suggestion_id}/draft",
+         suggestion_pages.draft, R.PLAN, again=suggestion_pages.show_suggestion, heavy=True),
+    WebPage("POST", "/reports/suggestions/{week}/{suggestion_id}/dismiss",
+         suggestion_pages.dismiss, R.PLAN, again=suggestion_pages.show_suggestion, heavy=True),
     WebPage("GET",  "/reports/bulletins/{week}", bulletin_pages.show_bulletin, R.REPORTS),
     WebPage("POST", "/reports/bulletins/{week}/file", bulletin_pages.export, R.REPORTS),
     WebPage("POST", "/reports/bulletins/{week}/issue", bulletin_pages.issue, R.CASES,

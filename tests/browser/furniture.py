@@ -58,9 +58,9 @@ CASES = """周次,乡镇,村,诈骗类型,起数,损失
 
 
 async def figures(office: Office) -> None:
-    """A quarter of case figures with one week that has some, its bulletin, and a goal."""
+    """Case figures with one week that has some, so that it has a rise, its bulletin, and a goal."""
     async with office.live.client("operator") as operator:
-        await operator.upload("/cases/imports", CASES.encode(), {"weeks": "2026-W40..2026-W53"})
+        await operator.upload("/cases/imports", CASES.encode(), {"weeks": "2026-W37..2026-W53"})
     await office.ask("operator", "POST", "/bulletins/2026-W53/issue", {})
     goal = {"key": "G2", "title": "全部电信网络诈骗下降20%", "target_change_pct": -20}
     body = {"items": [{**goal, "period": "Q1", "year": 2027}], "reason": "年度目标"}

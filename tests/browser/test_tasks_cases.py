@@ -68,7 +68,12 @@ async def test_an_officers_monday(
     assert "三溪" not in shown
 
 
-async def test_the_pages_of_figures_fit_a_desk_and_a_phone(visit: Visit, furnished: None) -> None:
+async def test_the_pages_of_figures_fit_a_desk_and_a_phone(
+    visit: Visit, office: Office, furnished: None
+) -> None:
+    suggested = await office.ask("operator", "GET", "/suggestions?week=2026-W53")
+    first = suggested["items"][0]
+    assert first["kind"] == "rise"
     for width in (DESK, PHONE):
         visitor = await visit("operator", width=width)
         for name, path in (
@@ -77,6 +82,9 @@ async def test_the_pages_of_figures_fit_a_desk_and_a_phone(visit: Visit, furnish
             ("bulletin", "/reports/bulletins/2026-W53"),
             ("goals", "/reports/goals"),
             ("settings", "/reports/cases/settings"),
+            ("suggestions", "/reports/suggestions?week=2026-W53"),
+            ("suggestion", f"/reports/suggestions/2026-W53/{first['id']}"),
+            ("audiences", "/reports/suggestions/audiences"),
             ("public", "/bulletins/2026-W53"),
         ):
             await visitor.go(path)

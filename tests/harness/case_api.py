@@ -50,6 +50,13 @@ async def import_truth(api: Api) -> str:
     return made
 
 
+def rows_until(last: str) -> bytes:
+    """The county's file up to a week."""
+    head, *rows = WEEKLY.read_text("utf-8").splitlines()
+    at = head.split(",").index("week")
+    return "\n".join([head, *(row for row in rows if row.split(",")[at] <= last)]).encode()
+
+
 async def figures_of(
     api: Api, who: tuple[str, str] = OFFICER, **query: str
 ) -> dict[str, tuple[int, int | None]]:

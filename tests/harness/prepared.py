@@ -34,6 +34,7 @@ from tests.factories import (
     Team,
     make_draft,
     make_scheduled,
+    make_suggestion,
     make_team,
     make_template,
     make_token,
@@ -235,12 +236,17 @@ async def prepare_others(api: Api) -> Known:
     assert files[-1].status == 201, files[-1].body
     taken = [{"case_import_id": made.json["id"]} for made in files]
     other = lines("2026-W43,旌阳镇,,T01,2,0.08")
+    async with transaction(api.runtime.pool) as conn:
+        ids = [await make_suggestion(conn, f"2026-W{n}", api.clock.at) for n in range(10, 20)]
+    suggested = [{"suggestion_id": str(found)} for found in ids]
     for week in spans[2:4]:
         assert (await api.post(f"/bulletins/{week}/issue", ADMIN)).status == 200
     assert (await send(api, other, "2026-W43")).status == 201
     return {
         "case_import_id": taken[:1],
         "case_import_id of undo_case_import": taken[1:2],
+        "suggestion_id of draft_suggestion": suggested[:5],
+        "suggestion_id of dismiss_suggestion": suggested[5:],
         "week": [{"week": "2026-W42"}],
         "week of issue_bulletin": [{"week": "2026-W44"}],
         "week of correct_bulletin": [{"week": "2026-W43"}],

@@ -6,7 +6,7 @@ from service.cases.store import insert_import
 from service.cases.week import IsoWeek
 from service.delivery.webhooks.webhook_store import insert_webhook
 from service.storage.postgres import transaction
-from tests.factories import make_contact, make_draft
+from tests.factories import make_contact, make_draft, make_suggestion
 from tests.harness.list_files import make_list
 from tests.harness.offers import make_offer
 from tests.integration.api.conftest import Api
@@ -182,6 +182,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         cases = await insert_import(
             conn, [IsoWeek(2027, 1)], "0", REPORT, team.operator.id, api.clock.at
         )
+        suggestion = await make_suggestion(conn, "2027-W01", api.clock.at)
         check = await insert_act(conn, CHECK, None, team.admin.id, api.clock.at)
         offer = await make_offer(conn, api.clock.at, team.department_id)
     listed = await make_list(api)
@@ -216,6 +217,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "rename_id": NOBODY,
         "grant_id": NOBODY,
         "case_import_id": str(cases),
+        "suggestion_id": str(suggestion),
         "week": "2027-W01",
     }
 

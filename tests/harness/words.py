@@ -83,6 +83,8 @@ USUAL: dict[str, dict[str, Any]] = {
     "list_cases": {"from": "2027-W01"},
     "set_goals": EXAMPLES["set_goals"],
     "correct_bulletin": {"reason": "r"},
+    "draft_suggestion": {"audiences": ["everyone"], "template_id": "", "name": "n"},
+    "set_suggestion_rules": EXAMPLES["set_suggestion_rules"],
     "recount_coverage": {"quarter": "2027-Q1"},
     "look_up_messages": {"phone": PHONES[0]},
     "edit_channel": {"tps": 5},

@@ -16,7 +16,8 @@ from service.api.http.upload import Upload
 from service.cases import imports, store
 from service.cases.case_file import REJECTED, CaseFile, read_case_file, repaired
 from service.cases.imports import CaseRequest
-from service.cases.week import parse_cover
+from service.cases.week import need_week, parse_cover
+from service.reports.suggestions import suggestions
 from service.words.phrase import phrase
 
 FILE_OCTETS = 16 * 1024 * 1024
@@ -195,6 +196,7 @@ async def import_cases(
     )
     taken = await imports.take_file(call.conn, listed, request)
     if taken.import_id is not None:
+        await suggestions.renew(call.conn, weeks, call.now, call.runtime.settings.zone)
         call.note("case_imports", taken.import_id)
     rows = taken.report["rows"]
     call.note(
@@ -238,6 +240,8 @@ async def undo_case_import(call: Call, case_import_id: UUID) -> CaseUndoOut:
     """Take a file back: its weeks have the figures again that they had before it."""
     restored = await imports.undo(call.conn, case_import_id, call.user.id, call.now)
     found = await store.get_import(call.conn, case_import_id)
+    weeks = [need_week(week, "weeks") for week in found.weeks]
+    await suggestions.renew(call.conn, weeks, call.now, call.runtime.settings.zone)
     return CaseUndoOut(id=case_import_id, weeks=list(found.weeks), restored=restored)
 
 

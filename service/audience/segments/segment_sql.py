@@ -3,6 +3,8 @@
 Three-valued: `(sql) IS TRUE` is the target, `(sql) IS NULL` is counted as age_unclear. Only `age`
 can be NULL, where a person's band is unknown or straddles the comparison. Nobody matches who has
 left every roster, or whose rosters have all expired; no rule sees links that have ended.
+
+One module: it is one compiler, for one rule and for several over the same people.
 """
 
 import operator
@@ -194,6 +196,32 @@ def compile_rule(
         {code: _said_of_entry(code, longest, order) for code, longest in (fields or {}).items()}
     )
     return Compiled(condition, source, compiler.values, order, said)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledTogether:
+    """Several rules over one reading of a department's people.
+
+    conditions: of each rule, in order, true of whom it means. source, values: as of `Compiled`.
+    """
+
+    conditions: Sequence[str]
+    source: str
+    values: Mapping[str, Any]
+
+
+def compile_together(
+    rules: Sequence[Rule], *, areas: AreaNames, department_id: UUID, today: date
+) -> CompiledTogether:
+    """The conditions of several rules, for one statement that reads the people once.
+
+    Raises:
+        SegmentError: as `compile_rule`.
+    """
+    compiler = _Compiler(areas, department_id, today)
+    listed = "c.listed AND (k.contact_id IS NULL OR k.holds)"
+    conditions = [f"(({listed} AND {compiler.condition(rule)}) IS TRUE)" for rule in rules]
+    return CompiledTogether(conditions, compiler.source({}), compiler.values)
 
 
 def check_areas(rule: Rule, areas: AreaNames) -> None:

@@ -130,6 +130,21 @@ async def get_segment(
     return Segment(**row)
 
 
+async def find_by_rule(conn: Connection, department_id: UUID, rule: str) -> UUID | None:
+    """The oldest live segment of a department with this very rule; None: it has none."""
+    found: UUID | None = await sql.fetchval(
+        conn,
+        """
+        SELECT id FROM segments
+        WHERE department_id = :department_id AND rule = :rule AND key_mode = 'live'
+        ORDER BY id LIMIT 1
+        """,
+        department_id=department_id,
+        rule=rule,
+    )
+    return found
+
+
 async def list_segments(
     conn: Connection, scope: UUID | None, before: UUID | None, limit: int
 ) -> list[Segment]:

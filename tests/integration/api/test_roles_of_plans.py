@@ -1,5 +1,7 @@
 """The roles that the plans name: read from lists, asked for in rules, held by whom they may be."""
 
+from typing import Any
+
 from service.audience.imports.loading import run_import
 from service.audience.vocabulary.roles import KNOWN_ROLES, may_hold
 from service.storage.postgres import transaction
@@ -44,12 +46,10 @@ async def test_the_police_hold_whom_they_supervise_and_a_single_person_too(api: 
         assert made.json["roles"] == roles
 
 
-async def _taken(api: Api, who: tuple[str, str]) -> dict[str, dict[str, dict[str, int]]]:
+async def _taken(api: Api, who: tuple[str, str]) -> dict[str, Any]:
     taken = await api.post("/imports", who, data=upload(_list(), roster="各类人员"))
     assert taken.status == 202, taken.body
     async with transaction(api.runtime.pool) as conn:
         assert await run_import(conn, api.runtime.keyring, taken.json["id"], api.clock.at)
-    report: dict[str, dict[str, dict[str, int]]] = (
-        await api.get(f"/imports/{taken.json['id']}", who)
-    ).json["report"]
+    report: dict[str, Any] = (await api.get(f"/imports/{taken.json['id']}", who)).json["report"]
     return report

@@ -69,6 +69,7 @@ ACROSS_DEPARTMENTS = {
     "receipts_dismissed_pkey": "the number that the receipt had in receipt_inbox",
     "receipts_unmatched_pkey": "the number that the receipt had in receipt_inbox",
     "recent_texts_pkey": "the caps count what a person got from all departments; led by the hash",
+    "suggestions_once": "a week suggests a kind of fraud in a place once, for all departments",
     "releases_once": "what the public was shown of a week or quarter",
     "retention_watch_pkey": "one row, of the installation",
     "retired_pkey": "what was deleted on a day, by kind",

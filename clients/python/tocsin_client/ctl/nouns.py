@@ -438,6 +438,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("channels", ("the ways out", "通道"), _channels),
     ("coverage", ("of all people there should be, how many were reached", "覆盖率"), _alone),
     ("cases", ("case figures, goals and bulletins", "发案数据、目标与通报"), _cases),
+    ("suggestions", ("what the figures suggest to write of", "宣传建议"), _alone),
     ("bulletins", ("the figures of a week as issued", "警情通报"), _alone),
     ("suppressions", ("whoever must not be sent to", "不再发送的号码"), _suppressions),
     ("imports", ("contact files", "导入名单文件"), _imports),

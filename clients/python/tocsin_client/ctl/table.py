@@ -24,6 +24,7 @@ AREA = path("code", ("the area's code", "区划代码"))
 DEPARTMENT = path("department_id", ("the department's id", "单位编号"))
 USER = path("user_id", ("the user's id", "用户编号"))
 CASE_IMPORT = path("case_import_id", ("the import's id", "导入编号"))
+SUGGESTION = path("suggestion_id", ("the suggestion's id", "建议编号"))
 BULLETIN = path("week", ("the week, as 2027-W03", "周次，如 2027-W03"))
 WEEK: Words = ("a week, as in 2027-W03", "周次，如 2027-W03")
 WEBHOOK = path("webhook_id", ("its id", "回调编号"))
@@ -651,6 +652,27 @@ DUTY = (
                   choices=("week", "quarter"), needed=True),
              body("reason", REASON, needed=True)),
             "bulletin_villages public_towns towns_from before version"),
+    Request("suggestions", "list", "GET /suggestions",
+            ("what the figures of a week suggest", "某周的建议"), (query("week", WEEK),),
+            "id kind area_name fraud_type_name because audiences state", many="whole"),
+    Request("suggestions", "draft", "POST /suggestions/{suggestion_id}/draft",
+            ("make a campaign's draft of one; nothing is sent", "据建议拟一份任务草稿，不发送"),
+            (SUGGESTION,
+             body("audiences", ("of those suggested, with commas", "所建议的人群，逗号分隔"),
+                  kind="codes", needed=True),
+             body("template_id", ("the text; default: the first suggested", "短信，默认第一条")),
+             body("name", ("of the campaign", "任务名称"))),
+            "id name state template_id segment_id"),
+    Request("suggestions", "dismiss", "POST /suggestions/{suggestion_id}/dismiss",
+            ("make nothing of one", "不采纳一条建议"),
+            (SUGGESTION, body("reason", REASON, needed=True)), "department_id act reason acted_at"),
+    Request("suggestions", "rules", "GET /suggestions/rules",
+            ("whom each kind of fraud is aimed at", "各类诈骗对应的人群"), (),
+            "fraud_type audiences", many="whole"),
+    Request("suggestions", "set", "PUT /suggestions/rules",
+            ("set whom each kind is aimed at, all of it", "整体设定各类诈骗对应的人群"),
+            (whole(('JSON: {"items": [{"fraud_type", "audiences"}], "reason"}; - or @FILE',
+                    '整份 JSON；- 或 @文件 读取')),), "version items"),
     Request("cases", "kinds", "GET /fraud-types",
             ("the kinds of fraud", "诈骗类型"), (), "key slug name in_texts four_high",
             many="whole"),
