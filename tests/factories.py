@@ -156,10 +156,12 @@ async def make_draft(
     rule: str = RULE,
     further: Sequence[tuple[str, int | None]] = (),
     writer: User | None = None,
+    channels: tuple[int, ...] | None = None,
 ) -> Campaign:
     """A campaign of the user's department, with templates and a segment of its own.
 
-    further: the texts after the first, each with its `after_days`, which `writer` wrote.
+    further: the texts after the first, each with its `after_days`, which `writer` wrote. channels:
+    None: any.
     """
     template = await make_template(conn, user, now=now, text=text)
     more = [
@@ -171,7 +173,7 @@ async def make_draft(
         name="反诈宣传",
         template_id=template.id,
         segment_id=segment.id,
-        channels=None,
+        channels=channels,
         priority="normal",
         schedule=schedule or Schedule(),
         max_tps=None,
@@ -188,10 +190,17 @@ async def make_scheduled(
     schedule: Schedule | None = None,
     text: str = TEXT,
     further: Sequence[tuple[str, int | None]] = (),
+    channels: tuple[int, ...] | None = None,
 ) -> Campaign:
     """A campaign that the team's operator submitted and its approver approved."""
     draft = await make_draft(
-        conn, team.operator, now=now, schedule=schedule, text=text, further=further
+        conn,
+        team.operator,
+        now=now,
+        schedule=schedule,
+        text=text,
+        further=further,
+        channels=channels,
     )
     await approval.submit(conn, team.operator, draft.id, now)
     return await approval.approve(conn, team.approver, draft.id, "", now)

@@ -46,6 +46,7 @@ from service.dispatch.handoff import lease_store, sweep_store
 from service.dispatch.limits import caps
 from service.dispatch.limits.pace import Pace
 from service.dispatch.retries import dead_numbers
+from service.followups.climbing import climb
 from service.liveness.process_store import forget_gone
 from service.logs import seldom
 from service.privacy.erasure_store import delete_left_behind
@@ -298,6 +299,14 @@ async def count_reached(ctx: dict[str, Any]) -> None:
 
 
 @one_turn_at_a_time
+async def follow_up(ctx: dict[str, Any]) -> None:
+    """Take the next step of follow-ups of those whom runs missed."""
+    runtime = runtime_of(ctx)
+    for run_id in await climb(runtime.pool, runtime.clock):
+        await runtime.queue.enqueue(Job.EXPAND_RUN, run_id)
+
+
+@one_turn_at_a_time
 async def seal(ctx: dict[str, Any]) -> None:
     """Seal what was written down in the audit trail."""
     runtime = runtime_of(ctx)
@@ -364,6 +373,7 @@ CRONS = [
     cron(match, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(count, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(count_reached, second=EVERY_FIFTH, keep_result=0, timeout=600),
+    cron(follow_up, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(settle, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(purge_history, minute=ONCE_AN_HOUR, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(cleanup, second=ONCE_A_MINUTE, keep_result=0, timeout=60),

@@ -200,6 +200,20 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    "start_followup": {
+        "run": "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a10",
+        "steps": ["again", "visit"],
+        "due_on": "2027-01-31",
+    },
+    "decide_other_channels": {"decision": "send", "reason": "联通通道今天恢复"},
+    "sign_off_followup": {"area": "341825100001", "note": "逐户核对过"},
+    "cancel_followup": {"reason": "已由镇里统一走访"},
+    "take_visit_list": {"area": "341825100001", "reason": "今天下午入户"},
+    "write_visit_result": {
+        "key": "5d2c7f0e-9b1a-4c6e-8f3d-2a1b0c9d8e7f",
+        "result": "told",
+        "on": "2027-01-20",
+    },
     "recount_coverage": {"campaign": "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a10"},
     "edit_segment": {"rule": "身份 = 财务人员"},
     "set_filing": {"channel_id": 1, "version": 1, "state": "filed", "reference": "AH-2027-0001"},

@@ -69,6 +69,7 @@ from service.api.cases import (
 )
 from service.api.channels import channel_changes, channel_health, channels, prefixes, routing
 from service.api.content import library, lint, offers, previews, signatures, templates, versions
+from service.api.followups import followups, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
 from service.api.reports import coverage, denominators
@@ -448,6 +449,23 @@ _OPS = (
        seconds=LONG),
     Op("POST",   "/receipts/unmatched/{receipt_id}/unmask", privacy.unmask_unmatched, R.UNMASK,
        replayable=False),
+    Op("GET",    "/followups", followups.list_followups, R.REPORTS),
+    Op("POST",   "/followups", followups.start_followup, R.CONTROL, 201, errors=(404,)),
+    Op("GET",    "/followups/{followup_id}", followups.get_followup, R.REPORTS,
+       seconds=LONG, heavy=True),
+    Op("POST",   "/followups/{followup_id}/other-channels", followups.decide_other_channels,
+       R.CONTROL, seconds=LONG),
+    Op("POST",   "/followups/{followup_id}/sign-off", followups.sign_off_followup, R.CONTROL,
+       seconds=LONG),
+    Op("POST",   "/followups/{followup_id}/cancel", followups.cancel_followup, R.CONTROL,
+       seconds=LONG),
+    Op("GET",    "/followups/{followup_id}/visits", visits.list_visits, R.VISIT,
+       seconds=LONG, heavy=True),
+    Op("POST",   "/followups/{followup_id}/visits/list", visits.take_visit_list, R.VISIT,
+       replayable=False, seconds=LONG, heavy=True),
+    Op("GET",    "/visits/{visit_id}", visits.get_visit, R.VISIT),
+    Op("POST",   "/visits/{visit_id}/result", visits.write_visit_result, R.VISIT),
+
     Op("GET",    "/denominators", denominators.list_denominators, R.REPORTS),
     Op("PUT",    "/denominators", denominators.set_denominators, R.AREAS),
     Op("GET",    "/reports/coverage", coverage.get_coverage, R.REPORTS, errors=(404,),

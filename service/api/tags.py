@@ -17,6 +17,7 @@ TAGS = {
     "deputies": "Who approves while an approver is away.",
     "evidence-key": "The key that proves what was exported.",
     "filings": "What carriers have on file: texts that must be filed before they may be sent.",
+    "followups": "Whom a run missed: sent again, visited, and signed off by village.",
     "fraud-types": "The kinds of fraud that figures and goals are about.",
     "goals": "What cases and losses are to come to, year on year, and how that stands.",
     "guests": "The numbers that trial keys may reach.",
@@ -51,6 +52,7 @@ TAGS = {
     "templates": "Texts with their versions, their length in parts, and lint.",
     "uncertain": "Texts that may have left and have no answer; a person decides.",
     "users": "People who use the service.",
+    "visits": "What came of going to somebody whom no text reached.",
     "webhooks": "Being called when something happens.",
     "work": "What waits for a person: stops, channels, holds, missed fires.",
 }

@@ -29,6 +29,8 @@ from service.console.duty import (
     uncertain_texts,
 )
 from service.console.duty import stop as stopping
+from service.console.followups import pages as followups
+from service.console.followups import visit_pages
 from service.console.office import departments as office_departments
 from service.console.office import deputies as office_deputies
 from service.console.office import guests as office_guests
@@ -102,6 +104,9 @@ PAGES = (
     WebPage("POST", "/runs/{run_id}/coverage/file", coverage.export_run, R.REPORTS),
     WebPage("POST", "/runs/{run_id}/coverage/recount", coverage.recount_run, R.CONTROL,
          again=coverage.show_run),
+    WebPage("GET",  "/runs/{run_id}/followup", followups.show_start, R.CONTROL),
+    WebPage("POST", "/runs/{run_id}/followup", followups.start, R.CONTROL,
+         again=followups.show_start),
     WebPage("GET",  "/runs/{run_id}/report", report.show_report, R.REPORTS, heavy=True,
          replica=True),
     WebPage("POST", "/runs/{run_id}/report/file", report.take_file, R.REPORTS),
@@ -121,6 +126,24 @@ PAGES = (
          heavy=True),
     WebPage("GET",  "/runs/{run_id}/correct", after.show_correct, R.PLAN),
     WebPage("POST", "/runs/{run_id}/correct", after.correct, R.PLAN, again=after.show_correct),
+
+    WebPage("GET",  "/followups", followups.show_followups, R.REPORTS),
+    WebPage("GET",  "/followups/{followup_id}", followups.show_followup, R.REPORTS, heavy=True),
+    WebPage("POST", "/followups/{followup_id}/other-channels", followups.decide_channels, R.CONTROL,
+         again=followups.show_followup),
+    WebPage("GET",  "/followups/{followup_id}/sign", followups.show_sign, R.CONTROL, heavy=True),
+    WebPage("POST", "/followups/{followup_id}/sign", followups.sign, R.CONTROL,
+         again=followups.show_sign, heavy=True),
+    WebPage("GET",  "/followups/{followup_id}/end", followups.show_end, R.CONTROL, heavy=True),
+    WebPage("POST", "/followups/{followup_id}/end", followups.end, R.CONTROL,
+         again=followups.show_end, heavy=True),
+    WebPage("GET",  "/followups/{followup_id}/visits", visit_pages.show_visits, R.VISIT,
+         heavy=True),
+    WebPage("POST", "/followups/{followup_id}/visits/list", visit_pages.take_list, R.VISIT,
+         again=visit_pages.show_visits, heavy=True),
+    WebPage("GET",  "/visits/{visit_id}", visit_pages.show_visit, R.VISIT),
+    WebPage("POST", "/visits/{visit_id}/result", visit_pages.write_result, R.VISIT,
+         again=visit_pages.show_visit),
 
     WebPage("GET",  "/duty", queue.show_duty, R.READ),
     WebPage("GET",  "/duty/stop", stopping.show_stop, R.READ),

@@ -32,6 +32,7 @@ from service.console.render import STATIC, Gone, Shown, html_of, response_of, sh
 from service.console.session import (
     CSRF,
     CSRF_HEADER,
+    HTMX,
     LANGUAGE_COOKIE,
     NOTICE_COOKIE,
     OpenSession,
@@ -54,7 +55,6 @@ FIRST = "/today"
 NEW_PASSWORD = "/account/password"  # noqa: S105  # an address
 WITHOUT_RIGHTS = frozenset({NEW_PASSWORD, "/logout"})
 """Where one may be with a password that somebody else has given."""
-HTMX = "HX-Request"
 SESSION = "HX-Session"
 UNCHANGED = 204
 """The status of a part that is as the page has it already."""

@@ -27,6 +27,8 @@ SCHEME_COOKIE: Final = "tocsin_scheme"
 NOTICE_COOKIE: Final = "tocsin_notice"
 CSRF: Final = "csrf"
 CSRF_HEADER: Final = "X-CSRF-Token"
+HTMX: Final = "HX-Request"
+"""The header of what a script asks for: a part of a page, or an answer to it."""
 CHOICE_SECONDS: Final = 365 * 24 * 3600
 """How long a browser remembers its language and its colours."""
 _NOTICE = "console_notice"

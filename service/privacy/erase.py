@@ -1,7 +1,8 @@
 """Erasing a person, by number: at once, over all that the caller sees, and nothing leaves after it.
 
-Contact, list entries and places among guests go, what waits is cancelled. What was sent keeps its
-cipher, locked, until the record duty is over; counts and the keyed hashes of suppressions stay.
+Contact, list entries and places among guests go, what waits is cancelled, nobody visits any more.
+What was sent keeps its cipher, locked, until the record duty is over; counts and the keyed hashes
+of suppressions stay.
 """
 
 from datetime import datetime, timedelta
@@ -20,7 +21,8 @@ class Erased(NamedTuple):
     """What an erasure amounted to.
 
     pending: contacts that an import or an edit holds at this moment; gone as soon as it ends.
-    kept: texts that keep the number for the record duty, at the latest until `kept_until`.
+    visits: follow-ups in which the person was to be visited, or notes of visits went. kept: texts
+    that keep the number for the record duty, at the latest until `kept_until`.
     """
 
     id: UUID
@@ -29,6 +31,7 @@ class Erased(NamedTuple):
     guests: int
     pending: int
     cancelled: int
+    visits: int
     kept: int
     kept_until: datetime | None
 
@@ -47,6 +50,7 @@ async def erase(
     erasure_id = await erasure_store.insert_erasure(
         conn, phone_hash, scope, (user.id, reason), by.at
     )
+    visits = await erasure_store.end_visits(conn, phone_hash, scope)
     await lock_erasures(conn)
     contacts, links, pending = await erasure_store.delete_contacts(conn, phone_hash, scope)
     guests = await erasure_store.delete_guests(conn, phone_hash, scope)
@@ -57,7 +61,7 @@ async def erase(
     cancelled = await erasure_store.cancel_queued(conn, phone_hash, scope, by.at)
     kept, last = await erasure_store.count_kept(conn, phone_hash, scope)
     counts = {"contacts": contacts, "links": links, "guests": guests, "pending": pending}
-    counts |= {"cancelled": cancelled, "kept": kept}
+    counts |= {"cancelled": cancelled, "visits": visits, "kept": kept}
     await erasure_store.note_counts(conn, erasure_id, counts)
     kept_until = last + duty if last is not None else None
-    return Erased(erasure_id, contacts, links, guests, pending, cancelled, kept, kept_until)
+    return Erased(erasure_id, contacts, links, guests, pending, cancelled, visits, kept, kept_until)

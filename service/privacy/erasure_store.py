@@ -147,6 +147,45 @@ async def delete_guests(conn: Connection, phone_hash: bytes, scope: UUID | None)
     return affected(status)
 
 
+async def end_visits(conn: Connection, phone_hash: bytes, scope: UUID | None) -> int:
+    """Nobody goes to the person any more, and what was noted of visits goes; what came of them
+    stays. Returns of how many follow-ups. Whoever writes a result down at this moment goes first.
+    """
+    rows = await sql.fetch(
+        conn,
+        """
+        SELECT f.id FROM followups f
+        WHERE f.id IN (SELECT followup_id FROM visits WHERE phone_hash = :phone_hash)
+          AND (:scope::uuid IS NULL OR f.department_id = :scope)
+        ORDER BY f.id FOR UPDATE
+        """,
+        phone_hash=phone_hash,
+        scope=scope,
+    )
+    followups = [row["id"] for row in rows]
+    await sql.execute(
+        conn,
+        """
+        UPDATE visit_tries t SET note_cipher = NULL FROM visits v
+        WHERE v.phone_hash = :phone_hash AND v.followup_id = ANY (:followups)
+          AND t.visit_id = v.id AND t.note_cipher IS NOT NULL
+        """,
+        phone_hash=phone_hash,
+        followups=followups,
+    )
+    await sql.execute(
+        conn,
+        f"""
+        UPDATE visits SET state = '{Reason.ERASED}'
+        WHERE phone_hash = :phone_hash AND followup_id = ANY (:followups)
+          AND state IN ('waiting', 'open')
+        """,  # noqa: S608  # a constant
+        phone_hash=phone_hash,
+        followups=followups,
+    )
+    return len(followups)
+
+
 async def forget_learned(conn: Connection, phone_hash: bytes) -> None:
     """Drop what deliveries taught of the number's carrier."""
     await sql.execute(

@@ -38,8 +38,9 @@ class RetentionTerms:
         logins: sessions since their end, with address and browser, recovery codes since their
         use, and what failed logins are counted by (Cybersecurity Law art. 21: logs of a network
         for six months). passwords: given ones
-        that nobody confirmed. records: audit entries, disclosures, erasures (Network Data
-        Security Regulations art. 12: three years).
+        that nobody confirmed. visits: names and notes of follow-ups, since their end. records:
+        audit entries, disclosures, erasures (Network Data Security Regulations art. 12: three
+        years).
     """
 
     numbers: timedelta = timedelta(days=183)
@@ -48,6 +49,7 @@ class RetentionTerms:
     guests: timedelta = timedelta(days=366)
     logins: timedelta = timedelta(days=183)
     passwords: timedelta = WAITS
+    visits: timedelta = timedelta(days=90)
     records: timedelta = timedelta(days=1096)
 
 
@@ -90,6 +92,7 @@ async def let_go(
         "guests": until_empty(store.delete_guests, terms.guests),
         "logins": until_empty(store.delete_logins, terms.logins),
         "passwords": until_empty(store.drop_given_passwords, terms.passwords),
+        "visits": until_empty(store.drop_visit_names, terms.visits),
         "records": until_empty(store.delete_records, terms.records),
     }
     done = {

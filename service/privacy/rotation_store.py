@@ -57,6 +57,8 @@ TABLES = (
     Ciphers("suppression_entries", (("note_cipher", "suppression_note"),)),
     Ciphers("disclosures", (("reason_cipher", "reason"),)),
     Ciphers("erasures", (("reason_cipher", "reason"),)),
+    Ciphers("visit_tries", (("note_cipher", "visit_note"),)),
+    Ciphers("sign_offs", (("note_cipher", "visit_note"),)),
     Ciphers("idempotency", (("body", "idempotent_answer"),)),
     Ciphers("receipts_unmatched", (("octets_cipher", "octets"),)),
     Ciphers("receipts_dismissed", (("octets_cipher", "octets"),)),

@@ -241,6 +241,24 @@ async def list_erasures(conn: Connection, phone_hash: bytes, scope: UUID | None)
     )
 
 
+async def list_visits(conn: Connection, phone_hash: bytes, scope: UUID | None) -> list[Record]:
+    """The follow-ups in which somebody was to be visited, and what came of it."""
+    return await sql.fetch(
+        conn,
+        """
+        SELECT v.id AS visit_id, f.id AS followup_id, f.root_run_id AS run_id, f.department_id,
+               d.name AS department, v.state, f.started_at, (
+                   SELECT count(*) FROM visit_tries t WHERE t.visit_id = v.id)::int AS tries
+        FROM visits v JOIN followups f ON f.id = v.followup_id
+            JOIN departments d ON d.id = f.department_id
+        WHERE v.phone_hash = :phone_hash AND (:scope::uuid IS NULL OR f.department_id = :scope)
+        ORDER BY f.started_at DESC
+        """,
+        phone_hash=phone_hash,
+        scope=scope,
+    )
+
+
 async def list_guests(conn: Connection, phone_hash: bytes, scope: UUID | None) -> list[Record]:
     """On which departments' lists of guests this number is."""
     return await sql.fetch(

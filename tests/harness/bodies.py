@@ -28,6 +28,17 @@ BODIES: dict[str, dict[str, Any]] = {
     "/routes/explain": {"phone": "19790000001", "channels": [1]},
     "/routes/overrides/lookup": {"phone": "19790000001"},
     "/routes/overrides": {"phone": "19790000001", "carrier": "china_unicom"},
+    "/followups/{followup_id}/other-channels": {"decision": "skip", "reason": "r"},
+    "/followups/{followup_id}/sign-off": {"area": "341825100001", "note": "n"},
+    "/followups/{followup_id}/cancel": {"reason": "r"},
+    "/followups/{followup_id}/visits/list": {"area": "341825100001", "reason": "r"},
+    "/visits/{visit_id}/result": {
+        "key": NOBODY,
+        "result": "told",
+        "on": None,
+        "by": None,
+        "note": "n",
+    },
     "/departments": {"name": "n", "kind": "school", "signature": "s", "weight": 20},
     "/departments/{department_id}": {
         "weight": 20,

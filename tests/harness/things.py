@@ -7,6 +7,7 @@ from service.cases.week import IsoWeek
 from service.delivery.webhooks.webhook_store import insert_webhook
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft, make_suggestion
+from tests.harness.followed import add_followup
 from tests.harness.list_files import make_list
 from tests.harness.offers import make_offer
 from tests.integration.api.conftest import Api
@@ -186,6 +187,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         check = await insert_act(conn, CHECK, None, team.admin.id, api.clock.at)
         offer = await make_offer(conn, api.clock.at, team.department_id)
     listed = await make_list(api)
+    followup, visits = await add_followup(api, run, team=department)
     return {
         "campaign_id": str(draft.id),
         "template_id": str(draft.plan.template_id),
@@ -219,6 +221,8 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "case_import_id": str(cases),
         "suggestion_id": str(suggestion),
         "week": "2027-W01",
+        "followup_id": str(followup),
+        "visit_id": str(visits[0]),
     }
 
 

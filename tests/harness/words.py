@@ -85,6 +85,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "correct_bulletin": {"reason": "r"},
     "draft_suggestion": {"audiences": ["everyone"], "template_id": "", "name": "n"},
     "set_suggestion_rules": EXAMPLES["set_suggestion_rules"],
+    "write_visit_result": EXAMPLES["write_visit_result"] | {"on": None},
     "recount_coverage": {"quarter": "2027-Q1"},
     "look_up_messages": {"phone": PHONES[0]},
     "edit_channel": {"tps": 5},

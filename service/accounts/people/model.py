@@ -63,6 +63,7 @@ class Right(StrEnum):
     UNMASK = phrase("see numbers in full")
     PRIVACY = phrase("look up and erase persons")
     CASES = phrase("enter case figures, goals and bulletins")
+    VISIT = phrase("read the lists of visits and write down what came of them")
 
     @property
     def words(self) -> Phrase:
@@ -92,6 +93,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.STOP_ALL,
             Right.AREAS,
             Right.CASES,
+            Right.VISIT,
         }
     ),
     Role.APPROVER: frozenset(

@@ -16,6 +16,7 @@ from service.campaigns.core.run_store import get_run
 from service.clock import CHINA
 from service.delivery.inbound.inbound import visible
 from service.errors import Invalid, NotFound
+from service.followups.ladder import PersonState
 from service.ledger.message_id import message_id
 from service.ledger.states import MessageState
 from service.privacy import disclose, erase, retention_store
@@ -100,6 +101,19 @@ class FoundGuestOut(Out):
     created_at: Instant
 
 
+class FoundVisitOut(Out):
+    """A follow-up in which this person was to be visited, and where that stands."""
+
+    visit_id: UUID
+    followup_id: UUID
+    run_id: UUID
+    department_id: UUID
+    department: str
+    state: PersonState
+    started_at: Instant
+    tries: int = Field(description="How often somebody went there.")
+
+
 class FoundSuppressionOut(Out):
     """What is stopped to this number."""
 
@@ -116,7 +130,7 @@ class DisclosureOut(Out):
     """That somebody saw this number in full, or looked it up."""
 
     id: UUID
-    kind: Literal["contact", "message", "inbound", "lookup"]
+    kind: Literal["contact", "message", "inbound", "lookup", "visit"]
     user_id: UUID
     department_id: UUID = Field(description="Of whoever saw it.")
     holder_id: UUID | None = Field(
@@ -143,6 +157,7 @@ class LookupOut(Out):
     messages: list[FoundMessageOut] = Field(description="The latest first.")
     more_messages: bool = Field(description="Whether there are older ones that are not told.")
     guests: list[FoundGuestOut]
+    visits: list[FoundVisitOut] = Field(description="The latest first.")
     suppressions: list[FoundSuppressionOut]
     inbound_texts: int
     disclosures: list[DisclosureOut] = Field(description="Before this one.")
@@ -158,6 +173,7 @@ class ErasedOut(Out):
     guests: int = Field(description="Places among the guests of trial keys.")
     pending: int = Field(description="Contacts that an import holds; they go when it ends.")
     cancelled: int = Field(description="Texts that waited.")
+    visits: int = Field(description="Follow-ups in which nobody goes to the person any more.")
     kept: int = Field(description="Texts sent, which keep the number, locked, for the record duty.")
     kept_until: Instant | None
 

@@ -93,7 +93,7 @@ class CoverageExportQuery(CoverageQuery):
 class FiguresOut(Out):
     """People, and what they came to.
 
-    on_file = reached + open + unknown + failed + stopped + excluded, and
+    on_file = reached + told + open + unknown + failed + stopped + excluded, and
     denominator + surplus = on_file + no_phone, always.
     """
 
@@ -110,6 +110,9 @@ class FiguresOut(Out):
     on_file: int
     target: int = Field(description="on_file without those who were left out.")
     reached: int = Field(description="A receipt says delivered.")
+    told: int = Field(
+        description="No text arrived, and a visit told them; never in reached or coverage_pct."
+    )
     open: int
     unknown: int = Field(description="No receipt for 72 hours, or a hand-off without an answer.")
     failed: int
@@ -120,8 +123,9 @@ class FiguresOut(Out):
     coverage_pct: Decimal | None = Field(
         description="reached of the denominator. More than 100 is shown as it is, and flagged."
     )
+    with_told_pct: Decimal | None = Field(description="reached and told of the denominator.")
     of_target_pct: Decimal | None = Field(description="reached of the target.")
-    reasons: dict[str, int] = Field(description="Of all who were not reached.")
+    reasons: dict[str, int] = Field(description="Of all who were neither reached nor told.")
     flags: list[str] = Field(
         description="denominator_suspect: more are on file; denominator_old: older than 400 days;"
         " denominator_jump: a tenth off the one before; children_missing."
@@ -319,6 +323,7 @@ def _figures(row: AreaCoverage) -> dict[str, object]:
         "no_phone": row.no_phone,
         "surplus": row.surplus,
         "coverage_pct": row.coverage_pct,
+        "with_told_pct": row.with_told_pct,
         "of_target_pct": row.of_target_pct,
         "reasons": dict(row.reasons.most_common()),
         "flags": row.flags,

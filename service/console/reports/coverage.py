@@ -6,6 +6,8 @@ from typing import Any
 
 from service.accounts.people.model import Right
 from service.api.campaigns import campaigns
+from service.api.followups import followups
+from service.api.followups.followups import FollowupQuery
 from service.api.http.downloads import MadeFile
 from service.api.reports import coverage, denominators
 from service.api.reports.coverage import (
@@ -42,7 +44,15 @@ FLAG_WORDS = {
 async def show_run(desk: Desk) -> Shown:
     """Of a run, with what was sent again of it."""
     run = await desk.get(runs.get_run, run_id=desk.uuid("run_id"))
-    told = {"title": desk.language.when(run.fire_at), "base": f"/runs/{run.id}"}
+    told: dict[str, Any] = {
+        "title": desk.language.when(run.fire_at),
+        "base": f"/runs/{run.id}",
+    }
+    begun = await desk.get(followups.list_followups, query=FollowupQuery(run=run.id))
+    last = next(iter(begun.items), None)
+    told["followup"] = last and last.id
+    over = last is None or last.state == "cancelled"
+    told["may_follow"] = over and desk.may(Right.CONTROL) and run.campaign_id is not None
     return await _shown(desk, {"run": run.id}, told)
 
 
@@ -138,7 +148,15 @@ async def _shown(desk: Desk, scope: Mapping[str, object], told: Mapping[str, obj
     except NotFound as error:
         if error.code != "not_counted":
             raise
-    facts: dict[str, Any] = {"quarters": (), "quarter": "", **told, "area": area, "found": found}
+    facts: dict[str, Any] = {
+        "quarters": (),
+        "quarter": "",
+        "followup": None,
+        "may_follow": False,
+        **told,
+        "area": area,
+        "found": found,
+    }
     facts["may_recount"] = desk.may(Right.CONTROL)
     if found is not None:
         facts |= {

@@ -2,9 +2,9 @@
 
 For every area and role, always:
 
-    on_file = reached + open + unknown + failed + stopped + excluded
+    on_file = reached + told + open + unknown + failed + stopped + excluded
     denominator + surplus = on_file + no_phone
-    target = on_file - excluded
+    target = on_file - excluded - those told whom the runs had left out
 """
 
 from collections import Counter, defaultdict
@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from service.audience.areas.area import Area
 from service.reports.coverage.denominators import Denominator, Denominators
-from service.reports.coverage.outcomes import PersonOutcome
+from service.reports.coverage.outcomes import LEFT_OUT, PersonOutcome
 
 AreaLevel = Literal["county", "town", "village", "group"]
 LEVELS: tuple[AreaLevel, ...] = ("county", "town", "village", "group")
@@ -50,8 +50,8 @@ class View(NamedTuple):
 class AreaCoverage:
     """People of one area: what they came to, beside how many there should be.
 
-    reasons: of all but those reached. finer: whether more is known of where its people live than
-    that they live in this area.
+    reasons: of all but those reached or told. told_outside: those told whom the runs had left out.
+    finer: whether more is known of where its people live than that they live in this area.
     """
 
     area: str
@@ -59,12 +59,15 @@ class AreaCoverage:
     denominator: Denominator
     outcomes: Counter[PersonOutcome] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    told_outside: int = 0
     finer: bool = True
 
     def add(self, fact: CoverageFact) -> None:
         """Count these people, too."""
         self.outcomes[fact.outcome] += fact.people
-        if fact.outcome is not PersonOutcome.REACHED and fact.reason:
+        if fact.outcome is PersonOutcome.TOLD:
+            self.told_outside += fact.people * (fact.reason == LEFT_OUT)
+        elif fact.outcome is not PersonOutcome.REACHED and fact.reason:
             self.reasons[fact.reason] += fact.people
 
     @property
@@ -75,7 +78,7 @@ class AreaCoverage:
     @property
     def target(self) -> int:
         """Those who were not left out."""
-        return self.on_file - self.outcomes[PersonOutcome.EXCLUDED]
+        return self.on_file - self.outcomes[PersonOutcome.EXCLUDED] - self.told_outside
 
     @property
     def no_phone(self) -> int | None:
@@ -93,6 +96,13 @@ class AreaCoverage:
     def coverage_pct(self) -> Decimal | None:
         """Reached of those who there should be, in percent; never capped."""
         return percent(self.outcomes[PersonOutcome.REACHED], self.denominator.people)
+
+    @property
+    def with_told_pct(self) -> Decimal | None:
+        """Reached, or told face to face, of those who there should be, in percent."""
+        outcomes = self.outcomes
+        both = outcomes[PersonOutcome.REACHED] + outcomes[PersonOutcome.TOLD]
+        return percent(both, self.denominator.people)
 
     @property
     def of_target_pct(self) -> Decimal | None:

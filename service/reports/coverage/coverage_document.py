@@ -69,6 +69,7 @@ def by_area(found: CoverageReport, language: str) -> Table:
         *((word, 0) for word in OUTCOMES.values()),
         (phrase("No phone"), 0),
         (phrase("Surplus"), 0),
+        (phrase("With those told, %"), 1),
         (phrase("Coverage, %"), 1),
     )
     rows = [_area_row(row, language) for row in found.coverage.areas]
@@ -144,6 +145,7 @@ def _area_row(row: AreaCoverage, language: str, *, total: bool = False) -> list[
         *(row.outcomes[outcome] for outcome in OUTCOMES),
         row.no_phone,
         row.surplus,
+        row.with_told_pct,
         row.coverage_pct,
     ]
 

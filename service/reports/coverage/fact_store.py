@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.reports.coverage.coverage import CoverageFact
-from service.reports.coverage.outcomes import RANK_SQL, PersonOutcome
+from service.reports.coverage.outcomes import LEFT_OUT, RANK_SQL, PersonOutcome
 from service.reports.coverage.scope_store import CountUnderWay
 from service.storage import sql
 from service.storage.postgres import Connection
@@ -28,6 +28,8 @@ async def count_stretch(conn: Connection, count: CountUnderWay) -> None:
         low=low,
         high=high,
         excluded_rank=list(PersonOutcome).index(PersonOutcome.EXCLUDED),
+        told_rank=list(PersonOutcome).index(PersonOutcome.TOLD),
+        left_out=LEFT_OUT,
         outcomes=list(PersonOutcome),
         scope_id=count.scope_id,
         number=count.number,

@@ -7,6 +7,7 @@ from service.words.phrase import Phrase, phrase
 
 OUTCOMES: Mapping[PersonOutcome, Phrase] = {
     PersonOutcome.REACHED: phrase("Reached"),
+    PersonOutcome.TOLD: phrase("Told at the door"),
     PersonOutcome.OPEN: phrase("On the way"),
     PersonOutcome.UNKNOWN: phrase("No word"),
     PersonOutcome.FAILED: phrase("Not reached"),

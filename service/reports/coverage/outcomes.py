@@ -9,11 +9,13 @@ from service.ledger.states import FAILED, NEVER_SENT, MessageState, sql_list
 class PersonOutcome(StrEnum):
     """What a person came to; the first in this order counts where several texts say something.
 
-    unknown: no receipt for 72 hours, or a hand-off without an answer. excluded: left out at the
-    expansion, outside the target.
+    told: no text arrived, and somebody told them face to face (a visit of a follow-up). unknown: no
+    receipt for 72 hours, or a hand-off without an answer. excluded: left out at the expansion,
+    outside the target.
     """
 
     REACHED = "reached"
+    TOLD = "told"
     OPEN = "open"
     UNKNOWN = "unknown"
     FAILED = "failed"
@@ -30,6 +32,9 @@ _OF_STATES: Mapping[PersonOutcome, frozenset[MessageState]] = {
     PersonOutcome.FAILED: FAILED,
     PersonOutcome.STOPPED: NEVER_SENT,
 }
+
+LEFT_OUT = "left_out"
+"""The reason of those told whom a run had left out: they stay outside the target."""
 
 RANK_SQL = " ".join(
     [

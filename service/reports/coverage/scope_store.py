@@ -77,27 +77,35 @@ _ACTIVE = """
         SELECT id FROM runs WHERE campaign_id IS NOT NULL AND settled_at IS NULL
         UNION ALL
         SELECT id FROM runs WHERE campaign_id IS NOT NULL AND settled_at > :changing
+        UNION
+        SELECT root_run_id FROM followups WHERE told_at > :changing
     ), active AS MATERIALIZED (
         SELECT r.id, r.follows, r.relation, coalesce(c.leg_of, r.campaign_id) AS campaign_id,
                r.department_id, r.class, r.settled_at,
+               (SELECT max(told_at) FROM followups WHERE root_run_id = r.id) AS told_at,
                date_trunc('quarter', r.fire_at AT TIME ZONE 'Asia/Shanghai')::date AS quarter
         FROM ours o JOIN runs r USING (id) JOIN campaigns c ON c.id = r.campaign_id
         WHERE r.mode = 'real' AND r.started_at IS NOT NULL
     ), subjects AS MATERIALIZED (
         SELECT 'run' AS kind, root_of_resends(id) AS run_id, NULL::uuid AS campaign_id,
-               NULL::uuid AS department_id, NULL::date AS quarter, NULL::text AS class, settled_at
+               NULL::uuid AS department_id, NULL::date AS quarter, NULL::text AS class, settled_at,
+               told_at
         FROM active
-        UNION ALL SELECT 'campaign', NULL, campaign_id, NULL, NULL, NULL, settled_at FROM active
-        UNION ALL SELECT 'quarter', NULL, NULL, department_id, quarter, class, settled_at
+        UNION ALL SELECT 'campaign', NULL, campaign_id, NULL, NULL, NULL, settled_at, told_at
             FROM active
-        UNION ALL SELECT 'quarter', NULL, NULL, NULL, quarter, class, settled_at FROM active
+        UNION ALL SELECT 'quarter', NULL, NULL, department_id, quarter, class, settled_at, told_at
+            FROM active
+        UNION ALL SELECT 'quarter', NULL, NULL, NULL, quarter, class, settled_at, told_at
+            FROM active
     ), changing AS MATERIALIZED (
         SELECT kind, run_id, campaign_id, department_id, quarter, class,
-               bool_or(settled_at IS NULL) AS is_open, max(settled_at) AS settled_at
+               bool_or(settled_at IS NULL) AS is_open, max(settled_at) AS settled_at,
+               max(told_at) AS told_at
         FROM subjects GROUP BY kind, run_id, campaign_id, department_id, quarter, class
     )
 """
-"""Scopes with a run that may still change; `is_open`: whether one of them is not settled."""
+"""Scopes with a run that may still change, by a receipt or since somebody was told face to face
+(`told_at`: when last); `is_open`: whether one of them is not settled."""
 
 _SAME = " AND ".join(
     f"s.{column} IS NOT DISTINCT FROM {{0}}.{column}"
@@ -113,7 +121,9 @@ _OVER = (
 
 
 async def add_scopes(conn: Connection, now: datetime) -> None:
-    """Add the scopes of runs that may still change, those that are not there yet."""
+    """Add the scopes of runs that may still change, those that are not there yet; one that was
+    final is so no more once somebody was told.
+    """
     await sql.execute(
         conn,
         f"""
@@ -123,6 +133,15 @@ async def add_scopes(conn: Connection, now: datetime) -> None:
         WHERE NOT EXISTS (
             SELECT FROM coverage_scopes s WHERE s.kind = c.kind AND {_SAME.format("c")})
         ON CONFLICT DO NOTHING
+        """,  # noqa: S608  # constants
+        changing=now - CHANGES,
+    )
+    await sql.execute(
+        conn,
+        f"""
+        WITH {_ACTIVE}
+        UPDATE coverage_scopes s SET final = false FROM changing c
+        WHERE s.final AND c.told_at >= s.as_of AND c.kind = s.kind AND {_SAME.format("c")}
         """,  # noqa: S608  # constants
         changing=now - CHANGES,
     )
@@ -141,7 +160,8 @@ async def begin_due(conn: Connection, now: datetime) -> UUID | None:
             WHERE NOT s.final AND s.began_at IS NULL
               AND (s.as_of IS NULL OR c.kind IS NULL AND {_OVER}
                    OR s.as_of < :now::timestamptz - greatest(
-                        CASE WHEN NOT c.is_open THEN :seldom::interval
+                        CASE WHEN NOT c.is_open AND coalesce(c.told_at < s.as_of, true)
+                                  THEN :seldom::interval
                              WHEN s.kind = 'run' THEN :soonest ELSE :soon END,
                         least(s.took * :rest, :seldom))
                    OR NOT c.is_open AND s.as_of < c.settled_at)

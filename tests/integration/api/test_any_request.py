@@ -32,6 +32,7 @@ from service.storage.postgres import transaction
 from tests.harness.asker import AnyCase, AnyOperation, Asker, Known, Tally, World
 from tests.harness.campaigns import weekly_campaign
 from tests.harness.channels import BODY as CHANNEL
+from tests.harness.followed import prepare_followups
 from tests.harness.keys import second_admin
 from tests.harness.list_files import prepare_lists
 from tests.harness.prepared import (
@@ -86,7 +87,7 @@ async def runtime(runtime: Runtime) -> Runtime:
     return replace(runtime, settings=runtime.settings.model_copy(update=wide))
 
 
-async def _known(api: Api, proposer: str) -> Known:
+async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
     """Several of each kind, by the parameter of an address, with the others of the same address."""
     campaign, runs = await weekly_campaign(api, weeks=2)
     api.clock.at += timedelta(hours=2)  # into the hours of service texts
@@ -121,7 +122,7 @@ async def _known(api: Api, proposer: str) -> Known:
             known[f"{name} of {op.name}"] = [known[name].pop(0)]  # the school's
     known |= await prepare_campaigns(api) | await prepare_proposals(api, proposer)
     known |= await prepare_others(api) | await prepare_offers(api)
-    known |= await prepare_legs(api)
+    known |= await prepare_legs(api) | await prepare_followups(api, runs[0], bodies)
     lists, api.tokens["carrier", "operator"] = await prepare_lists(api)
     known |= lists
     hook = {"url": "https://sms.example.gov.cn/tocsin", "events": ["run.finished"]}
@@ -163,7 +164,7 @@ async def _world(api: Api) -> World:
     rules["levels"] = {rule["rule"]: rule["level"] for rule in shown["rules"]}
     rules["reason"] = "r"
     proposer = await second_admin(api)
-    known = await _known(api, proposer)
+    known = await _known(api, proposer, bodies)
     persons = Persons(api, bodies)
     await persons.make()
     admins = [api.tokens[admin], await second_admin(api)]

@@ -19,6 +19,7 @@ FEW_A_RUN = {
     "coverage_scopes": "one row a run, and as many for campaigns and quarters",
     "circuit_breaker_events": "rows of channels; few",
     "expansions": "one row a run, while its ledger is written",
+    "followup_steps": "one row a step of a follow-up, three at most; what it sent again",
     "inbound_texts": "texts from handsets, which belong to no run until they are read",
     "joint_places": "a place of a joint plan",
     "notices": "what a person was told",

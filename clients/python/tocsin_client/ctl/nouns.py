@@ -437,6 +437,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("uncertain", ("texts that may have left", "去向不明的短信"), _uncertain),
     ("channels", ("the ways out", "通道"), _channels),
     ("coverage", ("of all people there should be, how many were reached", "覆盖率"), _alone),
+    ("followups", ("whom a run missed: again, then to the door", "补漏与走访"), _alone),
     ("cases", ("case figures, goals and bulletins", "发案数据、目标与通报"), _cases),
     ("suggestions", ("what the figures suggest to write of", "宣传建议"), _alone),
     ("bulletins", ("the figures of a week as issued", "警情通报"), _alone),

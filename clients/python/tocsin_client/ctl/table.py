@@ -27,6 +27,9 @@ CASE_IMPORT = path("case_import_id", ("the import's id", "导入编号"))
 SUGGESTION = path("suggestion_id", ("the suggestion's id", "建议编号"))
 BULLETIN = path("week", ("the week, as 2027-W03", "周次，如 2027-W03"))
 WEEK: Words = ("a week, as in 2027-W03", "周次，如 2027-W03")
+FOLLOWUP = path("followup_id", ("the follow-up's id", "补漏编号"))
+VISIT = path("visit_id", ("the visit's id, as visits has it", "走访编号，见 visits"))
+VILLAGE: Words = ("a village: its code, or none", "村：区划代码；不知道住处的为 none")
 WEBHOOK = path("webhook_id", ("its id", "回调编号"))
 INBOUND = path("inbound_id", ("its id", "来信编号"))
 ENTRY = path("entry_id", ("the entry's id", "录入编号"))
@@ -70,6 +73,10 @@ _LEG = (
 )
 LIST = path("list_id", ("the list's id", "名单文件编号"))
 _LIST = "id channel carrier state lines drawn_at ready_at fetched_at fetches"
+
+_FOLLOWUP = "id campaign state due_on started_at ended_at"
+_FOLLOWED = "id campaign state missed states steps villages"
+_VISIT = "id area_name name phone reason state not_home tries last_on"
 
 _COVERED = (
     query("run", ("of a run", "某批次")),
@@ -588,6 +595,60 @@ DUTY = (
             ("say how many people there should be", "录入应覆盖数"),
             (whole(('JSON: {"items": [{"area", "kind", "people", "source", "as_of"}]}; - or @FILE',
                     '整份 JSON；- 或 @文件 读取')),), "entered"),
+    Request("followups", "list", "GET /followups",
+            ("whom runs missed, and what is done about it", "补漏：漏发的人与进展"),
+            (query("run", ("of this run", "某批次")),
+             query("state", ("in this state", "状态"),
+                   choices=("going", "visiting", "closed", "cancelled"))),
+            _FOLLOWUP, many="paged"),
+    Request("followups", "start", "POST /followups",
+            ("try again for those whom a run missed, then go there",
+             "对漏发的人补发、换通道、上门"),
+            (body("run", ("the run's id", "批次编号"), needed=True),
+             body("steps", ("of again, other_channels and visit, with commas; default: all",
+                            "步骤，逗号分隔，默认全部"), kind="codes"),
+             body("channels", ("of other_channels: their ids", "换通道所用通道的编号"),
+                  kind="numbers"),
+             body("roles", ("only people of these roles are visited", "只走访这些身份的人"),
+                  kind="codes"),
+             body("due_on", ("until which day", "截止日期"))),
+            _FOLLOWED),
+    Request("followups", "show", "GET /followups/{followup_id}",
+            ("one of them, by village", "查看进展，按村"), (FOLLOWUP,), _FOLLOWED),
+    Request("followups", "visits", "GET /followups/{followup_id}/visits",
+            ("its people, masked", "人员（打码）"),
+            (FOLLOWUP, query("area", VILLAGE),
+             query("state", ("in this state, such as open", "状态，如 open"))),
+            _VISIT, many="paged"),
+    Request("followups", "take", "POST /followups/{followup_id}/visits/list",
+            ("the list of a village to take along, with names", "某村的走访清单（含姓名）"),
+            (FOLLOWUP, body("area", VILLAGE, needed=True),
+             body("reason", REASON, needed=True)),
+            "area_name campaign due_on no_phone items"),
+    Request("followups", "channels", "POST /followups/{followup_id}/other-channels",
+            ("let it leave over channels that were not approved, or do not",
+             "批准或不批准换到未签批的通道"),
+            (FOLLOWUP, body("decision", ("send or skip", "send 发送，skip 跳过"),
+                            choices=("send", "skip"), needed=True),
+             body("reason", REASON, needed=True)), "run_id"),
+    Request("followups", "sign-off", "POST /followups/{followup_id}/sign-off",
+            ("answer for a village", "为一个村签字"),
+            (FOLLOWUP, body("area", VILLAGE, needed=True), body("note", NOTE)), "closed"),
+    Request("followups", "cancel", "POST /followups/{followup_id}/cancel",
+            ("end it before its end", "提前结束"),
+            (FOLLOWUP, body("reason", REASON, needed=True)), _FOLLOWED),
+    Request("followups", "visit", "GET /visits/{visit_id}",
+            ("what came of visits to one person", "某人的走访记录"), (VISIT,),
+            "id state tries"),
+    Request("followups", "write", "POST /visits/{visit_id}/result",
+            ("write down what came of a visit", "登记走访结果"),
+            (VISIT, body("key", ("a UUID of your own, the same when it is sent again",
+                                 "自定的 UUID，重发时不变"), needed=True),
+             body("result", ("what came of it", "结果"),
+                  choices=("told", "not_home", "refused", "moved", "no_such_person", "excused"),
+                  needed=True),
+             body("on", DAY), body("by", ("who was there: their id", "走访人的用户编号")),
+             body("note", NOTE)), "no state not_home disputed repeated"),
     Request("cases", "list", "GET /cases",
             ("cases and loss by week, town, village or kind", "按周、乡镇、村或类型的发案数据"),
             (query("from", WEEK), query("to", WEEK),

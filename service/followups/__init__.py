@@ -1,0 +1,1 @@
+"""Whom a run missed: sent again, visited at the door, signed off by village."""

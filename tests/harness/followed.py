@@ -1,0 +1,92 @@
+"""Follow-ups of runs that missed somebody, each in the state that an operation needs."""
+
+import itertools
+from typing import Any
+from uuid import UUID
+
+from service.storage.postgres import Connection, transaction
+from tests.integration.api.conftest import Api
+
+VILLAGE = "341825100001"
+_hashes = itertools.count(1)
+
+
+async def add_run(conn: Connection, like: UUID) -> UUID:
+    """Another run of the campaign of a run, settled and without a ledger."""
+    made: UUID = await conn.fetchval(
+        "INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text, rule,"
+        " send_hours, timezone, target, created_at, started_at, settled_at, text_no, content)"
+        " SELECT campaign_id, department_id, fire_at + $2 * interval '1 second', 'sent', priority,"
+        " class, text, rule, send_hours, timezone, 0, created_at, created_at, created_at, text_no,"
+        " content FROM runs WHERE id = $1 RETURNING id",
+        like,
+        next(_hashes),
+    )
+    return made
+
+
+async def add_followup(
+    api: Api, like: UUID, step: str = "visit", state: str = "under_way", team: str = "county"
+) -> tuple[UUID, list[UUID]]:
+    """A follow-up of a run like this one, at a step, with three people to be visited in
+    `VILLAGE`; returns its id and theirs.
+    """
+    starter, now = api.teams[team].operator, api.clock.at
+    async with transaction(api.runtime.pool) as conn:
+        run = await add_run(conn, like)
+        followup = await conn.fetchval(
+            "INSERT INTO followups (root_run_id, department_id, state, started_by, started_at,"
+            " counted_at, look_at, channels) SELECT id, department_id, 'visiting', $2, $3, $3, $3,"
+            " '{1}' FROM runs WHERE id = $1 RETURNING id",
+            run,
+            starter.id,
+            now,
+        )
+        await conn.execute(
+            "INSERT INTO followup_steps (followup_id, no, step, state) VALUES ($1, 1, $2, $3)",
+            followup,
+            step,
+            state,
+        )
+        people = [
+            await conn.fetchval(
+                "INSERT INTO visits (followup_id, phone_hash, area_code, roles, reason, state)"
+                " VALUES ($1, $2, $3, '{}', 'empty_number', 'open') RETURNING id",
+                followup,
+                next(_hashes).to_bytes(16),
+                VILLAGE,
+            )
+            for _ in range(3)
+        ]
+    return followup, people
+
+
+async def prepare_followups(
+    api: Api, like: UUID, bodies: dict[str, Any]
+) -> dict[str, list[dict[str, str]]]:
+    """What each operation on follow-ups needs; `bodies` gets a run that nobody follows up."""
+    followup, people = await add_followup(api, like)
+    asks, _ = await add_followup(api, like, "other_channels", "asks")
+    cancelled, _ = await add_followup(api, like)
+    signed, told = await add_followup(api, like)
+    async with transaction(api.runtime.pool) as conn:
+        for visit in told:
+            await conn.execute(
+                "INSERT INTO visit_tries (visit_id, no, key, result, on_day, by_id, written_by, at,"
+                " disputed) VALUES ($1, 1, $1, 'told', $2, $3, $3, $4, false)",
+                visit,
+                api.clock.at.date(),
+                api.teams["county"].viewer.id,
+                api.clock.at,
+            )
+            await conn.execute("UPDATE visits SET state = 'told' WHERE id = $1", visit)
+        bodies["start_followup"] = {"run": str(await add_run(conn, like))}
+    bodies["decide_other_channels"] = {"decision": "skip", "reason": "r"}
+    return {
+        "followup_id": [{"followup_id": str(followup)}],
+        "followup_id of take_visit_list": [{"followup_id": str(followup)}] * 3,
+        "followup_id of decide_other_channels": [{"followup_id": str(asks)}] * 3,
+        "followup_id of cancel_followup": [{"followup_id": str(cancelled)}] * 3,
+        "followup_id of sign_off_followup": [{"followup_id": str(signed)}] * 3,
+        "visit_id": [{"visit_id": str(visit)} for visit in people],
+    }
