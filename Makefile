@@ -15,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test province-day watch-test drill manifests bundle-test fuzz model contract bench chaos silence-test restore-test sentinel-test failover-test failover-quick corpus soak county evening migrate lock browser browser-again pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test compose-quick province-day watch-test drill manifests bundle-test fuzz model contract bench chaos silence-test restore-test sentinel-test failover-test failover-quick corpus soak county evening migrate lock browser browser-again pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -110,8 +110,11 @@ interop: venv ## foreign clients, servers and decoders at the other end of the w
 image: venv ## build the image without a registry or a daemon, and look at it (as root; podman)
 	$(BIN)/python -m tests.containers.image
 
-compose-test: venv ## docker-compose.yml in containers: kills, stops, upgrade, restore, proxy (as root; podman)
+compose-test: venv ## docker-compose.yml in containers: kills, stops, restore, proxy, upgrade and back (as root; podman)
 	$(BIN)/python -m tests.containers.bad_day
+
+compose-quick: venv ## its kills and stops alone, with 4,000 people (as root; podman; minutes)
+	$(BIN)/python -m tests.containers.bad_day --quick --people 4000 --tps 10
 
 $(READERS): $(STAMP) requirements-manifests.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-manifests.lock

@@ -1,10 +1,11 @@
 """`make compose-test`: docker-compose.yml as it is, in containers, through a bad day.
 
-Run: python -m tests.containers.bad_day [--people 20000] [--tps 50] [--only PART…]
+Run: python -m tests.containers.bad_day [--people 20000] [--tps 50] [--only PART…] [--quick]
 
 Up by the first commands of docs/operating.md; a broadcast during which each container is killed in
-turn; a second one with stops, new passwords and an upgrade; a third that is restored from a dump;
-the proxy. The simulated carrier's journal decides. A table is printed, and the exit code is 1 if a
+turn; a second one with stops and new passwords; a third that is restored from a dump; the proxy.
+Then the last release from the beginning, upgraded to this version, back and again, in broadcasts.
+The simulated carrier's journal decides. A table is printed, and the exit code is 1 if a
 promise is broken, 2 if containers cannot run here.
 """
 
@@ -15,17 +16,28 @@ import sys
 import time
 from collections.abc import Awaitable, Sequence
 
-from tests.containers import blows, closed, image, machine, proxying, restores, standins
-from tests.containers.engine import service
+from tests.containers import (
+    blows,
+    closed,
+    image,
+    machine,
+    proxying,
+    restores,
+    standins,
+    upgrades,
+)
+from tests.containers.engine import remove_all, service
 from tests.containers.machine import NotHere
 from tests.containers.podman import configure
 from tests.containers.table import Table
 from tests.containers.town import Broadcast, Town
+from tests.harness.last_release import last_release
 from tests.harness.waiting import until
 
 NEARLY = 0.7
 """What is left of a broadcast then, lasts longer than anything that is done to it."""
-PARTS = ("kills", "stops", "restore", "proxy")
+PARTS = ("kills", "stops", "restore", "proxy", "upgrade")
+QUICK = ("kills", "stops")
 
 
 async def promised(table: Table, promise: str, seen: Awaitable[str]) -> None:
@@ -35,9 +47,8 @@ async def promised(table: Table, promise: str, seen: Awaitable[str]) -> None:
 
 
 async def begin(table: Table, town: Town) -> None:
-    """Secrets, `up`, first people, channels and the roster; nothing goes on without them."""
+    """`up`, first people, channels and the roster; nothing goes on without them."""
     began = time.monotonic()
-    town.lay_out()
     await asyncio.to_thread(town.compose, "--profile", "simulator", "up", "--detach", seconds=300)
     await until(town.ready, 120, "/readyz is ok", every=0.25)
     names = [*blows.ALL]
@@ -51,7 +62,11 @@ async def begin(table: Table, town: Town) -> None:
     await town.import_people()
     told = f"bootstrap, 4 people, 4 channels, {len(town.people)} people from a file"
     table.add("people and channels", time.monotonic() - began, told)
-    for name in names:
+
+
+async def look(table: Table, town: Town) -> None:
+    """What containers must not be able to do."""
+    for name in blows.ALL:
         with table.row(f"closed: {name}") as row:
             row.says(closed.check_closed(town.compose, name))
     for check in (closed.check_valkey, closed.check_inside):
@@ -89,14 +104,12 @@ async def kills(table: Table, town: Town) -> None:
 
 
 async def stops(table: Table, town: Town) -> None:
-    """Stops, new passwords, and an upgrade, while it sends."""
+    """Stops, and new passwords, while it sends."""
     sending = Sending(town)
     for name in blows.OWN:
         await promised(table, f"stop: {name}", blows.stop(town, await sending.now(), name))
     await sending.now()
     await promised(table, "new passwords", restores.rotate(town))
-    await asyncio.to_thread(blows.rebuild, town)
-    await promised(table, "upgrade", blows.upgrade(town, await sending.now()))
     await sending.reckon(table, "stops")
 
 
@@ -129,13 +142,37 @@ async def proxy(table: Table, town: Town) -> None:
         await promised(table, name, check(outside))
 
 
-async def run_all(table: Table, town: Town, parts: Sequence[str]) -> None:
-    """The parts, one after another; each leaves a system that works."""
-    await begin(table, town)
+async def upgrade(table: Table, people: int) -> None:
+    """The last release from the beginning; to this version and back and again, while it sends."""
+    remove_all()
+    began = time.monotonic()
+    upgraded = await asyncio.to_thread(upgrades.begin_with_last_release, people)
+    table.add("last release", time.monotonic() - began, str(last_release()))
+    await begin(table, upgraded.town)
+    sending = Sending(upgraded.town)
+    for name, step in (
+        ("upgrade", upgraded.forward),
+        ("back", upgraded.back),
+        ("upgrade again", upgraded.forward),
+    ):
+        await promised(table, name, step(await sending.now()))
+    await sending.reckon(table, "upgrades")
+
+
+async def run_all(table: Table, people: int, tps: int, parts: Sequence[str]) -> None:
+    """The parts, one after another; each leaves a system that works for the next one."""
     doing = {"kills": kills, "stops": stops, "restore": restore, "proxy": proxy}
-    for part in parts:
-        with table.row(f"all of {part}"):
-            await doing[part](table, town)
+    if of_today := [part for part in parts if part in doing]:
+        town = Town(people, tps)
+        town.lay_out()
+        await begin(table, town)
+        await look(table, town)
+        for part in of_today:
+            with table.row(f"all of {part}"):
+                await doing[part](table, town)
+    if "upgrade" in parts:
+        with table.row("all of upgrade"):
+            await upgrade(table, people)
 
 
 def make_images(table: Table) -> None:
@@ -154,6 +191,7 @@ def main() -> int:
     parser.add_argument("--people", type=int, default=20_000, help="people in each broadcast")
     parser.add_argument("--tps", type=int, default=50, help="of each of the four channels")
     parser.add_argument("--only", action="append", choices=PARTS, default=[], help="parts to run")
+    parser.add_argument("--quick", action="store_true", help=f"{' and '.join(QUICK)} alone")
     options = parser.parse_args()
     try:
         machine.prepare()
@@ -164,12 +202,12 @@ def main() -> int:
     print("\n".join(machine.described()), flush=True)
     # Whoever ends a run leaves no container behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    town = Town(options.people, options.tps)
+    parts = options.only or (QUICK if options.quick else PARTS)
     table = Table("compose-test")
     with table.row("begun and ended"):
         make_images(table)
         with service():
-            asyncio.run(run_all(table, town, options.only or PARTS))
+            asyncio.run(run_all(table, options.people, options.tps, parts))
     return table.verdict()
 
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import time
-from itertools import pairwise
 
-from tests.containers.documented import follow
 from tests.containers.town import Broadcast, Town
 from tests.harness.waiting import until
 
@@ -12,7 +10,6 @@ STOP_SECONDS = 10.0
 BACK_SECONDS = 240.0
 OWN = ("api", "workers", "channel-mobile", "channel-unicom", "channel-telecom", "channel-others")
 ALL = ("postgres", "valkey", *OWN, "simulator")
-UPGRADE_SECONDS = 60.0
 
 
 async def kill(town: Town, broadcast: Broadcast, name: str) -> str:
@@ -43,31 +40,3 @@ async def stop(town: Town, broadcast: Broadcast, name: str) -> str:
     assert seconds <= STOP_SECONDS, f"{name} took {seconds:.1f} s"
     await until(lambda: town.compose.healthy(name), BACK_SECONDS, f"{name} is healthy", every=0.25)
     return f"{seconds:.1f} s, exit code 0, at {before} of {len(town.people)}"
-
-
-def rebuild(town: Town) -> None:
-    """The new image, built beforehand: what the steps build then is there already."""
-    town.compose.settings["TOCSIN_REVISION"] = "upgraded"
-    town.compose("build", "api", seconds=600)
-
-
-async def upgrade(town: Town, broadcast: Broadcast) -> str:
-    """The steps of docs/operating.md, in the middle of a broadcast, to another image."""
-    before = broadcast.taken()
-    assert before < len(town.people), "the broadcast is over, so this upgrade shows nothing"
-    old = town.compose.container("api")["Image"]
-    began = time.time()
-    await asyncio.to_thread(follow, town, "upgrade")
-    assert town.compose.container("api")["Image"] != old, "the container has the old image"
-    await until(town.ready, BACK_SECONDS, "/readyz is ok", every=0.25)
-    await broadcast.reach(broadcast.taken() + 1)
-    silence = longest_silence(broadcast, began)
-    assert silence <= UPGRADE_SECONDS, f"nothing was sent for {silence:.0f} s"
-    return f"nothing sent for {silence:.1f} s, at {before} of {len(town.people)}"
-
-
-def longest_silence(broadcast: Broadcast, since: float) -> float:
-    """The longest time since an instant in which the carrier took nothing, in seconds."""
-    instants = [entry.at for entry in broadcast.town.book.of(broadcast.text)]
-    found = sorted(at for at in instants if at >= since - 1)
-    return max((later - at for at, later in pairwise(found)), default=0.0)

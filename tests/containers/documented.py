@@ -1,7 +1,7 @@
 """The commands of docs/operating.md, run as they stand there.
 
 A block that is run here has `<!-- run: NAME -->` above it. `docker compose` in it is Debian's
-docker-compose on podman's socket.
+docker-compose on podman's socket, and any other `docker` is podman.
 """
 
 import os
@@ -11,11 +11,16 @@ from functools import cache
 
 from tests.containers.engine import SOCKET
 from tests.containers.machine import FOLDER, ROOT, run
+from tests.containers.podman import environment as podman_environment
 from tests.containers.town import Town
 
 DOCUMENT = ROOT / "docs" / "operating.md"
 BLOCK = re.compile(r"<!-- run: ([a-z-]+) -->\n+```sh\n(.*?)```", re.DOTALL)
-DOCKER = '#!/bin/sh\n[ "$1" = compose ] && shift\nexec docker-compose "$@"\n'
+DOCKER = """#!/bin/sh
+[ "$1" = compose ] || exec podman "$@"
+shift
+exec docker-compose "$@"
+"""
 
 
 @cache
@@ -39,7 +44,7 @@ def follow(town: Town, name: str, edits: Mapping[str, str] | None = None) -> str
     (programs / "docker").write_text(DOCKER)
     (programs / "docker").chmod(0o755)
     environment = (
-        os.environ
+        podman_environment()
         | town.compose.settings
         | {
             "DOCKER_HOST": f"unix://{SOCKET}",
@@ -47,4 +52,5 @@ def follow(town: Town, name: str, edits: Mapping[str, str] | None = None) -> str
             "PATH": f"{programs}:{os.environ['PATH']}",
         }
     )
-    return run(["bash", "-euo", "pipefail", "-c", text], cwd=town.folder, env=environment)
+    command = ["bash", "-euo", "pipefail", "-c", text]
+    return run(command, cwd=town.folder, env=environment, seconds=1200)

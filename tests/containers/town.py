@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from aiohttp import ClientError, ClientSession
 from tocsin_client import Tocsin
@@ -14,7 +15,7 @@ from tocsin_client import Tocsin
 from service.accounts.people.model import By
 from service.clock import Clock, parse_instant
 from service.crypto import Keyring
-from service.delivery.uncertain.uncertain import WAIT, Decision, decide
+from service.delivery.uncertain.uncertain import WAIT, Decision, Skip, decide
 from service.delivery.uncertain.uncertain_store import UncertainFilter
 from service.ledger.message_id import MessageKey
 from service.local.demo.client import DemoClient
@@ -43,15 +44,27 @@ TRIED = (
 for what a person has put back, and for what takes another channel.
 """
 HOST = "sms.example.gov.cn"
+PROJECT = FOLDER / "project"
+
+
+def copy_files(folder: Path) -> None:
+    """The project's files as they are, in a folder of their own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"])
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
 
 
 class Town:
     """The folder with the files, and what is asked of the system in it."""
 
-    def __init__(self, people: int, tps: int) -> None:
+    def __init__(self, people: int, tps: int, folder: Path = PROJECT) -> None:
         self.tps = tps
         self.people = [f"+86{19790000001 + n}" for n in range(people)]
-        self.folder = FOLDER / "project"
+        self.folder = folder
         self.clock = Clock(parse_instant(MORNING), time.time())
         ports = {name: free_port() for name in ("plain", "tls", "redirect")}
         self.url = f"http://127.0.0.1:{ports['plain']}"
@@ -69,19 +82,21 @@ class Town:
         )
 
     def lay_out(self) -> None:
-        """The project's files as they are, in a folder of their own; settings; secrets."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"])
-        for name in filter(None, listed.split("\0")):
-            if (ROOT / name).is_file():
-                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, self.folder / name)
+        """The project's files as they are, settings and secrets."""
+        copy_files(self.folder)
+        self.configure()
+
+    def configure(self) -> None:
+        """Settings and secrets, in a folder that has the files."""
         # Texts of public interest leave by day; here it is always morning when it begins.
         (self.folder / "deploy/env").write_text(
             f"TOCSIN_CLOCK_START={MORNING}\nTOCSIN_CLOCK_ANCHOR={self.clock.anchor}\n"
         )
         run(["sh", "deploy/make-secrets.sh"], cwd=self.folder)
+
+    def move(self, folder: Path) -> None:
+        """Another folder's files are those by which it runs from now on."""
+        self.folder = self.compose.folder = folder
 
     def secret(self, name: str) -> str:
         """One of deploy/secrets."""
@@ -285,23 +300,29 @@ class Broadcast:
         policy = {"class": "public_interest", "allowed": True, "reason": "not in the journal"}
         async with Tocsin(self.town.url, self.town.keys["admin"]) as admin:
             await admin.ask("PUT", "/uncertain/policies", body=policy)
-        await self._decide(keys, Decision.RESEND, "not in the journal")
+        skipped = await self._decide(keys, Decision.RESEND, "not in the journal")
+        assert not skipped, f"not decided: {skipped[:3]}"
 
     async def give_up(self) -> None:
         """What a person decides of texts of which nobody will find out; until then they hold up
-        the next text to their people on the same channel.
+        the next text to their people on the same channel. Of some a receipt comes meanwhile.
         """
         rows = [row for row in await self.ledger() if row.state == "uncertain"]
         keys = [(uuid.UUID(row.run), row.no) for row in rows]
-        await self._decide(keys, Decision.UNKNOWN, "lost with the database")
+        skipped = await self._decide(keys, Decision.UNKNOWN, "lost with the database")
+        left = [why for _, why in skipped if why not in {Skip.NOT_IN_DOUBT, Skip.RECEIPT_WAITS}]
+        assert not left, f"not decided: {left[:3]}"
 
-    async def _decide(self, keys: list[MessageKey], decision: Decision, why: str) -> None:
+    async def _decide(
+        self, keys: list[MessageKey], decision: Decision, why: str
+    ) -> list[tuple[MessageKey, Skip]]:
+        """What was left as it was, and why."""
         async with self.town.database() as conn:
             user = await conn.fetchval("SELECT id FROM users WHERE login = 'operator'")
             by = By(user, why, self.town.clock.now() + 2 * WAIT)
             async with conn.transaction():
                 told = await decide(conn, UncertainFilter(keys=keys), decision, by)
-        assert not told.skipped, f"not decided: {told.skipped[:3]}"
+        return told.skipped
 
     async def reckon(self) -> str:
         """Hold the ledger against the journal: nobody lost, nobody twice; in words."""

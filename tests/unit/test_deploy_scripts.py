@@ -1,9 +1,11 @@
-"""What deploy/unpack.sh refuses before it does anything, in both languages."""
+"""What deploy/upgrade.sh and deploy/unpack.sh refuse before they do anything, in both languages."""
 
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from tests.architecture.tree import ROOT
 
@@ -25,6 +27,31 @@ def refused(folder: Path, script: str, *words: str) -> tuple[str, str]:
     assert (done.returncode, done.stdout) == (1, "")
     chinese, english = done.stderr.splitlines()
     return chinese, english
+
+
+@pytest.mark.parametrize("words", [(), ("one", "two"), ("--back",)])
+def test_an_upgrade_needs_the_folder_of_the_version_that_runs(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    chinese, english = refused(tmp_path, "upgrade.sh", *words)
+    assert chinese.startswith("用法：sh deploy/upgrade.sh")
+    assert english.startswith("Usage: sh deploy/upgrade.sh")
+
+
+def test_an_upgrade_takes_no_folder_without_the_compose_file(tmp_path: Path) -> None:
+    new, old = tmp_path / "new", tmp_path / "old"
+    old.mkdir()
+    for named in (old, tmp_path / "none"):
+        chinese, english = refused(new, "upgrade.sh", str(named))
+        assert chinese.startswith(f"{named} 中没有 docker-compose.yml")
+        assert english.startswith(f"{named} has no docker-compose.yml")
+
+
+def test_an_upgrade_over_the_version_that_runs_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "docker-compose.yml").touch()
+    chinese, english = refused(tmp_path, "upgrade.sh", "--stop", ".")
+    assert chinese.startswith("新版本须放在自己的文件夹中")
+    assert english.startswith("Unpack the new version into a folder of its own")
 
 
 def test_an_archive_is_named_and_has_its_signature_beside_it(tmp_path: Path) -> None:
