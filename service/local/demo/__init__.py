@@ -1,10 +1,11 @@
 """`make demo`: one real broadcast through a fresh system, over HTTP, as two different persons.
 
-A dirty county roster is imported, three segments and three campaigns are made from the starter
+A dirty county roster is imported, four segments and four campaigns are made from the starter
 texts, one person submits and another approves, and the texts go out over TCP to the simulated
 carrier under a TPS limit. Then one text of the county goes out over the bases of three carriers
 (`joint`). Between the two a county's case figures are imported, a bulletin of them is issued, and
-goals are shown (`figures`). The end is reports that add up, or an exit code that is not 0.
+goals are shown (`figures`); then coverage by village, and a follow-up with a visit (`missed`). The
+end is reports that add up, or an exit code that is not 0.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from service.local.demo import screen
 from service.local.demo.client import DemoClient
 from service.local.demo.figures import show_figures
 from service.local.demo.joint import broadcast_together
+from service.local.demo.missed import show_missed
 from service.local.up import System, UpOptions, system
 from service.messages.template import load_library
 
@@ -48,7 +50,9 @@ PLANS = (
     DemoCampaign("财务人员：冒充领导", "身份 = 财务人员", "S10"),
     DemoCampaign("学生家长：冒充老师", "身份 = 家长", "S14"),
     DemoCampaign("六十岁以上：养老金认证", "年龄 >= 60", "S09"),
+    DemoCampaign("养老院家属：冒充医保", "身份 = 养老院家属", "S23"),
 )
+"""The carrier sends a receipt for each text of the last one, so that its run can be followed up."""
 
 
 def run_demo(*, data: Path | None, file: Path | None, tps: int) -> int:
@@ -91,14 +95,19 @@ async def _broadcast(running: System, folder: Path, roster: bytes) -> int:
             await operator.post(f"/campaigns/{campaign}/submit", {})
         for campaign in campaigns:
             await approver.post(f"/campaigns/{campaign}/approve", {})
-        screen.line("三个活动已由操作员提交、审批员批准 / submitted and approved by two persons")
+        count = len(campaigns)
+        screen.line(
+            f"{count} 个活动已由操作员提交、审批员批准 / submitted and approved by two persons"
+        )
         runs = await _watch(operator, campaigns)
         reports = await _settle(operator, runs, folder)
         concluded = _conclude(reports, folder)
         figures = await show_figures(operator)
+        missed = await show_missed(operator, approver, many=runs[2], few=runs[3])
     faults = [
         *concluded,
         *figures,
+        *missed,
         *await broadcast_together(url, keys, folder, receipts_left),
     ]
     for fault in faults:
