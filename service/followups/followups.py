@@ -8,7 +8,7 @@ from uuid import UUID
 from service.accounts.departments.department_store import get_department
 from service.accounts.people.model import By, Right, User
 from service.accounts.people.second_person import need_second_person
-from service.audience.vocabulary.choices import ROLES
+from service.audience.vocabulary.roles import ROLES
 from service.campaigns.core import run_store
 from service.campaigns.core.model import Run
 from service.campaigns.runs.follow_up_runs import resend_missed

@@ -1,6 +1,7 @@
 """Something of each kind that pages show, made over the API: so that links lead to every page."""
 
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from tests.browser.office import Office
 from tests.browser.partners import join
@@ -33,6 +34,38 @@ async def furnish(office: Office) -> None:
     await share(office)
     await set_up(office)
     await figures(office)
+    run = "SELECT id::text FROM runs WHERE campaign_id = $1::text::uuid"
+    await follow_up(office, await live.query(run, over.campaign))
+
+
+SETTLE = """
+    WITH missed AS (
+        UPDATE messages SET state = 'undelivered', reason = 'empty_number', part_count = 1,
+            submitted_at = now(), final_at = now()
+        WHERE run_id = $1::text::uuid AND no <= 40 RETURNING 1
+    ), over AS (
+        UPDATE runs SET state = 'sent', settled_at = now() WHERE id = $1::text::uuid RETURNING 1
+    ) SELECT (SELECT count(*) FROM missed) + (SELECT count(*) FROM over)
+"""
+"""Nobody waits three days for the receipts of a run; so many of its people it has missed."""
+
+
+async def follow_up(office: Office, run: str) -> None:
+    """A follow-up with visits, of which those in one village are over and wait to be signed."""
+    await office.live.query(SETTLE, run)
+    body = {"run": run, "steps": ["visit"], "with_towns": True}
+    made = await office.ask("operator", "POST", "/followups", body)
+
+    async def visited() -> Any:
+        found = await office.ask("operator", "GET", f"/followups/{made['id']}")
+        return found if found["state"] == "visiting" else None
+
+    found = await until(visited, 300, what="the people are to be visited")
+    village = min(found["villages"], key=lambda one: (one["people"], one["area"]))
+    path = f"/followups/{made['id']}/visits?area={village['area']}&state=open"
+    for person in (await office.ask("operator", "GET", path))["items"]:
+        told = {"key": str(uuid4()), "result": "told"}
+        await office.ask("operator", "POST", f"/visits/{person['id']}/result", told)
 
 
 async def set_up(office: Office) -> None:
@@ -58,9 +91,9 @@ CASES = """周次,乡镇,村,诈骗类型,起数,损失
 
 
 async def figures(office: Office) -> None:
-    """Case figures with one week that has some, so that it has a rise, its bulletin, and a goal."""
+    """A quarter of case figures with one week that has some, its bulletin, and a goal."""
     async with office.live.client("operator") as operator:
-        await operator.upload("/cases/imports", CASES.encode(), {"weeks": "2026-W37..2026-W53"})
+        await operator.upload("/cases/imports", CASES.encode(), {"weeks": "2026-W40..2026-W53"})
     await office.ask("operator", "POST", "/bulletins/2026-W53/issue", {})
     goal = {"key": "G2", "title": "全部电信网络诈骗下降20%", "target_change_pct": -20}
     body = {"items": [{**goal, "period": "Q1", "year": 2027}], "reason": "年度目标"}

@@ -16,9 +16,10 @@ from service.console.forms import body_of
 from service.console.frame import SCHEMES
 from service.console.language import Language
 from service.console.render import Gone, Shown
-from service.console.serving import FIRST, HTMX, NEW_PASSWORD, SESSION, gone, show_open
+from service.console.serving import FIRST, NEW_PASSWORD, SESSION, gone, show_open
 from service.console.session import (
     CHOICE_SECONDS,
+    HTMX,
     LANGUAGE_COOKIE,
     SCHEME_COOKIE,
     is_secure,

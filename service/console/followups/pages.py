@@ -14,7 +14,7 @@ from service.api.followups.followups import (
     SignOffBody,
 )
 from service.api.sending import runs
-from service.audience.vocabulary.choices import ROLES
+from service.audience.vocabulary.roles import ROLES
 from service.console.asking import Desk
 from service.console.followups import words
 from service.console.forms import body_of

@@ -29,7 +29,7 @@
   };
   const done = (visit, state) => {
     const part = row(visit);
-    if (part && state !== "open") part.classList.add("visit-over");
+    if (part) part.classList.toggle("visit-over", state !== "open");
   };
 
   let timer = 0, sending = false;
@@ -52,7 +52,7 @@
       }
       localStorage.removeItem(name);
       say(entry.visit, part.textContent, "visitWritten" in part.dataset ? "done" : "bad");
-      if ("visitWritten" in part.dataset) done(entry.visit, part.dataset.visitWritten);
+      done(entry.visit, part.dataset.visitWritten || "open");
     }
     sending = false;
     if (count().length) timer = setTimeout(send, AGAIN);
@@ -70,6 +70,7 @@
     form.elements.key.value = newKey();
     form.elements.note.value = "";
     say(visit, list.dataset.kept, "warn");
+    if (fields.result !== "not_home") done(visit, fields.result);
     count();
     send();
   });

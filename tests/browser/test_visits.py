@@ -1,0 +1,84 @@
+"""An officer at the door: each result one press, kept while there is no network, written once."""
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.browser.conftest import DESK, PHONE, Visit
+from tests.browser.office import Office
+from tests.browser.visitor import Visitor
+from tests.harness.waiting import until
+
+WRITTEN = (
+    "SELECT count(*) FROM visit_tries t JOIN visits v ON v.id = t.visit_id WHERE v.village = $1"
+)
+BUSY = """
+    SELECT village FROM visits WHERE state = 'open' GROUP BY village ORDER BY count(*) DESC LIMIT 1
+"""
+
+
+async def picture(visitor: Visitor, name: str) -> None:
+    """A picture of the page, where somebody wants to look at it (VISITS_PICTURES)."""
+    if folder := os.environ.get("VISITS_PICTURES"):
+        await visitor.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+@pytest.fixture(params=["today", "oldest"])
+def browser(request: pytest.FixtureRequest) -> Browser:
+    """Each of both browsers."""
+    found: Browser = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.mark.usefixtures("furnished")
+async def test_results_are_kept_without_a_network_and_written_once(
+    visit: Visit, browser: Browser, office: Office
+) -> None:
+    visitor = await visit("operator", browser=browser, width=PHONE)
+    page = visitor.page
+    followup = await office.live.query("SELECT id::text FROM followups ORDER BY id DESC LIMIT 1")
+    village = await office.live.query(BUSY)
+    await visitor.go(f"/followups/{followup}")
+    await picture(visitor, "followup")
+    await visitor.go(f"/followups/{followup}/visits?area={village}")
+    await picture(visitor, "visits")
+    await page.fill("input[name=reason]", "今天下午入户")
+    await page.click("form[action$='/visits/list'] button")
+    cards = page.locator("[data-visit]")
+    await expect(cards.first).to_be_visible()
+    await picture(visitor, "list")
+    before = await office.live.query(WRITTEN, village)
+    await page.context.set_offline(True)
+    here = page.locator("[data-visits-kept]")
+    await cards.nth(0).locator("button[value=told]").click()
+    await cards.nth(1).locator("button[value=not_home]").click()
+    await expect(here).to_be_visible()
+    await expect(page.locator("[data-visits-count]")).to_have_text("2")
+    await picture(visitor, "offline")
+    assert await office.live.query(WRITTEN, village) == before
+    visitor.faults[:] = [one for one in visitor.faults if "net::ERR_" not in one]
+    await page.context.set_offline(False)
+    await expect(here).to_be_hidden()
+    assert await office.live.query(WRITTEN, village) == before + 2
+    await expect(cards.nth(0).locator("[data-visit-state-of]")).to_contain_text("已当面告知")
+    assert await page.evaluate("Object.keys(localStorage).length") == 0
+    await picture(visitor, "sent")
+
+
+@pytest.mark.usefixtures("furnished")
+async def test_the_list_prints_on_a4(visit: Visit, office: Office, today: Browser) -> None:
+    visitor = await visit("operator", browser=today, width=DESK)
+    page = visitor.page
+    followup = await office.live.query("SELECT id::text FROM followups ORDER BY id DESC LIMIT 1")
+    village = await office.live.query(BUSY)
+    await visitor.go(f"/followups/{followup}/visits?area={village}")
+    await page.fill("input[name=reason]", "打印带去")
+    await page.click("form[action$='/visits/list'] button")
+    await page.emulate_media(media="print")
+    rows = page.locator("table.paper tbody tr")
+    await until(rows.count, what="the list is there")
+    await expect(rows.first).to_be_visible()
+    await expect(page.locator("[data-visit]").first).to_be_hidden()
+    await picture(visitor, "paper")
