@@ -269,6 +269,25 @@ async def test_the_other_channels_waits_for_somebody_who_may_approve_it(api: Api
     assert (found["steps"][0]["note"], found["state"]) == ("停机的多", "visiting")
 
 
+async def test_to_begin_a_follow_up_approves_no_channels(api: Api) -> None:
+    """Also of somebody who could approve them, if another had begun it."""
+    sending = await missed_some(api, channels=(1,))
+    async with transaction(api.runtime.pool) as conn:
+        await add_channel(conn, api.runtime.keyring, 2, api.clock.at, tps=100)
+    body = {"run": str(sending.run), "steps": ["other_channels"], "channels": [2]}
+    begun = await api.post("/followups", ADMIN, body)
+    assert begun.status == 201, begun.body
+    followup = begun.json["id"]
+    assert await go_up(api) == []
+    assert (await shown(api, followup))["steps"][0]["state"] == "asks"
+    path, send = f"/followups/{followup}/other-channels", {"decision": "send", "reason": "r"}
+    refused = await api.post(path, ADMIN, send)
+    assert (refused.status, refused.json["type"].rpartition("/")[2]) == (
+        403,
+        "second_person_needed",
+    )
+
+
 async def test_channels_within_the_approval_need_nobody(api: Api, sending: Sending) -> None:
     async with transaction(api.runtime.pool) as conn:
         await add_channel(conn, api.runtime.keyring, 2, api.clock.at, tps=100)
