@@ -149,13 +149,15 @@ class CaseHistory:
         self._series = {place: _Series(_least(place[0]), cell) for place, cell in cells.items()}
 
     def suggested(self, week: IsoWeek) -> list[Suggested]:
-        """What the figures suggest at a week: what rises, then what is usual.
+        """What the figures suggest at a week: what rises, then what is usual and does not rise.
 
         Raises:
             ValueError: the week is not covered.
         """
         at = self.weeks.index(week)
-        return [*self._rises(at), *self._usual(at)]
+        rises = self._rises(at)
+        risen = {one.fraud_type for one in rises if one.area == COUNTY}
+        return [*rises, *(one for one in self._usual(at) if one.fraud_type not in risen)]
 
     def _rises(self, at: int) -> list[Suggested]:
         found = []

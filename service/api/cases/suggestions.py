@@ -360,7 +360,7 @@ def _because(found: Suggestion) -> BecauseOut:
         cases=because["cases"],
         loss_yuan=because["loss_yuan"],
         expected=None if expected is None else round(expected, 2),
-        chance=None if chance is None else round(chance, 4),
+        chance=None if chance is None else float(f"{chance:.2g}"),
     )
 
 

@@ -114,8 +114,8 @@ async def count_audiences(
         WITH sent AS MATERIALIZED (
             SELECT m.phone_hash{last}
             FROM unnest(:runs::uuid[]{asked}) AS r(id{named}), LATERAL (
-                SELECT phone_hash FROM messages
-                WHERE run_id = r.id AND state = '{MessageState.DELIVERED}' OFFSET 0) m
+                SELECT phone_hash FROM ledger_of(r.id)
+                WHERE state = '{MessageState.DELIVERED}' OFFSET 0) m
             GROUP BY m.phone_hash)
         SELECT {", ".join(columns)}
         FROM {rules.source}

@@ -9,12 +9,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from service.api.system.backlog_store import read_backlog
 from service.api.system.standing_store import read_standing
+from service.audience.areas.area import AreaTree
+from service.audience.segments.segment import parse
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import compile_together
 from service.campaigns.audience import follow_up_store
 from service.campaigns.stops import guard_store
 from service.channels.contract.gateway import Receipt
@@ -46,6 +51,7 @@ from service.reports.coverage import fact_store, scope_store
 from service.reports.coverage.scope_store import CountUnderWay
 from service.reports.runs import list_store, progress_store
 from service.reports.runs.list_store import WhichRuns
+from service.reports.suggestions import standing_store
 from service.storage.postgres import BY_KEY, Connection, Pool, open_pool
 from tests.conftest import NOW
 from tests.harness.aged import FULL, SMALL, Aged, Sizes, make_aged, reading
@@ -445,6 +451,22 @@ async def shows_the_figures(aged: Aged, conn: Connection) -> None:
     """For all that there are: /metrics is asked for every few seconds, by more than one."""
     await read_backlog(conn, aged.now)
     await read_standing(conn, aged.now)
+
+
+@act(by_key=False)
+async def counts_whom_texts_of_a_kind_reached(aged: Aged, conn: Connection) -> None:
+    """Of a run of one text: what it reads of a large one is all of that, and of no other."""
+    nobodys, today = uuid4(), aged.now.date()
+    rules = compile_together(
+        [parse("gender = f")], areas=RuleAreas(AreaTree(())), department_id=nobodys, today=today
+    )
+    await standing_store.count_audiences(conn, nobodys, rules, [aged.direct[0]], [[today]])
+
+
+@act(by_key=False, rare=True)
+async def lists_the_campaigns_runs_of_a_month(aged: Aged, conn: Connection) -> None:
+    since = aged.now - timedelta(days=30)
+    await standing_store.runs_since(conn, aged.scene.department, since)
 
 
 @act(slices=2, by_key=False, rare=True)
