@@ -86,6 +86,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "signature": "旌阳小学",
         "weight": 20,
     },
+    "set_people": {
+        "liaison": {"name": "李四", "phone": "19790000001"},
+        "leader": {"name": "王小明", "phone": "19790000002"},
+    },
     "edit_department": {"leader": "王校长", "daily_quota": 5000},
     "register_signature": {"signature": "旌德县教体局"},
     "register_extension": {"extension": "01"},

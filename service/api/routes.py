@@ -20,6 +20,7 @@ from service.api import acts
 from service.api.accounts import (
     audit,
     department_names,
+    department_people,
     departments,
     deputies,
     direct_limits,
@@ -109,11 +110,14 @@ CAMPAIGN = "/campaigns/{campaign_id}"
 _OPS = (
     Op("GET",    "/departments", departments.list_departments, R.REPORTS),
     Op("GET",    "/departments/names", department_names.list_department_names, R.PLAN),
+    Op("GET",    "/departments/without-people", department_people.list_without_people, R.REPORTS),
     Op("POST",   "/departments", departments.create_department, R.ACCOUNTS, 201),
     Op("GET",    DEPARTMENT, departments.get_department, R.REPORTS),
     Op("PATCH",  DEPARTMENT, departments.edit_department, R.ACCOUNTS, errors=(409,)),
     Op("GET",    DEPARTMENT + "/counts", departments.get_counts, R.REPORTS,
        seconds=LONG, heavy=True, replica=True),
+    Op("GET",    DEPARTMENT + "/people", department_people.get_people, R.REPORTS),
+    Op("PUT",    DEPARTMENT + "/people", department_people.set_people, R.ACCOUNTS),
     Op("GET",    DEPARTMENT + "/signatures", signatures.list_signatures, R.REPORTS),
     Op("POST",   DEPARTMENT + "/signatures", signatures.register_signature, R.ACCOUNTS, 201),
     Op("POST",   DEPARTMENT + "/signatures/{proposal_id}/confirm", signatures.confirm_signature,

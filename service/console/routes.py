@@ -31,6 +31,7 @@ from service.console.duty import (
 from service.console.duty import stop as stopping
 from service.console.followups import pages as followups
 from service.console.followups import visit_pages
+from service.console.office import department_people as duty_people
 from service.console.office import departments as office_departments
 from service.console.office import deputies as office_deputies
 from service.console.office import guests as office_guests
@@ -286,6 +287,11 @@ PAGES = (
          R.ACCOUNTS),
     WebPage("POST", "/office/departments/{department_id}", office_departments.edit_department,
          R.ACCOUNTS, again=office_departments.show_department),
+    WebPage("GET",  "/office/departments/without", duty_people.show_without, R.ACCOUNTS),
+    WebPage("GET",  "/office/departments/{department_id}/people", duty_people.show_people,
+         R.ACCOUNTS),
+    WebPage("POST", "/office/departments/{department_id}/people", duty_people.set_people,
+         R.ACCOUNTS, again=duty_people.show_people),
     WebPage("GET",  "/office/departments/{department_id}/sender", sender.show_sender, R.ACCOUNTS),
     WebPage("POST", "/office/departments/{department_id}/sender", sender.set_sender, R.ACCOUNTS,
          again=sender.show_sender),

@@ -110,6 +110,8 @@ _COUNTS = f"""
     FROM links l JOIN rosters r ON r.id = l.roster_id
     UNION ALL SELECT 'left_entries', count(*) FILTER (WHERE left_at < :lists), count(*) FROM links
     UNION ALL SELECT 'guests', count(*) FILTER (WHERE created_at < :guests), count(*) FROM guests
+    UNION ALL SELECT 'former_people', count(*) FILTER (WHERE until < :numbers), count(*)
+    FROM department_people WHERE phone_hash IS NOT NULL
     UNION ALL SELECT 'logins', count(*) FILTER (WHERE expires_at < :logins), count(*) FROM sessions
     UNION ALL SELECT 'passwords', count(*) FILTER (
         WHERE given_hash IS NOT NULL AND given_at < :passwords), count(*) FROM users

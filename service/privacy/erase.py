@@ -1,8 +1,8 @@
 """Erasing a person, by number: at once, over all that the caller sees, and nothing leaves after it.
 
-Contact, list entries and places among guests go, what waits is cancelled, nobody visits any more.
-What was sent keeps its cipher, locked, until the record duty is over; counts and the keyed hashes
-of suppressions stay.
+Contact, list entries, places among guests and duties go, what waits is cancelled, nobody visits any
+more. What was sent keeps its cipher, locked, until the record duty is over; counts and the keyed
+hashes of suppressions stay.
 """
 
 from datetime import datetime, timedelta
@@ -29,6 +29,7 @@ class Erased(NamedTuple):
     contacts: int
     links: int
     guests: int
+    duties: int
     pending: int
     cancelled: int
     visits: int
@@ -54,14 +55,14 @@ async def erase(
     await lock_erasures(conn)
     contacts, links, pending = await erasure_store.delete_contacts(conn, phone_hash, scope)
     guests = await erasure_store.delete_guests(conn, phone_hash, scope)
+    duties = await erasure_store.end_duties(conn, phone_hash, scope, by.at)
     if scope is None:
         await erasure_store.forget_learned(conn, phone_hash)
     # No rows are locked before this: marks hold it while they wait for rows.
     await lock_suppressions(conn)
     cancelled = await erasure_store.cancel_queued(conn, phone_hash, scope, by.at)
     kept, last = await erasure_store.count_kept(conn, phone_hash, scope)
-    counts = {"contacts": contacts, "links": links, "guests": guests, "pending": pending}
-    counts |= {"cancelled": cancelled, "visits": visits, "kept": kept}
+    counts = {"contacts": contacts, "links": links, "guests": guests, "duties": duties}
+    counts |= {"pending": pending, "cancelled": cancelled, "visits": visits, "kept": kept}
     await erasure_store.note_counts(conn, erasure_id, counts)
-    kept_until = last + duty if last is not None else None
-    return Erased(erasure_id, contacts, links, guests, pending, cancelled, visits, kept, kept_until)
+    return Erased(id=erasure_id, **counts, kept_until=last + duty if last is not None else None)

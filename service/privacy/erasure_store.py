@@ -186,6 +186,24 @@ async def end_visits(conn: Connection, phone_hash: bytes, scope: UUID | None) ->
     return len(followups)
 
 
+async def end_duties(conn: Connection, phone_hash: bytes, scope: UUID | None, now: datetime) -> int:
+    """End the person's duties for departments, and keep of those past only that there was somebody;
+    returns how many.
+    """
+    status = await sql.execute(
+        conn,
+        """
+        UPDATE department_people SET until = coalesce(until, :now), name_cipher = NULL,
+            phone_cipher = NULL, phone_hash = NULL
+        WHERE phone_hash = :phone_hash AND (:scope::uuid IS NULL OR department_id = :scope)
+        """,
+        phone_hash=phone_hash,
+        scope=scope,
+        now=now,
+    )
+    return affected(status)
+
+
 async def forget_learned(conn: Connection, phone_hash: bytes) -> None:
     """Drop what deliveries taught of the number's carrier."""
     await sql.execute(
@@ -204,8 +222,8 @@ async def note_counts(conn: Connection, erasure_id: UUID, counts: dict[str, int]
 
 
 async def delete_left_behind(conn: Connection) -> int:
-    """Delete contacts and guests that are older than the erasure of their person: somebody held
-    them, or was just writing them down.
+    """Delete contacts and guests that are older than the erasure of their person, and end such
+    duties: somebody held them, or was just writing them down.
     """
     left = 0
     for table in ("contacts", "guests"):
@@ -218,4 +236,13 @@ async def delete_left_behind(conn: Connection) -> int:
             """  # noqa: S608  # two names
         )
         left += affected(status)
-    return left
+    status = await conn.execute(
+        """
+        UPDATE department_people p SET until = coalesce(p.until, e.erased_at), name_cipher = NULL,
+            phone_cipher = NULL, phone_hash = NULL
+        FROM erasures e
+        WHERE p.phone_hash = e.phone_hash AND p.since <= e.erased_at
+          AND (e.department_id IS NULL OR p.department_id = e.department_id)
+        """
+    )
+    return left + affected(status)

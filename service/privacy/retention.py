@@ -90,6 +90,7 @@ async def let_go(
         "receipts": until_empty(store.delete_receipts, terms.numbers),
         "rejects": until_empty(store.delete_rejects, terms.rejects),
         "guests": until_empty(store.delete_guests, terms.guests),
+        "former_people": until_empty(store.drop_former_people, terms.numbers),
         "logins": until_empty(store.delete_logins, terms.logins),
         "passwords": until_empty(store.drop_given_passwords, terms.passwords),
         "visits": until_empty(store.drop_visit_names, terms.visits),

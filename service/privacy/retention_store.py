@@ -283,6 +283,22 @@ async def delete_guests(conn: Connection, before: datetime, rows: int) -> int:
     return affected(status)
 
 
+async def drop_former_people(conn: Connection, before: datetime, rows: int) -> int:
+    """Drop name and number of those who have had no duty for a department since."""
+    status = await sql.execute(
+        conn,
+        """
+        UPDATE department_people SET name_cipher = NULL, phone_cipher = NULL, phone_hash = NULL
+        WHERE id IN (SELECT id FROM department_people
+                     WHERE until < :before AND phone_hash IS NOT NULL
+                     LIMIT :rows FOR UPDATE SKIP LOCKED)
+        """,
+        before=before,
+        rows=rows,
+    )
+    return affected(status)
+
+
 async def delete_records(conn: Connection, before: datetime, rows: int) -> int:
     """Delete who saw and erased whom, and audit entries, from before and past their record duty by
     the database's clock; the seals stay. The service's role can do it in no other way.

@@ -51,6 +51,7 @@ TABLES = (
     Ciphers("notice_choices", (("mail_cipher", "mail"),)),
     Ciphers("notice_mails", (("code_cipher", "mail_code"),)),
     Ciphers("sign_in_links", (("subject_cipher", "sign_in_subject"),)),
+    Ciphers("department_people", (("phone_cipher", "phone"), ("name_cipher", "name"))),
     Ciphers("guests", (("phone_cipher", "phone"),)),
     Ciphers("webhooks", (("secret_cipher", "webhook_secret"),)),
     Ciphers("suppressions", (("note_cipher", "suppression_note"),)),

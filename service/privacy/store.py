@@ -259,6 +259,21 @@ async def list_visits(conn: Connection, phone_hash: bytes, scope: UUID | None) -
     )
 
 
+async def list_duties(conn: Connection, phone_hash: bytes, scope: UUID | None) -> list[Record]:
+    """Of which departments this number is or was the liaison's, or the leader's in charge."""
+    return await sql.fetch(
+        conn,
+        """
+        SELECT p.id, p.department_id, d.name AS department, p.duty, p.since, p.until
+        FROM department_people p JOIN departments d ON d.id = p.department_id
+        WHERE p.phone_hash = :phone_hash AND (:scope::uuid IS NULL OR p.department_id = :scope)
+        ORDER BY p.id
+        """,
+        phone_hash=phone_hash,
+        scope=scope,
+    )
+
+
 async def list_guests(conn: Connection, phone_hash: bytes, scope: UUID | None) -> list[Record]:
     """On which departments' lists of guests this number is."""
     return await sql.fetch(

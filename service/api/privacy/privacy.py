@@ -114,6 +114,17 @@ class FoundVisitOut(Out):
     tries: int = Field(description="How often somebody went there.")
 
 
+class FoundDutyOut(Out):
+    """That the number is or was that of a department's liaison or leader in charge."""
+
+    id: UUID
+    department_id: UUID
+    department: str
+    duty: str
+    since: Instant
+    until: Instant | None
+
+
 class FoundSuppressionOut(Out):
     """What is stopped to this number."""
 
@@ -158,6 +169,7 @@ class LookupOut(Out):
     more_messages: bool = Field(description="Whether there are older ones that are not told.")
     guests: list[FoundGuestOut]
     visits: list[FoundVisitOut] = Field(description="The latest first.")
+    duties: list[FoundDutyOut]
     suppressions: list[FoundSuppressionOut]
     inbound_texts: int
     disclosures: list[DisclosureOut] = Field(description="Before this one.")
@@ -171,6 +183,7 @@ class ErasedOut(Out):
     contacts: int
     links: int = Field(description="Entries of lists.")
     guests: int = Field(description="Places among the guests of trial keys.")
+    duties: int = Field(description="Duties for departments, as liaison or leader in charge.")
     pending: int = Field(description="Contacts that an import holds; they go when it ends.")
     cancelled: int = Field(description="Texts that waited.")
     visits: int = Field(description="Follow-ups in which nobody goes to the person any more.")

@@ -55,6 +55,7 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "import_cases": phrase("imported case figures"),
     "undo_case_import": phrase("took case figures back"),
     "set_fraud_types": phrase("set the kinds of fraud"),
+    "set_people": phrase("named a department's liaison or leader in charge"),
     "set_goals": phrase("set the goals"),
     "draft_suggestion": phrase("made a draft of a suggestion"),
     "dismiss_suggestion": phrase("dismissed a suggestion"),
