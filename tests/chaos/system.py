@@ -7,6 +7,7 @@ import os
 import signal
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -352,7 +353,9 @@ class System:
         except Breach as breach:
             first = [await self.explain(row) for row in account.open[:1]]
             told = f"{len(account.open)} receipts are missing, one of them: {first}"
-            raise Breach(f"{breach}: {told if first else 'not handed off'}") from None
+            states = Counter(row.state for row in await self.ledger(campaign))
+            left = f"not everybody handed off: {dict(states)}"
+            raise Breach(f"{breach}: {told if first else left}") from None
         return account
 
     async def settle_uncertain(self, account: Account) -> None:

@@ -131,6 +131,9 @@ async def _hold(conn: Connection, runtime: Runtime, finding: GapFinding, seen: W
     await stop_store.accept_generation(conn, seen.beat, await stop_store.present_cluster(conn))
     if seen.announced is not None:
         await stop_store.raise_marks(conn, seen.announced.counts)
+    # With the commits, answers of the carrier were lost as well. A holder that lives has recorded
+    # these, and will never answer for what the database takes for unanswered.
+    await stop_store.end_leases(conn)
     log.error("the database was restored; everything is on hold", extra={"why": why})
 
 

@@ -242,6 +242,19 @@ async def marks_of_connections(conn: Connection) -> dict[tuple[int, int], int]:
     return {(row["channel_id"], row["slot"]): row["marks"] for row in rows}
 
 
+async def end_leases(conn: Connection) -> None:
+    """End the lease of every connection: none lasts a minute. Whoever held it cannot renew it;
+    whatever the database takes for marked and unanswered becomes uncertain by whoever holds the
+    connection next, or by the sweep.
+    """
+    await conn.execute(
+        """
+        UPDATE connections SET epoch = epoch + 1, expires_at = expires_at - interval '1 minute'
+        WHERE owner IS NOT NULL
+        """
+    )
+
+
 async def raise_marks(conn: Connection, told: Mapping[tuple[int, int], int]) -> None:
     """Let connections count on from what was told of them, if that is more."""
     await sql.execute(

@@ -14,7 +14,7 @@ from service.campaigns.stops import restored, stop_store, witness
 from service.campaigns.stops.gap import system_of
 from service.campaigns.stops.stop_store import StopOfAll
 from service.campaigns.stops.witness import MarkStand, Outdated, Telling
-from service.dispatch.handoff import store
+from service.dispatch.handoff import lease_store, store
 from service.dispatch.limits.pace import ABSURD, Pace, TokenGrant, channel_limit
 from service.runtime import Runtime
 from service.storage.postgres import Pool, transaction
@@ -207,6 +207,28 @@ async def test_texts_that_are_missing_are_counted_by_connection(
     assert "缺少 7 条已交出的短信" in stop.reason
     assert await _marks(on.pool) == {(on.channel.id, 0): PEOPLE}
     assert not await restored.beat(runtime), "it is noticed once"
+
+
+async def test_a_hold_takes_from_whoever_lives_what_its_lost_answers_were_for(
+    runtime: Runtime, stage: SetUp
+) -> None:
+    """The holder has recorded the answer on the primary that is lost, and never does so again."""
+    on = await stage(PEOPLE)
+    await restored.beat(runtime)
+    lease = await on.must_lease()
+    slice_no = await on.claim(lease)
+    assert slice_no is not None
+    await on.mark(lease, [1], slice_no)
+    await on.pool.execute("UPDATE connections SET marks = marks + 7")
+    await restored.beat(runtime)
+    await on.pool.execute("UPDATE connections SET marks = marks - 7")
+    await _promote(on.pool)
+    assert await restored.check(runtime)
+    async with transaction(on.pool) as conn:
+        assert not await lease_store.renew_connection(conn, lease), "it goes on as if it knew all"
+        assert await lease_store.expired_connections(conn) == [(on.channel.id, 0)]
+        assert await lease_store.recover_connection(conn, on.channel.id, 0, on.now)
+    assert await on.state(1) == "uncertain"
 
 
 async def test_what_redis_forgot_is_told_again_by_the_next_beat(
