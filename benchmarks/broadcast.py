@@ -1,9 +1,10 @@
 """One broadcast with TPS off, from queued to final, every result and receipt committed.
 
 Run as `python -m benchmarks.broadcast [--people N] [--window N] [--destinations N]
-[--protocol cmpp|sgip|smgp|smpp] [--delay SECONDS] [--receipts-window N]`. Starts a whole system of
-its own in a temporary folder, imports the people, sends them one text of 60 characters through the
-simulated carrier over TCP, and prints rates, delays, and what each process used. The carrier's own
+[--protocol cmpp|sgip|smgp|smpp] [--delay SECONDS] [--receipts-window N] [--answers SECONDS]`.
+Starts a whole system of its own in a temporary folder, imports the people, sends them one text of
+60 characters through the simulated carrier over TCP, and prints rates, delays, and what each
+process used. The carrier's own
 delay (`--delay`) is in every time from accepted to final. With `--profile` it says where the time
 goes, too.
 """
@@ -41,7 +42,8 @@ class Options:
     """What is measured. delay: the longest the carrier holds a receipt back, in seconds.
 
     receipts_window: how many receipts the carrier sends before one is acknowledged. tps: parts a
-    second that the channel may write; None: any number.
+    second that the channel may write; None: any number. answers: the seconds that the carrier takes
+    to answer a submit.
     """
 
     people: int = 50_000
@@ -53,6 +55,7 @@ class Options:
     profile: bool = False
     tps: int | None = None
     api_processes: int = 1
+    answers: float = 0.0
 
 
 @dataclass(slots=True)
@@ -108,8 +111,10 @@ async def broadcasting(options: Options, folder: Path) -> AsyncIterator[tuple[Li
         live.start()
         try:
             clock = data / "clock.json"
-            window = options.receipts_window
-            with Carrier(folder, options.protocol, options.delay, clock, window) as carrier:
+            window, answers = options.receipts_window, options.answers
+            with Carrier(
+                folder, options.protocol, options.delay, clock, window, answers
+            ) as carrier:
                 for start in range(0, len(people), IMPORT_ROWS):
                     await _import(live, people[start : start + IMPORT_ROWS])
                 await _open_channel(live, carrier, options)
@@ -258,6 +263,7 @@ def main() -> None:
     parser.add_argument("--protocol", choices=LINKS, default="cmpp")
     parser.add_argument("--delay", type=float, default=default.delay)
     parser.add_argument("--receipts-window", type=int, default=default.receipts_window)
+    parser.add_argument("--answers", type=float, default=default.answers)
     parser.add_argument("--profile", action="store_true")
     options = Options(**vars(parser.parse_args()))
     print(f"{options.people:,} people over {options.protocol}, window {options.window}, "

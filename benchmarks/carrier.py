@@ -57,7 +57,7 @@ class Carrier:
     """The process, for as long as the block runs.
 
     delay: the longest a receipt takes, seconds. receipts_window: how many receipts a connection may
-    have unacknowledged.
+    have unacknowledged. answers: how long each submit's answer takes, seconds.
     """
 
     def __init__(
@@ -67,11 +67,13 @@ class Carrier:
         delay: float,
         clock: Path | None = None,
         receipts_window: int = 128,
+        answers: float = 0.0,
     ) -> None:
         self.journal = folder / "carrier.journal"
         self.protocol = protocol
         self.delay = delay
         self.receipts_window = receipts_window
+        self.answers = answers
         self._folder = folder
         self._environment = dict(os.environ) | _environment(clock)
         self._ports = {name: free_port() for name in (protocol, "admin", "listener")}
@@ -148,6 +150,7 @@ class Carrier:
             "seed": SEED,
             "lane": NETWORK_NAME,
             "max_delay_seconds": self.delay,
+            "response_delay_seconds": self.answers,
             "deliver_window": self.receipts_window,
             "journal": str(self.journal),
             "receipts_by_the_book": True,

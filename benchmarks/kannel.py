@@ -1,9 +1,9 @@
 """Kannel beside us: the same texts to the same simulated carrier, on the same machine.
 
-Run as `python -m benchmarks.kannel [MESSAGES] [WINDOW]`. Kannel 1.4.5 of Debian is fetched as
-`make interop` fetches it, and tuned: all in memory, no logs, a submit window as large as ours. It
-takes each text over HTTP (`sendsms`) and calls a sink back with what became of it (`dlr-url`). A
-crash loses what it holds; we are compared with it all the same.
+Run as `python -m benchmarks.kannel [MESSAGES] [WINDOW] [--answers SECONDS]`. Kannel 1.4.5 of Debian
+is fetched as `make interop` fetches it, and tuned: all in memory, no logs, a submit window as large
+as ours. It takes each text over HTTP (`sendsms`) and calls a sink back with what became of it
+(`dlr-url`). A crash loses what it holds; we are compared with it all the same.
 """
 
 import argparse
@@ -200,8 +200,9 @@ def _request(number: int, sink: int) -> bytes:
     return f"GET /cgi-bin/sendsms?{words} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
-async def run(messages: int, window: int, delay: float) -> Figures:
-    """So many texts through Kannel, and all that came back.
+async def run(messages: int, window: int, delay: float, answers: float = 0.0) -> Figures:
+    """So many texts through Kannel, and all that came back. delay, answers: how long the carrier
+    takes with a receipt, at most, and with the answer to a submit, in seconds.
 
     Raises:
         NotHere: Kannel cannot be had, or does not do it.
@@ -211,7 +212,7 @@ async def run(messages: int, window: int, delay: float) -> Figures:
         raise NotHere(f"Kannel cannot be had here: {reason}")
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-bench-")))
-        carrier = stack.enter_context(Carrier(folder, "smpp", delay))
+        carrier = stack.enter_context(Carrier(folder, "smpp", delay, answers=answers))
         progress = Progress()
         loop = asyncio.get_running_loop()
         sink = await loop.create_server(lambda: Sink(progress), "127.0.0.1", 0)
@@ -286,9 +287,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("messages", type=int, nargs="?", default=50_000)
     parser.add_argument("window", type=int, nargs="?", default=256)
+    parser.add_argument("--answers", type=float, default=0.0)
     given = parser.parse_args()
     try:
-        found = uvloop.run(run(given.messages, given.window, 0.5))
+        found = uvloop.run(run(given.messages, given.window, 0.5, given.answers))
     except NotHere as error:
         print(f"skipped: {error}")
     else:

@@ -1,6 +1,7 @@
 """One table: our whole system beside Kannel and beside the limits of the machine.
 
-Run as `python -m benchmarks.table [--rounds N] [--messages N] [--window N]`; `make bench` does.
+Run as `python -m benchmarks.table [--rounds N] [--messages N] [--window N] [--answers SECONDS]`;
+`make bench` does. With `--answers` the carrier takes so long to answer a submit.
 Everybody sends the same text of 60 characters to the same simulated carrier, and every message
 gets one receipt. The rounds are interleaved, and of each system the run in the middle is shown, so
 that a disturbed minute spoils one run of each and no comparison.
@@ -111,8 +112,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--messages", type=int, default=50_000)
     parser.add_argument("--window", type=int, default=256)
+    parser.add_argument("--answers", type=float, default=0.0)
     given = parser.parse_args()
-    ours = partial(broadcast.Options, people=given.messages, window=given.window)
+    carrier = {"window": given.window, "answers": given.answers}
+    ours = partial(broadcast.Options, people=given.messages, **carrier)
     table = Table(
         {
             "Tocsin, CMPP": lambda: broadcast.run(ours(delay=RECEIPT_DELAY)),
@@ -120,7 +123,7 @@ def main() -> None:
             f"Tocsin, CMPP, {DESTINATIONS} a submit": lambda: broadcast.run(
                 ours(destinations=DESTINATIONS, delay=RECEIPT_DELAY)
             ),
-            KANNEL: lambda: kannel.run(given.messages, given.window, RECEIPT_DELAY),
+            KANNEL: lambda: kannel.run(given.messages, given.window, RECEIPT_DELAY, given.answers),
         }
     )
     machine = limits(given.messages)

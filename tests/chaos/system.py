@@ -23,6 +23,7 @@ from service.clock import Clock, parse_instant
 from service.crypto import Keyring, read_key_file
 from service.delivery.uncertain.uncertain import WAIT, Decision, Skip, decide
 from service.delivery.uncertain.uncertain_store import UncertainFilter
+from service.dispatch.limits.in_flight import permits_for
 from service.storage.postgres import UNREACHABLE, Record, connect
 from tests.chaos.account import Account, Row, account_for
 from tests.chaos.book import Book
@@ -87,7 +88,7 @@ class System:
         self.people = [f"+86{19790000001 + n}" for n in range(people)]
         self.tps = tps
         self.connections = len(protocols) * connections
-        self.bound = self.connections * window
+        self.bound = self.connections * permits_for(window)
         self.gone = (0.0, 0.0)
         self.live = Live(
             folder,

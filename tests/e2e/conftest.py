@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from service.dispatch.limits.in_flight import permits_for
 from tests.harness.live import MORNING, Live
 
 TPS = 700
 WINDOW = 64
 CHANNELS = 3
 STANDS_BACK = 1
-MOST_UNCERTAIN = CHANNELS * WINDOW
-"""The most that a crash may leave uncertain: a window on each connection."""
+MOST_UNCERTAIN = CHANNELS * permits_for(WINDOW)
+"""The most that a crash may leave uncertain: what is on its way on each connection."""
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from service.crypto import Keyring, read_key_file
+from service.dispatch.limits.in_flight import permits_for
 from service.local.demo.client import DemoClient
 from service.local.simulated_channels import ACCOUNTS
 from service.storage.postgres import connected
@@ -244,7 +245,7 @@ async def test_two_legs_with_the_same_people_while_their_channel_process_is_kill
     await until(handed_off, RECOVERY_SECONDS, "all is handed off", every=0.5)
     await receipts_in(county, text, owns)
     entries = {leg: entries_of(county, text, leg) for leg in owns}
-    assert await add_up(county, plan_id, owns, entries) <= 2 * WINDOW
+    assert await add_up(county, plan_id, owns, entries) <= 2 * permits_for(WINDOW)
 
 
 async def test_a_list_that_is_drawn_while_the_channel_process_is_killed(county: County) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from service.dispatch.limits.in_flight import permits_for
 from tests.harness.live import MORNING, Live
 from tests.harness.pauses import random_moment
 from tests.harness.waiting import until
@@ -21,8 +22,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
 SPEED = 30
 WINDOW = 8
-MOST_UNCERTAIN = 3 * WINDOW
-"""The most that one kill may leave uncertain: a window on each connection."""
+MOST_UNCERTAIN = 3 * permits_for(WINDOW)
+"""The most that one kill may leave uncertain: what is on its way on each connection."""
 
 PEOPLE = 60
 PROCESSES = ("work", "channel-0", "scheduler")

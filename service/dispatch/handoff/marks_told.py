@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from service.campaigns.stops import witness
 from service.campaigns.stops.witness import MarkStand, Outdated, Telling
@@ -25,6 +26,8 @@ class MarksTold:
     def __init__(self, shared: Handoff, held: HeldLease) -> None:
         self._stand: MarkStand | None = None
         self._told: Telling | None = None
+        self._free: TokenGrant | None = None
+        """What was granted without limits since the latest mark was told."""
         self._shared = shared
         self._held = held
 
@@ -34,27 +37,35 @@ class MarksTold:
         """
         if stand is None:
             return False
+        self._free = None
         before, self._stand = self._stand, stand
         self._told = witness.telling(self._shared.keyring, stand)
         return before is not None and before.cluster != stand.cluster
 
     async def take(self, limits: Sequence[RateLimit], want: int, least: int) -> TokenGrant:
         """Tokens for what was marked, as of `Pace.take`; none, where somebody else has written to
-        Redis what speaks against it.
+        Redis what speaks against it. Where nothing limits, one answer serves for as long as a token
+        may be used, so that a small window costs no question a text.
 
         Raises:
             Unavailable: Redis does not answer.
             Outdated: the database has lost what was marked, or may have; it is not told again.
         """
+        if not limits and self._free is not None and not self._free.stale:
+            return replace(self._free, count=want)
         stand, told = self._stand, self._told
         if stand is None or told is None:  # a text that has begun to leave was told before
             return await self._shared.pace.take(limits, want, least)
         try:
-            return await self._shared.pace.take_telling(told, limits, want, least)
+            grant = await self._shared.pace.take_telling(told, limits, want, least)
         except Outdated as error:
             if witness.kept_against(self._shared.keyring, stand, error) is not None:
                 self._stand = self._told = None
                 raise
+        else:
+            if not limits and stand is self._stand:
+                self._free = grant
+            return grant
         await self._shared.pace.tell_anew(told)
         return TokenGrant(0, 0.0, time.monotonic())
 

@@ -104,6 +104,10 @@ class Recorder:
         self._unsent += messages
         self._dirty.set()
 
+    def written(self) -> None:
+        """Something that was marked ahead was written, so that more may be marked."""
+        self._permits.wake()
+
     def leave(self, work: ClaimedSlice) -> None:
         """No more rows are taken from this slice: finish it once its last result is in."""
         self.leaving.append(work)

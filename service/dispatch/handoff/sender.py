@@ -2,10 +2,11 @@
 
 A message goes through these steps in this order. It takes a permit. It is marked as leaving in
 PostgreSQL (durably, under the locks that pause, cancel and opt-out wait for). It takes its tokens
-and is written. Its permit is free again once its result is committed. So a crash leaves at most one
-window of messages without a known result; they become `uncertain`, and are not sent again by
-themselves. Messages that were marked and provably not written go back to `queued`. While one batch
-is written, the next one is marked.
+and is written. Its permit is free again once its result is committed. So a crash leaves no more
+messages without a known result than there are permits; they become `uncertain`, and are not sent
+again by themselves. Messages that were marked and provably not written go back to `queued`. While
+one batch is written, the next one is marked, and there are permits enough that the carrier's window
+stays full meanwhile (decision 0540).
 
 A connection works on slices of every priority and department that has any, and these take turns by
 `fair_queue`. Marked messages leave in the order of their marks, so few are marked before their
@@ -29,7 +30,7 @@ from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.mark import mark
 from service.dispatch.handoff.recorder import Handoff, Recorder
 from service.dispatch.handoff.writer import IDLE_SECONDS, RETRY_SECONDS, TRANSIENT, Writer
-from service.dispatch.limits.in_flight import PermitCounter
+from service.dispatch.limits.in_flight import PermitCounter, ahead_of, permits_for
 from service.dispatch.limits.pace import run_limit
 from service.dispatch.value_check import ValueRefused
 from service.errors import TocsinError
@@ -62,11 +63,9 @@ class Sender:
             signature_counts=channel.signature_counts,
             simulated=channel.simulated,
         )
-        size = channel.window * channel.destinations
-        self._permits = PermitCounter(size)
-        # While messages wait to be written, a mark waits until its batch is large enough.
-        ahead = size if channel.tps is None else min(size, int(channel.tps * READ_AHEAD))
-        self._min_batch = max(1, ahead // channel.connections // 4)
+        self._window = channel.window * channel.destinations
+        self._size = permits_for(self._window)
+        self._permits = PermitCounter(self._size)
         self._works: list[ClaimedSlice] = []
         self._turns = Turns()
         self._waiting: set[Flow] = set()
@@ -134,26 +133,36 @@ class Sender:
                 return False
             await asyncio.sleep(min(min(w.next_at for w in self._works) - now, LOOK_SECONDS))
             return True
-        limit = self._room(works[0])
-        if limit < (self._min_batch if self._writer.waiting else 1):
+        ahead = self._ahead()
+        limit = self._room(works[0], ahead)
+        # While messages wait to be written, a mark waits until its batch is large enough.
+        # It takes half of them at most, so that departments take turns in small steps.
+        limit = min(limit, max(1, self._writer.lot, ahead // 2))
+        if limit < (max(1, ahead // 4) if self._writer.waiting else 1):
             await self._permits.wait_free(IDLE_SECONDS, even_if_free=True)
             return True
         await self._hand_off(works, limit)
         return True
 
-    def _room(self, work: ClaimedSlice) -> int:
-        """How many messages may be marked now: at most the free permits, and at most as many as get
-        tokens soon. No other message can overtake a marked one, so the channel's connections
-        together mark at most READ_AHEAD seconds ahead.
+    def _ahead(self) -> int:
+        """How many messages to mark ahead of those written. No other message can overtake a marked
+        one, so no more than leave soon with a full window, and no more than get tokens soon: the
+        channel's connections together mark at most READ_AHEAD seconds ahead.
         """
-        size = self._channel.window * self._channel.destinations
-        most = self._shared.health.most(self._channel.id, size, self._shared.clock.now())
-        room = self._permits.free - (size - most)
+        ahead = ahead_of(self._window, self._writer.answer_seconds)
         if self._channel.tps is not None:
-            share = self._channel.tps * READ_AHEAD / self._channel.connections
-            ahead = max(1, int(share), self._writer.lot)
-            room = min(room, ahead - self._writer.waiting // work.parts_each)
-        return room
+            share = int(self._channel.tps * READ_AHEAD / self._channel.connections)
+            ahead = min(ahead, max(1, share))
+        return max(ahead, self._writer.lot)
+
+    def _room(self, work: ClaimedSlice, ahead: int) -> int:
+        """How many messages may be marked now: no more than have a permit, and no more than leave
+        `ahead` of them marked and not written. While the channel's breaker allows less than a
+        window, that is all that is on its way.
+        """
+        most = self._shared.health.most(self._channel.id, self._window, self._shared.clock.now())
+        spared = 0 if most >= self._window else self._size - most
+        return min(self._permits.free - spared, ahead - self._writer.waiting // work.parts_each)
 
     async def _hand_off(self, works: Sequence[ClaimedSlice], limit: int) -> None:
         """Mark a batch of these slices, which are of one flow, and have it written."""

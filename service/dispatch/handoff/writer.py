@@ -2,7 +2,7 @@
 
 Everything that is put in here comes out again: as a result, or as unsent. Before each write the
 tokens are fresh, the lease and the text are valid and the hours are open, and nothing else runs in
-between.
+between. One module: that nothing is lost on the way is seen only where all ways out stand together.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from service.dispatch.handoff.batch import Parcel, pack
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.marks_told import MarksTold
 from service.dispatch.handoff.recorder import Handoff, Recorder
-from service.dispatch.limits.in_flight import PermitCounter
+from service.dispatch.limits.in_flight import AHEAD_SECONDS, PermitCounter, mean_of_late
 from service.dispatch.limits.pace import RateLimit, channel_limit, lot_size
 from service.dispatch.limits.throttle import Throttle
 from service.errors import Unavailable
@@ -51,6 +51,7 @@ class Writer:
     """Writes marked messages as tokens come, until it is cancelled.
 
     ready: whether it is worth marking more: Redis answers, and the account may send.
+    answer_seconds: how long the carrier's answers take of late.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Writer:
     ) -> None:
         self.ready = asyncio.Event()
         self.ready.set()
+        self.answer_seconds = AHEAD_SECONDS
         self._shared = shared
         self._channel = channel
         self._held = held
@@ -99,6 +101,8 @@ class Writer:
         if self._marks.note(stand):
             self._keep_begun()
         self._pending += pack(messages, self._lot)
+        if not self.ready.is_set():
+            self._keep_begun()  # the account may send no more since they were marked
         self._put.set()
 
     async def run(self) -> None:
@@ -258,6 +262,7 @@ class Writer:
                 self._close(parcel, SubmitResult(Outcome.UNANSWERED))
             raise
         self._slots.take(len(parcels))
+        self._recorder.written()
         self._counts.submits += len(parcels)
         now = asyncio.get_running_loop().time()
         for parcel, future in zip(parcels, futures, strict=True):
@@ -287,6 +292,7 @@ class Writer:
         codes = self._shared.codes.get(self._channel.kind, NO_CODES)
         result = codes.submit(future.result())
         self._counts.answered(result, now - written_at)
+        self.answer_seconds = mean_of_late(self.answer_seconds, now - written_at)
         if self._counts.in_a_row >= IN_A_ROW:
             self._keep_begun()
         if result.outcome is Outcome.THROTTLED:

@@ -1,10 +1,45 @@
 """Permits: how many messages may be on their way at once on one connection.
 
 A permit is held from before the mark until the result is committed, so what a crash leaves
-uncertain on a connection is never more than its window.
+uncertain on a connection is never more than its permits.
 """
 
 import asyncio
+
+AHEAD_SECONDS = 0.1
+"""For how long what is marked ahead lasts while the carrier's window is full. What becomes urgent
+meanwhile waits so long, since nothing overtakes what is marked."""
+LEAST_MOST_AHEAD = 64
+"""So many may be marked ahead, and may wait for their commit, however small the window: small
+windows are answered fast, and small batches cost as much as large ones."""
+
+
+def most_ahead(window: int) -> int:
+    """How many messages of a connection may at most be marked ahead; as many may wait for their
+    commit. window: how many may be unanswered.
+    """
+    return max(window, LEAST_MOST_AHEAD)
+
+
+def permits_for(window: int) -> int:
+    """The most messages on their way on one connection: those that the carrier has not answered,
+    those that are marked ahead, and those answered whose result is being committed. So the
+    carrier's window is full while one batch is marked and another is recorded.
+    """
+    return window + 2 * most_ahead(window)
+
+
+def ahead_of(window: int, answer_seconds: float) -> int:
+    """How many messages to mark ahead where an answer takes so long: as many as leave in
+    AHEAD_SECONDS with a full window.
+    """
+    most = most_ahead(window)
+    return max(1, int(min(most, window * AHEAD_SECONDS / max(answer_seconds, 0.001))))
+
+
+def mean_of_late(mean: float, seconds: float) -> float:
+    """The mean time of about the latest sixteen answers, with this one."""
+    return mean + (seconds - mean) / 16
 
 
 class PermitCounter:

@@ -1,5 +1,6 @@
 """Under a TPS, tokens come in lumps and marks are worth a transaction, or they cost a machine."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -8,8 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 from service.dispatch.handoff import record_store, recorder, store
+from service.dispatch.limits.in_flight import permits_for
 from service.dispatch.limits.pace import Pace, RateLimit, TokenGrant
-from tests.harness.stage import Accept, Scripted, SetUp, done, working
+from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, working
 from tests.harness.waiting import until
 
 TPS, WINDOW, PEOPLE = 1_000, 64, 600
@@ -71,7 +73,46 @@ async def test_results_wait_for_company_and_no_permit_waits_for_them(
 async def test_results_wait_for_no_company_once_they_hold_an_eighth_of_the_permits(
     stage: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "FLUSH_SECONDS", 60)
-    on = await stage(100, window=8)
-    async with working(on, Scripted(lambda _: Accept)):
+    on = await stage(200, window=8)
+    with monkeypatch.context() as patience:
+        patience.setattr(recorder, "FLUSH_SECONDS", 60)
+        async with working(on, Scripted(lambda _: Accept)):
+            await until(lambda: _some_are_recorded(on), 20)
+            patience.undo()
+
+
+async def _some_are_recorded(on: Stage) -> bool:
+    return "submitted" in await on.states()
+
+
+async def test_the_window_is_full_while_marks_and_results_wait(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is answered keeps no place of the window until its commit, and what is marked ahead
+    takes one at once; all together have no more than the permits.
+    """
+    on, window = await stage(300, window=4), 4
+    held = asyncio.Event()
+    recorded = record_store.record_results
+
+    async def slow(*arguments: Any) -> Any:
+        await held.wait()
+        return await recorded(*arguments)
+
+    monkeypatch.setattr(record_store, "record_results", slow)
+    gateway = Scripted(lambda _: Accept)
+
+    async def used_up() -> bool:
+        return (await on.states()).get("submitting") == permits_for(window)
+
+    async with working(on, gateway):
+        await until(used_up, 20)
+        await until(lambda: _written(gateway, permits_for(window)), 20)
+        assert "submitted" not in await on.states()
+        held.set()
         await until(lambda: done(on), 20)
+    assert len(gateway.written) == 300
+
+
+async def _written(gateway: Scripted, count: int) -> bool:
+    return len(gateway.written) >= count

@@ -36,6 +36,7 @@ from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.slice_store import ReleasedSlice
 from service.dispatch.handoff.store import MarkRequest
+from service.dispatch.limits.in_flight import permits_for
 from service.dispatch.limits.pace import Pace, RateLimit, TokenGrant, channel_limit
 from service.ledger.reasons import Reason
 from service.ledger.states import MOVES, MessageState
@@ -464,7 +465,7 @@ async def test_a_lost_link_gives_back_what_was_not_written(stage: SetUp) -> None
         await asyncio.wait_for(gateway.lost.wait(), 5)
         await sender.end()
     assert await on.states() == {"queued": 8}
-    assert await on.marks() == 4
+    assert await on.marks() >= 4
     assert await on.pool.fetchval("SELECT count(*) FROM slices WHERE epoch IS NOT NULL") == 0
 
 
@@ -495,8 +496,10 @@ async def test_past_its_lease_a_holder_writes_nothing(stage: SetUp) -> None:
 
 
 @pytest.mark.parametrize("text", [TEXT, pytest.param(LONG, marks=pytest.mark.slow)])
-async def test_a_silent_carrier_holds_no_more_than_the_window(stage: SetUp, text: str) -> None:
-    on = await stage(60, window=5, text=text)
+async def test_a_silent_carrier_holds_a_window_and_what_is_marked_ahead(
+    stage: SetUp, text: str
+) -> None:
+    on = await stage(2 * permits_for(5), window=5, text=text)
     parts = len(split(text))
     answered = 0
 
@@ -510,14 +513,14 @@ async def test_a_silent_carrier_holds_no_more_than_the_window(stage: SetUp, text
 
         async def stuck() -> bool:
             now = await on.states()
-            assert now.get("submitting", 0) <= 5
+            assert now.get("submitting", 0) <= permits_for(5)
             return now.get("submitted") == 12 and len(gateway.silent) == 5
 
         await until(stuck, 10)
         await sender.looks()
         marked = (await on.states())["submitting"]
         assert len(gateway.silent) == 5
-        assert 5 >= marked >= 5 // parts
+        assert permits_for(5) >= marked >= 5 // parts
         await on.take_over()  # a crash: nobody winds down
         assert (await on.states())["uncertain"] == marked
         assert await on.pool.fetchval("SELECT count(*) FROM uncertain") == marked
@@ -836,10 +839,11 @@ async def test_what_waited_for_the_database_does_not_leave_at_night(stage: SetUp
         wire.broken = ConnectionResetError("PostgreSQL is away")  # before the answers are in
         await until(lambda: wire.refused >= 3)
         sender.clock.at = NIGHT
+        by_day = len(gateway.written)
         wire.broken = None
         await until(lambda: _nothing_leaving(on))
         await sender.looks()
-        assert len(gateway.written) <= 4
+        assert len(gateway.written) == by_day
 
 
 async def _nothing_leaving(on: Stage) -> bool:
