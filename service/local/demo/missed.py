@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -70,10 +71,11 @@ async def _follow_up(operator: DemoClient, approver: DemoClient, run: str) -> li
     return faults
 
 
-async def _until(ask: Any, seconds: float) -> dict[str, Any] | None:
+async def _until(
+    ask: Callable[[], Awaitable[dict[str, Any] | None]], seconds: float
+) -> dict[str, Any] | None:
     """What `ask` finds, asked until it finds something; None: not in time."""
     deadline = time.monotonic() + seconds
-    found: dict[str, Any] | None
     while (found := await ask()) is None:
         if time.monotonic() > deadline:
             return None
