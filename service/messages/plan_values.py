@@ -5,6 +5,7 @@ so it is linted, measured, bound and sent as it will be read; the variables that
 filled for each person.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 
 from service.accounts.departments.department import CASE_KINDS
@@ -23,16 +24,25 @@ def plan_values(values: Mapping[str, str]) -> PlanValues:
     return tuple(sorted(values.items()))
 
 
-def value_problems(text: str, values: PlanValues, kind: str) -> dict[str, str]:
+def value_problems(
+    text: str, values: PlanValues, kind: str, *, from_bulletin: bool = False
+) -> dict[str, str]:
     """What is wrong with the values that a plan gives a text, by variable; empty if nothing is.
 
-    kind: of the department that sends it.
+    kind: of the department that sends it. from_bulletin: whether its figures on cases are taken
+    from a bulletin; nobody types them.
     """
     given, wanted = dict(values), planned(text)
-    found = {name: _missing(wanted[name]) for name in wanted if name not in given}
+    found = {
+        name: TYPED_FIGURE if name in POLICE_VARIABLES else _missing(wanted[name])
+        for name in wanted
+        if name not in given
+    }
     for name, value in given.items():
         problems = [*_place_problems(text, name, wanted), *_form_problems(value, wanted.get(name))]
         problems += _unit_problems(text, name, value, wanted.get(name))
+        if name in POLICE_VARIABLES and not from_bulletin:
+            problems.insert(0, TYPED_FIGURE)
         if name in POLICE_VARIABLES and kind not in CASE_KINDS:
             problems.insert(0, _NOT_YOURS)
         if problems:
@@ -44,6 +54,11 @@ _NOT_YOURS = phrase(
     "figures on cases are given by the police or the county's own office alone; take the variable"
     " out of the text"
 )
+TYPED_FIGURE = phrase(
+    "figures on cases are taken from a bulletin, and not typed: leave it out, and give the week of"
+    " an issued bulletin in figures_from, or take a text without figures"
+)
+"""Why a figure on cases is refused that a person gives, and what to do."""
 
 
 def _missing(allowed: Allowed) -> str:
@@ -93,6 +108,22 @@ def in_text(text: str, name: str, value: str) -> str:
 
 
 _UNITS = frozenset("万亿元")
+_PART = re.compile("[我本](?:镇|乡|村|街道|社区|小区|校|院|单位)")
+
+
+def of_a_part(text: str) -> bool:
+    """Whether a text gives figures of a part of the county, which no bulletin releases by the week:
+    本周我镇发生{起数}起 would say the county's figure of a town.
+    """
+    figures = POLICE_VARIABLES & set(planned(text))
+    return bool(figures - {"周期"}) and _PART.search(text) is not None
+
+
+OF_A_PART = phrase(
+    "the figures of a bulletin are of the whole county, and this text gives them of a part of it:"
+    " take a text without figures"
+)
+"""Why such a text is refused."""
 
 
 def _says_more(value: str) -> bool:

@@ -16,8 +16,8 @@ from tests.browser.visitor import Visitor
 
 NEW = "/plans/new"
 LOAN = next(starter for starter in load_library() if starter.id == "S02")
-LOCAL = next(starter for starter in load_library() if starter.id == "S28")
-"""It has a value of the plan: {起数}."""
+LOCAL = next(starter for starter in load_library() if starter.id == "L1")
+"""It has figures on cases."""
 
 
 def options(visitor: Visitor, name: str) -> Any:
@@ -43,7 +43,7 @@ async def test_a_text_is_found_by_its_words_and_read_at_once(
     words = visitor.page.locator("#plan-words-0")
     await expect(words.locator(".quote")).to_have_text(LOAN.text)
     await expect(words).to_contain_text("1 条计费")
-    await visitor.type(visitor.field("_find"), "本地警情")
+    await visitor.type(visitor.field("_find"), "周警情通报")
     await expect(options(visitor, "more_texts.1")).to_have_count(1)
     await expect(visitor.field("template_id")).to_have_value(f"library:{LOAN.id}")
     for number in (1, 2, 3):
@@ -55,7 +55,7 @@ async def test_a_text_is_found_by_its_words_and_read_at_once(
     await is_sound(visitor)
 
 
-async def test_a_second_text_from_the_library_reads_with_the_value_that_is_typed(
+async def test_a_second_text_from_the_library_reads_with_the_figure_of_its_bulletin(
     visit: Visit, furnished: None, way: dict[str, Any]
 ) -> None:
     visitor = await visit("operator", **way)
@@ -64,8 +64,8 @@ async def test_a_second_text_from_the_library_reads_with_the_value_that_is_typed
     await visitor.choose(visitor.field("more_texts.1"), title(LOCAL).zh)
     words = visitor.page.locator("#plan-words-1 .quote")
     await expect(words).to_have_text(LOCAL.text)
-    await visitor.type(visitor.field("more_values.1.起数"), "12")
-    await expect(words).to_have_text(LOCAL.text.replace("{起数}", "12"))
+    await visitor.choose(visitor.field("more_figures.1"), "2026-W53 〔2026〕53号")
+    await expect(words).to_contain_text("12月28日至1月3日")
 
 
 async def test_what_is_missing_follows_what_is_typed_by_one_small_request_at_a_time(

@@ -127,13 +127,15 @@ class Campaigns:
         max_tps: int | None = None,
         drill: bool = False,
         values: Mapping[str, str] | None = None,
+        figures_from: str | None = None,
         more: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> CampaignDetail:
         """Plan a campaign; it is a draft, and nothing leaves before two persons agree.
 
         segment_id: for whom; None: it is a joint plan, whose `legs` are in `more`.
-        values: what fills the text for all who get it, such as {"起数": "12"}.
+        values: what fills the text for all who get it, such as {"群名": "三幢群"}.
+        figures_from: the week of the bulletin that gives it figures on cases.
         more: other fields of the plan, such as `period`, `safety`, `over_cap`, `legs`.
         """
         body: dict[str, Any] = {
@@ -151,6 +153,8 @@ class Campaigns:
             body["max_tps"] = max_tps
         if values is not None:
             body["values"] = dict(values)
+        if figures_from is not None:
+            body["figures_from"] = figures_from
         made = await self._link.post("/campaigns", body, key=idempotency_key)
         return cast(CampaignDetail, made)
 

@@ -11,10 +11,16 @@ from service.api.calendar.schedules import (
     ScheduleBody,
 )
 from service.api.campaigns.details import CampaignDetail, CampaignOut, detail_out, facts
-from service.api.campaigns.figures_from import with_figures
+from service.api.campaigns.figures_from import (
+    check_figures,
+    first_text,
+    more_texts,
+    with_figures,
+)
 from service.api.campaigns.forecasts import keep_forecast
 from service.api.campaigns.legs import Legs
 from service.api.campaigns.safety_forms import (
+    FiguresFrom,
     GivenValues,
     MoreTexts,
     PeriodBody,
@@ -65,11 +71,7 @@ class CampaignBody(Body):
     safety: SafetyBody = SafetyBody()
     more_texts: MoreTexts = Field(default=[])
     values: GivenValues = Field(default={})
-    figures_from: Line | None = Field(
-        default=None,
-        description="The week of a bulletin, as 2027-W03: what the first text says of cases is"
-        " taken from what was released of it, and is not in `values`.",
-    )
+    figures_from: FiguresFrom = None
 
 
 class CampaignPatch(Body):
@@ -89,6 +91,7 @@ class CampaignPatch(Body):
     safety: SafetyBody | None = None
     more_texts: MoreTexts | None = None
     values: GivenValues | None = None
+    figures_from: FiguresFrom = None
 
 
 class CloneBody(Body):
@@ -166,11 +169,12 @@ async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
         period_end=body.period.end,
         drill=body.drill,
         safety=body.safety.safety(),
-        more_texts=tuple(text.text() for text in body.more_texts),
+        more_texts=await more_texts(call, body.more_texts),
         legs=tuple(leg.ask() for leg in body.legs or ()),
         values=plan_values(
             await with_figures(call, body.template_id, body.values, body.figures_from)
         ),
+        figures_from=body.figures_from,
     )
     made = await planning.create(call.conn, call.user, plan, call.now, call.mode)
     return await detail_out(call, made)
@@ -195,13 +199,18 @@ async def edit_campaign(call: Call, campaign_id: UUID, body: CampaignPatch) -> C
     if body.safety is not None:
         changes["safety"] = body.safety.safety()
     if body.more_texts is not None:
-        changes["more_texts"] = tuple(text.text() for text in body.more_texts)
+        changes["more_texts"] = await more_texts(call, body.more_texts)
     if body.legs is not None:
         changes["legs"] = tuple(leg.ask() for leg in body.legs)
         changes.setdefault("segment_id", None)  # what is given of the two is in the other's place
     elif body.segment_id is not None:
         changes["legs"] = ()
-    changes |= {"values": plan_values(body.values)} if body.values is not None else {}
+    if body.model_fields_set & {"template_id", "values", "figures_from"}:
+        plan = (await planning.load(call.conn, campaign_id, call.user.scope, lock=True)).plan
+        asks = "figures_from" in body.model_fields_set
+        week = body.figures_from if asks else plan.figures_from
+        made = await first_text(call, plan, body.template_id, body.values, week)
+        changes |= {"values": made.values, "figures_from": made.figures_from}
     if (period := changes.pop("period", None)) is not None:
         changes |= {"period_start": period.start, "period_end": period.end}
     edited = await planning.edit(
@@ -218,6 +227,7 @@ async def clone_campaign(call: Call, campaign_id: UUID, body: CloneBody) -> Camp
 
 async def submit_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
     """Put a draft before an approver; freezes text and rule."""
+    await check_figures(call, await planning.load(call.conn, campaign_id, call.user.scope))
     submitted = await approval.submit(
         call.conn, call.user, campaign_id, call.now, keyring=call.runtime.keyring
     )
@@ -227,6 +237,7 @@ async def submit_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
 
 async def approve_campaign(call: Call, campaign_id: UUID, body: ApprovalBody) -> CampaignDetail:
     """Approve what somebody else submitted; it fires at its time."""
+    await check_figures(call, await planning.load(call.conn, campaign_id, call.user.scope))
     if body.content_hash is not None:
         await sources.check_seen(call.conn, call.user, campaign_id, body.content_hash)
     approved = await approval.approve(

@@ -60,6 +60,9 @@ class CampaignOut(Out):
     safety: SafetyBody
     more_texts: list[MoreTextOut]
     values: dict[str, str] = Field(description="What fills the first text for all who get it.")
+    figures_from: str | None = Field(
+        description="The week of the bulletin that the first text's figures on cases are from."
+    )
     cloned_from: UUID | None
     message_class: str = Field(alias="class")
     state: State

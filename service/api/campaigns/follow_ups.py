@@ -14,7 +14,8 @@ from service.api.campaigns.campaigns import (
     chosen,
 )
 from service.api.campaigns.details import CampaignDetail, detail_out
-from service.api.campaigns.safety_forms import GivenValues
+from service.api.campaigns.figures_from import with_figures
+from service.api.campaigns.safety_forms import FiguresFrom, GivenValues
 from service.api.http.call import Call
 from service.api.http.schema import Body, Line, OptionalLine, Out, TranslatedText
 from service.campaigns.core.model import Plan
@@ -63,6 +64,7 @@ class CorrectionBody(Body):
     priority: Priority = "urgent"
     schedule: ScheduleBody = ScheduleBody()
     values: GivenValues = Field(default={})
+    figures_from: FiguresFrom = None
 
 
 async def correct_run(call: Call, run_id: UUID, body: CorrectionBody) -> CampaignDetail:
@@ -80,7 +82,10 @@ async def correct_run(call: Call, run_id: UUID, body: CorrectionBody) -> Campaig
         max_tps=None,
         over_cap="send",
         corrects=run_id,
-        values=plan_values(body.values),
+        values=plan_values(
+            await with_figures(call, body.template_id, body.values, body.figures_from)
+        ),
+        figures_from=body.figures_from,
     )
     made = await correct(call.conn, call.user, run_id, plan, call.now, call.mode)
     return await detail_out(call, made)

@@ -8,8 +8,7 @@ from pydantic import Field, model_validator
 
 from service.api.http.schema import Body, Instant, Int, Line, Out, Text
 from service.campaigns.core.safety import DEFAULT_WAIT_MINUTES, Safety
-from service.campaigns.core.texts import MOST_DAYS, MOST_TEXTS, MoreText
-from service.messages.plan_values import plan_values
+from service.campaigns.core.texts import MOST_DAYS, MOST_TEXTS
 from service.messages.template import MAX_VARIABLES
 from service.words.phrase import phrase
 
@@ -87,10 +86,17 @@ def safety_out(safety: Safety) -> SafetyBody:
 
 
 _VALUES = (
-    'What fills variables of the text for all who get it, such as {"起数": "12"}: 周期, 起数,'
-    " 金额, 类型 (of the police and the county alone), 群名, and what the text says the kind of."
-    " It is part of what is approved."
+    'What fills variables of the text for all who get it, such as {"群名": "三幢群"}: 群名, and'
+    " what the text says the kind of. It is part of what is approved. 周期, 起数, 金额 and 类型 are"
+    " figures on cases, which are not typed: see `figures_from`."
 )
+FiguresFrom = Annotated[
+    Line | None,
+    Field(
+        description="The week of an issued bulletin, as 2027-W03: what the text says of cases is"
+        " taken from what was released of it, and is not in `values`. Of the police and the county."
+    ),
+]
 GivenValues = Annotated[
     dict[Line, Annotated[Text, Field(max_length=200)]],
     Field(max_length=MAX_VARIABLES, description=_VALUES),
@@ -108,10 +114,7 @@ class MoreTextBody(Body):
     )
 
     values: GivenValues = Field(default={})
-
-    def text(self) -> MoreText:
-        """What the rules know."""
-        return MoreText(self.template_id, self.after_days, plan_values(self.values))
+    figures_from: FiguresFrom = None
 
 
 MoreTexts = Annotated[list[MoreTextBody], Field(max_length=MOST_TEXTS - 1)]
@@ -125,3 +128,4 @@ class MoreTextOut(Out):
     after_days: int | None
     text: str
     values: dict[str, str]
+    figures_from: str | None

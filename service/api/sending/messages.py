@@ -18,16 +18,18 @@ from service.dispatch.direct import direct_send, direct_store
 from service.dispatch.direct.direct_send import DirectSender, DirectText, Named
 from service.dispatch.failover.channel_monitor import limits_of
 from service.errors import Conflict, Invalid, NotFound
-from service.ledger.message_class import NOTICE, MessageClass
+from service.ledger.message_class import NOTICE, PUBLICITY, MessageClass
 from service.ledger.message_id import PATTERN, MessageKey, parse_message_id
 from service.ledger.states import MessageState
 from service.messages import store as templates
 from service.messages.offers.offers import needs_no_approval
 from service.messages.offers.withdrawal import check_words_stand
+from service.messages.template import variables
+from service.messages.value_sources import POLICE_VARIABLES
 from service.queue import Job
 from service.reports import explanations, progress
 from service.reports.waiting_reasons import why_they_wait
-from service.words.phrase import Sentence, phrase
+from service.words.phrase import Sentence, listing, phrase
 from service.words.terms import term
 
 MOST_RECIPIENTS = 1_000
@@ -213,6 +215,17 @@ async def _words(call: Call, body: SendBody) -> DirectText:
         )
     if template.withdrawn_offer is not None:
         await check_words_stand(call.conn, [template.version_id])
+    figures = sorted(POLICE_VARIABLES & set(variables(template.text)))
+    if message_class == PUBLICITY and figures:
+        raise Invalid.at(
+            "template_id",
+            phrase(
+                "{names} are figures on cases, which are taken from a bulletin and not typed: plan"
+                " a campaign with figures_from, or take a text without",
+                names=listing(figures),
+            ),
+            code="figure_typed",
+        )
     approved = await needs_no_approval(call.conn, template)
     return DirectText(template.text, message_class, template.version_id, approved=approved)
 

@@ -135,7 +135,7 @@ class Plan:
     corrects: the run whose people it goes to, in place of those of a segment. legs: what a joint
         plan asks of each department, in place of an audience; leg_of: the joint plan whose leg it
         is. values: what fills the first text for all who get it; those of the others stand with
-        them.
+        them. figures_from: the week of the bulletin from which figures on cases among them are.
     """
 
     name: str
@@ -155,6 +155,7 @@ class Plan:
     legs: tuple[LegAsk, ...] = ()
     leg_of: UUID | None = None
     values: PlanValues = ()
+    figures_from: str | None = None
 
     @property
     def is_joint(self) -> bool:

@@ -36,7 +36,8 @@ _CAMPAIGN = """
     SELECT c.*, v.template_id, v.text, v.lint AS linted, t.class AS message_class,
            coalesce((
                SELECT jsonb_agg(jsonb_build_array(
-                          o.template_id, o.id, o.text, x.after_days, x.verdict, x.text_values)
+                          o.template_id, o.id, o.text, x.after_days, x.verdict, x.text_values,
+                          x.figures_from)
                           ORDER BY x.no)
                FROM campaign_texts x JOIN template_versions o ON o.id = x.template_version_id
                WHERE x.campaign_id = c.id), '[]') AS further,
@@ -84,11 +85,12 @@ async def insert_campaign(
         """
         INSERT INTO campaigns (department_id, name, template_version_id, segment_id, channels,
                                priority, schedule, max_tps, over_cap, period_start, period_end,
-                               drill, safety, corrects, joint, leg_of, text_values, state,
-                               created_by, edited_by, created_at, key_mode, cloned_from)
+                               drill, safety, corrects, joint, leg_of, text_values, figures_from,
+                               state, created_by, edited_by, created_at, key_mode, cloned_from)
         SELECT :department_id, :name, v.id, :segment_id, :channels, :priority, :schedule, :max_tps,
             :over_cap, :period_start, :period_end, :drill, :safety, :corrects, :joint, :leg_of,
-               :text_values, 'draft', :user_id, :user_id, :now, :key_mode, :cloned_from
+               :text_values, :figures_from, 'draft', :user_id, :user_id, :now, :key_mode,
+               :cloned_from
         FROM template_versions v WHERE v.template_id = :template_id ORDER BY v.no DESC LIMIT 1
         RETURNING id
         """,
@@ -116,6 +118,7 @@ async def update_plan(conn: Connection, campaign_id: UUID, plan: Plan, user_id: 
             over_cap = :over_cap, period_start = :period_start, period_end = :period_end,
                 drill = :drill, safety = :safety,
             corrects = :corrects, joint = :joint, leg_of = :leg_of, text_values = :text_values,
+            figures_from = :figures_from,
             edited_by = :user_id,
             template_version_id = (
                 SELECT id FROM template_versions WHERE template_id = :template_id ORDER BY no DESC
@@ -138,17 +141,20 @@ async def _set_texts(conn: Connection, campaign_id: UUID, plan: Plan) -> None:
     await sql.execute(
         conn,
         """
-        INSERT INTO campaign_texts (campaign_id, no, template_version_id, after_days, text_values)
+        INSERT INTO campaign_texts (campaign_id, no, template_version_id, after_days, text_values,
+                                    figures_from)
         SELECT :campaign_id, m.no + 1, (
             SELECT id FROM template_versions WHERE template_id = m.template_id
-            ORDER BY no DESC LIMIT 1), m.after_days, m.text_values
-        FROM unnest(:template_ids::uuid[], :after_days::smallint[], :text_values::jsonb[])
-            WITH ORDINALITY AS m(template_id, after_days, text_values, no)
+            ORDER BY no DESC LIMIT 1), m.after_days, m.text_values, m.figures_from
+        FROM unnest(:template_ids::uuid[], :after_days::smallint[], :text_values::jsonb[],
+                    :figures_from::text[])
+            WITH ORDINALITY AS m(template_id, after_days, text_values, figures_from, no)
         """,
         campaign_id=campaign_id,
         template_ids=[text.template_id for text in plan.more_texts],
         after_days=[text.after_days for text in plan.more_texts],
         text_values=[dict(text.values) for text in plan.more_texts],
+        figures_from=[text.figures_from for text in plan.more_texts],
     )
 
 
@@ -202,6 +208,7 @@ def _columns(plan: Plan) -> dict[str, Any]:
         "joint": plan.is_joint,
         "leg_of": plan.leg_of,
         "text_values": dict(plan.values),
+        "figures_from": plan.figures_from,
     }
 
 
@@ -583,12 +590,14 @@ def _campaign(row: Record) -> Campaign:
         drill=row["drill"],
         safety=Safety.from_json(row["safety"]),
         more_texts=tuple(
-            MoreText(text.template_id, text.after_days, text.values) for text in further
+            MoreText(text.template_id, text.after_days, text.values, text.figures_from)
+            for text in further
         ),
         corrects=row["corrects"],
         legs=tuple(LegAsk(UUID(leg[0]), tuple(leg[1])) for leg in row["legs"]),
         leg_of=row["leg_of"],
         values=values,
+        figures_from=row["figures_from"],
     )
     replaced = {field.name for field in fields(Plan)} | {
         *("expected_at", "silent_since", "joint", "text_values")
@@ -600,8 +609,14 @@ def _campaign(row: Record) -> Campaign:
 
 def _further(stored: Sequence[Any]) -> Further:
     """A text after the first, as `_CAMPAIGN` gives it."""
-    template_id, version_id, text, after_days, verdict, given = stored
+    template_id, version_id, text, after_days, verdict, given, figures_from = stored
     values = plan_values(given)
     return Further(
-        UUID(template_id), UUID(version_id), fill(text, values), after_days, verdict, values
+        UUID(template_id),
+        UUID(version_id),
+        fill(text, values),
+        after_days,
+        verdict,
+        values,
+        figures_from,
     )

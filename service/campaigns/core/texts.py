@@ -29,12 +29,13 @@ LintVerdict = tuple[tuple[str, str, int], ...]
 @dataclass(frozen=True, slots=True)
 class MoreText:
     """A text of a plan after the first. after_days: how long after the fire; None: in turn.
-    values: what the plan fills it with.
+    values: what the plan fills it with. figures_from: as in `Plan`.
     """
 
     template_id: UUID
     after_days: int | None = None
     values: PlanValues = ()
+    figures_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Further:
     after_days: int | None
     verdict: list[Finding] | None
     values: PlanValues = ()
+    figures_from: str | None = None
 
 
 class BoundText(NamedTuple):

@@ -321,10 +321,10 @@ def variable_problems(text: str, plan: Plan, number: int, kind: str) -> dict[str
     department.
     """
     place = f"more_texts.{number - 1}." if number else ""
-    values = plan.more_texts[number - 1].values if number else plan.values
+    whose = plan.more_texts[number - 1] if number else plan
     if (problem := unfilled_problem(text)) is not None:
         return {f"{place}template_id": problem}
-    found = value_problems(text, values, kind)
+    found = value_problems(text, whose.values, kind, from_bulletin=whose.figures_from is not None)
     return {f"{place}values.{name}": problem for name, problem in found.items()}
 
 

@@ -18,8 +18,8 @@ from service.api.channels import channels
 from service.api.http.paging import MAX_LIMIT, PageQuery
 from service.console.asking import Desk
 from service.console.language import Language
+from service.console.plans import figures, joint, words
 from service.console.plans import form as forms
-from service.console.plans import joint, words
 from service.console.plans.areas import AreasByName, read_area_names
 from service.console.plans.texts import TextChoices, read_texts
 from service.errors import TocsinError
@@ -28,6 +28,7 @@ from service.words.phrase import Phrase, listing, phrase
 LABELS: Final[Mapping[str, Phrase]] = {
     "name": phrase("Name of the campaign"),
     "template_id": phrase("Text"),
+    figures.FIRST: phrase("Figures on cases, from which bulletin"),
     "audience": phrase("To whom"),
     "segment_id": phrase("Group"),
     "legs": phrase("Departments that send it"),
@@ -89,7 +90,7 @@ class PlanChoices:
 
     def said(self, name: str, value: object) -> str:
         """What a value of a field is called."""
-        if name.startswith((joint.AREAS, "values.", forms.MORE_VALUES)):
+        if figures.is_field(name) or name.startswith((joint.AREAS, "values.", forms.MORE_VALUES)):
             return str(value) or "–"
         if name.startswith(("template_id", "more_texts", "segment_id")):
             one = self.group(str(value)) if name == "segment_id" else self.texts.text(str(value))

@@ -17,9 +17,10 @@ from service.api.calendar.schedules import ScheduleBody, ScheduleOut
 from service.api.campaigns.campaigns import CampaignPatch
 from service.api.campaigns.details import CampaignDetail
 from service.console.forms import body_of
-from service.console.plans import joint, words
+from service.console.plans import figures, joint, words
 from service.console.plans.areas import AreasByName
 from service.errors import Invalid
+from service.messages.value_sources import POLICE_VARIABLES
 from service.words.phrase import phrase
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -34,11 +35,13 @@ LIBRARY = "library:"
 MORE_TEXTS = 3
 VALIDITY = (120, 360, 630, 720, 1440, 2880, 4320)
 DEFAULT_TIME = "09:30"
+FIGURES = "figures_from"
 MORE_VALUES = "more_values."
 """What fills a text after the first: its number and the variable follow."""
 _OF_THE_FORM = frozenset({WHEN, TIME, "act", "festival", "channels", "drill", "max_tps",
-                          joint.AUDIENCE, joint.LEGS})  # fmt: skip
-_OWN = ("schedule.", "more_texts.", AFTER, "values.", MORE_VALUES, joint.AREAS, "safety.")
+                          figures.FIRST, joint.AUDIENCE, joint.LEGS})  # fmt: skip
+_OWN = ("schedule.", "more_texts.", AFTER, "values.", MORE_VALUES, figures.MORE, joint.AREAS,
+        "safety.")  # fmt: skip
 
 
 def is_weekly(schedule: ScheduleOut) -> bool:
@@ -85,8 +88,19 @@ def values_of(plan: CampaignDetail, zone: ZoneInfo) -> dict[str, Any]:
         found[f"more_texts.{number}"] = str(text.template_id)
         if text.after_days is not None:
             found[f"{AFTER}{number}"] = str(text.after_days)
-        found |= {f"{MORE_VALUES}{number}.{name}": value for name, value in text.values.items()}
-    return found | {f"values.{name}": value for name, value in plan.values.items()}
+        if text.figures_from is not None:
+            found[f"{figures.MORE}{number}"] = text.figures_from
+        typed = without_figures(text.values)
+        found |= {f"{MORE_VALUES}{number}.{name}": value for name, value in typed.items()}
+    if plan.figures_from is not None:
+        found[figures.FIRST] = plan.figures_from
+    typed = without_figures(plan.values)
+    return found | {f"values.{name}": value for name, value in typed.items()}
+
+
+def without_figures(values: Mapping[str, str]) -> dict[str, str]:
+    """Values that a person types."""
+    return {name: value for name, value in values.items() if name not in POLICE_VARIABLES}
 
 
 def typed_values(form: Form) -> dict[str, Any]:
@@ -117,6 +131,7 @@ def body_from(
         "safety": _safety(form, known),
         "more_texts": _more_texts(form, known),
         "values": typed_after(form, "values."),
+        "figures_from": form.get(figures.FIRST) or None,
     }
     if given["channels"] != "auto":
         given["channels"] = [int(one) for one in given["channels"] if one.isdecimal()]
@@ -283,12 +298,21 @@ def _more_texts(form: Form, known: CampaignDetail | None) -> list[dict[str, Any]
         place = f"{MORE_VALUES}{number}."
         values = typed_after(form, place)
         if template_id in before and not any(name.startswith(place) for name in form):
-            values = dict(before[template_id].values)
+            values = without_figures(before[template_id].values)
         after = _number(form, f"{AFTER}{number}")
-        found.append({"template_id": template_id, "after_days": after, "values": values})
-    told = {"template_id", "after_days", "values"}
+        week = form.get(f"{figures.MORE}{number}") or None
+        found.append(
+            {"template_id": template_id, "after_days": after, "values": values, FIGURES: week}
+        )
+    told = {"template_id", "after_days", FIGURES}
     rest = known.more_texts[MORE_TEXTS:] if known else ()
-    return [*found, *(text.model_dump(mode="json", include=told) for text in rest)]
+    return [
+        *found,
+        *(
+            text.model_dump(mode="json", include=told) | {"values": without_figures(text.values)}
+            for text in rest
+        ),
+    ]
 
 
 def _day_of(instant: datetime | None, zone: ZoneInfo) -> str:

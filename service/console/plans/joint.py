@@ -88,9 +88,8 @@ def _field_of(name: str, chosen: Sequence[str]) -> str:
         return f"{AREAS}{chosen[number]}" if number < len(chosen) else LEGS
     if rest[1:2] == ["values"] and len(rest) > 2:
         return f"more_values.{number + 1}.{'.'.join(rest[2:])}"
-    if rest[1:] == ["after_days"]:
-        return f"after_days.{number + 1}"
-    return f"more_texts.{number + 1}"
+    own = {"figures_from": "more_figures", "after_days": "after_days"}
+    return f"{own.get('.'.join(rest[1:]), 'more_texts')}.{number + 1}"
 
 
 async def count_joint(

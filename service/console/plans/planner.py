@@ -19,8 +19,8 @@ from service.api.campaigns.details import CampaignDetail
 from service.api.http.problems import Stale, status_of
 from service.console.asking import SEEN, Desk
 from service.console.carried import CARRIED, carried, carry
+from service.console.plans import figures, joint, words
 from service.console.plans import form as forms
-from service.console.plans import joint, words
 from service.console.plans.areas import AreasByName, read_area_names
 from service.console.plans.choices import PlanChoices, read_choices, resolved
 from service.console.plans.side import read_side
@@ -190,7 +190,8 @@ async def _shown(
         "is_typed": bool(desk.form),
         "partner_names": {one.id: one.name for one in choices.partners},
         "is_part": template != PAGE,
-        "renews": template != PAGE and _fields_of_values(values) != side.wants.keys(),
+        "renews": template != PAGE
+        and _fields_of_values(values) != side.wants.keys() | side.figures.keys(),
         "narrows": values.get(FIND, "") != values.get(FOUND, ""),
     }
     return Shown(template, told)
@@ -198,7 +199,11 @@ async def _shown(
 
 def _fields_of_values(values: Mapping[str, Any]) -> set[str]:
     """The fields of values that the page has."""
-    return {name for name in values if name.startswith(("values.", forms.MORE_VALUES))}
+    return {
+        name
+        for name in values
+        if name.startswith(("values.", forms.MORE_VALUES)) or figures.is_field(name)
+    }
 
 
 def _seen(desk: Desk, known: CampaignDetail | None) -> str:

@@ -27,9 +27,12 @@ from service.console.asking import Desk
 from service.console.plans import form as forms
 from service.console.plans import joint
 from service.console.plans.choices import PlanChoices, resolved
+from service.console.plans.figures import field_of, read_figures
 from service.console.plans.texts import PLACES, ShownText, read_words
 from service.errors import Invalid, TocsinError
 from service.ledger.message_class import PUBLICITY
+from service.messages.plan_values import OF_A_PART, of_a_part
+from service.messages.value_sources import POLICE_VARIABLES
 from service.words.phrase import phrase
 
 COUNTED = "_counted"
@@ -44,7 +47,9 @@ class PlanSide:
     """What was typed would come to this.
 
     texts: what is chosen, by the fields of the form. wants: the values that each text wants from
-    the plan, by the fields of the form, with their variables. legs: of a joint plan, how many
+    the plan, by the fields of the form, with their variables. figures: the fields with the week
+    of the bulletin that a text takes figures on cases from, with the text's number; weeks: those
+    that may be chosen. legs: of a joint plan, how many
     people its departments would reach. missing: what keeps it from being submitted, each with the
     field that mends it. saved: what the campaign as it was saved would come to, while nothing else
     was typed. counted: whether anybody was counted.
@@ -60,6 +65,8 @@ class PlanSide:
     counted: bool = False
     legs: LegsPreviewOut | None = None
     wants: dict[str, str] = field(default_factory=dict)
+    weeks: list[tuple[str, str]] = field(default_factory=list)
+    figures: dict[str, int] = field(default_factory=dict)
     missing: list[tuple[str, str]] = field(default_factory=list)
     audience: str = ""
     reached: int | None = None
@@ -101,7 +108,9 @@ async def read_side(
     counts: bool,
 ) -> PlanSide:
     """What was typed would come to. counts: whether to count the people, too."""
-    side = PlanSide(await read_words(desk, choices.texts, values), counted=counts)
+    figures = await read_figures(desk, values)
+    words = await read_words(desk, choices.texts, values, figures)
+    side = PlanSide(words, counted=counts, weeks=figures.weeks)
     side.group = choices.group(str(values.get("segment_id", "")))
     side.audience = _audience(values, side)
     reached, _, audience = str(values.get(COUNTED, "")).partition(" ")
@@ -150,7 +159,9 @@ def _look_at_text(
         side.missing.append((chosen_by, phrase("This text was withdrawn.")))
     for name, source in text.fills.items():
         field_name = place + name
-        if source == "plan":
+        if source == "plan" and name in POLICE_VARIABLES:
+            _look_at_figure(side, chosen_by, shown, name)
+        elif source == "plan":
             side.wants[field_name] = name
             if not str(values.get(field_name, "")).strip():
                 said = phrase("Say what {{{name}}} is in the text.", name=name)
@@ -158,6 +169,23 @@ def _look_at_text(
         elif source is None:
             said = phrase("Nothing fills {{{name}}} in the text.", name=name)
             side.missing.append((chosen_by, said))
+
+
+def _look_at_figure(side: PlanSide, chosen_by: str, shown: ShownText, name: str) -> None:
+    """Whether a figure on cases is taken from a bulletin, which gives it."""
+    field_name = field_of(chosen_by)
+    is_new = field_name not in side.figures
+    side.figures[field_name] = list(PLACES).index(chosen_by) + 1
+    if of_a_part(shown.text.text):
+        if is_new:
+            side.missing.append((chosen_by, OF_A_PART))
+    elif not shown.week:
+        if is_new:
+            said = phrase("Choose the bulletin that the figures of the text are from.")
+            side.missing.append((field_name, said))
+    elif name not in shown.figures:
+        said = phrase("{{{name}}} of this week may not be public: take a text without.", name=name)
+        side.missing.append((chosen_by, said))
 
 
 async def _try_schedule(

@@ -5,7 +5,7 @@ id), which becomes one of the department when the plan is kept.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from service.api.content.templates import (
 from service.api.http.paging import MAX_LIMIT
 from service.console.asking import Desk
 from service.console.plans import form as forms
+from service.console.plans.figures import WeekFigures, field_of
 from service.errors import Conflict, Invalid, NotFound, TocsinError
 from service.messages.template import fill
 from service.words.phrase import phrase
@@ -89,12 +90,15 @@ class TextChoices:
 @dataclass(frozen=True, slots=True)
 class ShownText:
     """A text that is chosen, as it reads with the values that were typed. counted: how long it is
-    so, and what lint says; None: it cannot be sent like this.
+    so, and what lint says; None: it cannot be sent like this. week: whose bulletin gives it
+    figures on cases; "": none is chosen.
     """
 
     text: ChosenText
     words: str
     counted: LintedOut | None
+    week: str = ""
+    figures: Mapping[str, str] = field(default_factory=dict)
 
 
 async def read_texts(
@@ -145,14 +149,18 @@ async def _chosen(
 
 
 async def read_words(
-    desk: Desk, choices: TextChoices, values: Mapping[str, Any]
+    desk: Desk, choices: TextChoices, values: Mapping[str, Any], known: WeekFigures
 ) -> dict[str, ShownText]:
     """What each text that is chosen says, by the field that chooses it."""
     found = {}
     for name, place in PLACES.items():
         text = choices.text(str(values.get(name) or ""))
         if text is not None:
-            found[name] = await _shown(desk, text, forms.typed_after(values, place))
+            typed = forms.without_figures(forms.typed_after(values, place))
+            week = str(values.get(field_of(name)) or "")
+            given = known.of(text.text, week)
+            shown = await _shown(desk, text, {**typed, **given})
+            found[name] = replace(shown, week=week, figures=given)
     return found
 
 

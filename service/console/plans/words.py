@@ -152,6 +152,9 @@ def hours(spans: Sequence[tuple[str, str]]) -> Phrase:
 def values_said(plan: CampaignDetail, language: Language) -> list[tuple[str, str]]:
     """What fills the texts for all who get them: each variable with its text, and its value."""
     found = [(f"{{{name}}}", value) for name, value in plan.values.items()]
+    weeks = {plan.figures_from, *(text.figures_from for text in plan.more_texts)} - {None}
+    label = language.say(phrase("Figures on cases, from which bulletin"))
+    found += [(label, str(week)) for week in sorted(weeks, key=str)]
     for number, text in enumerate(plan.more_texts, 2):
         for name, value in text.values.items():
             label = phrase("{{{name}}} in text {number}", name=name, number=number)

@@ -304,7 +304,10 @@ async def test_a_text_takes_its_figures_from_the_release_and_not_from_a_hand(api
     assert made.json["values"] == (await api.get(f"/bulletins/{W3}", OFFICER)).json["values"]
     assert made.json["values"].keys() == {"周期", "起数", "类型"}
     typed = await _campaign(api, TEXT, figures_from=W3, values={"起数": "20"})
-    assert (typed.status, list(typed.json["fields"])) == (422, ["values.起数"])
+    assert (typed.json["type"], list(typed.json["fields"])) == (
+        "/problems/figure_typed",
+        ["values.起数"],
+    )
     hidden = await _campaign(api, WITH_LOSS, figures_from=W3)
     assert (hidden.status, hidden.json["type"]) == (422, "/problems/figure_hidden")
     await issue(api, "2026-W38")
@@ -312,3 +315,15 @@ async def test_a_text_takes_its_figures_from_the_release_and_not_from_a_hand(api
     assert shown.json["values"] == {"周期": "9月14日至20日", "起数": "6", "金额": "22.5"}
     never = await _campaign(api, TEXT, figures_from="2027-W05")
     assert (never.status, list(never.json["fields"])) == (422, ["figures_from"])
+
+
+async def test_what_was_issued_stays_to_be_seen_when_its_file_is_taken_back(api: Api) -> None:
+    made = await issue(api)
+    (file,) = (await api.get("/cases/imports", OFFICER)).json["items"]
+    undone = await api.post(f"/cases/imports/{file['id']}/undo", OFFICER)
+    assert undone.status == 200, undone.body
+    seen = await api.get(f"/bulletins/{W3}", OFFICER)
+    assert seen.status == 200, seen.body
+    assert (seen.json["cases"], seen.json["changed_since"]) == (made["cases"], True)
+    assert (await api.get(f"/bulletins/{W3}/document", OFFICER)).status == 200
+    assert (await api.get(f"/bulletins/{W13}", OFFICER)).status == 404

@@ -15,6 +15,7 @@ from service.crypto import Keyring
 from service.messages.lint.lint_store import policy_set
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_contact
+from tests.harness.bulletins import WEEK, give_bulletin
 from tests.harness.joint import CARRIERS, MOBILE, TELECOM, UNICOM, JointCounty
 from tests.harness.joint_api import (
     APPROVER,
@@ -381,8 +382,11 @@ async def test_a_plan_of_last_week_is_copied_with_its_legs_and_other_figures(
 ) -> None:
     words = "【旌德县公安局】一周通报：{周期}接报电诈{起数}起，损失{金额}，疑问拨96110。"
     template = await api.post("/templates", OPERATOR, {"name": "通报", "text": words})
-    figures = {"周期": "1月5日至11日", "起数": "12", "金额": "35.6万元"}
-    first = await approved(api, county, template_id=template.json["id"], values=figures)
+    operator = api.teams["county"].operator.id
+    async with api.runtime.pool.acquire() as conn:
+        await give_bulletin(conn, operator, api.clock.at)
+        await give_bulletin(conn, operator, api.clock.at, week="2026-W53", cases=9)
+    first = await approved(api, county, template_id=template.json["id"], figures_from=WEEK)
     for carrier in CARRIERS:
         leg = await leg_of(api, carrier)
         assert (await api.post(f"/legs/{leg['id']}/take", (carrier, "operator"), {})).status == 200
@@ -398,7 +402,7 @@ async def test_a_plan_of_last_week_is_copied_with_its_legs_and_other_figures(
     later = {"schedule": {"kind": "once", "start_at": at}}
     assert (await api.patch(f"/campaigns/{copy['id']}", OPERATOR, later)).status == 200
     assert await foretold(api, copy["id"]) == [(0, {"same_text": 9})]
-    changed = {"values": figures | {"起数": "9"}}
+    changed = {"figures_from": "2026-W53"}
     edited = await api.patch(f"/campaigns/{copy['id']}", OPERATOR, changed)
     assert edited.status == 200, edited.json
     assert await foretold(api, copy["id"]) == [(9, {})]

@@ -25,6 +25,7 @@ from service.messages.lint.lint_store import policy_set
 from service.reports.campaign import campaign_report
 from service.storage.postgres import CheckViolation, Connection, Pool, transaction
 from tests.factories import TEXT, make_contact, make_team
+from tests.harness.bulletins import WEEK, give_bulletin
 from tests.harness.joint import CARRIERS, MOBILE, UNICOM, JointCounty, make_joint_county
 from tests.harness.waiting import until
 
@@ -75,7 +76,10 @@ async def test_a_leg_has_the_figures_that_the_police_gave_its_plan(county: Joint
     await county.give(MOBILE, [1])
     text = TEXT.replace("】", "】上周发案{起数}起。")
     figures = (("起数", "12"),)
-    await county.approve(in_an_hour(county), asks={MOBILE: ()}, text=text, values=figures)
+    async with transaction(county.pool) as conn:
+        await give_bulletin(conn, county.team.operator.id, county.now)
+    said = {"values": figures, "figures_from": WEEK}
+    await county.approve(in_an_hour(county), asks={MOBILE: ()}, text=text, **said)
     await county.take(MOBILE)
     own = await county.own(MOBILE)
     assert (own.text, own.plan.values) == (text.replace("{起数}", "12"), figures)

@@ -8,6 +8,7 @@ import pytest
 from service.audience.areas.area_store import load_areas
 from service.crypto import Keyring
 from service.storage.postgres import Pool, transaction
+from tests.harness.bulletins import WEEK, give_bulletin
 from tests.harness.joint import MOBILE, JointCounty
 from tests.harness.joint_api import OPERATOR, approved, joint_county
 from tests.integration.api.conftest import Api
@@ -76,8 +77,11 @@ async def test_the_figures_of_a_week_are_sent_as_the_page_says(
 ) -> None:
     words = "【旌德县公安局】一周通报：{周期}接报电诈{起数}起，损失{金额}，疑问拨96110。"
     text = (await api.post("/templates", OPERATOR, {"name": "通报", "text": words})).json["id"]
-    figures = {"周期": "1月5日至11日", "起数": "12", "金额": "35.6万元"}
-    made = await approved(api, county, template_id=text, values=figures)
+    operator = api.teams["county"].operator.id
+    async with api.runtime.pool.acquire() as conn:
+        await give_bulletin(conn, operator, api.clock.at)
+        await give_bulletin(conn, operator, api.clock.at, week="2027-W02", cases=9, loss_wan=86.0)
+    made = await approved(api, county, template_id=text, figures_from=WEEK)
     said = PAGE.read_text("utf-8")
     said = said[said.index("tocsin ctl campaigns clone") :]
     copy = ""
@@ -85,6 +89,6 @@ async def test_the_figures_of_a_week_are_sent_as_the_page_says(
         written = line.replace("$LAST_WEEK", made["id"]).replace("$COPY", copy)
         ran = await one(shell, *shlex.split(written)[2:], where="county")
         copy = ran["id"]
-    assert ran["values"] == {"周期": "1月12日至18日", "起数": "9", "金额": "86万元"}
+    assert ran["values"] == {"周期": "1月11日至17日", "起数": "9", "金额": "86万元"}
     assert (ran["state"], len(ran["legs"])) == ("pending_approval", 3)
-    assert ran["text"].endswith("1月12日至18日接报电诈9起，损失86万元，疑问拨96110。")
+    assert ran["text"].endswith("1月11日至17日接报电诈9起，损失86万元，疑问拨96110。")

@@ -8,16 +8,26 @@ from typing import Any
 from multidict import MultiDict
 
 from service.console.plans import form as forms
-from service.messages.template import load_library
+from service.messages.template import fill, load_library
+from service.storage.postgres import transaction
+from tests.harness.bulletins import RELEASED, WEEK, give_bulletin
 from tests.harness.console import Browser, Seen, browser_of
 from tests.harness.plan_pages import OPERATOR, PEOPLE, county, planned, stored, typed
 from tests.integration.api.conftest import Api
 
 __all__ = ["county"]
 
-LOCAL = next(starter for starter in load_library() if starter.id == "S28")
-"""It has values of the plan: {起数}."""
+LOCAL = next(starter for starter in load_library() if starter.id == "L1")
+"""It has figures on cases."""
+FIGURES = {name: RELEASED[name] for name in ("周期", "起数", "金额")}
+SAID = fill(LOCAL.text, FIGURES.items())
+OF_A_TOWN = next(starter for starter in load_library() if starter.id == "S28")
 LOAN = next(starter for starter in load_library() if starter.id == "S02")
+
+
+async def _issue(api: Api) -> None:
+    async with transaction(api.runtime.pool) as conn:
+        await give_bulletin(conn, api.teams["county"].operator.id, api.clock.at)
 
 
 async def _part(browser: Browser, part: str, fields: dict[str, Any]) -> Seen:
@@ -31,6 +41,7 @@ async def test_a_ready_text_is_taken_as_any_of_the_four_with_its_values(
     api: Api, county: dict[str, str]
 ) -> None:
     browser = await browser_of(api, "operator")
+    await _issue(api)
     wanted = {
         "template_id": forms.LIBRARY + LOAN.id,
         "more_texts.1": forms.LIBRARY + LOCAL.id,
@@ -40,16 +51,25 @@ async def test_a_ready_text_is_taken_as_any_of_the_four_with_its_values(
     }
     fields = typed(county, api, **wanted)
     page = await planned(browser, fields | {"act": "count"})
-    assert "more_values.1.起数" in page.form("/plans/new").named, page.text
-    fields |= {"more_values.1.起数": "12", "act": "save"}
+    form = page.form("/plans/new")
+    assert "more_figures.1" in form.named, page.text
+    assert not [name for name in form.named if "起数" in name], "it is chosen, and not typed"
+    fields |= {"more_figures.1": WEEK, "act": "save"}
     seen = await browser.submit(page, "/plans/new", fields)
     assert "草稿已保存" in seen.text, seen.text
     kept = await stored(api, seen.path.removesuffix("/edit"))
     assert kept["text"] == LOAN.text
-    assert [text["values"] for text in kept["more_texts"]] == [{"起数": "12"}, {}]
+    assert [text["values"] for text in kept["more_texts"]] == [FIGURES, {}]
+    assert [text["figures_from"] for text in kept["more_texts"]] == [WEEK, None]
+    plan = seen.path.removesuffix("/edit")
+    assert f"{WEEK} 〔2027〕1号" in (await browser.get(f"{plan}/edit")).text
+    assert WEEK in (await browser.get(plan)).text
+    saved = await browser.submit(await browser.get(f"{plan}/edit"), f"{plan}/edit", {"act": "save"})
+    assert "草稿已保存" in saved.text, saved.text
+    assert (await stored(api, plan))["more_texts"] == kept["more_texts"], "saved again it is same"
     assert kept["more_texts"][1]["template_id"] == kept["template_id"], "and is made once"
     made = (await api.get("/templates", OPERATOR)).json["items"]
-    assert sorted(text["text"] for text in made if text["name"].startswith("S")) == sorted(
+    assert sorted(text["text"] for text in made if text["name"].startswith(("S", "L"))) == sorted(
         [LOAN.text, LOCAL.text]
     )
     again = await browser.submit(page, "/plans/new", fields)
@@ -61,7 +81,8 @@ async def test_the_words_of_each_text_are_shown_with_what_was_typed_into_them(
     api: Api, county: dict[str, str]
 ) -> None:
     browser = await browser_of(api, "operator")
-    fields = typed(county, api, template_id=forms.LIBRARY + LOCAL.id, **{"values.起数": "12"})
+    await _issue(api)
+    fields = typed(county, api, template_id=forms.LIBRARY + LOCAL.id, figures_from=WEEK)
     fields["more_texts.1"] = county["template_id"]
     own = (await api.get(f"/templates/{county['template_id']}", OPERATOR)).json
     for seen in (
@@ -69,9 +90,29 @@ async def test_the_words_of_each_text_are_shown_with_what_was_typed_into_them(
         await _part(browser, "/side", fields),
         await _part(browser, "/missing", fields),
     ):
-        assert LOCAL.text.replace("{起数}", "12") in seen.text, seen.text
+        assert SAID in seen.text, seen.text
         assert own["text"] in seen.text
         assert f"{own['characters']} 字" in seen.text
+
+
+async def test_a_figure_is_chosen_with_its_bulletin_and_typed_by_nobody(
+    api: Api, county: dict[str, str]
+) -> None:
+    browser = await browser_of(api, "operator")
+    fields = typed(county, api, template_id=forms.LIBRARY + LOCAL.id)
+    seen = await _part(browser, "/missing", fields)
+    assert "还没有签发过通报" in seen.text, "it is asked for as soon as the text is chosen"
+    assert "#f-figures_from" in seen.links
+    await _issue(api)
+    seen = await _part(browser, "/missing", fields | {"values.起数": "99"})
+    assert f'value="{WEEK}"' in seen.html
+    assert "99" not in seen.text
+    town = {"template_id": forms.LIBRARY + OF_A_TOWN.id, "figures_from": WEEK}
+    seen = await _part(browser, "/missing", fields | town)
+    assert "通报的数字是全县的" in seen.text
+    refused = await _part(browser, "", fields | {"values.起数": "99", "act": "save"})
+    assert "案件数字取自通报，不手填" in refused.text
+    assert (await api.get("/campaigns", OPERATOR)).json["items"] == []
 
 
 async def test_what_is_missing_is_said_again_without_counting_anybody(

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.messages.lint.lint import lint
-from service.messages.plan_values import plan_values, value_problems
+from service.messages.plan_values import TYPED_FIGURE, plan_values, value_problems
 from service.messages.template import (
     MAX_VALUE,
     SAMPLE_VALUES,
@@ -73,9 +73,9 @@ def test_a_value_of_its_kind_is_taken_if_it_is_short_and_read_as_it_was_judged(
 
 @pytest.mark.parametrize("value", ["86万元", "86万", "1.2亿元", "3亿", "1,280.50万元", "35.6"])
 def test_an_amount_is_written_as_counties_write_it(value: str) -> None:
-    values = plan_values({"金额": value})
-    assert value_problems("【县局】上周损失{金额}，请注意。", values, "police") == {}
-    twice = value_problems("【县局】上周损失{金额}万元，请注意。", values, "police")
+    values = plan_values({"费用": value})
+    assert value_problems("【县局】每户须付{费用:金额}，请注意。", values, "town") == {}
+    twice = value_problems("【县局】每户须付{费用:金额}万元，请注意。", values, "town")
     assert (twice == {}) == (value == "35.6")
     assert all("单位" in translated(said, "zh") for said in twice.values())
     assert all("unit" in said for said in twice.values())
@@ -85,8 +85,8 @@ def test_an_amount_is_written_as_counties_write_it(value: str) -> None:
     "value", ["86万亿元", "万元", "86元万", "八十六万元", "86 万元", "86百万元"]
 )
 def test_what_is_no_amount_is_refused(value: str) -> None:
-    values = plan_values({"金额": value})
-    assert value_problems("【县局】上周损失{金额}，请注意。", values, "police").keys() == {"金额"}
+    values = plan_values({"费用": value})
+    assert value_problems("【县局】须付{费用:金额}，请注意。", values, "town").keys() == {"费用"}
 
 
 @given(st.sampled_from(sorted(VALUES)), st.text(min_size=1, max_size=30))
@@ -104,10 +104,26 @@ def test_whatever_is_typed_is_of_the_kind_or_refused(kind: ValueKind, value: str
 def test_the_known_variables_need_no_kind_in_the_text(name: str) -> None:
     text = f"【旌德县公安局】{{{name}}}情况如上。"
     good = plan_values({name: SAMPLE_VALUES[name]})
-    assert value_problems(text, good, "police") == value_problems(text, good, "county") == {}
-    assert value_problems(text, plan_values({name: "请您转账"}), "police").keys() == {name}
-    other = value_problems(text, good, "town")
-    assert (name in other) == (name in POLICE_VARIABLES)
+    released = name in POLICE_VARIABLES
+    for kind in ("police", "county"):
+        assert value_problems(text, good, kind, from_bulletin=released) == {}
+    wrong = plan_values({name: "请您转账"})
+    assert value_problems(text, wrong, "police", from_bulletin=released).keys() == {name}
+    other = value_problems(text, good, "town", from_bulletin=released)
+    assert (name in other) == released
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("name", sorted(POLICE_VARIABLES))
+def test_a_figure_on_cases_is_typed_by_nobody(name: str) -> None:
+    """Also where the text says of which kind it is, or has no such variable."""
+    for text in (
+        f"【旌德县公安局】{{{name}}}情况如上。",
+        f"【旌德县公安局】{{{name}:数量}}情况如上。",
+        "【旌德县公安局】情况如上。",
+    ):
+        found = value_problems(text, plan_values({name: SAMPLE_VALUES[name]}), "police")
+        assert found == {name: TYPED_FIGURE}
 
 
 @pytest.mark.attack
@@ -136,18 +152,19 @@ def test_a_name_that_a_plan_gives_asks_for_nothing(value: str) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({}, {"起数": ("请在 values 中填写", "give it in values")}),
-        ({"起数": "很多"}, {"起数": ("须为数量", "must be a number")}),
-        ({"起数": "3", "金额": "5"}, {"金额": ("文中没有这个变量", "no such variable")}),
-        ({"起数": "3", "姓名": "王安"}, {"姓名": ("由名单逐人填入", "list fills it")}),
-        ({"起数": "3", "学费": "5"}, {"学费": ("不知道它的类型", "of which kind")}),
-        ({"起数": "3"}, {}),
+        ({}, {"件数": ("请在 values 中填写", "give it in values")}),
+        ({"件数": "很多"}, {"件数": ("须为数量", "must be a number")}),
+        ({"件数": "3", "楼名": "5"}, {"楼名": ("文中没有这个变量", "no such variable")}),
+        ({"件数": "3", "姓名": "王安"}, {"姓名": ("由名单逐人填入", "list fills it")}),
+        ({"件数": "3", "学费": "5"}, {"学费": ("不知道它的类型", "of which kind")}),
+        ({"件数": "3", "起数": "5"}, {"起数": ("案件数字取自通报", "from a bulletin")}),
+        ({"件数": "3"}, {}),
     ],
 )
 def test_each_problem_is_said_in_chinese_and_in_english(
     values: dict[str, str], said: dict[str, tuple[str, str]]
 ) -> None:
-    found = value_problems("【县局】{姓名}：{起数}起，{学费}。", plan_values(values), "police")
+    found = value_problems("【县局】{姓名}：{件数:数量}件，{学费}。", plan_values(values), "police")
     assert found.keys() == said.keys()
     for name, (chinese, english) in said.items():
         assert chinese in translated(found[name], "zh")

@@ -69,7 +69,13 @@ def _planned(o: Options) -> dict[str, Any]:
         more["schedule"] = more.get("schedule", {}) | {"kind": "once", "start_at": o.start_at}
     if o.value:
         more["values"] = more.get("values", {}) | dict(o.value)
+    if o.figures_from:
+        more["figures_from"] = o.figures_from
     return more
+
+
+_RELEASED = frozenset({"周期", "起数", "金额", "类型"})
+"""What a text takes from a bulletin; it is not given back as a value."""
 
 
 async def edit_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
@@ -96,7 +102,9 @@ async def edit_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
             del given_whole["send_hours"]
         changes["schedule"] = given_whole | changes["schedule"]
     if o.value and not o.plan and not o.template:  # so are values; those of another text are others
-        changes["values"] = dict(cast(Mapping[str, Any], seen)["values"]) | changes["values"]
+        known = cast(Mapping[str, Any], seen)["values"]
+        typed = {name: value for name, value in known.items() if name not in _RELEASED}
+        changes["values"] = typed | changes["values"]
     screen.facts(await tocsin.campaigns.edit(o.id, changes, version=version), CAMPAIGN)
 
 

@@ -141,8 +141,13 @@ def _planned(parser: Parser) -> None:
     """When and over what it is sent, and the rest of a plan."""
     parser.take("--start-at", words=("else at once", "发送时间，默认立即"), **INSTANT)
     parser.take("--channel", words=CHANNEL, type=int, action="append", metavar="ID")
-    filled = ("fills a variable of the text; repeatable", "填入正文的变量，如 起数=12，可重复")
+    filled = ("fills a variable of the text; repeatable", "填入正文的变量，如 件数=12，可重复")
     parser.take("--value", words=filled, action="append", type=pair, metavar="NAME=VALUE")
+    week = (
+        "figures on cases are of this bulletin",
+        "案件数字取自哪周通报，如 2027-W03",
+    )
+    parser.take("--figures-from", words=week, metavar="WEEK")
     more = ("more of the plan, JSON", "计划的其余部分，JSON 文件")
     parser.take("--plan", words=more, metavar="FILE")
 
