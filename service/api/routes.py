@@ -73,7 +73,7 @@ from service.api.content import library, lint, offers, previews, signatures, tem
 from service.api.followups import followups, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
-from service.api.reports import coverage, denominators
+from service.api.reports import coverage, coverage_people, denominators
 from service.api.sending import (
     caps,
     filings,
@@ -474,6 +474,8 @@ _OPS = (
     Op("PUT",    "/denominators", denominators.set_denominators, R.AREAS),
     Op("GET",    "/reports/coverage", coverage.get_coverage, R.REPORTS, errors=(404,),
        seconds=LONG, heavy=True),
+    Op("GET",    "/reports/coverage/people", coverage_people.list_covered_people, R.READ,
+       errors=(404,), changes=True, seconds=LONG, heavy=True),
     Op("GET",    "/reports/coverage/export", coverage.export_coverage, R.REPORTS,
        media=tuple(MEDIA_TYPES.values()), errors=(404, 409), seconds=LONG, heavy=True),
     Op("POST",   "/reports/coverage/recount", coverage.recount_coverage, R.CONTROL, 202,

@@ -54,7 +54,7 @@ from service.console.plans import acts as plan_acts
 from service.console.plans import legs as plan_legs
 from service.console.plans import lists as plans
 from service.console.plans import month, plan, planner, signing
-from service.console.reports import coverage, evidence, trail, trail_check
+from service.console.reports import coverage, coverage_people, evidence, trail, trail_check
 from service.console.reports import pages as reports
 from service.console.rules import caps, holidays, hours, lint_rules, notices, overview, quiet_days
 from service.console.runs import acts as run_acts
@@ -103,6 +103,8 @@ PAGES = (
     WebPage("POST", "/runs/{run_id}/cancel", run_acts.cancel, again=run_acts.show_cancel),
     WebPage("GET",  "/runs/{run_id}/coverage", coverage.show_run, R.REPORTS, heavy=True),
     WebPage("POST", "/runs/{run_id}/coverage/file", coverage.export_run, R.REPORTS),
+    WebPage("POST", "/runs/{run_id}/coverage/people", coverage_people.show_people, R.READ,
+         again=coverage.show_run),
     WebPage("POST", "/runs/{run_id}/coverage/recount", coverage.recount_run, R.CONTROL,
          again=coverage.show_run),
     WebPage("GET",  "/runs/{run_id}/followup", followups.show_start, R.CONTROL),

@@ -162,6 +162,7 @@ _QUERIES: dict[str, dict[str, Any]] = {
     "get_report_of_erasures": {"since": "2027-01-01", "until": "2027-01-31"},
     "get_coverage": {"quarter": "2027-Q1"},
     "export_coverage": {"quarter": "2027-Q1"},
+    "list_covered_people": {"quarter": "2027-Q1", "purpose": "visit"},
 }
 """Where the names of what is needed do not say what it may be."""
 

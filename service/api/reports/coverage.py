@@ -237,16 +237,21 @@ async def _report(call: Call, query: CoverageQuery) -> tuple[CoverageScope, Cove
     view = View(query.area, query.level, query.role or "")
     found = await report.coverage_report(call.conn, scope, view, query.denominator, call.now)
     if found is None:
-        raise _nothing_counted()
+        raise nothing_counted()
     return scope, found
 
 
-def _check(query: CoverageQuery) -> None:
-    if query.role is not None and query.role not in ROLES:
+def check_role(role: str | None) -> None:
+    """Refuse a role that does not exist."""
+    if role is not None and role not in ROLES:
         raise Invalid(
             phrase("there is no such role"),
             fields={"role": phrase("one of {kinds}", kinds=listing(ROLES))},
         )
+
+
+def _check(query: CoverageQuery) -> None:
+    check_role(query.role)
     if query.denominator is not None and query.denominator not in KINDS:
         raise Invalid(
             phrase("there is no such denominator"),
@@ -294,7 +299,8 @@ def quarter_of(written: str) -> date:
     return date(int(found[1]), int(found[2]) * 3 - 2, 1)
 
 
-def _nothing_counted() -> NotFound:
+def nothing_counted() -> NotFound:
+    """Nobody has counted a scope yet."""
     return NotFound(
         phrase("nothing was counted of it yet; look again a minute after its ledger is written"),
         code="not_counted",

@@ -216,7 +216,7 @@ async def get_report(call: Call, run_id: UUID) -> ReportOut:
 
 async def list_messages(call: Call, run_id: UUID, query: MessageQuery) -> Page[MessageOut]:
     """List the ledger of a run in its order, phones masked."""
-    run = await _visible(call, run_id)
+    run = await visible_run(call, run_id)
     await need_people(call, run.department_id)
     found = await progress.list_messages(
         call.conn,
@@ -231,7 +231,7 @@ async def list_messages(call: Call, run_id: UUID, query: MessageQuery) -> Page[M
 
 async def get_evidence(call: Call, run_id: UUID) -> Download:
     """Download the signed evidence of a run: who approved what, for whom, and what came of it."""
-    run = await _visible(call, run_id)
+    run = await visible_run(call, run_id)
     await need_people(call, run.department_id)  # the ledger is in it, if under hashes
     if run.target is None:
         raise Conflict(
@@ -256,7 +256,8 @@ async def counted_run(call: Call, run_id: UUID) -> Run:
     return run
 
 
-async def _visible(call: Call, run_id: UUID) -> Run:
+async def visible_run(call: Call, run_id: UUID) -> Run:
+    """A run whose people the caller may see, unless they are a carrier's subscribers."""
     run = await run_store.get_run(call.conn, run_id, call.user.scope)
     if run is None:
         raise NotFound(phrase("there is no run {run_id}", run_id=run_id))

@@ -22,6 +22,7 @@ from service.audience.vocabulary.roles import ROLE_TITLES
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.render import Gone, Shown
+from service.console.reports.coverage_people import PURPOSES
 from service.console.words import reason_word, role_word
 from service.errors import Forbidden, Invalid, NotFound
 from service.reports.coverage.denominators import HOUSEHOLDS, KINDS, PHONES, RESIDENTS
@@ -158,6 +159,8 @@ async def _shown(desk: Desk, scope: Mapping[str, object], told: Mapping[str, obj
         "found": found,
     }
     facts["may_recount"] = desk.may(Right.CONTROL)
+    facts["may_list"] = "run" in scope and desk.may(Right.READ)
+    facts["purposes"] = [(one, desk.language.say(word)) for one, word in PURPOSES.items()]
     if found is not None:
         facts |= {
             "outcomes": {one.value: desk.language.say(word) for one, word in OUTCOMES.items()},

@@ -8,6 +8,7 @@ from service.words.phrase import Phrase, phrase
 ACTIONS: Final[Mapping[str, Phrase]] = {
     "set_denominators": phrase("said how many people there should be"),
     "export_coverage": phrase("downloaded a report of coverage"),
+    "list_covered_people": phrase("looked at the people behind a count of coverage"),
     "get_bulletin_document": phrase("downloaded a bulletin as a document"),
     "get_goals_document": phrase("downloaded the goals as a document"),
     "recount_coverage": phrase("had coverage counted anew"),

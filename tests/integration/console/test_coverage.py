@@ -60,3 +60,18 @@ async def test_a_quarter_is_chosen(api: Api, run: str) -> None:
     page = await browser.get("/reports/coverage")
     assert page.status == 200
     assert "2026-Q4" in page.html
+
+
+async def test_the_people_behind_the_counts_are_shown_for_a_purpose(api: Api, run: str) -> None:
+    await count_coverage(api.runtime.pool, api.clock)
+    browser = await browser_of(api, "viewer")
+    path = f"/runs/{run}/coverage"
+    page = await browser.get(path)
+    asked = {"outcome": "failed", "purpose": "visit"}
+    seen = await browser.submit(page, f"{path}/people", asked)
+    assert seen.status == 200, seen.text
+    assert seen.text.count("****") == PEOPLE // 2
+    assert "空号" in seen.text
+    assert "上门" in seen.text
+    inspector = await browser_of(api, "inspector")
+    assert f"{path}/people" not in [form.action for form in (await inspector.get(path)).forms]

@@ -38,6 +38,7 @@ TABLE = {
     "POST /runs/{run_id}/cancel": "aop",
     "GET /runs/{run_id}/coverage": "aopvi",
     "POST /runs/{run_id}/coverage/file": "aopvi",
+    "POST /runs/{run_id}/coverage/people": "aopv",
     "POST /runs/{run_id}/coverage/recount": "aop",
     "GET /runs/{run_id}/followup": "aop",
     "POST /runs/{run_id}/followup": "aop",

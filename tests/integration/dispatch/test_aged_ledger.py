@@ -47,7 +47,8 @@ from service.privacy import erasure_store, retention_store
 from service.privacy import store as privacy
 from service.privacy.retention_store import LedgerStretch
 from service.reports import store as reports
-from service.reports.coverage import fact_store, scope_store
+from service.reports.coverage import fact_store, people, scope_store
+from service.reports.coverage.people import ListedRuns, Wanted
 from service.reports.coverage.scope_store import CountUnderWay
 from service.reports.runs import list_store, progress_store
 from service.reports.runs.list_store import WhichRuns
@@ -200,6 +201,12 @@ async def count_a_sixteenth_of_a_run(aged: Aged, conn: Connection) -> None:
     )
     count = CountUnderWay(scope, 1, [aged.run], stretches=16, done=3)
     await fact_store.count_stretch(conn, count)
+
+
+@act(rows=20 * FEW)
+async def lists_people_of_a_scope(aged: Aged, conn: Connection) -> None:
+    runs = ListedRuns([aged.run], aged.sizes.large)
+    await people.list_people(conn, runs, Wanted(), b"", FEW)
 
 
 @act()

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 from tocsin_client.ctl import import_report
 from tocsin_client.ctl.command import parser
-from tocsin_client.ctl.requests import Request
+from tocsin_client.ctl.requests import Request, Take
 from tocsin_client.ctl.screen import LANGUAGE, Screen, cell, label, member
 from tocsin_client.ctl.table import TABLE
 from tocsin_client.ctl.words import WORDS
@@ -168,10 +168,17 @@ def test_a_command_shows_what_is_answered(request_: Request) -> None:
         assert (request_.many == "paged") == ("cursor" in _names(op.query))
         if request_.many == "paged":
             assert op.query is not None
-            op.query.model_validate({"limit": request_.at_once})
+            needed = {take.name: (take.choices or ("1",))[0] for take in _needed(request_)}
+            if "quarter" in op.query.model_fields:  # one of several ways to say what is meant
+                needed["quarter"] = "2027-Q1"
+            op.query.model_validate({"limit": request_.at_once, **needed})
     names = {field.serialization_alias or field.alias or name for name, field in fields.items()}
     assert set(request_.shows.split()) <= names
     assert request_.shows, "what is answered is shown"
+
+
+def _needed(request: Request) -> list[Take]:
+    return [take for take in request.takes if take.needed and take.place == "query"]
 
 
 def test_no_two_commands_have_one_name() -> None:

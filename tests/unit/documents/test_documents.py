@@ -34,11 +34,9 @@ from service.documents.workbook import xlsx_of
 from service.words.phrase import translated
 
 FORMULAS = ["=1+1", "+86", "-27", "@SUM(A1)", "＝1", "\t=1", "https://a.example/b", "＋1"]
-ROWS: list[list[DocumentCell]] = [
-    ["旌阳镇", 14, Decimal("60.5")],
-    *([formula, None, 1.25] for formula in FORMULAS),
-    ["合计", 21, Decimal("100.0")],
-]
+ROWS: list[list[DocumentCell]] = [["旌阳镇", 14, Decimal("60.5")]]
+ROWS += [[formula, None, 1.25] for formula in FORMULAS]
+ROWS += [["合计", 21, Decimal("100.0")]]
 TABLE = Table(
     "乡镇[1]：按区域/的/一个/名字/很长/的/表/格/还要/再/长",
     [Column("乡镇"), Column("起数", 0), Column("覆盖率", 1)],
