@@ -134,8 +134,7 @@ class Campaigns:
         """Plan a campaign; it is a draft, and nothing leaves before two persons agree.
 
         segment_id: for whom; None: it is a joint plan, whose `legs` are in `more`.
-        values: what fills the text for all who get it, such as {"群名": "三幢群"}.
-        figures_from: the week of the bulletin that gives it figures on cases.
+        values: what fills the text for all; figures_from: whose week's bulletin its figures are of.
         more: other fields of the plan, such as `period`, `safety`, `over_cap`, `legs`.
         """
         body: dict[str, Any] = {
@@ -147,14 +146,13 @@ class Campaigns:
             "drill": drill,
             **(more or {}),
         }
-        if schedule is not None:
-            body["schedule"] = schedule
-        if max_tps is not None:
-            body["max_tps"] = max_tps
-        if values is not None:
-            body["values"] = dict(values)
-        if figures_from is not None:
-            body["figures_from"] = figures_from
+        said = {
+            "schedule": schedule,
+            "max_tps": max_tps,
+            "values": None if values is None else dict(values),
+            "figures_from": figures_from,
+        }
+        body |= {field: value for field, value in said.items() if value is not None}
         made = await self._link.post("/campaigns", body, key=idempotency_key)
         return cast(CampaignDetail, made)
 

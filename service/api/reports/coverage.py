@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 from service.api.documents import downloaded
 from service.api.http.call import Call, Download
 from service.api.http.schema import Body, Day, Instant, Line, Out, QueryString
+from service.api.reports.denominators import kind_problem
 from service.api.sending.runs import counted_run
 from service.audience.vocabulary.roles import ROLES
 from service.campaigns.plans import planning
@@ -20,7 +21,6 @@ from service.ledger.message_class import MessageClass
 from service.reports.coverage import report, scope_store
 from service.reports.coverage.coverage import AreaCoverage, AreaLevel, View
 from service.reports.coverage.coverage_document import coverage_csv, coverage_document
-from service.reports.coverage.denominators import KINDS
 from service.reports.coverage.outcomes import PersonOutcome
 from service.reports.coverage.report import CoverageReport
 from service.reports.coverage.scope_store import CoverageScope, ScopeKind
@@ -71,7 +71,8 @@ class CoverageQuery(ScopeQuery):
     )
     denominator: Line | None = Field(
         default=None,
-        description="The kind of people there should be: residents, phones, households or a role."
+        description="The kind of people there should be: residents, phones, households, a role, or"
+        " list: and the name of a list, for texts that go to that list."
         " Default: that of `role`; else phones, if any number was entered of them; else residents.",
     )
 
@@ -233,7 +234,7 @@ async def recount_coverage(call: Call, body: RecountBody) -> RecountOut:
 
 async def _report(call: Call, query: CoverageQuery) -> tuple[CoverageScope, CoverageReport]:
     scope = await _scope(call, query)
-    _check(query)
+    await _check(call, query)
     view = View(query.area, query.level, query.role or "")
     found = await report.coverage_report(call.conn, scope, view, query.denominator, call.now)
     if found is None:
@@ -250,13 +251,12 @@ def check_role(role: str | None) -> None:
         )
 
 
-def _check(query: CoverageQuery) -> None:
+async def _check(call: Call, query: CoverageQuery) -> None:
     check_role(query.role)
-    if query.denominator is not None and query.denominator not in KINDS:
-        raise Invalid(
-            phrase("there is no such denominator"),
-            fields={"denominator": phrase("one of {kinds}", kinds=listing(KINDS))},
-        )
+    if query.denominator is None:
+        return
+    if (problem := await kind_problem(call, query.denominator)) is not None:
+        raise Invalid(phrase("there is no such denominator"), fields={"denominator": problem})
 
 
 async def _scope(call: Call, query: Subject) -> CoverageScope:

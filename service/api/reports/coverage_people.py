@@ -20,7 +20,7 @@ from service.ledger.message_id import message_id
 from service.reports.coverage import people, scope_store
 from service.reports.coverage.coverage import NOWHERE
 from service.reports.coverage.outcomes import PersonOutcome
-from service.reports.coverage.people import Wanted
+from service.reports.coverage.people import WantedPeople
 from service.reports.coverage.scope_store import CoverageScope, ScopeKind
 from service.words.phrase import phrase
 
@@ -68,7 +68,7 @@ async def list_covered_people(call: Call, query: CoveragePeopleQuery) -> Page[Co
     if scope_id is None:
         raise nothing_counted()
     runs = await people.runs_for_people(call.conn, scope_id, department_id)
-    wanted = Wanted(query.outcome, query.reason, query.role, await _areas(call, query.area))
+    wanted = WantedPeople(query.outcome, query.reason, query.role, await _areas(call, query.area))
     found = await people.list_people(call.conn, runs, wanted, _after(query), query.limit)
     names = await area_names(call.conn, (row["area_code"] for row in found.rows))
     call.note("coverage", str(scope_id), purpose=query.purpose, people=len(found.rows))

@@ -9,11 +9,12 @@ from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import AreaName, Body, Day, Instant, Int, Line, Out, Page
 from service.audience.areas.area_store import read_area_tree
+from service.audience.rosters import roster_store
 from service.clock import day_in_china
 from service.errors import Invalid
 from service.reports.coverage import denominator_store
-from service.reports.coverage.denominators import KINDS, Entry
-from service.words.phrase import listing, phrase
+from service.reports.coverage.denominators import KINDS, Entry, list_of
+from service.words.phrase import Phrase, listing, phrase
 
 MOST_ENTRIES = 2_000
 
@@ -22,7 +23,10 @@ class DenominatorBody(Body):
     """How many people of a kind there are in an area, who says so, and from which day on."""
 
     area: Line = Field(description="The code of the area.")
-    kind: Line = Field(description="residents, phones, households, or the key of a role.")
+    kind: Line = Field(
+        max_length=65,
+        description="residents, phones, households, the key of a role, or list: and a list's name.",
+    )
     people: Annotated[Int, Field(ge=0)]
     source: Line = Field(description="Whose number it is, such as a census or a list.")
     as_of: Day = Field(description="The day from which it counts; today or before.")
@@ -60,6 +64,19 @@ class DenominatorQuery(PageQuery):
     kind: Line | None = None
 
 
+async def kind_problem(call: Call, kind: str) -> Phrase | None:
+    """Why there is no such kind; None: there is."""
+    if kind in KINDS:
+        return None
+    name = list_of(kind)
+    if name is None:
+        return phrase("one of {kinds}, or list: and the name of a list", kinds=listing(KINDS))
+    today = day_in_china(call.now)
+    if await roster_store.list_rosters(call.conn, None, None, 1, today, name=name):
+        return None
+    return phrase("there is no list {name}", name=name)
+
+
 async def list_denominators(call: Call, query: DenominatorQuery) -> Page[DenominatorOut]:
     """List what was entered, the latest first; of one day of an area and a kind it counts."""
     found = await denominator_store.list_entries(call.conn, query.kind, query.before, query.wanted)
@@ -74,8 +91,8 @@ async def set_denominators(call: Call, body: DenominatorsBody) -> EnteredOut:
     for n, item in enumerate(body.items):
         if item.area not in areas:
             wrong[f"items.{n}.area"] = phrase("there is no area of this code")
-        if item.kind not in KINDS:
-            wrong[f"items.{n}.kind"] = phrase("one of {kinds}", kinds=listing(KINDS))
+        if (problem := await kind_problem(call, item.kind)) is not None:
+            wrong[f"items.{n}.kind"] = problem
         if item.as_of > today:
             wrong[f"items.{n}.as_of"] = phrase("today or before")
     if wrong:

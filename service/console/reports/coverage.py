@@ -25,7 +25,7 @@ from service.console.render import Gone, Shown
 from service.console.reports.coverage_people import PURPOSES
 from service.console.words import reason_word, role_word
 from service.errors import Forbidden, Invalid, NotFound
-from service.reports.coverage.denominators import HOUSEHOLDS, KINDS, PHONES, RESIDENTS
+from service.reports.coverage.denominators import HOUSEHOLDS, KINDS, PHONES, RESIDENTS, list_of
 from service.reports.coverage.outcome_words import OUTCOMES
 from service.words.phrase import phrase
 
@@ -178,6 +178,8 @@ async def _shown(desk: Desk, scope: Mapping[str, object], told: Mapping[str, obj
 def _kind_word(desk: Desk, kind: str) -> str:
     if kind in ROLE_TITLES:
         return role_word(kind, desk.language)
+    if (name := list_of(kind)) is not None:
+        return desk.language.say(phrase("people of the list {name}", name=name))
     return desk.language.say(KIND_WORDS[kind])
 
 

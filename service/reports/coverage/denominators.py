@@ -13,11 +13,19 @@ RESIDENTS, PHONES, HOUSEHOLDS = "residents", "phones", "households"
 KINDS = (RESIDENTS, PHONES, HOUSEHOLDS, *ROLES)
 """Of whom there is a number: all who live there, phones, households, and each role."""
 
+LIST = "list:"
+"""Before the name of a list: how many people it should hold, such as a unit's own staff."""
+
 PACKAGED = "packaged estimate"
 """The source of the residents that the program knows of an area."""
 
 OLD = timedelta(days=400)
 JUMP_PERCENT = 10
+
+
+def list_of(kind: str) -> str | None:
+    """The name of the list that a kind is of; None: it is of none."""
+    return kind.removeprefix(LIST) if kind.startswith(LIST) and len(kind) > len(LIST) else None
 
 
 class Entry(NamedTuple):

@@ -25,7 +25,7 @@ _END = b"\xff" * 17
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedPeople:
     """Whom to list; None: all. areas: codes, with those below; "": people of no known area."""
 
     outcome: PersonOutcome | None = None
@@ -70,11 +70,11 @@ async def runs_for_people(conn: Connection, scope_id: UUID, department_id: UUID)
 
 
 async def list_people(
-    conn: Connection, runs: ListedRuns, wanted: Wanted, after: bytes, limit: int
+    conn: Connection, runs: ListedRuns, wanted: WantedPeople, after: bytes, limit: int
 ) -> PeoplePage:
     """The next people of these runs after a phone's hash."""
     found: list[Mapping[str, Any]] = []
-    many = limit + 1 if wanted == Wanted() else MOST_AT_ONCE
+    many = limit + 1 if wanted == WantedPeople() else MOST_AT_ONCE
     step = _SPACE * many // max(runs.people, 1)
     at: bytes | None = after
     for _ in range(MOST_STRETCHES):
@@ -91,7 +91,7 @@ async def list_people(
 
 
 async def _stretch(
-    conn: Connection, runs: Sequence[UUID], wanted: Wanted, between: tuple[bytes, bytes]
+    conn: Connection, runs: Sequence[UUID], wanted: WantedPeople, between: tuple[bytes, bytes]
 ) -> Sequence[Mapping[str, Any]]:
     outcomes = list(PersonOutcome)
     rows = await sql.fetch(

@@ -373,3 +373,24 @@ async def test_a_run_whose_ledger_is_being_written_is_not_counted(api: Api) -> N
     assert await expand_run(api.runtime.pool, sending.run, api.clock.at) is None
     await api.runtime.pool.execute("UPDATE runs SET state = 'expanding', started_at = NULL")
     assert await count_coverage(api.runtime.pool, api.clock) == 0
+
+
+async def test_a_list_has_a_denominator_of_its_own(api: Api, sending: Sending) -> None:
+    await sending.become("delivered", range(1, 11))
+    await settle(sending)
+    await count(api)
+    county = api.teams["county"].department_id
+    await api.runtime.pool.execute(
+        "INSERT INTO rosters (department_id, name, basis, expires_on)"
+        " VALUES ($1, '教职工', 'duty', '2028-01-01')",
+        county,
+    )
+    await enter(api, {"area": COUNTY, "kind": "list:教职工", "people": 40})
+    total = (await covered(api, f"run={sending.run}&level=county&denominator=list:教职工"))["total"]
+    assert (total["denominator"], total["coverage_pct"]) == (40, "25.0")
+    for kind in ("list:没有", "list:", "villagers"):
+        item = {"area": COUNTY, "kind": kind, "people": 1, "source": "x", "as_of": "2027-01-01"}
+        wrong = await api.call("PUT", "/denominators", OPERATOR, json={"items": [item]})
+        assert (wrong.status, list(wrong.json["fields"])) == (422, ["items.0.kind"])
+        asked = await api.get(f"/reports/coverage?run={sending.run}&denominator={kind}", VIEWER)
+        assert (asked.status, list(asked.json["fields"])) == (422, ["denominator"])

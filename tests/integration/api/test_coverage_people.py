@@ -10,7 +10,7 @@ from service.audience.areas.area_store import load_areas
 from service.reports.coverage import people
 from service.reports.coverage.counting import count_coverage
 from service.reports.coverage.outcomes import PersonOutcome
-from service.reports.coverage.people import ListedRuns, Wanted
+from service.reports.coverage.people import ListedRuns, WantedPeople
 from service.storage.postgres import transaction
 from tests.harness.sending import PEOPLE, Sending, begin_sending
 from tests.integration.api.conftest import Answer, Api
@@ -145,7 +145,7 @@ async def test_of_two_runs_each_person_has_the_best(api: Api, sending: Sending) 
         found: list[Any] = []
         after: bytes | None = b""
         while after is not None:
-            page = await people.list_people(conn, runs, Wanted(), after, 3)
+            page = await people.list_people(conn, runs, WantedPeople(), after, 3)
             found += page.rows
             after = page.after
     by_no = {(row["run_id"], row["no"]) for row in found}

@@ -48,7 +48,7 @@ from service.privacy import store as privacy
 from service.privacy.retention_store import LedgerStretch
 from service.reports import store as reports
 from service.reports.coverage import fact_store, people, scope_store
-from service.reports.coverage.people import ListedRuns, Wanted
+from service.reports.coverage.people import ListedRuns, WantedPeople
 from service.reports.coverage.scope_store import CountUnderWay
 from service.reports.runs import list_store, progress_store
 from service.reports.runs.list_store import WhichRuns
@@ -206,7 +206,7 @@ async def count_a_sixteenth_of_a_run(aged: Aged, conn: Connection) -> None:
 @act(rows=20 * FEW)
 async def lists_people_of_a_scope(aged: Aged, conn: Connection) -> None:
     runs = ListedRuns([aged.run], aged.sizes.large)
-    await people.list_people(conn, runs, Wanted(), b"", FEW)
+    await people.list_people(conn, runs, WantedPeople(), b"", FEW)
 
 
 @act()
