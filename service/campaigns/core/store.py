@@ -34,6 +34,7 @@ from service.storage.postgres import Connection, Record, affected
 
 _CAMPAIGN = """
     SELECT c.*, v.template_id, v.text, v.lint AS linted, t.class AS message_class,
+           (SELECT f.figures_from FROM campaign_figures f WHERE f.campaign_id = c.id),
            coalesce((
                SELECT jsonb_agg(jsonb_build_array(
                           o.template_id, o.id, o.text, x.after_days, x.verdict, x.text_values,
@@ -85,12 +86,11 @@ async def insert_campaign(
         """
         INSERT INTO campaigns (department_id, name, template_version_id, segment_id, channels,
                                priority, schedule, max_tps, over_cap, period_start, period_end,
-                               drill, safety, corrects, joint, leg_of, text_values, figures_from,
-                               state, created_by, edited_by, created_at, key_mode, cloned_from)
+                               drill, safety, corrects, joint, leg_of, text_values, state,
+                               created_by, edited_by, created_at, key_mode, cloned_from)
         SELECT :department_id, :name, v.id, :segment_id, :channels, :priority, :schedule, :max_tps,
             :over_cap, :period_start, :period_end, :drill, :safety, :corrects, :joint, :leg_of,
-               :text_values, :figures_from, 'draft', :user_id, :user_id, :now, :key_mode,
-               :cloned_from
+               :text_values, 'draft', :user_id, :user_id, :now, :key_mode, :cloned_from
         FROM template_versions v WHERE v.template_id = :template_id ORDER BY v.no DESC LIMIT 1
         RETURNING id
         """,
@@ -101,6 +101,7 @@ async def insert_campaign(
         key_mode=key_mode,
         cloned_from=cloned_from,
     )
+    await _set_figures(conn, campaign_id, plan)
     await _set_texts(conn, campaign_id, plan)
     if plan.is_joint:
         await _set_legs(conn, campaign_id, plan)
@@ -118,7 +119,6 @@ async def update_plan(conn: Connection, campaign_id: UUID, plan: Plan, user_id: 
             over_cap = :over_cap, period_start = :period_start, period_end = :period_end,
                 drill = :drill, safety = :safety,
             corrects = :corrects, joint = :joint, leg_of = :leg_of, text_values = :text_values,
-            figures_from = :figures_from,
             edited_by = :user_id,
             template_version_id = (
                 SELECT id FROM template_versions WHERE template_id = :template_id ORDER BY no DESC
@@ -129,8 +129,28 @@ async def update_plan(conn: Connection, campaign_id: UUID, plan: Plan, user_id: 
         **_columns(plan),
         user_id=user_id,
     )
+    await _set_figures(conn, campaign_id, plan)
     await _set_texts(conn, campaign_id, plan)
     await _set_legs(conn, campaign_id, plan)
+
+
+async def _set_figures(conn: Connection, campaign_id: UUID, plan: Plan) -> None:
+    """Keep from which bulletin the first text has its figures on cases, if it has any."""
+    if plan.figures_from is None:
+        await sql.execute(
+            conn,
+            "DELETE FROM campaign_figures WHERE campaign_id = :campaign_id",
+            campaign_id=campaign_id,
+        )
+        return
+    await sql.execute(
+        conn,
+        "INSERT INTO campaign_figures (campaign_id, figures_from)"
+        " VALUES (:campaign_id, :figures_from)"
+        " ON CONFLICT (campaign_id) DO UPDATE SET figures_from = excluded.figures_from",
+        campaign_id=campaign_id,
+        figures_from=plan.figures_from,
+    )
 
 
 async def _set_texts(conn: Connection, campaign_id: UUID, plan: Plan) -> None:
@@ -208,7 +228,6 @@ def _columns(plan: Plan) -> dict[str, Any]:
         "joint": plan.is_joint,
         "leg_of": plan.leg_of,
         "text_values": dict(plan.values),
-        "figures_from": plan.figures_from,
     }
 
 

@@ -166,7 +166,7 @@ async def test_no_person_types_a_figure_in_a_direct_send(api: Api) -> None:
 async def test_figures_that_were_typed_before_go_no_further(api: Api) -> None:
     """A plan of an earlier version: its edit, its copy and its submission ask for a week."""
     made = (await api.post("/campaigns", OPERATOR, await _body(api, figures_from=WEEK))).json
-    before = "SET session_replication_role = replica; UPDATE campaigns SET figures_from = NULL"
+    before = "SET session_replication_role = replica; DELETE FROM campaign_figures"
     await as_owner(api.runtime.pool, before)
     path = f"/campaigns/{made['id']}"
     for answer in (
@@ -201,6 +201,7 @@ async def test_figures_on_cases_are_of_the_police_and_the_county_alone(api: Api)
             "INSERT INTO campaign_texts"
             " (campaign_id, no, template_version_id, text_values, figures_from)"
             " SELECT id, 2, template_version_id, text_values, figures_from FROM campaigns"
+            " JOIN campaign_figures ON campaign_id = id"
         ),
     ):
         with pytest.raises(CheckViolation, match="figures on cases"):
@@ -211,8 +212,9 @@ async def test_figures_on_cases_are_of_the_police_and_the_county_alone(api: Api)
 async def test_the_database_takes_no_figure_without_a_bulletin(api: Api) -> None:
     await api.post("/campaigns", OPERATOR, await _body(api, figures_from=WEEK))
     for statement in (
-        "UPDATE campaigns SET figures_from = NULL",
-        "UPDATE campaigns SET figures_from = '2027-W52'",
+        "DELETE FROM campaign_figures",
+        "UPDATE campaign_figures SET figures_from = '2027-W52'",
+        "WITH gone AS (DELETE FROM campaign_figures) UPDATE campaigns SET text_values = text_values",
         (
             "INSERT INTO campaign_texts (campaign_id, no, template_version_id, text_values)"
             " SELECT id, 2, template_version_id, text_values FROM campaigns"

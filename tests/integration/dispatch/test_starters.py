@@ -24,6 +24,7 @@ from service.messages.store import NewVersion, TemplateInfo, template_insert
 from service.messages.template import SAMPLE_VALUES, Starter, load_library, planned, render
 from service.storage.postgres import Connection, Pool, one, transaction
 from tests.factories import Team, make_contact, make_segment, make_team, make_user
+from tests.harness.bulletins import RELEASED, WEEK, give_bulletin
 from tests.harness.ledger import add_channel, lift_caps
 
 pytestmark = pytest.mark.slow  # some hundred plans
@@ -76,6 +77,7 @@ async def _scheduled(
         schedule=Schedule(),
         max_tps=None,
         values=plan_values({name: SAMPLE_VALUES[name] for name in planned(starter.text)}),
+        figures_from=WEEK if RELEASED.keys() & set(planned(starter.text)) else None,
     )
     draft = await planning.create(conn, planner, plan, now)
     submitted = await approval.submit(conn, planner, draft.id, now, keyring=keyring)
@@ -105,6 +107,7 @@ async def test_every_text_of_the_library_is_planned_and_expanded(
         }
         for team in teams.values():
             await _one_person(conn, keyring, team, now)
+        await give_bulletin(conn, teams["police"].operator.id, now)
         await conn.execute(
             "UPDATE departments SET signature = '旌德县公安局' WHERE kind = 'police'"
         )
