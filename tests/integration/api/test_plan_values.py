@@ -214,7 +214,10 @@ async def test_the_database_takes_no_figure_without_a_bulletin(api: Api) -> None
     for statement in (
         "DELETE FROM campaign_figures",
         "UPDATE campaign_figures SET figures_from = '2027-W52'",
-        "WITH gone AS (DELETE FROM campaign_figures) UPDATE campaigns SET text_values = text_values",
+        (
+            "WITH gone AS (DELETE FROM campaign_figures)"
+            " UPDATE campaigns SET text_values = text_values"
+        ),
         (
             "INSERT INTO campaign_texts (campaign_id, no, template_version_id, text_values)"
             " SELECT id, 2, template_version_id, text_values FROM campaigns"
