@@ -318,9 +318,10 @@ class Sender:
         """Close the link, which gives each open submit a result; commit the last results."""
         for work in list(self._works):
             self._let_go(work)
+        broken = self._broken  # asked before the writer ends, which is a sign of it, too
         self._writing.cancel()
         await asyncio.gather(self._writing, return_exceptions=True)
-        await self._gateway.close(drain_seconds=0 if self._broken else DRAIN_SECONDS)
+        await self._gateway.close(drain_seconds=0 if broken else DRAIN_SECONDS)
         self._writer.give_up()
         await self._recorder.until_idle()
 

@@ -34,6 +34,7 @@ from service.dispatch.handoff import lease_store, record_store, slice_store, sto
 from service.dispatch.handoff.channel_server import ChannelServer
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.handoff.sender import DRAIN_SECONDS
 from service.dispatch.handoff.slice_store import ReleasedSlice
 from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits.in_flight import permits_for
@@ -467,6 +468,27 @@ async def test_a_lost_link_gives_back_what_was_not_written(stage: SetUp) -> None
     assert await on.states() == {"queued": 8}
     assert await on.marks() >= 4
     assert await on.pool.fetchval("SELECT count(*) FROM slices WHERE epoch IS NOT NULL") == 0
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_stop_waits_for_open_answers_but_not_on_a_lost_link(
+    stage: SetUp, lost: bool
+) -> None:
+    waited: list[float] = []
+
+    class Closing(Scripted):
+        async def close(self, *, drain_seconds: float) -> None:
+            waited.append(drain_seconds)
+            await super().close(drain_seconds=drain_seconds)
+
+    on = await stage(3, window=4)
+    gateway = Closing(lambda _: None)
+    async with working(on, gateway) as sender:
+        await until(lambda: _wrote(gateway, 3))
+        if lost:
+            gateway.lost.set()
+        await sender.end()
+    assert waited == [0 if lost else DRAIN_SECONDS]
 
 
 async def test_past_its_lease_a_holder_writes_nothing(stage: SetUp) -> None:
