@@ -149,7 +149,8 @@ class Sender:
         one, so no more than leave soon with a full window, and no more than get tokens soon: the
         channel's connections together mark at most READ_AHEAD seconds ahead.
         """
-        ahead = ahead_of(self._window, self._writer.answer_seconds)
+        now = asyncio.get_running_loop().time()
+        ahead = ahead_of(self._window, self._writer.answers.seconds(now))
         if self._channel.tps is not None:
             share = int(self._channel.tps * READ_AHEAD / self._channel.connections)
             ahead = min(ahead, max(1, share))

@@ -27,7 +27,7 @@ from service.dispatch.handoff.batch import Parcel, pack
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.marks_told import MarksTold
 from service.dispatch.handoff.recorder import Handoff, Recorder
-from service.dispatch.limits.in_flight import AHEAD_SECONDS, PermitCounter, mean_of_late
+from service.dispatch.limits.in_flight import AnswerTimes, PermitCounter
 from service.dispatch.limits.pace import RateLimit, channel_limit, lot_size
 from service.dispatch.limits.throttle import Throttle
 from service.errors import Unavailable
@@ -51,7 +51,7 @@ class Writer:
     """Writes marked messages as tokens come, until it is cancelled.
 
     ready: whether it is worth marking more: Redis answers, and the account may send.
-    answer_seconds: how long the carrier's answers take of late.
+    answers: how long the carrier's answers take of late.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Writer:
     ) -> None:
         self.ready = asyncio.Event()
         self.ready.set()
-        self.answer_seconds = AHEAD_SECONDS
+        self.answers = AnswerTimes()
         self._shared = shared
         self._channel = channel
         self._held = held
@@ -265,6 +265,7 @@ class Writer:
         self._recorder.written()
         self._counts.submits += len(parcels)
         now = asyncio.get_running_loop().time()
+        self.answers.written(now)
         for parcel, future in zip(parcels, futures, strict=True):
             future.add_done_callback(partial(self._answered, parcel, now))
 
@@ -292,7 +293,7 @@ class Writer:
         codes = self._shared.codes.get(self._channel.kind, NO_CODES)
         result = codes.submit(future.result())
         self._counts.answered(result, now - written_at)
-        self.answer_seconds = mean_of_late(self.answer_seconds, now - written_at)
+        self.answers.answered(written_at, now)
         if self._counts.in_a_row >= IN_A_ROW:
             self._keep_begun()
         if result.outcome is Outcome.THROTTLED:

@@ -37,9 +37,32 @@ def ahead_of(window: int, answer_seconds: float) -> int:
     return max(1, int(min(most, window * AHEAD_SECONDS / max(answer_seconds, 0.001))))
 
 
-def mean_of_late(mean: float, seconds: float) -> float:
-    """The mean time of about the latest sixteen answers, with this one."""
-    return mean + (seconds - mean) / 16
+class AnswerTimes:
+    """How long the carrier's answers take of late, on one connection: the mean of about the latest
+    sixteen. A carrier that has stopped answering is slow too: what was written longest ago, and
+    has no answer, counts as long as it has waited.
+    """
+
+    def __init__(self) -> None:
+        self._mean = AHEAD_SECONDS
+        self._unanswered_since: float | None = None
+
+    def written(self, now: float) -> None:
+        """Something was written at this moment of the event loop's clock."""
+        if self._unanswered_since is None:
+            self._unanswered_since = now
+
+    def answered(self, written_at: float, now: float) -> None:
+        """Something that was written at that moment has its answer."""
+        self._mean += (now - written_at - self._mean) / 16
+        if written_at == self._unanswered_since:
+            self._unanswered_since = None  # the next write is watched
+
+    def seconds(self, now: float) -> float:
+        """How long an answer takes."""
+        if self._unanswered_since is None:
+            return self._mean
+        return max(self._mean, now - self._unanswered_since)
 
 
 class PermitCounter:
