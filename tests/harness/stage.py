@@ -102,7 +102,7 @@ class Stage:
         self, rows: Sequence[tuple[int, int]], lease: Lease | None = None, slice_no: int = 1
     ) -> None:
         """As `lease`, or as somebody who holds nothing any more."""
-        lease = lease or Lease(self.channel.id, 0, -1, uuid.uuid4())
+        lease = lease or Lease(self.channel.id, 0, -1, uuid.uuid4(), "")
         async with transaction(self.pool) as conn:
             await share_connection(conn, lease.channel_id, lease.slot)
             await reroute.lock(conn, [self.run])

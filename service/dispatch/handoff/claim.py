@@ -23,7 +23,7 @@ is taken only if it is of a further priority or department, or more urgent.
 
 
 class Claims:
-    """Takes slices, and lets go of those whose claim had no answer."""
+    """Takes slices, and lets go of those that the database alone takes for this connection's."""
 
     def __init__(self, shared: Handoff, channel: Channel, held: HeldLease) -> None:
         self._shared = shared
@@ -31,6 +31,10 @@ class Claims:
         self._held = held
         self._unsure = False
         self._direct_last = False
+
+    def compare(self) -> None:
+        """With the next slices, let go of those that the database alone takes for ours."""
+        self._unsure = True
 
     async def take(
         self, works: Sequence[ClaimedSlice], leaving: Iterable[ClaimedSlice]

@@ -38,6 +38,9 @@ class HeldLease:
         self.lease = lease
         self.fenced = asyncio.Event()
         """Set once somebody else holds the connection: stop at once."""
+        self.moved = asyncio.Event()
+        """Set once the database is on another timeline: it may lack what was recorded before."""
+        self._cluster = lease.cluster
         self._deadline = uptime() + LEASE.total_seconds() - MARGIN_SECONDS
         self._known: tuple[str, str, datetime] | None = None
 
@@ -69,21 +72,24 @@ class HeldLease:
             await asyncio.sleep(RENEW_SECONDS)
             asked = uptime()
             try:
-                ours = await self._renew(pool)
+                cluster = await self._renew(pool)
             except UNREACHABLE as error:
                 log.warning("lease not renewed", extra={"why": str(error)})
                 continue
             except Exception:  # without a keeper the process would work on until the deadline
                 log.exception("lease not renewed")
                 continue
-            if ours:
-                self._deadline = asked + LEASE.total_seconds() - MARGIN_SECONDS
-            else:
+            if cluster is None:
                 log.warning("lease lost", extra={"slot": self.lease.slot})
                 self.fenced.set()
+                continue
+            self._deadline = asked + LEASE.total_seconds() - MARGIN_SECONDS
+            if cluster != self._cluster:
+                self._cluster = cluster
+                self.moved.set()
 
-    async def _renew(self, pool: Pool) -> bool:
-        """Whether the lease is still ours.
+    async def _renew(self, pool: Pool) -> str | None:
+        """The timeline of the database if the lease is still ours.
 
         Raises:
             OSError: it took too long.
@@ -91,10 +97,10 @@ class HeldLease:
         async with pool.acquire(timeout=ANSWER_SECONDS) as conn:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    ours = await lease_store.renew_connection(conn, self.lease)
+                    cluster = await lease_store.renew_connection(conn, self.lease)
                     if self._known is not None:
                         await lease_store.note_connection(conn, self.lease, *self._known)
-                    return ours
+                    return cluster
             except BaseException:
                 conn.terminate()  # it may hang for long, and the next renewal needs another
                 raise

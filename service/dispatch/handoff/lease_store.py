@@ -23,12 +23,16 @@ LEASE = timedelta(seconds=15)
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to be one connection of a channel, until it expires or the epoch moves on."""
+    """The right to be one connection of a channel, until it expires or the epoch moves on.
+
+    cluster: the cluster and timeline of the database that gave it.
+    """
 
     channel_id: int
     slot: int
     epoch: int
     owner: uuid.UUID
+    cluster: str
 
 
 async def ensure_connections(conn: Connection, channel_id: int, count: int) -> None:
@@ -52,7 +56,7 @@ async def claim_connection(
     Must run in a transaction. Returns None while somebody holds it.
     """
     await lock_connection(conn, channel_id, slot)
-    epoch = await sql.fetchval(
+    claimed = await sql.fetchrow(
         conn,
         """
         UPDATE connections
@@ -60,7 +64,7 @@ async def claim_connection(
             state = 'down', note = '', changed_at = :now
         WHERE channel_id = :channel_id AND slot = :slot
           AND (owner IS NULL OR expires_at < clock_timestamp())
-        RETURNING epoch
+        RETURNING epoch, present_cluster() AS cluster
         """,
         channel_id=channel_id,
         slot=slot,
@@ -68,10 +72,10 @@ async def claim_connection(
         lease=LEASE,
         now=now,
     )
-    if epoch is None:
+    if claimed is None:
         return None
     await _recover(conn, channel_id, slot, now)
-    return Lease(channel_id, slot, epoch, owner)
+    return Lease(channel_id, slot, claimed["epoch"], owner, claimed["cluster"])
 
 
 async def _recover(conn: Connection, channel_id: int, slot: int, now: datetime) -> None:
@@ -173,13 +177,17 @@ async def recover_connection(conn: Connection, channel_id: int, slot: int, now: 
     return True
 
 
-async def renew_connection(conn: Connection, lease: Lease) -> bool:
-    """Extend a lease; False once somebody else has it. One that only ran out is ours again."""
-    status = await sql.execute(
+async def renew_connection(conn: Connection, lease: Lease) -> str | None:
+    """Extend a lease; None once somebody else has it. One that only ran out is ours again.
+
+    Returns the cluster and timeline that it was extended on.
+    """
+    cluster: str | None = await sql.fetchval(
         conn,
         """
         UPDATE connections SET expires_at = clock_timestamp() + :lease
         WHERE channel_id = :channel_id AND slot = :slot AND epoch = :epoch AND owner = :owner
+        RETURNING present_cluster()
         """,
         channel_id=lease.channel_id,
         slot=lease.slot,
@@ -187,7 +195,7 @@ async def renew_connection(conn: Connection, lease: Lease) -> bool:
         owner=lease.owner,
         lease=LEASE,
     )
-    return bool(affected(status))
+    return cluster
 
 
 async def note_connection(

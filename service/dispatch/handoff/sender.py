@@ -118,6 +118,9 @@ class Sender:
 
     async def _step(self) -> bool:
         """Hand off one batch; False when there is nothing to do."""
+        if self._held.moved.is_set():
+            self._held.moved.clear()
+            self._begin_anew()
         if not self._writer.ready.is_set():
             await self._wait_for(self._writer.ready)
             return True
@@ -247,6 +250,16 @@ class Sender:
             await fair_queue_store.write_charges(conn, self._channel.id, charges, now)
             self._turns.mark_written(charges)
             self._turns.take_standings(await fair_queue_store.standings(conn, self._channel.id))
+
+    def _begin_anew(self) -> None:
+        """Take all slices anew: the database is on another timeline and may lack answers that were
+        recorded. Who takes a slice makes uncertain what nobody is going to answer for (0508).
+        """
+        log.warning("slices are taken anew: the database is on another timeline")
+        for work in list(self._works):
+            self._let_go(work)
+        self._claims.compare()
+        self._next_look_at = 0.0
 
     def _in_maintenance(self, now: datetime) -> bool:
         """Whether the channel is in its maintenance hours."""

@@ -108,7 +108,8 @@ async def release_unknown(
     conn: Connection, lease: Lease, known: Sequence[tuple[uuid.UUID, int]]
 ) -> None:
     """Free the slices that this connection holds in the table but that are not in `known`: the
-    answer to their claim was lost. No message in them was marked.
+    answer to their claim was lost, and no message in them was marked; or the database was promoted
+    and lacks that they were finished, and whoever takes them makes uncertain what is marked there.
     """
     await sql.execute(
         conn,

@@ -5,7 +5,7 @@ The twins of tests/e2e/test_promotion.py: a timeline changes by a statement here
 
 from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -14,11 +14,12 @@ from service.campaigns.stops import restored, stop_store, witness
 from service.campaigns.stops.gap import system_of
 from service.campaigns.stops.stop_store import StopOfAll
 from service.campaigns.stops.witness import MarkStand, Outdated, Telling
-from service.dispatch.handoff import lease_store, store
+from service.channels.contract.gateway import Outcome, Submission, SubmitResult
+from service.dispatch.handoff import lease, lease_store, store
 from service.dispatch.limits.in_flight import most_ahead
 from service.dispatch.limits.pace import ABSURD, Pace, TokenGrant, channel_limit
 from service.runtime import Runtime
-from service.storage.postgres import Pool, transaction
+from service.storage.postgres import Connection, Pool, transaction
 from tests.factories import make_scheduled, make_team
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, working
 from tests.harness.valkey import answered
@@ -231,6 +232,60 @@ async def test_a_hold_takes_from_whoever_lives_what_its_lost_answers_were_for(
         assert await lease_store.expired_connections(conn) == [(on.channel.id, 0)]
         assert await lease_store.recover_connection(conn, on.channel.id, 0, on.now)
     assert await on.state(1) == "uncertain"
+
+
+@pytest.mark.parametrize("still_sending", [False, True])
+async def test_a_promoted_database_that_lacks_answers_alone_loses_no_text(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch, still_sending: bool
+) -> None:
+    """No mark is missing, so nothing is held; whoever recorded the answers lives and has its lease.
+    It takes its slices anew, so that what nobody is going to answer for becomes uncertain.
+    """
+    renew, promoted = lease_store.renew_connection, False
+
+    async def renew_there(conn: Connection, mine: lease_store.Lease) -> str | None:
+        cluster = await renew(conn, mine)
+        return f"{system_of(cluster)}/{LATER}" if cluster and promoted else cluster
+
+    monkeypatch.setattr(lease_store, "renew_connection", renew_there)
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
+    on = await stage(PEOPLE)
+    open_answers = still_sending
+
+    def answer(submission: Submission) -> SubmitResult | None:
+        return None if open_answers and len(gateway.written) > PEOPLE // 2 else Accept
+
+    gateway = Scripted(answer)
+    async with working(on, gateway) as at_work:
+
+        async def answered() -> bool:
+            return (await on.states()).get("submitted", 0) == (
+                PEOPLE // 2 if still_sending else PEOPLE
+            )
+
+        await until(answered)
+        await at_work.looks()
+        held = at_work.held.lease
+        await on.pool.execute(
+            "UPDATE messages SET state = 'submitting', submitted_at = NULL WHERE no <= 5"
+        )
+        await on.pool.execute("DELETE FROM parts")
+        await on.pool.execute(
+            "UPDATE slices SET done_at = NULL, slot = $1, epoch = $2", held.slot, held.epoch
+        )
+        promoted, open_answers = True, False
+        for future in gateway.silent:
+            future.set_result(SubmitResult(Outcome.ACCEPTED, refs=(uuid4().bytes[:8],)))
+
+        async def settled() -> bool:
+            at_work.wakeup.set()
+            return await on.states() == {"uncertain": 5, "submitted": PEOPLE - 5}
+
+        await until(settled)
+        assert not at_work.held.fenced.is_set(), "the connection goes on"
+        await at_work.end()
+    assert len(gateway.written) == PEOPLE, "nothing left twice"
+    assert await on.pool.fetchval("SELECT bool_and(done_at IS NOT NULL) FROM slices")
 
 
 async def test_what_redis_forgot_is_told_again_by_the_next_beat(

@@ -103,7 +103,7 @@ async def test_a_renewal_that_hangs_is_tried_again_over_another_connection(
     renew = lease_store.renew_connection
     hung: list[Any] = []
 
-    async def hang_once(conn: Any, mine: lease_store.Lease) -> bool:
+    async def hang_once(conn: Any, mine: lease_store.Lease) -> str | None:
         if not hung:
             hung.append(conn)
             await conn.execute("SELECT pg_sleep(60)")

@@ -139,7 +139,7 @@ async def test_what_the_second_channel_gives_back_opens_its_own_slice_only(stage
     assert claimed is not None
     await on.mark(second, claimed[0], 1)
     await on.pool.execute("UPDATE slices SET done_at = $1, epoch = NULL", on.now)
-    old = Lease(on.id(MOBILE), 0, 1, uuid.uuid4())
+    old = Lease(on.id(MOBILE), 0, 1, uuid.uuid4(), "")
     for lease, slice_no in ((old, 1), (second, claimed[0])):
         async with transaction(on.pool) as conn:
             await store.lock_for_mark(conn, lease, on.run)
