@@ -49,6 +49,7 @@ from service.dispatch.retries import dead_numbers
 from service.followups.climbing import climb
 from service.liveness.process_store import forget_gone
 from service.logs import seldom
+from service.messages.sent import sent_texts
 from service.privacy.erasure_store import delete_left_behind
 from service.privacy.retention import let_go, terms_of
 from service.privacy.trusted_clock import may_let_go
@@ -307,6 +308,13 @@ async def follow_up(ctx: dict[str, Any]) -> None:
 
 
 @one_turn_at_a_time
+async def note_sent(ctx: dict[str, Any]) -> None:
+    """Note which texts were sent to the public, so that people can ask whether one is ours."""
+    runtime = runtime_of(ctx)
+    await sent_texts.note_sent(runtime.pool, runtime.clock.now())
+
+
+@one_turn_at_a_time
 async def seal(ctx: dict[str, Any]) -> None:
     """Seal what was written down in the audit trail."""
     runtime = runtime_of(ctx)
@@ -315,8 +323,8 @@ async def seal(ctx: dict[str, Any]) -> None:
 
 @one_turn_at_a_time
 async def purge_history(ctx: dict[str, Any]) -> None:
-    """Delete records of who got a text when, and of numbers that a carrier called unassigned, once
-    no rule needs them any more.
+    """Delete records of who got a text when, of numbers that a carrier called unassigned, and of
+    texts that the public was sent, once no rule needs them any more.
     """
     runtime = runtime_of(ctx)
     if not await may_let_go(runtime):
@@ -324,6 +332,7 @@ async def purge_history(ctx: dict[str, Any]) -> None:
     async with transaction(runtime.pool, seconds=COUNT_SECONDS) as conn:
         await caps.forget(conn, runtime.clock.now())
         await dead_numbers.forget(conn, runtime.clock.now())
+        await sent_texts.forget(conn, runtime.clock.now())
 
 
 @one_turn_at_a_time
@@ -373,6 +382,7 @@ CRONS = [
     cron(match, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(count, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(count_reached, second=EVERY_FIFTH, keep_result=0, timeout=600),
+    cron(note_sent, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(follow_up, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(settle, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(purge_history, minute=ONCE_AN_HOUR, second=ONCE_A_MINUTE, keep_result=0, timeout=600),

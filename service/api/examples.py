@@ -48,6 +48,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "create_template": {"name": "转账", "class": "public_interest", "text": _TEXT},
     "add_version": {"text": _TEXT},
+    "check_text": {
+        "text": "【旌德县公安局】公检法不会电话办案，没有“安全账户”，请先挂断，再拨110核实。"
+    },
     "lint_text": {"text": _TEXT, "class": "public_interest", "values": {"姓名": "王小明"}},
     "approve_template": {"version": 1, "acknowledged": ["R21"]},
     "offer_template": {"version": 1, "kinds": ["town", "school"], "direct": True},

@@ -69,7 +69,16 @@ from service.api.cases import (
     suggestions,
 )
 from service.api.channels import channel_changes, channel_health, channels, prefixes, routing
-from service.api.content import library, lint, offers, previews, signatures, templates, versions
+from service.api.content import (
+    library,
+    lint,
+    offers,
+    previews,
+    public_check,
+    signatures,
+    templates,
+    versions,
+)
 from service.api.followups import followups, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
@@ -305,6 +314,9 @@ _OPS = (
     Op("PUT",    "/suggestions/rules", suggestion_rules.set_suggestion_rules, R.CASES),
     Op("GET",    "/fraud-types", cases.get_fraud_types, R.REPORTS),
     Op("PUT",    "/fraud-types", cases.set_fraud_types, R.CASES, errors=(409,), full_replace=True),
+
+    Op("POST",   "/public/check", public_check.check_text, None, changes=False,
+       visits=public_check.VISITS),
 
     Op("GET",    "/work", work.get_work, R.REPORTS),
     Op("GET",    "/calendar", calendar.list_calendar, R.REPORTS, seconds=LONG, heavy=True),

@@ -37,6 +37,7 @@ TAGS = {
     "offers": "Texts that the police or the county offer to other departments, and copies of them.",
     "prefixes": "Whose the first seven digits of a number are.",
     "privacy": "What is known of one person, and its erasure.",
+    "public": "Without a key: whether a text is one that was sent to the public.",
     "receipts": "Carriers' receipts that fit no text.",
     "reports": "What it amounted to, over runs.",
     "rosters": "Imported lists, and keeping them current.",

@@ -49,8 +49,13 @@ class WebPage:
 
 @dataclass(frozen=True, slots=True)
 class OpenPage:
-    """A page for whoever has not logged in."""
+    """A page for whoever has not logged in.
+
+    reads: of a POST that changes nothing and knows nobody: it is taken from browsers that do not
+    say which page sent it, as old ones do not.
+    """
 
     method: str
     path: str
     function: OpenFunction
+    reads: bool = False

@@ -60,6 +60,7 @@ from service.console.rules import caps, holidays, hours, lint_rules, notices, ov
 from service.console.runs import acts as run_acts
 from service.console.runs import after, direct_texts, ledger, report, single
 from service.console.runs import pages as runs
+from service.console.texts import check_page
 from service.console.texts import filings as text_filings
 from service.console.texts import offers as text_offers
 from service.console.texts import pages as texts
@@ -76,6 +77,8 @@ OPEN_PAGES = (
     OpenPage("GET",  "/login/provider/code", sign_in.show_code),
     OpenPage("POST", "/login/provider/code", sign_in.give_code),
     OpenPage("GET",  "/bulletins/{week}", bulletin_pages.show_public),
+    OpenPage("GET",  "/check", check_page.show_check),
+    OpenPage("POST", "/check", check_page.show_answer, reads=True),
     OpenPage("POST", "/language", entrance.choose_language),
     OpenPage("POST", "/scheme", entrance.choose_scheme),
 )

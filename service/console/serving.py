@@ -90,7 +90,8 @@ def serve_open(page: OpenPage) -> Answering:
         need_private_way(request)
         form: MultiDictProxy[str] = MultiDictProxy(MultiDict())
         if page.method == "POST":
-            need_own_origin(request)
+            if not page.reads:
+                need_own_origin(request)
             form = await _typed(request)
         return await page.function(request, language_of(request), form)
 

@@ -27,6 +27,7 @@ from service.messages.lint.lint_values import (
     value_findings,
 )
 from service.messages.policy import SHIPPED
+from service.messages.template import allowed_values, planned
 from service.messages.value_kinds import Allowed, fits
 from service.messages.value_sources import PERSON_VARIABLES, Fact
 from service.words.phrase import phrase
@@ -182,6 +183,31 @@ class ValueCheck:
     def _has_never_word(self, value: str) -> bool:
         text = closed(value)
         return any(word in text for word in self._never)
+
+
+@cache
+def _of_questions() -> ValueCheck:
+    """Judges the values in texts that people ask about, in the memory of this process."""
+    return ValueCheck()
+
+
+def would_be_sent(
+    text: str, values: Mapping[str, str], never_words: Mapping[str, Sequence[str]]
+) -> bool:
+    """Whether a text would leave with these values. Who filled a variable that no contact and no
+    list fills is not known; such a value is judged as that of a direct send.
+    """
+    check = _of_questions()
+    check.follow(never_words)
+    allowed = {**allowed_values(text), **planned(text)}
+    known = [name for name in values if name in PERSON_VARIABLES]
+    others = [name for name in values if name not in PERSON_VARIABLES]
+    try:
+        check.check(known, values, given=False, allowed=allowed)
+        check.check(others, values, given=True, allowed=allowed)
+    except ValueRefused:
+        return False
+    return not tell_together(list(values.values()))
 
 
 def _closed_words(never_words: Mapping[str, Sequence[str]]) -> set[str]:

@@ -97,3 +97,48 @@ async def test_opt_outs_are_confirmed_once_whatever_is_killed(quick: Live) -> No
     ) == await live.query(
         "SELECT count(*) FROM messages m JOIN runs r ON r.id = m.run_id WHERE r.kind = 'reply'"
     )
+
+
+async def test_questions_are_answered_once_whatever_is_killed(quick: Live) -> None:
+    """Kill -9 between 查证 and its answer. What was sent is known as sent meanwhile."""
+    live, seed = quick, random.randrange(1_000_000)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    phones = [f"+86{19790010001 + n}" for n in range(PEOPLE)]
+    rows = "".join(f"{phone[3:]}\n" for phone in phones)
+    await live.people(f"手机号\n{rows}".encode())
+    sent = await live.launch("carrier = mobile")
+    await sent.handed_off()
+
+    async def noted() -> bool:
+        return bool(await live.query("SELECT count(*) FROM sent_texts"))
+
+    await until(noted, 30)
+    text = await live.query("SELECT text FROM sent_texts LIMIT 1")
+    began = time.time()
+    await write(live, phones[:30], f"查证{text}")
+    await write(live, phones[30:], "查证 请点链接领奖")
+    for _ in range(4):
+        with contextlib.suppress(ProcessLookupError):  # not yet started again
+            live.kill(dice.choice(PROCESSES))
+        await random_moment(2.0, dice, least=0.5)
+
+    async def all_settled() -> bool:
+        settled = await live.query(
+            "SELECT count(*) FROM replies_due WHERE kind = 'text_checked' AND run_id IS NOT NULL"
+        )
+        open_rows = await live.query(
+            "SELECT count(*) FROM messages WHERE state IN ('queued', 'submitting')"
+        )
+        return bool(settled == PEOPLE and open_rows == 0)
+
+    await until(all_settled, 90)
+    taken = Counter(entry["phone"] for entry in live.journal(began))
+    uncertain = await live.query("SELECT count(*) FROM messages WHERE state = 'uncertain'")
+    assert set(taken.values()) == {1}, "somebody was answered twice"
+    assert PEOPLE - len(taken) <= uncertain <= MOST_UNCERTAIN
+    texts = await live.query(
+        "SELECT string_agg(DISTINCT text, ' ' ORDER BY text) FROM runs WHERE kind = 'reply'"
+    )
+    assert "您查的短信是" in texts
+    assert "查不到，不等于诈骗" in texts

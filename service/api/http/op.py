@@ -51,6 +51,7 @@ class Op:
         these at once (`admission`).
     read_file: reads the uploaded file before a database connection is taken; the handler gets the
         result as `listed`.
+    visits: as what calls without a key are counted by address; "": as those of their method are.
     guard: refuses arguments that the caller may not touch, in the transaction, before the handler.
     replica: whether its answer may be a few seconds old, and so come from a standby; never of what
         a person signs, or what binds anything.
@@ -74,6 +75,7 @@ class Op:
     heavy: bool = False
     read_file: Callable[[Any, Any], Coroutine[Any, Any, object]] | None = None
     guard: Callable[[Call, Mapping[str, Any]], Coroutine[Any, Any, None]] | None = None
+    visits: str = ""
     replica: bool = False
     replica_if: Callable[[Call, Mapping[str, Any]], Coroutine[Any, Any, bool]] | None = None
 

@@ -37,7 +37,7 @@ def endpoint(
 
     async def greet(request: web.Request) -> web.StreamResponse:
         runtime = request.config_dict[RUNTIME]
-        visit = await take_visit(request, PUBLIC if op.method == "GET" else LOGINS)
+        visit = await take_visit(request, visits_of(op))
         async with reading.arguments(op, request, runtime, None) as found:
             result = await op.handler(visit, **found)
         language = language_of(request)
@@ -65,6 +65,13 @@ class VisitLimit(NamedTuple):
 
 LOGINS = VisitLimit("login", LOGINS_PER_MINUTE)
 PUBLIC = VisitLimit("public", PUBLIC_PER_MINUTE)
+
+
+def visits_of(op: Op) -> VisitLimit:
+    """How often an operation without a key may be called from one address."""
+    if op.visits:
+        return VisitLimit(op.visits, PUBLIC_PER_MINUTE)
+    return PUBLIC if op.method == "GET" else LOGINS
 
 
 async def take_visit(request: web.Request, bound: VisitLimit = LOGINS) -> Visit:

@@ -19,7 +19,7 @@ from service.logs import masked
 from service.storage.postgres import Record
 from service.words.phrase import phrase
 
-InboundKindName = Literal["opt_out", "answer", "clue", "other"]
+InboundKindName = Literal["opt_out", "answer", "clue", "check", "other"]
 InboundStateName = Literal["new", "taken", "done"]
 Note = Annotated[Text, StringConstraints(strip_whitespace=True, max_length=1_000)]
 
@@ -36,7 +36,7 @@ class InboundQuery(PageQuery):
 class ReplyOut(Out):
     """An answer of ours: due, in the ledger of a run (or among its exclusions), or not sent."""
 
-    kind: Literal["opt_out_confirmed", "notices_confirmed", "clue_received"]
+    kind: Literal["opt_out_confirmed", "notices_confirmed", "clue_received", "text_checked"]
     due_at: Instant
     settled_at: Instant | None
     run_id: UUID | None

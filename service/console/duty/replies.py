@@ -21,6 +21,7 @@ KINDS: Final = {
     "opt_out": phrase("opt-out"),
     "answer": phrase("answer"),
     "clue": phrase("clue"),
+    "check": phrase("asks whether a text is ours"),
     "other": phrase("other"),
 }
 STATES: Final = {"new": phrase("new"), "taken": phrase("taken"), "done": phrase("worked off")}
@@ -28,6 +29,7 @@ OURS: Final = {
     "opt_out_confirmed": phrase("that the opt-out holds"),
     "notices_confirmed": phrase("that work notices are stopped too"),
     "clue_received": phrase("that the clue was received"),
+    "text_checked": phrase("whether the text is ours"),
 }
 _MARKS: Final = {"new": "warn", "taken": "run", "done": "done"}
 

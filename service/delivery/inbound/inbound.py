@@ -194,6 +194,9 @@ class _InboundBatch:
         clues = [text.id for text in self._texts if text.kind == InboundKind.CLUE]
         if clues:
             await replies_store.owe_receipt(conn, clues, now)
+        questions = [text.id for text in self._texts if text.kind == InboundKind.CHECK]
+        if questions:
+            await replies_store.owe_answer(conn, questions, now)
         held = await hold_strays(conn, self._texts, bounds, now)
         stops += [
             SenderStop(t.sender_hash, t.id, t.answered.notices_of if t.answered else None)

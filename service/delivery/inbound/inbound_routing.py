@@ -59,7 +59,7 @@ def route(meaning: TextMeaning, to: Addressed, police: UUID | None) -> InboundPl
 
     An opt-out in answer to a work notice stops publicity like any other; whether the notices stop
     too is for the department to decide, unless it lets them end so. An answer to nothing that we
-    sent counts for no run.
+    sent counts for no run. Whether a text is ours is answered without anybody.
     """
     department, answered = to.department_id, to.answered
     if meaning.kind is InboundKind.CLUE:
@@ -70,5 +70,7 @@ def route(meaning: TextMeaning, to: Addressed, police: UUID | None) -> InboundPl
         notice = answered is not None and answered.message_class == NOTICE
         undecided = notice and not (answered and answered.ends_notices)
         return InboundPlace(department, InboundState.NEW if undecided else InboundState.DONE)
+    if meaning.kind is InboundKind.CHECK:
+        return InboundPlace(department, InboundState.DONE)
     counted = meaning.kind is InboundKind.ANSWER and answered is not None
     return InboundPlace(department, InboundState.DONE if counted else InboundState.NEW)

@@ -1,9 +1,10 @@
-"""What a text from a handset means (pure): an opt-out, an answer, a clue, or none of these.
+"""What a text from a handset means (pure): an opt-out, an answer, a clue, a question, or nothing.
 
 Opt-outs and answers count only as the whole message, so that a sentence about 退订 stops nothing:
 a person reads it. Full-width forms, case, spaces and punctuation do not matter. A clue is looked
 for inside the text, since a mistake there costs the police a look, and a miss may cost somebody
-their savings; what is taken for a clue is never answered with advice.
+their savings; what is taken for a clue is never answered with advice. A text that begins with 查证
+asks whether the text behind it is one of ours, whatever that says.
 """
 
 import re
@@ -18,6 +19,7 @@ class InboundKind(StrEnum):
     OPT_OUT = "opt_out"
     ANSWER = "answer"
     CLUE = "clue"
+    CHECK = "check"
     OTHER = "other"
 
 
@@ -44,6 +46,7 @@ ANSWERS = {
 OTHER = TextMeaning(InboundKind.OTHER)
 
 _CLUE = TextMeaning(InboundKind.CLUE)
+_CHECK = re.compile(r"\W*查\s*证[^\w【]*")
 _FORM = re.compile(
     r"(?:ljdxjb\s*[#:])?\s*\+?[0-9][0-9 -]{3,19}\s*[*#:].*\S", re.IGNORECASE | re.DOTALL
 )
@@ -67,7 +70,17 @@ def read(text: str, *, whole: bool = True) -> TextMeaning:
         return TextMeaning(InboundKind.OPT_OUT)
     if word in ANSWERS:
         return ANSWERS[word]
+    if asked_about(text) is not None:
+        return TextMeaning(InboundKind.CHECK)
     return _CLUE if _is_clue(unicodedata.normalize("NFKC", text)) else OTHER
+
+
+def asked_about(text: str) -> str | None:
+    """What stands behind 查证 at the head of a text: the text that its sender asks about; None: it
+    does not begin so.
+    """
+    found = _CHECK.match(text)
+    return None if found is None else text[found.end() :].strip()
 
 
 def normal(text: str) -> str:

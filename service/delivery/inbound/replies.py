@@ -1,4 +1,5 @@
-"""Our answers to texts from handsets: that an opt-out holds, that a clue has arrived; each once.
+"""Our answers to texts from handsets: that an opt-out holds, that a clue has arrived, whether what
+is asked about is ours; each once.
 
 What is due is noted in the transaction that reads the text (`inbound`). Here it becomes direct
 runs, in one transaction with the note that it did: whatever dies in between, nothing is answered
@@ -16,7 +17,7 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -28,13 +29,17 @@ from service.audience.numbers.prefix_store import current_prefixes
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring, Undecipherable
 from service.delivery.inbound import replies_store as store
+from service.delivery.inbound.keywords import asked_about
 from service.delivery.inbound.replies_store import DueReply, Room
 from service.dispatch.direct import direct
 from service.dispatch.direct.direct import Started
 from service.dispatch.direct.direct_store import NewRun, Recipient
+from service.dispatch.value_check import would_be_sent
 from service.ledger.message_class import NOTICE
 from service.ledger.reasons import Reason
 from service.messages import signature
+from service.messages.sent import sent_texts
+from service.messages.sent.sent_texts import Checked
 from service.storage.locks import try_lock_answering
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 
@@ -59,6 +64,9 @@ TEXTS = Path(__file__).parents[3] / "templates" / "messages" / "replies.json"
 
 _MOBILE = re.compile(r"1[0-9]{10}")
 
+CHECKED = "text_checked"
+"""The kind of a reply that says whether a text is ours."""
+
 CONFIRMS = {
     "opt_out_confirmed": Reason.OPTED_OUT,
     "notices_confirmed": Reason.OPTED_OUT,
@@ -80,9 +88,13 @@ class ReplySkip(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Voice:
-    """What makes replies one run: what is said, over which channel, for whom, in whose name."""
+    """What makes replies one run: what is said, over which channel, for whom, in whose name.
 
-    kind: str
+    confirms: the reason of the suppressions that it confirms, if it does.
+    """
+
+    says: str
+    confirms: str | None
     channel_id: int
     department_id: UUID
     signature: str
@@ -156,6 +168,8 @@ async def _sorted_out(
     for row in rows:
         due, sender = (row["kind"], row["cause"]), row["sender_hash"]
         judged = _judge(row, keyring, prefixes, now)
+        if isinstance(judged, tuple) and row["kind"] == CHECKED:
+            judged = await _answered(conn, row, keyring, judged, now)
         if isinstance(judged, ReplySkip):
             skipped[due] = judged.value
             continue
@@ -186,7 +200,14 @@ def _judge(
     if not name:
         return ReplySkip.NO_SIGNATURE
     return (
-        _Voice(row["kind"], row["channel_id"], row["department_id"], name, row["extension"]),
+        _Voice(
+            reply_texts().get(row["kind"], ""),
+            CONFIRMS.get(row["kind"]),
+            row["channel_id"],
+            row["department_id"],
+            name,
+            row["extension"],
+        ),
         Recipient(
             row["sender_hash"],
             row["sender_cipher"],
@@ -195,6 +216,45 @@ def _judge(
             row["channel_id"],
         ),
     )
+
+
+async def _answered(
+    conn: Connection,
+    row: Record,
+    keyring: Keyring,
+    judged: tuple[_Voice, Recipient],
+    now: datetime,
+) -> tuple[_Voice, Recipient] | ReplySkip:
+    """The same with the answer to whether a text is ours."""
+    try:
+        asked = asked_about(keyring.decrypt("inbound", row["question_cipher"]))
+    except Undecipherable:
+        return ReplySkip.UNREADABLE
+    voice, recipient = judged
+    return replace(voice, says=await _answer_to(conn, asked or "", now)), recipient
+
+
+async def _answer_to(conn: Connection, asked: str, now: datetime) -> str:
+    texts = reply_texts()
+    if not asked:
+        return texts["checked_nothing"]
+    if sent_texts.read_mark(asked):
+        found = await sent_texts.check_mark(conn, asked, now)
+    elif len(asked) > sent_texts.MOST_CHARACTERS:
+        return texts["checked_unknown"]
+    else:
+        found = await sent_texts.check_text(conn, asked, would_be_sent, now)
+    if found.answer == "ours":
+        return texts["checked_ours"].format(department=found.department, days=_days(found))
+    if found.answer == "like_ours":
+        return texts["checked_like" if found.has_links else "checked_like_no_links"]
+    return texts["checked_unknown"]
+
+
+def _days(found: Checked) -> str:
+    """The days on which a text was sent, in Chinese."""
+    days = [f"{day.month}月{day.day}日" for day in (found.first_on, found.last_on) if day]
+    return "至".join(dict.fromkeys(days))
 
 
 def _obstacle(row: Record, phone: str, prefixes: Prefixes, now: datetime) -> ReplySkip | None:
@@ -235,12 +295,12 @@ async def _start(
         department_id=voice.department_id,
         message_class=NOTICE,
         priority="normal",
-        text=voice.signature + reply_texts()[voice.kind],
+        text=voice.signature + voice.says,
         channels=[voice.channel_id],
         send_hours=DEFAULT_HOURS,
         timezone=DEFAULT_TIMEZONE,
         valid_until=now + ANSWERED_WITHIN,
-        confirms=CONFIRMS.get(voice.kind),
+        confirms=voice.confirms,
         over_cap="send",
         extension=voice.extension,
     )
@@ -249,6 +309,6 @@ async def _start(
 
 @cache
 def reply_texts() -> dict[str, str]:
-    """What is said, by kind of reply, without the signature."""
+    """What is said, by kind of reply, without the signature; of `text_checked` by its answer."""
     texts: dict[str, str] = json.loads(TEXTS.read_text("utf-8"))["texts"]
     return texts

@@ -101,6 +101,20 @@ async def owe_receipt(conn: Connection, clues: Sequence[UUID], now: datetime) ->
     )
 
 
+async def owe_answer(conn: Connection, questions: Sequence[UUID], now: datetime) -> None:
+    """Owe the senders of these texts a word whether what they ask about is ours, once a text."""
+    await sql.execute(
+        conn,
+        """
+        INSERT INTO replies_due (kind, cause, text_id, due_at)
+        SELECT 'text_checked', id, id, :now FROM unnest(:questions::uuid[]) AS u(id)
+        ON CONFLICT DO NOTHING
+        """,
+        questions=list(questions),
+        now=now,
+    )
+
+
 async def reply_waits(conn: Connection, due_by: datetime) -> bool:
     """Whether a reply has been due since `due_by`."""
     waits: bool = await sql.fetchval(
@@ -118,7 +132,7 @@ async def replies_due(conn: Connection, now: datetime, limit: int, room: Room) -
     department_id, signature: of those whose text it is to read, else of the county; null if there
     is no department at all. answered_text: what the sender had got from us, if anything.
     lifted: it would confirm an opt-out that holds no more. extension: the one that was written to,
-    if it is registered.
+    if it is registered. question_cipher: what was written, where it asks whether a text is ours.
     """
     return await sql.fetch(
         conn,
@@ -140,7 +154,8 @@ async def replies_due(conn: Connection, now: datetime, limit: int, room: Room) -
                r.text AS answered_text, coalesce((
                  SELECT e.extension FROM extensions e
                  WHERE e.extension = t.extension AND e.ended_at IS NULL), '') AS extension,
-               d.kind <> 'clue_received' AND s.id IS NULL AS lifted
+               d.kind NOT IN ('clue_received', 'text_checked') AND s.id IS NULL AS lifted,
+               CASE d.kind WHEN 'text_checked' THEN t.text_cipher END AS question_cipher
         FROM replies_due d
         JOIN turn n ON n.kind = d.kind AND n.cause = d.cause AND (n.given_up OR n.place <= :most)
         JOIN inbound_texts t ON t.id = d.text_id

@@ -170,6 +170,11 @@ def links(text: str) -> Iterator[Obfuscation]:
         yield Obfuscation(origins[match.start()], match[0].rstrip(".!?:"))
 
 
+def without_links(plain: str) -> str:
+    """A plain view without its links."""
+    return _LINK.sub(" ", plain)
+
+
 def disguises(text: str) -> Iterator[tuple[Disguise, Obfuscation]]:
     """Each kind of disguise once, with its first place and all the characters it uses."""
     text = _TENT.sub("布", text)

@@ -12,6 +12,7 @@ from service.api import reference
 from service.api.accounts import login
 from service.api.cases import bulletins
 from service.api.channels import callbacks
+from service.api.content import public_check
 from service.api.description.openapi import document
 from service.api.routes import OPS, PREFIX
 from service.api.tags import TAGS
@@ -100,6 +101,7 @@ async def test_names_are_unique_and_every_operation_explains_itself(api: Api) ->
     assert keyless == [
         login.login.__name__,
         bulletins.get_public_bulletin.__name__,
+        public_check.check_text.__name__,
         callbacks.Callbacks.receive.__name__,
     ]
 

@@ -29,6 +29,7 @@ OPEN = {
     "/problems/{code}",
     f"{PREFIX}/login",
     f"{PREFIX}/bulletins/{{week}}/public",
+    f"{PREFIX}/public/check",
     "/healthz",
     "/readyz",
     f"{PREFIX}/openapi.json",
@@ -62,6 +63,7 @@ TABLE = {
     "GET /bulletins/{week}/document": "aopvi",
     "POST /bulletins/{week}/issue": "ao",
     "POST /bulletins/{week}/correct": "ao",
+    "POST /public/check": "aopvi",
     "GET /suggestions": "aopvi",
     "POST /suggestions/{suggestion_id}/draft": "ao",
     "POST /suggestions/{suggestion_id}/dismiss": "ao",
@@ -342,7 +344,7 @@ TABLE = {
 CHECKS = {"GET /audit/checks", "POST /audit/checks", "GET /audit/checks/{check_id}"}
 """Of the trail of all departments: for whoever sees them all, and reads it or inspects."""
 
-FOR_STRANGERS = {"POST /login", "GET /bulletins/{week}/public"}
+FOR_STRANGERS = {"POST /login", "GET /bulletins/{week}/public", "POST /public/check"}
 """They take no key, and look at none."""
 
 ENTERS_CASES = {

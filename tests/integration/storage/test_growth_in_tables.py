@@ -74,6 +74,7 @@ ACROSS_DEPARTMENTS = {
     "releases_once": "what the public was shown of a week or quarter",
     "retention_watch_pkey": "one row, of the installation",
     "retired_pkey": "what was deleted on a day, by kind",
+    "sent_text_keys_pkey": "whoever asks does not know whose text it is",
     "sessions_token_hash_key": "as keys_token_hash_key",
     "sign_in_links_one_account": "a person of the provider is one person here",
     "sign_ins_used_pkey": "an answer of the provider is used once",

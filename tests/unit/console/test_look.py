@@ -221,7 +221,8 @@ def test_a_colour_stands_in_a_custom_property() -> None:
 
 
 def test_each_class_that_a_template_names_has_a_style() -> None:
-    styled = set(re.findall(r"\.([a-z][\w-]*)", CSS))
+    styles = CSS + (STATIC / "public.css").read_text("utf-8")
+    styled = set(re.findall(r"\.([a-z][\w-]*)", styles))
     bare = {
         f"{page.relative_to(TEMPLATES)}: {name}"
         for page in PAGES

@@ -12,12 +12,21 @@ from service.messages.signature import head
 LONGEST = f"【{'旌' * LONGEST_SIGNATURE}】"
 
 
-KINDS = ["clue_received", "notices_confirmed", "opt_out_confirmed"]
+KINDS = [
+    *("checked_like", "checked_like_no_links", "checked_nothing", "checked_ours"),
+    *("checked_unknown", "clue_received", "notices_confirmed", "opt_out_confirmed"),
+]
+SAID = {"department": "旌德县反诈中心", "days": "11月20日至11月22日"}
+
+
+def said(kind: str) -> str:
+    """What is said, with its values."""
+    return LONGEST + reply_texts()[kind].format(**SAID)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_is_one_part_and_may_be_sent(kind: str) -> None:
-    text = LONGEST + reply_texts()[kind]
+    text = said(kind)
     assert head(text) == LONGEST
     assert len(split(text)) == 1
     assert {finding["level"] for finding in lint(text)} <= {"warn"}
@@ -32,7 +41,7 @@ def test_every_kind_has_its_words_and_only_they() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_that_comes_back_as_an_echo_causes_no_other(kind: str) -> None:
     """What is no opt-out and no clue owes no answer."""
-    assert read(LONGEST + reply_texts()[kind]).kind is InboundKind.OTHER
+    assert read(said(kind)).kind is InboundKind.OTHER
 
 
 def test_a_confirmation_says_what_ends_and_what_does_not() -> None:
