@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from service.audience.areas.area import AreaTree
+from service.audience.areas.area import CACHED_PLACES, AreaTree
 from service.audience.imports.rows import TOTAL_ROW
 from service.audience.tables.files import Chunks, open_source
 from service.audience.tables.header import SEARCHED_RECORDS, Header, Vocabulary, find_header
@@ -232,6 +233,7 @@ class _Judge:
         self.report = CaseReport()
         self._tables = tables
         self._tree = tree
+        self._place = lru_cache(CACHED_PLACES)(tree.resolve)
         self._types = types
         self._weeks = weeks
         self._this_week = this_week
@@ -289,7 +291,7 @@ class _Judge:
 
     def _area(self, row: CaseRow) -> str:
         columns = ("area_code", "town", "village", "area")
-        place = self._tree.resolve(*(row.cells.get(column, "") for column in columns))
+        place = self._place(*(row.cells.get(column, "") for column in columns))
         area = self._tree.areas.get(place.code)
         while area is not None and area.level == "group":
             area = self._tree.areas.get(area.parent)

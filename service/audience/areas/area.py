@@ -7,8 +7,8 @@ village run together with the town. An alias counts only if one area alone has i
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -30,7 +30,8 @@ _ALIASES: dict[str, tuple[re.Pattern[str], tuple[str, ...]]] = {
 
 _CODE = re.compile(r"[0-9]{15}|[0-9]{12}|[0-9]{9}|[0-9]{6}")
 _DECIMALS = re.compile(r"\.0+$")
-_CACHED_PLACES = 65_536
+CACHED_PLACES = 65_536
+"""So many answers of `AreaTree.resolve` a reader of a file should keep: rows name few places."""
 
 
 class Area(NamedTuple):
@@ -81,22 +82,70 @@ class _Names:
         return self._exact.get(text) or self._alias.get(text)
 
 
+class _WrittenNames:
+    """What people write for the areas of a tree."""
+
+    def __init__(self, tree: "AreaTree") -> None:
+        areas = tree.areas.values()
+        towns = [area for area in areas if area.level == "town"]
+        villages = [area for area in areas if area.level in {"village", "community"}]
+        self.towns = _Names(towns)
+        self.villages = _Names(villages)
+        self.others = _Names(area for area in areas if area.level not in _ALIASES)
+        of_town: dict[str, list[Area]] = {town.code: [] for town in towns}
+        for village in villages:
+            of_town.get(village.parent, []).append(village)
+        self.within = {town: _Names(below) for town, below in of_town.items()}
+        above = {area.name for town in towns for area in tree.above(town.parent)}
+        self.above = re.compile("|".join(map(re.escape, sorted(above, key=len, reverse=True))))
+
+
 class AreaTree:
-    """All areas by code, and the meaning of what people write for them."""
+    """All areas by code, and the meaning of what people write for them. It never changes."""
 
     def __init__(self, areas: Iterable[Area]) -> None:
         self.areas: Mapping[str, Area] = {area.code: area for area in areas}
-        towns = [area for area in self.areas.values() if area.level == "town"]
-        villages = [area for area in self.areas.values() if area.level in {"village", "community"}]
-        self._towns = _Names(towns)
-        self._villages = _Names(villages)
-        self._others = _Names(area for area in self.areas.values() if area.level not in _ALIASES)
-        self._within = {
-            town.code: _Names(v for v in villages if v.parent == town.code) for town in towns
-        }
-        above = {name for town in towns for name in self._names_above(town)}
-        self._above = re.compile("|".join(map(re.escape, sorted(above, key=len, reverse=True))))
-        self._resolve_once = lru_cache(_CACHED_PLACES)(self._complete)
+
+    @cached_property
+    def children(self) -> Mapping[str, Sequence[str]]:
+        """The codes of the areas directly below each; below "" those that lie in none."""
+        found: dict[str, list[str]] = {}
+        for area in self.areas.values():
+            found.setdefault(area.parent, []).append(area.code)
+        return found
+
+    @cached_property
+    def _written_names(self) -> _WrittenNames:
+        return _WrittenNames(self)
+
+    @cached_property
+    def roots(self) -> Sequence[str]:
+        """The codes of the areas that lie in none that is known."""
+        return [area.code for area in self.areas.values() if area.parent not in self.areas]
+
+    def at(self, tops: Iterable[str], levels: Collection[str]) -> list[str]:
+        """The codes of the areas of these levels that are among `tops` or in one of them."""
+        found = []
+        waiting = list(tops)
+        for code in waiting:  # which grows meanwhile
+            if self.areas[code].level in levels:
+                found.append(code)
+            else:
+                waiting += self.children.get(code, ())
+        return found
+
+    def above(self, code: str) -> Iterator[Area]:
+        """The area of a code, and those that it lies in, from the smallest up."""
+        while code in self.areas:
+            yield self.areas[code]
+            code = self.areas[code].parent
+
+    def subtree(self, code: str) -> list[str]:
+        """The code, and those of all areas in it."""
+        found = [code]
+        for one in found:  # which grows meanwhile
+            found += self.children.get(one, ())
+        return found
 
     def town_of(self, code: str) -> str:
         """The town of an area at or below town level; an area above that stays as it is."""
@@ -112,16 +161,16 @@ class AreaTree:
         """
         if area and all(is_blank(text_form(cell)) for cell in (code, town, village)):
             return self._of_any_level(area)
-        return self._resolve_once(code, town, village)
+        return self._complete(code, town, village)
 
     def _of_any_level(self, area: str) -> AreaPlace:
         if squeeze(text_form(area)).isdecimal():
-            return self._resolve_once(area, "", "")
-        place = self._resolve_once("", area, "")
+            return self._complete(area, "", "")
+        place = self._complete("", area, "")
         if not place.code:
-            village = self._resolve_once("", "", area)
+            village = self._complete("", "", area)
             place = village if village.code else place
-        if not place.code and (code := self._others.exact(place.written)):
+        if not place.code and (code := self._written_names.others.exact(place.written)):
             place = AreaPlace(code, place.written, town=self.town_of(code))
         return place
 
@@ -131,11 +180,6 @@ class AreaTree:
             fixes=("area_alias",) if place.alias else (),
             town=self.town_of(place.code) if place.code else "",
         )
-
-    def _names_above(self, area: Area) -> Iterable[str]:
-        while area.parent in self.areas:
-            area = self.areas[area.parent]
-            yield area.name
 
     def _resolve(self, code_cell: str, town_cell: str, village_cell: str) -> AreaPlace:
         code = text_form(code_cell)
@@ -160,9 +204,10 @@ class AreaTree:
         if is_blank(text):
             return ""
         text = squeeze(text)
-        if not self._above.pattern:
+        names = self._written_names.above
+        if not names.pattern:
             return text
-        while (above := self._above.match(text)) and above.end() < len(text):
+        while (above := names.match(text)) and above.end() < len(text):
             text = text[above.end() :]
         return text
 
@@ -171,19 +216,19 @@ class AreaTree:
             return self._in_town(town, village)
         if not village:
             return AreaPlace()
-        exact = self._villages.exact(village)
-        code = exact or self._villages.alias(village) or self._combined(village)
+        exact = self._written_names.villages.exact(village)
+        code = exact or self._written_names.villages.alias(village) or self._combined(village)
         return AreaPlace(code, alias=not exact) if code else AreaPlace(warnings=("area_unknown",))
 
     def _in_town(self, town: str, village: str) -> AreaPlace:
-        exact_town = self._towns.exact(town)
-        code = exact_town or self._towns.alias(town)
+        exact_town = self._written_names.towns.exact(town)
+        code = exact_town or self._written_names.towns.alias(town)
         if not code:
             code = self._combined(town)
             return AreaPlace(code, alias=True) if code else AreaPlace(warnings=("area_unknown",))
         if not village:
             return AreaPlace(code, alias=not exact_town)
-        within = self._within[code]
+        within = self._written_names.within[code]
         exact = within.exact(village)
         found = exact or within.alias(village)
         if not found:
@@ -193,8 +238,8 @@ class AreaTree:
     def _combined(self, text: str) -> str | None:
         """The village in a text that is a town's name followed by a village's (§8.3c)."""
         for length in range(len(text) - 1, 0, -1):
-            town = self._towns.find(text[:length])
-            village = self._within[town].find(text[length:]) if town else None
+            town = self._written_names.towns.find(text[:length])
+            village = self._written_names.within[town].find(text[length:]) if town else None
             if village:
                 return village
         return None

@@ -210,12 +210,37 @@ async def load_areas(conn: Connection) -> int:
     )
 
 
+_HELD = """
+    SELECT coalesce(sum(hashtextextended(
+        concat_ws('|', code, level, name, coalesce(parent_code, ''), population), 0)), 0)::text
+    FROM areas
+"""
+"""SQL: what the table of areas holds, in short."""
+
+_KEPT_TREES = 4
+_trees: dict[str, AreaTree] = {}
+
+
 async def read_area_tree(conn: Connection) -> AreaTree:
-    """All areas of the database."""
+    """All areas of the database. The trees of the latest tables are kept: to read 20,000 areas, as
+    a province has them, takes half a second, and every preview and report needs them.
+    """
+    held = await conn.fetchval(_HELD)
+    if (known := _trees.get(held)) is not None:
+        return known
     rows = await conn.fetch(
-        "SELECT code, name, level, coalesce(parent_code, '') AS parent, population FROM areas"
+        f"""
+        SELECT code, name, level, coalesce(parent_code, '') AS parent, population,
+               ({_HELD}) AS held
+        FROM areas
+        """  # noqa: S608  # a constant
     )
-    return AreaTree(Area(**row) for row in rows)
+    tree = AreaTree(Area(*row[:5]) for row in rows)
+    if rows:
+        _trees[rows[0]["held"]] = tree
+        while len(_trees) > _KEPT_TREES:
+            del _trees[next(iter(_trees))]
+    return tree
 
 
 def outside_area(own: str, area: str, is_within: str) -> str:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
-from service.audience.areas.area import AreaPlace, AreaTree
+from service.audience.areas.area import CACHED_PLACES, AreaPlace, AreaTree
 from service.audience.imports.model import RosterLink
 from service.audience.numbers.number import CellResult, Repair, is_bare, read_cell
 from service.audience.numbers.prefix import Prefixes
@@ -85,6 +85,7 @@ class RowReader:
         self._width = header.width
         self._words = words
         self._rules = rules
+        self._place = lru_cache(CACHED_PLACES)(rules.areas.resolve)
         self._has_name = "name" in header.columns
         self._phone = header.columns["phone"]
         self._texts = self._getter(header, tuple(TEXT_AT))
@@ -155,7 +156,7 @@ class RowReader:
                 remarks = (*remarks, "grade_unknown")
         elif is_minor(band, None):
             return self._refusal(cells, "minor")
-        place = self._rules.areas.resolve(area_code, town, village, area)
+        place = self._place(area_code, town, village, area)
         name = read_name(name_cell) if self._has_name else _NO_NAME
         roles = traits.roles
         if not self._rules.refused_roles.isdisjoint(roles):

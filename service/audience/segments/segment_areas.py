@@ -1,7 +1,8 @@
 """The areas that a rule can name: by code, by full name, or by a short form of one area alone."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from service.audience.areas.area import Area, AreaTree
 from service.audience.segments.segment_sql import AmbiguousArea
@@ -15,11 +16,14 @@ class RuleAreas:
 
     def __init__(self, tree: AreaTree) -> None:
         self._tree = tree
-        self._children: dict[str, list[str]] = defaultdict(list)
-        self._named: dict[str, list[Area]] = defaultdict(list)
-        for area in tree.areas.values():
-            self._children[area.parent].append(area.code)
-            self._named[fold(area.name)].append(area)
+
+    @cached_property
+    def _named(self) -> Mapping[str, Sequence[Area]]:
+        """The areas by their folded names."""
+        named: dict[str, list[Area]] = defaultdict(list)
+        for area in self._tree.areas.values():
+            named[fold(area.name)].append(area)
+        return named
 
     def subtree(self, name_or_code: str) -> frozenset[str] | None:
         """The codes of this area and of all within it; None if there is no such area.
@@ -28,7 +32,7 @@ class RuleAreas:
             AmbiguousArea: several areas have this name.
         """
         code = self.code(name_or_code)
-        return frozenset(self._within(code)) if code else None
+        return frozenset(self._tree.subtree(code)) if code else None
 
     def code(self, name_or_code: str) -> str | None:
         """The code of this area; None if there is no such area.
@@ -58,7 +62,7 @@ class RuleAreas:
         if word.isdecimal() and len(word) in _CODE_LENGTHS:
             padded = word.ljust(12, "0")
             return padded if padded in self._tree.areas else None
-        named = self._named.get(word, [])
+        named = self._named.get(word, ())
         if len(named) > 1:
             raise AmbiguousArea([self._described(area) for area in named])
         if named:
@@ -68,9 +72,3 @@ class RuleAreas:
     def _described(self, area: Area) -> str:
         parent = self._tree.areas.get(area.parent)
         return f"{area.code} ({parent.name}{area.name})" if parent else area.code
-
-    def _within(self, code: str) -> list[str]:
-        codes = [code]
-        for known in codes:
-            codes.extend(self._children[known])
-        return codes

@@ -7,19 +7,22 @@ For every area and role, always:
     target = on_file - excluded - those told whom the runs had left out
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, NamedTuple
 
-from service.audience.areas.area import Area
+from service.audience.areas.area import AreaTree
 from service.reports.coverage.denominators import Denominator, Denominators
 from service.reports.coverage.outcomes import LEFT_OUT, PersonOutcome
 
 AreaLevel = Literal["county", "town", "village", "group"]
 LEVELS: tuple[AreaLevel, ...] = ("county", "town", "village", "group")
-_LEVEL_OF = {"community": "village"}
+_WITH_LEVEL: Mapping[AreaLevel, frozenset[str]] = {
+    level: frozenset({level, "community"} if level == "village" else {level}) for level in LEVELS
+}
+"""The levels of areas that count as one."""
 NOWHERE = "none"
 """Stands for the area of people of whom no area is known."""
 
@@ -138,15 +141,20 @@ def percent(part: int, whole: int | None) -> Decimal | None:
 
 
 def cover(
-    facts: Sequence[CoverageFact],
-    areas: Mapping[str, Area],
+    facts: Iterable[CoverageFact],
+    of_roles: Iterable[CoverageFact],
+    tree: AreaTree,
     denominators: Denominators,
-    of_role: Mapping[str, Denominators],
+    role_denominators: Mapping[str, Denominators],
     view: View,
 ) -> Coverage:
-    """The figures of a scope. of_role: the denominators of each role of which there are any."""
-    places = _AreaRows(areas, view)
-    inside = [fact for fact in facts if places.holds(fact.area_code)]
+    """The figures of a scope.
+
+    facts: the people of the view's role by area, those within it alone. of_roles: those of each
+    role altogether. role_denominators: of each role of which there are any.
+    """
+    areas = tree.areas
+    places = _AreaRows(tree, view)
     rows = {
         code: AreaCoverage(code, areas[code].name, denominators.of(code)) for code in places.wanted
     }
@@ -156,19 +164,16 @@ def cover(
         areas[within].name if within else None,
         denominators.of(within) if within else _sum(row.denominator for row in rows.values()),
     )
-    for fact in inside:
-        if fact.role == view.role:
-            place = places.row_of(fact.area_code)
-            if place not in rows:
-                area = areas.get(place)
-                # How many there should be is in the rows of the areas below it already.
-                rows[place] = AreaCoverage(
-                    place, area and area.name, Denominator(None), finer=False
-                )
-            rows[place].add(fact)
-            total.add(fact)
+    for fact in facts:
+        place = places.row_of(fact.area_code)
+        if place not in rows:
+            area = areas.get(place)
+            # How many there should be is in the rows of the areas below it already.
+            rows[place] = AreaCoverage(place, area and area.name, Denominator(None), finer=False)
+        rows[place].add(fact)
+        total.add(fact)
     ordered = sorted(rows.values(), key=lambda row: (row.area == NOWHERE, row.area))
-    return Coverage(ordered, total, _by_role(inside, of_role, places.whole))
+    return Coverage(ordered, total, _by_role(of_roles, role_denominators, places.whole))
 
 
 def _by_role(
@@ -177,12 +182,11 @@ def _by_role(
     """Each role's people; whole: the area that all of them are of."""
     found: dict[str, AreaCoverage] = {}
     for fact in facts:
-        if fact.role:
-            if fact.role not in found:
-                known = of_role.get(fact.role)
-                people = known.of(whole) if known and whole else Denominator(None)
-                found[fact.role] = AreaCoverage(whole or "", None, people)
-            found[fact.role].add(fact)
+        if fact.role not in found:
+            known = of_role.get(fact.role)
+            people = known.of(whole) if known and whole else Denominator(None)
+            found[fact.role] = AreaCoverage(whole or "", None, people)
+        found[fact.role].add(fact)
     return found
 
 
@@ -200,40 +204,21 @@ def _sum(found: Iterable[Denominator]) -> Denominator:
 class _AreaRows:
     """Which row an area's people stand in."""
 
-    def __init__(self, areas: Mapping[str, Area], view: View) -> None:
-        self._areas, self._view = areas, view
-        children: dict[str, list[str]] = defaultdict(list)
-        for area in areas.values():
-            children[area.parent].append(area.code)
+    def __init__(self, tree: AreaTree, view: View) -> None:
+        self._tree, self._level = tree, view.level
+        roots = tree.roots if view.within is None else [view.within]
         # A county of which no town is known is none of ours.
-        own = [code for code, area in areas.items() if area.level == "county" and children[code]]
-        self.wanted = [
-            code
-            for code, area in areas.items()
-            if _level(area) == view.level
-            and self.holds(code)
-            and (view.level != "county" or code in own)
-        ]
-        self.whole = view.within or (own[0] if len(own) == 1 else None)
-
-    def holds(self, code: str) -> bool:
-        """Whether an area lies in the one that was asked for."""
-        return self._view.within is None or self._view.within in self._above(code)
+        own = [code for code in tree.at(roots, {"county"}) if tree.children.get(code)]
+        wanted = own if view.level == "county" else tree.at(roots, _WITH_LEVEL[view.level])
+        self.wanted = list(wanted)
+        counties = own if view.within is None else []
+        self.whole = view.within or (counties[0] if len(counties) == 1 else None)
+        self._found: dict[str, str] = {}
 
     def row_of(self, code: str) -> str:
         """The area above it, or itself, of the level; else itself; `none`: not known."""
-        if code not in self._areas:
-            return NOWHERE
-        above = self._above(code)
-        return next((one for one in above if _level(self._areas[one]) == self._view.level), code)
-
-    def _above(self, code: str) -> list[str]:
-        found = []
-        while code in self._areas:
-            found.append(code)
-            code = self._areas[code].parent
-        return found
-
-
-def _level(area: Area) -> str:
-    return _LEVEL_OF.get(area.level, area.level)
+        if code not in self._found:
+            levels = _WITH_LEVEL[self._level]
+            above = (one.code for one in self._tree.above(code) if one.level in levels)
+            self._found[code] = next(above, code if code in self._tree.areas else NOWHERE)
+        return self._found[code]

@@ -30,21 +30,26 @@ async def add_entries(conn: Connection, entries: Sequence[Entry], by: UUID, now:
     )
 
 
-async def entries_until(conn: Connection, kind: str, day: date) -> list[Entry]:
+async def entries_until(
+    conn: Connection, kind: str, day: date, areas: Sequence[str] | None = None
+) -> list[Entry]:
     """What counts on a day and what counted before it, of each area the last first; of one day of
-    an area only what was entered last.
+    an area only what was entered last. areas: the codes of these alone; None: all.
     """
     rows = await sql.fetch(
         conn,
         """
         SELECT DISTINCT ON (area_code, as_of) area_code, kind, people, source, as_of
-        FROM denominators WHERE kind = :kind AND as_of <= :day
+        FROM denominators
+        WHERE kind = :kind AND as_of <= :day
+          AND (:areas::text[] IS NULL OR area_code = ANY (:areas))
         ORDER BY area_code, as_of DESC, id DESC
         """,
         kind=kind,
         day=day,
+        areas=areas,
     )
-    return [Entry(**row) for row in rows]
+    return [Entry(*row) for row in rows]
 
 
 async def list_entries(

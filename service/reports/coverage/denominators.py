@@ -1,12 +1,12 @@
 """How many people there should be: entered by a person, or added up from the areas below (pure)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.audience.areas.area import Area
+from service.audience.areas.area import AreaTree
 from service.audience.vocabulary.roles import ROLES
 
 RESIDENTS, PHONES, HOUSEHOLDS = "residents", "phones", "households"
@@ -70,19 +70,14 @@ class Denominator(NamedTuple):
 class Denominators:
     """The denominators of one kind on one day."""
 
-    def __init__(
-        self, areas: Mapping[str, Area], entries: Iterable[Entry], kind: str, day: date
-    ) -> None:
+    def __init__(self, tree: AreaTree, entries: Iterable[Entry], kind: str, day: date) -> None:
         """entries: of this kind, none later than the day; of an area in the order in which they
         count, the last one first.
         """
-        self._areas, self._kind, self._day = areas, kind, day
+        self._tree, self._kind, self._day = tree, kind, day
         self._entries: dict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
             self._entries[entry.area_code].append(entry)
-        self._children: dict[str, list[str]] = defaultdict(list)
-        for area in areas.values():
-            self._children[area.parent].append(area.code)
         self._found: dict[str, Denominator] = {}
 
     def of(self, code: str) -> Denominator:
@@ -108,13 +103,13 @@ class Denominators:
         )
 
     def _packaged(self, code: str) -> Denominator | None:
-        area = self._areas.get(code)
+        area = self._tree.areas.get(code)
         if self._kind != RESIDENTS or area is None or area.population is None:
             return None
         return Denominator(area.population, PACKAGED)
 
     def _added(self, code: str) -> Denominator:
-        below = [self.of(child) for child in self._children.get(code, ())]
+        below = [self.of(child) for child in self._tree.children.get(code, ())]
         known = [found.people for found in below if found.people is not None]
         if not known:
             return Denominator(None)

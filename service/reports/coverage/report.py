@@ -3,6 +3,7 @@
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
 from service.audience.vocabulary.roles import ROLES
 from service.clock import day_in_china
@@ -34,25 +35,38 @@ async def coverage_report(
         NotFound: there is no such area.
     """
     scope_id = await scope_store.find_scope(conn, scope)
-    counted = None if scope_id is None else await fact_store.read_facts(conn, scope_id)
-    if counted is None:
+    if scope_id is None:
         return None
-    as_of, final, facts = counted
     tree = await read_area_tree(conn)
     if view.within is not None and view.within not in tree.areas:
         raise NotFound(phrase("there is no area of this code"))
+    inside = None if view.within is None else tree.subtree(view.within)
+    counted = await fact_store.read_facts(
+        conn, scope_id, view.role, areas=inside, by_town=_is_wide(tree, view)
+    )
+    if counted is None:
+        return None
     day = _day_of(scope, now)
     kind = kind or view.role or await _usual(conn)
-    denominators = Denominators(
-        tree.areas, await denominator_store.entries_until(conn, kind, day), kind, day
-    )
-    of_role = {}
-    for role in await denominator_store.kinds_entered(conn):
-        if role in ROLES:
-            entries = await denominator_store.entries_until(conn, role, day)
-            of_role[role] = Denominators(tree.areas, entries, role, day)
-    coverage = cover(facts, tree.areas, denominators, of_role, view)
-    return CoverageReport(as_of, final, kind, coverage)
+
+    async def denominators(of: str) -> Denominators:
+        entries = await denominator_store.entries_until(conn, of, day, inside)
+        return Denominators(tree, entries, of, day)
+
+    of_role = {
+        role: await denominators(role)
+        for role in await denominator_store.kinds_entered(conn)
+        if role in ROLES
+    }
+    found = cover(counted.facts, counted.of_roles, tree, await denominators(kind), of_role, view)
+    return CoverageReport(counted.as_of, counted.final, kind, found)
+
+
+def _is_wide(tree: AreaTree, view: View) -> bool:
+    """Whether a view by counties or towns may be of many counties."""
+    if view.level not in {"county", "town"}:
+        return False
+    return view.within is None or tree.areas[view.within].level in {"province", "city"}
 
 
 async def _usual(conn: Connection) -> str:

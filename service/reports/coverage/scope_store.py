@@ -248,9 +248,32 @@ async def note_done(conn: Connection, count: CountUnderWay) -> None:
 
 
 async def show(conn: Connection, count: CountUnderWay, now: datetime) -> None:
-    """The count is whole: show it in place of the one before. It is the last one if none of its
-    runs may still change.
+    """The count is whole: add it up by towns, and show it in place of the one before. It is the
+    last one if none of its runs may still change.
     """
+    await sql.execute(
+        conn,
+        """
+        WITH RECURSIVE up AS (
+            SELECT code AS area_code, code, level, parent_code FROM areas
+            UNION ALL
+            SELECT up.area_code, a.code, a.level, a.parent_code
+            FROM up JOIN areas a ON a.code = up.parent_code
+            WHERE up.level IN ('village', 'community', 'group')
+        ), town AS (
+            SELECT area_code, code FROM up WHERE level NOT IN ('village', 'community', 'group')
+        )
+        INSERT INTO coverage_town_facts
+            (scope_id, count_no, role, area_code, outcome, reason, people)
+        SELECT :scope_id, :number, f.role, coalesce(t.code, f.area_code), f.outcome, f.reason,
+               sum(f.people)
+        FROM coverage_facts f LEFT JOIN town t USING (area_code)
+        WHERE f.scope_id = :scope_id AND f.count_no = :number
+        GROUP BY 3, 4, 5, 6
+        """,
+        scope_id=count.scope_id,
+        number=count.number,
+    )
     await sql.execute(
         conn,
         f"""
@@ -268,12 +291,13 @@ async def show(conn: Connection, count: CountUnderWay, now: datetime) -> None:
         number=count.number,
         now=now,
     )
-    await sql.execute(
-        conn,
-        "DELETE FROM coverage_facts WHERE scope_id = :scope_id AND count_no < :number",
-        scope_id=count.scope_id,
-        number=count.number,
-    )
+    for facts in ("coverage_facts", "coverage_town_facts"):
+        await sql.execute(
+            conn,
+            f"DELETE FROM {facts} WHERE scope_id = :scope_id AND count_no < :number",  # noqa: S608
+            scope_id=count.scope_id,
+            number=count.number,
+        )
 
 
 async def find_scope(conn: Connection, scope: CoverageScope) -> UUID | None:

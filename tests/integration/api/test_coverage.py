@@ -394,3 +394,45 @@ async def test_a_list_has_a_denominator_of_its_own(api: Api, sending: Sending) -
         assert (wrong.status, list(wrong.json["fields"])) == (422, ["items.0.kind"])
         asked = await api.get(f"/reports/coverage?run={sending.run}&denominator={kind}", VIEWER)
         assert (asked.status, list(asked.json["fields"])) == (422, ["denominator"])
+
+
+async def test_the_pages_of_towns_and_counties_say_what_the_villages_add_up_to(
+    api: Api, sending: Sending
+) -> None:
+    """They read the facts by towns; a count that an earlier version made has none."""
+    pool = api.runtime.pool
+    places = [VILLAGE, "341825100001001", TOWN, "341825102200", COUNTY, None, "990000000000"]
+    await pool.execute(
+        "INSERT INTO areas (code, name, level, parent_code)"
+        " VALUES ('341825100001001', '一组', 'group', $1)",
+        VILLAGE,
+    )
+    for at, place in enumerate(places):
+        await pool.execute(
+            "UPDATE messages SET area_code = $1 WHERE no % $3 = $2", place, at, len(places)
+        )
+    await sending.become("delivered", range(1, 12))
+    await sending.become("undelivered", range(12, 16), "empty_number")
+    await settle(sending)
+    await count(api)
+    pages = [
+        f"run={sending.run}&level={level}{more}"
+        for level in ("county", "town")
+        for more in ("", "&role=finance", "&area=340000000000")
+    ]
+    by_towns = [await covered(api, page) for page in pages]
+    whole = await covered(api, f"run={sending.run}&level=group")
+    assert by_towns[0]["total"]["on_file"] == whole["total"]["on_file"] == PEOPLE
+    assert by_towns[0]["by_role"] == whole["by_role"]
+    assert await pool.fetchval("SELECT count(DISTINCT area_code) FROM coverage_town_facts") == 5
+    await pool.execute("DELETE FROM coverage_town_facts")
+    assert [await covered(api, page) for page in pages] == by_towns
+    await recount(api, sending)
+    await count(api)
+    assert [{**page, "as_of": None} for page in [await covered(api, page) for page in pages]] == [
+        {**page, "as_of": None} for page in by_towns
+    ]
+    kept = await pool.fetch("SELECT DISTINCT scope_id, count_no FROM coverage_town_facts")
+    assert len(kept) == len({row["scope_id"] for row in kept}), (
+        "of the count before nothing is left"
+    )

@@ -428,6 +428,24 @@ async def test_unknown_suppression_reason_is_refused(
         await add_suppressions(conn, keyring, [], suppression("x"), now)
 
 
+async def test_the_tree_is_that_of_the_table_at_any_moment(conn: Connection) -> None:
+    await area_store.load_areas(conn)
+    tree = await area_store.read_area_tree(conn)
+    assert await area_store.read_area_tree(conn) is tree, "it is kept"
+    code = "341825102200"
+    for change in (
+        "UPDATE areas SET name = '路东村' WHERE code = $1",
+        "UPDATE areas SET population = 7 WHERE code = $1",
+        "UPDATE areas SET parent_code = '341825100000' WHERE code = $1",
+        "DELETE FROM areas WHERE code = $1",
+    ):
+        before = tree
+        await conn.execute(change, code)
+        tree = await area_store.read_area_tree(conn)
+        assert tree.areas.get(code) != before.areas[code]
+    assert tree.resolve("", "三溪", "路西村").warnings == ("village_unknown",)
+
+
 async def test_areas_are_loaded_once_and_read_as_a_tree(conn: Connection) -> None:
     assert await area_store.load_areas(conn) == await area_store.load_areas(conn) == 96
     tree = await area_store.read_area_tree(conn)

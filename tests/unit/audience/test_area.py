@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.audience.areas.area import Area, AreaPlace, AreaTree
+from service.audience.areas.area import Area, AreaPlace, AreaTree, packaged_areas
 from service.audience.imports.rows import Rules
 
 
@@ -122,3 +122,17 @@ def test_a_name_that_several_areas_of_a_level_have_means_none() -> None:
     assert tree.resolve("", "", "", "朝阳区").warnings == ("area_unknown",)
     group = tree.resolve("", "", "", "二组")
     assert (group.code, group.town) == ("341825102200002", "341825102000")
+
+
+def test_areas_in_an_area_are_found_from_the_top_down() -> None:
+    tree = AreaTree(packaged_areas())
+    county, town = "341825000000", "341825100000"
+    assert tree.roots == ["340000000000"]
+    assert set(tree.subtree(town)) == {
+        code for code in tree.areas if town in {area.code for area in tree.above(code)}
+    }
+    towns = tree.at([county], {"town"})
+    assert towns == [code for code, area in tree.areas.items() if area.parent == county]
+    assert tree.at(tree.roots, {"town"}) == towns
+    assert tree.at([town], {"town"}) == [town]
+    assert tree.at([towns[0]], {"county"}) == []

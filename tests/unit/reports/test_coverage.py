@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.audience.areas.area import Area
+from service.audience.areas.area import Area, AreaTree
 from service.reports.coverage.coverage import (
     LEVELS,
     NOWHERE,
@@ -31,9 +31,8 @@ from service.reports.coverage.denominators import (
 from service.reports.coverage.outcomes import PersonOutcome
 
 DAY = date(2027, 3, 31)
-AREAS = {
-    area.code: area
-    for area in (
+TREE = AreaTree(
+    (
         Area("340000000000", "安徽省", "province", "", 61_000_000),
         Area("341825000000", "旌德县", "county", "340000000000"),
         Area("341825100000", "旌阳镇", "town", "341825000000", 36_960),
@@ -43,7 +42,8 @@ AREAS = {
         Area("341825101000", "蔡家桥镇", "town", "341825000000"),
         Area("341826000000", "绩溪县", "county", "340000000000", 150_000),
     )
-}
+)
+AREAS = TREE.areas
 COUNTY, TOWN, OTHER_TOWN = "341825000000", "341825100000", "341825101000"
 SOUTH, FUSHAN, GROUP = "341825100001", "341825100002", "341825100002001"
 
@@ -54,7 +54,7 @@ def entry(area: str, people: int, as_of: date = date(2027, 1, 1), kind: str = PH
 
 def phones(*entries: Entry, day: date = DAY) -> Denominators:
     ordered = sorted(entries, key=lambda e: e.as_of, reverse=True)
-    return Denominators(AREAS, ordered, PHONES, day)
+    return Denominators(TREE, ordered, PHONES, day)
 
 
 def fact(
@@ -66,7 +66,15 @@ def fact(
 def covered(
     facts: list[CoverageFact], denominators: Denominators, view: View, **of_role: Denominators
 ) -> Coverage:
-    return cover(facts, AREAS, denominators, of_role, view)
+    """As the figures are read: those within the view, and of each role altogether."""
+    inside = [
+        one
+        for one in facts
+        if view.within is None or view.within in {area.code for area in TREE.above(one.area_code)}
+    ]
+    of_view = [one for one in inside if one.role == view.role]
+    of_roles = [one._replace(area_code="") for one in inside if one.role]
+    return cover(of_view, of_roles, TREE, denominators, of_role, view)
 
 
 def test_a_village_of_ten_phones() -> None:
@@ -134,7 +142,7 @@ def test_roles_are_counted_beside_and_not_added_up() -> None:
         fact(SOUTH, PersonOutcome.REACHED, 2, role="finance"),
         fact(SOUTH, PersonOutcome.REACHED, 1, role="owner"),
     ]
-    finance = Denominators(AREAS, [entry(COUNTY, 8, kind="finance")], "finance", DAY)
+    finance = Denominators(TREE, [entry(COUNTY, 8, kind="finance")], "finance", DAY)
     found = covered(facts, phones(), View(None, "town"), finance=finance)
     assert found.total.on_file == 2
     assert found.by_role["finance"].coverage_pct == Decimal("25.0")
@@ -152,9 +160,9 @@ def test_an_area_without_a_number_has_the_sum_of_those_below() -> None:
 
 
 def test_the_residents_that_the_program_knows_are_an_estimate() -> None:
-    found = Denominators(AREAS, [], RESIDENTS, DAY)
+    found = Denominators(TREE, [], RESIDENTS, DAY)
     assert found.of(TOWN)[:2] == (36_960, PACKAGED)
-    own = Denominators(AREAS, [entry(TOWN, 35_000, kind=RESIDENTS)], RESIDENTS, DAY)
+    own = Denominators(TREE, [entry(TOWN, 35_000, kind=RESIDENTS)], RESIDENTS, DAY)
     assert own.of(TOWN)[:2] == (35_000, "县统计局")
 
 
