@@ -79,7 +79,7 @@ from service.api.content import (
     templates,
     versions,
 )
-from service.api.followups import followups, visits
+from service.api.followups import followups, households, rounds, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
 from service.api.reports import coverage, coverage_people, denominators
@@ -481,6 +481,23 @@ _OPS = (
        replayable=False, seconds=LONG, heavy=True),
     Op("GET",    "/visits/{visit_id}", visits.get_visit, R.VISIT),
     Op("POST",   "/visits/{visit_id}/result", visits.write_visit_result, R.VISIT),
+    Op("GET",    "/visit-rounds", rounds.list_rounds, R.REPORTS),
+    Op("POST",   "/visit-rounds", rounds.start_round, R.CONTROL, 201),
+    Op("GET",    "/visit-rounds/{round_id}", rounds.get_round, R.REPORTS),
+    Op("GET",    "/visit-rounds/{round_id}/progress", rounds.get_round_progress, R.REPORTS,
+       seconds=LONG, heavy=True),
+    Op("GET",    "/visit-rounds/{round_id}/progress/document", rounds.get_round_document,
+       R.REPORTS, media=DOCUMENTS, seconds=LONG, heavy=True, errors=(409,)),
+    Op("GET",    "/visit-rounds/{round_id}/form", rounds.get_round_form, R.VISIT,
+       media=(MEDIA_TYPES["docx"], MEDIA_TYPES["html"]), seconds=LONG, heavy=True, errors=(409,)),
+    Op("POST",   "/visit-rounds/{round_id}/sign-off", rounds.sign_off_round, R.CONTROL,
+       seconds=LONG),
+    Op("POST",   "/visit-rounds/{round_id}/cancel", rounds.cancel_round, R.CONTROL),
+    Op("GET",    "/visit-rounds/{round_id}/visits", households.list_households, R.VISIT),
+    Op("POST",   "/visit-rounds/{round_id}/visits", households.write_household, R.VISIT),
+    Op("POST",   "/visit-rounds/{round_id}/visits/imports", households.import_households, R.VISIT,
+       seconds=LONG, heavy=True, read_file=households.read_file),
+    Op("GET",    "/households/{household_id}", households.get_household, R.VISIT),
 
     Op("GET",    "/denominators", denominators.list_denominators, R.REPORTS),
     Op("PUT",    "/denominators", denominators.set_denominators, R.AREAS),

@@ -23,6 +23,7 @@ TAGS = {
     "guests": "The numbers that trial keys may reach.",
     "festivals": "Days that plans are counted from, and the usual plans around them.",
     "holidays": "The calendar that recurring campaigns follow.",
+    "households": "What came of going to a household of a round.",
     "imports": "Contact files in, with what became of each row.",
     "inbound": "What people wrote back.",
     "keys": "Access for programs; each waits for a second person.",
@@ -54,6 +55,7 @@ TAGS = {
     "uncertain": "Texts that may have left and have no answer; a person decides.",
     "users": "People who use the service.",
     "visits": "What came of going to somebody whom no text reached.",
+    "visit-rounds": "Rounds through households: registered, counted by village, and signed off.",
     "webhooks": "Being called when something happens.",
     "work": "What waits for a person: stops, channels, holds, missed fires.",
 }

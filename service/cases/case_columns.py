@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from service.audience.imports.entry_rows import columns_of
 from service.audience.tables.header import ColumnMeaning, Header, Vocabulary, header_form
 from service.audience.vocabulary.cells import text_form
 from service.errors import FileRefused
@@ -79,7 +80,7 @@ def table_of(sheet: str, header: Header) -> CaseTable:
     Raises:
         FileRefused: it lacks a column that is needed.
     """
-    named = {"week" if column == "phone" else column: at for column, at in header.columns.items()}
+    named = columns_of(header, "week")
     wanted = {"fraud_type": "诈骗类型", "loss": "损失金额"}
     missing = [title for column, title in wanted.items() if column not in named]
     if not {"area_code", "town", "village", "area"} & {*named}:

@@ -7,19 +7,24 @@ is known of persons are named in the report, and their values go no further than
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from itertools import islice
 from typing import NamedTuple
 
 from service.audience.areas.area import CACHED_PLACES, AreaTree
-from service.audience.imports.rows import TOTAL_ROW
-from service.audience.tables.files import Chunks, open_source
-from service.audience.tables.header import SEARCHED_RECORDS, Header, Vocabulary, find_header
-from service.audience.tables.workbook_process import OF_LISTS
+from service.audience.imports.entry_rows import (
+    EntryFile,
+    EntryForm,
+    EntryRow,
+    RowFault,
+    read_entries,
+    shown_value,
+    skipped_as,
+)
+from service.audience.tables.files import Chunks
+from service.audience.tables.header import SEARCHED_RECORDS
 from service.audience.vocabulary.cells import is_blank, squeeze, text_form
 from service.cases.case_columns import WAN, CaseTable, CaseWords, table_of
 from service.cases.figures import CaseFigure
@@ -32,11 +37,9 @@ MOST_ROWS = 50_000
 MOST_CASES = 100_000
 MOST_LOSS = 10**13
 """Of a row, in yuan."""
-LONGEST_VALUE = 30
 
 _LOSS = re.compile(r"([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(\.[0-9]+)?(万?)元?")
 _COUNT = re.compile(r"([0-9]{1,6})(?:\.0+)?[起件]?")
-_NUMBERS = re.compile(r"[0-9]{13,14}|[0-9]{16,}[xX]?|(?<![0-9])1[0-9]{10}(?![0-9])")
 
 REJECTED = {
     "week_invalid": phrase("no week: write 2027-W03, 2027年第3周 or a day of it"),
@@ -55,13 +58,6 @@ REJECTED = {
 }
 """Why a row is rejected, and what to do."""
 
-SKIPPED = {
-    "blank": phrase("empty"),
-    "total": phrase("a sum of other rows"),
-    "repeated_header": phrase("the header once more"),
-}
-"""Why a row is passed over."""
-
 
 class RejectedCaseRow(NamedTuple):
     """A row that is not taken: where, why, and the cell that is at fault, for whoever mends it."""
@@ -74,25 +70,8 @@ class RejectedCaseRow(NamedTuple):
     value: str
 
 
-class CaseRow(NamedTuple):
-    """A row under its header, reduced to the cells that are used; `first` is its first cell."""
-
-    sheet: str
-    row: int
-    table: int
-    cells: Mapping[str, str]
-    first: str
-    repeats_header: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CaseFile:
-    """What a file holds that is used at all."""
-
-    format: str
-    encoding: str | None
-    tables: Sequence[CaseTable]
-    rows: Sequence[CaseRow]
+CaseFile = EntryFile[CaseTable]
+"""What a file holds that is used at all."""
 
 
 @dataclass(slots=True)
@@ -117,32 +96,8 @@ def read_case_file(chunks: Chunks, encoding: str | None = None) -> CaseFile:
         FileRefused: it cannot be read as a whole, has no table of cases, or too many rows.
         Invalid: the encoding named is not one that is read.
     """
-    words = CaseWords()
-    tables: list[CaseTable] = []
-    rows: list[CaseRow] = []
-    try:
-        source = open_source(chunks, words, encoding=encoding, limits=OF_LISTS)
-    except FileRefused as refused:
-        raise (_no_cases() if refused.code == "no_phone_column" else refused) from refused
-    with closing(source):
-        for sheet in source.sheets:
-            header = find_header(list(islice(sheet.records(), SEARCHED_RECORDS + 1)), words)
-            if sheet.hidden or header is None:
-                continue
-            tables.append(table_of(sheet.name, header))
-            for row in _rows(sheet.name, header, sheet.records(), len(tables) - 1, words):
-                if len(rows) == MOST_ROWS:
-                    raise FileRefused(
-                        phrase(
-                            "the file has more than {most:,} rows; split it, by year for instance",
-                            most=MOST_ROWS,
-                        ),
-                        code="too_many_rows",
-                    )
-                rows.append(row)
-        if not tables:
-            raise _no_cases()
-        return CaseFile(source.format, source.encoding, tables, rows)
+    form = EntryForm(CaseWords(), "week", table_of, _no_cases, MOST_ROWS, _too_many)
+    return read_entries(chunks, form, encoding)
 
 
 def _no_cases() -> FileRefused:
@@ -156,30 +111,13 @@ def _no_cases() -> FileRefused:
     )
 
 
-def _rows(
-    sheet: str, header: Header, records: Iterator[list[str]], table: int, words: Vocabulary
-) -> Iterator[CaseRow]:
-    """The rows under a header up to the last that is not blank."""
-    blank: list[CaseRow] = []
-    names = {"week" if column == "phone" else column: at for column, at in header.columns.items()}
-    for row, record in header.below(records):
-        first = next((text for cell in record if (text := text_form(cell))), "")
-        cells = {name: record[at] if at < len(record) else "" for name, at in names.items()}
-        repeats = words.is_phone(cells["week"])
-        found = CaseRow(
-            sheet,
-            row,
-            table,
-            cells,
-            first if TOTAL_ROW.fullmatch(squeeze(first)) else ("x" if first else ""),
-            repeats,
-        )
-        if not first:
-            blank.append(found)
-            continue
-        yield from blank
-        blank.clear()
-        yield found
+def _too_many() -> FileRefused:
+    return FileRefused(
+        phrase(
+            "the file has more than {most:,} rows; split it, by year for instance", most=MOST_ROWS
+        ),
+        code="too_many_rows",
+    )
 
 
 Repairs = Mapping[str, Mapping[str, str]]
@@ -239,14 +177,14 @@ class _Judge:
         self._this_week = this_week
         self._seen: set[tuple[IsoWeek, str, str]] = set()
 
-    def __call__(self, row: CaseRow) -> None:
-        if why := self._skip(row):
+    def __call__(self, row: EntryRow) -> None:
+        if why := skipped_as(row, has_key=_week(row) is not None):
             self.report.skipped[why] += 1
             return
         table = self._tables[row.table]
         try:
             figure = self._read(row, table)
-        except _RowFault as fault:
+        except RowFault as fault:
             self.report.rejected.append(_rejected(row, table, fault))
             return
         self.report.accepted += 1
@@ -254,42 +192,34 @@ class _Judge:
         known = self.report.figures.get(key)
         self.report.figures[key] = _added(known, figure) if known else figure
 
-    def _skip(self, row: CaseRow) -> str | None:
-        if not row.first:
-            return "blank"
-        if row.repeats_header:
-            return "repeated_header"
-        is_total = TOTAL_ROW.fullmatch(squeeze(row.first))
-        return "total" if is_total and _week(row) is None else None
-
-    def _read(self, row: CaseRow, table: CaseTable) -> CaseFigure:
+    def _read(self, row: EntryRow, table: CaseTable) -> CaseFigure:
         week = self._week(row)
         area = self._area(row)
         kind = self._types.find(text_form(row.cells["fraud_type"]))
         if kind is None:
-            raise _RowFault("type_unknown", "fraud_type")
+            raise RowFault("type_unknown", "fraud_type")
         cases = 1 if table.one_case_a_row else _cases(row.cells["cases"])
         loss = _loss(row.cells["loss"], table.factor)
         if loss and not cases:
-            raise _RowFault("loss_without_case", "cases")
+            raise RowFault("loss_without_case", "cases")
         key = (week, area, kind.key)
         if not table.one_case_a_row:
             if key in self._seen:
-                raise _RowFault("duplicate_key", "week")
+                raise RowFault("duplicate_key", "week")
             self._seen.add(key)
         return CaseFigure(*key, cases, loss, loss if cases == 1 else None)
 
-    def _week(self, row: CaseRow) -> IsoWeek:
+    def _week(self, row: EntryRow) -> IsoWeek:
         week = _week(row)
         if week is None:
-            raise _RowFault("week_invalid", "week")
+            raise RowFault("week_invalid", "week")
         if week > self._this_week:
-            raise _RowFault("week_in_future", "week")
+            raise RowFault("week_in_future", "week")
         if week not in self._weeks:
-            raise _RowFault("week_not_covered", "week")
+            raise RowFault("week_not_covered", "week")
         return week
 
-    def _area(self, row: CaseRow) -> str:
+    def _area(self, row: EntryRow) -> str:
         columns = ("area_code", "town", "village", "area")
         place = self._place(*(row.cells.get(column, "") for column in columns))
         area = self._tree.areas.get(place.code)
@@ -298,27 +228,18 @@ class _Judge:
         # A town with a village that it has not is no row of the town's: nobody guesses.
         if area is None or place.warnings or area.level not in {"town", "village", "community"}:
             at = next((c for c in columns if not is_blank(row.cells.get(c, ""))), "")
-            raise _RowFault("area_unknown", at or next(c for c in columns if c in row.cells))
+            raise RowFault("area_unknown", at or next(c for c in columns if c in row.cells))
         return area.code
 
 
-class _RowFault(Exception):
-    def __init__(self, code: str, column: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.column = column
-
-
-def _rejected(row: CaseRow, table: CaseTable, fault: _RowFault) -> RejectedCaseRow:
-    value = text_form(row.cells.get(fault.column, ""))[:LONGEST_VALUE]
-    shown = _NUMBERS.sub(lambda found: found[0][:3] + "*" * (len(found[0]) - 3), value)
+def _rejected(row: EntryRow, table: CaseTable, fault: RowFault) -> RejectedCaseRow:
     return RejectedCaseRow(
         row.sheet,
         row.row,
         fault.code,
         fault.column,
         table.titles.get(fault.column, fault.column),
-        shown,
+        shown_value(row.cells.get(fault.column, "")),
     )
 
 
@@ -331,14 +252,14 @@ def _added(known: CaseFigure, figure: CaseFigure) -> CaseFigure:
     )
 
 
-def _week(row: CaseRow) -> IsoWeek | None:
+def _week(row: EntryRow) -> IsoWeek | None:
     return parse_week(text_form(row.cells["week"]))
 
 
 def _cases(cell: str) -> int:
     found = _COUNT.fullmatch(squeeze(text_form(cell)))
     if found is None or int(found[1]) > MOST_CASES:
-        raise _RowFault("count_invalid", "cases")
+        raise RowFault("count_invalid", "cases")
     return int(found[1])
 
 
@@ -346,12 +267,12 @@ def _loss(cell: str, factor: Decimal) -> int:
     """A loss in yuan; a cell that says 万 itself is not multiplied twice."""
     found = _LOSS.fullmatch(squeeze(text_form(cell)))
     if found is None:
-        raise _RowFault("loss_invalid", "loss")
+        raise RowFault("loss_invalid", "loss")
     try:
         number = Decimal(found[1].replace(",", "") + (found[2] or ""))
     except InvalidOperation as error:
-        raise _RowFault("loss_invalid", "loss") from error
+        raise RowFault("loss_invalid", "loss") from error
     yuan = number * (WAN if found[3] else factor)
     if yuan != yuan.to_integral_value() or yuan > MOST_LOSS:
-        raise _RowFault("loss_invalid", "loss")
+        raise RowFault("loss_invalid", "loss")
     return int(yuan)

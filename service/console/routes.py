@@ -29,8 +29,8 @@ from service.console.duty import (
     uncertain_texts,
 )
 from service.console.duty import stop as stopping
+from service.console.followups import household_pages, round_pages, visit_pages
 from service.console.followups import pages as followups
-from service.console.followups import visit_pages
 from service.console.office import department_people as duty_people
 from service.console.office import departments as office_departments
 from service.console.office import deputies as office_deputies
@@ -150,6 +150,26 @@ PAGES = (
     WebPage("GET",  "/visits/{visit_id}", visit_pages.show_visit, R.VISIT),
     WebPage("POST", "/visits/{visit_id}/result", visit_pages.write_result, R.VISIT,
          again=visit_pages.show_visit),
+    WebPage("GET",  "/rounds", round_pages.show_rounds, R.REPORTS),
+    WebPage("GET",  "/rounds/new", round_pages.show_new, R.CONTROL),
+    WebPage("POST", "/rounds/new", round_pages.start, R.CONTROL, again=round_pages.show_new),
+    WebPage("GET",  "/rounds/{round_id}", round_pages.show_round, R.REPORTS, heavy=True),
+    WebPage("POST", "/rounds/{round_id}/progress/file", round_pages.take_progress, R.REPORTS),
+    WebPage("POST", "/rounds/{round_id}/form/file", round_pages.take_form, R.VISIT),
+    WebPage("GET",  "/rounds/{round_id}/sign", round_pages.show_sign, R.CONTROL, heavy=True),
+    WebPage("POST", "/rounds/{round_id}/sign", round_pages.sign, R.CONTROL,
+         again=round_pages.show_sign, heavy=True),
+    WebPage("GET",  "/rounds/{round_id}/end", round_pages.show_end, R.CONTROL, heavy=True),
+    WebPage("POST", "/rounds/{round_id}/end", round_pages.end, R.CONTROL,
+         again=round_pages.show_end, heavy=True),
+    WebPage("GET",  "/rounds/{round_id}/households", household_pages.show_households, R.VISIT,
+         heavy=True),
+    WebPage("POST", "/rounds/{round_id}/visits", household_pages.write, R.VISIT,
+         again=household_pages.show_households, heavy=True),
+    WebPage("GET",  "/rounds/{round_id}/import", household_pages.show_import, R.VISIT),
+    WebPage("POST", "/rounds/{round_id}/import", household_pages.send_file, R.VISIT,
+         again=household_pages.show_import, takes_file=True),
+    WebPage("GET",  "/households/{household_id}", household_pages.show_household, R.VISIT),
 
     WebPage("GET",  "/duty", queue.show_duty, R.READ),
     WebPage("GET",  "/duty/stop", stopping.show_stop, R.READ),

@@ -31,10 +31,13 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. decimals: of its numbers; None: its cells are text."""
+    """A column of a table. decimals: of its numbers; None: its cells are text. places: how many
+    letters it has room for at least; Chinese characters take two.
+    """
 
     label: str
     decimals: int | None = None
+    places: int = 0
 
     @property
     def is_number(self) -> bool:
@@ -60,7 +63,8 @@ class Paragraph:
 @dataclass(frozen=True, slots=True)
 class Table:
     """Rows under a title. has_total: the last row is the sum of the others. chart: the column that
-    a workbook draws beside the first one; None: none.
+    a workbook draws beside the first one; None: none. is_filled_in_by_hand: its rows are as high as
+    handwriting needs.
     """
 
     title: str
@@ -68,6 +72,7 @@ class Table:
     rows: Sequence[Sequence[DocumentCell]]
     has_total: bool = False
     chart: int | None = None
+    is_filled_in_by_hand: bool = False
 
 
 DocumentBlock = Heading | Paragraph | Table

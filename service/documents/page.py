@@ -3,6 +3,7 @@
 from html import escape
 
 from service.documents.document import (
+    Column,
     Document,
     DocumentBlock,
     Heading,
@@ -24,7 +25,7 @@ caption { text-align: left; font-weight: bold; padding: .3em 0; }
 th, td { border: 1px solid #888; padding: .2em .5em; text-align: left; vertical-align: top; }
 thead { display: table-header-group; } thead th { background: #e7ecf3; }
 tr { break-inside: avoid; } .num { text-align: right; font-variant-numeric: tabular-nums; }
-.total th, .total td { font-weight: bold; }
+.total th, .total td { font-weight: bold; } .by-hand tbody tr { height: 2.4em; }
 @media print { body { margin: 0; padding: 0; max-width: none; font-size: 11pt; } }
 @media (max-width: 600px) { .wide { overflow-x: auto; } }
 """
@@ -61,7 +62,7 @@ def _block(block: DocumentBlock) -> str:
 def _table(table: Table) -> str:
     kinds = [' class="num"' if column.is_number else "" for column in table.columns]
     heads = "".join(
-        f'<th scope="col"{kind}>{_text(column.label)}</th>'
+        f'<th scope="col"{kind}{_room(column)}>{_text(column.label)}</th>'
         for column, kind in zip(table.columns, kinds, strict=True)
     )
     rows = []
@@ -75,10 +76,16 @@ def _table(table: Table) -> str:
         )
         total = ' class="total"' if table.has_total and no == len(table.rows) else ""
         rows.append(f"<tr{total}>{first}{others}</tr>")
+    by_hand = ' class="by-hand"' if table.is_filled_in_by_hand else ""
     return (
-        f'<div class="wide"><table><caption>{_text(table.title)}</caption>'
+        f'<div class="wide"><table{by_hand}><caption>{_text(table.title)}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>\n{chr(10).join(rows)}\n</tbody></table></div>"
     )
+
+
+def _room(column: Column) -> str:
+    """At least as wide as so many letters, of which Chinese ones take two places."""
+    return f' style="min-width: {column.places / 2:g}em"' if column.places else ""
 
 
 def _text(text: str) -> str:

@@ -30,6 +30,8 @@ MOST_ROWS = 3_000
 """Rows in all that a Word file may have; its reader takes a workbook for more."""
 _HEAD_SHADE = "E7ECF3"
 _PAGE_TWIPS = {False: 9_070, True: 13_600}
+_HIGH_TWIPS = 480
+"""The height of a row that is filled in by hand: 8.5 mm."""
 
 
 def docx_of(document: Document, county_file: bytes | None = None) -> bytes:
@@ -129,7 +131,7 @@ def _table(made: "WordFile", table: Table, *, wide: bool) -> Any:
     for column, width in zip(grid.iter(_tag("gridCol")), widths, strict=True):
         column.set(_tag("w"), str(width))
     labels = [column.label for column in table.columns]
-    rows = _Rows(cell_style, widths)
+    rows = _Rows(cell_style, widths, _HIGH_TWIPS if table.is_filled_in_by_hand else None)
     element.append(rows.row(labels, table.columns, bold=True, head=True))
     for no, row in enumerate(table.rows, 1):
         total = table.has_total and no == len(table.rows)
@@ -141,8 +143,9 @@ def _table(made: "WordFile", table: Table, *, wide: bool) -> Any:
 class _Rows:
     """Rows of a table as elements."""
 
-    def __init__(self, style: str, widths: Sequence[int]) -> None:
-        self._style, self._widths = style, widths
+    def __init__(self, style: str, widths: Sequence[int], height: int | None) -> None:
+        """height: of a row below the head at least, in twips; None: as its text needs."""
+        self._style, self._widths, self._height = style, widths, height
 
     def row(
         self, texts: Sequence[str], columns: Sequence[Column], *, bold: bool, head: bool = False
@@ -151,6 +154,8 @@ class _Rows:
         row = _element("tr")
         about = _added(row, "trPr")
         _added(about, "cantSplit")
+        if self._height is not None and not head:
+            _added(about, "trHeight", val=str(self._height), hRule="atLeast")
         if head:
             _added(about, "tblHeader")
         for text, column, width in zip(texts, columns, self._widths, strict=True):
@@ -197,5 +202,5 @@ def _widths(table: Table, page: int) -> list[int]:
     for no, column in enumerate(table.columns):
         texts = [column.label[:12], *(shown(row[no], column) for row in table.rows[:500])]
         longest = max(sum(2 if sign > "\u2e80" else 1 for sign in text) for text in texts)
-        wanted.append(min(max(longest, 5), 36) + 3)
+        wanted.append(min(max(longest, column.places, 5), 36) + 3)
     return [page * one // sum(wanted) for one in wanted]

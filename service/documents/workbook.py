@@ -175,4 +175,4 @@ def _width(table: Table, no: int) -> float:
     column = table.columns[no]
     texts = [column.label, *(shown(row[no], column) for row in table.rows[:500])]
     longest = max(sum(2 if sign > "\u2e80" else 1 for sign in text) for text in texts)
-    return min(max(longest + 2, _NARROWEST), _WIDEST)
+    return min(max(longest + 2, column.places, _NARROWEST), _WIDEST)

@@ -183,6 +183,6 @@ def check_result(
             code="too_few_tries",
         )
     if result is VisitResult.EXCUSED and not note:
-        raise Invalid.at("note", phrase("say why this person need not be visited any more"))
+        raise Invalid.at("note", phrase("say why nobody needs to go there any more"))
     if not since <= on <= today:
         raise Invalid.at("on", phrase("give a day from {since} to today", since=since.isoformat()))

@@ -194,7 +194,7 @@ async def write_result(
     check_result(given.result, visit.not_home, note=given.note, on=on, today=today, since=since)
     await _check_open(conn, visit)
     note = keyring.encrypt(NOTE, given.note) if given.note else None
-    by_id = await _visitor(conn, actor, given.by_id)
+    by_id = await need_visitor(conn, actor, given.by_id)
     moved = after_result(visit.state, visit.not_home, given.result)
     new = Try(given.key, given.result, on, by_id, actor.id, note, now)
     no = await result_store.add_try(conn, visit_id, new, moved)
@@ -255,7 +255,12 @@ async def _check_open(conn: Connection, visit: VisitRow) -> None:
         raise Conflict(never[visit.state], code="not_on_list")
 
 
-async def _visitor(conn: Connection, actor: User, by_id: UUID | None) -> UUID:
+async def need_visitor(conn: Connection, actor: User, by_id: UUID | None) -> UUID:
+    """Who was there: somebody of the actor's department who may visit; None: the actor.
+
+    Raises:
+        Invalid: it is somebody else.
+    """
     if by_id is None or by_id == actor.id:
         return actor.id
     try:

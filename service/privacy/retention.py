@@ -16,6 +16,7 @@ from service.audience.imports.membership_store import retire_left, retire_links
 from service.clock import day_in_china
 from service.crypto import Keyring
 from service.privacy import retention_store as store
+from service.privacy import visit_retention_store
 from service.settings import Settings
 from service.storage.locks import try_lock_contacts
 from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transaction
@@ -38,7 +39,8 @@ class RetentionTerms:
         logins: sessions since their end, with address and browser, recovery codes since their
         use, and what failed logins are counted by (Cybersecurity Law art. 21: logs of a network
         for six months). passwords: given ones
-        that nobody confirmed. visits: names and notes of follow-ups, since their end. records:
+        that nobody confirmed. visits: names and notes of follow-ups, labels of households and
+        notes of rounds, since their end. records:
         audit entries, disclosures, erasures (Network Data Security Regulations art. 12: three
         years).
     """
@@ -93,7 +95,8 @@ async def let_go(
         "former_people": until_empty(store.drop_former_people, terms.numbers),
         "logins": until_empty(store.delete_logins, terms.logins),
         "passwords": until_empty(store.drop_given_passwords, terms.passwords),
-        "visits": until_empty(store.drop_visit_names, terms.visits),
+        "visits": until_empty(visit_retention_store.drop_visit_names, terms.visits),
+        "households": until_empty(visit_retention_store.drop_household_labels, terms.visits),
         "records": until_empty(store.delete_records, terms.records),
     }
     done = {

@@ -138,42 +138,6 @@ async def delete_rejects(conn: Connection, before: datetime, rows: int) -> int:
     return affected(status)
 
 
-async def drop_visit_names(conn: Connection, before: datetime, rows: int) -> int:
-    """Forget what was noted of people in follow-ups that ended before, and show no names of theirs
-    any more; states and tries stay for the counts. Returns how many follow-ups.
-    """
-    ended = await sql.fetch(
-        conn,
-        """
-        SELECT id, ended_at FROM followups
-        WHERE ended_at < :before AND NOT names_dropped
-        ORDER BY ended_at LIMIT :followups FOR UPDATE SKIP LOCKED
-        """,
-        before=before,
-        followups=max(1, rows // 1_000),
-    )
-    ids = [row["id"] for row in ended]
-    await sql.execute(
-        conn,
-        """
-        UPDATE visit_tries t SET note_cipher = NULL FROM visits v
-        WHERE v.followup_id = ANY (:ids) AND t.visit_id = v.id AND t.note_cipher IS NOT NULL
-        """,
-        ids=ids,
-    )
-    await sql.execute(
-        conn,
-        "UPDATE sign_offs SET note_cipher = NULL WHERE followup_id = ANY (:ids)",
-        ids=ids,
-    )
-    await sql.execute(
-        conn,
-        "UPDATE followups SET names_dropped = true WHERE id = ANY (:ids)",
-        ids=ids,
-    )
-    return len(ids)
-
-
 async def delete_logins(conn: Connection, before: datetime, rows: int) -> int:
     """Delete sessions that ended, recovery codes that were used, and logins that failed, before."""
     status = await sql.execute(

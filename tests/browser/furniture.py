@@ -36,6 +36,7 @@ async def furnish(office: Office) -> None:
     await figures(office)
     run = "SELECT id::text FROM runs WHERE campaign_id = $1::text::uuid"
     await follow_up(office, await live.query(run, over.campaign))
+    await visit_round(office)
 
 
 SETTLE = """
@@ -66,6 +67,24 @@ async def follow_up(office: Office, run: str) -> None:
     for person in (await office.ask("operator", "GET", path))["items"]:
         told = {"key": str(uuid4()), "result": "told"}
         await office.ask("operator", "POST", f"/visits/{person['id']}/result", told)
+
+
+async def visit_round(office: Office) -> None:
+    """A round through the households of a village that wait to be signed, and of another one in
+    which nobody was at home once.
+    """
+    village, other = "341825100001", "341825100002"
+    body = {"name": "元旦前入户", "area": "341825100000", "with_towns": True}
+    made = await office.ask("operator", "POST", "/visit-rounds", body | {"due_on": "2027-12-31"})
+    path = f"/visit-rounds/{made['id']}/visits"
+    for area, label, result in (
+        (village, "一组1号", "told"),
+        (other, "一组2号", "not_home"),
+        (other, "一组3号", "told"),
+    ):
+        entry = {"key": str(uuid4()), "area": area, "household": label, "result": result}
+        heads = {"spoken_to": 2} if result == "told" else {}
+        await office.ask("operator", "POST", path, entry | heads)
 
 
 async def set_up(office: Office) -> None:

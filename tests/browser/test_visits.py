@@ -14,6 +14,10 @@ from tests.harness.waiting import until
 WRITTEN = (
     "SELECT count(*) FROM visit_tries t JOIN visits v ON v.id = t.visit_id WHERE v.village = $1"
 )
+HOUSEHOLD_TRIES = """
+    SELECT count(*) FROM household_tries t JOIN households h ON h.id = t.household_id
+    WHERE h.round_id = $1::text::uuid
+"""
 BUSY = """
     SELECT village FROM visits WHERE state = 'open' GROUP BY village ORDER BY count(*) DESC LIMIT 1
 """
@@ -82,3 +86,40 @@ async def test_the_list_prints_on_a4(visit: Visit, office: Office, today: Browse
     await expect(rows.first).to_be_visible()
     await expect(page.locator("[data-visit]").first).to_be_hidden()
     await picture(visitor, "paper")
+
+
+@pytest.mark.usefixtures("furnished")
+async def test_households_are_registered_without_a_network_and_written_once(
+    visit: Visit, browser: Browser, office: Office
+) -> None:
+    visitor = await visit("operator", browser=browser, width=PHONE)
+    page = visitor.page
+    found = await office.live.query("SELECT id::text FROM visit_rounds ORDER BY id DESC LIMIT 1")
+    await visitor.go(f"/rounds/{found}")
+    await picture(visitor, "round")
+    await visitor.go(f"/rounds/{found}/households?area=341825100002")
+    await picture(visitor, "households")
+    before = await office.live.query(HOUSEHOLD_TRIES, found)
+    cards = page.locator("[data-visit]")
+    next_one, again = cards.nth(0), cards.nth(1)
+    label = f"二组{before}号"
+    await page.context.set_offline(True)
+    await next_one.locator("input[name=household]").fill(label)
+    await next_one.locator("input[name=spoken_to]").fill("3")
+    await next_one.locator("button[value=told]").click()
+    await expect(next_one.locator("input[name=household]")).to_have_value("")
+    await expect(next_one.locator("input[name=spoken_to]")).to_have_value("1")
+    await next_one.locator("input[name=household]").fill(f"{label}东")
+    await next_one.locator("button[value=refused]").click()
+    await again.locator("button[value=not_home]").click()
+    await expect(page.locator("[data-visits-count]")).to_have_text("3")
+    await picture(visitor, "households-offline")
+    assert await office.live.query(HOUSEHOLD_TRIES, found) == before
+    visitor.faults[:] = [one for one in visitor.faults if "net::ERR_" not in one]
+    await page.context.set_offline(False)
+    await expect(page.locator("[data-visits-kept]")).to_be_hidden()
+    assert await office.live.query(HOUSEHOLD_TRIES, found) == before + 3
+    await expect(next_one.locator("[data-visit-state-of]")).to_contain_text(f"{label}东")
+    await expect(again.locator("[data-visit-state-of]")).to_contain_text("不在家")
+    assert await page.evaluate("Object.keys(localStorage).length") == 0
+    await picture(visitor, "households-sent")

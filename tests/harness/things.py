@@ -10,6 +10,7 @@ from tests.factories import make_contact, make_draft, make_suggestion
 from tests.harness.followed import add_followup
 from tests.harness.list_files import make_list
 from tests.harness.offers import make_offer
+from tests.harness.visit_rounds import add_round
 from tests.integration.api.conftest import Api
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -188,6 +189,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         offer = await make_offer(conn, api.clock.at, team.department_id)
     listed = await make_list(api)
     followup, visits = await add_followup(api, run, team=department)
+    visit_round, household = await add_round(api, department)
     return {
         "campaign_id": str(draft.id),
         "template_id": str(draft.plan.template_id),
@@ -223,6 +225,8 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "week": "2027-W01",
         "followup_id": str(followup),
         "visit_id": str(visits[0]),
+        "round_id": str(visit_round),
+        "household_id": str(household),
     }
 
 
@@ -234,3 +238,14 @@ async def digests(api: Api) -> dict[str, str]:
         digest = f"""SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM "{row[0]}" t"""
         found[row[0]] = await api.runtime.pool.fetchval(digest)
     return found
+
+
+async def everything(api: Api) -> str:
+    """All rows of all tables, as text."""
+    pool = api.runtime.pool
+    tables = await pool.fetch(
+        "SELECT c.oid::regclass::text AS name FROM pg_class c"
+        " WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace"
+    )
+    rows = [await pool.fetch(f"SELECT t::text FROM {table['name']} t") for table in tables]
+    return "\n".join(row["t"] for found in rows for row in found)

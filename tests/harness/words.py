@@ -85,6 +85,9 @@ USUAL: dict[str, dict[str, Any]] = {
     "correct_bulletin": {"reason": "r"},
     "draft_suggestion": {"audiences": ["everyone"], "template_id": "", "name": "n"},
     "set_suggestion_rules": EXAMPLES["set_suggestion_rules"],
+    "start_round": EXAMPLES["start_round"] | {"due_on": "2027-02-20", "texts": []},
+    "write_household": EXAMPLES["write_household"] | {"on": None},
+    "import_households": {},
     "write_visit_result": EXAMPLES["write_visit_result"] | {"on": None},
     "recount_coverage": {"quarter": "2027-Q1"},
     "look_up_messages": {"phone": PHONES[0]},
@@ -148,6 +151,7 @@ USUAL: dict[str, dict[str, Any]] = {
 
 FILES = {
     "import_cases": "周次,乡镇,类型,起数,损失\n2027-W01,旌阳镇,T01,1,800\n".encode(),
+    "import_households": "村编码,户号,结果,人数\n341825100001,三组7号,已告知,2\n".encode(),
     "create_import": "手机号,姓名\n19790000001,王小明\n19790000004,李小红\n".encode(),
     "import_suppressions": b"phone\n19790000005\n",
     "import_prefixes": "号段,运营商\n1979000,联通\n".encode(),
@@ -162,6 +166,8 @@ _QUERIES: dict[str, dict[str, Any]] = {
     "get_report_of_erasures": {"since": "2027-01-01", "until": "2027-01-31"},
     "get_coverage": {"quarter": "2027-Q1"},
     "export_coverage": {"quarter": "2027-Q1"},
+    "list_households": {"area": "341825100001"},
+    "get_round_form": {"area": "341825100001"},
     "list_covered_people": {"quarter": "2027-Q1", "purpose": "visit"},
 }
 """Where the names of what is needed do not say what it may be."""

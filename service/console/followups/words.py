@@ -48,6 +48,27 @@ RESULTS: Final[Mapping[str, Phrase]] = {
     "no_such_person": phrase("No such person"),
     "excused": phrase("Excused"),
 }
+ROUND_STATES: Final[Mapping[str, tuple[str, Phrase]]] = {
+    "open": ("run", phrase("under way")),
+    "closed": ("done", phrase("closed")),
+    "cancelled": ("idle", phrase("ended early")),
+    "expired": ("idle", phrase("over; nobody ended it")),
+}
+HOUSEHOLDS: Final[Mapping[str, Phrase]] = {
+    "told": phrase("Told"),
+    "open": phrase("Not at home"),
+    "refused": phrase("Did not want to hear it"),
+    "moved": phrase("Moved away"),
+    "excused": phrase("Excused"),
+}
+"""Where a household stands to which somebody went; together they are all visited."""
+
+ROUND_FLAGS: Final[Mapping[str, Phrase]] = {
+    "denominator_suspect": phrase("more households visited than there are"),
+    "denominator_old": phrase("the number is older than 400 days"),
+    "denominator_jump": phrase("the number is a tenth off the one before"),
+    "children_missing": phrase("areas below without a number"),
+}
 WHY: Final[Mapping[str, Phrase]] = {
     "nobody_missed": phrase("nobody could be written to again"),
     "too_old": phrase("the run is older than 7 days"),

@@ -1,4 +1,4 @@
-// Results ticked at the door: each press is kept in the browser before it is sent, and sent again until the server has it. A result
+// Results ticked at the door, of people and of households: each press is kept in the browser before it is sent, and sent again until the server has it. A result
 // has a key of its own, so it is written once however often it is sent. Without this script each button sends its form.
 "use strict";
 (() => {
@@ -29,7 +29,7 @@
   };
   const done = (visit, state) => {
     const part = row(visit);
-    if (part) part.classList.toggle("visit-over", state !== "open");
+    if (part && !("visitNew" in part.dataset)) part.classList.toggle("visit-over", state !== "open");
   };
 
   let timer = 0, sending = false;
@@ -39,10 +39,11 @@
     clearTimeout(timer);
     for (const name of kept()) {
       const entry = JSON.parse(localStorage.getItem(name));
+      const path = entry.path || `/visits/${entry.visit}/result`; // of an entry that an earlier page kept
       const body = new URLSearchParams({ ...entry.fields, csrf: document.querySelector('meta[name="csrf"]').content, _key: entry.fields.key });
       let text = "", status = 0;
       try {
-        const answer = await fetch(`/visits/${entry.visit}/result`, { method: "POST", body, headers: { "HX-Request": "true" } });
+        const answer = await fetch(path, { method: "POST", body, headers: { "HX-Request": "true" } });
         [status, text] = [answer.status, await answer.text()];
       } catch { break; } // no network: all wait
       const part = new DOMParser().parseFromString(text, "text/html").querySelector("[data-visit-written], [data-visit-refused]");
@@ -62,13 +63,15 @@
     const form = event.target, press = event.submitter;
     if (!form.matches("[data-visit-form]") || !press || !press.value) return;
     const visit = form.closest("[data-visit]").dataset.visit;
-    const fields = { key: form.elements.key.value, result: press.value, note: form.elements.note.value, on: today() };
+    const fields = { ...Object.fromEntries(new FormData(form)), result: press.value, on: today() };
+    delete fields.csrf;
+    const path = new URL(form.action).pathname;
     try {
-      localStorage.setItem(prefix + Date.now() + "." + fields.key, JSON.stringify({ visit, fields }));
+      localStorage.setItem(prefix + Date.now() + "." + fields.key, JSON.stringify({ visit, path, fields }));
     } catch { return; } // the browser keeps nothing: the form is sent as it is
     event.preventDefault();
+    form.reset();
     form.elements.key.value = newKey();
-    form.elements.note.value = "";
     say(visit, list.dataset.kept, "warn");
     if (fields.result !== "not_home") done(visit, fields.result);
     count();

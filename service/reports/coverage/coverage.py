@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, NamedTuple
 
 from service.audience.areas.area import AreaTree
-from service.reports.coverage.denominators import Denominator, Denominators
+from service.reports.coverage.denominators import Denominator, Denominators, added_up
 from service.reports.coverage.outcomes import LEFT_OUT, PersonOutcome
 
 AreaLevel = Literal["county", "town", "village", "group"]
@@ -162,7 +162,7 @@ def cover(
     total = AreaCoverage(
         within or "",
         areas[within].name if within else None,
-        denominators.of(within) if within else _sum(row.denominator for row in rows.values()),
+        denominators.of(within) if within else added_up(row.denominator for row in rows.values()),
     )
     for fact in facts:
         place = places.row_of(fact.area_code)
@@ -188,17 +188,6 @@ def _by_role(
             found[fact.role] = AreaCoverage(whole or "", None, people)
         found[fact.role].add(fact)
     return found
-
-
-def _sum(found: Iterable[Denominator]) -> Denominator:
-    every = list(found)
-    known = [one.people for one in every if one.people is not None]
-    return Denominator(
-        sum(known) if known else None,
-        missing_children=sum(one.people is None for one in every) if known else 0,
-        old=any(one.old for one in every),
-        jump=any(one.jump for one in every),
-    )
 
 
 class _AreaRows:

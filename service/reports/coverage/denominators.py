@@ -109,13 +109,18 @@ class Denominators:
         return Denominator(area.population, PACKAGED)
 
     def _added(self, code: str) -> Denominator:
-        below = [self.of(child) for child in self._tree.children.get(code, ())]
-        known = [found.people for found in below if found.people is not None]
-        if not known:
-            return Denominator(None)
-        return Denominator(
-            sum(known),
-            missing_children=sum(found.people is None for found in below),
-            old=any(found.old for found in below),
-            jump=any(found.jump for found in below),
-        )
+        return added_up(self.of(child) for child in self._tree.children.get(code, ()))
+
+
+def added_up(found: Iterable[Denominator]) -> Denominator:
+    """The denominator of several areas together: the sum of those that are known."""
+    every = list(found)
+    known = [one.people for one in every if one.people is not None]
+    if not known:
+        return Denominator(None)
+    return Denominator(
+        sum(known),
+        missing_children=sum(one.people is None for one in every),
+        old=any(one.old for one in every),
+        jump=any(one.jump for one in every),
+    )

@@ -47,6 +47,7 @@ from tests.harness.prepared import (
     propose_rules,
 )
 from tests.harness.things import make_things
+from tests.harness.visit_rounds import prepare_rounds
 from tests.harness.words import COUNTY, usual_bodies
 from tests.integration.api.conftest import Api
 
@@ -123,6 +124,7 @@ async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
     known |= await prepare_campaigns(api) | await prepare_proposals(api, proposer)
     known |= await prepare_others(api) | await prepare_offers(api)
     known |= await prepare_legs(api) | await prepare_followups(api, runs[0], bodies)
+    known |= await prepare_rounds(api)
     lists, api.tokens["carrier", "operator"] = await prepare_lists(api)
     known |= lists
     hook = {"url": "https://sms.example.gov.cn/tocsin", "events": ["run.finished"]}

@@ -22,6 +22,7 @@ from tests.harness.case_api import (
     send,
 )
 from tests.harness.case_data import COUNTY, COVER, TOWNS, WEEKLY, truth
+from tests.harness.things import everything
 from tests.integration.api.conftest import Api
 
 W3 = "2027-W03"
@@ -201,17 +202,6 @@ async def test_no_column_of_persons_is_stored(api: Api) -> None:
     for secret in secrets:
         assert secret not in whole
         assert secret not in json.dumps(made.json, ensure_ascii=False)
-
-
-async def everything(api: Api) -> str:
-    """All rows of all tables, as text."""
-    pool = api.runtime.pool
-    tables = await pool.fetch(
-        "SELECT c.oid::regclass::text AS name FROM pg_class c"
-        " WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace"
-    )
-    rows = [await pool.fetch(f"SELECT t::text FROM {table['name']} t") for table in tables]
-    return "\n".join(row["t"] for found in rows for row in found)
 
 
 @pytest.mark.parametrize(

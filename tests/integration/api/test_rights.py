@@ -21,6 +21,7 @@ from tests.harness.keys import active_key
 from tests.harness.things import digests, make_things
 from tests.harness.tiers import cases
 from tests.harness.uploads import only
+from tests.harness.words import FILES, usual_queries
 from tests.integration.api.conftest import Answer, Api
 
 ROLES = ("admin", "operator", "approver", "viewer", "inspector")
@@ -87,6 +88,18 @@ TABLE = {
     "POST /followups/{followup_id}/visits/list": "ao",
     "GET /visits/{visit_id}": "ao",
     "POST /visits/{visit_id}/result": "ao",
+    "GET /visit-rounds": "aopvi",
+    "POST /visit-rounds": "aop",
+    "GET /visit-rounds/{round_id}": "aopvi",
+    "GET /visit-rounds/{round_id}/progress": "aopvi",
+    "GET /visit-rounds/{round_id}/progress/document": "aopvi",
+    "GET /visit-rounds/{round_id}/form": "ao",
+    "POST /visit-rounds/{round_id}/sign-off": "aop",
+    "POST /visit-rounds/{round_id}/cancel": "aop",
+    "GET /visit-rounds/{round_id}/visits": "ao",
+    "POST /visit-rounds/{round_id}/visits": "ao",
+    "POST /visit-rounds/{round_id}/visits/imports": "ao",
+    "GET /households/{household_id}": "ao",
     "GET /denominators": "aopvi",
     "PUT /denominators": "ao",
     "GET /reports/coverage": "aopvi",
@@ -654,6 +667,9 @@ BODIES: dict[str, Any] = {
     "POST /followups/{followup_id}/cancel": EXAMPLES["cancel_followup"],
     "POST /followups/{followup_id}/visits/list": EXAMPLES["take_visit_list"],
     "POST /visits/{visit_id}/result": EXAMPLES["write_visit_result"],
+    "POST /visit-rounds/{round_id}/sign-off": EXAMPLES["sign_off_round"],
+    "POST /visit-rounds/{round_id}/cancel": EXAMPLES["cancel_round"],
+    "POST /visit-rounds/{round_id}/visits": EXAMPLES["write_household"],
     "POST /suppressions/held/{hold_id}/count": {"reason": "r"},
     "POST /suppressions/held/{hold_id}/drop": {"reason": "r"},
     "POST /suppressions/entries/{entry_id}/count": {"reason": "r"},
@@ -713,9 +729,11 @@ def _said(answer: Answer, things: dict[str, str]) -> tuple[int, str, str]:
 async def _ask(api: Api, op: Op, path: str) -> Answer:
     """What the school's administrator is answered."""
     if op.takes_file:
-        return await api.call(op.method, path, ("school", "admin"), data=only(b"x"))
+        file = only(FILES[op.name])
+        return await api.call(op.method, path, ("school", "admin"), data=file)
     body = BODIES.get(f"{op.method} {op.path}")
-    return await api.call(op.method, path, ("school", "admin"), json=body)
+    asked = usual_queries()[op.name]
+    return await api.call(op.method, path, ("school", "admin"), json=body, params=asked)
 
 
 @pytest.mark.attack
@@ -822,7 +840,8 @@ async def test_an_administrator_of_the_county_sees_everything(api: Api) -> None:
             and not {"channel_id", "name", "code", "case_import_id", "week"} & {*op.parameters}
         ):
             path = op.path.format(**theirs)
-            assert (await api.get(path, ("county", "admin"))).status == 200, path
-            status = (await api.get(path, ("county", "operator"))).status
+            asked = usual_queries()[op.name]
+            assert (await api.get(path, ("county", "admin"), params=asked)).status == 200, path
+            status = (await api.get(path, ("county", "operator"), params=asked)).status
             # Of the county, but no administrator.
             assert status == (404 if "o" in TABLE[f"GET {op.path}"] else 403), path

@@ -67,6 +67,7 @@ BY_HAND = {
     "list-files results": "read_results_file",
     "messages show": "get_message",
     "rosters list": "list_rosters",
+    "rounds import": "import_households",
     "runs cancel": "cancel_run",
     "runs correction": "correct_run",
     "runs list": "list_runs",

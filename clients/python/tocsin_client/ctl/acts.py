@@ -306,6 +306,15 @@ async def import_cases(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     screen.facts(found, ("id", "state", "weeks", "replaced", "report"))
 
 
+async def import_households(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Write down the households of a file."""
+    fields = {"encoding": o.encoding} if o.encoding else {}
+    fields |= {name: "true" for name in ("dry_run", "accept_partial") if getattr(o, name)}
+    path = f"/visit-rounds/{o.round_id}/visits/imports"
+    found = await tocsin.give(path, o.file, fields)
+    screen.facts(found, ("rows", "results", "rejected", "skipped", "rejects"))
+
+
 async def read_statement(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Settle texts in doubt by a carrier's own statement."""
     given = {"channel_id": str(o.channel), "reason": o.reason, "encoding": o.encoding}

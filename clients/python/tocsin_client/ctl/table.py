@@ -28,7 +28,12 @@ SUGGESTION = path("suggestion_id", ("the suggestion's id", "建议编号"))
 BULLETIN = path("week", ("the week, as 2027-W03", "周次，如 2027-W03"))
 WEEK: Words = ("a week, as in 2027-W03", "周次，如 2027-W03")
 FOLLOWUP = path("followup_id", ("the follow-up's id", "补漏编号"))
+ROUND = path("round_id", ("the round's id", "入户轮次编号"))
+HOUSEHOLD = path(
+    "household_id", ("the household's id, as households has it", "户的编号，见 households")
+)
 VISIT = path("visit_id", ("the visit's id, as visits has it", "走访编号，见 visits"))
+VILLAGE_CODE: Words = ("a village: its code", "村：区划代码")
 VILLAGE: Words = ("a village: its code, or none", "村：区划代码；不知道住处的为 none")
 WEBHOOK = path("webhook_id", ("its id", "回调编号"))
 INBOUND = path("inbound_id", ("its id", "来信编号"))
@@ -76,6 +81,7 @@ _LIST = "id channel carrier state lines drawn_at ready_at fetched_at fetches"
 
 _FOLLOWUP = "id campaign state due_on started_at ended_at"
 _FOLLOWED = "id campaign state missed states steps villages"
+_ROUND = "id name area_name state due_on started_at ended_at"
 _VISIT = "id area_name name phone reason state not_home tries last_on"
 
 _COVERED = (
@@ -668,6 +674,63 @@ DUTY = (
                   needed=True),
              body("on", DAY), body("by", ("who was there: their id", "走访人的用户编号")),
              body("note", NOTE)), "no state not_home disputed repeated"),
+    Request("rounds", "list", "GET /visit-rounds",
+            ("rounds through households", "入户轮次"),
+            (query("state", ("in this state", "状态"),
+                   choices=("open", "closed", "cancelled", "expired")),),
+            _ROUND, many="paged"),
+    Request("rounds", "start", "POST /visit-rounds",
+            ("begin one", "开始一轮入户"),
+            (whole(('JSON: {"name", "area", "due_on", "texts", "with_towns"}; - or @FILE',
+                    '整份 JSON；- 或 @文件 读取')),), _ROUND),
+    Request("rounds", "show", "GET /visit-rounds/{round_id}",
+            ("one of them, with what is read out", "查看一轮，含宣读文本"), (ROUND,),
+            _ROUND + " texts"),
+    Request("rounds", "progress", "GET /visit-rounds/{round_id}/progress",
+            ("how far it is", "入户进度"),
+            (ROUND, query("level", ("by village or town", "按村或乡镇"),
+                          choices=("village", "town"))),
+            "level areas total"),
+    Request("rounds", "progress-document", "GET /visit-rounds/{round_id}/progress/document",
+            ("how far it is, as a document", "入户进度表（文件）"),
+            (ROUND, query("level", ("by village or town", "按村或乡镇"),
+                          choices=("village", "town")), *_DOCUMENT), saves=True),
+    Request("rounds", "form", "GET /visit-rounds/{round_id}/form",
+            ("the blank form of a village", "某村的空白登记表"),
+            (ROUND, query("area", VILLAGE_CODE, needed=True),
+             query("rows", ("how many rows", "行数"), kind="number"),
+             query("format", ("the form of the file", "文件格式"), choices=("docx", "html")),
+             query("language", ("of the words in it", "文字的语言"), choices=("zh", "en"))),
+            saves=True),
+    Request("rounds", "households", "GET /visit-rounds/{round_id}/visits",
+            ("the households of a village", "某村走访过的户"),
+            (ROUND, query("area", VILLAGE_CODE, needed=True),
+             query("state", ("in this state; open: nobody at home", "状态；open 为不在家"),
+                   choices=("told", "open", "refused", "moved", "excused"))),
+            "id household state not_home spoken_to tries last_on", many="paged"),
+    Request("rounds", "write", "POST /visit-rounds/{round_id}/visits",
+            ("write down what came of going to a household", "登记一户的入户结果"),
+            (ROUND, body("key", ("a UUID of your own, the same when it is sent again",
+                                 "自定的 UUID，重发时不变"), needed=True),
+             body("area", VILLAGE_CODE, needed=True),
+             body("household", ("where it is, such as 三组12号", "户的位置，如 三组12号"),
+                  needed=True),
+             body("result", ("what came of it", "结果"),
+                  choices=("told", "not_home", "refused", "moved", "excused"), needed=True),
+             body("spoken_to", ("how many people were told", "告知人数"), kind="number"),
+             body("text", ("which text was read out: its number", "宣读的文本序号"),
+                  kind="number"),
+             body("on", DAY), body("by", ("who was there: their id", "走访人的用户编号")),
+             body("note", NOTE)), "household_id no state not_home disputed repeated"),
+    Request("rounds", "household", "GET /households/{household_id}",
+            ("what came of visits to one household", "某户的走访记录"), (HOUSEHOLD,),
+            "id area household state tries"),
+    Request("rounds", "sign-off", "POST /visit-rounds/{round_id}/sign-off",
+            ("answer for a village", "为一个村签字"),
+            (ROUND, body("area", VILLAGE_CODE, needed=True), body("note", NOTE)), "closed"),
+    Request("rounds", "cancel", "POST /visit-rounds/{round_id}/cancel",
+            ("end it before its end", "提前结束"),
+            (ROUND, body("reason", REASON, needed=True)), _ROUND),
     Request("cases", "list", "GET /cases",
             ("cases and loss by week, town, village or kind", "按周、乡镇、村或类型的发案数据"),
             (query("from", WEEK), query("to", WEEK),
