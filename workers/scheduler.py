@@ -46,6 +46,7 @@ from service.dispatch.handoff import lease_store, sweep_store
 from service.dispatch.limits import caps
 from service.dispatch.limits.pace import Pace
 from service.dispatch.retries import dead_numbers
+from service.duties.owing import owe as do_for_duties
 from service.followups.climbing import climb
 from service.liveness.process_store import forget_gone
 from service.logs import seldom
@@ -315,6 +316,15 @@ async def note_sent(ctx: dict[str, Any]) -> None:
 
 
 @one_turn_at_a_time
+async def owe(ctx: dict[str, Any]) -> None:
+    """Make the duties of departments, tick those that a fact fulfils, and tell of them."""
+    runtime = runtime_of(ctx)
+    owed = await do_for_duties(runtime.pool, runtime.keyring, runtime.clock.now())
+    for channel_id in owed.channels:
+        await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
+
+
+@one_turn_at_a_time
 async def seal(ctx: dict[str, Any]) -> None:
     """Seal what was written down in the audit trail."""
     runtime = runtime_of(ctx)
@@ -384,6 +394,7 @@ CRONS = [
     cron(count_reached, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(note_sent, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(follow_up, second=EVERY_FIFTH, keep_result=0, timeout=600),
+    cron(owe, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(settle, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(purge_history, minute=ONCE_AN_HOUR, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(cleanup, second=ONCE_A_MINUTE, keep_result=0, timeout=60),

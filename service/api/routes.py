@@ -79,6 +79,8 @@ from service.api.content import (
     templates,
     versions,
 )
+from service.api.duties import documents as duty_documents
+from service.api.duties import duties, obligations, texts
 from service.api.followups import followups, households, rounds, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
@@ -498,6 +500,31 @@ _OPS = (
     Op("POST",   "/visit-rounds/{round_id}/visits/imports", households.import_households, R.VISIT,
        seconds=LONG, heavy=True, read_file=households.read_file),
     Op("GET",    "/households/{household_id}", households.get_household, R.VISIT),
+
+    Op("GET",    "/obligations", obligations.list_obligations, R.REPORTS),
+    Op("POST",   "/obligations", obligations.set_obligation, R.OBLIGATIONS, 201),
+    Op("GET",    "/obligations/texts", texts.list_duty_texts, R.REPORTS),
+    Op("PUT",    "/obligations/texts", texts.choose_duty_text, R.OBLIGATIONS,
+       errors=(404, 409)),
+    Op("GET",    "/obligations/{obligation_id}", obligations.get_obligation, R.REPORTS),
+    Op("PATCH",  "/obligations/{obligation_id}", obligations.edit_obligation, R.OBLIGATIONS),
+    Op("GET",    "/obligations/{obligation_id}/dates", obligations.list_obligation_dates,
+       R.REPORTS),
+    Op("POST",   "/obligations/{obligation_id}/end", obligations.end_obligation, R.OBLIGATIONS),
+    Op("GET",    "/duties", duties.list_duties, R.REPORTS),
+    Op("GET",    "/duties/calendar", obligations.list_calendar, R.REPORTS),
+    Op("GET",    "/duties/late", duties.list_late, R.REPORTS, seconds=LONG, heavy=True),
+    Op("GET",    "/duties/document", duty_documents.get_duty_document, R.REPORTS,
+       media=("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "text/html"),
+       seconds=LONG, heavy=True),
+    Op("GET",    "/duties/{duty_id}", duties.get_duty, R.REPORTS),
+    Op("GET",    "/duties/{duty_id}/figures", duties.get_duty_figures, R.REPORTS,
+       seconds=LONG, heavy=True),
+    Op("POST",   "/duties/{duty_id}/submit", duties.submit_duty, R.REPORT,
+       seconds=LONG, heavy=True),
+    Op("POST",   "/duties/{duty_id}/return", duties.return_duty, R.OBLIGATIONS),
+    Op("POST",   "/duties/{duty_id}/accept", duties.accept_duty, R.OBLIGATIONS),
+    Op("POST",   "/duties/{duty_id}/excuse", duties.excuse_duty, R.OBLIGATIONS),
 
     Op("GET",    "/denominators", denominators.list_denominators, R.REPORTS),
     Op("PUT",    "/denominators", denominators.set_denominators, R.AREAS),

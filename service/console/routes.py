@@ -19,6 +19,8 @@ from service.console.channels import changes as channel_changes
 from service.console.channels import codes, numbers
 from service.console.channels import new as new_channel
 from service.console.channels import pages as office_channels
+from service.console.duties import obligation_pages
+from service.console.duties import pages as duty_pages
 from service.console.duty import (
     channels,
     holds,
@@ -170,6 +172,34 @@ PAGES = (
     WebPage("POST", "/rounds/{round_id}/import", household_pages.send_file, R.VISIT,
          again=household_pages.show_import, takes_file=True),
     WebPage("GET",  "/households/{household_id}", household_pages.show_household, R.VISIT),
+
+    WebPage("GET",  "/duties", duty_pages.show_mine, R.REPORTS),
+    WebPage("GET",  "/duties/all", duty_pages.show_all, R.REPORTS),
+    WebPage("GET",  "/duties/late", duty_pages.show_late, R.REPORTS, heavy=True),
+    WebPage("GET",  "/duties/calendar", obligation_pages.show_calendar, R.REPORTS),
+    WebPage("POST", "/duties/file", duty_pages.take_file, R.REPORTS),
+    WebPage("GET",  "/duties/{duty_id}", duty_pages.show_duty, R.REPORTS, heavy=True),
+    WebPage("POST", "/duties/{duty_id}/submit", duty_pages.hand_in, R.REPORT,
+         again=duty_pages.show_duty, heavy=True),
+    WebPage("POST", "/duties/{duty_id}/return", duty_pages.give_back, R.OBLIGATIONS,
+         again=duty_pages.show_duty, heavy=True),
+    WebPage("POST", "/duties/{duty_id}/accept", duty_pages.accept, R.OBLIGATIONS,
+         again=duty_pages.show_duty, heavy=True),
+    WebPage("POST", "/duties/{duty_id}/excuse", duty_pages.excuse, R.OBLIGATIONS,
+         again=duty_pages.show_duty, heavy=True),
+    WebPage("GET",  "/obligations", obligation_pages.show_obligations, R.REPORTS),
+    WebPage("GET",  "/obligations/new", obligation_pages.show_new, R.OBLIGATIONS),
+    WebPage("POST", "/obligations/new", obligation_pages.set_obligation, R.OBLIGATIONS,
+         again=obligation_pages.show_new),
+    WebPage("GET",  "/obligations/texts", obligation_pages.show_texts, R.REPORTS),
+    WebPage("POST", "/obligations/texts", obligation_pages.choose_text, R.OBLIGATIONS,
+         again=obligation_pages.show_texts),
+    WebPage("GET",  "/obligations/{obligation_id}", obligation_pages.show_obligation, R.REPORTS),
+    WebPage("POST", "/obligations/{obligation_id}", obligation_pages.edit, R.OBLIGATIONS,
+         again=obligation_pages.show_obligation),
+    WebPage("GET",  "/obligations/{obligation_id}/end", obligation_pages.show_end, R.OBLIGATIONS),
+    WebPage("POST", "/obligations/{obligation_id}/end", obligation_pages.end, R.OBLIGATIONS,
+         again=obligation_pages.show_end),
 
     WebPage("GET",  "/duty", queue.show_duty, R.READ),
     WebPage("GET",  "/duty/stop", stopping.show_stop, R.READ),

@@ -9,14 +9,15 @@ The order. A transaction that takes several locks takes them in the order of thi
 
 1.  an Idempotency-Key (tried), then the address that is edited: the API takes both first;
 2.  the locks that one worker at a time has: expansion of a run, failover of a channel, health of
-    channels, texts from handsets, replies, notices to a person, the sealer (workers only try these;
-    a decision on held opt-outs waits for the one of texts from handsets), and the fold of a
-    channel's receipts (a fold tries it; a decision on uncertain texts waits for it, in the order of
-    the channels);
+    channels, texts from handsets, replies, notices to a person, texts of duties, the sealer
+    (workers only try these; a decision on held opt-outs waits for the one of texts from handsets),
+    and the fold of a channel's receipts (a fold tries it; a decision on uncertain texts waits for
+    it, in the order of the channels);
 3.  a department's contacts, then erasures: an import takes the first alone and the second shared;
 4.  entries of suppressions;
 5.  the rows of campaigns, then those of offered texts (shared by whoever is about to send one),
-    then those of runs without a campaign (row locks, `FOR … UPDATE`);
+    then those of runs without a campaign (row locks, `FOR … UPDATE`); those of duties before all
+    of these;
 6.  all marks (stop-all);
 7.  runs, in the order of their ids;
 8.  putting back into runs, after the locks of all those runs;
@@ -139,6 +140,11 @@ async def try_lock_noticing(conn: Connection, user_id: UUID) -> bool:
     return await _try_lock(
         conn, "hashtextextended('notices to ' || :user_id::uuid::text, 0)", user_id=user_id
     )
+
+
+async def try_lock_owing(conn: Connection) -> bool:
+    """Take the one lock under which people are told of duties, if it is free."""
+    return await _try_lock(conn, "hashtextextended('owing', 0)")
 
 
 async def try_lock_sealing(conn: Connection) -> bool:

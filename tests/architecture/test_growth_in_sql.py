@@ -68,6 +68,7 @@ SCOPES = {
     "wait_for_reader": "the installation: as try_lock_reader",
     "try_lock_answering": "the installation: one answers at a time",
     "try_lock_noticing": "a person",
+    "try_lock_owing": "the installation: one tells of duties, so that a person gets one text",
     "try_lock_sealing": "the installation: the audit trail is one chain",
     "try_lock_fold": "a channel",
     "lock_folds": "channels, in their order",

@@ -34,6 +34,7 @@ async def furnish(office: Office) -> None:
     await share(office)
     await set_up(office)
     await figures(office)
+    await obligation(office)
     run = "SELECT id::text FROM runs WHERE campaign_id = $1::text::uuid"
     await follow_up(office, await live.query(run, over.campaign))
     await visit_round(office)
@@ -85,6 +86,25 @@ async def visit_round(office: Office) -> None:
         entry = {"key": str(uuid4()), "area": area, "household": label, "result": result}
         heads = {"spoken_to": 2} if result == "told" else {}
         await office.ask("operator", "POST", path, entry | heads)
+
+
+async def obligation(office: Office) -> None:
+    """A report that the county asks of itself, and its duty, which the scheduler makes."""
+    county = (await office.ask("operator", "GET", "/me"))["department_id"]
+    body = {
+        "departments": [county],
+        "kind": "weekly_report",
+        "title": "每周工作情况",
+        "period": "week",
+        "due": {"weekday": "SU", "time": "16:00"},
+        "shift": "none",
+    }
+    await office.ask("operator", "POST", "/obligations", body)
+
+    async def made() -> Any:
+        return (await office.ask("operator", "GET", "/duties?mine=true"))["items"]
+
+    await until(made, 300, what="the duty of this week is made")
 
 
 async def set_up(office: Office) -> None:

@@ -10,6 +10,7 @@ from tests.factories import make_contact, make_draft, make_suggestion
 from tests.harness.followed import add_followup
 from tests.harness.list_files import make_list
 from tests.harness.offers import make_offer
+from tests.harness.owed import add_duty
 from tests.harness.visit_rounds import add_round
 from tests.integration.api.conftest import Api
 
@@ -190,6 +191,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
     listed = await make_list(api)
     followup, visits = await add_followup(api, run, team=department)
     visit_round, household = await add_round(api, department)
+    obligation, duty = await add_duty(api, department)
     return {
         "campaign_id": str(draft.id),
         "template_id": str(draft.plan.template_id),
@@ -227,6 +229,8 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "visit_id": str(visits[0]),
         "round_id": str(visit_round),
         "household_id": str(household),
+        "obligation_id": str(obligation),
+        "duty_id": str(duty),
     }
 
 

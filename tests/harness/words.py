@@ -168,6 +168,7 @@ _QUERIES: dict[str, dict[str, Any]] = {
     "export_coverage": {"quarter": "2027-Q1"},
     "list_households": {"area": "341825100001"},
     "get_round_form": {"area": "341825100001"},
+    "get_duty_document": {"sheet": "late"},
     "list_covered_people": {"quarter": "2027-Q1", "purpose": "visit"},
 }
 """Where the names of what is needed do not say what it may be."""

@@ -64,6 +64,8 @@ class Right(StrEnum):
     PRIVACY = phrase("look up and erase persons")
     CASES = phrase("enter case figures, goals and bulletins")
     VISIT = phrase("read the lists of visits and write down what came of them")
+    REPORT = phrase("hand in what the department owes")
+    OBLIGATIONS = phrase("set what departments owe, and decide on what they hand in")
 
     @property
     def words(self) -> Phrase:
@@ -94,6 +96,8 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.AREAS,
             Right.CASES,
             Right.VISIT,
+            Right.REPORT,
+            Right.OBLIGATIONS,
         }
     ),
     Role.APPROVER: frozenset(

@@ -148,7 +148,7 @@ async def send(
     if not people:
         return Sent(None, 0, refused)
     _check_limit(terms, len(people))
-    recipients = _routed(keyring, await prefixes_of(conn, terms.block_table), terms, people)
+    recipients = routed(keyring, await prefixes_of(conn, terms.block_table), terms, people)
     new = _run(sender, words, recipients, webhook_id, now)
     started = await direct.start(conn, new, recipients, now)
     numbers = {people[phone_hash].place: no for phone_hash, no in started.numbers.items()}
@@ -179,7 +179,7 @@ def _check_terms(terms: DirectTerms, words: DirectText) -> None:
 
 
 async def _out_of_bounds(
-    conn: Connection, sender: DirectSender, terms: DirectTerms, people: "_People"
+    conn: Connection, sender: DirectSender, terms: DirectTerms, people: "DirectPeople"
 ) -> list[RefusedRecipient]:
     """Take out whom the department or the key may not send to, if it is bound at all."""
     guests_only = sender.key_mode is Mode.TRIAL
@@ -275,7 +275,7 @@ async def _check_lint(conn: Connection, sender: DirectSender, text: str) -> None
         )
 
 
-class _Person(NamedTuple):
+class DirectPerson(NamedTuple):
     """Somebody who can be written to: the place in the caller's list, the number in E.164, and the
     values of the text's variables as JSON, if it has any.
     """
@@ -285,13 +285,13 @@ class _Person(NamedTuple):
     values: str | None
 
 
-_People = dict[bytes, _Person]
+DirectPeople = dict[bytes, DirectPerson]
 """By the hash of the phone."""
 
 
 async def _people(
     conn: Connection, keyring: Keyring, given: GivenText, named: Sequence[Named]
-) -> tuple[_People, list[RefusedRecipient]]:
+) -> tuple[DirectPeople, list[RefusedRecipient]]:
     """Who can be written to, and who cannot, in the caller's order.
 
     Raises:
@@ -305,10 +305,10 @@ async def _people(
 
 def _sorted_out(
     keyring: Keyring, given: GivenText, named: Sequence[Named]
-) -> tuple[_People, list[RefusedRecipient]]:
+) -> tuple[DirectPeople, list[RefusedRecipient]]:
     """As `_people`; with values, for a thread."""
     ends_at = time.thread_time() + LINT_SECONDS
-    people: _People = {}
+    people: DirectPeople = {}
     refused: list[RefusedRecipient] = []
     for index, one in enumerate(named):
         if given.wanted and time.thread_time() > ends_at:
@@ -336,7 +336,7 @@ def _sorted_out(
             )
             continue
         values = json.dumps(dict(one.values), ensure_ascii=False) if given.wanted else None
-        people[phone_hash] = _Person(index, phone, values)
+        people[phone_hash] = DirectPerson(index, phone, values)
     return people, refused
 
 
@@ -382,8 +382,8 @@ def _check_limit(terms: DirectTerms, people: int) -> None:
         )
 
 
-def _routed(
-    keyring: Keyring, prefixes: Prefixes, terms: DirectTerms, people: _People
+def routed(
+    keyring: Keyring, prefixes: Prefixes, terms: DirectTerms, people: DirectPeople
 ) -> list[Recipient]:
     """Each with the channel that its number takes, if any does.
 
@@ -396,7 +396,7 @@ def _routed(
     found = routes(terms.channels, allowed, set(carriers.values()), base=terms.base)
     channel_of = {(route.carrier, route.simulated): route.channel_id for route in found}
 
-    def routed(phone_hash: bytes, person: _Person) -> Recipient:
+    def to_recipient(phone_hash: bytes, person: DirectPerson) -> Recipient:
         carrier, synthetic = carriers[phone_hash], is_synthetic(person.phone)
         return Recipient(
             phone_hash,
@@ -407,4 +407,4 @@ def _routed(
             keyring.encrypt(VARIABLES, person.values) if person.values is not None else None,
         )
 
-    return [routed(phone_hash, person) for phone_hash, person in people.items()]
+    return [to_recipient(phone_hash, person) for phone_hash, person in people.items()]

@@ -35,6 +35,7 @@ from tests.harness.channels import BODY as CHANNEL
 from tests.harness.followed import prepare_followups
 from tests.harness.keys import second_admin
 from tests.harness.list_files import prepare_lists
+from tests.harness.owed import prepare_duties
 from tests.harness.prepared import (
     Persons,
     hold_deletions,
@@ -125,6 +126,7 @@ async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
     known |= await prepare_others(api) | await prepare_offers(api)
     known |= await prepare_legs(api) | await prepare_followups(api, runs[0], bodies)
     known |= await prepare_rounds(api)
+    known |= await prepare_duties(api, bodies)
     lists, api.tokens["carrier", "operator"] = await prepare_lists(api)
     known |= lists
     hook = {"url": "https://sms.example.gov.cn/tocsin", "events": ["run.finished"]}

@@ -18,6 +18,7 @@ FEW_A_RUN = {
     "campaign_fires": "one row a run",
     "coverage_scopes": "one row a run, and as many for campaigns and quarters",
     "circuit_breaker_events": "rows of channels; few",
+    "duty_steps": "what persons were told of duties; a run tells a thousand of them at most",
     "expansions": "one row a run, while its ledger is written",
     "followup_steps": "one row a step of a follow-up, three at most; what it sent again",
     "inbound_texts": "texts from handsets, which belong to no run until they are read",

@@ -38,6 +38,7 @@ CASES: list[tuple[Lock, tuple[Any, ...], dict[str, str]]] = [
     (locks.share_erasures, (), {named("erasures"): SHARED}),
     (locks.lock_erasures, (), {named("erasures"): ALONE}),
     (locks.lock_entries, (), {named("suppression entries"): ALONE}),
+    (locks.try_lock_owing, (), {named("owing"): ALONE}),
     (locks.lock_cases, (), {named("cases"): ALONE}),
     (
         locks.lock_for_mark,

@@ -35,6 +35,8 @@ HOUSEHOLD = path(
 VISIT = path("visit_id", ("the visit's id, as visits has it", "走访编号，见 visits"))
 VILLAGE_CODE: Words = ("a village: its code", "村：区划代码")
 VILLAGE: Words = ("a village: its code, or none", "村：区划代码；不知道住处的为 none")
+OBLIGATION = path("obligation_id", ("the obligation's id", "报送任务编号"))
+DUTY_ID = path("duty_id", ("the duty's id, as duties list has it", "某期编号，见 duties list"))
 WEBHOOK = path("webhook_id", ("its id", "回调编号"))
 INBOUND = path("inbound_id", ("its id", "来信编号"))
 ENTRY = path("entry_id", ("the entry's id", "录入编号"))
@@ -83,6 +85,11 @@ _FOLLOWUP = "id campaign state due_on started_at ended_at"
 _FOLLOWED = "id campaign state missed states steps villages"
 _ROUND = "id name area_name state due_on started_at ended_at"
 _VISIT = "id area_name name phone reason state not_home tries last_on"
+
+_OBLIGATION = "id title kind period due shift next_due_at ended_at"
+_OWED = "id department title period owed_at state late_minutes overdue_minutes"
+_ONE_DUTY = "id department title period state due_at submitted_at late_minutes reason steps"
+_DATE = "title period due_at holiday_week official notes"
 
 _COVERED = (
     query("run", ("of a run", "某批次")),
@@ -620,6 +627,70 @@ DUTY = (
             ("say how many people there should be", "录入应覆盖数"),
             (whole(('JSON: {"items": [{"area", "kind", "people", "source", "as_of"}]}; - or @FILE',
                     '整份 JSON；- 或 @文件 读取')),), "entered"),
+    Request("obligations", "list", "GET /obligations",
+            ("what departments owe", "报送任务一览"),
+            (query("ended", ("also those that are over", "也含已结束的"), kind="flag"),),
+            _OBLIGATION, many="paged"),
+    Request("obligations", "set", "POST /obligations",
+            ("let departments owe something", "设定报送任务"),
+            (whole(("JSON as in docs/duties.md; - or @FILE", "整份 JSON；- 或 @文件 读取")),),
+            _OBLIGATION),
+    Request("obligations", "show", "GET /obligations/{obligation_id}",
+            ("one of them", "查看一项"), (OBLIGATION,), _OBLIGATION),
+    Request("obligations", "edit", "PATCH /obligations/{obligation_id}",
+            ("change its title, end, needs or reminders", "修改名称、期限、要求或催报"),
+            (OBLIGATION, body("title", ("what it is called", "名称")),
+             body("until", ("until which day", "到哪天为止"))), _OBLIGATION),
+    Request("obligations", "end", "POST /obligations/{obligation_id}/end",
+            ("make no further duties of it", "结束，不再产生新一期"), (OBLIGATION,), _OBLIGATION),
+    Request("obligations", "dates", "GET /obligations/{obligation_id}/dates",
+            ("when its periods are due", "各期截止时间"),
+            (OBLIGATION, query("from", DAY), query("to", DAY)), _DATE, many="whole"),
+    Request("obligations", "texts", "GET /obligations/texts",
+            ("the texts that remind of duties", "催报短信"), (), "kind name set_at", many="whole"),
+    Request("obligations", "text", "PUT /obligations/texts",
+            ("choose the text for a kind of step", "选定某一步的催报短信"),
+            (body("kind", ("the kind of step", "哪一步"), needed=True,
+                  choices=("reminder", "late", "leader", "office", "missed")),
+             body("template_id", ("an approved template of yours", "本单位已批准的模板"),
+                  needed=True)), "items"),
+    Request("duties", "list", "GET /duties",
+            ("what is owed, period by period", "各期报送"),
+            (query("mine", ("only those of your department", "只看本单位"), kind="flag"),
+             query("department", ("of this department", "某单位")),
+             query("obligation", ("of this obligation", "某任务")),
+             query("period", ("as 2027-W03", "期次，如 2027-W03")),
+             query("state", ("in this state", "状态"),
+                   choices=("open", "submitted", "accepted", "returned", "excused", "missed"))),
+            _OWED, many="paged"),
+    Request("duties", "calendar", "GET /duties/calendar",
+            ("when all of it is due", "报送日历"),
+            (query("from", DAY), query("to", DAY)), _DATE, many="whole"),
+    Request("duties", "late", "GET /duties/late",
+            ("who is late now", "催报名单"), (), "as_of without_people items more"),
+    Request("duties", "document", "GET /duties/document",
+            ("the late list, obligations or calendar as a file", "导出催报名单、任务或日历"),
+            (query("sheet", ("which", "哪一份"), choices=("late", "obligations", "calendar"),
+                   needed=True),
+             query("format", ("xlsx or html", "xlsx 或 html"), choices=("xlsx", "html")),
+             query("from", DAY), query("to", DAY)), saves=True),
+    Request("duties", "show", "GET /duties/{duty_id}",
+            ("one of them, and who was told of it", "查看一期"), (DUTY_ID,), _ONE_DUTY),
+    Request("duties", "figures", "GET /duties/{duty_id}/figures",
+            ("the figures of its period as they are now", "本期数据（当前）"), (DUTY_ID,),
+            "period as_of sections"),
+    Request("duties", "submit", "POST /duties/{duty_id}/submit",
+            ("hand it in", "报送"),
+            (DUTY_ID, body("narrative", ("the report in words", "文字说明"))), _ONE_DUTY),
+    Request("duties", "return", "POST /duties/{duty_id}/return",
+            ("give it back", "退回"),
+            (DUTY_ID, body("reason", REASON, needed=True),
+             body("due_at", ("until when", "重报时限"), needed=True)), _ONE_DUTY),
+    Request("duties", "accept", "POST /duties/{duty_id}/accept",
+            ("take it as it is", "收下"), (DUTY_ID, body("note", NOTE)), _ONE_DUTY),
+    Request("duties", "excuse", "POST /duties/{duty_id}/excuse",
+            ("ask for it no more", "免报"),
+            (DUTY_ID, body("reason", REASON, needed=True)), _ONE_DUTY),
     Request("followups", "list", "GET /followups",
             ("whom runs missed, and what is done about it", "补漏：漏发的人与进展"),
             (query("run", ("of this run", "某批次")),

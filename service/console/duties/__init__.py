@@ -1,0 +1,1 @@
+"""What departments owe: handed in, late, decided; obligations, their dates and their texts."""

@@ -1,0 +1,1 @@
+"""What departments owe again and again: obligations, duties, reminders, and who is late."""
