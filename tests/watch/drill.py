@@ -283,10 +283,13 @@ class Session:
             self._ground.tend()
             self._look()
             if select.select([sys.stdin], [], [], LOOK_SECONDS)[0]:
-                line = sys.stdin.readline()
-                if not line or line.strip() == "end":
+                # Not by `readline`: it keeps what was typed after the first line from `select`.
+                typed = os.read(sys.stdin.fileno(), 4096).decode()
+                words = [line.strip() for line in typed.splitlines()]
+                if not typed or "end" in words:
                     return
-                self._do(line.strip())
+                for word in words:
+                    self._do(word)
 
     def _do(self, line: str) -> None:
         word, _, of = line.partition(" ")
