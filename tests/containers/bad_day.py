@@ -153,7 +153,7 @@ async def upgrade(table: Table, people: int) -> None:
     for name, step in (
         ("upgrade", upgraded.forward),
         ("back", upgraded.back),
-        ("upgrade again", upgraded.forward),
+        ("upgrade again, stopped", upgraded.stopped),
     ):
         await promised(table, name, step(await sending.now()))
     await sending.reckon(table, "upgrades")

@@ -38,6 +38,11 @@ class Upgrade:
         assert old == {self.image}, f"they were not of the last release: {old}"
         return told
 
+    async def stopped(self, broadcast: Broadcast) -> str:
+        """The same, with all of ours stopped before the tables are migrated."""
+        _, told = await self._replaced(broadcast, "upgrade-stop", PROJECT)
+        return told
+
     async def back(self, broadcast: Broadcast) -> str:
         """Each of our containers gets the image that it had, on the newer tables."""
         old, told = await self._replaced(broadcast, "upgrade-back", RELEASE)
