@@ -84,7 +84,7 @@ from service.api.duties import duties, obligations, texts
 from service.api.followups import followups, households, rounds, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
-from service.api.reports import coverage, coverage_people, denominators
+from service.api.reports import coverage, coverage_people, denominators, effect
 from service.api.sending import (
     caps,
     filings,
@@ -534,6 +534,8 @@ _OPS = (
        errors=(404,), changes=True, seconds=LONG, heavy=True),
     Op("GET",    "/reports/coverage/export", coverage.export_coverage, R.REPORTS,
        media=tuple(MEDIA_TYPES.values()), errors=(404, 409), seconds=LONG, heavy=True),
+    Op("GET",    "/reports/effect", effect.get_effect, R.REPORTS,
+       seconds=LONG, heavy=True),
     Op("POST",   "/reports/coverage/recount", coverage.recount_coverage, R.CONTROL, 202,
        errors=(404,)),
     Op("GET",    "/reports/reconciliation", unmatched.get_reconciliation, R.READ, errors=(404,),

@@ -109,6 +109,11 @@ def weeks_between(first: IsoWeek, last: IsoWeek) -> list[IsoWeek]:
     return found
 
 
+def weeks_before(week: IsoWeek, count: int) -> list[IsoWeek]:
+    """So many weeks before a week, in order."""
+    return [week_of(week.monday - timedelta(days=7 * back)) for back in range(count, 0, -1)]
+
+
 def quarter_of(week: IsoWeek) -> Period:
     """The quarter to which a week belongs."""
     names: Sequence[PeriodName] = ("Q1", "Q2", "Q3", "Q4")

@@ -56,7 +56,14 @@ from service.console.plans import acts as plan_acts
 from service.console.plans import legs as plan_legs
 from service.console.plans import lists as plans
 from service.console.plans import month, plan, planner, signing
-from service.console.reports import coverage, coverage_people, evidence, trail, trail_check
+from service.console.reports import (
+    coverage,
+    coverage_people,
+    effect,
+    evidence,
+    trail,
+    trail_check,
+)
 from service.console.reports import pages as reports
 from service.console.rules import caps, holidays, hours, lint_rules, notices, overview, quiet_days
 from service.console.runs import acts as run_acts
@@ -557,6 +564,7 @@ PAGES = (
          again=settings_pages.show_settings),
     WebPage("GET",  "/reports/goals", case_pages.show_goals, R.REPORTS),
     WebPage("POST", "/reports/goals/file", case_pages.export_goals, R.REPORTS),
+    WebPage("GET",  "/reports/effect", effect.show_effect, R.REPORTS, heavy=True),
     WebPage("GET",  "/reports/suggestions", suggestion_pages.show_suggestions, R.REPORTS,
          heavy=True),
     WebPage("GET",  "/reports/suggestions/audiences", suggestion_pages.show_audiences, R.REPORTS),

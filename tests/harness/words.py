@@ -165,6 +165,7 @@ _QUERIES: dict[str, dict[str, Any]] = {
     "delete_code": {name: CODE[name] for name in ("kind", "applies_to", "code")},
     "get_report_of_erasures": {"since": "2027-01-01", "until": "2027-01-31"},
     "get_coverage": {"quarter": "2027-Q1"},
+    "get_effect": {"period": "2027-Q1"},
     "export_coverage": {"quarter": "2027-Q1"},
     "list_households": {"area": "341825100001"},
     "get_round_form": {"area": "341825100001"},

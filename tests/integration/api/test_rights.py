@@ -123,6 +123,7 @@ TABLE = {
     "GET /reports/coverage": "aopvi",
     "GET /reports/coverage/people": "aopv",
     "GET /reports/coverage/export": "aopvi",
+    "GET /reports/effect": "aopvi",
     "POST /reports/coverage/recount": "aop",
     "POST /routes/explain": "aopv",
     "GET /prefixes": "aopv",

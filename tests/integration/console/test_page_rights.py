@@ -334,6 +334,7 @@ TABLE = {
     "POST /reports/goals": "ao",
     "GET /reports/goals": "aopvi",
     "POST /reports/goals/file": "aopvi",
+    "GET /reports/effect": "aopvi",
     "GET /reports/suggestions": "aopvi",
     "GET /reports/suggestions/audiences": "aopvi",
     "POST /reports/suggestions/audiences": "ao",
