@@ -305,10 +305,12 @@ class Broadcast:
 
     async def give_up(self) -> None:
         """What a person decides of texts of which nobody will find out; until then they hold up
-        the next text to their people on the same channel. Of some a receipt comes meanwhile.
+        the next text to their people on the same channel. After a restore these are those of
+        earlier broadcasts as well that waited to be tried again. Of some a receipt comes meanwhile.
         """
-        rows = [row for row in await self.ledger() if row.state == "uncertain"]
-        keys = [(uuid.UUID(row.run), row.no) for row in rows]
+        async with self.town.database() as conn:
+            rows = await conn.fetch("SELECT run_id, no FROM uncertain")
+        keys = [(row["run_id"], row["no"]) for row in rows]
         skipped = await self._decide(keys, Decision.UNKNOWN, "lost with the database")
         left = [why for _, why in skipped if why not in {Skip.NOT_IN_DOUBT, Skip.RECEIPT_WAITS}]
         assert not left, f"not decided: {left[:3]}"
