@@ -512,7 +512,7 @@ _OPS = (
        R.REPORTS),
     Op("POST",   "/obligations/{obligation_id}/end", obligations.end_obligation, R.OBLIGATIONS),
     Op("GET",    "/duties", duties.list_duties, R.REPORTS),
-    Op("GET",    "/duties/calendar", obligations.list_calendar, R.REPORTS),
+    Op("GET",    "/duties/calendar", obligations.list_duty_calendar, R.REPORTS),
     Op("GET",    "/duties/late", duties.list_late, R.REPORTS, seconds=LONG, heavy=True),
     Op("GET",    "/duties/document", duty_documents.get_duty_document, R.REPORTS,
        media=("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "text/html"),

@@ -175,7 +175,7 @@ WEEKDAY_WORDS = {
 
 async def _calendar(call: Call, query: DutyDocumentQuery, words: _DutyWords) -> Document:
     span = DatesQuery.model_validate({"from": query.first, "to": query.last})
-    found = await obligations.list_calendar(call, span)
+    found = await obligations.list_duty_calendar(call, span)
     columns = words.columns(
         (phrase("Due"), None),
         (phrase("What is owed"), None),

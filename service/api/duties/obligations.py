@@ -275,7 +275,7 @@ async def list_obligation_dates(call: Call, obligation_id: UUID, query: DatesQue
     return DatesOut(items=await _dates(call, [found], query))
 
 
-async def list_calendar(call: Call, query: DatesQuery) -> DatesOut:
+async def list_duty_calendar(call: Call, query: DatesQuery) -> DatesOut:
     """List the dates of all obligations that you see and that are not over, in the order of time.
 
     Of the first 500 of them, the latest set first.

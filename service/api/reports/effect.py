@@ -14,7 +14,16 @@ from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
 from service.cases import store
 from service.cases.figures import CaseBook
-from service.cases.week import IsoWeek, Period, PeriodName, week_of, weeks_before, weeks_between
+from service.cases.week import (
+    IsoWeek,
+    Period,
+    PeriodName,
+    quarter_before,
+    quarter_of,
+    week_of,
+    weeks_before,
+    weeks_between,
+)
 from service.errors import Invalid, NotFound
 from service.reports.coverage import report
 from service.reports.coverage.coverage import NOWHERE, View
@@ -32,13 +41,17 @@ from service.reports.effect.effect import (
 )
 from service.words.phrase import phrase
 
+QUARTERS = 6
+"""So many are offered, the present one among them."""
 _PERIOD = re.compile(r"(20\d\d)-(Q[1-4]|YEAR)")
 
 
 class EffectQuery(QueryString):
     """Of which period."""
 
-    period: Line = Field(description="A quarter or a year: 2027-Q1, 2027-YEAR.")
+    period: Line | None = Field(
+        default=None, description="A quarter or a year: 2027-Q1, 2027-YEAR; default: this quarter."
+    )
 
 
 class ChangeOut(Out):
@@ -110,6 +123,7 @@ class EffectOut(Out):
     """A period beside the one before it a year ago. None of it says what caused a change."""
 
     period: str
+    periods: list[str] = Field(description="This quarter, those before it, and their years.")
     as_of: str | None = Field(description="The last covered week of it; null: there is none.")
     county: ChangeOut
     trend: TrendOut
@@ -122,7 +136,9 @@ class EffectOut(Out):
 
 async def get_effect(call: Call, query: EffectQuery) -> EffectOut:
     """Show the cases of a period beside the year before and beside what chance brings."""
-    period = period_of(query.period)
+    today = call.now.astimezone(call.runtime.settings.zone).date()
+    present = quarter_of(week_of(today))
+    period = present if query.period is None else period_of(query.period)
     covered = await store.covered_weeks(call.conn)
     inside = [week for week in covered if period.first <= week <= period.last]
     as_of = inside[-1] if inside else None
@@ -134,12 +150,21 @@ async def get_effect(call: Call, query: EffectQuery) -> EffectOut:
     tree = await read_area_tree(call.conn)
     return EffectOut(
         period=str(period),
+        periods=_periods(present),
         as_of=as_of and str(as_of),
         county=_change(change_of(book, weeks)),
-        trend=_trend(trend_of(book, period, as_of or week_of(call.now.date()))),
+        trend=_trend(trend_of(book, period, as_of or week_of(today))),
         towns=_towns(book, tree, period, weeks),
         coverage=await _halves(call, book, period, weeks),
     )
+
+
+def _periods(quarter: Period) -> list[str]:
+    quarters = [quarter]
+    while len(quarters) < QUARTERS:
+        quarters.append(quarter_before(quarters[-1]))
+    years = sorted({one.year for one in quarters}, reverse=True)
+    return [str(one) for one in (*quarters, *(Period(year, "YEAR") for year in years))]
 
 
 def period_of(written: str) -> Period:

@@ -2,12 +2,10 @@
 
 from service.api.reports import effect
 from service.api.reports.effect import EffectQuery
-from service.cases.week import quarter_before, quarter_of, week_of
 from service.console.asking import Desk
 from service.console.render import Shown
 from service.words.phrase import phrase
 
-QUARTERS = 6
 OUTSIDE = {
     "": ("done", phrase("within chance")),
     "inner": ("warn", phrase("outside 95 in 100")),
@@ -17,18 +15,11 @@ OUTSIDE = {
 
 async def show_effect(desk: Desk) -> Shown:
     """A quarter, or a year of them."""
-    quarter = quarter_of(week_of(desk.now.date()))
-    periods = []
-    for _ in range(QUARTERS):
-        periods.append(str(quarter))
-        quarter = quarter_before(quarter)
-    years = sorted({f"{name[:4]}-YEAR" for name in periods}, reverse=True)
-    period = desk.request.query.get("period") or periods[0]
+    period = desk.request.query.get("period") or None
     found = await desk.get(effect.get_effect, query=EffectQuery(period=period))
     highest = max((max(w.cases or 0, w.last_year or 0) for w in found.trend.weeks), default=0)
     return Shown("reports/effect.html", {
         "effect": found,
-        "periods": [*periods, *years],
         "highest": max(highest, 1),
         "outside": OUTSIDE,
     })  # fmt: skip

@@ -29,6 +29,8 @@ async def effect(api: Api, period: str, who: tuple[str, str] = OFFICER) -> Any:
 async def test_the_worked_example(api: Api) -> None:
     found = await effect(api, "2027-Q1")
     assert (found["as_of"], found["coverage"]) == ("2027-W13", None)
+    assert found["periods"][:3] == ["2027-Q2", "2027-Q1", "2026-Q4"]
+    assert found["periods"][-2:] == ["2027-YEAR", "2026-YEAR"]
     assert found["county"] == {
         "cases": 42,
         "last_year": 58,
