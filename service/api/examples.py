@@ -53,6 +53,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "lint_text": {"text": _TEXT, "class": "public_interest", "values": {"姓名": "王小明"}},
     "approve_template": {"version": 1, "acknowledged": ["R21"]},
+    "add_wording": {"kind": "led", "width": 16},
+    "approve_wording": {"acknowledged": ["R21"]},
     "offer_template": {"version": 1, "kinds": ["town", "school"], "direct": True},
     "take_offer": {"signature": "旌德县反诈中心"},
     "withdraw_offer": {"reason": "电话号码有误", "stop": False},

@@ -78,6 +78,7 @@ from service.api.content import (
     signatures,
     templates,
     versions,
+    wordings,
 )
 from service.api.duties import documents as duty_documents
 from service.api.duties import duties, obligations, texts
@@ -110,6 +111,9 @@ PREFIX = "/api/v1"
 
 R = Right
 LONG = COUNT_SECONDS
+WORDINGS = "/templates/{template_id}/versions/{version}/wordings"
+WORDING_FILES = tuple(MEDIA_TYPES[form] for form in ("docx", "txt", "html"))
+POSTER_FILES = tuple(MEDIA_TYPES[form] for form in ("svg", "html"))
 DOCUMENTS = tuple(MEDIA_TYPES[form] for form in ("docx", "xlsx", "html"))
 PREVIEW = 30.0
 """How long a statement of a preview or a list of lists may take: somebody waits for its answer. A
@@ -265,6 +269,12 @@ _OPS = (
     Op("GET",    "/templates/{template_id}/versions", versions.list_template_versions, R.READ),
     Op("POST",   "/templates/{template_id}/versions", templates.add_version, R.WRITE, 201),
     Op("POST",   "/templates/{template_id}/approve", templates.approve_template, R.APPROVE),
+    Op("GET",    WORDINGS, wordings.list_wordings, R.READ),
+    Op("POST",   WORDINGS, wordings.add_wording, R.WRITE, 201),
+    Op("POST",   WORDINGS + "/{wording_id}/approve", wordings.approve_wording, R.APPROVE),
+    Op("GET",    WORDINGS + "/document", wordings.get_wordings_document, R.READ,
+       media=WORDING_FILES, seconds=LONG, heavy=True, errors=(409,)),
+    Op("GET",    WORDINGS + "/poster", wordings.get_poster, R.READ, media=POSTER_FILES),
     Op("GET",    "/templates/{template_id}/preview", previews.preview_template, R.READ,
        seconds=PREVIEW, heavy=True),
     Op("POST",   "/templates/{template_id}/offers", offers.offer_template, R.APPROVE, 201),

@@ -73,6 +73,7 @@ from service.console.texts import check_page
 from service.console.texts import filings as text_filings
 from service.console.texts import offers as text_offers
 from service.console.texts import pages as texts
+from service.console.texts import wordings as text_wordings
 from service.console.today import pages as today
 
 R = Right
@@ -272,6 +273,19 @@ PAGES = (
     WebPage("GET",  "/texts/{template_id}/offer", text_offers.show_new_offer, R.APPROVE),
     WebPage("POST", "/texts/{template_id}/offer", text_offers.offer_text, R.APPROVE,
          again=text_offers.show_new_offer),
+    WebPage("GET",  "/texts/{template_id}/wordings/{version}", text_wordings.show_wordings,
+         R.READ),
+    WebPage("POST", "/texts/{template_id}/wordings/{version}", text_wordings.make_wording,
+         R.WRITE, again=text_wordings.show_wordings),
+    WebPage("POST", "/texts/{template_id}/wordings/{version}/file", text_wordings.export, R.READ),
+    WebPage("POST", "/texts/{template_id}/wordings/{version}/poster", text_wordings.take_poster,
+         R.READ),
+    WebPage("GET",  "/texts/{template_id}/wordings/{version}/{kind}", text_wordings.show_edit,
+         R.WRITE),
+    WebPage("POST", "/texts/{template_id}/wordings/{version}/{kind}", text_wordings.edit_wording,
+         R.WRITE, again=text_wordings.show_edit),
+    WebPage("POST", "/texts/{template_id}/wordings/{version}/{wording_id}/approve",
+         text_wordings.approve_wording, R.APPROVE, again=text_wordings.show_wordings),
     WebPage("GET",  "/texts/{template_id}/edit", texts.show_edit, R.WRITE, heavy=True),
     WebPage("POST", "/texts/{template_id}/edit", texts.edit_text, R.WRITE, again=texts.show_edit,
          heavy=True),

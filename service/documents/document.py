@@ -19,6 +19,8 @@ MEDIA_TYPES: Mapping[str, str] = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "html": "text/html",
     "csv": "text/csv",
+    "txt": "text/plain",
+    "svg": "image/svg+xml",
 }
 
 UNDATED = datetime(2000, 1, 1, tzinfo=UTC)

@@ -26,6 +26,7 @@ from service.delivery.notices import notice_choice_store
 from service.delivery.notices.mail_proof import CODE, send_code
 from service.delivery.notices.notice_choice import MAIL
 from service.messages.signature import head
+from service.messages.wordings import wordings
 from service.privacy import clock_watch_store
 from service.privacy.clock_watch import Watch
 from service.storage.postgres import Connection, transaction
@@ -155,6 +156,30 @@ async def prepare_offers(api: Api) -> Known:
                 offer = await make_offer(conn, now, team.department_id)
                 found.setdefault(f"offer_id of {act}", []).append({"offer_id": str(offer.id)})
     return found
+
+
+_OF_WORDINGS = ("list_wordings", "add_wording", "get_wordings_document", "get_poster")
+
+
+async def prepare_wordings(api: Api) -> Known:
+    """An approved text with a poster, and wordings that somebody else has edited."""
+    team, now = api.teams["county"], api.clock.at
+    async with transaction(api.runtime.pool) as conn:
+        text = await approved(conn, team, now)
+        template = {"template_id": str(text.id), "version": str(text.no)}
+        await wordings.add(conn, team.operator, text.id, text.no, "poster", now)
+        edited = [
+            await wordings.add(
+                conn, team.operator, text.id, text.no, kind, now, edited="先挂断，再拨110核实。"
+            )
+            for kind in ("led", "atm", "counter")
+        ]
+    return {
+        **{f"version of {act}": [template] * 3 for act in _OF_WORDINGS},
+        "wording_id of approve_wording": [
+            template | {"wording_id": str(wording.id)} for wording in edited
+        ],
+    }
 
 
 async def prepare_legs(api: Api) -> Known:

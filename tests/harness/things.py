@@ -1,12 +1,17 @@
 """Something of each kind that a department has, for tests that go through all addresses."""
 
+from datetime import datetime
+from uuid import UUID
+
 from service.accounts.audit.trail_checks import CHECK
 from service.accounts.long_acts.store import insert_act
 from service.cases.store import insert_import
 from service.cases.week import IsoWeek
 from service.delivery.webhooks.webhook_store import insert_webhook
-from service.storage.postgres import transaction
-from tests.factories import make_contact, make_draft, make_suggestion
+from service.messages.store import approve_version, template_get
+from service.messages.wordings import wordings
+from service.storage.postgres import Connection, transaction
+from tests.factories import Team, make_contact, make_draft, make_suggestion
 from tests.harness.followed import add_followup
 from tests.harness.list_files import make_list
 from tests.harness.offers import make_offer
@@ -35,6 +40,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
     team = api.teams[department]
     async with transaction(api.runtime.pool) as conn:
         draft = await make_draft(conn, team.operator, now=api.clock.at)
+        wording = await _worded(conn, team, draft.plan.template_id, api.clock.at)
         run = await conn.fetchval(
             """
             INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text,
@@ -195,6 +201,8 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
     return {
         "campaign_id": str(draft.id),
         "template_id": str(draft.plan.template_id),
+        "version": "1",
+        "wording_id": str(wording),
         "segment_id": str(draft.plan.segment_id),
         "run_id": str(run),
         "message_id": f"{run}.1",
@@ -232,6 +240,16 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "obligation_id": str(obligation),
         "duty_id": str(duty),
     }
+
+
+async def _worded(conn: Connection, team: Team, template_id: UUID, now: datetime) -> UUID:
+    """Approve a text, make its poster, and edit its line for a screen: the edited wording."""
+    text = await template_get(conn, template_id, None)
+    await approve_version(conn, text.version_id, (team.approver.id, None), [], now)
+    await wordings.add(conn, team.operator, template_id, text.no, "poster", now)
+    edited = "先挂断，再拨110核实。"
+    made = await wordings.add(conn, team.operator, template_id, text.no, "led", now, edited=edited)
+    return made.id
 
 
 async def digests(api: Api) -> dict[str, str]:

@@ -91,6 +91,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "write_visit_result": EXAMPLES["write_visit_result"] | {"on": None},
     "recount_coverage": {"quarter": "2027-Q1"},
     "look_up_messages": {"phone": PHONES[0]},
+    "add_wording": {"kind": "led"},
     "edit_channel": {"tps": 5},
     "edit_webhook": {"enabled": True},
     "set_filing_required": {"required": False},

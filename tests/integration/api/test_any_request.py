@@ -45,6 +45,7 @@ from tests.harness.prepared import (
     prepare_offers,
     prepare_others,
     prepare_proposals,
+    prepare_wordings,
     propose_rules,
 )
 from tests.harness.things import make_things
@@ -123,7 +124,7 @@ async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
         for name in op.parameters if op.method == "DELETE" else ():
             known[f"{name} of {op.name}"] = [known[name].pop(0)]  # the school's
     known |= await prepare_campaigns(api) | await prepare_proposals(api, proposer)
-    known |= await prepare_others(api) | await prepare_offers(api)
+    known |= await prepare_others(api) | await prepare_offers(api) | await prepare_wordings(api)
     known |= await prepare_legs(api) | await prepare_followups(api, runs[0], bodies)
     known |= await prepare_rounds(api)
     known |= await prepare_duties(api, bodies)

@@ -254,6 +254,11 @@ TABLE = {
     "GET /templates/{template_id}": "aopv",
     "GET /templates/{template_id}/versions": "aopv",
     "POST /templates/{template_id}/versions": "ao",
+    "GET /templates/{template_id}/versions/{version}/wordings": "aopv",
+    "POST /templates/{template_id}/versions/{version}/wordings": "ao",
+    "POST /templates/{template_id}/versions/{version}/wordings/{wording_id}/approve": "ap",
+    "GET /templates/{template_id}/versions/{version}/wordings/document": "aopv",
+    "GET /templates/{template_id}/versions/{version}/wordings/poster": "aopv",
     "POST /templates/{template_id}/offers": "ap",
     "GET /offers": "aopv",
     "GET /offers/{offer_id}": "aopv",
@@ -603,7 +608,7 @@ async def test_a_key_that_is_made_for_less_reaches_nothing_else(api: Api, kind: 
                 kind == "area" and "import" in _right(route)
             )
         elif method == "GET":
-            noted = ("/rejects", "/export", "/document", "/coverage/people")
+            noted = ("/rejects", "/export", "/document", "/poster", "/coverage/people")
             may = "o" in TABLE[route] and not route.endswith(noted)
             may &= route not in ENTERS_CASES and _right(route) != "visit"
         else:
@@ -706,6 +711,7 @@ BODIES: dict[str, Any] = {
     "PATCH /segments/{segment_id}": {"rule": "性别 = 女"},
     "POST /templates/{template_id}/versions": {"text": "【旌德县公安局】请注意。"},
     "POST /templates/{template_id}/approve": {"version": 1},
+    "POST /templates/{template_id}/versions/{version}/wordings": {"kind": "led"},
     "POST /templates/{template_id}/offers": {"version": 1, "kinds": ["town"]},
     "POST /offers/{offer_id}/take": {},
     "POST /offers/{offer_id}/withdraw": {"reason": "r"},

@@ -150,6 +150,13 @@ TABLE = {
     "POST /texts/{template_id}/filings": "a",
     "GET /texts/{template_id}/offer": "ap",
     "POST /texts/{template_id}/offer": "ap",
+    "GET /texts/{template_id}/wordings/{version}": "aopv",
+    "POST /texts/{template_id}/wordings/{version}": "ao",
+    "POST /texts/{template_id}/wordings/{version}/file": "aopv",
+    "POST /texts/{template_id}/wordings/{version}/poster": "aopv",
+    "GET /texts/{template_id}/wordings/{version}/{kind}": "ao",
+    "POST /texts/{template_id}/wordings/{version}/{kind}": "ao",
+    "POST /texts/{template_id}/wordings/{version}/{wording_id}/approve": "ap",
     "GET /texts/{template_id}/edit": "ao",
     "POST /texts/{template_id}/edit": "ao",
     "GET /texts/{template_id}/compare/{old}/{new}": "aopv",
@@ -424,6 +431,7 @@ TABLE = {
 }
 OTHERS = {
     "name": "duty",
+    "kind": "led",
     "code": "341825",
     "channel_id": "1",
     "old": "1",

@@ -16,6 +16,7 @@ CHANNEL: Words = ("a channel's id", "通道编号")
 CAMPAIGN = path("campaign_id", ("the campaign's id", "任务编号"))
 SEGMENT = path("segment_id", ("the rule's id", "规则编号"))
 TEMPLATE = path("template_id", ("the text's id", "模板编号"))
+VERSION = path("version", ("which version of the text", "第几版"))
 OFFER = path("offer_id", ("the offer's id", "共享文本编号"))
 RUN = path("run_id", ("the run's id", "批次编号"))
 CONTACT = path("contact_id", ("the person's id", "人员编号"))
@@ -50,6 +51,7 @@ _CONTACT = (
 )
 _ROSTER = "id name kind basis purpose expires_on expired contacts unshown confirmed_at latest"
 _TEMPLATE = "id name class topic version parts encoding variables lint"
+_WORDING = "id kind mark same_words may_be_shown seconds text refused"
 _OFFER = (
     "id department name class version your_text lint kinds direct correction note offered_at"
     " replaced_by withdrawn_at withdrawn_why taken"
@@ -455,6 +457,36 @@ WORDS_AND_RULES = (
             ("all its versions", "全部版本"), (TEMPLATE,),
             "version edited_by edited_at approved_by approved_at taken_from withdrawn text lint",
             many="paged"),
+    Request("templates", "wordings", "GET /templates/{template_id}/versions/{version}/wordings",
+            ("its words on screens, posters and others", "同文异形：屏幕、喇叭、海报等"),
+            (TEMPLATE, VERSION), "version approved text items"),
+    Request("templates", "word", "POST /templates/{template_id}/versions/{version}/wordings",
+            ("make one of them, or take yours", "生成一种，或用改过的"),
+            (TEMPLATE, VERSION,
+             body("kind", ("which one", "哪一种"), needed=True,
+                  choices=("led", "loudspeaker", "wechat", "poster", "letter", "counter", "atm")),
+             body("width", ("characters of a line on a screen", "屏幕每行字数"), kind="number"),
+             body("text", ("as you have edited it; - or @FILE reads it",
+                           "改过的文字；- 或 @文件 读取"))), _WORDING),
+    Request("templates", "approve-wording",
+            "POST /templates/{template_id}/versions/{version}/wordings/{wording_id}/approve",
+            ("approve one that somebody has edited", "批准改过的文字"),
+            (TEMPLATE, VERSION, path("wording_id", ("the wording", "哪一条")),
+             body("acknowledged", ("a rule that was read; may be repeated", "已阅的规则，可重复"),
+                  kind="many")), _WORDING),
+    Request("templates", "wordings-document",
+            "GET /templates/{template_id}/versions/{version}/wordings/document",
+            ("those that may be put up, as a document", "可以张贴播放的，成一个文件"),
+            (TEMPLATE, VERSION,
+             query("format", ("which form", "文件格式"), choices=("docx", "txt", "html")),
+             query("language", ("of the headings", "标题的语言"), choices=("zh", "en"))),
+            saves=True),
+    Request("templates", "poster",
+            "GET /templates/{template_id}/versions/{version}/wordings/poster",
+            ("the poster of size A3", "A3 海报"),
+            (TEMPLATE, VERSION,
+             query("format", ("a drawing, or a page to print", "图形或打印页"),
+                   choices=("svg", "html"))), saves=True),
     Request("templates", "offer", "POST /templates/{template_id}/offers",
             ("offer an approved version to other departments", "供其他单位采用已批准的版本"),
             (TEMPLATE,
