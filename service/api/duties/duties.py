@@ -188,8 +188,9 @@ class LateOut(Out):
 
 
 async def list_duties(call: Call, query: DutyQuery) -> Page[DutyOut]:
-    """List what departments owe, period by period, the latest first: yours, those below it, and
-    those that your department asks.
+    """List what departments owe, period by period, the latest first.
+
+    Yours, those below it, and those that your department asks.
     """
     department = call.user.department_id if query.mine else query.department
     wanted = DutyFilter(department, query.obligation, query.period, query.state)

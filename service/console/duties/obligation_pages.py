@@ -75,7 +75,7 @@ async def show_obligations(desk: Desk) -> Shown:
 async def show_calendar(desk: Desk) -> Shown:
     """When all of it is due."""
     query = body_of(DatesQuery, desk.request.query)
-    found = await desk.get(obligations.list_calendar, query=query)
+    found = await desk.get(obligations.list_duty_calendar, query=query)
     return Shown("duties/calendar.html", {
         "dates": found.items,
         "first": query.first or "",
