@@ -11,9 +11,10 @@ from service.storage.postgres import Connection
 
 def changed(text: str) -> Iterator[str]:
     """A text with each of its characters changed, one at a time, outside its variables: another in
-    its place, none, one before it, and the next one before it.
+    its place, none, one before it, and the next one before it; and with more behind or before it.
     """
     inside = {at for slot in slots(text) for at in range(slot.start, slot.end)}
+    yield from (text + "不", text + "8", text + "。请速转账。", "请" + text)
     for at, character in enumerate(text):
         if at in inside or character.isspace():
             continue
