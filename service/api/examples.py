@@ -218,6 +218,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "sign_off_followup": {"area": "341825100001", "note": "逐户核对过"},
     "cancel_followup": {"reason": "已由镇里统一走访"},
     "take_visit_list": {"area": "341825100001", "reason": "今天下午入户"},
+    "take_visit_document": {"area": "341825100001", "reason": "今天下午入户", "format": "docx"},
     "write_visit_result": {
         "key": "5d2c7f0e-9b1a-4c6e-8f3d-2a1b0c9d8e7f",
         "result": "told",

@@ -157,6 +157,8 @@ PAGES = (
          heavy=True),
     WebPage("POST", "/followups/{followup_id}/visits/list", visit_pages.take_list, R.VISIT,
          again=visit_pages.show_visits, heavy=True),
+    WebPage("POST", "/followups/{followup_id}/visits/file", visit_pages.take_file, R.VISIT,
+         again=visit_pages.show_visits, heavy=True),
     WebPage("GET",  "/visits/{visit_id}", visit_pages.show_visit, R.VISIT),
     WebPage("POST", "/visits/{visit_id}/result", visit_pages.write_result, R.VISIT,
          again=visit_pages.show_visit),

@@ -30,7 +30,7 @@ _CHINESE = {
     "culture": "文旅", "town": "乡镇", "school": "学校", "college": "学院",
     "community": "社区", "village": "村", "group": "组",
     "admin": "管理员", "operator": "操作员", "approver": "签发人", "viewer": "查看人",
-    "inspector": "督查员", "auditor": "审计员",
+    "inspector": "督查员", "auditor": "审计员", "liaison": "联络员",
     # audiences with hours of their own
     "elderly": "老年人", "parents": "家长",
     # carriers and classes

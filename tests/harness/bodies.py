@@ -45,6 +45,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/followups/{followup_id}/sign-off": {"area": "341825100001", "note": "n"},
     "/followups/{followup_id}/cancel": {"reason": "r"},
     "/followups/{followup_id}/visits/list": {"area": "341825100001", "reason": "r"},
+    "/followups/{followup_id}/visits/document": {"area": "341825100001", "reason": "r"},
     "/visits/{visit_id}/result": {
         "key": NOBODY,
         "result": "told",

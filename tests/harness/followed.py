@@ -4,7 +4,9 @@ import itertools
 from typing import Any
 from uuid import UUID
 
+from service.audience.areas.area_store import load_areas
 from service.storage.postgres import Connection, transaction
+from tests.harness.sending import Sending, begin_sending
 from tests.integration.api.conftest import Api
 
 VILLAGE = "341825100001"
@@ -85,8 +87,50 @@ async def prepare_followups(
     return {
         "followup_id": [{"followup_id": str(followup)}],
         "followup_id of take_visit_list": [{"followup_id": str(followup)}] * 3,
+        "followup_id of take_visit_document": [{"followup_id": str(followup)}] * 3,
         "followup_id of decide_other_channels": [{"followup_id": str(asks)}] * 3,
         "followup_id of cancel_followup": [{"followup_id": str(cancelled)}] * 3,
         "followup_id of sign_off_followup": [{"followup_id": str(signed)}] * 3,
         "visit_id": [{"visit_id": str(visit)} for visit in people],
     }
+
+
+async def missed_some(api: Api, **more: Any) -> Sending:
+    """A village of ten phones, nine on file: five delivered, one suspended, one empty number, one
+    silent for 72 hours, one opted out.
+    """
+    async with transaction(api.runtime.pool) as conn:
+        await load_areas(conn)
+    sending = await begin_sending(api, **more)
+    pool = api.runtime.pool
+    await pool.execute("DELETE FROM messages WHERE no > 9")
+    await pool.execute("UPDATE messages SET area_code = $1", VILLAGE)
+    await pool.execute(
+        "INSERT INTO exclusions (run_id, phone_hash, reason, area_code, roles)"
+        " SELECT run_id, phone_hash, 'opted_out', area_code, roles FROM messages WHERE no = 9"
+    )
+    await pool.execute("DELETE FROM messages WHERE no > 8")
+    await sending.become("delivered", range(1, 6))
+    await sending.become("undelivered", [6], "suspended")
+    await sending.become("undelivered", [7], "empty_number")
+    await sending.become("unknown", [8], "no_receipt")
+    await settle(api, sending.run)
+    entry = {
+        "area": VILLAGE,
+        "kind": "phones",
+        "people": 10,
+        "source": "三家",
+        "as_of": "2027-01-01",
+    }
+    answer = await api.call("PUT", "/denominators", ("county", "operator"), json={"items": [entry]})
+    assert answer.status == 200
+    return sending
+
+
+async def settle(api: Api, run: UUID) -> None:
+    """Nothing of a run is on its way any more."""
+    await api.runtime.pool.execute(
+        "UPDATE runs SET state = 'sent', settled_at = $2, finished_at = $2 WHERE id = $1",
+        run,
+        api.clock.at,
+    )

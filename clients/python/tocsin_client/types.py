@@ -881,6 +881,8 @@ EventType = Literal[
     "text.revised",
     "text.corrected",
     "text.withdrawn",
+    "bulletin.issued",
+    "followup.closed",
 ]
 DeliveryState = Literal["waiting", "delivered", "given_up"]
 

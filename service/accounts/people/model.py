@@ -34,6 +34,7 @@ class Role(StrEnum):
     VIEWER = "viewer"
     INSPECTOR = "inspector"
     AUDITOR = "auditor"
+    LIAISON = "liaison"
 
 
 _WORDS = {"SEND": "send:template", "SEND_TEXT": "send:text"}
@@ -106,6 +107,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.REPORTS, Right.READ}),
     Role.INSPECTOR: frozenset({Right.REPORTS}),
     Role.AUDITOR: frozenset({Right.REPORTS, Right.AUDIT}),
+    Role.LIAISON: frozenset({Right.REPORTS, Right.READ, Right.VISIT}),
 }
 """The rights of each role; nobody approves what is their own, whatever the role."""
 

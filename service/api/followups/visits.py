@@ -1,25 +1,28 @@
 """Visits over HTTP: who is to be visited, the list to take along, and what came of it."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
 from service.api.audience.people import need_people
+from service.api.cases.documents import DocumentLanguage
+from service.api.documents import downloaded
 from service.api.followups.followups import NOWHERE, village_of
-from service.api.http.call import Call
+from service.api.http.call import Call, Download
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Day, Instant, Line, Out, Page
 from service.audience.areas.area_store import area_names
 from service.errors import NotFound
-from service.followups import followups, result_store, visits
+from service.followups import followups, result_store, visit_document, visits
 from service.followups.followups import NOTE
 from service.followups.ladder import PersonState, VisitResult
 from service.followups.visits import GivenResult, ListedVisit
 from service.reports.coverage import report
 from service.reports.coverage.coverage import View
 from service.reports.coverage.scope_store import CoverageScope, ScopeKind
+from service.words.phrase import phrase, translated
 
 VisitNote = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 
@@ -38,6 +41,15 @@ class VisitListBody(Body):
 
     area: Line = Field(description="Its code; `none`: the people of whom no area is known.")
     reason: Line = Field(description="Kept encrypted, with who saw whom.")
+
+
+class VisitDocumentBody(VisitListBody):
+    """The same, and in which form and language."""
+
+    format: Literal["docx", "html"] = Field(
+        default="docx", description="html: a page of its own, to print or to save as PDF."
+    )
+    language: DocumentLanguage = Field(default="zh", description="Of the words in the file.")
 
 
 class ResultBody(Body):
@@ -158,6 +170,34 @@ async def take_visit_list(call: Call, followup_id: UUID, body: VisitListBody) ->
         no_phone=await _no_phone(call, sight.followup.root_run_id, village),
         items=items,
     )
+
+
+async def take_visit_document(call: Call, followup_id: UUID, body: VisitDocumentBody) -> Download:
+    """Take a village's list of visits along on paper: names in full, boxes to tick, A4.
+
+    That you did, and why, is noted for each person on it.
+    """
+    sight = await followups.find(call.conn, call.user, followup_id)
+    await need_people(call, sight.followup.department_id)
+    village = village_of(body.area) or ""
+    found = await visits.take_list(
+        call.conn, call.runtime.keyring, call.user, sight, village, call.by(body.reason)
+    )
+    call.note("followup", followup_id, area=body.area, people=len(found))
+    names = await area_names(call.conn, {village, *(one.area_code for one in found)})
+    at = call.now.astimezone(call.runtime.settings.zone).strftime("%Y-%m-%d %H:%M")
+    facts = {
+        "village": names.get(village) or translated(phrase("place not known"), body.language),
+        "campaign": sight.followup.campaign,
+        "taken": translated(
+            phrase("taken by {name}, {at}", name=call.user.name, at=at), body.language
+        ),
+    }
+    no_phone = await _no_phone(call, sight.followup.root_run_id, village)
+    made = visit_document.list_document(
+        found, names, facts, no_phone, sight.followup.due_on, body.language
+    )
+    return await downloaded(call, made, body.format, "visits")
 
 
 async def get_visit(call: Call, visit_id: UUID) -> VisitDetail:

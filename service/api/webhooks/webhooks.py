@@ -53,6 +53,7 @@ Told = Literal[
     "text.corrected",
     "text.withdrawn",
     "bulletin.issued",
+    "followup.closed",
 ]
 
 

@@ -8,7 +8,8 @@ import uuid
 from typing import Any
 
 from service.api.followups import visits
-from service.api.followups.visits import ResultBody, VisitListBody, VisitQuery
+from service.api.followups.visits import ResultBody, VisitDocumentBody, VisitListBody, VisitQuery
+from service.api.http.downloads import MadeFile
 from service.api.http.problems import status_of
 from service.console.asking import Desk
 from service.console.followups import words
@@ -61,6 +62,15 @@ async def take_list(desk: Desk) -> Shown:
             if result != "excused"
         },
     })  # fmt: skip
+
+
+async def take_file(desk: Desk) -> MadeFile:
+    """The list of a village as a file; noted with why."""
+    return await desk.take(
+        visits.take_visit_document,
+        followup_id=desk.uuid("followup_id"),
+        body=body_of(VisitDocumentBody, desk.form, given={"language": desk.language.code}),
+    )
 
 
 async def show_visit(desk: Desk) -> Shown:

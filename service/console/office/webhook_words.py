@@ -39,6 +39,7 @@ EVENTS: Final[Mapping[str, Phrase]] = {
     "text.corrected": phrase("a text taken over was wrong"),
     "text.withdrawn": phrase("a text taken over was withdrawn"),
     "bulletin.issued": phrase("a bulletin was issued"),
+    "followup.closed": phrase("a follow-up is closed"),
 }
 """What a webhook may be told of, in the order of its form."""
 

@@ -29,6 +29,7 @@ ROLES: Final[Mapping[str, Phrase]] = {
     "viewer": phrase("viewer"),
     "inspector": phrase("inspector"),
     "auditor": phrase("auditor"),
+    "liaison": phrase("liaison"),
 }
 MODES: Final[Mapping[str, Phrase]] = {
     Mode.LIVE.value: phrase("live: it sends"),

@@ -73,6 +73,7 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "sign_off_followup": phrase("signed for a village's visits"),
     "cancel_followup": phrase("ended a follow-up"),
     "take_visit_list": phrase("took a list of visits"),
+    "take_visit_document": phrase("took a list of visits as a file"),
     "write_visit_result": phrase("wrote down what came of a visit"),
     "start_round": phrase("began a household round"),
     "write_household": phrase("wrote down what came of going to a household"),

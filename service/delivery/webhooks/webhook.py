@@ -93,6 +93,7 @@ class WebhookEvent(StrEnum):
     TEXT_CORRECTED = "text.corrected"
     TEXT_WITHDRAWN = "text.withdrawn"
     BULLETIN_ISSUED = "bulletin.issued"
+    FOLLOWUP_CLOSED = "followup.closed"
 
 
 @dataclass(frozen=True, slots=True)

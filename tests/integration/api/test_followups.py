@@ -1,21 +1,24 @@
 """Follow-ups: the ladder for those whom a run missed, visits, sign-off, and what coverage says."""
 
 import asyncio
+import io
+import re
 import uuid
+import zipfile
 from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from service.audience.areas.area_store import load_areas
 from service.dispatch.expansion.expand import expand_run
 from service.followups import climbing
 from service.followups.climbing import climb
 from service.reports.coverage.counting import count_coverage
 from service.storage.postgres import CheckViolation, transaction
+from tests.harness.followed import missed_some, settle
 from tests.harness.ledger import add_channel
-from tests.harness.sending import Sending, begin_sending
+from tests.harness.sending import Sending
 from tests.integration.api.conftest import Api
 
 ADMIN, OPERATOR, VIEWER, APPROVER = (
@@ -30,46 +33,6 @@ SUSPENDED, EMPTY, SILENT = 6, 7, 8
 async def sending(api: Api) -> Sending:
     """A run of a village, sent over channel 1 as approved."""
     return await missed_some(api)
-
-
-async def missed_some(api: Api, **more: Any) -> Sending:
-    """A village of ten phones, nine on file: five delivered, one suspended, one empty number, one
-    silent for 72 hours, one opted out.
-    """
-    async with transaction(api.runtime.pool) as conn:
-        await load_areas(conn)
-    sending = await begin_sending(api, **more)
-    pool = api.runtime.pool
-    await pool.execute("DELETE FROM messages WHERE no > 9")
-    await pool.execute("UPDATE messages SET area_code = $1", VILLAGE)
-    await pool.execute(
-        "INSERT INTO exclusions (run_id, phone_hash, reason, area_code, roles)"
-        " SELECT run_id, phone_hash, 'opted_out', area_code, roles FROM messages WHERE no = 9"
-    )
-    await pool.execute("DELETE FROM messages WHERE no > 8")
-    await sending.become("delivered", range(1, 6))
-    await sending.become("undelivered", [SUSPENDED], "suspended")
-    await sending.become("undelivered", [EMPTY], "empty_number")
-    await sending.become("unknown", [SILENT], "no_receipt")
-    await settle(api, sending.run)
-    entry = {
-        "area": VILLAGE,
-        "kind": "phones",
-        "people": 10,
-        "source": "三家",
-        "as_of": "2027-01-01",
-    }
-    answer = await api.call("PUT", "/denominators", OPERATOR, json={"items": [entry]})
-    assert answer.status == 200
-    return sending
-
-
-async def settle(api: Api, run: uuid.UUID) -> None:
-    await api.runtime.pool.execute(
-        "UPDATE runs SET state = 'sent', settled_at = $2, finished_at = $2 WHERE id = $1",
-        run,
-        api.clock.at,
-    )
 
 
 async def settle_all(api: Api) -> None:
@@ -437,6 +400,38 @@ async def test_each_person_on_a_list_is_told_that_somebody_saw_it(
     assert {row["kind"] for row in noted} == {"visit"}
 
 
+@pytest.mark.parametrize("form", ["docx", "html"])
+async def test_the_list_on_paper_is_noted_as_the_list_is(
+    api: Api, sending: Sending, form: str
+) -> None:
+    followup = await start(api, sending, steps=["visit"], due_on="2027-01-31")
+    await go_up(api)
+    await covered(api, sending)
+    path = f"/followups/{followup}/visits/document"
+    body = {"area": VILLAGE, "reason": "今天下午入户", "format": form}
+    made = await api.post(path, OPERATOR, body)
+    assert made.status == 200, made.body
+    text = made.body.decode() if form == "html" else read_docx(made.body)
+    names = [row["name"] for row in (await listed(api, followup)).json["items"]]
+    assert len(names) == 3
+    for name in filter(None, names):
+        assert name in text
+    assert text.count("☐") == 5 * 3
+    for said in ("南门居委会", "2027-01-31", "另有 1 人没有号码", "空号"):
+        assert said in text
+    assert not re.search("1[0-9]{10}", text), "numbers are masked"
+    noted = await api.runtime.pool.fetch("SELECT object_id FROM disclosures")
+    assert len(noted) == 6, "each of both lists is noted for each person"
+    assert (await api.post(path, VIEWER, body)).status == 403
+    assert (await api.post(path, STRANGER, body)).status == 404
+
+
+def read_docx(octets: bytes) -> str:
+    """The text of a Word file."""
+    with zipfile.ZipFile(io.BytesIO(octets)) as parts:
+        return re.sub("<[^>]+>", "", parts.read("word/document.xml").decode())
+
+
 async def test_an_erased_person_is_visited_no_more(api: Api, sending: Sending) -> None:
     followup = await start(api, sending, steps=["visit"])
     await go_up(api)
@@ -512,6 +507,27 @@ async def test_a_run_that_is_on_its_way_is_not_followed_up_yet(api: Api, sending
     answer = await api.post("/followups", OPERATOR, {"run": str(sending.run)})
     assert (answer.status, answer.json["type"].rpartition("/")[2]) == (409, "run_not_settled")
     assert (await api.post("/followups", STRANGER, {"run": str(sending.run)})).status == 404
+
+
+async def test_webhooks_hear_that_a_follow_up_is_closed(api: Api, sending: Sending) -> None:
+    hook = {"url": "https://sms.example.gov.cn/tocsin", "events": ["followup.closed"]}
+    assert (await api.post("/webhooks", OPERATOR, hook)).status == 201
+    followup = await start(api, sending, steps=["visit"])
+    await go_up(api)
+    for visit in await visits(api, followup):
+        await result(api, visit["id"], "told")
+    assert not await api.runtime.pool.fetchval("SELECT count(*) FROM webhook_events")
+    signed = await api.post(f"/followups/{followup}/sign-off", APPROVER, {"area": VILLAGE})
+    assert signed.json["closed"]
+    (event,) = await api.runtime.pool.fetch("SELECT type, data FROM webhook_events")
+    assert event["type"] == "followup.closed"
+    assert event["data"] == {
+        "followup_id": followup,
+        "run_id": str(sending.run),
+        "missed": 3,
+        "reached": 0,
+        "told": 3,
+    }
 
 
 class Died(BaseException):

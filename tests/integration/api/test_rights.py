@@ -86,6 +86,7 @@ TABLE = {
     "POST /followups/{followup_id}/cancel": "aop",
     "GET /followups/{followup_id}/visits": "ao",
     "POST /followups/{followup_id}/visits/list": "ao",
+    "POST /followups/{followup_id}/visits/document": "ao",
     "GET /visits/{visit_id}": "ao",
     "POST /visits/{visit_id}/result": "ao",
     "GET /visit-rounds": "aopvi",
@@ -690,6 +691,7 @@ BODIES: dict[str, Any] = {
     "POST /followups/{followup_id}/sign-off": EXAMPLES["sign_off_followup"],
     "POST /followups/{followup_id}/cancel": EXAMPLES["cancel_followup"],
     "POST /followups/{followup_id}/visits/list": EXAMPLES["take_visit_list"],
+    "POST /followups/{followup_id}/visits/document": EXAMPLES["take_visit_document"],
     "POST /visits/{visit_id}/result": EXAMPLES["write_visit_result"],
     "POST /visit-rounds/{round_id}/sign-off": EXAMPLES["sign_off_round"],
     "POST /visit-rounds/{round_id}/cancel": EXAMPLES["cancel_round"],
@@ -747,6 +749,24 @@ COUNTY_ACTS = (
     | ENTERS_CASES
 )
 """Refused to others whatever the department, before anything is looked up."""
+
+
+async def test_a_liaison_reads_and_goes_to_people_and_nothing_else(api: Api) -> None:
+    async with transaction(api.runtime.pool) as conn:
+        county = api.teams["county"].department_id
+        user = await make_user(conn, Role.LIAISON, now=api.clock.at, department_id=county)
+        token = await make_token(conn, api.runtime.keyring, user, api.clock.at)
+    wrong = []
+    for route, letters in TABLE.items():
+        if route in FOR_STRANGERS:
+            continue
+        method, path = route.split()
+        own = BODIES[route] if path.startswith(("/account/phone", "/account/mail")) else {}
+        answer = await api.call(method, _filled(path), token, json=own)
+        may = "v" in letters or _right(route) == "visit"
+        if (answer.status == 403) == may or answer.status in {401, 500}:
+            wrong.append((route, answer.status))
+    assert wrong == []
 
 
 def _said(answer: Answer, things: dict[str, str]) -> tuple[int, str, str]:

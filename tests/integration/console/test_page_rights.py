@@ -65,6 +65,7 @@ TABLE = {
     "POST /followups/{followup_id}/end": "aop",
     "GET /followups/{followup_id}/visits": "ao",
     "POST /followups/{followup_id}/visits/list": "ao",
+    "POST /followups/{followup_id}/visits/file": "ao",
     "GET /visits/{visit_id}": "ao",
     "POST /visits/{visit_id}/result": "ao",
     "GET /rounds": "aopvi",
