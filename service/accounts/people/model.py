@@ -107,7 +107,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.REPORTS, Right.READ}),
     Role.INSPECTOR: frozenset({Right.REPORTS}),
     Role.AUDITOR: frozenset({Right.REPORTS, Right.AUDIT}),
-    Role.LIAISON: frozenset({Right.REPORTS, Right.READ, Right.VISIT}),
+    Role.LIAISON: frozenset({Right.REPORTS, Right.READ, Right.REPORT, Right.VISIT}),
 }
 """The rights of each role; nobody approves what is their own, whatever the role."""
 
