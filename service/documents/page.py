@@ -84,8 +84,8 @@ def _table(table: Table) -> str:
 
 
 def _room(column: Column) -> str:
-    """At least as wide as so many letters, of which Chinese ones take two places."""
-    return f' style="min-width: {column.places / 2:g}em"' if column.places else ""
+    """As wide as so many letters, of which Chinese ones take two places, if there is room."""
+    return f' style="width: {column.places / 2:g}em"' if column.places else ""
 
 
 def _text(text: str) -> str:

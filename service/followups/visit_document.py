@@ -36,6 +36,26 @@ def list_document(
     def say(text: object) -> str:
         return translated(text, language)
 
+    blocks: list[Table | Paragraph] = [_table(listed, where, language)]
+    if no_phone:
+        blocks.append(
+            Paragraph(say(phrase("And {people} people without a number.", people=no_phone)))
+        )
+    blocks += [
+        Paragraph(say(phrase("Visited by: ____________  Day: ____________"))),
+        Paragraph(facts["taken"], quiet=True),
+    ]
+    parts = [facts["village"], facts["campaign"]]
+    if due_on is not None:
+        parts.append(say(phrase("until {day}", day=due_on)))
+    title = say(phrase("List of visits"))
+    return Document("visit_list", title, " · ".join(parts), language, blocks)
+
+
+def _table(listed: Sequence[ListedVisit], where: Mapping[str, str], language: str) -> Table:
+    def say(text: object) -> str:
+        return translated(text, language)
+
     results = [word for result, word in RESULT_WORDS.items() if result != VisitResult.EXCUSED]
     columns = [
         Column(say(phrase("No."))),
@@ -58,19 +78,4 @@ def list_document(
         ]
         for no, one in enumerate(listed, 1)
     ]
-    table = Table(say(phrase("To be visited")), columns, rows, is_filled_in_by_hand=True)
-    blocks: list[Table | Paragraph] = [table]
-    if no_phone:
-        blocks.append(
-            Paragraph(say(phrase("And {people} people without a number.", people=no_phone)))
-        )
-    blocks += [
-        Paragraph(say(phrase("Visited by: ____________  Day: ____________"))),
-        Paragraph(facts["taken"], quiet=True),
-    ]
-    parts = [facts["village"], facts["campaign"]]
-    if due_on is not None:
-        parts.append(say(phrase("until {day}", day=due_on)))
-    return Document(
-        "visit_list", say(phrase("List of visits")), " · ".join(parts), language, blocks
-    )
+    return Table(say(phrase("To be visited")), columns, rows, is_filled_in_by_hand=True)

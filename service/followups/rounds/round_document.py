@@ -66,7 +66,7 @@ def _blank_rows(rows: int, *, several: bool, language: str) -> Table:
         Column(translated(phrase("Household"), language), places=22),
         *(Column(translated(word, language)) for word in results),
         Column(translated(phrase("People told"), language), places=8),
-        *([Column(translated(phrase("Text"), language), places=6)] if several else ()),
+        *([Column(translated(phrase("Text read"), language), places=6)] if several else ()),
         Column(translated(phrase("Day"), language), places=10),
     ]
     blank = [""] * (len(columns) - 2 - len(results))

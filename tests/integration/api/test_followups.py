@@ -185,6 +185,19 @@ async def test_a_scope_that_was_final_is_counted_again_when_somebody_is_told(
     )
 
 
+async def test_whose_text_was_stopped_by_its_validity_alone_is_missed(
+    api: Api, sending: Sending
+) -> None:
+    """E8: nobody missed is on no list; who was stopped by a decision is missed by nobody."""
+    await sending.become("expired", [1], "validity_over")
+    await sending.become("suppressed", [2], "validity_over")
+    await sending.become("suppressed", [3], "opted_out")
+    followup = await start(api, sending, steps=["visit"])
+    await go_up(api)
+    reasons = Counter(row["reason"] for row in await visits(api, followup))
+    assert reasons == {"suspended": 1, "empty_number": 1, "no_receipt": 1, "validity_over": 2}
+
+
 async def test_nobody_is_on_a_list_who_was_reached_or_refused(api: Api, sending: Sending) -> None:
     """E8: at once, whatever the scheduler has not seen yet."""
     followup = await start(api, sending, steps=["visit"])
