@@ -103,7 +103,7 @@ async def settle_in(pool: Pool, keyring: Keyring) -> UUID:
             await conn.execute(_TEXT, department, kind, text, MONDAY, user, approver)
         await conn.execute(_CHANNEL, MONDAY)
         await obligation(conn, department, user)
-    return department
+    return UUID(str(department))
 
 
 async def obligation(

@@ -10,10 +10,16 @@ from service.accounts.people.second_person import need_second_person
 from service.dispatch.direct import direct_store
 from service.duties import duty_store, obligation_store, step_store
 from service.duties.duty_list_store import SeenBy
-from service.duties.duty_store import DutyDecision, HandedIn, UnitDuty
+from service.duties.duty_store import (
+    NO_EVIDENCE,
+    DutyDecision,
+    DutyEvidence,
+    HandedIn,
+    UnitDuty,
+)
 from service.duties.figures import FiguresOf, freeze, take_figures
 from service.duties.ladder import OWED, DutyState
-from service.duties.obligation_store import ObligationKind
+from service.duties.obligation_store import TICKED, ObligationKind
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Connection
 from service.words.phrase import phrase
@@ -62,7 +68,7 @@ def may_hand_in(actor: User, duty: UnitDuty) -> bool:
         actor.may(Right.REPORT)
         and duty.department_id == actor.department_id
         and duty.state in OWED
-        and duty.kind != ObligationKind.SEND
+        and duty.kind not in TICKED
     )
 
 
@@ -83,14 +89,14 @@ async def submit(
         NotFound: as for `find`.
         Forbidden: it is another department's.
         Invalid: words are missing that are asked for, or name a person's number.
-        Conflict: it is in already, was missed or excused, or is ticked by what the unit sends.
+        Conflict: it is in already, was missed or excused, or is ticked by what the unit does.
     """
     duty = await find(conn, actor, duty_id, lock=True)
     if duty.department_id != actor.department_id:
         raise Forbidden(phrase("a report is handed in by a person of the unit that owes it"))
-    if duty.kind == ObligationKind.SEND:
+    if duty.kind in TICKED:
         raise Conflict(
-            phrase("this is ticked by what the unit sends, and needs no report"),
+            phrase("this is ticked by what the unit does, and needs no report"),
             code="ticked_by_facts",
         )
     _need_owed(duty)
@@ -139,14 +145,14 @@ async def _check_narrative(conn: Connection, duty: UnitDuty, narrative: str) -> 
 
 
 async def take_in(
-    conn: Connection, duty: UnitDuty, at: datetime, now: datetime, run_id: UUID | None = None
+    conn: Connection, duty: UnitDuty, at: datetime, now: datetime, by: DutyEvidence = NO_EVIDENCE
 ) -> None:
-    """A duty that is locked is in, by a report or by what was sent (`run_id`), since `at`.
+    """A duty that is locked is in, by a report or by what fulfilled it, since `at`.
 
     Texts that tell of it and have not left are called back. If such a text tells the same person
     of other duties, too, that person is told of them anew.
     """
-    await duty_store.set_submitted(conn, duty, at, run_id)
+    await duty_store.set_submitted(conn, duty, at, by)
     await _call_back(conn, duty, now)
 
 
@@ -181,15 +187,15 @@ async def return_it(
 
     Raises:
         NotFound, Forbidden: as for `accept`, but for who handed it in.
-        Conflict: it is not in, or was ticked by what was sent.
+        Conflict: it is not in, or was ticked by a fact.
         Invalid: the time is over.
     """
     duty = await _to_decide(conn, actor, duty_id)
     if duty.state not in {DutyState.SUBMITTED, DutyState.ACCEPTED}:
         raise _wrong_state(phrase("only what is handed in can be returned"))
-    if duty.kind == ObligationKind.SEND:
+    if duty.kind in TICKED:
         raise Conflict(
-            phrase("this is ticked by what the unit sends, and needs no report"),
+            phrase("this is ticked by what the unit does, and needs no report"),
             code="ticked_by_facts",
         )
     if due_at <= by.at:

@@ -36,6 +36,7 @@ class UnitDuty(NamedTuple):
     submitted_at: datetime | None
     late_minutes: int | None
     evidence_run_id: UUID | None
+    evidence_round_id: UUID | None
     return_due_at: datetime | None
     decided_by: UUID | None
     decided_at: datetime | None
@@ -55,6 +56,24 @@ class HandedIn(NamedTuple):
     submitted_at: datetime
 
 
+class DutyEvidence(NamedTuple):
+    """What fulfilled a duty without a report; None: it was something else."""
+
+    run_id: UUID | None
+    round_id: UUID | None
+
+
+NO_EVIDENCE = DutyEvidence(None, None)
+
+
+class Fulfilled(NamedTuple):
+    """An open duty that a fact fulfils, by what and since when."""
+
+    duty_id: UUID
+    by: DutyEvidence
+    at: datetime
+
+
 class DutyStepRow(NamedTuple):
     """A step that was taken. told_at: when somebody was told; None: nobody yet, or not at all."""
 
@@ -69,7 +88,8 @@ class DutyStepRow(NamedTuple):
 _COLUMNS = """
     d.id, d.obligation_id, d.department_id, u.name AS department, d.setter_id, d.kind, o.title,
     d.period, d.first_on, d.last_on, d.due_at, d.holiday_week, d.official, d.moved_from, d.moved_at,
-    d.missed_at, d.state, d.submitted_at, d.late_minutes, d.evidence_run_id, d.return_due_at,
+    d.missed_at, d.state, d.submitted_at, d.late_minutes, d.evidence_run_id,
+    d.evidence_round_id, d.return_due_at,
     d.decided_by, d.decided_at, d.reason, d.owed_at
 """
 DUTY = f"""
@@ -169,21 +189,19 @@ async def list_steps(conn: Connection, duty_id: UUID) -> list[DutyStepRow]:
     return [DutyStepRow(**row) for row in rows]
 
 
-async def set_submitted(
-    conn: Connection, duty: UnitDuty, at: datetime, run_id: UUID | None = None
-) -> None:
-    """It is in. The first time counts. run_id: what fulfilled it, if it was no report."""
+async def set_submitted(conn: Connection, duty: UnitDuty, at: datetime, by: DutyEvidence) -> None:
+    """It is in. The first time counts. by: what fulfilled it, if it was no report."""
     await sql.execute(
         conn,
         """
         UPDATE duties SET state = 'submitted', submitted_at = coalesce(submitted_at, :at),
-            evidence_run_id = :run_id, return_due_at = NULL, next_at = NULL, decided_by = NULL,
-            decided_at = NULL, reason = ''
+            evidence_run_id = :run_id, evidence_round_id = :round_id, return_due_at = NULL,
+            next_at = NULL, decided_by = NULL, decided_at = NULL, reason = ''
         WHERE id = :id AND state IN ('open', 'returned')
         """,
         id=duty.id,
         at=at,
-        run_id=run_id,
+        **by._asdict(),
     )
 
 
@@ -211,7 +229,37 @@ async def decide(conn: Connection, duty_id: UUID, decision: DutyDecision) -> Non
     )
 
 
-async def find_fulfilled(conn: Connection, now: datetime) -> list[tuple[UUID, UUID, datetime]]:
+async def find_fulfilled(conn: Connection, now: datetime) -> list[Fulfilled]:
+    """The open duties that a fact fulfils."""
+    return [*await _sent(conn, now), *await _visited(conn, now)]
+
+
+async def _visited(conn: Connection, now: datetime) -> list[Fulfilled]:
+    """Open duties of kind `visits` of which the unit has closed a household round in the period:
+    somebody has signed for each of its villages. The first one counts.
+    """
+    rows = await sql.fetch(
+        conn,
+        """
+        SELECT d.id, f.round_id, f.ended_at
+        FROM duties d, LATERAL (
+            SELECT r.id AS round_id, r.ended_at FROM visit_rounds r
+            WHERE r.department_id = d.department_id AND r.state = 'closed'
+              AND r.ended_at >= d.first_on::timestamp AT TIME ZONE 'Asia/Shanghai'
+              AND r.ended_at < coalesce(
+                  d.missed_at, (d.last_on + 1)::timestamp AT TIME ZONE 'Asia/Shanghai')
+              AND r.ended_at <= :now
+            ORDER BY r.ended_at, r.id LIMIT 1) f
+        WHERE d.state = 'open' AND d.kind = 'visits'
+        """,
+        now=now,
+    )
+    return [
+        Fulfilled(row["id"], DutyEvidence(None, row["round_id"]), row["ended_at"]) for row in rows
+    ]
+
+
+async def _sent(conn: Connection, now: datetime) -> list[Fulfilled]:
     """Open duties of kind `send` for which their unit has sent what is asked for, with the first
     run that did, and when that was settled.
 
@@ -251,7 +299,9 @@ async def find_fulfilled(conn: Connection, now: datetime) -> list[tuple[UUID, UU
         """,
         now=now,
     )
-    return [(row["id"], row["run_id"], row["settled_at"]) for row in rows]
+    return [
+        Fulfilled(row["id"], DutyEvidence(row["run_id"], None), row["settled_at"]) for row in rows
+    ]
 
 
 async def open_to_move(conn: Connection, obligation_id: UUID) -> list[Record]:

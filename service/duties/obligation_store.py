@@ -13,11 +13,18 @@ from service.storage.postgres import Connection, Record
 
 
 class ObligationKind(StrEnum):
-    """What is owed. send is fulfilled by a run of the unit, and needs no report."""
+    """What is owed. send is fulfilled by a run of the unit, visits by a closed household
+    round of it; these need no report.
+    """
 
     WEEKLY_REPORT = "weekly_report"
     SEND = "send"
+    VISITS = "visits"
     CUSTOM = "custom"
+
+
+TICKED = frozenset({ObligationKind.SEND, ObligationKind.VISITS})
+"""The kinds that facts fulfil."""
 
 
 class NewObligation(NamedTuple):

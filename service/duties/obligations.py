@@ -1,6 +1,6 @@
 """Setting what departments owe, changing and ending it; choosing the texts that remind of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -42,7 +42,6 @@ from service.storage.postgres import Connection
 from service.words.phrase import listing, phrase
 
 NOT_YET = {
-    "visits": phrase("household rounds cannot tick a duty here"),
     "relay": phrase("relays cannot tick a duty here: there are none to count"),
     "roster": phrase("lists cannot tick a duty here: their confirmations are not counted"),
 }
@@ -137,23 +136,25 @@ async def _check_whose(conn: Connection, actor: User, new: NewObligation) -> Non
         raise Forbidden(phrase("there is no department below yours that could owe anything"))
 
 
-_NEEDS = {
+_NEEDS: Mapping[ObligationKind, set[str]] = {
     ObligationKind.WEEKLY_REPORT: {"narrative"},
     ObligationKind.CUSTOM: {"narrative"},
+    ObligationKind.VISITS: set(),
     ObligationKind.SEND: {"class", "topic", "role", "area", "target"},
 }
 
 
-def _check_needs(kind: ObligationKind, needs: dict[str, Any] | Any) -> None:
-    if unknown := sorted(set(needs) - _NEEDS[kind]):
-        raise Invalid.at(
-            f"needs.{unknown[0]}",
-            phrase(
-                "what is owed as {kind} can need {known} alone",
-                kind=kind.value,
-                known=listing(sorted(_NEEDS[kind])),
-            ),
+def _check_needs(kind: ObligationKind, needs: Mapping[str, Any]) -> None:
+    known = _NEEDS[kind]
+    if unknown := sorted(set(needs) - known):
+        problem = phrase(
+            "what is owed as {kind} can need {known} alone",
+            kind=kind.value,
+            known=listing(sorted(known)),
         )
+        if not known:
+            problem = phrase("what is owed as {kind} needs nothing further", kind=kind.value)
+        raise Invalid.at(f"needs.{unknown[0]}", problem)
     if needs.get("class") not in {None, *CLASSES}:
         raise Invalid.at("needs.class", phrase("one of {classes}", classes=listing(CLASSES)))
     if needs.get("role") not in {None, *ROLES}:

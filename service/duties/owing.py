@@ -26,6 +26,7 @@ from service.duties.deadline import (
     period_at,
 )
 from service.duties.duties import take_in
+from service.duties.duty_store import Fulfilled
 from service.duties.ladder import (
     ADDRESSEES,
     MISSED_STEPS,
@@ -72,9 +73,7 @@ async def owe(pool: Pool, keyring: Keyring, now: datetime) -> OwedTurn:
         fulfilled = await duty_store.find_fulfilled(read, now)
     moved = await _each(pool, moving, lambda conn, one: _move(conn, one, now))
     made = await _each(pool, making, lambda conn, one: _make(conn, one, now))
-    ticked = await _each(
-        pool, fulfilled, lambda conn, one: _tick(conn, one[0], one[1], one[2], now)
-    )
+    ticked = await _each(pool, fulfilled, lambda conn, one: _tick(conn, one, now))
     steps = 0
     while True:
         async with transaction(pool, seconds=COUNT_SECONDS) as conn:
@@ -180,12 +179,12 @@ async def _move(conn: Connection, obligation_id: UUID, now: datetime) -> int:
     return moved
 
 
-async def _tick(conn: Connection, duty_id: UUID, run_id: UUID, at: datetime, now: datetime) -> int:
-    """A unit has sent what it owes."""
-    duty = await duty_store.lock_duty(conn, duty_id)
+async def _tick(conn: Connection, fulfilled: Fulfilled, now: datetime) -> int:
+    """A unit has done what it owes."""
+    duty = await duty_store.lock_duty(conn, fulfilled.duty_id)
     if duty is None or duty.state is not DutyState.OPEN:
         return 0
-    await take_in(conn, duty, at, now, run_id)
+    await take_in(conn, duty, fulfilled.at, now, fulfilled.by)
     return 1
 
 

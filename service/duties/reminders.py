@@ -47,10 +47,20 @@ from service.messages.policy import Policy
 from service.messages.signature import head
 from service.messages.store import Template, template_get
 from service.storage.locks import try_lock_owing
-from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transaction
+from service.storage.postgres import (
+    COLLISIONS,
+    COUNT_SECONDS,
+    Connection,
+    Overtaken,
+    Pool,
+    transaction,
+)
 
 PEOPLE = 1_000
 """So many people are told in one transaction."""
+
+MOST_TRIES = 20
+"""So often one turn begins again since something was handed in meanwhile; the next turn goes on."""
 
 VALIDITY = timedelta(hours=24)
 """How long a text may wait to be handed off; a reminder not beyond the deadline."""
@@ -73,14 +83,21 @@ _Groups = dict[_ToldBy, dict[bytes, list[UntoldStep]]]
 async def tell(pool: Pool, keyring: Keyring, now: datetime) -> set[int]:
     """Tell everybody of the steps that were taken; returns the channels that have work now."""
     channels: set[int] = set()
+    overtaken = 0
     while True:
-        async with transaction(pool, seconds=COUNT_SECONDS) as conn:
-            if not await try_lock_owing(conn):
-                return channels
-            steps = await step_store.untold_steps(conn, PEOPLE)
-            if not steps:
-                return channels
-            channels |= await _tell(conn, keyring, steps, now)
+        try:
+            async with transaction(pool, seconds=COUNT_SECONDS) as conn:
+                if not await try_lock_owing(conn):
+                    return channels
+                steps = await step_store.untold_steps(conn, PEOPLE)
+                if not steps:
+                    return channels
+                channels |= await _tell(conn, keyring, steps, now)
+        except COLLISIONS as error:
+            overtaken += 1
+            if overtaken > MOST_TRIES:
+                raise
+            log.info("duties are told again", extra={"why": str(error)})
 
 
 async def _tell(
@@ -89,7 +106,8 @@ async def _tell(
     """Settle these steps, each by a text or by the reason why there is none.
 
     Raises:
-        RuntimeError: one was not open any more, and would be told twice; nothing is done.
+        Overtaken: something was handed in at that moment, and one is not open any more; nothing is
+            done.
     """
     skipped: dict[UntoldStep, str] = {}
     groups: _Groups = defaultdict(lambda: defaultdict(list))
@@ -115,7 +133,7 @@ async def _tell(
         channels |= told.channels
     settled += await step_store.settle_skipped(conn, skipped, now)
     if settled != len(steps):
-        raise RuntimeError(f"of {len(steps)} steps that were due, {settled} were settled")
+        raise Overtaken(f"of {len(steps)} steps that were due, {settled} were settled")
     log.info("duties told", extra={"steps": len(steps), "skipped": len(skipped)})
     return channels
 

@@ -92,6 +92,7 @@ class DutyOut(Out):
         description="How long it has been owed beyond its time by now; null: it is not."
     )
     evidence_run_id: UUID | None = Field(description="The run that ticked it.")
+    evidence_round_id: UUID | None = Field(description="The household round that ticked it.")
     owed_at: Instant = Field(description="Until when; what was returned has a time of its own.")
     decided_by: UUID | None
     decided_at: Instant | None

@@ -81,7 +81,8 @@ class ObligationBody(Body):
     )
     kind: AskedKind = Field(
         description="send is ticked by a run of the unit that fits `needs`; the others are reports."
-        " visits, relay and roster are refused: there is nothing here to tick them by."
+        " visits is ticked by a household round of the unit that was closed in the period."
+        " relay and roster are refused: there is nothing here to tick them by."
     )
     title: Line
     period: PeriodKind

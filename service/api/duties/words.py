@@ -16,6 +16,7 @@ STATES: Final[Mapping[str, Phrase]] = {
 KINDS: Final[Mapping[str, Phrase]] = {
     "weekly_report": phrase("weekly report"),
     "send": phrase("a text sent"),
+    "visits": phrase("a household round"),
     "custom": phrase("another report"),
 }
 STEPS: Final[Mapping[str, Phrase]] = {

@@ -3,12 +3,17 @@
 import asyncio
 import hashlib
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
+from service.audience.areas.area_store import load_areas
 from service.clock import CHINA
+from service.duties import step_store
+from service.duties.duties import Handing, submit
 from service.reports.coverage.counting import count_coverage
+from service.storage.locks import try_lock_owing
 from service.storage.postgres import CheckViolation, transaction
 from tests.harness.owed import (
     COUNTY,
@@ -24,9 +29,11 @@ from tests.harness.owed import (
     turn,
 )
 from tests.harness.sending import begin_sending
+from tests.harness.waiting import until_blocked
 from tests.integration.api.conftest import Answer, Api
 
 WEEK, MINUTE, HOUR = timedelta(weeks=1), timedelta(minutes=1), timedelta(hours=1)
+ROUNDS = 8
 REPORT = {"narrative": "发送短信一批，集市宣讲两场。"}
 ADMIN, APPROVER, VIEWER = ("county", "admin"), ("county", "approver"), ("county", "viewer")
 
@@ -173,6 +180,57 @@ async def test_what_is_handed_in_calls_back_what_is_queued_of_it(told: Api) -> N
     assert (await hand_in(told, second)).status == 200
     await turn(told, FRIDAY + HOUR)
     assert [state for _, state in await texts(told)] == ["cancelled", "cancelled"]
+
+
+async def test_telling_waits_for_whoever_is_handing_in(told: Api) -> None:
+    duty = await made_duty(told)
+    async with transaction(told.runtime.pool) as conn:
+        assert await try_lock_owing(conn)
+        await turn(told, FRIDAY - 2 * HOUR)
+    assert set((await steps(told, str(duty))).values()) == {"untold"}, "somebody else tells"
+    async with transaction(told.runtime.pool) as conn:
+        operator, now = told.teams["school"].operator, told.clock.at
+        await submit(conn, operator, duty, Handing("集市宣讲。"), now)
+        telling = asyncio.create_task(turn(told))
+        await until_blocked(told.runtime.pool, telling)
+    await telling
+    assert await texts(told) == []
+    assert set((await steps(told, str(duty))).values()) == {"handed_in"}
+
+
+async def test_whoever_hands_in_waits_for_the_telling_and_calls_it_back(
+    told: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    duty = await made_duty(told)
+    settle_told = step_store.settle_told
+    handing: list[asyncio.Task[Answer]] = []
+
+    async def settled(*args: Any) -> int:
+        count = await settle_told(*args)
+        handing.append(asyncio.create_task(hand_in(told, duty)))
+        await until_blocked(told.runtime.pool, *handing)
+        return count
+
+    monkeypatch.setattr(step_store, "settle_told", settled)
+    await turn(told, FRIDAY - 2 * HOUR)
+    assert [(await one).status for one in handing] == [200]
+    assert await texts(told) == [("101", "cancelled")]
+
+
+async def test_whoever_hands_in_while_people_are_told_is_not_told(told: Api) -> None:
+    made = partial(made_duty, told, remind=["-2h"])
+    handed = [await made(title=f"第{n}项") for n in range(ROUNDS)]
+    told.clock.at = FRIDAY - 2 * HOUR
+    for duty in handed:
+        answer, _ = await asyncio.gather(hand_in(told, duty), turn(told))
+        assert answer.status == 200, answer.body
+    queued = await told.runtime.pool.fetchval(
+        "SELECT count(*) FROM messages m WHERE m.state = 'queued' AND NOT EXISTS (SELECT FROM"
+        " duty_steps s JOIN duties d ON d.id = s.duty_id WHERE s.run_id = m.run_id AND s.no = m.no"
+        " AND d.state = 'open')"
+    )
+    assert queued == 0, "no text is queued of what is in"
+    assert {one["state"] for one in await duties(told, SCHOOL)} == {"submitted"}
 
 
 async def test_a_text_that_has_left_is_not_called_back(told: Api) -> None:
@@ -369,10 +427,38 @@ async def test_what_a_unit_has_sent_ticks_its_duty(api: Api) -> None:
         assert (await api.get(f"/duties/{one}", SCHOOL)).json["state"] == "open"
 
 
+async def test_a_household_round_that_is_closed_ticks_a_duty(api: Api) -> None:
+    duty = await made_duty(api, kind="visits", title="入户")
+    refused = await hand_in(api, duty)
+    assert (refused.status, code(refused)) == (409, "ticked_by_facts")
+    school = api.teams["school"]
+    async with transaction(api.runtime.pool) as conn:
+        await load_areas(conn)
+        made = await conn.fetchval(
+            "INSERT INTO visit_rounds (department_id, name, area_code, starts_on, due_on,"
+            " with_towns, started_by, started_at) VALUES ($1, '入户', '341825100000', $3, $3,"
+            " false, $2, $4) RETURNING id",
+            school.department_id,
+            school.operator.id,
+            FRIDAY.date(),
+            api.clock.at,
+        )
+    assert (await turn(api)).ticked == 0, "it is open"
+    closed = api.clock.at + HOUR
+    await api.runtime.pool.execute(
+        "UPDATE visit_rounds SET state = 'closed', ended_at = $1", closed
+    )
+    assert (await turn(api)).ticked == 0, "not yet"
+    assert (await turn(api, closed + MINUTE)).ticked == 1
+    found = (await api.get(f"/duties/{duty}", SCHOOL)).json
+    assert (found["state"], found["evidence_round_id"]) == ("submitted", str(made))
+    assert datetime.fromisoformat(found["submitted_at"]) == closed
+
+
 @pytest.mark.parametrize(
     ("more", "field"),
     [
-        ({"kind": "visits"}, "kind"),
+        ({"kind": "visits", "needs": {"narrative": True}}, "needs.narrative"),
         ({"kind": "relay"}, "kind"),
         ({"kind": "roster"}, "kind"),
         ({"departments": []}, "departments"),
