@@ -1,11 +1,14 @@
 """How long counting coverage takes, and the page that shows it.
 
     python -m benchmarks.reached [--people N] [--runs N]
+    python -m benchmarks.reached --ledger N
 
 One department as in `benchmarks.audience`, and a campaign that has fired several times for all of
 it; the embedded PostgreSQL with fsync on. The count of a run and of the campaign, each person once,
 stand beside a bare GROUP BY of the run's ledger by area and state. The page is the report by
-villages, read from facts alone: middle and p95 of a hundred.
+villages, read from facts alone: middle and p95 of a hundred. With `--ledger` one run has so many
+texts, written by SQL: its count, rows a second by its stretches, and the most memory that its
+PostgreSQL process took.
 """
 
 # a benchmark prints
@@ -42,6 +45,17 @@ AGAIN = """
     SELECT $2, no, phone_hash, phone_cipher, channel_id, carrier, area_code, roles, 'queued'
     FROM messages WHERE run_id = $1
 """
+LEDGER = """
+    INSERT INTO messages (run_id, no, phone_hash, phone_cipher, channel_id, carrier, area_code,
+                          roles, state)
+    SELECT $1, n, decode(md5(n::text), 'hex'), '', 1, 'china_mobile',
+        ($2::text[])[1 + n % cardinality($2::text[])],
+        CASE n % 5 WHEN 0 THEN '{elderly}'::text[] WHEN 1 THEN '{finance,owner}' ELSE '{}' END,
+        (ARRAY['delivered', 'delivered', 'delivered', 'undelivered', 'unknown',
+               'submitted']::message_state[])[1 + n % 6]
+    FROM generate_series($3::int, $4::int) n
+"""
+AT_ONCE = 250_000
 BARE = "SELECT area_code, state, count(*) FROM messages WHERE run_id = $1 GROUP BY 1, 2"
 
 
@@ -74,6 +88,57 @@ async def load(pool: Pool, people: int, runs: int) -> tuple[UUID, UUID]:
             await conn.execute(STATES, run, n % 8)
         await conn.execute("VACUUM (ANALYZE) messages")
     return campaign, first
+
+
+async def measure_ledger(url: str, texts: int) -> None:
+    """One run of so many texts."""
+    async with open_pool(url, size=1) as pool:
+        async with pool.acquire(seconds=LONG_SECONDS) as conn:
+            await load_areas(conn)
+            scene = await make_scene(conn, NOW)
+            await add_channel(conn, KEYRING, 1, NOW)
+            run = await add_run(conn, scene, NOW)
+            villages = await conn.fetchval(
+                "SELECT array_agg(code) FROM areas WHERE level IN ('village', 'community')"
+            )
+            for first in range(1, texts + 1, AT_ONCE):
+                last = min(texts, first + AT_ONCE - 1)
+                await conn.execute(LEDGER, run, villages, first, last)
+            await conn.execute(
+                "UPDATE runs SET started_at = created_at, target = $2 WHERE id = $1", run, texts
+            )
+            await conn.execute("VACUUM (ANALYZE) messages")
+        async with transaction(pool, seconds=LONG_SECONDS) as conn:
+            await scope_store.begin(conn, CoverageScope(ScopeKind.RUN, run_id=run), NOW)
+            pid = await conn.fetchval("SELECT pg_backend_pid()")
+        seconds: list[float] = []
+        while True:
+            began = time.perf_counter()
+            async with transaction(pool, seconds=LONG_SECONDS) as conn:
+                under_way = await scope_store.lock_under_way(conn)
+                if under_way is None:
+                    break
+                await fact_store.count_stretch(conn, under_way)
+                if under_way.is_last:
+                    await scope_store.show(conn, under_way, NOW)
+                else:
+                    await scope_store.note_done(conn, under_way)
+            seconds.append(time.perf_counter() - began)
+            print(f"  stretch {under_way.done + 1:3} of {under_way.stretches}: {memory(pid)}")
+        rates = [texts / len(seconds) / spent for spent in seconds]
+        print(
+            f"{texts:,} texts in {sum(seconds):.1f} s; a second in the first stretch"
+            f" {rates[0]:,.0f}, in the middle {statistics.median(rates):,.0f}, in the last"
+            f" {rates[-1]:,.0f}"
+        )
+
+
+def memory(pid: int) -> str:
+    """What a process holds now of its own, and the most that it held, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    own, most = (int(lines[name].split()[0]) // 1024 for name in ("RssAnon", "VmHWM"))
+    return f"{own} MB of its own now, {most} MB at most with what it shares"
 
 
 async def count(pool: Pool, scope: CoverageScope) -> tuple[float, int]:
@@ -129,6 +194,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", type=int, default=120_000)
     parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--ledger", type=int, default=0, metavar="N", help="texts of one run")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         server = Postgres(Path(folder))
@@ -136,7 +202,10 @@ def main() -> None:
         try:
             server.create_database()
             asyncio.run(prepare(server.url))
-            asyncio.run(measure(server.url, asked.people, asked.runs))
+            if asked.ledger:
+                asyncio.run(measure_ledger(server.url, asked.ledger))
+            else:
+                asyncio.run(measure(server.url, asked.people, asked.runs))
         finally:
             server.stop()
 
