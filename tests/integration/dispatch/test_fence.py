@@ -14,7 +14,8 @@ from service.campaigns.stops import restored, stop_store, witness
 from service.campaigns.stops.gap import system_of
 from service.campaigns.stops.stop_store import StopOfAll
 from service.campaigns.stops.witness import MarkStand, Outdated, Telling
-from service.channels.contract.gateway import Outcome, Submission, SubmitResult
+from service.channels.contract.gateway import Submission, SubmitResult
+from service.channels.contract.outcome import Outcome
 from service.dispatch.handoff import lease, lease_store, store
 from service.dispatch.limits.in_flight import most_ahead
 from service.dispatch.limits.pace import ABSURD, Pace, TokenGrant, channel_limit
