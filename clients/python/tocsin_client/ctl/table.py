@@ -823,7 +823,7 @@ DUTY = (
             (ROUND, body("key", ("a UUID of your own, the same when it is sent again",
                                  "自定的 UUID，重发时不变"), needed=True),
              body("area", VILLAGE_CODE, needed=True),
-             body("household", ("where it is, such as 三组12号", "户的位置，如 三组12号"),
+             body("household", ("where it is, such as No. 12 of group 3", "户的位置，如 三组12号"),
                   needed=True),
              body("result", ("what came of it", "结果"),
                   choices=("told", "not_home", "refused", "moved", "excused"), needed=True),
