@@ -113,8 +113,8 @@ image: venv ## build the image without a registry or a daemon, and look at it (a
 compose-test: venv ## docker-compose.yml in containers: kills, stops, restore, proxy, upgrade and back (as root; podman)
 	$(BIN)/python -m tests.containers.bad_day
 
-compose-quick: venv ## its kills and stops alone, with 4,000 people (as root; podman; minutes)
-	$(BIN)/python -m tests.containers.bad_day --quick --people 4000 --tps 10
+compose-quick: venv ## its kills and stops alone, with 2,000 people (as root; podman; minutes)
+	$(BIN)/python -m tests.containers.bad_day --quick --people 2000 --tps 10
 
 $(READERS): $(STAMP) requirements-manifests.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-manifests.lock
