@@ -4,19 +4,21 @@ Run as `python -m benchmarks.broadcast [--people N] [--window N] [--destinations
 [--protocol cmpp|sgip|smgp|smpp] [--delay SECONDS] [--receipts-window N] [--answers SECONDS]`.
 Starts a whole system of its own in a temporary folder, imports the people, sends them one text of
 60 characters through the simulated carrier over TCP, and prints rates, delays, and what each
-process used. The carrier's own
-delay (`--delay`) is in every time from accepted to final. With `--profile` it says where the time
-goes, too.
+process used. The carrier's own delay (`--delay`) is in every time from accepted to final. With
+`--profile` it says where the time goes, too. With `--recount SECONDS` coverage of the campaign is
+counted again and again meanwhile, and with `--pairs N` as well so many pairs are compared,
+one without counts and one with them.
 """
 
 import argparse
 import asyncio
+import statistics
 import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,7 @@ class Options:
     tps: int | None = None
     api_processes: int = 1
     answers: float = 0.0
+    recount: float = 0.0
 
 
 @dataclass(slots=True)
@@ -177,7 +180,10 @@ async def _measure(
     samples = read_samples(folder / "samples", pids)
     watch = Watch(pids)
     sent = await live.launch(EVERYBODY, TEXT)
+    counting = asyncio.create_task(_recount(live, sent, options.recount))
     await _finish(options, carrier, conn, sent, watch)
+    counting.cancel()
+    await asyncio.gather(counting, return_exceptions=True)
     micros = watch.micros(options.people)
     notes = [*watch.lines(), "", "postgres by kind of process, µs a message:"]
     for kind, used in seconds_by_kind(pids["postgres"]).items():
@@ -188,6 +194,33 @@ async def _measure(
         notes += await statement_lines(conn, options.people)
         notes += lines(samples, read_samples(folder / "samples", pids), micros)
     return await _figures(options, conn, sent, watch, (micros, notes))
+
+
+async def _recount(live: Live, sent: Launched, seconds: float) -> None:
+    """Have coverage counted from the ledger, again and again."""
+    async with live.client("operator") as operator:
+        while seconds:
+            await asyncio.sleep(seconds)
+            await operator.post("/reports/coverage/recount", {"campaign": sent.campaign})
+
+
+def compare_counting(options: Options, pairs: int) -> None:
+    """Interleaved pairs of broadcasts, one without counts of coverage and one with them."""
+    ratios = []
+    for number in range(pairs):
+        rates = {}
+        for seconds in (0.0, options.recount) if number % 2 else (options.recount, 0.0):
+            figures = asyncio.run(run(replace(options, recount=seconds)))
+            rates[seconds] = figures.submitted
+        ratios.append(rates[options.recount] / rates[0.0])
+        print(
+            f"  without {rates[0.0]:,.0f}, with {rates[options.recount]:,.0f} messages/s:"
+            f" {ratios[-1]:.3f}",
+            flush=True,
+        )
+    ratios.sort()
+    middle = statistics.median(ratios)
+    print(f"with counts to without: {ratios[0]:.3f}, {middle:.3f} in the middle, {ratios[-1]:.3f}")
 
 
 def pid_of(live: Live, folder: Path, name: str) -> int:
@@ -265,11 +298,18 @@ def main() -> None:
     parser.add_argument("--receipts-window", type=int, default=default.receipts_window)
     parser.add_argument("--answers", type=float, default=default.answers)
     parser.add_argument("--profile", action="store_true")
-    options = Options(**vars(parser.parse_args()))
+    parser.add_argument("--recount", type=float, default=default.recount)
+    parser.add_argument("--pairs", type=int, default=0, help="compare with --recount and without")
+    asked = vars(parser.parse_args())
+    pairs = asked.pop("pairs")
+    options = Options(**asked)
     print(f"{options.people:,} people over {options.protocol}, window {options.window}, "
           f"{options.destinations} a submit; the carrier holds receipts back for up to "
           f"{options.delay:g} s")  # fmt: skip
-    print("\n".join(asyncio.run(run(options)).lines()))
+    if pairs:
+        compare_counting(options, pairs)
+    else:
+        print("\n".join(asyncio.run(run(options)).lines()))
 
 
 if __name__ == "__main__":
