@@ -27,6 +27,7 @@ EDITS: dict[str, dict[str, Any]] = {
     "PATCH /areas/{code}": {"population": 7},
     "PATCH /contacts/{contact_id}": {"tags": ["t"]},
     "PATCH /webhooks/{webhook_id}": {"enabled": False},
+    "PATCH /obligations/{obligation_id}": {"title": "n"},
     "PUT /lint/rules": {"levels": {"R14": "review"}, "reason": "r"},
     "PUT /departments/{department_id}/sender": {"landlines": ["0563-8022110"], "reason": "r"},
     "PUT /fraud-types": EXAMPLES["set_fraud_types"],
@@ -47,6 +48,8 @@ async def address(api: Api, path: str) -> str:
     assert (await api.call("PUT", "/rosters/r/members", ADMIN, json=members)).status == 200
     hook = await api.post("/webhooks", ADMIN, HOOK)
     contacts = await api.get("/contacts", ADMIN)
+    obligation = await api.post("/obligations", ADMIN, EXAMPLES["set_obligation"])
+    assert obligation.status == 201, obligation.body
     return path.format(
         department_id=api.teams["county"].department_id,
         user_id=api.teams["county"].viewer.id,
@@ -58,6 +61,7 @@ async def address(api: Api, path: str) -> str:
         contact_id=contacts.json["items"][0]["id"],
         webhook_id=hook.json["id"],
         template_id=draft.plan.template_id,
+        obligation_id=obligation.json["id"],
     )
 
 
