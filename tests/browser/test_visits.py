@@ -62,9 +62,9 @@ async def test_results_are_kept_without_a_network_and_written_once(
     await expect(page.locator("[data-visits-count]")).to_have_text("2")
     await picture(visitor, "offline")
     assert await office.live.query(WRITTEN, village) == before
-    visitor.faults[:] = [one for one in visitor.faults if "net::ERR_" not in one]
     await page.context.set_offline(False)
     await expect(here).to_be_hidden()
+    visitor.faults[:] = [one for one in visitor.faults if "net::ERR_" not in one]
     assert await office.live.query(WRITTEN, village) == before + 2
     await expect(cards.nth(0).locator("[data-visit-state-of]")).to_contain_text("已当面告知")
     assert await page.evaluate("Object.keys(localStorage).length") == 0
@@ -115,9 +115,9 @@ async def test_households_are_registered_without_a_network_and_written_once(
     await expect(page.locator("[data-visits-count]")).to_have_text("3")
     await picture(visitor, "households-offline")
     assert await office.live.query(HOUSEHOLD_TRIES, found) == before
-    visitor.faults[:] = [one for one in visitor.faults if "net::ERR_" not in one]
     await page.context.set_offline(False)
     await expect(page.locator("[data-visits-kept]")).to_be_hidden()
+    visitor.faults[:] = [one for one in visitor.faults if "net::ERR_" not in one]
     assert await office.live.query(HOUSEHOLD_TRIES, found) == before + 3
     await expect(next_one.locator("[data-visit-state-of]")).to_contain_text(f"{label}东")
     await expect(again.locator("[data-visit-state-of]")).to_contain_text("不在家")

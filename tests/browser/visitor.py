@@ -27,6 +27,9 @@ PASSWORD = "correct horse battery"
 """Of everybody in these tests."""
 TELL = """document.addEventListener('securitypolicyviolation', (e) =>
   console.error(`policy: ${e.effectiveDirective} refuses ${e.blockedURI}`));"""
+LEFT = "htmx:error: Failed to fetch"
+"""What htmx says where a page is left while it fetches. Of any other request that fails the browser
+says something as well."""
 REFUSED = re.compile(r"the server responded with a status of (\d+)")
 LOCAL = ("data", "blob", "about")
 OLD = 90
@@ -70,7 +73,7 @@ class Visitor:
 
     def _said(self, message: ConsoleMessage) -> None:
         self.log.append(f"{message.type}: {message.text}")
-        if message.type != "error":
+        if message.type != "error" or LEFT in message.text:
             return
         refused = REFUSED.search(message.text)
         if refused is None or refused[1] not in self.refusals:
