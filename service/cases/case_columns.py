@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from service.audience.imports.entry_rows import columns_of
-from service.audience.tables.header import ColumnMeaning, Header, Vocabulary, header_form
+from service.audience.imports.entry_rows import EntryWords, columns_of
+from service.audience.tables.header import Header
 from service.audience.vocabulary.cells import text_form
 from service.errors import FileRefused
 from service.words.phrase import phrase
@@ -40,6 +40,10 @@ _PERSONS = {
 """Parts of headers of what is known of persons; whatever else such a column is called."""
 
 
+CASE_WORDS = EntryWords(_COLUMNS, _PERSONS)
+"""The headers of files of cases."""
+
+
 class CaseTable(NamedTuple):
     """A table of a file: its header in the form of a report, and the factor of its losses."""
 
@@ -47,31 +51,6 @@ class CaseTable(NamedTuple):
     titles: Mapping[str, str]
     factor: Decimal
     one_case_a_row: bool
-
-
-class CaseWords(Vocabulary):
-    """The headers of files of cases; what names a person is refused, however it is written."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            known={
-                header: ColumnMeaning(column)
-                for column, headers in _COLUMNS.items()
-                for header in headers.split()
-            }
-        )
-        self._contacts = Vocabulary()
-
-    def meaning(self, cell: str) -> ColumnMeaning | None:
-        """What a header cell means, or None if it is not recognised."""
-        if known := super().meaning(cell):
-            return known
-        form = header_form(cell)
-        for kind, parts in _PERSONS.items():
-            if any(part in form for part in parts.split()):
-                return ColumnMeaning(kind, refused=True)
-        named = self._contacts.meaning(cell)
-        return named if named and named.refused else None
 
 
 def table_of(sheet: str, header: Header) -> CaseTable:

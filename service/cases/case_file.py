@@ -26,7 +26,7 @@ from service.audience.imports.entry_rows import (
 from service.audience.tables.files import Chunks
 from service.audience.tables.header import SEARCHED_RECORDS
 from service.audience.vocabulary.cells import is_blank, squeeze, text_form
-from service.cases.case_columns import WAN, CaseTable, CaseWords, table_of
+from service.cases.case_columns import CASE_WORDS, WAN, CaseTable, table_of
 from service.cases.figures import CaseFigure
 from service.cases.fraud_types import FraudTypes
 from service.cases.week import IsoWeek, parse_week
@@ -96,7 +96,7 @@ def read_case_file(chunks: Chunks, encoding: str | None = None) -> CaseFile:
         FileRefused: it cannot be read as a whole, has no table of cases, or too many rows.
         Invalid: the encoding named is not one that is read.
     """
-    form = EntryForm(CaseWords(), "week", table_of, _no_cases, MOST_ROWS, _too_many)
+    form = EntryForm(CASE_WORDS, "week", table_of, _no_cases, MOST_ROWS, _too_many)
     return read_entries(chunks, form, encoding)
 
 

@@ -13,7 +13,14 @@ from typing import Generic, NamedTuple, TypeVar
 
 from service.audience.imports.rows import TOTAL_ROW
 from service.audience.tables.files import Chunks, open_source
-from service.audience.tables.header import SEARCHED_RECORDS, Header, Vocabulary, find_header
+from service.audience.tables.header import (
+    SEARCHED_RECORDS,
+    ColumnMeaning,
+    Header,
+    Vocabulary,
+    find_header,
+    header_form,
+)
 from service.audience.tables.workbook_process import OF_LISTS
 from service.audience.vocabulary.cells import squeeze, text_form
 from service.errors import FileRefused
@@ -52,6 +59,36 @@ class RowFault(Exception):
         super().__init__(code)
         self.code = code
         self.column = column
+
+
+class EntryWords(Vocabulary):
+    """The headers of a file of a kind; what names a person is refused, however it is written.
+
+    columns: the headers of each column that is used, with spaces between them; the one that has to
+    be there is called phone. persons: in the same way, parts of the headers of each that is not.
+    """
+
+    def __init__(self, columns: Mapping[str, str], persons: Mapping[str, str]) -> None:
+        super().__init__(
+            known={
+                header: ColumnMeaning(column)
+                for column, headers in columns.items()
+                for header in headers.split()
+            }
+        )
+        self._persons = persons
+        self._contacts = Vocabulary()
+
+    def meaning(self, cell: str) -> ColumnMeaning | None:
+        """What a header cell means, or None if it is not recognised."""
+        if known := super().meaning(cell):
+            return known
+        form = header_form(cell)
+        for kind, parts in self._persons.items():
+            if any(part in form for part in parts.split()):
+                return ColumnMeaning(kind, refused=True)
+        named = self._contacts.meaning(cell)
+        return named if named and named.refused else None
 
 
 class EntryForm(NamedTuple, Generic[TableT]):

@@ -21,6 +21,7 @@ from service.audience.imports.entry_rows import (
     EntryFile,
     EntryForm,
     EntryRow,
+    EntryWords,
     RowFault,
     columns_of,
     read_entries,
@@ -30,10 +31,7 @@ from service.audience.imports.entry_rows import (
 from service.audience.tables.files import Chunks
 from service.audience.tables.header import (
     SEARCHED_RECORDS,
-    ColumnMeaning,
     Header,
-    Vocabulary,
-    header_form,
 )
 from service.audience.vocabulary.cells import is_blank, squeeze, text_form
 from service.audience.vocabulary.texts import read_day
@@ -70,6 +68,7 @@ _PERSONS = {
 }
 """Parts of headers of what is known of persons; whatever else such a column is called."""
 
+_WORDS = EntryWords(_COLUMNS, _PERSONS)
 _RESULTS = {
     VisitResult.TOLD: "told 已告知 告知 已宣传 已入户 已走访 见面 已当面告知 是 √ ✓ 1",
     VisitResult.NOT_HOME: "not_home 不在家 家中无人 无人 外出 没人 未见",
@@ -132,31 +131,6 @@ class RejectedHousehold(NamedTuple):
     value: str
 
 
-class HouseholdWords(Vocabulary):
-    """The headers of registration forms; what names a person is refused, however it is written."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            known={
-                header: ColumnMeaning(column)
-                for column, headers in _COLUMNS.items()
-                for header in headers.split()
-            }
-        )
-        self._contacts = Vocabulary()
-
-    def meaning(self, cell: str) -> ColumnMeaning | None:
-        """What a header cell means, or None if it is not recognised."""
-        if known := super().meaning(cell):
-            return known
-        form = header_form(cell)
-        for kind, parts in _PERSONS.items():
-            if any(part in form for part in parts.split()):
-                return ColumnMeaning(kind, refused=True)
-        named = self._contacts.meaning(cell)
-        return named if named and named.refused else None
-
-
 def read_household_file(chunks: Chunks, encoding: str | None = None) -> HouseholdFile:
     """The rows of a registration form, with no cell of a column that is not used.
 
@@ -164,7 +138,7 @@ def read_household_file(chunks: Chunks, encoding: str | None = None) -> Househol
         FileRefused: it cannot be read as a whole, has no table of households, or too many rows.
         Invalid: the encoding named is not one that is read.
     """
-    form = EntryForm(HouseholdWords(), "household", _table_of, _no_households, MOST_ROWS, _too_many)
+    form = EntryForm(_WORDS, "household", _table_of, _no_households, MOST_ROWS, _too_many)
     return read_entries(chunks, form, encoding)
 
 
