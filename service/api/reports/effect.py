@@ -1,7 +1,6 @@
 """Did it help? Cases beside those of the year before, and beside what chance brings."""
 
 import re
-from datetime import date
 from decimal import Decimal
 from math import isinf
 from typing import Any
@@ -10,6 +9,7 @@ from pydantic import Field
 
 from service.api.http.call import Call
 from service.api.http.schema import Line, Out, QueryString
+from service.api.reports import coverage
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
 from service.cases import store
@@ -24,7 +24,7 @@ from service.cases.week import (
     weeks_before,
     weeks_between,
 )
-from service.errors import Invalid, NotFound
+from service.errors import Invalid
 from service.reports.coverage import report
 from service.reports.coverage.coverage import NOWHERE, View
 from service.reports.coverage.scope_store import CoverageScope, ScopeKind
@@ -34,6 +34,7 @@ from service.reports.effect.effect import (
     CoverageHalf,
     FunnelPlace,
     RateChange,
+    books_by,
     change_of,
     funnel_of,
     halves_of,
@@ -120,7 +121,7 @@ class HalfOut(ChangeOut):
 
 
 class EffectOut(Out):
-    """A period beside the one before it a year ago. None of it says what caused a change."""
+    """A period beside the same weeks of the year before. None of it says what caused a change."""
 
     period: str
     periods: list[str] = Field(description="This quarter, those before it, and their years.")
@@ -183,9 +184,13 @@ def _towns(
     book: CaseBook, tree: AreaTree, period: Period, weeks: list[IsoWeek]
 ) -> list[TownEffectOut]:
     """Each town of which the population is known, or a case."""
-    towns = {code: tree.subtree(code) for code in tree.at(tree.roots, {"town"})}
+
+    def town_of(area: str) -> str:
+        return tree.town_of(area) if area in tree.areas else ""
+
+    towns = books_by(tree.at(tree.roots, {"town"}), book, town_of)
     people = {code: tree.areas[code].population or 0 for code in towns}
-    changes = {code: change_of(book, weeks, areas) for code, areas in towns.items()}
+    changes = {code: change_of(own, weeks) for code, own in towns.items()}
     cases = {code: change.now for code, change in changes.items() if change.now is not None}
     # Cases of which no town is known are in no town's share.
     funnel = {place.area: place for place in funnel_of(cases, people, sum(cases.values()))}
@@ -196,12 +201,10 @@ def _towns(
             **_change(changes[code]).model_dump(),
             **_place(funnel.get(code)),
             alarms=[
-                str(week.week)
-                for week in trend_of(book, period, weeks[-1], areas).weeks
-                if week.alarm
+                str(week.week) for week in trend_of(own, period, weeks[-1]).weeks if week.alarm
             ],
         )
-        for code, areas in towns.items()
+        for code, own in towns.items()
         if weeks and (people[code] or cases.get(code))
     ]
 
@@ -222,14 +225,9 @@ async def _halves(
 ) -> list[HalfOut] | None:
     if period.name == "YEAR" or not weeks:
         return None
-    quarter = date(period.year, int(period.name[1]) * 3 - 2, 1)
-    scope = CoverageScope(ScopeKind.QUARTER, quarter=quarter, message_class="public_interest")
-    try:
-        found = await report.coverage_report(
-            call.conn, scope, View(None, "village"), None, call.now
-        )
-    except NotFound:
-        return None
+    first_day = coverage.quarter_of(str(period))
+    scope = CoverageScope(ScopeKind.QUARTER, quarter=first_day, message_class="public_interest")
+    found = await report.coverage_report(call.conn, scope, View(None, "village"), None, call.now)
     if found is None:
         return None
     covered = {

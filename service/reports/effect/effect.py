@@ -5,7 +5,7 @@ Nothing here says that messages caused a change: counties change for many reason
 18 cases a month changes by chance. What is said is how far a change lies beyond chance.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import exp, lgamma, log
@@ -13,7 +13,7 @@ from statistics import median
 from typing import NamedTuple
 
 from service.cases.exact import RatioInterval, chance, ratio_interval
-from service.cases.figures import CaseBook
+from service.cases.figures import CaseBook, CaseFigure, CaseTotal
 from service.cases.week import IsoWeek, Period, weeks_before, weeks_between
 from service.reports.effect.cusum import CusumRule, cusum, cusum_rule
 
@@ -138,24 +138,33 @@ def change_of(
     return RateChange(now and now.cases, then and then.cases)
 
 
-def trend_of(
-    book: CaseBook, period: Period, as_of: IsoWeek, areas: Collection[str] | None = None
-) -> CaseTrend:
+def books_by(
+    towns: Iterable[str], book: CaseBook, town_of: Callable[[str], str | None]
+) -> dict[str, CaseBook]:
+    """The figures of each town alone. town_of: the town of an area, or what is none of them."""
+    own: dict[str, list[CaseFigure]] = {town: [] for town in towns}
+    for figure in book.figures:
+        own.get(town_of(figure.area) or "", []).append(figure)
+    return {town: CaseBook(book.covered, figures) for town, figures in own.items()}
+
+
+def trend_of(book: CaseBook, period: Period, as_of: IsoWeek) -> CaseTrend:
     """The weeks of a period up to one under watch. A week that is not covered adds nothing."""
     earlier = [week for week in weeks_before(period.first, USUAL_WEEKS) if week in book.covered]
     usual = None
     if len(earlier) >= LEAST_USUAL_WEEKS:
-        usual = _cases(book, earlier, areas) / len(earlier)
+        known = book.total(earlier) or CaseTotal()
+        usual = known.cases / len(earlier)
     rule = None if usual is None else cusum_rule(usual)
     weeks = weeks_between(period.first, min(period.last, as_of))
     found = [
-        WatchedWeek(week, _known(book, week, areas), _known(book, week.year_before, areas))
+        WatchedWeek(week, _cases_in(book, week), _cases_in(book, week.year_before))
         for week in weeks
     ]
     if rule is not None:
-        known = [at for at, week in enumerate(found) if week.cases is not None]
-        sums = cusum([found[at].cases or 0 for at in known], rule)
-        for at, (total, alarm) in zip(known, sums, strict=True):
+        places = [at for at, week in enumerate(found) if week.cases is not None]
+        sums = cusum([found[at].cases or 0 for at in places], rule)
+        for at, (total, alarm) in zip(places, sums, strict=True):
             found[at] = found[at]._replace(total=total, alarm=alarm)
     return CaseTrend(usual, rule, found)
 
@@ -197,13 +206,6 @@ def _half(
     return CoverageHalf(len(areas), min(shares), max(shares), change_of(book, weeks, areas))
 
 
-def _known(book: CaseBook, week: IsoWeek | None, areas: Collection[str] | None) -> int | None:
-    if week is None:
-        return None
-    found = book.total([week], areas=areas)
+def _cases_in(book: CaseBook, week: IsoWeek | None) -> int | None:
+    found = None if week is None else book.total([week])
     return found and found.cases
-
-
-def _cases(book: CaseBook, weeks: Iterable[IsoWeek], areas: Collection[str] | None) -> int:
-    found = book.total(list(weeks), areas=areas)
-    return found.cases if found else 0

@@ -15,6 +15,7 @@ from service.reports.effect.cusum import LEAST_RUN, CusumRule, cusum, cusum_rule
 from service.reports.effect.effect import (
     INNER,
     OUTER,
+    books_by,
     change_of,
     funnel_of,
     halves_of,
@@ -113,6 +114,14 @@ def test_a_town_far_from_its_share_lies_outside() -> None:
         ("b", 16.0, "outer"),
     ]
     assert funnel_of({}, {"a": 1_000}, 0) == []
+
+
+def test_figures_are_split_by_towns_and_those_of_no_town_are_left_out() -> None:
+    weeks = [week("2027-W01"), week("2027-W02")]
+    figures = [CaseFigure(weeks[at % 2], area, "T01", 1, 0) for at, area in enumerate("aabx")]
+    found = books_by(["A", "B", "C"], CaseBook(weeks, figures), {"a": "A", "b": "B"}.get)
+    assert {town: len(own.figures) for town, own in found.items()} == {"A": 2, "B": 1, "C": 0}
+    assert {own.covered for own in found.values()} == {frozenset(weeks)}
 
 
 def test_the_change_of_the_worked_example() -> None:
