@@ -280,7 +280,7 @@ class Postgres:
             "shared_buffers": "256MB",
             "max_wal_size": "2GB",
             "min_wal_size": "512MB",  # used again: a new file keeps all commits for 0.15 s
-            # Of all processes together, and of those whose network fell silent once more.
+            # Twice what all processes use: where a network falls silent, those before stay open.
             "max_connections": "200",
             "wal_compression": "on",
             "checkpoint_completion_target": "0.9",

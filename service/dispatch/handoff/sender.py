@@ -253,7 +253,7 @@ class Sender:
 
     def _begin_anew(self) -> None:
         """Take all slices anew: the database is on another timeline and may lack answers that were
-        recorded. Who takes a slice makes uncertain what nobody is going to answer for (0508).
+        recorded. Who takes a slice makes uncertain what nobody is going to answer for (0541).
         """
         log.warning("slices are taken anew: the database is on another timeline")
         for work in list(self._works):

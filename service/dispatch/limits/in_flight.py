@@ -39,8 +39,8 @@ def ahead_of(window: int, answer_seconds: float) -> int:
 
 class AnswerTimes:
     """How long the carrier's answers take of late, on one connection: the mean of about the latest
-    sixteen. A carrier that has stopped answering is slow too: what was written longest ago, and
-    has no answer, counts as long as it has waited.
+    sixteen. A carrier that has stopped answering is slow too: one write at a time is watched, and
+    counts as long as it has waited, until something of it is answered.
     """
 
     def __init__(self) -> None:
