@@ -1,8 +1,9 @@
 """Coverage on pages: of all who there should be, how many were reached, and who says how many."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
 from service.accounts.people.model import Right
 from service.api.campaigns import campaigns
@@ -11,6 +12,7 @@ from service.api.followups.followups import FollowupQuery
 from service.api.http.downloads import MadeFile
 from service.api.reports import coverage, denominators
 from service.api.reports.coverage import (
+    AreaFiguresOut,
     CoverageExportQuery,
     CoverageOut,
     CoverageQuery,
@@ -22,18 +24,37 @@ from service.audience.vocabulary.roles import ROLE_TITLES
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.render import Gone, Shown
+from service.console.reports.coverage_grid import (
+    COVERAGE,
+    MEASURES,
+    Tile,
+    TileGroup,
+    from_the_lowest,
+    share_of,
+    tile,
+)
 from service.console.reports.coverage_people import PURPOSES
 from service.console.words import reason_word, role_word
 from service.errors import Forbidden, Invalid, NotFound
-from service.reports.coverage.denominators import HOUSEHOLDS, KINDS, PHONES, RESIDENTS, list_of
+from service.reports.coverage.coverage import NOWHERE
+from service.reports.coverage.denominators import (
+    HOUSEHOLDS,
+    KINDS,
+    PACKAGED,
+    PHONES,
+    RESIDENTS,
+    list_of,
+)
 from service.reports.coverage.outcome_words import OUTCOMES
-from service.words.phrase import phrase
+from service.words.phrase import listing, phrase
 
 KIND_WORDS = {
     RESIDENTS: phrase("all who live there"),
     PHONES: phrase("people with a phone"),
     HOUSEHOLDS: phrase("households"),
 }
+_COUNTY_DIGITS, _TOWN_DIGITS = 6, 9
+"""So many first digits of an area's code are its county's, and its town's."""
 FLAG_WORDS = {
     "denominator_suspect": phrase("more on file than there should be"),
     "denominator_old": phrase("the number is older than 400 days"),
@@ -141,8 +162,13 @@ async def enter_denominator(desk: Desk) -> Gone:
 
 async def _shown(desk: Desk, scope: Mapping[str, object], told: Mapping[str, object]) -> Shown:
     area = desk.request.query.get("area") or None
+    role = desk.request.query.get("role") or None
+    show = desk.request.query.get("show", COVERAGE)
+    if show not in MEASURES:
+        raise Invalid(phrase("there is no such share"), fields={"show": listing(MEASURES)})
     level = "village" if area else "town"
-    query = CoverageQuery.model_validate({**scope, "area": area, "level": level})
+    asked = {**scope, "role": role}
+    query = CoverageQuery.model_validate({**asked, "area": area, "level": level})
     found: CoverageOut | None = None
     try:
         found = await desk.get(coverage.get_coverage, query=query)
@@ -156,23 +182,84 @@ async def _shown(desk: Desk, scope: Mapping[str, object], told: Mapping[str, obj
         "may_follow": False,
         **told,
         "area": area,
+        "role": role,
+        "show": show,
         "found": found,
     }
     facts["may_recount"] = desk.may(Right.CONTROL)
     facts["may_list"] = "run" in scope and desk.may(Right.READ)
     facts["purposes"] = [(one, desk.language.say(word)) for one, word in PURPOSES.items()]
     if found is not None:
-        facts |= {
-            "outcomes": {one.value: desk.language.say(word) for one, word in OUTCOMES.items()},
-            "kind": _kind_word(desk, found.denominator),
-            "reasons": [
-                (reason_word(code, desk.language), people)
-                for code, people in found.total.reasons.items()
-            ],
-            "roles": [(role_word(role, desk.language), row) for role, row in found.by_role.items()],
-            "flag_words": FLAG_WORDS,
-        }
+        facts |= _words_of(desk, found)
+        facts["rows"] = from_the_lowest(found.areas, show)
+        facts["groups"] = await _tiles(desk, asked, found, area, show)
     return Shown("reports/coverage.html", facts)
+
+
+def _words_of(desk: Desk, found: CoverageOut) -> dict[str, Any]:
+    """What a page on coverage shows of its figures in words."""
+    language = desk.language
+    total = found.total
+    return {
+        "outcomes": {one.value: language.say(word) for one, word in OUTCOMES.items()},
+        "kind": _kind_word(desk, found.denominator),
+        "source": language.say(PACKAGED) if total.source == PACKAGED else total.source,
+        "reasons": [
+            (reason_word(code, language), people) for code, people in total.reasons.items()
+        ],
+        "roles": [(role_word(role, language), row) for role, row in found.by_role.items()],
+        "flag_words": FLAG_WORDS,
+        "measures": [(name, language.say(word)) for name, word in MEASURES.items()],
+        "every_role": [(name, role_word(name, language)) for name in ROLE_TITLES],
+    }
+
+
+async def _tiles(
+    desk: Desk, asked: Mapping[str, object], found: CoverageOut, area: str | None, show: str
+) -> list[TileGroup]:
+    """The tiles of the rows of a page: in a county those of its villages, town by town, for whoever
+    may see villages; else one for each row.
+    """
+    rows = from_the_lowest(found.areas, show)
+    places = [row for row in rows if row.finer and row.area != NOWHERE]
+    villages: Sequence[AreaFiguresOut] = ()
+    if area is None and len({row.area[:_COUNTY_DIGITS] for row in places}) == 1:
+        villages = await _villages(desk, asked)
+    if not villages:
+        return [TileGroup(None, None, [_tile(desk, row, show, "") for row in places])]
+    ordered = from_the_lowest(villages, show)
+    return [
+        TileGroup(
+            town.name,
+            share_of(town, show),
+            [
+                _tile(desk, row, show, town.area)
+                for row in ordered
+                if row.finer and row.area.startswith(town.area[:_TOWN_DIGITS])
+            ],
+        )
+        for town in places
+    ]
+
+
+async def _villages(desk: Desk, asked: Mapping[str, object]) -> Sequence[AreaFiguresOut]:
+    """The villages of all towns; none for whoever sees counts by towns alone."""
+    query = CoverageQuery.model_validate({**asked, "level": "village"})
+    try:
+        return (await desk.get(coverage.get_coverage, query=query)).areas
+    except Forbidden:
+        return ()
+
+
+def _tile(desk: Desk, row: AreaFiguresOut, show: str, town: str) -> Tile:
+    """A tile that leads to the area's row: on the page of its town, or on this one (town: "")."""
+    kept = {
+        name: desk.request.query[name]
+        for name in ("quarter", "role", "show")
+        if desk.request.query.get(name)
+    }
+    query = "?" + urlencode({"area": town, **kept}) if town else ""
+    return tile(row, show, f"{query}#a-{row.area}", desk.language)
 
 
 def _kind_word(desk: Desk, kind: str) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from service.audience.areas.area import AreaTree
 from service.audience.vocabulary.roles import ROLES
+from service.words.phrase import phrase
 
 RESIDENTS, PHONES, HOUSEHOLDS = "residents", "phones", "households"
 KINDS = (RESIDENTS, PHONES, HOUSEHOLDS, *ROLES)
@@ -16,7 +17,7 @@ KINDS = (RESIDENTS, PHONES, HOUSEHOLDS, *ROLES)
 LIST = "list:"
 """Before the name of a list: how many people it should hold, such as a unit's own staff."""
 
-PACKAGED = "packaged estimate"
+PACKAGED = phrase("packaged estimate")
 """The source of the residents that the program knows of an area."""
 
 OLD = timedelta(days=400)

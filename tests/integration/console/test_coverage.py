@@ -75,3 +75,19 @@ async def test_the_people_behind_the_counts_are_shown_for_a_purpose(api: Api, ru
     assert "上门" in seen.text
     inspector = await browser_of(api, "inspector")
     assert f"{path}/people" not in [form.action for form in (await inspector.get(path)).forms]
+
+
+async def test_a_county_is_seen_at_a_glance(api: Api, run: str) -> None:
+    await count_coverage(api.runtime.pool, api.clock)
+    browser = await browser_of(api, "operator")
+    county = await browser.get(f"/runs/{run}/coverage?show=target")
+    assert f"?area={TOWN}&show=target#a-{VILLAGE}" in county.links
+    assert f"南门居委会，到达率 50.0 %，{PEOPLE} 人中 {PEOPLE // 2} 人" in county.html
+    town = await browser.get(f"/runs/{run}/coverage?area={TOWN}&show=target")
+    assert f"#a-{VILLAGE}" in town.links
+    assert f'id="a-{VILLAGE}"' in town.html
+    assert town.html.index(f'id="a-{VILLAGE}"') < town.html.index('id="a-341825100002"')  # lowest
+    assert (await browser.get(f"/runs/{run}/coverage?show=rank")).status == 422
+    role = await browser.get(f"/runs/{run}/coverage?role=finance")
+    assert "selected" in role.html
+    assert (await browser.get(f"/runs/{run}/coverage?role=nobody")).status == 422
