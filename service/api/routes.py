@@ -81,7 +81,7 @@ from service.api.content import (
     wordings,
 )
 from service.api.duties import documents as duty_documents
-from service.api.duties import duties, obligations, texts
+from service.api.duties import duties, obligations, texts, weekly
 from service.api.followups import followups, households, rounds, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
@@ -539,6 +539,11 @@ _OPS = (
     Op("POST",   "/duties/{duty_id}/return", duties.return_duty, R.OBLIGATIONS),
     Op("POST",   "/duties/{duty_id}/accept", duties.accept_duty, R.OBLIGATIONS),
     Op("POST",   "/duties/{duty_id}/excuse", duties.excuse_duty, R.OBLIGATIONS),
+
+    Op("GET",    "/reports/weekly", weekly.get_weekly_report, R.REPORTS, errors=(404,),
+       seconds=LONG, heavy=True),
+    Op("GET",    "/reports/weekly/document", weekly.get_weekly_document, R.REPORTS,
+       media=DOCUMENTS, errors=(404, 409), seconds=LONG, heavy=True),
 
     Op("GET",    "/denominators", denominators.list_denominators, R.REPORTS),
     Op("PUT",    "/denominators", denominators.set_denominators, R.AREAS),

@@ -17,10 +17,10 @@ from service.duties.duty_store import (
     HandedIn,
     UnitDuty,
 )
-from service.duties.figures import FiguresOf, freeze, take_figures
 from service.duties.ladder import OWED, DutyState
 from service.duties.obligation_store import TICKED, ObligationKind
 from service.errors import Conflict, Forbidden, Invalid, NotFound
+from service.reports.weekly.figures import FiguresOf, freeze, take_figures
 from service.storage.postgres import Connection
 from service.words.phrase import phrase
 

@@ -2,13 +2,13 @@
 
 import json
 from datetime import date
-from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
 from service.accounts.departments.duty_people_store import DUTIES
+from service.api.duties.figures import DutyFiguresOut
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import AnyText, Body, Instant, Line, OptionalLine, Out, Page
@@ -16,9 +16,9 @@ from service.duties import duties, duty_list_store, duty_store, obligation_store
 from service.duties.duties import MOST_NARRATIVE, Handing
 from service.duties.duty_list_store import DutyFilter
 from service.duties.duty_store import HandedIn, UnitDuty
-from service.duties.figures import FiguresOf, take_figures
 from service.duties.ladder import OWED, DutyState
 from service.duties.obligation_store import ObligationKind
+from service.reports.weekly.figures import FiguresOf, take_figures
 
 MOST_LATE = 5_000
 """So many are on one late list."""
@@ -99,41 +99,6 @@ class DutyOut(Out):
     reason: str = Field(description="Why it was returned or excused, or a note.")
 
 
-class FiredRunOut(Out):
-    """A run of a campaign, as it was counted then; null: not counted yet, or nobody knows."""
-
-    run: UUID
-    campaign: str
-    message_class: str = Field(alias="class")
-    text: str
-    fired_at: Instant
-    target: int | None
-    settled: bool
-    counted_at: Instant | None
-    on_file: int | None
-    reached: int | None
-    denominator: int | None
-    coverage_pct: Decimal | None = Field(description="Reached of those who there should be.")
-    of_target_pct: Decimal | None
-
-
-class FigureSectionsOut(Out):
-    """What is known of the period, by section."""
-
-    campaigns: list[FiredRunOut]
-
-
-class DutyFiguresOut(Out):
-    """The figures of a department's period, at an instant."""
-
-    department: UUID
-    period: str
-    first: date
-    last: date
-    as_of: Instant
-    sections: FigureSectionsOut
-
-
 class HandedInOut(Out):
     """What was handed in once; it does not change any more."""
 
@@ -199,7 +164,7 @@ async def list_duties(call: Call, query: DutyQuery) -> Page[DutyOut]:
         call.conn, duties.seen_by(call.user), wanted, query.before, query.wanted
     )
     page = cut(Page[UnitDuty], found, query, key=lambda one: one.id)
-    items = [DutyOut.model_validate(_shown(call, one)) for one in page.items]
+    items = [DutyOut.model_validate(shown(call, one)) for one in page.items]
     return Page[DutyOut](items=items, next_cursor=page.next_cursor)
 
 
@@ -211,7 +176,7 @@ async def list_late(call: Call) -> LateOut:
     return LateOut(
         as_of=call.now,
         without_people=[UnitWithoutPeopleOut.model_validate(one) for one in without],
-        items=[DutyOut.model_validate(_shown(call, one)) for one in found[:MOST_LATE]],
+        items=[DutyOut.model_validate(shown(call, one)) for one in found[:MOST_LATE]],
         more=len(found) > MOST_LATE,
     )
 
@@ -262,7 +227,8 @@ async def excuse_duty(call: Call, duty_id: UUID, body: ExcuseBody) -> DutyDetail
     return await _detail(call, duty)
 
 
-def _shown(call: Call, duty: UnitDuty) -> dict[str, object]:
+def shown(call: Call, duty: UnitDuty) -> dict[str, object]:
+    """A duty as `DutyOut` takes it."""
     overdue = None
     if duty.state in OWED and call.now > duty.owed_at:
         overdue = int((call.now - duty.owed_at).total_seconds() // 60)
@@ -273,9 +239,11 @@ async def _detail(call: Call, duty: UnitDuty) -> DutyDetail:
     obligation = await obligation_store.find_obligation(call.conn, duty.obligation_id)
     asked = obligation is not None and obligation.new.needs.get("narrative", False)
     return DutyDetail.model_validate(
-        _shown(call, duty)
+        shown(call, duty)
         | {
-            "reports": [_report(one) for one in await duty_store.list_reports(call.conn, duty.id)],
+            "reports": [
+                handed_in(one) for one in await duty_store.list_reports(call.conn, duty.id)
+            ],
             "steps": await duty_store.list_steps(call.conn, duty.id),
             "needs_narrative": asked or duty.kind == ObligationKind.CUSTOM,
             "may_hand_in": duties.may_hand_in(call.user, duty),
@@ -284,7 +252,8 @@ async def _detail(call: Call, duty: UnitDuty) -> DutyDetail:
     )
 
 
-def _report(one: HandedIn) -> HandedInOut:
+def handed_in(one: HandedIn) -> HandedInOut:
+    """What was handed in, as it is shown."""
     figures = DutyFiguresOut.model_validate(json.loads(one.figures)) if one.figures else None
     return HandedInOut(
         no=one.no,

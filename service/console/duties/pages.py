@@ -1,6 +1,6 @@
 """Duties on pages: mine, all, the late list; one of them, handed in and decided."""
 
-from typing import Any
+from typing import Any, get_args
 
 from service.accounts.people.model import Right
 from service.api.duties import documents, duties
@@ -19,7 +19,10 @@ from service.console.asking import Desk
 from service.console.forms import body_of, instant_of
 from service.console.names import names_of
 from service.console.render import Gone, Shown
-from service.words.phrase import phrase
+from service.ledger.message_class import MessageClass
+from service.reports.weekly.weekly_words import RESULTS
+from service.words.phrase import phrase, translated
+from service.words.terms import term
 
 TONES = {
     "open": "run",
@@ -31,6 +34,7 @@ TONES = {
 }
 """The tone of the tag of each state."""
 
+
 MOST_ROWS = 500
 """So many rows of the late list stand on a page; the file has all."""
 
@@ -40,7 +44,7 @@ async def show_mine(desk: Desk) -> Shown:
     query = DutyQuery(mine=True, limit=50, cursor=desk.request.query.get("cursor"))
     found = await desk.get(duties.list_duties, query=query)
     told = {"items": found.items, "next": found.next_cursor, "tab": "mine"}
-    return Shown("duties/mine.html", {**told, **_words(desk)})
+    return Shown("duties/mine.html", {**told, **duty_words(desk)})
 
 
 async def show_all(desk: Desk) -> Shown:
@@ -53,7 +57,7 @@ async def show_all(desk: Desk) -> Shown:
         "tab": "all",
         "state": query.state or "",
         "period": query.period or "",
-        **_words(desk),
+        **duty_words(desk),
     })  # fmt: skip
 
 
@@ -64,7 +68,7 @@ async def show_late(desk: Desk) -> Shown:
         "late": found,
         "late_rows": found.items[:MOST_ROWS],
         "tab": "late",
-        **_words(desk),
+        **duty_words(desk),
     })  # fmt: skip
 
 
@@ -86,7 +90,7 @@ async def show_duty(desk: Desk) -> Shown:
         "now": figures,
         "names": await names_of(desk, _people(found)),
         "tab": "",
-        **_words(desk),
+        **duty_words(desk),
     })  # fmt: skip
 
 
@@ -129,7 +133,8 @@ async def excuse(desk: Desk) -> Gone:
     return Gone(f"/duties/{duty_id}", phrase("Excused."))
 
 
-def _words(desk: Desk) -> dict[str, Any]:
+def duty_words(desk: Desk) -> dict[str, Any]:
+    """What states, kinds and steps are called."""
     say = desk.language.say
     return {
         "tones": TONES,
@@ -138,4 +143,9 @@ def _words(desk: Desk) -> dict[str, Any]:
         "steps": {code: say(word) for code, word in STEPS.items()},
         "skipped": {code: say(word) for code, word in SKIPPED.items()},
         "may_set": desk.may(Right.OBLIGATIONS),
+        "whose": {"own": say(phrase("our people")), "area": say(phrase("all in our area"))},
+        "classes": {
+            code: translated(term(code), desk.language.code) for code in get_args(MessageClass)
+        },
+        "results": {code: say(word) for code, word in RESULTS.items()},
     }

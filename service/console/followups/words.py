@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from service.reports.weekly import weekly_words
 from service.words.phrase import Phrase, phrase
 
 STEPS: Final[Mapping[str, Phrase]] = {
@@ -40,14 +41,7 @@ PEOPLE: Final[Mapping[str, Phrase]] = {
 }
 """Where somebody stands, in the order of the ladder; together they are all who were missed."""
 
-RESULTS: Final[Mapping[str, Phrase]] = {
-    "told": phrase("Told"),
-    "not_home": phrase("Not at home"),
-    "refused": phrase("Did not want to hear it"),
-    "moved": phrase("Moved away"),
-    "no_such_person": phrase("No such person"),
-    "excused": phrase("Excused"),
-}
+RESULTS: Final[Mapping[str, Phrase]] = weekly_words.RESULTS
 ROUND_STATES: Final[Mapping[str, tuple[str, Phrase]]] = {
     "open": ("run", phrase("under way")),
     "closed": ("done", phrase("closed")),

@@ -1,15 +1,11 @@
 """Beside a year of duties of 3,000 units and five obligations, no statement reads them all."""
 
-import json
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from service.storage import sql
-from service.storage.postgres import Connection, Record
 from tests.harness.owed import COUNTY, FRIDAY, SCHOOL, set_obligation, turn
+from tests.harness.plans import watch_plans
 from tests.integration.api.conftest import Api
 
 UNITS, WEEKS, OBLIGATIONS = 3_000, 52, 5
@@ -36,20 +32,6 @@ FROM departments u, generate_series(1, $3) w WHERE u.kind = 'town'
 """
 
 
-def _read(plan: dict[str, Any]) -> list[tuple[str, int]]:
-    """How many rows of each table each part of a plan has read, those that it left out as well."""
-    rows = plan.get("Actual Rows", 0) + plan.get("Rows Removed by Filter", 0)
-    rows += plan.get("Rows Removed by Index Recheck", 0)
-    found = (
-        [(plan["Relation Name"], int(rows * plan["Actual Loops"]))]
-        if ("Relation Name" in plan)
-        else []
-    )
-    for part in plan.get("Plans", []):
-        found += _read(part)
-    return found
-
-
 @pytest.fixture
 async def year(api: Api) -> Api:
     """A county with a year of duties that are accepted, and this week's."""
@@ -68,32 +50,12 @@ async def year(api: Api) -> Api:
 async def test_no_statement_reads_a_year_of_duties(
     year: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api, worst = year, dict[str, int]()
+    api = year
     count = await api.runtime.pool.fetchval("SELECT count(*) FROM duties")
     assert count == UNITS * WEEKS * OBLIGATIONS
 
-    def watched(ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def asked(conn: Connection, statement: str, **values: Any) -> Any:
-            if "duties" in statement or "duty_" in statement:
-                plain = sql.translate(statement)
-                explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {plain.text}"
-                arguments = plain.arrange(values)
-                trial = conn.transaction()
-                await trial.start()
-                rows: list[Record] = await conn.fetch(explain, *arguments)
-                await trial.rollback()
-                plan = rows[0][0]
-                plan = json.loads(plan) if isinstance(plan, str) else plan
-                for table, read in _read(plan[0]["Plan"]):
-                    if table in {"duties", "duty_steps", "duty_reports"}:
-                        key = f"{table}: {' '.join(statement.split())[:120]}"
-                        worst[key] = max(worst.get(key, 0), read)
-            return await ask(conn, statement, **values)
-
-        return asked
-
-    for name in ("fetch", "fetchrow", "fetchval", "execute"):
-        monkeypatch.setattr(sql, name, watched(getattr(sql, name)))
+    tables = {"duties", "duty_steps", "duty_reports"}
+    worst = watch_plans(monkeypatch, tables, ["duties", "duty_"])
     await set_obligation(api, departments=[], kinds=["town", "school", "county"])
     needs = {"target": 5}
     towns = ["town"]

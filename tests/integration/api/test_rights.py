@@ -119,6 +119,8 @@ TABLE = {
     "POST /duties/{duty_id}/return": "ao",
     "POST /duties/{duty_id}/accept": "ao",
     "POST /duties/{duty_id}/excuse": "ao",
+    "GET /reports/weekly": "aopvi",
+    "GET /reports/weekly/document": "aopvi",
     "GET /denominators": "aopvi",
     "PUT /denominators": "ao",
     "GET /reports/coverage": "aopvi",

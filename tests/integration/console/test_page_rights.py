@@ -349,6 +349,8 @@ TABLE = {
     "GET /reports/suggestions/{week}/{suggestion_id}": "aopvi",
     "POST /reports/suggestions/{week}/{suggestion_id}/draft": "ao",
     "POST /reports/suggestions/{week}/{suggestion_id}/dismiss": "ao",
+    "GET /reports/weekly": "aopvi",
+    "POST /reports/weekly/file": "aopvi",
     "GET /reports/bulletins/{week}": "aopvi",
     "POST /reports/bulletins/{week}/file": "aopvi",
     "POST /reports/bulletins/{week}/issue": "ao",

@@ -456,6 +456,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("coverage", ("of all people there should be, how many were reached", "覆盖率"), _alone),
     ("obligations", ("what departments owe again and again", "报送任务"), _alone),
     ("duties", ("what is owed, handed in, late", "各期报送与催报"), _alone),
+    ("weekly", ("weekly reports of units", "单位周报"), _alone),
     ("followups", ("whom a run missed: again, then to the door", "补漏与走访"), _alone),
     ("rounds", ("household rounds: registered, counted, signed off", "入户轮次"), _rounds),
     ("cases", ("case figures, goals and bulletins", "发案数据、目标与通报"), _cases),
