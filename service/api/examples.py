@@ -148,6 +148,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         ],
         "reason": "年度目标",
     },
+    "set_assessment_rules": {
+        "weights": {"reports": 20, "coverage": 25, "relays": 20, "households": 15, "cases": 20},
+        "full_coverage_pct": 95,
+        "own_staff_each": 5,
+        "own_staff_most": 10,
+        "reason": "年度考核办法",
+    },
+    "state_own_staff_cases": {"period": "2027-Q1", "cases": 1, "source": "县公安局2027年3月函"},
     "correct_bulletin": {"reason": "一起案件改为上周立案"},
     "set_case_settings": {
         "bulletin_villages": "own",

@@ -85,7 +85,15 @@ from service.api.duties import duties, obligations, texts, weekly
 from service.api.followups import followups, households, rounds, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
-from service.api.reports import coverage, coverage_people, denominators, effect
+from service.api.reports import (
+    assessment,
+    assessment_document,
+    assessment_rules,
+    coverage,
+    coverage_people,
+    denominators,
+    effect,
+)
 from service.api.sending import (
     caps,
     filings,
@@ -555,6 +563,14 @@ _OPS = (
        media=tuple(MEDIA_TYPES.values()), errors=(404, 409), seconds=LONG, heavy=True),
     Op("GET",    "/reports/effect", effect.get_effect, R.REPORTS,
        seconds=LONG, heavy=True),
+    Op("GET",    "/reports/assessment", assessment.get_assessment, R.REPORTS,
+       seconds=LONG, heavy=True),
+    Op("GET",    "/reports/assessment/document", assessment_document.get_assessment_document,
+       R.REPORTS, media=DOCUMENTS, seconds=LONG, heavy=True, errors=(409,)),
+    Op("GET",    "/assessment/rules", assessment_rules.get_assessment_rules, R.REPORTS),
+    Op("PUT",    "/assessment/rules", assessment_rules.set_assessment_rules, R.CASES),
+    Op("GET",    "/assessment/own-staff", assessment_rules.list_own_staff_cases, R.REPORTS),
+    Op("PUT",    "/assessment/own-staff", assessment_rules.state_own_staff_cases, R.REPORT),
     Op("POST",   "/reports/coverage/recount", coverage.recount_coverage, R.CONTROL, 202,
        errors=(404,)),
     Op("GET",    "/reports/reconciliation", unmatched.get_reconciliation, R.READ, errors=(404,),

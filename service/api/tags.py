@@ -3,6 +3,7 @@
 TAGS = {
     "account": "Your own phone, for test texts.",
     "areas": "The tree of areas, which rules and counts use.",
+    "assessment": "The rules of the score sheet, and what units state for it.",
     "audit": "What was done, by whom and when; each entry is chained to the one before.",
     "bulletins": "A week's figures as issued, and what the public sees of them.",
     "callbacks": "Where gateways call us, with a signature and without a key.",

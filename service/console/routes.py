@@ -57,6 +57,7 @@ from service.console.plans import legs as plan_legs
 from service.console.plans import lists as plans
 from service.console.plans import month, plan, planner, signing
 from service.console.reports import (
+    assessment,
     coverage,
     coverage_people,
     effect,
@@ -581,6 +582,15 @@ PAGES = (
     WebPage("GET",  "/reports/goals", case_pages.show_goals, R.REPORTS),
     WebPage("POST", "/reports/goals/file", case_pages.export_goals, R.REPORTS),
     WebPage("GET",  "/reports/effect", effect.show_effect, R.REPORTS, heavy=True),
+    WebPage("GET",  "/reports/assessment", assessment.show_assessment, R.REPORTS, heavy=True),
+    WebPage("POST", "/reports/assessment/file", assessment.take_file, R.REPORTS),
+    WebPage("GET",  "/reports/assessment/own-staff", assessment.show_own_staff, R.REPORTS,
+         heavy=True),
+    WebPage("POST", "/reports/assessment/own-staff", assessment.state_own_staff, R.REPORT,
+         again=assessment.show_own_staff),
+    WebPage("GET",  "/reports/assessment/rules", assessment.show_rules, R.REPORTS),
+    WebPage("POST", "/reports/assessment/rules", assessment.set_rules, R.CASES,
+         again=assessment.show_rules),
     WebPage("GET",  "/reports/suggestions", suggestion_pages.show_suggestions, R.REPORTS,
          heavy=True),
     WebPage("GET",  "/reports/suggestions/audiences", suggestion_pages.show_audiences, R.REPORTS),

@@ -21,12 +21,15 @@ class SeenBy(NamedTuple):
 
 
 class DutyFilter(NamedTuple):
-    """Which duties are listed; None: whatever it is."""
+    """Which duties are listed; None: whatever it is. reports: those alone that words fulfil."""
 
     department_id: UUID | None = None
     obligation_id: UUID | None = None
     period: str | None = None
     state: str | None = None
+    reports: bool = False
+    due_from: datetime | None = None
+    due_before: datetime | None = None
 
 
 async def list_duties(
@@ -39,6 +42,9 @@ async def list_duties(
         AND (:obligation_id::uuid IS NULL OR d.obligation_id = :obligation_id)
         AND (:period::text IS NULL OR d.period = :period)
         AND (:state::text IS NULL OR d.state = :state)
+        AND (NOT :reports OR d.kind IN ('weekly_report', 'custom'))
+        AND (:due_from::timestamptz IS NULL OR d.due_at >= :due_from)
+        AND (:due_before::timestamptz IS NULL OR d.due_at < :due_before)
     """
     values: dict[str, Any] = {**wanted._asdict(), "before": before, "limit": limit}
     if seen_by.scope is None:

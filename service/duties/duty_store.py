@@ -88,7 +88,9 @@ class DutyStepRow(NamedTuple):
 _COLUMNS = """
     d.id, d.obligation_id, d.department_id, u.name AS department, d.setter_id, d.kind, o.title,
     d.period, d.first_on, d.last_on, d.due_at, d.holiday_week, d.official, d.moved_from, d.moved_at,
-    d.missed_at, d.state, d.submitted_at, d.late_minutes, d.evidence_run_id,
+    d.missed_at, d.state, d.submitted_at,
+    CASE WHEN d.submitted_at IS NOT NULL THEN d.late_minutes END AS late_minutes,
+    d.evidence_run_id,
     d.evidence_round_id, d.return_due_at,
     d.decided_by, d.decided_at, d.reason, d.owed_at
 """

@@ -16,13 +16,12 @@ from service.api.cases.bulletins import (
     public_bulletin,
 )
 from service.api.cases.goals import GoalOut, GoalsOut, GoalsQuery, get_goals
-from service.api.documents import downloaded
+from service.api.documents import DocumentLanguage, DocumentWords, downloaded
 from service.api.http.call import Call, Download
 from service.api.http.schema import QueryString
 from service.cases.week import need_week
 from service.documents.document import (
     UNDATED,
-    Column,
     Document,
     DocumentBlock,
     DocumentCell,
@@ -31,10 +30,9 @@ from service.documents.document import (
     Paragraph,
     Table,
 )
-from service.words.phrase import Phrase, phrase, translated
+from service.words.phrase import Phrase, phrase
 
 BulletinSheet = Literal["internal", "public"]
-DocumentLanguage = Literal["zh", "en"]
 
 
 class DocumentQuery(QueryString):
@@ -77,16 +75,12 @@ async def get_goals_document(call: Call, query: GoalsDocumentQuery) -> Download:
     return await downloaded(call, made, query.format, f"goals-{found.as_of or 'none'}")
 
 
-class _Words:
-    """Sentences, days and shares in the language of a document."""
+class _Words(DocumentWords):
+    """Sentences, and days of the county, in the language of a document."""
 
     def __init__(self, language: str, zone: ZoneInfo) -> None:
-        self.language = language
+        super().__init__(language)
         self._zone = zone
-
-    def say(self, text: object) -> str:
-        """A text in the language."""
-        return translated(text, self.language)
 
     def day(self, day: date) -> str:
         """A day with its year."""
@@ -97,10 +91,6 @@ class _Words:
     def day_of(self, instant: datetime) -> str:
         """The day of an instant in the county."""
         return self.day(instant.astimezone(self._zone).date())
-
-    def columns(self, *labels: tuple[Phrase, int | None]) -> list[Column]:
-        """Columns of a table: what each is called, and the decimals of its numbers."""
-        return [Column(self.say(label), decimals) for label, decimals in labels]
 
 
 def _internal(found: BulletinOut, words: _Words) -> Document:

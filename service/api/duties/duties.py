@@ -1,7 +1,7 @@
 """Duties over HTTP: whose they are, handed in, returned, accepted, excused; and who is late."""
 
 import json
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from service.accounts.departments.duty_people_store import DUTIES
 from service.api.duties.figures import DutyFiguresOut
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
-from service.api.http.schema import AnyText, Body, Instant, Line, OptionalLine, Out, Page
+from service.api.http.schema import AnyText, Body, Day, Instant, Line, OptionalLine, Out, Page
 from service.duties import duties, duty_list_store, duty_store, obligation_store
 from service.duties.duties import MOST_NARRATIVE, Handing
 from service.duties.duty_list_store import DutyFilter
@@ -32,6 +32,9 @@ class DutyQuery(PageQuery):
     period: Line | None = Field(default=None, description="As 2027-W03, 2027-01 or 2027-01-31.")
     state: DutyState | None = None
     mine: bool = Field(default=False, description="Only those of your own department.")
+    reports: bool = Field(default=False, description="Only those that a report in words fulfils.")
+    due_from: Day | None = Field(default=None, description="Due on this day or later.")
+    due_until: Day | None = Field(default=None, description="Due on this day or before.")
 
 
 class HandInBody(Body):
@@ -159,7 +162,17 @@ async def list_duties(call: Call, query: DutyQuery) -> Page[DutyOut]:
     Yours, those below it, and those that your department asks.
     """
     department = call.user.department_id if query.mine else query.department
-    wanted = DutyFilter(department, query.obligation, query.period, query.state)
+    zone = call.runtime.settings.zone
+    first, last = query.due_from, query.due_until
+    wanted = DutyFilter(
+        department,
+        query.obligation,
+        query.period,
+        query.state,
+        query.reports,
+        None if first is None else datetime.combine(first, time(), zone),
+        None if last is None else datetime.combine(last + timedelta(days=1), time(), zone),
+    )
     found = await duty_list_store.list_duties(
         call.conn, duties.seen_by(call.user), wanted, query.before, query.wanted
     )

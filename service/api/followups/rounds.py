@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.api.cases.documents import DocumentLanguage, DocumentQuery
-from service.api.documents import downloaded
+from service.api.cases.documents import DocumentQuery
+from service.api.documents import DocumentLanguage, downloaded
 from service.api.followups.followups import EndBody, SignedOut
 from service.api.http.call import Call, Download
 from service.api.http.paging import PageQuery, cut
@@ -29,7 +29,7 @@ from service.errors import NotFound
 from service.followups import followups
 from service.followups.rounds import round_document, round_report, round_store, rounds
 from service.followups.rounds.progress import AreaProgress, ProgressLevel, RoundProgress
-from service.followups.rounds.round_store import NewRound, RoundState, VisitRound
+from service.followups.rounds.round_store import DueDays, NewRound, RoundState, VisitRound
 from service.followups.rounds.rounds import AskedText
 from service.words.phrase import phrase
 
@@ -67,6 +67,8 @@ class RoundQuery(PageQuery):
     """Which rounds."""
 
     state: RoundState | None = None
+    due_from: Day | None = Field(default=None, description="Due on this day or later.")
+    due_until: Day | None = Field(default=None, description="Due on this day or before.")
 
 
 class ProgressQuery(QueryString):
@@ -210,6 +212,7 @@ async def list_rounds(call: Call, query: RoundQuery) -> Page[RoundOut]:
         call.user.scope,
         near,
         state=query.state,
+        due=DueDays(query.due_from, query.due_until),
         before=query.before,
         limit=query.wanted,
     )

@@ -7,8 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from service.api.audience.people import need_people
-from service.api.cases.documents import DocumentLanguage
-from service.api.documents import downloaded
+from service.api.documents import DocumentLanguage, downloaded
 from service.api.followups.followups import NOWHERE, village_of
 from service.api.http.call import Call, Download
 from service.api.http.paging import PageQuery, cut

@@ -35,12 +35,14 @@ COLOURS = {
 
 
 async def show_cases(desk: Desk) -> Shown:
-    """The last weeks, their bulletins, and the files that they came from."""
+    """The last weeks, or those that are asked for, of the county or an area; their bulletins, and
+    the files that they came from.
+    """
     last = desk.now.date().isocalendar()
     first = (desk.now.date() - WEEK * (WEEKS_SHOWN - 1)).isocalendar()
-    query = CasesQuery.model_validate(
-        {"from": f"{first.year}-W{first.week:02}", "to": f"{last.year}-W{last.week:02}"}
-    )
+    weeks = {"from": f"{first.year}-W{first.week:02}", "to": f"{last.year}-W{last.week:02}"}
+    asked = {name: desk.request.query.get(name) for name in ("from", "to", "area")}
+    query = CasesQuery.model_validate(weeks | {name: one for name, one in asked.items() if one})
     found = await desk.get(cases.list_cases, query=query)
     issued = await desk.get(bulletins.list_bulletins, query=PageQuery(limit=WEEKS_SHOWN))
     enters = desk.may(Right.CASES)
@@ -55,8 +57,18 @@ async def show_cases(desk: Desk) -> Shown:
         "issued": {line.week: line for line in issued.items},
         "files": files.items if files else [],
         "enters": enters,
+        "area": await _town_name(desk, query),
         **_tabs(desk),
     })  # fmt: skip
+
+
+async def _town_name(desk: Desk, query: CasesQuery) -> str:
+    """What the town is called of which figures are asked for; its code, if it is none."""
+    if query.area is None:
+        return ""
+    towns = query.model_copy(update={"by": "town", "area": None})
+    found = await desk.get(cases.list_cases, query=towns)
+    return next((str(one.name) for one in found.items if one.area == query.area), query.area)
 
 
 def _tabs(desk: Desk) -> dict[str, bool]:

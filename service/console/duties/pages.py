@@ -1,6 +1,7 @@
 """Duties on pages: mine, all, the late list; one of them, handed in and decided."""
 
 from typing import Any, get_args
+from urllib.parse import urlencode
 
 from service.accounts.people.model import Right
 from service.api.duties import documents, duties
@@ -57,6 +58,7 @@ async def show_all(desk: Desk) -> Shown:
         "tab": "all",
         "state": query.state or "",
         "period": query.period or "",
+        "more": urlencode([(n, v) for n, v in desk.request.query.items() if n != "cursor"]),
         **duty_words(desk),
     })  # fmt: skip
 

@@ -19,6 +19,16 @@ class RoundState(StrEnum):
     EXPIRED = "expired"
 
 
+class DueDays(NamedTuple):
+    """The days on which a round is due, both among them; None: whichever."""
+
+    first: date | None = None
+    last: date | None = None
+
+
+WHENEVER = DueDays()
+
+
 class NewRound(NamedTuple):
     """A round that is to begin. version_ids: of the texts that are read out, in their order."""
 
@@ -165,6 +175,7 @@ async def list_rounds(
     state: str | None,
     before: UUID | None,
     limit: int,
+    due: DueDays = WHENEVER,
 ) -> list[VisitRound]:
     """A page of rounds, from new to old: those of a department (None: of all), and those in which
     the other department, with its area, is asked to visit.
@@ -181,6 +192,8 @@ async def list_rounds(
                    SELECT FROM areas_within(:area) w(code)
                    JOIN visit_round_villages v ON v.round_id = r.id AND v.village = w.code))
           AND (:state::text IS NULL OR r.state = :state)
+          AND (:due_from::date IS NULL OR r.due_on >= :due_from)
+          AND (:due_until::date IS NULL OR r.due_on <= :due_until)
           AND (:before::uuid IS NULL OR r.id < :before)
         ORDER BY r.id DESC LIMIT :limit
         """,
@@ -188,6 +201,8 @@ async def list_rounds(
         near=department_id,
         area=area,
         state=state,
+        due_from=due.first,
+        due_until=due.last,
         before=before,
         limit=limit,
     )

@@ -109,6 +109,10 @@ _DOCUMENT = (
     query("language", ("in which language", "语言"), choices=("zh", "en")),
 )
 
+_QUARTER = query("period", ("a quarter, as 2027-Q1", "季度，如 2027-Q1"))
+_DUE_FROM = query("due_from", ("due on this day or later", "期限不早于此日"))
+_DUE_UNTIL = query("due_until", ("due on this day or before", "期限不晚于此日"))
+
 PLANNING = (
     Request("campaigns", "fires", "GET /campaigns/{campaign_id}/fires",
             ("what became of each fire", "每次触发的结果"), (CAMPAIGN,), _RECORD, many="paged"),
@@ -689,6 +693,8 @@ DUTY = (
     Request("duties", "list", "GET /duties",
             ("what is owed, period by period", "各期报送"),
             (query("mine", ("only those of your department", "只看本单位"), kind="flag"),
+             query("reports", ("only reports in words", "只看文字报告"), kind="flag"),
+             _DUE_FROM, _DUE_UNTIL,
              query("department", ("of this department", "某单位")),
              query("obligation", ("of this obligation", "某任务")),
              query("period", ("as 2027-W03", "期次，如 2027-W03")),
@@ -798,7 +804,7 @@ DUTY = (
     Request("rounds", "list", "GET /visit-rounds",
             ("rounds through households", "入户轮次"),
             (query("state", ("in this state", "状态"),
-                   choices=("open", "closed", "cancelled", "expired")),),
+                   choices=("open", "closed", "cancelled", "expired")), _DUE_FROM, _DUE_UNTIL),
             _ROUND, many="paged"),
     Request("rounds", "start", "POST /visit-rounds",
             ("begin one", "开始一轮入户"),
@@ -880,6 +886,28 @@ DUTY = (
             ("cases beside the year before and beside chance", "效果：与上年同期、与偶然比较"),
             (query("period", ("such as 2027-Q1 or 2027-YEAR", "如 2027-Q1、2027-YEAR")),),
             "period as_of county trend towns coverage"),
+    Request("cases", "assessment", "GET /reports/assessment",
+            ("the score sheet of a quarter", "季度考核表"), (_QUARTER,),
+            "period as_of final goal units funnel"),
+    Request("cases", "assessment-document", "GET /reports/assessment/document",
+            ("the score sheet as a document", "季度考核表（文件）"), (_QUARTER, *_DOCUMENT),
+            saves=True),
+    Request("cases", "assessment-rules", "GET /assessment/rules",
+            ("the rules of the score sheet, and those that were", "考核规则及历次版本"), (),
+            "present"),
+    Request("cases", "set-assessment-rules", "PUT /assessment/rules",
+            ("set the rules for the quarters that begin from now on", "设定以后各季度的考核规则"),
+            (whole(('JSON: {"weights", "reason"…}; - or @FILE', '整份 JSON；- 或 @文件 读取')),),
+            "present"),
+    Request("cases", "own-staff", "GET /assessment/own-staff",
+            ("what was said of cases of departments' own staff", "本单位人员被骗填报记录"),
+            (_QUARTER, query("department", ("its id", "单位编号"))),
+            "department_id period cases source stated_at", many="whole"),
+    Request("cases", "state-own-staff", "PUT /assessment/own-staff",
+            ("state the cases of a department's own staff", "填报本单位人员被骗起数"),
+            (whole(('JSON: {"period", "cases", "source", "department_id"}; - or @FILE',
+                    '整份 JSON；- 或 @文件 读取')),),
+            "department_id period cases source"),
     Request("cases", "goals-document", "GET /goals/document",
             ("how the goals stand, as a document", "目标进度表（文件）"),
             (query("as_of", WEEK), *_DOCUMENT), saves=True),
