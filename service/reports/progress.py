@@ -52,8 +52,8 @@ async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
         "reached": states[REACHED],
         "by_carrier": _grouped(cells, "carrier"),
         "by_area": await _named(conn, _grouped(cells, "town")),
-        "by_role": _grouped(await store.count_by_role(conn, run_id), "role"),
-        "merged": await store.count_merged(conn, run_id),
+        "by_role": _grouped(cells, "roles"),
+        "merged": _merged(cells),
         "by_reason": dict(reasons),
         "parts": sum(cell["parts"] for cell in cells)
         + await store.count_earlier_parts(conn, run_id),
@@ -63,14 +63,29 @@ async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
 
 
 def _grouped(cells: Iterable[Record], key: str) -> dict[str, dict[str, Any]]:
-    """Target, reached and states of each value of `key`; "none" where a person has none."""
+    """Target, reached and states of each value of `key`; "none" where a person has none. Somebody
+    with several roles counts under each.
+    """
     groups: dict[str, Counter[str]] = defaultdict(Counter)
     for cell in cells:
-        groups[cell[key] or "none"][cell["state"]] += cell["messages"]
+        found = cell[key]
+        for value in (found or ["none"]) if isinstance(found, list) else [found or "none"]:
+            groups[value][cell["state"]] += cell["messages"]
     return {
         value: {"target": states.total(), "reached": states[REACHED], "states": dict(states)}
         for value, states in sorted(groups.items())
     }
+
+
+def _merged(cells: Iterable[Record]) -> dict[str, dict[str, int]]:
+    """Of those who hold several roles: how many by the role that was merged, and into which. The
+    first role of a message is the one by which the person got the text.
+    """
+    merged: dict[str, Counter[str]] = defaultdict(Counter)
+    for cell in cells:
+        for role in (cell["roles"] or [])[1:]:
+            merged[role][cell["roles"][0]] += cell["messages"]
+    return {role: dict(sorted(into.items())) for role, into in sorted(merged.items())}
 
 
 async def _named(conn: Connection, towns: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -15,15 +15,17 @@ async def get_run(conn: Connection, run_id: uuid.UUID) -> Record | None:
 
 
 async def count_messages(conn: Connection, run_id: uuid.UUID) -> list[Record]:
-    """Messages and submitted parts by state, reason, carrier and town."""
+    """Messages and submitted parts by state, reason, carrier, town and roles, in the one reading of
+    the ledger that a report takes.
+    """
     return await sql.fetch(
         conn,
         """
-        SELECT state::text, reason, carrier, left(area_code, 9) || '000' AS town,
+        SELECT state::text, reason, carrier, left(area_code, 9) || '000' AS town, roles,
                count(*) AS messages,
                coalesce(sum(part_count) FILTER (WHERE submitted_at IS NOT NULL), 0) AS parts
         FROM ledger_of(:run_id)
-        GROUP BY state, reason, carrier, left(area_code, 9)
+        GROUP BY state, reason, carrier, left(area_code, 9), roles
         """,
         run_id=run_id,
     )
@@ -40,39 +42,6 @@ async def count_earlier_parts(conn: Connection, run_id: uuid.UUID) -> int:
         run_id=run_id,
     )
     return count
-
-
-async def count_by_role(conn: Connection, run_id: uuid.UUID) -> list[Record]:
-    """Messages by state and role; a person with several roles counts under each."""
-    return await sql.fetch(
-        conn,
-        """
-        SELECT m.state::text, r.role, count(*) AS messages
-        FROM ledger_of(:run_id) m LEFT JOIN LATERAL unnest(m.roles) AS r(role) ON true
-        GROUP BY m.state, r.role
-        """,
-        run_id=run_id,
-    )
-
-
-async def count_merged(conn: Connection, run_id: uuid.UUID) -> dict[str, dict[str, int]]:
-    """Of those who hold several roles: how many by the role that was merged, and into which.
-
-    The first role of a message is the one by which the person got the text.
-    """
-    rows = await sql.fetch(
-        conn,
-        """
-        SELECT r.role, m.roles[1] AS merged_into, count(*) AS people
-        FROM ledger_of(:run_id) m, unnest(m.roles[2:]) AS r(role)
-        GROUP BY 1, 2 ORDER BY 1, 2
-        """,
-        run_id=run_id,
-    )
-    merged: dict[str, dict[str, int]] = {}
-    for row in rows:
-        merged.setdefault(row["role"], {})[row["merged_into"]] = row["people"]
-    return merged
 
 
 async def count_exclusions(conn: Connection, run_id: uuid.UUID) -> dict[str, int]:

@@ -397,8 +397,6 @@ async def lists_a_page_of_texts(aged: Aged, conn: Connection) -> None:
 async def reports_a_direct_run(aged: Aged, conn: Connection) -> None:
     await reports.count_messages(conn, aged.direct[0])
     await reports.count_exclusions(conn, aged.direct[0])
-    await reports.count_by_role(conn, aged.direct[0])
-    await reports.count_merged(conn, aged.direct[0])
     await direct_store.count_states(conn, aged.direct[0])
 
 
