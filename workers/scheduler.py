@@ -55,6 +55,7 @@ from service.privacy.erasure_store import delete_left_behind
 from service.privacy.retention import let_go, terms_of
 from service.privacy.trusted_clock import may_let_go
 from service.queue import Job
+from service.relays.groups.ownerless import find_ownerless
 from service.reports.coverage.counting import count_coverage
 from service.reports.plan_counts import count_audiences
 from service.runtime import Runtime
@@ -325,6 +326,14 @@ async def owe(ctx: dict[str, Any]) -> None:
 
 
 @one_turn_at_a_time
+async def keep_groups(ctx: dict[str, Any]) -> None:
+    """Find chat groups whose owner is on no list any more, and tell the liaison."""
+    runtime = runtime_of(ctx)
+    for channel_id in await find_ownerless(runtime.pool, runtime.keyring, runtime.clock):
+        await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
+
+
+@one_turn_at_a_time
 async def seal(ctx: dict[str, Any]) -> None:
     """Seal what was written down in the audit trail."""
     runtime = runtime_of(ctx)
@@ -395,6 +404,7 @@ CRONS = [
     cron(note_sent, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(follow_up, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(owe, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
+    cron(keep_groups, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(settle, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(purge_history, minute=ONCE_AN_HOUR, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(cleanup, second=ONCE_A_MINUTE, keep_result=0, timeout=60),

@@ -250,6 +250,22 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "import_households": {"dry_run": "true"},
     "sign_off_round": {"area": "341825100001", "note": "逐户核对过"},
     "cancel_round": {"reason": "改由镇里统一走访"},
+    "register_group": {
+        "name": "新桥小区3幢群",
+        "unit_kind": "building",
+        "area": "341825100001",
+        "members": 186,
+        "owner_contact_id": "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a11",
+    },
+    "edit_group": {"members": 190},
+    "hand_over_group": {
+        "contact_id": "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a12",
+        "effective_on": "2027-01-12",
+        "reason": "原群主调离",
+    },
+    "take_hand_over_form": {"format": "docx"},
+    "import_groups": {"dry_run": "true"},
+    "choose_group_text": {"template_id": "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a10"},
     "set_obligation": {
         "kinds": ["town", "school"],
         "kind": "weekly_report",

@@ -85,6 +85,7 @@ from service.api.duties import duties, obligations, texts, weekly
 from service.api.followups import followups, households, rounds, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
+from service.api.relays import group_files, groups
 from service.api.reports import (
     assessment,
     assessment_document,
@@ -522,6 +523,21 @@ _OPS = (
     Op("POST",   "/visit-rounds/{round_id}/visits/imports", households.import_households, R.VISIT,
        seconds=LONG, heavy=True, read_file=households.read_file),
     Op("GET",    "/households/{household_id}", households.get_household, R.VISIT),
+
+    Op("GET",    "/groups", groups.list_groups, R.READ),
+    Op("POST",   "/groups", groups.register_group, R.IMPORT, 201),
+    Op("POST",   "/groups/imports", group_files.import_groups, R.IMPORT,
+       seconds=LONG, heavy=True, read_file=group_files.read_file),
+    Op("GET",    "/groups/document", group_files.get_group_register, R.READ, media=DOCUMENTS,
+       seconds=LONG, heavy=True, errors=(409,)),
+    Op("GET",    "/groups/text", groups.get_group_text, R.READ),
+    Op("PUT",    "/groups/text", groups.choose_group_text, R.IMPORT, errors=(404, 409)),
+    Op("GET",    "/groups/{group_id}", groups.get_group, R.READ),
+    Op("PATCH",  "/groups/{group_id}", groups.edit_group, R.IMPORT, errors=(409,)),
+    Op("POST",   "/groups/{group_id}/hand-over", groups.hand_over_group, R.IMPORT),
+    Op("GET",    "/groups/{group_id}/history", groups.list_group_history, R.READ),
+    Op("POST",   "/groups/{group_id}/history/{no}/document", group_files.take_hand_over_form,
+       R.IMPORT, media=(MEDIA_TYPES["docx"], MEDIA_TYPES["html"]), replayable=False, heavy=True),
 
     Op("GET",    "/obligations", obligations.list_obligations, R.REPORTS),
     Op("POST",   "/obligations", obligations.set_obligation, R.OBLIGATIONS, 201),

@@ -22,6 +22,7 @@ TAGS = {
     "followups": "Whom a run missed: sent again, visited, and signed off by village.",
     "fraud-types": "The kinds of fraud that figures and goals are about.",
     "goals": "What cases and losses are to come to, year on year, and how that stands.",
+    "groups": "Chat groups with one owner each: registered, handed over, without an owner.",
     "guests": "The numbers that trial keys may reach.",
     "festivals": "Days that plans are counted from, and the usual plans around them.",
     "holidays": "The calendar that recurring campaigns follow.",

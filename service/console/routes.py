@@ -56,6 +56,7 @@ from service.console.plans import acts as plan_acts
 from service.console.plans import legs as plan_legs
 from service.console.plans import lists as plans
 from service.console.plans import month, plan, planner, signing
+from service.console.relays import group_pages
 from service.console.reports import (
     assessment,
     coverage,
@@ -183,6 +184,26 @@ PAGES = (
     WebPage("POST", "/rounds/{round_id}/import", household_pages.send_file, R.VISIT,
          again=household_pages.show_import, takes_file=True),
     WebPage("GET",  "/households/{household_id}", household_pages.show_household, R.VISIT),
+
+    WebPage("GET",  "/chats", group_pages.show_groups, R.READ),
+    WebPage("GET",  "/chats/new", group_pages.show_new, R.IMPORT),
+    WebPage("POST", "/chats/new", group_pages.register, R.IMPORT, again=group_pages.show_new),
+    WebPage("GET",  "/chats/import", group_pages.show_import, R.IMPORT),
+    WebPage("POST", "/chats/import", group_pages.send_file, R.IMPORT,
+         again=group_pages.show_import, takes_file=True),
+    WebPage("POST", "/chats/file", group_pages.take_register, R.READ),
+    WebPage("GET",  "/chats/text", group_pages.show_text, R.READ),
+    WebPage("POST", "/chats/text", group_pages.choose_text, R.IMPORT,
+         again=group_pages.show_text),
+    WebPage("GET",  "/chats/{group_id}", group_pages.show_group, R.READ),
+    WebPage("POST", "/chats/{group_id}", group_pages.edit, R.IMPORT, again=group_pages.show_group),
+    WebPage("GET",  "/chats/{group_id}/close", group_pages.show_close, R.IMPORT),
+    WebPage("POST", "/chats/{group_id}/close", group_pages.close, R.IMPORT,
+         again=group_pages.show_close),
+    WebPage("POST", "/chats/{group_id}/hand-over", group_pages.hand_over, R.IMPORT,
+         again=group_pages.show_group),
+    WebPage("POST", "/chats/{group_id}/history/{no}/file", group_pages.take_form, R.IMPORT,
+         again=group_pages.show_group),
 
     WebPage("GET",  "/duties", duty_pages.show_mine, R.REPORTS),
     WebPage("GET",  "/duties/all", duty_pages.show_all, R.REPORTS),

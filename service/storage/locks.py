@@ -16,8 +16,8 @@ The order. A transaction that takes several locks takes them in the order of thi
 3.  a department's contacts, then erasures: an import takes the first alone and the second shared;
 4.  entries of suppressions;
 5.  the rows of campaigns, then those of offered texts (shared by whoever is about to send one),
-    then those of runs without a campaign (row locks, `FOR … UPDATE`); those of duties before all
-    of these;
+    then those of runs without a campaign (row locks, `FOR … UPDATE`); those of duties, groups and
+    relays before all of these;
 6.  all marks (stop-all);
 7.  runs, in the order of their ids;
 8.  putting back into runs, after the locks of all those runs;

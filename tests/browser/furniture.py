@@ -35,6 +35,7 @@ async def furnish(office: Office) -> None:
     await set_up(office)
     await figures(office)
     await obligation(office)
+    await chats(office)
     run = "SELECT id::text FROM runs WHERE campaign_id = $1::text::uuid"
     await follow_up(office, await live.query(run, over.campaign))
     await visit_round(office)
@@ -86,6 +87,29 @@ async def visit_round(office: Office) -> None:
         entry = {"key": str(uuid4()), "area": area, "household": label, "result": result}
         heads = {"spoken_to": 2} if result == "told" else {}
         await office.ask("operator", "POST", path, entry | heads)
+
+
+async def chats(office: Office) -> None:
+    """A chat group that was handed over once."""
+    for name, number in (("王小明", "19790008801"), ("李小红", "19790008802")):
+        body = {
+            "phone": number,
+            "name": name,
+            "roster": "群主",
+            "roles": ["group_owner"],
+            "area_code": "341825100001",
+        }
+        await office.ask("operator", "POST", "/contacts", body)
+    group = {
+        "name": "新桥小区3幢群",
+        "unit_kind": "building",
+        "area": "341825100001",
+        "members": 186,
+        "owner_phone": "19790008801",
+    }
+    made = await office.ask("operator", "POST", "/groups", group)
+    to = {"phone": "19790008802", "reason": "原群主调离"}
+    await office.ask("operator", "POST", f"/groups/{made['id']}/hand-over", to)
 
 
 async def obligation(office: Office) -> None:

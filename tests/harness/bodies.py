@@ -28,6 +28,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "/routes/explain": {"phone": "19790000001", "channels": [1]},
     "/routes/overrides/lookup": {"phone": "19790000001"},
     "/routes/overrides": {"phone": "19790000001", "carrier": "china_unicom"},
+    "/groups": {"name": "n", "unit_kind": "other", "owner_contact_id": NOBODY},
+    "/groups/{group_id}": {"members": 7},
+    "/groups/{group_id}/hand-over": {"contact_id": NOBODY, "reason": "r"},
+    "/groups/{group_id}/history/{no}/document": {"format": "html"},
+    "/groups/text": {"template_id": None},
     "/obligations": {
         "departments": [NOBODY],
         "kind": "custom",

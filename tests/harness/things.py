@@ -12,6 +12,7 @@ from service.messages.store import approve_version, template_get
 from service.messages.wordings import wordings
 from service.storage.postgres import Connection, transaction
 from tests.factories import Team, make_contact, make_draft, make_suggestion
+from tests.harness.chats import add_group
 from tests.harness.followed import add_followup
 from tests.harness.list_files import make_list
 from tests.harness.offers import make_offer
@@ -198,6 +199,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
     followup, visits = await add_followup(api, run, team=department)
     visit_round, household = await add_round(api, department)
     obligation, duty = await add_duty(api, department)
+    group = await add_group(api, department)
     return {
         "campaign_id": str(draft.id),
         "template_id": str(draft.plan.template_id),
@@ -238,6 +240,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "round_id": str(visit_round),
         "household_id": str(household),
         "obligation_id": str(obligation),
+        "group_id": str(group),
         "duty_id": str(duty),
     }
 

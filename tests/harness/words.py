@@ -90,6 +90,8 @@ USUAL: dict[str, dict[str, Any]] = {
     "start_round": EXAMPLES["start_round"] | {"due_on": "2027-02-20", "texts": []},
     "write_household": EXAMPLES["write_household"] | {"on": None},
     "import_households": {},
+    "import_groups": {},
+    "edit_group": {"members": 190},
     "write_visit_result": EXAMPLES["write_visit_result"] | {"on": None},
     "recount_coverage": {"quarter": "2027-Q1"},
     "look_up_messages": {"phone": PHONES[0]},
@@ -155,6 +157,7 @@ USUAL: dict[str, dict[str, Any]] = {
 FILES = {
     "import_cases": "周次,乡镇,类型,起数,损失\n2027-W01,旌阳镇,T01,1,800\n".encode(),
     "import_households": "村编码,户号,结果,人数\n341825100001,三组7号,已告知,2\n".encode(),
+    "import_groups": "群名,群主电话\n三组群,19790000001\n".encode(),
     "create_import": "手机号,姓名\n19790000001,王小明\n19790000004,李小红\n".encode(),
     "import_suppressions": b"phone\n19790000005\n",
     "import_prefixes": "号段,运营商\n1979000,联通\n".encode(),

@@ -32,6 +32,7 @@ from service.storage.postgres import transaction
 from tests.harness.asker import AnyCase, AnyOperation, Asker, Known, Tally, World
 from tests.harness.campaigns import weekly_campaign
 from tests.harness.channels import BODY as CHANNEL
+from tests.harness.chats import prepare_groups
 from tests.harness.followed import prepare_followups
 from tests.harness.keys import second_admin
 from tests.harness.list_files import prepare_lists
@@ -128,6 +129,7 @@ async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
     known |= await prepare_legs(api) | await prepare_followups(api, runs[0], bodies)
     known |= await prepare_rounds(api)
     known |= await prepare_duties(api, bodies)
+    known |= await prepare_groups(api, bodies)
     lists, api.tokens["carrier", "operator"] = await prepare_lists(api)
     known |= lists
     hook = {"url": "https://sms.example.gov.cn/tocsin", "events": ["run.finished"]}

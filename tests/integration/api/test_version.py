@@ -12,6 +12,7 @@ from service.audience.areas.area_store import load_areas
 from service.storage.postgres import transaction
 from tests.factories import make_draft
 from tests.harness.channels import BODY as CHANNEL
+from tests.harness.chats import add_group
 from tests.harness.waiting import until_blocked
 from tests.integration.api.conftest import Answer, Api
 
@@ -28,6 +29,7 @@ EDITS: dict[str, dict[str, Any]] = {
     "PATCH /contacts/{contact_id}": {"tags": ["t"]},
     "PATCH /webhooks/{webhook_id}": {"enabled": False},
     "PATCH /obligations/{obligation_id}": {"title": "n"},
+    "PATCH /groups/{group_id}": {"members": 7},
     "PUT /lint/rules": {"levels": {"R14": "review"}, "reason": "r"},
     "PUT /departments/{department_id}/sender": {"landlines": ["0563-8022110"], "reason": "r"},
     "PUT /fraud-types": EXAMPLES["set_fraud_types"],
@@ -50,6 +52,7 @@ async def address(api: Api, path: str) -> str:
     contacts = await api.get("/contacts", ADMIN)
     obligation = await api.post("/obligations", ADMIN, EXAMPLES["set_obligation"])
     assert obligation.status == 201, obligation.body
+    group = await add_group(api)
     return path.format(
         department_id=api.teams["county"].department_id,
         user_id=api.teams["county"].viewer.id,
@@ -62,6 +65,7 @@ async def address(api: Api, path: str) -> str:
         webhook_id=hook.json["id"],
         template_id=draft.plan.template_id,
         obligation_id=obligation.json["id"],
+        group_id=group,
     )
 
 

@@ -68,6 +68,7 @@ BY_HAND = {
     "messages show": "get_message",
     "rosters list": "list_rosters",
     "rounds import": "import_households",
+    "groups import": "import_groups",
     "runs cancel": "cancel_run",
     "runs correction": "correct_run",
     "runs list": "list_runs",

@@ -315,6 +315,14 @@ async def import_households(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     screen.facts(found, ("rows", "results", "rejected", "skipped", "rejects"))
 
 
+async def import_groups(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Register the groups of a file."""
+    fields = {"encoding": o.encoding} if o.encoding else {}
+    fields |= {name: "true" for name in ("dry_run", "accept_partial") if getattr(o, name)}
+    found = await tocsin.give("/groups/imports", o.file, fields)
+    screen.facts(found, ("rows", "rejected", "skipped", "rejects"))
+
+
 async def read_statement(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Settle texts in doubt by a carrier's own statement."""
     given = {"channel_id": str(o.channel), "reason": o.reason, "encoding": o.encoding}

@@ -431,6 +431,17 @@ def _rounds(of: Commands) -> None:
     load.take("--accept-partial", words=partial, action="store_true")
 
 
+def _groups(of: Commands) -> None:
+    says = ("register the groups of a file", "导入群登记表文件")
+    load = act(of, "import", acts.import_groups, says)
+    load.take("file", words=("CSV or XLSX", "CSV 或 XLSX 文件"), type=Path)
+    load.take("--encoding", words=("of the file; default: found out", "文件编码，默认自动识别"))
+    dry = ("read and report, register nothing", "只试读，不登记")
+    load.take("--dry-run", words=dry, action="store_true")
+    partial = ("register the rest where rows are wrong", "有错行时登记其余各行")
+    load.take("--accept-partial", words=partial, action="store_true")
+
+
 def _alone(_: Commands) -> None:
     """All that can be done with it is in the table of requests."""
 
@@ -459,6 +470,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("weekly", ("weekly reports of units", "单位周报"), _alone),
     ("followups", ("whom a run missed: again, then to the door", "补漏与走访"), _alone),
     ("rounds", ("household rounds: registered, counted, signed off", "入户轮次"), _rounds),
+    ("groups", ("chat groups and their owners", "群与群主登记"), _groups),
     ("cases", ("case figures, goals and bulletins", "发案数据、目标与通报"), _cases),
     ("suggestions", ("what the figures suggest to write of", "宣传建议"), _alone),
     ("bulletins", ("the figures of a week as issued", "警情通报"), _alone),

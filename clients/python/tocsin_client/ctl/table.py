@@ -36,6 +36,7 @@ HOUSEHOLD = path(
 VISIT = path("visit_id", ("the visit's id, as visits has it", "走访编号，见 visits"))
 VILLAGE_CODE: Words = ("a village: its code", "村：区划代码")
 VILLAGE: Words = ("a village: its code, or none", "村：区划代码；不知道住处的为 none")
+GROUP = path("group_id", ("the group's id", "群编号"))
 OBLIGATION = path("obligation_id", ("the obligation's id", "报送任务编号"))
 DUTY_ID = path("duty_id", ("the duty's id, as duties list has it", "某期编号，见 duties list"))
 WEBHOOK = path("webhook_id", ("its id", "回调编号"))
@@ -88,6 +89,10 @@ _FOLLOWED = "id campaign state missed states steps villages"
 _ROUND = "id name area_name state due_on started_at ended_at"
 _VISIT = "id area_name name phone reason state not_home tries last_on"
 
+_GROUP = (
+    "id name unit_kind area_name unit members state owner ownerless_since told_run_id untold"
+    " closed_at"
+)
 _OBLIGATION = "id title kind period due shift next_due_at ended_at"
 _OWED = "id department title period owed_at state late_minutes overdue_minutes"
 _ONE_DUTY = "id department title period state due_at submitted_at late_minutes reason steps"
@@ -663,6 +668,47 @@ DUTY = (
             ("say how many people there should be", "录入应覆盖数"),
             (whole(('JSON: {"items": [{"area", "kind", "people", "source", "as_of"}]}; - or @FILE',
                     '整份 JSON；- 或 @文件 读取')),), "entered"),
+    Request("groups", "list", "GET /groups",
+            ("the registered groups", "已登记的群"),
+            (query("state", ("in this state", "状态"), choices=("active", "closed", "all")),
+             query("ownerless", ("whose owner is on no list any more", "群主已不在名单中的"),
+                   kind="flag"),
+             query("area", ("that lie in this area: its code", "某区域：区划代码")),
+             query("unit_kind", ("of this kind", "类型"), choices=(
+                 "building", "villagers", "office", "firm", "class", "other"))),
+            "id name unit_kind area_name unit members owner ownerless_since", many="paged"),
+    Request("groups", "register", "POST /groups", ("register a group", "登记一个群"),
+            (whole(('JSON: {"name", "unit_kind", "area", "owner_contact_id"}; - or @FILE',
+                    '整份 JSON；- 或 @文件 读取')),), _GROUP),
+    Request("groups", "show", "GET /groups/{group_id}", ("one of them", "查看一个群"), (GROUP,),
+            _GROUP),
+    Request("groups", "edit", "PATCH /groups/{group_id}",
+            ("change what it is called, or close it", "修改登记内容或注销"), (GROUP, whole()),
+            _GROUP),
+    Request("groups", "hand-over", "POST /groups/{group_id}/hand-over",
+            ("give it to another owner", "交接给新群主"),
+            (GROUP, body("contact_id", ("the new owner: a person's id", "新群主：人员编号")),
+             body("effective_on", ("the day on the form", "交接单上的日期")),
+             body("reason", REASON, needed=True)), _GROUP),
+    Request("groups", "history", "GET /groups/{group_id}/history",
+            ("who has owned it", "历任群主"), (GROUP,),
+            "no display_name since until effective_on reason set_by", many="whole"),
+    Request("groups", "form", "POST /groups/{group_id}/history/{no}/document",
+            ("the form of a hand-over, to sign", "交接单"),
+            (GROUP, path("no", ("the new owner's number in the history", "新群主在历任中的序号")),
+             body("format", ("docx or html", "docx 或 html"), choices=("docx", "html"))),
+            saves=True),
+    Request("groups", "document", "GET /groups/document",
+            ("the register as a file", "导出群登记册"),
+            (query("format", ("in which form", "格式"), choices=("xlsx", "docx", "html")),),
+            saves=True),
+    Request("groups", "text", "GET /groups/text",
+            ("the text that tells of groups without an owner", "群主缺位的提醒短信"), (),
+            "template_id name set_at"),
+    Request("groups", "choose-text", "PUT /groups/text",
+            ("choose that text", "选定群主缺位的提醒短信"),
+            (body("template_id", ("an approved template of yours", "本单位已批准的模板"),
+                  needed=True),), "template_id name set_at"),
     Request("obligations", "list", "GET /obligations",
             ("what departments owe", "报送任务一览"),
             (query("ended", ("also those that are over", "也含已结束的"), kind="flag"),),

@@ -1,0 +1,1 @@
+"""The register of chat groups: owners, hand-overs, files of groups, groups without an owner."""
