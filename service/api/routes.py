@@ -81,7 +81,7 @@ from service.api.content import (
     wordings,
 )
 from service.api.duties import documents as duty_documents
-from service.api.duties import duties, obligations, texts, weekly
+from service.api.duties import duties, obligations, pictures, texts, weekly
 from service.api.followups import followups, households, rounds, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
@@ -568,6 +568,15 @@ _OPS = (
        seconds=LONG, heavy=True),
     Op("GET",    "/reports/weekly/document", weekly.get_weekly_document, R.REPORTS,
        media=DOCUMENTS, errors=(404, 409), seconds=LONG, heavy=True),
+    Op("GET",    "/evidence", pictures.list_waiting_pictures, R.REPORTS),
+    Op("POST",   "/evidence", pictures.send_picture, R.REPORT, 201,
+       heavy=True, read_file=pictures.read_file),
+    Op("GET",    "/evidence/{picture_id}", pictures.get_picture, R.REPORTS),
+    Op("GET",    "/evidence/{picture_id}/jpeg", pictures.get_picture_jpeg, R.REPORTS,
+       media=(pictures.JPEG,), changes=False, heavy=True),
+    Op("POST",   "/evidence/{picture_id}/mask", pictures.mask_picture, R.REPORT, heavy=True),
+    Op("DELETE", "/evidence/{picture_id}", pictures.delete_picture, R.REPORT, 204,
+       errors=(409,)),
 
     Op("GET",    "/denominators", denominators.list_denominators, R.REPORTS),
     Op("PUT",    "/denominators", denominators.set_denominators, R.AREAS),

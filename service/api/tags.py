@@ -17,6 +17,7 @@ TAGS = {
     "departments": "Who uses the service, with signatures, extension numbers and limits.",
     "deputies": "Who approves while an approver is away.",
     "duties": "What departments owe, period by period: handed in, returned, accepted, late.",
+    "evidence": "Pictures that belong to reports: sent, masked, handed in with a duty.",
     "evidence-key": "The key that proves what was exported.",
     "filings": "What carriers have on file: texts that must be filed before they may be sent.",
     "followups": "Whom a run missed: sent again, visited, and signed off by village.",

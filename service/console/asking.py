@@ -23,7 +23,7 @@ from service.accounts.keys.keys import Caller
 from service.accounts.people.model import Right, User
 from service.api.http.admission import ADMISSION
 from service.api.http.audit_entries import RequestOrigin
-from service.api.http.call import Call
+from service.api.http.call import Call, Download
 from service.api.http.downloads import MadeFile
 from service.api.http.exchange import Asked, Replayed
 from service.api.http.idempotency import Ticket
@@ -238,6 +238,14 @@ class Desk:
         if isinstance(result, MadeFile):
             return result
         return result.answer.body if isinstance(result, Replayed) else result.body
+
+    async def made(self, download: Download) -> MadeFile:
+        """The file of an operation that only reads; whoever sends it closes it.
+
+        Raises:
+            TooLarge, Unavailable: as `Downloads.make`.
+        """
+        return await self.request.config_dict[EXCHANGE].downloads.make(download)
 
     def _mark(self, op: Op, arguments: Mapping[str, Any]) -> bytes:
         told = {

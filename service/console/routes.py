@@ -19,7 +19,7 @@ from service.console.channels import changes as channel_changes
 from service.console.channels import codes, numbers
 from service.console.channels import new as new_channel
 from service.console.channels import pages as office_channels
-from service.console.duties import obligation_pages, weekly_pages
+from service.console.duties import obligation_pages, picture_pages, weekly_pages
 from service.console.duties import pages as duty_pages
 from service.console.duty import (
     channels,
@@ -219,6 +219,17 @@ PAGES = (
          again=duty_pages.show_duty, heavy=True),
     WebPage("POST", "/duties/{duty_id}/excuse", duty_pages.excuse, R.OBLIGATIONS,
          again=duty_pages.show_duty, heavy=True),
+    WebPage("GET",  "/duties/{duty_id}/pictures", picture_pages.show_pictures, R.REPORTS,
+         heavy=True),
+    WebPage("POST", "/duties/{duty_id}/pictures", picture_pages.send_picture, R.REPORT,
+         again=picture_pages.show_pictures, heavy=True, takes_file=True),
+    WebPage("GET",  "/pictures/{picture_id}", picture_pages.show_picture, R.REPORTS),
+    WebPage("GET",  "/pictures/{picture_id}/jpeg", picture_pages.show_jpeg, R.REPORTS,
+         heavy=True, is_part=True),
+    WebPage("POST", "/pictures/{picture_id}/mask", picture_pages.mask, R.REPORT,
+         again=picture_pages.show_picture),
+    WebPage("POST", "/pictures/{picture_id}/delete", picture_pages.delete, R.REPORT,
+         again=picture_pages.show_picture),
     WebPage("GET",  "/obligations", obligation_pages.show_obligations, R.REPORTS),
     WebPage("GET",  "/obligations/new", obligation_pages.show_new, R.OBLIGATIONS),
     WebPage("POST", "/obligations/new", obligation_pages.set_obligation, R.OBLIGATIONS,

@@ -1,8 +1,9 @@
 """What people do with a duty: hand it in, return it, accept it, excuse it; and what facts do."""
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import By, Right, User
@@ -20,6 +21,9 @@ from service.duties.duty_store import (
 from service.duties.ladder import OWED, DutyState
 from service.duties.obligation_store import TICKED, ObligationKind
 from service.errors import Conflict, Forbidden, Invalid, NotFound
+from service.pictures import picture_store
+from service.pictures.picture_store import KeptPicture
+from service.pictures.pictures import check_count, to_hand_in
 from service.reports.weekly.figures import FiguresOf, freeze, take_figures
 from service.storage.postgres import Connection
 from service.words.phrase import phrase
@@ -32,9 +36,13 @@ _A_PERSONS_NUMBER = re.compile(r"(?<!\d)(?:1[3-9]\d{9}|\d{17}[\dXx])(?!\d)")
 
 
 class Handing(NamedTuple):
-    """What somebody hands in: the report in words."""
+    """What somebody hands in: the report in words, and the pictures that belong to it. checked:
+    they have looked at the pictures and confirm that no minor's face and no number is seen.
+    """
 
     narrative: str
+    pictures: Sequence[UUID] = ()
+    checked: bool = False
 
 
 def seen_by(user: User) -> SeenBy:
@@ -81,14 +89,16 @@ def may_decide(actor: User, duty: UnitDuty) -> bool:
 async def submit(
     conn: Connection, actor: User, duty_id: UUID, handing: Handing, now: datetime
 ) -> UnitDuty:
-    """Hand in a report: what was said, and the figures of the period as they are now, for good.
+    """Hand in a report: what was said, its pictures, and the figures of the period as they are now,
+    for good.
 
     What is queued of reminders of it is cancelled.
 
     Raises:
         NotFound: as for `find`.
         Forbidden: it is another department's.
-        Invalid: words are missing that are asked for, or name a person's number.
+        Invalid: words or pictures are missing that are asked for; the words name a person's number;
+            or a picture is not the department's own, or is of another report.
         Conflict: it is in already, was missed or excused, or is ticked by what the unit does.
     """
     duty = await find(conn, actor, duty_id, lock=True)
@@ -100,7 +110,7 @@ async def submit(
             code="ticked_by_facts",
         )
     _need_owed(duty)
-    await _check_narrative(conn, duty, handing.narrative)
+    pictures = await _pictures_of(conn, actor, duty, handing)
     figures = None
     if duty.kind == ObligationKind.WEEKLY_REPORT:
         of = FiguresOf(duty.department_id, duty.period, duty.first_on, duty.last_on, now)
@@ -111,6 +121,7 @@ async def submit(
         len(before) + 1, handing.narrative, frozen.text, now, frozen.sha256, actor.id, now
     )
     await duty_store.insert_report(conn, duty.id, report)
+    await picture_store.hand_in(conn, duty.id, report.no, pictures, now)
     await take_in(conn, duty, now, now)
     return await find(conn, actor, duty_id)
 
@@ -129,10 +140,25 @@ def _need_owed(duty: UnitDuty) -> None:
     raise _wrong_state(phrase("it is in already, or excused: nothing is to be handed in now"))
 
 
-async def _check_narrative(conn: Connection, duty: UnitDuty, narrative: str) -> None:
+async def _pictures_of(
+    conn: Connection, actor: User, duty: UnitDuty, handing: Handing
+) -> list[KeptPicture]:
+    """The pictures of a report, which has all that it needs."""
+    needs = await needs_of(conn, duty)
+    _check_narrative(duty, needs, handing.narrative)
+    pictures = await to_hand_in(conn, actor, duty.id, handing.pictures, checked=handing.checked)
+    check_count(needs.get("photos") or 0, pictures)
+    return pictures
+
+
+async def needs_of(conn: Connection, duty: UnitDuty) -> Mapping[str, Any]:
+    """What has to be there so that a duty can be handed in."""
     obligation = await obligation_store.find_obligation(conn, duty.obligation_id)
-    asked = obligation is not None and obligation.new.needs.get("narrative", False)
-    if (asked or duty.kind == ObligationKind.CUSTOM) and not narrative.strip():
+    return {} if obligation is None else obligation.new.needs
+
+
+def _check_narrative(duty: UnitDuty, needs: Mapping[str, Any], narrative: str) -> None:
+    if (needs.get("narrative") or duty.kind == ObligationKind.CUSTOM) and not narrative.strip():
         raise Invalid.at("narrative", phrase("write what was done; this report needs words"))
     if _A_PERSONS_NUMBER.search(narrative):
         raise Invalid.at(

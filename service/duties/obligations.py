@@ -137,8 +137,8 @@ async def _check_whose(conn: Connection, actor: User, new: NewObligation) -> Non
 
 
 _NEEDS: Mapping[ObligationKind, set[str]] = {
-    ObligationKind.WEEKLY_REPORT: {"narrative"},
-    ObligationKind.CUSTOM: {"narrative"},
+    ObligationKind.WEEKLY_REPORT: {"narrative", "photos"},
+    ObligationKind.CUSTOM: {"narrative", "photos"},
     ObligationKind.VISITS: set(),
     ObligationKind.SEND: {"class", "topic", "role", "area", "target"},
 }

@@ -15,6 +15,7 @@ from service.accounts.login.passwords import WAITS
 from service.audience.imports.membership_store import retire_left, retire_links
 from service.clock import day_in_china
 from service.crypto import Keyring
+from service.pictures import picture_store
 from service.privacy import retention_store as store
 from service.privacy import visit_retention_store
 from service.settings import Settings
@@ -40,7 +41,8 @@ class RetentionTerms:
         use, and what failed logins are counted by (Cybersecurity Law art. 21: logs of a network
         for six months). passwords: given ones
         that nobody confirmed. visits: names and notes of follow-ups, labels of households and
-        notes of rounds, since their end. records:
+        notes of rounds, since their end. pictures: of reports, in full size; the small one stays.
+        unreported: pictures that nobody handed in. records:
         audit entries, disclosures, erasures (Network Data Security Regulations art. 12: three
         years).
     """
@@ -52,6 +54,8 @@ class RetentionTerms:
     logins: timedelta = timedelta(days=183)
     passwords: timedelta = WAITS
     visits: timedelta = timedelta(days=90)
+    pictures: timedelta = timedelta(days=366)
+    unreported: timedelta = timedelta(days=30)
     records: timedelta = timedelta(days=1096)
 
 
@@ -97,6 +101,8 @@ async def let_go(
         "passwords": until_empty(store.drop_given_passwords, terms.passwords),
         "visits": until_empty(visit_retention_store.drop_visit_names, terms.visits),
         "households": until_empty(visit_retention_store.drop_household_labels, terms.visits),
+        "pictures": until_empty(picture_store.drop_large, terms.pictures),
+        "unreported": until_empty(picture_store.delete_unreported, terms.unreported),
         "records": until_empty(store.delete_records, terms.records),
     }
     done = {

@@ -63,6 +63,14 @@ TABLES = (
     Ciphers("households", (("label_cipher", "household"),)),
     Ciphers("household_tries", (("note_cipher", "visit_note"),)),
     Ciphers("visit_round_villages", (("note_cipher", "visit_note"),)),
+    Ciphers(
+        "pictures",
+        (
+            ("large_cipher", "picture"),
+            ("medium_cipher", "picture"),
+            ("small_cipher", "picture"),
+        ),
+    ),
     Ciphers("idempotency", (("body", "idempotent_answer"),)),
     Ciphers("receipts_unmatched", (("octets_cipher", "octets"),)),
     Ciphers("receipts_dismissed", (("octets_cipher", "octets"),)),

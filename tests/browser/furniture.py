@@ -6,6 +6,7 @@ from uuid import uuid4
 from tests.browser.office import Office
 from tests.browser.partners import join
 from tests.harness.live import TEXT, write_in
+from tests.harness.photos import scene, written
 from tests.harness.waiting import until
 
 FEW = "身份 = 财务人员"
@@ -129,6 +130,10 @@ async def obligation(office: Office) -> None:
         return (await office.ask("operator", "GET", "/duties?mine=true"))["items"]
 
     await until(made, 300, what="the duty of this week is made")
+    async with office.live.client("operator") as operator:
+        for seed in range(2):
+            fields = {"duty_id": (await made())[0]["id"]}
+            await operator.upload("/evidence", written(scene(seed=seed)), fields)
 
 
 async def set_up(office: Office) -> None:

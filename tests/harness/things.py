@@ -17,6 +17,7 @@ from tests.harness.followed import add_followup
 from tests.harness.list_files import make_list
 from tests.harness.offers import make_offer
 from tests.harness.owed import add_duty
+from tests.harness.photos import add_photo
 from tests.harness.visit_rounds import add_round
 from tests.integration.api.conftest import Api
 
@@ -242,6 +243,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "obligation_id": str(obligation),
         "group_id": str(group),
         "duty_id": str(duty),
+        "picture_id": str(await add_photo(api, department)),
     }
 
 

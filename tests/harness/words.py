@@ -10,6 +10,7 @@ from tests.factories import RULE, TEXT
 from tests.harness.bodies import BODIES
 from tests.harness.channels import BODY as CHANNEL
 from tests.harness.channels import CODE
+from tests.harness.photos import png_bomb
 
 PHONES = ["19790000001", "+86 197 9000 0002", "19790000003"]
 PASSWORD = "correct horse battery"
@@ -93,6 +94,8 @@ USUAL: dict[str, dict[str, Any]] = {
     "import_groups": {},
     "edit_group": {"members": 190},
     "write_visit_result": EXAMPLES["write_visit_result"] | {"on": None},
+    "send_picture": {},
+    "mask_picture": {"boxes": [[0, 0, 8, 8]]},
     "recount_coverage": {"quarter": "2027-Q1"},
     "look_up_messages": {"phone": PHONES[0]},
     "add_wording": {"kind": "led"},
@@ -158,6 +161,7 @@ FILES = {
     "import_cases": "周次,乡镇,类型,起数,损失\n2027-W01,旌阳镇,T01,1,800\n".encode(),
     "import_households": "村编码,户号,结果,人数\n341825100001,三组7号,已告知,2\n".encode(),
     "import_groups": "群名,群主电话\n三组群,19790000001\n".encode(),
+    "send_picture": png_bomb(64, 64),
     "create_import": "手机号,姓名\n19790000001,王小明\n19790000004,李小红\n".encode(),
     "import_suppressions": b"phone\n19790000005\n",
     "import_prefixes": "号段,运营商\n1979000,联通\n".encode(),

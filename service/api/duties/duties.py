@@ -9,15 +9,17 @@ from pydantic import AfterValidator, Field
 
 from service.accounts.departments.duty_people_store import DUTIES
 from service.api.duties.figures import DutyFiguresOut
+from service.api.duties.pictures import PictureOut, pictures_of_reports
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import AnyText, Body, Day, Instant, Line, OptionalLine, Out, Page
-from service.duties import duties, duty_list_store, duty_store, obligation_store
+from service.duties import duties, duty_list_store, duty_store
 from service.duties.duties import MOST_NARRATIVE, Handing
 from service.duties.duty_list_store import DutyFilter
 from service.duties.duty_store import HandedIn, UnitDuty
 from service.duties.ladder import OWED, DutyState
 from service.duties.obligation_store import ObligationKind
+from service.pictures.pictures import MOST_OF_A_REPORT
 from service.reports.weekly.figures import FiguresOf, take_figures
 
 MOST_LATE = 5_000
@@ -38,10 +40,18 @@ class DutyQuery(PageQuery):
 
 
 class HandInBody(Body):
-    """The report in words; the figures are taken from what is known here."""
+    """The report in words, and its pictures; the figures are taken from what is known here."""
 
     narrative: Annotated[AnyText, Field(max_length=MOST_NARRATIVE), AfterValidator(str.strip)] = (
         Field(default="", description="Names and numbers of persons do not belong here.")
+    )
+    pictures: Annotated[list[UUID], Field(max_length=MOST_OF_A_REPORT)] = Field(
+        default=[], description="Ids of pictures of your department (`POST /evidence`), in order."
+    )
+    pictures_checked: bool = Field(
+        default=False,
+        description="You have looked at each picture: no minor's face and no person's number can"
+        " be seen. Needed where there are pictures.",
     )
 
 
@@ -113,6 +123,7 @@ class HandedInOut(Out):
     as_of: Instant
     submitted_by: UUID
     submitted_at: Instant
+    pictures: list[PictureOut]
 
 
 class DutyStepOut(Out):
@@ -133,6 +144,7 @@ class DutyDetail(DutyOut):
     reports: list[HandedInOut]
     steps: list[DutyStepOut]
     needs_narrative: bool
+    needs_photos: int = Field(description="So many pictures belong to it at least.")
     may_hand_in: bool
     may_decide: bool
 
@@ -214,8 +226,15 @@ async def submit_duty(call: Call, duty_id: UUID, body: HandInBody) -> DutyDetail
 
     Reminders of it that have not left are called back.
     """
-    duty = await duties.submit(call.conn, call.user, duty_id, Handing(body.narrative), call.now)
-    call.note("duty", duty_id, period=duty.period, late_minutes=duty.late_minutes)
+    handing = Handing(body.narrative, body.pictures, body.pictures_checked)
+    duty = await duties.submit(call.conn, call.user, duty_id, handing, call.now)
+    call.note(
+        "duty",
+        duty_id,
+        period=duty.period,
+        late_minutes=duty.late_minutes,
+        pictures=len(body.pictures),
+    )
     return await _detail(call, duty)
 
 
@@ -249,23 +268,25 @@ def shown(call: Call, duty: UnitDuty) -> dict[str, object]:
 
 
 async def _detail(call: Call, duty: UnitDuty) -> DutyDetail:
-    obligation = await obligation_store.find_obligation(call.conn, duty.obligation_id)
-    asked = obligation is not None and obligation.new.needs.get("narrative", False)
+    needs = await duties.needs_of(call.conn, duty)
+    pictures = await pictures_of_reports(call.conn, duty.id, call.now)
     return DutyDetail.model_validate(
         shown(call, duty)
         | {
             "reports": [
-                handed_in(one) for one in await duty_store.list_reports(call.conn, duty.id)
+                handed_in(one, pictures.get(one.no, []))
+                for one in await duty_store.list_reports(call.conn, duty.id)
             ],
             "steps": await duty_store.list_steps(call.conn, duty.id),
-            "needs_narrative": asked or duty.kind == ObligationKind.CUSTOM,
+            "needs_narrative": needs.get("narrative", False) or duty.kind == ObligationKind.CUSTOM,
+            "needs_photos": needs.get("photos") or 0,
             "may_hand_in": duties.may_hand_in(call.user, duty),
             "may_decide": duties.may_decide(call.user, duty),
         }
     )
 
 
-def handed_in(one: HandedIn) -> HandedInOut:
+def handed_in(one: HandedIn, pictures: list[PictureOut]) -> HandedInOut:
     """What was handed in, as it is shown."""
     figures = DutyFiguresOut.model_validate(json.loads(one.figures)) if one.figures else None
     return HandedInOut(
@@ -277,4 +298,5 @@ def handed_in(one: HandedIn) -> HandedInOut:
         as_of=one.as_of,
         submitted_by=one.submitted_by,
         submitted_at=one.submitted_at,
+        pictures=pictures,
     )

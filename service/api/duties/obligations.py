@@ -31,6 +31,7 @@ from service.duties.obligation_store import NewObligation, ObligationKind, Oblig
 from service.duties.obligations import MOST_DAYS, NOT_YET, Changes, ShownDate
 from service.errors import Invalid
 from service.ledger.message_class import MessageClass
+from service.pictures.pictures import MOST_OF_A_REPORT
 from service.words.phrase import phrase
 
 Weekday = Literal["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
@@ -60,9 +61,12 @@ class DueRuleBody(Body):
 
 
 class NeedsBody(Body):
-    """What has to be there. narrative: of a report. All else: of what is ticked by a run."""
+    """What has to be there. narrative, photos: of a report. All else: of what a run ticks."""
 
     narrative: bool = False
+    photos: Annotated[Int, Field(ge=0, le=MOST_OF_A_REPORT)] | None = Field(
+        default=None, description="At least so many pictures."
+    )
     message_class: MessageClass | None = Field(default=None, alias="class")
     topic: Line | None = Field(default=None, description="Of the campaign's template.")
     role: Line | None = Field(default=None, description="Only people of this role count.")
@@ -139,6 +143,7 @@ class NeedsOut(Out):
     """What has to be there."""
 
     narrative: bool = False
+    photos: int | None = None
     message_class: str | None = Field(default=None, alias="class")
     topic: str | None = None
     role: str | None = None

@@ -10,6 +10,7 @@ from service.accounts.departments.department_store import get_department
 from service.api.documents import downloaded
 from service.api.duties.duties import DutyOut, HandedInOut, handed_in, shown
 from service.api.duties.figures import DutyFiguresOut
+from service.api.duties.pictures import PictureOut, pictures_of_reports
 from service.api.http.call import Call, Download
 from service.api.http.schema import Line, Out, QueryString
 from service.cases.week import IsoWeek, need_week, week_of
@@ -73,7 +74,7 @@ async def get_weekly_report(call: Call, query: WeeklyQuery) -> WeeklyOut:
         week=str(found.week),
         figures=DutyFiguresOut.model_validate(found.report.figures),
         duties=[DutyOut.model_validate(shown(call, one)) for one in found.duties],
-        handed_in=None if latest is None else handed_in(latest),
+        handed_in=None if latest is None else handed_in(latest, found.pictures),
     )
 
 
@@ -85,12 +86,18 @@ async def get_weekly_document(call: Call, query: WeeklyDocumentQuery) -> Downloa
 
 
 class _Found:
-    """A unit's week, and what was handed in of it."""
+    """A unit's week, and what was handed in of it, with its pictures."""
 
     def __init__(
-        self, week: IsoWeek, report: UnitReport, duties: list[UnitDuty], latest: HandedIn | None
+        self,
+        week: IsoWeek,
+        report: UnitReport,
+        duties: list[UnitDuty],
+        latest: HandedIn | None,
+        pictures: list[PictureOut],
     ) -> None:
-        self.week, self.report, self.duties, self.latest = week, report, duties, latest
+        self.week, self.report, self.duties = week, report, duties
+        self.latest, self.pictures = latest, pictures
 
 
 async def _find(call: Call, query: WeeklyQuery) -> _Found:
@@ -109,8 +116,16 @@ async def _find(call: Call, query: WeeklyQuery) -> _Found:
         call.conn, duties.seen_by(call.user), wanted, None, MOST_DUTIES
     )
     own = [one for one in seen if one.kind == ObligationKind.WEEKLY_REPORT]
-    reports = [report for one in own for report in await duty_store.list_reports(call.conn, one.id)]
-    latest = max(reports, key=lambda one: one.submitted_at, default=None)
+    reports = [
+        (report, one.id)
+        for one in own
+        for report in await duty_store.list_reports(call.conn, one.id)
+    ]
+    latest, of_duty = max(reports, key=lambda one: one[0].submitted_at, default=(None, None))
+    pictures: list[PictureOut] = []
+    if latest is not None and of_duty is not None:
+        of_reports = await pictures_of_reports(call.conn, of_duty, call.now)
+        pictures = of_reports.get(latest.no, [])
     report = UnitReport(
         department_id,
         department.settings.name,
@@ -121,4 +136,4 @@ async def _find(call: Call, query: WeeklyQuery) -> _Found:
         None if latest is None else latest.submitted_at,
         None if latest is None else latest.sha256.hex(),
     )
-    return _Found(week, report, own, latest)
+    return _Found(week, report, own, latest, pictures)

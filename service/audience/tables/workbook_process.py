@@ -1,21 +1,26 @@
 """A workbook read in a process of its own, with limits of memory and time.
 
-`python -m service.audience.tables.workbook_process LIMITS…` (of `WorkbookLimits`, in their order)
-takes a workbook on its standard input and writes frames to its standard output: one octet of kind,
-four of length (big-endian), and the content.
+`python -m service.audience.tables.workbook_process LIMITS… OCTETS` takes a workbook on its standard
+input and writes frames (`service/bounded_process.py`); OCTETS: of `WorkbookLimits`, unpacked.
 """
 
 import csv
 import io
 import json
-import os
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, BinaryIO, NamedTuple, NoReturn
+from typing import BinaryIO, NamedTuple, NoReturn
 
 from service.audience.tables.workbook import MOST_UNPACKED_OCTETS, read_workbook
+from service.bounded_process import (
+    Frame,
+    ProcessLimits,
+    bound_this_process,
+    put_frame,
+    reading_process,
+    run_bounded,
+    take_limits,
+)
 from service.errors import FileRefused
 from service.spool import Spool, throwaway_keyring
 from service.words.phrase import phrase
@@ -41,7 +46,6 @@ OF_LISTS = WorkbookLimits(768 * 1024 * 1024, 64 * 1024 * 1024, 20, 60)
 """Of lists of numbers, whose request waits."""
 
 _PIECE_CHARACTERS = 65_536
-_HEAD_OCTETS = 5
 _MODULE = "service.audience.tables.workbook_process"
 _KIND = "workbook_sheet"
 
@@ -64,44 +68,21 @@ def unpack_workbook(
     """
     sheets: list[UnpackedSheet] = []
     limits = limits or OF_IMPORTS
-    command = [sys.executable, "-m", _MODULE, *map(str, limits)]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    late = threading.Timer(limits.wall_seconds, child.kill)
-    late.start()
+    of_process = ProcessLimits(limits.memory_octets, limits.processor_seconds, limits.wall_seconds)
     try:
-        with child:
-            _feed(child, chunks)
-            _collect(child, sheets, limits)
+        with reading_process(_MODULE, [limits.unpacked_octets], chunks, of_process) as frames:
+            _collect(frames, sheets, limits)
     except BaseException:
         for sheet in sheets:
             sheet.records.close()
         raise
-    finally:
-        late.cancel()
-        child.kill()
     return sheets
 
 
-def _feed(child: subprocess.Popen[bytes], chunks: Callable[[], Iterable[bytes]]) -> None:
-    """Give the process its file; it reads all of it before it writes anything."""
-    if child.stdin is None:
-        raise ValueError("the process was started without a standard input")
-    try:
-        with child.stdin as pipe:
-            for chunk in chunks():
-                pipe.write(chunk)
-    except BrokenPipeError:
-        pass  # it has ended already; what it has said tells why
-
-
-def _collect(
-    child: subprocess.Popen[bytes], sheets: list[UnpackedSheet], limits: WorkbookLimits
-) -> None:
-    if child.stdout is None:
-        raise ValueError("the process was started without a standard output")
+def _collect(frames: Iterator[Frame], sheets: list[UnpackedSheet], limits: WorkbookLimits) -> None:
     keyring = throwaway_keyring()
     octets = 0
-    for kind, content in _frames(child.stdout):
+    for kind, content in frames:
         match kind:
             case b"S":
                 told = json.loads(content)
@@ -133,20 +114,11 @@ def _collect(
     )
 
 
-def _frames(pipe: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    while len(head := pipe.read(_HEAD_OCTETS)) == _HEAD_OCTETS:
-        size = int.from_bytes(head[1:])
-        content = pipe.read(size)
-        if len(content) < size:
-            return
-        yield head[:1], content
-
-
 def write_frames(file: BinaryIO, out: BinaryIO, limits: WorkbookLimits = OF_IMPORTS) -> None:
     """What the process does: a workbook into frames."""
 
     def put(kind: bytes, content: bytes) -> None:
-        out.write(kind + len(content).to_bytes(4) + content)
+        put_frame(out, kind, content)
 
     try:
         for sheet in read_workbook(file, limits.unpacked_octets):
@@ -171,29 +143,15 @@ def _pieces(records: Iterable[list[str]]) -> Iterator[bytes]:
     yield buffer.getvalue().encode()
 
 
-def _limit(limits: WorkbookLimits) -> None:
-    """Bound this process, where the system can."""
-    try:
-        import resource  # noqa: PLC0415  # not on every system
-    except ImportError:
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_octets, limits.memory_octets))
-    resource.setrlimit(resource.RLIMIT_CPU, (limits.processor_seconds, limits.processor_seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold people's numbers
-
-
 def main() -> NoReturn:
     """Read the workbook on the standard input, within the limits of the command line."""
-    limits = WorkbookLimits(*map(int, sys.argv[1:]))
-    _limit(limits)
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 2)  # a library's last words could quote a cell
+    bounds, (unpacked_octets,) = take_limits(sys.argv[1:])
+    bound_this_process(bounds)
+    limits = WorkbookLimits(
+        bounds.memory_octets, int(unpacked_octets), bounds.processor_seconds, bounds.wall_seconds
+    )
     file = io.BytesIO(sys.stdin.buffer.read())
-    try:
-        write_frames(file, sys.stdout.buffer, limits)
-    except (MemoryError, BrokenPipeError):
-        os._exit(1)
-    os._exit(0)
+    run_bounded(lambda: write_frames(file, sys.stdout.buffer, limits))
 
 
 if __name__ == "__main__":

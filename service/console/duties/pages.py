@@ -17,6 +17,7 @@ from service.api.duties.duties import (
 from service.api.duties.words import KINDS, SKIPPED, STATES, STEPS
 from service.api.http.downloads import MadeFile
 from service.console.asking import Desk
+from service.console.duties.picture_pages import waiting_for
 from service.console.forms import body_of, instant_of
 from service.console.names import names_of
 from service.console.render import Gone, Shown
@@ -90,6 +91,7 @@ async def show_duty(desk: Desk) -> Shown:
     return Shown("duties/duty.html", {
         "found": found,
         "now": figures,
+        "waiting": await waiting_for(desk, found),
         "names": await names_of(desk, _people(found)),
         "tab": "",
         **duty_words(desk),
@@ -103,7 +105,8 @@ def _people(found: DutyDetail) -> list[Any]:
 async def hand_in(desk: Desk) -> Gone:
     """Hand in a report."""
     duty_id = desk.uuid("duty_id")
-    body = body_of(HandInBody, desk.form)
+    chosen = desk.form.getall("pictures", [])
+    body = body_of(HandInBody, desk.form, but=["pictures"], given={"pictures": chosen})
     found = await desk.act(duties.submit_duty, duty_id=duty_id, body=body)
     done = phrase("Handed in, in time.")
     if found.late_minutes:

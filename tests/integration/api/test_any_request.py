@@ -37,6 +37,7 @@ from tests.harness.followed import prepare_followups
 from tests.harness.keys import second_admin
 from tests.harness.list_files import prepare_lists
 from tests.harness.owed import prepare_duties
+from tests.harness.photos import prepare_photos
 from tests.harness.prepared import (
     Persons,
     hold_deletions,
@@ -130,6 +131,7 @@ async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
     known |= await prepare_rounds(api)
     known |= await prepare_duties(api, bodies)
     known |= await prepare_groups(api, bodies)
+    known |= await prepare_photos(api)
     lists, api.tokens["carrier", "operator"] = await prepare_lists(api)
     known |= lists
     hook = {"url": "https://sms.example.gov.cn/tocsin", "events": ["run.finished"]}

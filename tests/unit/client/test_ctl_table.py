@@ -69,6 +69,7 @@ BY_HAND = {
     "rosters list": "list_rosters",
     "rounds import": "import_households",
     "groups import": "import_groups",
+    "pictures send": "send_picture",
     "runs cancel": "cancel_run",
     "runs correction": "correct_run",
     "runs list": "list_runs",

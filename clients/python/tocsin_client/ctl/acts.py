@@ -323,6 +323,13 @@ async def import_groups(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     screen.facts(found, ("rows", "rejected", "skipped", "rejects"))
 
 
+async def send_picture(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Send a picture for a report."""
+    fields = {"duty_id": o.duty} if o.duty else {}
+    found = await tocsin.give("/evidence", o.file, fields)
+    screen.facts(found, ("id", "width", "height", "taken_in_week", "seen_before"))
+
+
 async def read_statement(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Settle texts in doubt by a carrier's own statement."""
     given = {"channel_id": str(o.channel), "reason": o.reason, "encoding": o.encoding}

@@ -442,6 +442,12 @@ def _groups(of: Commands) -> None:
     load.take("--accept-partial", words=partial, action="store_true")
 
 
+def _pictures(of: Commands) -> None:
+    send = act(of, "send", acts.send_picture, ("send a picture for a report", "上传报送图片"))
+    send.take("file", words=("JPEG, PNG or WebP", "JPEG、PNG 或 WebP 图片"), type=Path)
+    send.take("--duty", words=("the duty it is for: its id", "用于哪一期报送：编号"))
+
+
 def _alone(_: Commands) -> None:
     """All that can be done with it is in the table of requests."""
 
@@ -468,6 +474,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("obligations", ("what departments owe again and again", "报送任务"), _alone),
     ("duties", ("what is owed, handed in, late", "各期报送与催报"), _alone),
     ("weekly", ("weekly reports of units", "单位周报"), _alone),
+    ("pictures", ("pictures of reports: sent, masked", "报送图片：上传、打码"), _pictures),
     ("followups", ("whom a run missed: again, then to the door", "补漏与走访"), _alone),
     ("rounds", ("household rounds: registered, counted, signed off", "入户轮次"), _rounds),
     ("groups", ("chat groups and their owners", "群与群主登记"), _groups),

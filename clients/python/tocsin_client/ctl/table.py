@@ -39,6 +39,7 @@ VILLAGE: Words = ("a village: its code, or none", "村：区划代码；不知�
 GROUP = path("group_id", ("the group's id", "群编号"))
 OBLIGATION = path("obligation_id", ("the obligation's id", "报送任务编号"))
 DUTY_ID = path("duty_id", ("the duty's id, as duties list has it", "某期编号，见 duties list"))
+PHOTO = path("picture_id", ("the picture's id", "图片编号"))
 WEBHOOK = path("webhook_id", ("its id", "回调编号"))
 INBOUND = path("inbound_id", ("its id", "来信编号"))
 ENTRY = path("entry_id", ("the entry's id", "录入编号"))
@@ -96,6 +97,7 @@ _GROUP = (
 _OBLIGATION = "id title kind period due shift next_due_at ended_at"
 _OWED = "id department title period owed_at state late_minutes overdue_minutes"
 _ONE_DUTY = "id department title period state due_at submitted_at late_minutes reason steps"
+_PHOTO = "id department period width height taken_in_week masked_at reported_at"
 _DATE = "title period due_at holiday_week official notes"
 
 _COVERED = (
@@ -765,7 +767,11 @@ DUTY = (
             "period as_of sections"),
     Request("duties", "submit", "POST /duties/{duty_id}/submit",
             ("hand it in", "报送"),
-            (DUTY_ID, body("narrative", ("the report in words", "文字说明"))), _ONE_DUTY),
+            (DUTY_ID, body("narrative", ("the report in words", "文字说明")),
+             body("pictures", ("ids of its pictures", "图片编号"), kind="codes"),
+             body("pictures_checked",
+                  ("you looked: no minor's face, no number", "已逐张查看：无未成年人面部和号码"),
+                  kind="flag")), _ONE_DUTY),
     Request("duties", "return", "POST /duties/{duty_id}/return",
             ("give it back", "退回"),
             (DUTY_ID, body("reason", REASON, needed=True),
@@ -786,6 +792,21 @@ DUTY = (
              query("department", ("of this department; default: yours", "某单位；默认本单位")),
              query("format", ("docx, xlsx or html", "docx、xlsx 或 html"),
                    choices=("docx", "xlsx", "html"))), saves=True),
+    Request("pictures", "list", "GET /evidence",
+            ("pictures of yours that were not handed in", "本单位未报送的图片"),
+            (query("duty_id", ("meant for this duty", "用于某期报送")),), _PHOTO, many="paged"),
+    Request("pictures", "show", "GET /evidence/{picture_id}",
+            ("what is known of a picture", "查看图片信息"), (PHOTO,), _PHOTO + " seen_before"),
+    Request("pictures", "jpeg", "GET /evidence/{picture_id}/jpeg",
+            ("the picture", "下载图片"),
+            (PHOTO, query("px", ("its longer side", "长边像素"), choices=("1600", "800", "320"))),
+            saves=True),
+    Request("pictures", "mask", "POST /evidence/{picture_id}/mask",
+            ("make parts of it unreadable for good", "打码（不可恢复）"),
+            (PHOTO, whole(('JSON: {"boxes": [[x, y, width, height]]}; - or @FILE',
+                           '整份 JSON；- 或 @文件 读取'))), _PHOTO),
+    Request("pictures", "delete", "DELETE /evidence/{picture_id}",
+            ("delete one that was not handed in", "删除未报送的图片"), (PHOTO,)),
     Request("followups", "list", "GET /followups",
             ("whom runs missed, and what is done about it", "补漏：漏发的人与进展"),
             (query("run", ("of this run", "某批次")),
