@@ -8,8 +8,7 @@ from pydantic import Field
 
 from service.accounts.departments.department_store import get_department
 from service.api.cases.case_imports import CaseColumnRefusedOut, CaseFileOut, CaseRowsOut
-from service.api.cases.documents import DocumentLanguage
-from service.api.documents import downloaded
+from service.api.documents import DocumentLanguage, downloaded
 from service.api.http.call import Call, Download
 from service.api.http.problems import TooLarge
 from service.api.http.schema import Body, Line, Out, QueryString, TranslatedText
