@@ -57,6 +57,7 @@ class Job(StrEnum):
     READ_IMPORT = "read_import"
     UNDO_IMPORT = "undo_import"
     CHECK_TRAIL = "check_trail"
+    BUILD_PACKS = "build_packs"
     DRAIN_CHANNEL = "drain_channel"
     FOLD_RECEIPTS = "fold_receipts"
     READ_INBOUND = "read_inbound"
@@ -71,6 +72,7 @@ QUEUES: dict[Job, str] = {
     Job.READ_IMPORT: "imports",
     Job.UNDO_IMPORT: "imports",
     Job.CHECK_TRAIL: "imports",
+    Job.BUILD_PACKS: "imports",
     Job.DRAIN_CHANNEL: "channel",
     Job.FOLD_RECEIPTS: "delivery",
     Job.READ_INBOUND: "delivery",

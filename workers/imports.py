@@ -1,4 +1,5 @@
-"""Contact files into contacts, and out again; and the whole audit trail, verified.
+"""Contact files into contacts, and out again; the whole audit trail, verified; and the county's
+packs of weekly reports, built.
 
 A province's file takes minutes, a job has one: so the job only starts the reading, which goes on
 beside the arq worker (that is rebuilt whenever Redis hiccups) and has a connection of its own. If
@@ -7,6 +8,9 @@ sweep wakes next reads it anew.
 
 Which file is read next is not what a job says, but whose turn it is: departments take turns, and
 none has all the places, so that the many files of one do not hold up another's.
+
+Packs are built one after the other in a process. One that dies with it is built by whoever is woken
+once its lease is over.
 
 A check of the trail has a place of its own. One that dies with this process is not begun again: it
 counts as broken off, and whoever looks begins another.
@@ -24,6 +28,7 @@ from service.accounts.audit.trail_checks import run_check
 from service.audience.imports import store
 from service.audience.imports.loading import run_import
 from service.audience.rosters.rosters import run_undo
+from service.reports.weekly.packs import build_next
 from service.runtime import Runtime
 from service.storage.postgres import LONG_SECONDS, connected
 from workers.context import WorkerKind, runtime_of
@@ -42,6 +47,7 @@ class _FileReading(NamedTuple):
 
 _under_way: dict[uuid.UUID, _FileReading] = {}
 _checks: dict[uuid.UUID, "asyncio.Task[None]"] = {}
+_packing: list["asyncio.Task[None]"] = []
 log = logging.getLogger(__name__)
 
 
@@ -63,6 +69,23 @@ async def check_trail(ctx: dict[str, Any], check_id: str) -> None:
     wanted = uuid.UUID(check_id)
     if wanted not in _checks:
         _checks[wanted] = asyncio.create_task(_check(runtime_of(ctx), wanted))
+
+
+async def build_packs(ctx: dict[str, Any]) -> None:
+    """Start to build the packs that wait, unless this process does."""
+    if not _packing:
+        _packing.append(asyncio.create_task(_pack(runtime_of(ctx))))
+
+
+async def _pack(runtime: Runtime) -> None:
+    try:
+        pool, keyring = runtime.pool, runtime.keyring
+        while await build_next(pool, keyring, runtime.clock, runtime.settings):
+            pass
+    except Exception:
+        log.exception("packs are not built at the moment")  # the scheduler wakes again
+    finally:
+        _packing.clear()
 
 
 async def _check(runtime: Runtime, check_id: uuid.UUID) -> None:
@@ -132,4 +155,4 @@ async def _undo(runtime: Runtime, import_id: uuid.UUID) -> bool:
         return await run_undo(conn, import_id, runtime.clock.now())
 
 
-KIND = WorkerKind("imports", [read_import, undo_import, check_trail])
+KIND = WorkerKind("imports", [read_import, undo_import, check_trail, build_packs])

@@ -58,6 +58,7 @@ from service.queue import Job
 from service.relays.groups.ownerless import find_ownerless
 from service.reports.coverage.counting import count_coverage
 from service.reports.plan_counts import count_audiences
+from service.reports.weekly.packs import make_due
 from service.runtime import Runtime
 from service.storage.postgres import COUNT_SECONDS, UNREACHABLE, transaction
 from workers.context import WorkerKind, runtime_of
@@ -334,6 +335,14 @@ async def keep_groups(ctx: dict[str, Any]) -> None:
 
 
 @one_turn_at_a_time
+async def pack(ctx: dict[str, Any]) -> None:
+    """Add the packs of weekly reports that are due, and enqueue the building of those that wait."""
+    runtime = runtime_of(ctx)
+    if await make_due(runtime.pool, runtime.clock.now()):
+        await runtime.queue.enqueue(Job.BUILD_PACKS)
+
+
+@one_turn_at_a_time
 async def seal(ctx: dict[str, Any]) -> None:
     """Seal what was written down in the audit trail."""
     runtime = runtime_of(ctx)
@@ -403,6 +412,7 @@ CRONS = [
     cron(count_reached, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(note_sent, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(follow_up, second=EVERY_FIFTH, keep_result=0, timeout=600),
+    cron(pack, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(owe, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(keep_groups, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(settle, second=EVERY_FIFTH, keep_result=0, timeout=60),

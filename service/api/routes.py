@@ -81,7 +81,7 @@ from service.api.content import (
     wordings,
 )
 from service.api.duties import documents as duty_documents
-from service.api.duties import duties, obligations, pictures, texts, weekly
+from service.api.duties import duties, obligations, packs, pictures, texts, weekly
 from service.api.followups import followups, households, rounds, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
@@ -577,6 +577,9 @@ _OPS = (
     Op("POST",   "/evidence/{picture_id}/mask", pictures.mask_picture, R.REPORT, heavy=True),
     Op("DELETE", "/evidence/{picture_id}", pictures.delete_picture, R.REPORT, 204,
        errors=(409,)),
+    Op("GET",    "/reports/weekly/packs", packs.list_packs, R.REPORTS),
+    Op("GET",    "/reports/weekly/pack", packs.get_pack, R.REPORTS, media="application/zip",
+       errors=(404, 409), seconds=LONG, heavy=True),
 
     Op("GET",    "/denominators", denominators.list_denominators, R.REPORTS),
     Op("PUT",    "/denominators", denominators.set_denominators, R.AREAS),

@@ -19,7 +19,7 @@ from service.console.channels import changes as channel_changes
 from service.console.channels import codes, numbers
 from service.console.channels import new as new_channel
 from service.console.channels import pages as office_channels
-from service.console.duties import obligation_pages, picture_pages, weekly_pages
+from service.console.duties import obligation_pages, pack_pages, picture_pages, weekly_pages
 from service.console.duties import pages as duty_pages
 from service.console.duty import (
     channels,
@@ -636,6 +636,9 @@ PAGES = (
          suggestion_pages.dismiss, R.PLAN, again=suggestion_pages.show_suggestion, heavy=True),
     WebPage("GET",  "/reports/weekly", weekly_pages.show_weekly, R.REPORTS, heavy=True),
     WebPage("POST", "/reports/weekly/file", weekly_pages.take_weekly_file, R.REPORTS, heavy=True),
+    WebPage("GET",  "/reports/weekly/packs", pack_pages.show_packs, R.REPORTS),
+    WebPage("GET",  "/reports/weekly/packs/rows", pack_pages.show_pack_rows, R.REPORTS),
+    WebPage("POST", "/reports/weekly/packs/file", pack_pages.take_pack, R.REPORTS, heavy=True),
     WebPage("GET",  "/reports/bulletins/{week}", bulletin_pages.show_bulletin, R.REPORTS),
     WebPage("POST", "/reports/bulletins/{week}/file", bulletin_pages.export, R.REPORTS),
     WebPage("POST", "/reports/bulletins/{week}/issue", bulletin_pages.issue, R.CASES,

@@ -322,6 +322,27 @@ async def open_to_move(conn: Connection, obligation_id: UUID) -> list[Record]:
     )
 
 
+async def tell_late(conn: Connection, now: datetime, most: int) -> int:
+    """Note of open duties that were due a minute ago, the longest first, that it was told: webhooks
+    hear of each once. Returns how many.
+    """
+    status = await sql.execute(
+        conn,
+        """
+        WITH late AS (
+            SELECT id FROM duties
+            WHERE state = 'open' AND late_told_at IS NULL
+              AND due_at <= :now::timestamptz - interval '1 minute'
+            ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
+        )
+        UPDATE duties d SET late_told_at = :now FROM late l WHERE d.id = l.id
+        """,
+        now=now,
+        most=most,
+    )
+    return affected(status)
+
+
 async def look_now(conn: Connection, obligation_id: UUID, now: datetime) -> None:
     """Let the scheduler look at the open duties of an obligation, whose steps have changed."""
     await sql.execute(

@@ -81,6 +81,10 @@ async def owe(pool: Pool, keyring: Keyring, now: datetime) -> OwedTurn:
             steps += await _climb(conn, due, now)
         if len(due) < BATCH:
             break
+    late = BATCH
+    while late == BATCH:
+        async with transaction(pool, seconds=COUNT_SECONDS) as conn:
+            late = await duty_store.tell_late(conn, now, BATCH)
     return OwedTurn(made, moved, ticked, steps, await tell(pool, keyring, now))
 
 

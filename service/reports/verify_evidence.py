@@ -1,4 +1,4 @@
-"""Checks the evidence of a run without Tocsin.
+"""Checks the evidence of a run, or the county's pack of a week, without Tocsin.
 
 Run: python verify_evidence.py ARCHIVE PUBLIC_KEY. Needs the PyPI package cryptography. The key is
 that of GET /api/v1/evidence-key, written down elsewhere; the one in the archive proves nothing.
@@ -11,6 +11,7 @@ import sys
 import zipfile
 from collections import Counter
 from hashlib import sha256
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -41,6 +42,14 @@ def _faults(archive: zipfile.ZipFile, key: bytes) -> list[str]:
             found.append(f"{name} was changed")
     if found:
         return found
+    if "facts.json" in sums:
+        return _pack_faults(json.loads(manifest), json.loads(archive.read("facts.json")))
+    return _run_faults(archive, sums)
+
+
+def _run_faults(archive: zipfile.ZipFile, sums: dict[str, str]) -> list[str]:
+    """What of a run does not fit: its ledger, what was approved, and the audit trail."""
+    found = []
     run = json.loads(archive.read("run.json"))
     rows = csv.DictReader(io.TextIOWrapper(archive.open("ledger.csv"), "utf-8", newline=""))
     states = Counter(row["state"] for row in rows)
@@ -60,6 +69,22 @@ def _faults(archive: zipfile.ZipFile, key: bytes) -> list[str]:
             found.append(f"the audit entry of seal {entry['seal']['no']} is not as it was sealed")
     foreign = [(json.loads(e["line"])[0], e["foreign"]) for e in trail if e.get("foreign")]
     return found + [f"audit entry {entry_id}: {why}" for entry_id, why in foreign]
+
+
+def _pack_faults(manifest: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+    """What of a pack does not fit: that its units add up, and that their reports are as they were
+    when they were handed in.
+    """
+    found, units = [], facts["units"]
+    if manifest["pack"] != {name: facts[name] for name in ("week", "version", "as_of")}:
+        found.append("the facts are of another pack")
+    reports = [(unit["name"], unit["report"]) for unit in units if unit["report"] is not None]
+    if (facts["unit_count"], facts["handed_in"]) != (len(units), len(reports)):
+        found.append("the units do not add up")
+    for name, report in reports:
+        if sha256(report["canonical"].encode()).hexdigest() != report["sha256"]:
+            found.append(f"the figures of {name} are not what was handed in")
+    return found
 
 
 if __name__ == "__main__":

@@ -51,6 +51,9 @@ BY_THE_SERVERS_CLOCK = {
     "service/dispatch/handoff/sweep_store.py::note_turn": "an act of the scheduler, every seconds",
     "service/liveness/process_store.py::forget_gone": "processes killed a day ago; rare",
     "service/liveness/process_store.py::write_beat": "a process, every 5 s",
+    "service/reports/weekly/pack_store.py::claim": "a pack of weekly reports; a few a week",
+    "service/reports/weekly/pack_store.py::fail_given_up": "as claim; a table of a few rows a week",
+    "service/reports/weekly/pack_store.py::note_progress": "as claim, every few seconds",
     "service/privacy/clock_watch_store.py::write_stand": "the watch of the clock, once a minute",
 }
 """Statements that change rows and ask PostgreSQL's clock in that: a volatile function keeps a

@@ -883,6 +883,8 @@ EventType = Literal[
     "text.withdrawn",
     "bulletin.issued",
     "followup.closed",
+    "duty.late",
+    "report.built",
 ]
 DeliveryState = Literal["waiting", "delivered", "given_up"]
 

@@ -54,6 +54,8 @@ Told = Literal[
     "text.withdrawn",
     "bulletin.issued",
     "followup.closed",
+    "duty.late",
+    "report.built",
 ]
 
 

@@ -40,6 +40,8 @@ EVENTS: Final[Mapping[str, Phrase]] = {
     "text.withdrawn": phrase("a text taken over was withdrawn"),
     "bulletin.issued": phrase("a bulletin was issued"),
     "followup.closed": phrase("a follow-up is closed"),
+    "duty.late": phrase("something owed was not in by its time"),
+    "report.built": phrase("a pack of weekly reports is built"),
 }
 """What a webhook may be told of, in the order of its form."""
 

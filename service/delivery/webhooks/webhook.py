@@ -94,6 +94,8 @@ class WebhookEvent(StrEnum):
     TEXT_WITHDRAWN = "text.withdrawn"
     BULLETIN_ISSUED = "bulletin.issued"
     FOLLOWUP_CLOSED = "followup.closed"
+    DUTY_LATE = "duty.late"
+    REPORT_BUILT = "report.built"
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,8 @@ TABLE = {
     "POST /duties/{duty_id}/excuse": "ao",
     "GET /reports/weekly": "aopvi",
     "GET /reports/weekly/document": "aopvi",
+    "GET /reports/weekly/packs": "aopvi",
+    "GET /reports/weekly/pack": "aopvi",
     "GET /denominators": "aopvi",
     "PUT /denominators": "ao",
     "GET /reports/coverage": "aopvi",
@@ -433,6 +435,8 @@ COUNTY_ONLY = (
         "POST /departments/{department_id}/direct-limits",
         "POST /departments/{department_id}/direct-limits/{proposal_id}/confirm",
         "PUT /caps",
+        "GET /reports/weekly/packs",
+        "GET /reports/weekly/pack",
         "PUT /holidays",
         "POST /holidays/notice",
         "PUT /send-hours",
@@ -635,7 +639,7 @@ async def test_a_key_that_is_made_for_less_reaches_nothing_else(api: Api, kind: 
                 kind == "area" and "import" in _right(route)
             )
         elif method == "GET":
-            noted = ("/rejects", "/export", "/document", "/poster", "/coverage/people")
+            noted = ("/rejects", "/export", "/document", "/poster", "/coverage/people", "/pack")
             may = "o" in TABLE[route] and not route.endswith(noted)
             may &= route not in ENTERS_CASES and _right(route) != "visit"
         else:

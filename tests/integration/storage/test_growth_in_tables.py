@@ -47,6 +47,11 @@ TRIGGERS = {
 
 ACROSS_DEPARTMENTS = {
     "area_renames_one_waits": "an area has one name",
+    "packs_pkey": "a week has one pack of a version, of the county",
+    "pack_files_pkey": "as packs_pkey",
+    "pack_files_week_version_name_key": "as packs_pkey",
+    "pack_pieces_pkey": "as packs_pkey",
+    "pack_weeks_pkey": "as packs_pkey",
     "areas_pkey": "the State's code of the area",
     "audit_seals_pkey": "the audit trail is one chain",
     "backups_pkey": "one copy of the database is the last of its kind",

@@ -1,0 +1,195 @@
+"""The county's pack of a week: its versions made due, built once each, signed, given out.
+
+A pack is two steps. First its facts are gathered in one transaction that sees one moment, and
+frozen; then the files are made of these facts alone, and kept in one transaction. Whoever builds
+holds the pack by a lease, and each of its writes carries the number of its claim: a process that
+was killed or frozen is followed by another one, and its own late word counts for nothing. A process
+that follows goes on from the facts, so the files are those that the first would have made.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import zipfile
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from zoneinfo import ZoneInfo
+
+from service.cases.week import need_week
+from service.clock import Clock
+from service.crypto import Keyring
+from service.documents.archive import OLDEST
+from service.documents.county_file import CountyFileBad, read_county_file
+from service.documents.word import docx_of
+from service.documents.workbook import xlsx_of
+from service.errors import Conflict, NotFound
+from service.reports import store
+from service.reports.evidence import CHUNK, IN_MEMORY, PURPOSE, VERIFIER
+from service.reports.weekly import pack_store
+from service.reports.weekly.pack_document import pack_document, shortened
+from service.reports.weekly.pack_facts import gather
+from service.reports.weekly.pack_store import Pack, PackClaim, PackFile
+from service.settings import Settings
+from service.storage.postgres import LONG_SECONDS, Connection, Pool, transaction
+from service.words.phrase import Phrase, phrase
+
+LANGUAGE = "zh"
+NOTE_EVERY = 10
+"""Units after which it is said how far a pack is."""
+_DIED = "the processes that built it have ended without a word"
+
+log = logging.getLogger(__name__)
+
+
+class PackLost(Exception):
+    """Somebody else has the pack now."""
+
+
+async def make_due(pool: Pool, now: datetime) -> bool:
+    """Add the packs that are due. Returns whether one waits to be built."""
+    async with transaction(pool) as conn:
+        await pack_store.add_due(conn, now)
+        await pack_store.fail_given_up(conn, _DIED)
+        return await pack_store.waits(conn)
+
+
+async def build_next(pool: Pool, keyring: Keyring, clock: Clock, settings: Settings) -> bool:
+    """Build the pack that has waited for longest; False: there is none that nobody builds."""
+    async with transaction(pool) as conn:
+        held = await pack_store.claim(conn)
+    if held is None:
+        return False
+    try:
+        await _build(pool, keyring, clock, settings, held)
+    except PackLost:
+        log.warning("somebody else builds the pack", extra={"week": held.week, "no": held.no})
+    except Exception as error:
+        log.exception("a pack broke off", extra={"week": held.week, "version": held.version})
+        async with transaction(pool) as conn:
+            await pack_store.give_back(conn, held, type(error).__name__)
+    return True
+
+
+async def _build(
+    pool: Pool, keyring: Keyring, clock: Clock, settings: Settings, held: PackClaim
+) -> None:
+    text = held.facts
+    if text is None:
+        text = await _gather(pool, clock, held)
+    making = asyncio.create_task(
+        asyncio.to_thread(_files, text, settings.zone, settings.document_folder)
+    )
+    while not making.done():
+        await _note(pool, held, "documents", 0, 1)
+        await asyncio.wait([making], timeout=pack_store.LEASE.total_seconds() / 4)
+    files, problem = making.result()
+    await _note(pool, held, "signing", 0, 1)
+    manifest = _manifest(text, files, keyring)
+    files.append(_file("manifest.json", manifest))
+    files.append(_file("manifest.sig", keyring.sign(PURPOSE, manifest)))
+    async with transaction(pool, seconds=LONG_SECONDS) as conn:
+        digest = hashlib.sha256(manifest).digest()
+        kept = await pack_store.keep(conn, keyring, held, files, digest, problem, clock.now())
+        if not kept:
+            raise PackLost
+
+
+async def _gather(pool: Pool, clock: Clock, held: PackClaim) -> str:
+    async def progress(done: int, total: int) -> None:
+        if done % NOTE_EVERY == 0:
+            await _note(pool, held, "gathering", done, total)
+
+    async with transaction(pool, seconds=LONG_SECONDS) as conn:
+        await store.read_one_moment(conn)
+        found = await gather(conn, held, need_week(held.week, "week"), clock.now(), progress)
+    async with transaction(pool) as conn:
+        if not await pack_store.freeze_facts(conn, held, found):
+            raise PackLost
+    return found.text
+
+
+async def _note(pool: Pool, held: PackClaim, step: str, done: int, total: int) -> None:
+    async with pool.acquire() as conn:
+        if not await pack_store.note_progress(conn, held, step, done, total):
+            raise PackLost
+
+
+def _files(text: str, zone: ZoneInfo, folder: Path | None) -> tuple[list[PackFile], str]:
+    """The files of a pack, and what was wrong with the county's own Word file, if anything."""
+    document = pack_document(json.loads(text), LANGUAGE, zone)
+    problem = ""
+    try:
+        county_file = read_county_file(folder, document.key)
+    except CountyFileBad as error:
+        county_file, problem = None, str(error)
+    return [
+        _file("pack.docx", docx_of(shortened(document), county_file)),
+        _file("pack.xlsx", xlsx_of(document)),
+        _file("facts.json", text.encode()),
+        _file("verify_evidence.py", VERIFIER.read_bytes()),
+    ], problem
+
+
+def _file(name: str, octets: bytes) -> PackFile:
+    return PackFile(name, octets, hashlib.sha256(octets).digest())
+
+
+def _manifest(text: str, files: list[PackFile], keyring: Keyring) -> bytes:
+    facts = json.loads(text)
+    manifest = {
+        "pack": {name: facts[name] for name in ("week", "version", "as_of")},
+        "sha256": {file.name: file.sha256.hex() for file in files},
+        "public_key": keyring.public_key(PURPOSE).hex(),
+    }
+    return json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True).encode()
+
+
+async def find_built(conn: Connection, week: str, version: int | None) -> Pack:
+    """A version of a week's pack that is built; None: the last one that is.
+
+    Raises:
+        NotFound: there is none of the week, or no such version.
+        Conflict: it is not built yet.
+    """
+    versions = await pack_store.versions_of(conn, week)
+    if version is not None:
+        versions = [one for one in versions if one.version == version]
+    if not versions:
+        raise NotFound(phrase("there is no such pack of {week}", week=week), code="pack_unknown")
+    built = next((one for one in versions if one.state == "built"), None)
+    if built is None:
+        raise Conflict(_not_yet(versions[0]), code="pack_not_built")
+    return built
+
+
+def _not_yet(pack: Pack) -> Phrase:
+    if pack.state == "failed":
+        return phrase(
+            "this pack could not be built ({problem}); the next report that is handed in makes"
+            " another version",
+            problem=pack.problem,
+        )
+    return phrase(
+        "this pack is still being built ({done} of {total}); try again in a minute",
+        done=pack.done,
+        total=pack.total,
+    )
+
+
+async def archive_of(conn: Connection, keyring: Keyring, pack: Pack) -> AsyncIterator[bytes]:
+    """The archive of a pack, in pieces; the same octets each time. Needs a transaction."""
+    with SpooledTemporaryFile(max_size=IN_MEMORY) as file:
+        with zipfile.ZipFile(file, "w") as archive:
+            for kept in await pack_store.list_files(conn, pack.week, pack.version):
+                entry = zipfile.ZipInfo(kept.name, OLDEST)
+                entry.external_attr = 0o600 << 16
+                with archive.open(entry, "w", force_zip64=True) as member:
+                    pieces = pack_store.read_pieces(conn, keyring, pack.week, pack.version, kept.no)
+                    async for piece in pieces:
+                        member.write(piece)
+        file.seek(0)
+        while piece := file.read(CHUNK):
+            yield piece

@@ -1,0 +1,299 @@
+"""The county's pack of a week: due a minute after the deadline, one a version, signed for good."""
+
+import asyncio
+import io
+import json
+import zipfile
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.audience.areas.area_store import load_areas
+from service.reports.coverage.counting import count_coverage
+from service.reports.verify_evidence import faults
+from service.reports.weekly import pack_store, packs
+from service.reports.weekly.packs import build_next, make_due
+from service.storage.postgres import CheckViolation, transaction
+from tests.harness.owed import COUNTY, FRIDAY, SCHOOL, duties, made_duty, set_obligation, turn
+from tests.harness.sending import begin_sending
+from tests.integration.api.conftest import Answer, Api
+
+MINUTE = timedelta(minutes=1)
+WEEK = "2027-W02"
+INSPECTOR = ("county", "inspector")
+DUE = FRIDAY + MINUTE
+REPORT = {"narrative": "集市宣讲两场。"}
+
+
+async def pack_due(api: Api) -> bool:
+    return await make_due(api.runtime.pool, api.clock.at)
+
+
+async def build(api: Api) -> bool:
+    runtime = api.runtime
+    return await build_next(runtime.pool, runtime.keyring, api.clock, runtime.settings)
+
+
+async def versions(api: Api) -> list[dict[str, Any]]:
+    answer = await api.get(f"/reports/weekly/packs?week={WEEK}", COUNTY)
+    assert answer.status == 200, answer.body
+    found: list[dict[str, Any]] = answer.json["items"]
+    return found
+
+
+async def take(api: Api, version: int | None = None) -> Answer:
+    more = "" if version is None else f"&version={version}"
+    return await api.get(f"/reports/weekly/pack?week={WEEK}{more}", COUNTY)
+
+
+def opened(answer: Answer) -> zipfile.ZipFile:
+    assert answer.status == 200, answer.body
+    return zipfile.ZipFile(io.BytesIO(answer.body))
+
+
+def facts_of(answer: Answer) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(opened(answer).read("facts.json"))
+    return found
+
+
+async def built(api: Api) -> None:
+    """The school has sent, and not handed in; a minute after the deadline the pack is built."""
+    async with api.runtime.pool.acquire() as conn:
+        await load_areas(conn)
+    sending = await begin_sending(api, team="school")
+    await sending.become("delivered", range(1, 6))
+    await set_obligation(api, departments=[], kinds=["school", "county"])
+    await turn(api)
+    api.clock.at += timedelta(hours=1)
+    await count_coverage(api.runtime.pool, api.clock)
+    await count_coverage(api.runtime.pool, api.clock)
+    api.clock.at = DUE
+    assert await pack_due(api)
+    assert await build(api)
+
+
+async def test_the_first_version_is_due_a_minute_after_the_deadline(api: Api) -> None:
+    await made_duty(api)
+    api.clock.at = DUE - timedelta(seconds=1)
+    assert not await pack_due(api)
+    assert await versions(api) == []
+    api.clock.at = DUE
+    assert await pack_due(api)
+    assert await pack_due(api), "it still waits"
+    (waiting,) = await versions(api)
+    assert (waiting["version"], waiting["state"], waiting["as_of"]) == (1, "waiting", None)
+    early = await take(api)
+    assert (early.status, early.json["type"]) == (409, "/problems/pack_not_built")
+    assert await build(api)
+    assert not await build(api)
+    assert not await pack_due(api)
+    (one,) = await versions(api)
+    assert (one["state"], one["units"], one["handed_in"]) == ("built", 1, 0)
+
+
+async def test_a_unit_that_handed_nothing_in_stands_with_what_the_facts_say(api: Api) -> None:
+    await built(api)
+    archive = opened(await take(api))
+    facts = json.loads(archive.read("facts.json"))
+    school = next(unit for unit in facts["units"] if unit["kind"] == "school")
+    assert school["report"] is None
+    assert school["now"]["sections"]["campaigns"][0]["reached"] == 5
+    assert school["lacking"] == ["liaison", "leader"]
+    for name in ("pack.docx", "pack.xlsx"):
+        with zipfile.ZipFile(io.BytesIO(archive.read(name))) as parts:
+            text = "".join(
+                parts.read(part).decode() for part in parts.namelist() if part.endswith(".xml")
+            )
+            for said in ("未报送", "各单位汇总", school["name"]):
+                assert said in text, (name, said)
+
+
+async def test_each_later_report_is_in_a_further_version_and_earlier_ones_stay(api: Api) -> None:
+    await built(api)
+    first = await take(api)
+    (duty,) = [one["id"] for one in await duties(api, SCHOOL, "?mine=true")]
+    api.clock.at += timedelta(hours=1)
+    handed = await api.post(f"/duties/{duty}/submit", SCHOOL, REPORT)
+    assert handed.status == 200, handed.body
+    assert await pack_due(api)
+    assert await build(api)
+    assert not await pack_due(api)
+    assert [(one["version"], one["handed_in"]) for one in await versions(api)] == [(2, 1), (1, 0)]
+    second = await take(api)
+    school = next(unit for unit in facts_of(second)["units"] if unit["kind"] == "school")
+    assert school["report"]["narrative"] == REPORT["narrative"]
+    assert school["duties"][0]["late_minutes"] == 61
+    assert (await take(api, 1)).body == first.body, "the same octets each time"
+    assert (await take(api, 3)).status == 404
+
+
+async def test_a_pack_is_verified_alone_and_a_changed_octet_is_found(api: Api) -> None:
+    await built(api)
+    key = bytes.fromhex((await api.get("/evidence-key", COUNTY)).json["public_key"])
+    archive = await take(api)
+    assert faults(opened(archive), key) == []
+    assert faults(opened(archive), bytes(31) + b"\1") == ["the signature is not of this key"]
+    for changed in ("pack.docx", "pack.xlsx", "facts.json", "verify_evidence.py"):
+        assert faults(_with(opened(archive), changed), key) == [f"{changed} was changed"]
+    assert faults(_with(opened(archive), "manifest.json"), key) == [
+        "the signature is not of this key"
+    ]
+    assert faults(_with(opened(archive), "", extra="more.txt"), key) == [
+        "more.txt is not as in the manifest"
+    ]
+
+
+def _with(archive: zipfile.ZipFile, changed: str, extra: str = "") -> zipfile.ZipFile:
+    """The same archive with the last octet of a file changed, or a further file."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as out:
+        for name in archive.namelist():
+            octets = archive.read(name)
+            if name == changed:
+                octets = octets[:-1] + bytes([octets[-1] ^ 1])
+            out.writestr(name, octets)
+        if extra:
+            out.writestr(extra, b"x")
+    return zipfile.ZipFile(made)
+
+
+async def test_what_was_built_does_not_change(api: Api) -> None:
+    await built(api)
+    for change in (
+        "UPDATE packs SET problem = 'x'",
+        "DELETE FROM packs",
+        "UPDATE pack_files SET name = 'x'",
+        "DELETE FROM pack_pieces",
+    ):
+        with pytest.raises(CheckViolation, match="do not change"):
+            await api.runtime.pool.execute(change)
+
+
+async def test_two_schedulers_and_two_builders_make_one_pack_a_version(api: Api) -> None:
+    await made_duty(api)
+    api.clock.at = DUE
+    await asyncio.gather(*(pack_due(api) for _ in range(4)))
+    outcomes = await asyncio.gather(*(build(api) for _ in range(4)))
+    assert sorted(outcomes) == [False, False, False, True]
+    (one,) = await versions(api)
+    assert (one["version"], one["state"]) == (1, "built")
+
+
+async def test_a_builder_that_died_is_followed_and_its_late_word_counts_for_nothing(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await made_duty(api)
+    api.clock.at = DUE
+    await pack_due(api)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    keep = pack_store.keep
+
+    async def slow(conn: Any, *args: Any) -> bool:
+        reached.set()
+        await go_on.wait()
+        return await keep(conn, *args)
+
+    monkeypatch.setattr(pack_store, "keep", slow)
+    frozen = asyncio.create_task(build(api))
+    await reached.wait()
+    assert not await build(api), "it is held"
+    monkeypatch.setattr(pack_store, "keep", keep)
+    before = await api.runtime.pool.fetchval("SELECT facts FROM packs")
+    await api.runtime.pool.execute("UPDATE packs SET lives_until = '-infinity'")
+    api.clock.at += timedelta(hours=1)
+    assert await build(api), "another one takes it up"
+    pack = await take(api)
+    go_on.set()
+    assert await frozen
+    assert (await take(api)).body == pack.body
+    assert opened(pack).read("facts.json").decode() == before, "it went on from the facts"
+    (one,) = await versions(api)
+    assert (one["state"], one["problem"]) == ("built", "")
+
+
+async def test_what_breaks_off_again_and_again_fails_and_says_so(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await made_duty(api)
+    api.clock.at = DUE
+    await pack_due(api)
+
+    def broken(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(packs, "pack_document", broken)
+    for _ in range(pack_store.MOST_CLAIMS):
+        assert (await versions(api))[0]["state"] == "waiting"
+        await api.runtime.pool.execute("UPDATE packs SET lives_until = '-infinity'")
+        assert await build(api)
+    (one,) = await versions(api)
+    assert (one["state"], one["problem"]) == ("failed", "MemoryError")
+    assert not await pack_due(api)
+    assert (await take(api)).status == 409
+
+
+async def test_a_report_that_comes_while_facts_are_gathered_is_in_a_further_version(
+    api: Api,
+) -> None:
+    duty = await made_duty(api)
+    api.clock.at = DUE
+    await pack_due(api)
+    async with transaction(api.runtime.pool) as conn:
+        held = await pack_store.claim(conn)
+    assert held is not None
+    handed = await api.post(f"/duties/{duty}/submit", SCHOOL, REPORT)
+    assert handed.status == 200, handed.body
+    await pack_due(api)
+    assert len(await versions(api)) == 1, "the version that gathers has it"
+    gathered = pack_store.Gathered(api.clock.at, "{}", _digest("{}"), 1, 0, 0)
+    async with transaction(api.runtime.pool) as conn:
+        assert await pack_store.freeze_facts(conn, held, gathered)
+    await pack_due(api)
+    assert [one["version"] for one in await versions(api)] == [2, 1]
+
+
+def _digest(text: str) -> bytes:
+    from hashlib import sha256
+
+    return sha256(text.encode()).digest()
+
+
+async def test_packs_are_for_the_county_alone(api: Api) -> None:
+    await built(api)
+    for path in ("/reports/weekly/packs", f"/reports/weekly/pack?week={WEEK}"):
+        assert (await api.get(path, SCHOOL)).status == 403
+        assert (await api.get(path, INSPECTOR)).status == 200
+    listed = await api.get("/reports/weekly/packs", INSPECTOR)
+    assert [one["week"] for one in listed.json["items"]] == [WEEK]
+
+
+async def test_webhooks_hear_of_what_is_late_and_of_packs_once(api: Api) -> None:
+    for team, events in (("county", ["duty.late", "report.built"]), ("school", ["duty.late"])):
+        hook = {"url": "https://sms.example.gov.cn/tocsin", "events": events}
+        answer = await api.post("/webhooks", (team, "operator"), hook)
+        assert answer.status == 201, answer.body
+    duty = await made_duty(api)
+    await turn(api, FRIDAY)
+    assert await _events(api) == []
+    await turn(api, DUE)
+    await turn(api, DUE + MINUTE)
+    await pack_due(api)
+    await build(api)
+    found = await _events(api)
+    assert sorted((team, kind) for team, kind, _ in found) == [
+        ("county", "duty.late"),
+        ("county", "report.built"),
+        ("school", "duty.late"),
+    ]
+    about = {kind: data for _, kind, data in found}
+    assert about["duty.late"]["duty_id"] == str(duty)
+    assert (about["report.built"]["week"], about["report.built"]["units"]) == (WEEK, 1)
+
+
+async def _events(api: Api) -> list[tuple[str, str, dict[str, Any]]]:
+    rows = await api.runtime.pool.fetch(
+        "SELECT d.kind, e.type, e.data FROM webhook_events e JOIN departments d"
+        " ON d.id = e.department_id WHERE e.type <> 'webhook.test' ORDER BY e.id"
+    )
+    return [(row["kind"], row["type"], row["data"]) for row in rows]
