@@ -231,7 +231,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "key": "5d2c7f0e-9b1a-4c6e-8f3d-2a1b0c9d8e7f",
         "result": "told",
         "on": "2027-01-20",
+        "phone": "197 9000 0042",
     },
+    "drop_number_correction": {"reason": "号码报错一位，核实后不改"},
     "start_round": {
         "name": "元旦前入户",
         "area": "341825100000",

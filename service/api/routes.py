@@ -82,7 +82,7 @@ from service.api.content import (
 )
 from service.api.duties import documents as duty_documents
 from service.api.duties import duties, obligations, packs, pictures, texts, weekly
-from service.api.followups import followups, households, rounds, visits
+from service.api.followups import followups, households, number_corrections, rounds, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
 from service.api.relays import group_files, groups
@@ -506,6 +506,13 @@ _OPS = (
        heavy=True),
     Op("GET",    "/visits/{visit_id}", visits.get_visit, R.VISIT),
     Op("POST",   "/visits/{visit_id}/result", visits.write_visit_result, R.VISIT),
+    Op("GET",    "/number-corrections", number_corrections.list_number_corrections, R.READ),
+    Op("GET",    "/number-corrections/{correction_id}", number_corrections.get_number_correction,
+       R.READ),
+    Op("POST",   "/number-corrections/{correction_id}/confirm",
+       number_corrections.confirm_number_correction, R.IMPORT, seconds=LONG),
+    Op("POST",   "/number-corrections/{correction_id}/drop",
+       number_corrections.drop_number_correction, R.IMPORT),
     Op("GET",    "/visit-rounds", rounds.list_rounds, R.REPORTS),
     Op("POST",   "/visit-rounds", rounds.start_round, R.CONTROL, 201),
     Op("GET",    "/visit-rounds/{round_id}", rounds.get_round, R.REPORTS),

@@ -39,6 +39,7 @@ TAGS = {
     "logout": "People log out.",
     "me": "Your own access.",
     "messages": "A department's direct sends, and what became of one text.",
+    "number-corrections": "New numbers that people gave at the door, until somebody confirms them.",
     "obligations": "What departments owe again and again, and the texts that remind of it.",
     "offers": "Texts that the police or the county offer to other departments, and copies of them.",
     "prefixes": "Whose the first seven digits of a number are.",

@@ -31,7 +31,12 @@ from service.console.duty import (
     uncertain_texts,
 )
 from service.console.duty import stop as stopping
-from service.console.followups import household_pages, round_pages, visit_pages
+from service.console.followups import (
+    correction_pages,
+    household_pages,
+    round_pages,
+    visit_pages,
+)
 from service.console.followups import pages as followups
 from service.console.office import department_people as duty_people
 from service.console.office import departments as office_departments
@@ -164,6 +169,13 @@ PAGES = (
     WebPage("GET",  "/visits/{visit_id}", visit_pages.show_visit, R.VISIT),
     WebPage("POST", "/visits/{visit_id}/result", visit_pages.write_result, R.VISIT,
          again=visit_pages.show_visit),
+    WebPage("GET",  "/number-corrections", correction_pages.show_corrections, R.READ),
+    WebPage("GET",  "/number-corrections/{correction_id}", correction_pages.show_correction,
+         R.READ),
+    WebPage("POST", "/number-corrections/{correction_id}/confirm", correction_pages.confirm,
+         R.IMPORT, again=correction_pages.show_correction),
+    WebPage("POST", "/number-corrections/{correction_id}/drop", correction_pages.drop, R.IMPORT,
+         again=correction_pages.show_correction),
     WebPage("GET",  "/rounds", round_pages.show_rounds, R.REPORTS),
     WebPage("GET",  "/rounds/new", round_pages.show_new, R.CONTROL),
     WebPage("POST", "/rounds/new", round_pages.start, R.CONTROL, again=round_pages.show_new),

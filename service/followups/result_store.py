@@ -128,8 +128,11 @@ async def list_tries(conn: Connection, visit_id: UUID) -> list[Record]:
     return await sql.fetch(
         conn,
         """
-        SELECT no, result, on_day, by_id, written_by, note_cipher, at, disputed
-        FROM visit_tries WHERE visit_id = :visit_id ORDER BY no
+        SELECT t.no, t.result, t.on_day, t.by_id, t.written_by, t.note_cipher, t.at, t.disputed,
+               c.id AS correction_id
+        FROM visit_tries t
+        LEFT JOIN number_corrections c ON c.visit_id = t.visit_id AND c.try_no = t.no
+        WHERE t.visit_id = :visit_id ORDER BY t.no
         """,
         visit_id=visit_id,
     )

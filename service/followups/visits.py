@@ -12,7 +12,13 @@ from service.audience.numbers.number import mask
 from service.clock import day_in_china
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid, NotFound
-from service.followups import followup_store, followups, result_store, visit_store
+from service.followups import (
+    followup_store,
+    followups,
+    number_corrections,
+    result_store,
+    visit_store,
+)
 from service.followups.followups import NOTE, Sight
 from service.followups.ladder import (
     PersonState,
@@ -116,9 +122,7 @@ async def take_list(
         Conflict: more people are than one list may name, or their names are kept no more.
     """
     if sight.followup.names_dropped:
-        raise Conflict(
-            phrase("the names are not kept any more, only what came of it"), code="not_kept"
-        )
+        raise _not_kept()
     rows = await _rows(conn, sight, (None, MOST_ON_LIST + 1), by.at, village, PersonState.OPEN)
     if not rows:
         raise NotFound(phrase("nobody is to be visited there"))
@@ -146,9 +150,16 @@ async def take_list(
     return [_listed(keyring, row, in_full=True) for row in rows]
 
 
+def _not_kept() -> Conflict:
+    return Conflict(
+        phrase("the names are not kept any more, only what came of it"), code="not_kept"
+    )
+
+
 class GivenResult(NamedTuple):
     """What somebody says came of a visit. key: made by whoever sends it, the same each time it is
-    sent. on: None: today. by_id: who was there; None: whoever says so.
+    sent. on: None: today. by_id: who was there; None: whoever says so. phone: the person's new
+    number in E.164; "": nobody gave one.
     """
 
     key: UUID
@@ -156,16 +167,20 @@ class GivenResult(NamedTuple):
     on: date | None
     by_id: UUID | None
     note: str
+    phone: str = ""
 
 
 class WrittenResult(NamedTuple):
-    """What was written down. repeated: it was there already, and nothing was done."""
+    """What was written down. repeated: it was there already, and nothing was done. correction_id:
+    the new number that waits to be confirmed; None: none was given, or it is the one on file.
+    """
 
     no: int
     state: PersonState
     not_home: int
     disputed: bool
     repeated: bool
+    correction_id: UUID | None
 
 
 async def write_result(
@@ -181,13 +196,15 @@ async def write_result(
     Raises:
         NotFound: there is no such visit that the actor may see.
         Invalid: the result cannot be.
-        Conflict: the key was used for something else, the person is on no list (any more), or the
-            village is signed off.
+        Conflict: the key was used for something else, the person is on no list (any more), the
+            village is signed off, or what is noted of people is not kept any more.
     """
     visit, sight = await find(conn, actor, visit_id, lock=True)
     before = await result_store.find_try(conn, visit_id, given.key)
     if before is not None:
-        return _repeated(before, given, visit)
+        return await _repeated(conn, keyring, before, given, visit)
+    if sight.followup.names_dropped:
+        raise _not_kept()
     today = day_in_china(now)
     on = given.on or today
     since = day_in_china(sight.followup.run_at)
@@ -200,7 +217,12 @@ async def write_result(
     no = await result_store.add_try(conn, visit_id, new, moved)
     if moved.state is PersonState.TOLD and visit.state is PersonState.OPEN:
         await followup_store.note_told(conn, sight.followup.id, now)
-    return WrittenResult(no, moved.state, moved.not_home, moved.disputed, repeated=False)
+    correction = await number_corrections.propose(
+        conn, keyring, (visit_id, no), sight.followup.department_id, given.phone
+    )
+    return WrittenResult(
+        no, moved.state, moved.not_home, moved.disputed, repeated=False, correction_id=correction
+    )
 
 
 async def find(
@@ -226,14 +248,30 @@ async def find(
     return again[0], sight
 
 
-def _repeated(before: tuple[int, Try], given: GivenResult, visit: VisitRow) -> WrittenResult:
+async def _repeated(
+    conn: Connection,
+    keyring: Keyring,
+    before: tuple[int, Try],
+    given: GivenResult,
+    visit: VisitRow,
+) -> WrittenResult:
     no, written = before
-    if written.result is not given.result:
+    said = visit.id, no
+    if written.result is not given.result or await number_corrections.is_other_number(
+        conn, keyring, said, given.phone
+    ):
         raise Conflict(
             phrase("this key was used for another result; a new result needs a new one"),
             code="key_reused",
         )
-    return WrittenResult(no, visit.state, visit.not_home, written.disputed, repeated=True)
+    return WrittenResult(
+        no,
+        visit.state,
+        visit.not_home,
+        written.disputed,
+        repeated=True,
+        correction_id=await number_corrections.of_try(conn, said),
+    )
 
 
 async def _check_open(conn: Connection, visit: VisitRow) -> None:

@@ -145,6 +145,7 @@ async def look_up(
         "more_messages": len(messages) > store.MOST_MESSAGES,
         "guests": _dicts(await store.list_guests(conn, phone_hash, scope)),
         "visits": _dicts(await store.list_visits(conn, phone_hash, scope)),
+        "number_corrections": _dicts(await store.list_corrections(conn, phone_hash, scope)),
         "duties": _dicts(await store.list_duties(conn, phone_hash, scope)),
         "suppressions": _dicts(await store.list_suppressions(conn, phone_hash, scope)),
         "inbound_texts": await store.count_inbound(conn, phone_hash, scope),

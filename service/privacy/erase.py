@@ -56,6 +56,7 @@ async def erase(
     contacts, links, pending = await erasure_store.delete_contacts(conn, phone_hash, scope)
     guests = await erasure_store.delete_guests(conn, phone_hash, scope)
     duties = await erasure_store.end_duties(conn, phone_hash, scope, by.at)
+    await erasure_store.forget_corrections(conn, phone_hash, scope, by.at)
     if scope is None:
         await erasure_store.forget_learned(conn, phone_hash)
     # No rows are locked before this: marks hold it while they wait for rows.

@@ -186,6 +186,31 @@ async def end_visits(conn: Connection, phone_hash: bytes, scope: UUID | None) ->
     return len(followups)
 
 
+async def forget_corrections(
+    conn: Connection, phone_hash: bytes, scope: UUID | None, now: datetime
+) -> None:
+    """Forget the new numbers that visits brought, where this is the new or the old one; nobody
+    decides on them any more. Erasures must be locked: then nobody writes one of this number.
+    """
+    await sql.execute(
+        conn,
+        """
+        UPDATE number_corrections c SET phone_hash = NULL, phone_cipher = NULL,
+            reason_cipher = NULL, decided_at = coalesce(c.decided_at, :now),
+            state = CASE WHEN c.state = 'proposed' THEN 'lapsed' ELSE c.state END
+        WHERE c.id IN (
+            SELECT id FROM number_corrections WHERE phone_hash = :phone_hash
+            UNION ALL
+            SELECT n.id FROM visits v JOIN number_corrections n ON n.visit_id = v.id
+            WHERE v.phone_hash = :phone_hash)
+          AND (:scope::uuid IS NULL OR c.department_id = :scope)
+        """,
+        phone_hash=phone_hash,
+        scope=scope,
+        now=now,
+    )
+
+
 async def end_duties(conn: Connection, phone_hash: bytes, scope: UUID | None, now: datetime) -> int:
     """End the person's duties for departments, and keep of those past only that there was somebody;
     returns how many.

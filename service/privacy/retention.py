@@ -7,6 +7,7 @@ half-done, and any number of them may try.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from service.accounts.audit.audit import AuditAct
@@ -99,7 +100,9 @@ async def let_go(
         "former_people": until_empty(store.drop_former_people, terms.numbers),
         "logins": until_empty(store.delete_logins, terms.logins),
         "passwords": until_empty(store.drop_given_passwords, terms.passwords),
-        "visits": until_empty(visit_retention_store.drop_visit_names, terms.visits),
+        "visits": until_empty(
+            partial(visit_retention_store.drop_visit_names, now=now), terms.visits
+        ),
         "households": until_empty(visit_retention_store.drop_household_labels, terms.visits),
         "pictures": until_empty(picture_store.drop_large, terms.pictures),
         "unreported": until_empty(picture_store.delete_unreported, terms.unreported),

@@ -59,6 +59,7 @@ TABLES = (
     Ciphers("disclosures", (("reason_cipher", "reason"),)),
     Ciphers("erasures", (("reason_cipher", "reason"),)),
     Ciphers("visit_tries", (("note_cipher", "visit_note"),)),
+    Ciphers("number_corrections", (("phone_cipher", "phone"), ("reason_cipher", "visit_note"))),
     Ciphers("sign_offs", (("note_cipher", "visit_note"),)),
     Ciphers("households", (("label_cipher", "household"),)),
     Ciphers("household_tries", (("note_cipher", "visit_note"),)),

@@ -259,6 +259,23 @@ async def list_visits(conn: Connection, phone_hash: bytes, scope: UUID | None) -
     )
 
 
+async def list_corrections(conn: Connection, phone_hash: bytes, scope: UUID | None) -> list[Record]:
+    """Where this number was said at the door to be somebody's new one, the latest first."""
+    return await sql.fetch(
+        conn,
+        """
+        SELECT c.id, v.followup_id, c.department_id, d.name AS department, c.state, t.at
+        FROM number_corrections c JOIN visits v ON v.id = c.visit_id
+            JOIN visit_tries t ON t.visit_id = c.visit_id AND t.no = c.try_no
+            JOIN departments d ON d.id = c.department_id
+        WHERE c.phone_hash = :phone_hash AND (:scope::uuid IS NULL OR c.department_id = :scope)
+        ORDER BY c.id DESC
+        """,
+        phone_hash=phone_hash,
+        scope=scope,
+    )
+
+
 async def list_duties(conn: Connection, phone_hash: bytes, scope: UUID | None) -> list[Record]:
     """Of which departments this number is or was the liaison's, or the leader's in charge."""
     return await sql.fetch(

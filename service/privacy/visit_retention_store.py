@@ -8,9 +8,10 @@ from service.storage import sql
 from service.storage.postgres import Connection, affected
 
 
-async def drop_visit_names(conn: Connection, before: datetime, rows: int) -> int:
-    """Forget what was noted of people in follow-ups that ended before, and show no names of theirs
-    any more; states and tries stay for the counts. Returns how many follow-ups.
+async def drop_visit_names(conn: Connection, before: datetime, rows: int, now: datetime) -> int:
+    """Forget what was noted of people in follow-ups that ended before, and their new numbers, and
+    show no names of theirs any more; states and tries stay for the counts. Returns how many
+    follow-ups.
     """
     ended = await sql.fetch(
         conn,
@@ -30,6 +31,19 @@ async def drop_visit_names(conn: Connection, before: datetime, rows: int) -> int
         WHERE v.followup_id = ANY (:ids) AND t.visit_id = v.id AND t.note_cipher IS NOT NULL
         """,
         ids=ids,
+    )
+    await sql.execute(
+        conn,
+        """
+        UPDATE number_corrections c SET phone_hash = NULL, phone_cipher = NULL,
+            reason_cipher = NULL, decided_at = coalesce(c.decided_at, :now),
+            state = CASE WHEN c.state = 'proposed' THEN 'lapsed' ELSE c.state END
+        FROM visits v
+        WHERE v.followup_id = ANY (:ids) AND c.visit_id = v.id
+          AND (c.phone_hash IS NOT NULL OR c.reason_cipher IS NOT NULL)
+        """,
+        ids=ids,
+        now=now,
     )
     await sql.execute(
         conn,

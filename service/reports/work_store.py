@@ -427,6 +427,18 @@ _ROSTERS = """
       AND (asked.scope IS NULL OR r.department_id = asked.scope)
 """
 
+# Not of whoever was at the door: somebody else confirms it.
+_NUMBERS = """
+    SELECT c.id::text, coalesce(a.name, '–') AS name, c.department_id,
+           NULL::timestamptz AS planned_at, t.at AS since, 'new_number' AS code
+    FROM asked, number_corrections c JOIN visits v ON v.id = c.visit_id
+        JOIN visit_tries t ON t.visit_id = c.visit_id AND t.no = c.try_no
+        LEFT JOIN areas a ON a.code = v.area_code
+    WHERE c.state = 'proposed' AND (asked.scope IS NULL OR c.department_id = asked.scope)
+      AND (asked.seat IS NULL
+           OR NOT share_a_person(asked.seat, ARRAY[t.by_id, t.written_by], asked.now))
+"""
+
 _FILINGS = f"""
     SELECT u.template_id::text AS id, u.name, u.department_id, NULL::timestamptz AS planned_at,
            min(u.since) AS since, 'not_filed' AS code, count(DISTINCT u.channel_id)::int AS texts,
@@ -568,6 +580,12 @@ KINDS = (
         Sentence("30 天内到期的名单", "Lists that end within 30 days"),
         Right.IMPORT,
         _ROSTERS,
+    ),
+    WorkKind(
+        "number_corrections",
+        Sentence("待确认的新号码", "New numbers from visits that wait to be confirmed"),
+        Right.IMPORT,
+        _NUMBERS,
     ),
     WorkKind(
         "filings",

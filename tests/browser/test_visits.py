@@ -72,6 +72,46 @@ async def test_results_are_kept_without_a_network_and_written_once(
 
 
 @pytest.mark.usefixtures("furnished")
+async def test_a_new_number_is_kept_without_a_network_and_confirmed_by_somebody_else(
+    visit: Visit, office: Office, today: Browser
+) -> None:
+    visitor = await visit("operator", browser=today, width=PHONE)
+    page = visitor.page
+    followup = await office.live.query("SELECT id::text FROM followups ORDER BY id DESC LIMIT 1")
+    village = await office.live.query(BUSY)
+    await visitor.go(f"/followups/{followup}/visits?area={village}")
+    await page.fill("input[name=reason]", "今天下午入户")
+    await page.click("form[action$='/visits/list'] button")
+    card = page.locator("[data-visit]").nth(2)
+    await card.locator("summary").click()
+    await card.locator("input[name=phone]").fill("1979001")
+    await card.locator("button[value=told]").click()
+    assert await page.evaluate("Object.keys(localStorage).length") == 0, "it is no number"
+    await card.locator("input[name=phone]").fill("197 9001 0043")
+    await picture(visitor, "new-number")
+    await page.context.set_offline(True)
+    await card.locator("button[value=told]").click()
+    await expect(page.locator("[data-visits-count]")).to_have_text("1")
+    await page.context.set_offline(False)
+    await expect(card.locator("[data-visit-state-of]")).to_contain_text("新号码待他人确认")
+    visitor.faults[:] = [one for one in visitor.faults if "net::ERR_" not in one]
+    await picture(visitor, "new-number-sent")
+    await visitor.go("/number-corrections")
+    await picture(visitor, "numbers-phone")
+    await page.locator("tbody a").first.click()
+    await expect(page.locator("form[action$='/confirm']")).to_have_count(0)
+    await picture(visitor, "number-own-phone")
+    other = await visit("second_admin", browser=today, width=DESK)
+    await other.go("/number-corrections?state=proposed")
+    await picture(other, "numbers")
+    await other.page.locator("tbody a").first.click()
+    await picture(other, "number")
+    await other.page.click("form[action$='/confirm'] button")
+    await expect(other.page.locator("main")).to_contain_text("已列入名单")
+    await picture(other, "number-confirmed")
+
+
+@pytest.mark.usefixtures("furnished")
 async def test_the_list_prints_on_a4(visit: Visit, office: Office, today: Browser) -> None:
     visitor = await visit("operator", browser=today, width=DESK)
     page = visitor.page

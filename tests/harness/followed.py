@@ -63,6 +63,63 @@ async def add_followup(
     return followup, people
 
 
+async def add_correction(api: Api, visit: UUID) -> UUID:
+    """A new number of somebody who is visited, which the viewer learned; the person is on a list of
+    the department. Returns its id.
+    """
+    keyring, now = api.runtime.keyring, api.clock.at
+    number = f"+861979{next(_hashes):07d}"
+    async with transaction(api.runtime.pool) as conn:
+        ((department, old),) = await conn.fetch(
+            "SELECT f.department_id, v.phone_hash FROM visits v JOIN followups f"
+            " ON f.id = v.followup_id WHERE v.id = $1",
+            visit,
+        )
+        team = next(one for one in api.teams.values() if one.department_id == department)
+        await conn.execute(
+            "INSERT INTO visit_tries (visit_id, no, key, result, on_day, by_id, written_by, at,"
+            " disputed) SELECT $1, coalesce(max(no), 0) + 1, uuidv7(), 'not_home', $2, $3, $3, $4,"
+            " false FROM visit_tries WHERE visit_id = $1",
+            visit,
+            now.date(),
+            team.viewer.id,
+            now,
+        )
+        contact = await conn.fetchval(
+            "INSERT INTO contacts (department_id, phone_hash, phone_cipher, synthetic, created_at,"
+            " updated_at) VALUES ($1, $2, $3, true, $4, $4)"
+            " ON CONFLICT (department_id, phone_hash) DO UPDATE SET updated_at = $4 RETURNING id",
+            department,
+            old,
+            keyring.encrypt("phone", number),
+            now,
+        )
+        roster = await conn.fetchval(
+            "INSERT INTO rosters (department_id, name, basis, expires_on, created_at)"
+            " VALUES ($1, '走访前', 'duty', '2099-12-31', $2)"
+            " ON CONFLICT (department_id, name) DO UPDATE SET basis = 'duty' RETURNING id",
+            department,
+            now,
+        )
+        await conn.execute(
+            "INSERT INTO links (contact_id, roster_id, row_no, digest, roles, synthetic)"
+            " VALUES ($1, $2, 1, $3, '{}', true) ON CONFLICT DO NOTHING",
+            contact,
+            roster,
+            next(_hashes).to_bytes(16),
+        )
+        made: UUID = await conn.fetchval(
+            "INSERT INTO number_corrections (visit_id, try_no, department_id, phone_hash,"
+            " phone_cipher) SELECT visit_id, no, $2, $3, $4 FROM visit_tries WHERE visit_id = $1"
+            " ORDER BY no DESC LIMIT 1 RETURNING id",
+            visit,
+            department,
+            keyring.phone_index(number),
+            keyring.encrypt("phone", number),
+        )
+    return made
+
+
 async def prepare_followups(
     api: Api, like: UUID, bodies: dict[str, Any]
 ) -> dict[str, list[dict[str, str]]]:
@@ -83,6 +140,10 @@ async def prepare_followups(
             )
             await conn.execute("UPDATE visits SET state = 'told' WHERE id = $1", visit)
         bodies["start_followup"] = {"run": str(await add_run(conn, like))}
+    _, corrected = await add_followup(api, like)
+    corrections = [{"correction_id": str(await add_correction(api, one))} for one in corrected]
+    _, others = await add_followup(api, like)
+    dropped = [{"correction_id": str(await add_correction(api, one))} for one in others]
     bodies["decide_other_channels"] = {"decision": "skip", "reason": "r"}
     return {
         "followup_id": [{"followup_id": str(followup)}],
@@ -91,6 +152,8 @@ async def prepare_followups(
         "followup_id of decide_other_channels": [{"followup_id": str(asks)}] * 3,
         "followup_id of cancel_followup": [{"followup_id": str(cancelled)}] * 3,
         "followup_id of sign_off_followup": [{"followup_id": str(signed)}] * 3,
+        "correction_id": dropped,
+        "correction_id of confirm_number_correction": corrections,
         "visit_id": [{"visit_id": str(visit)} for visit in people],
     }
 

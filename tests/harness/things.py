@@ -13,7 +13,7 @@ from service.messages.wordings import wordings
 from service.storage.postgres import Connection, transaction
 from tests.factories import Team, make_contact, make_draft, make_suggestion
 from tests.harness.chats import add_group
-from tests.harness.followed import add_followup
+from tests.harness.followed import add_correction, add_followup
 from tests.harness.list_files import make_list
 from tests.harness.offers import make_offer
 from tests.harness.owed import add_duty
@@ -198,6 +198,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         offer = await make_offer(conn, api.clock.at, team.department_id)
     listed = await make_list(api)
     followup, visits = await add_followup(api, run, team=department)
+    correction = await add_correction(api, visits[1])
     visit_round, household = await add_round(api, department)
     obligation, duty = await add_duty(api, department)
     group = await add_group(api, department)
@@ -238,6 +239,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "week": "2027-W01",
         "followup_id": str(followup),
         "visit_id": str(visits[0]),
+        "correction_id": str(correction),
         "round_id": str(visit_round),
         "household_id": str(household),
         "obligation_id": str(obligation),

@@ -11,8 +11,9 @@ from service.api.documents import DocumentLanguage, downloaded
 from service.api.followups.followups import NOWHERE, village_of
 from service.api.http.call import Call, Download
 from service.api.http.paging import PageQuery, cut
-from service.api.http.schema import Body, Day, Instant, Line, Out, Page
+from service.api.http.schema import Body, Day, Instant, Line, OptionalLine, Out, Page
 from service.audience.areas.area_store import area_names
+from service.audience.numbers.number import parse_phone
 from service.errors import NotFound
 from service.followups import followups, result_store, visit_document, visits
 from service.followups.followups import NOTE
@@ -64,6 +65,11 @@ class ResultBody(Body):
         default=None, description="Who was there: somebody of your department; default: you."
     )
     note: VisitNote = Field(default="", description="Kept encrypted. An excuse needs one.")
+    phone: OptionalLine = Field(
+        default="",
+        description="The person's new mobile number, in any usual form. It is kept encrypted, and"
+        " nothing is sent to it until somebody else confirms it.",
+    )
 
 
 class VisitOut(Out):
@@ -107,6 +113,7 @@ class VisitTryOut(Out):
     note: str
     at: Instant
     disputed: bool
+    correction_id: UUID | None = Field(description="The new number that was given there.")
 
 
 class VisitDetail(Out):
@@ -129,6 +136,10 @@ class WrittenResultOut(Out):
     not_home: int
     disputed: bool
     repeated: bool
+    correction_id: UUID | None = Field(
+        description="The new number that waits to be confirmed; null: none was given, or it is the"
+        " one on file."
+    )
 
 
 async def list_visits(call: Call, followup_id: UUID, query: VisitQuery) -> Page[VisitOut]:
@@ -224,7 +235,8 @@ async def write_visit_result(call: Call, visit_id: UUID, body: ResultBody) -> Wr
     The first result that ends a visit counts; one that says something else is kept, and the visit
     is marked.
     """
-    given = GivenResult(body.key, body.result, body.on, body.by, body.note)
+    phone = parse_phone(body.phone) if body.phone else ""
+    given = GivenResult(body.key, body.result, body.on, body.by, body.note, phone)
     written = await visits.write_result(
         call.conn, call.runtime.keyring, call.user, visit_id, given, call.now
     )

@@ -17,6 +17,7 @@ from service.clock import CHINA
 from service.delivery.inbound.inbound import visible
 from service.errors import Invalid, NotFound
 from service.followups.ladder import PersonState
+from service.followups.number_correction_store import CorrectionState
 from service.ledger.message_id import message_id
 from service.ledger.states import MessageState
 from service.privacy import disclose, erase, retention_store
@@ -114,6 +115,17 @@ class FoundVisitOut(Out):
     tries: int = Field(description="How often somebody went there.")
 
 
+class FoundCorrectionOut(Out):
+    """That somebody said at a door that this is a person's new number."""
+
+    id: UUID
+    followup_id: UUID
+    department_id: UUID
+    department: str
+    state: CorrectionState
+    at: Instant
+
+
 class FoundDutyOut(Out):
     """That the number is or was that of a department's liaison or leader in charge."""
 
@@ -169,6 +181,7 @@ class LookupOut(Out):
     more_messages: bool = Field(description="Whether there are older ones that are not told.")
     guests: list[FoundGuestOut]
     visits: list[FoundVisitOut] = Field(description="The latest first.")
+    number_corrections: list[FoundCorrectionOut] = Field(description="The latest first.")
     duties: list[FoundDutyOut]
     suppressions: list[FoundSuppressionOut]
     inbound_texts: int

@@ -54,7 +54,7 @@ async def put_members(
         Conflict: the department's contacts are being written, or a file for this roster waits.
     """
     checked = check_request(request, now)
-    await _lock(conn, checked.department_id)
+    await claim_contacts(conn, checked.department_id)
     if await store.waits_for(conn, checked.department_id, checked.roster):
         raise Conflict(
             phrase("a file for this roster has not been read yet; try again when it has")
@@ -153,7 +153,12 @@ async def _take_back(conn: Connection, undone: Import, now: datetime) -> Undone:
     return result
 
 
-async def _lock(conn: Connection, department_id: UUID) -> None:
+async def claim_contacts(conn: Connection, department_id: UUID) -> None:
+    """Keep everybody else from writing the department's contacts, to the end of the transaction.
+
+    Raises:
+        Conflict: somebody is writing them.
+    """
     if not await try_lock_contacts(conn, department_id):
         raise Conflict(
             phrase("another import of this department is being written; try again in a moment"),

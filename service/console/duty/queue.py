@@ -48,6 +48,7 @@ STEPS: Final[Mapping[str, NextStep]] = {
     "receipts": NextStep("warn", "/duty/receipts?channel={id}", phrase("Look through")),
     "imports": NextStep("warn", "/people/imports/{id}", phrase("Mend the rows")),
     "ending_rosters": NextStep("warn", "/people/lists/{name}", phrase("Confirm the list")),
+    "number_corrections": NextStep("asked", "/number-corrections/{id}", _CONFIRM),
     "filings": NextStep("warn", "/texts/{id}/filings", phrase("File it")),
     "taken_texts": NextStep("warn", "/texts/{id}", phrase("Read the news")),
     "retention": NextStep("warn", "/office/privacy/retention", phrase("Agree")),

@@ -29,7 +29,7 @@ async def show_followups(desk: Desk) -> Shown:
     query = body_of(FollowupQuery, desk.request.query, given={"limit": 50})
     found = await desk.get(followups.list_followups, query=query)
     told = {"items": found.items, "next": found.next_cursor, "states": words.STATES}
-    return Shown("followups/followups.html", told)
+    return Shown("followups/followups.html", told | {"may_read": desk.may(Right.READ)})
 
 
 async def show_start(desk: Desk) -> Shown:

@@ -42,6 +42,13 @@ PEOPLE: Final[Mapping[str, Phrase]] = {
 """Where somebody stands, in the order of the ladder; together they are all who were missed."""
 
 RESULTS: Final[Mapping[str, Phrase]] = weekly_words.RESULTS
+CORRECTIONS: Final[Mapping[str, tuple[str, Phrase]]] = {
+    "proposed": ("warn", phrase("waits to be confirmed")),
+    "confirmed": ("done", phrase("on a list")),
+    "dropped": ("idle", phrase("dropped")),
+    "superseded": ("idle", phrase("another number was confirmed")),
+    "lapsed": ("idle", phrase("forgotten before anybody decided")),
+}
 ROUND_STATES: Final[Mapping[str, tuple[str, Phrase]]] = {
     "open": ("run", phrase("under way")),
     "closed": ("done", phrase("closed")),

@@ -82,6 +82,8 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "take_visit_list": phrase("took a list of visits"),
     "take_visit_document": phrase("took a list of visits as a file"),
     "write_visit_result": phrase("wrote down what came of a visit"),
+    "confirm_number_correction": phrase("confirmed a new number from a visit"),
+    "drop_number_correction": phrase("dropped a new number from a visit"),
     "start_round": phrase("began a household round"),
     "write_household": phrase("wrote down what came of going to a household"),
     "import_households": phrase("wrote down households from a file"),

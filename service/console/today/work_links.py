@@ -19,6 +19,7 @@ _PAGES = {
     "list_files": "/duty/list-files",
     "imports": "/people/imports/{id}",
     "ending_rosters": "/people/lists",
+    "number_corrections": "/number-corrections/{id}",
     "taken_texts": "/texts/{id}",
     "filings": "/texts/{id}/filings",
     "channel_changes": "/office/channels/{id}",

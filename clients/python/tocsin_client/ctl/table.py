@@ -33,6 +33,8 @@ ROUND = path("round_id", ("the round's id", "入户轮次编号"))
 HOUSEHOLD = path(
     "household_id", ("the household's id, as households has it", "户的编号，见 households")
 )
+CORRECTION = path("correction_id", ("the new number's id, as numbers has it",
+                                    "新号码的编号，见 numbers"))
 VISIT = path("visit_id", ("the visit's id, as visits has it", "走访编号，见 visits"))
 VILLAGE_CODE: Words = ("a village: its code", "村：区划代码")
 VILLAGE: Words = ("a village: its code, or none", "村：区划代码；不知道住处的为 none")
@@ -88,6 +90,7 @@ _LIST = "id channel carrier state lines drawn_at ready_at fetched_at fetches"
 _FOLLOWUP = "id campaign state due_on started_at ended_at"
 _FOLLOWED = "id campaign state missed states steps villages"
 _ROUND = "id name area_name state due_on started_at ended_at"
+_CORRECTION = "id state area_name name old_phone phone on_day old_number_on"
 _VISIT = "id area_name name phone reason state not_home tries last_on"
 
 _GROUP = (
@@ -876,7 +879,24 @@ DUTY = (
                   choices=("told", "not_home", "refused", "moved", "no_such_person", "excused"),
                   needed=True),
              body("on", DAY), body("by", ("who was there: their id", "走访人的用户编号")),
-             body("note", NOTE)), "no state not_home disputed repeated"),
+             body("note", NOTE),
+             body("phone", ("their new number, which somebody else confirms",
+                            "本人的新号码，由他人确认后生效"))),
+            "no state not_home disputed repeated correction_id"),
+    Request("followups", "numbers", "GET /number-corrections",
+            ("new numbers that people gave at the door", "走访得到的新号码"),
+            (query("state", ("in this state", "状态"),
+                   choices=("proposed", "confirmed", "dropped", "superseded", "lapsed")),),
+            _CORRECTION, many="paged"),
+    Request("followups", "number", "GET /number-corrections/{correction_id}",
+            ("one of them", "查看某个新号码"), (CORRECTION,), _CORRECTION),
+    Request("followups", "confirm-number", "POST /number-corrections/{correction_id}/confirm",
+            ("put it on a list in place of the old one; you were not at the door",
+             "用新号码替换名单上的旧号码；须由未上门的人确认"), (CORRECTION,),
+            "rosters import_ids"),
+    Request("followups", "drop-number", "POST /number-corrections/{correction_id}/drop",
+            ("leave the lists as they are", "不采用，名单不变"),
+            (CORRECTION, body("reason", REASON, needed=True)), _CORRECTION),
     Request("rounds", "list", "GET /visit-rounds",
             ("rounds through households", "入户轮次"),
             (query("state", ("in this state", "状态"),
