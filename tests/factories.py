@@ -24,6 +24,7 @@ from service.campaigns.plans import planning
 from service.channels.config.store import parse_settings
 from service.channels.contract.model import ChannelSettings
 from service.crypto import Keyring
+from service.ledger.message_class import MessageClass
 from service.messages.lint.lint import lint
 from service.messages.store import NewVersion, Template, TemplateInfo, template_insert
 from service.storage.postgres import Connection
@@ -92,10 +93,15 @@ async def make_contact(
 
 
 async def make_template(
-    conn: Connection, user: User, *, now: datetime, text: str = TEXT
+    conn: Connection,
+    user: User,
+    *,
+    now: datetime,
+    text: str = TEXT,
+    kind: MessageClass = "public_interest",
 ) -> Template:
     """A template of the user's department, its text by the user."""
-    info = TemplateInfo(f"模板{next(_numbers)}", "public_interest", "", "zh")
+    info = TemplateInfo(f"模板{next(_numbers)}", kind, "", "zh")
     version = NewVersion(text, lint(text), user.id)
     return await template_insert(conn, user.department_id, info, version, now)
 

@@ -233,6 +233,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "on": "2027-01-20",
         "phone": "197 9000 0042",
     },
+    "draft_bulletin_notice": {"roles": ["village_staff", "liaison"]},
     "drop_number_correction": {"reason": "号码报错一位，核实后不改"},
     "start_round": {
         "name": "元旦前入户",

@@ -60,6 +60,7 @@ from service.api.campaigns import (
     milestones,
 )
 from service.api.cases import (
+    bulletin_notices,
     bulletins,
     case_imports,
     cases,
@@ -325,6 +326,8 @@ _OPS = (
     Op("GET",    "/bulletins/{week}/public", bulletins.get_public_bulletin, None),
     Op("GET",    "/bulletins/{week}/document", documents.get_bulletin_document, R.REPORTS,
        media=DOCUMENTS, seconds=LONG, heavy=True, errors=(409,)),
+    Op("GET",    "/bulletins/{week}/notice", bulletin_notices.get_bulletin_notice, R.READ),
+    Op("POST",   "/bulletins/{week}/notice", bulletin_notices.draft_bulletin_notice, R.PLAN, 201),
     Op("POST",   "/bulletins/{week}/issue", bulletins.issue_bulletin, R.CASES),
     Op("POST",   "/bulletins/{week}/correct", bulletins.correct_bulletin, R.CASES),
     Op("GET",    "/suggestions", suggestions.list_suggestions, R.REPORTS,

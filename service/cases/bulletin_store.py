@@ -7,7 +7,7 @@ from uuid import UUID
 
 from service.cases.goals import Goal
 from service.storage import sql
-from service.storage.postgres import Connection
+from service.storage.postgres import Connection, Record
 
 
 class GoalsVersion(NamedTuple):
@@ -147,3 +147,19 @@ async def latest_bulletins(conn: Connection, before: str | None, limit: int) -> 
         limit=limit,
     )
     return [Bulletin(**row) for row in rows]
+
+
+async def campaigns_of(conn: Connection, week: str, department_id: UUID) -> list[Record]:
+    """The campaigns of a department whose text takes its figures from the bulletin of a week, the
+    latest first.
+    """
+    return await sql.fetch(
+        conn,
+        """
+        SELECT c.id AS campaign_id, c.name, c.state
+        FROM campaign_figures f JOIN campaigns c ON c.id = f.campaign_id
+        WHERE f.figures_from = :week AND c.department_id = :department_id ORDER BY c.id DESC
+        """,
+        week=week,
+        department_id=department_id,
+    )

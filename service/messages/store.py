@@ -234,6 +234,27 @@ async def template_list(
     return [_template(row) for row in rows]
 
 
+async def approved_texts(
+    conn: Connection, department_id: UUID, message_class: MessageClass
+) -> list[Template]:
+    """The templates of a department of a class whose latest version may be sent: approved, or an
+    unchanged copy of an approved one that is not withdrawn; from new to old.
+    """
+    rows = await sql.fetch(
+        conn,
+        f"""
+        {_LATEST}
+        WHERE t.department_id = :department_id AND t.class = :message_class
+          AND (v.approved_at IS NOT NULL OR v.taken_from IS NOT NULL)
+          AND withdrawn_offer_of(v.id) IS NULL
+        ORDER BY t.id DESC
+        """,
+        department_id=department_id,
+        message_class=message_class,
+    )
+    return [_template(row) for row in rows]
+
+
 class TemplateVersion(NamedTuple):
     """A version of a template: who wrote it and when, what lint said, who approved it."""
 

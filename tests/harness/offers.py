@@ -5,6 +5,7 @@ from uuid import UUID
 
 from service.accounts.departments import department_store
 from service.accounts.people.model import User
+from service.ledger.message_class import MessageClass
 from service.messages import signature_store
 from service.messages.lint.lint import lint
 from service.messages.offers.offer_store import NewOffer, Offer
@@ -24,10 +25,14 @@ async def sign(conn: Connection, department_id: UUID, signature: str, now: datet
 
 
 async def approved(
-    conn: Connection, team: Team, now: datetime, text: str = POLICE_TEXT
+    conn: Connection,
+    team: Team,
+    now: datetime,
+    text: str = POLICE_TEXT,
+    kind: MessageClass = "public_interest",
 ) -> Template:
     """A template of a department's operator that its approver approved."""
-    made = await make_template(conn, team.operator, now=now, text=text)
+    made = await make_template(conn, team.operator, now=now, text=text, kind=kind)
     await approve_version(conn, made.version_id, (team.approver.id, None), lint(text), now)
     return made
 

@@ -54,6 +54,8 @@ from tests.integration.api.conftest import Api
 ADMIN = ("county", "admin")
 NOBODYS = "【旌德县政法委】刷单都是诈骗，先交钱的都不要信，有疑问请拨打96110。"
 """A text whose signature is registered to no department."""
+NOTICE_TEXT = "【旌德县公安局】各村：{周期}全县接报电诈{起数}起，请入户讲清，疑问拨96110。"
+"""A work notice with the figures of a bulletin."""
 WEAKER = {"levels": {"R02": "warn", "R07": "warn"}, "reason": "r"}
 """Rules of lint that a second administrator must confirm."""
 
@@ -267,6 +269,8 @@ async def prepare_others(api: Api) -> Known:
     for week in spans[2:4]:
         assert (await api.post(f"/bulletins/{week}/issue", ADMIN)).status == 200
     assert (await send(api, other, "2026-W43")).status == 201
+    async with transaction(api.runtime.pool) as conn:
+        await approved(conn, api.teams["county"], api.clock.at, NOTICE_TEXT, kind="service")
     return {
         "case_import_id": taken[:1],
         "case_import_id of undo_case_import": taken[1:2],

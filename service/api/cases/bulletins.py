@@ -181,7 +181,7 @@ async def get_bulletin(call: Call, week: str) -> BulletinOut:
     seen = await sight.look(call.conn, call.user, tree)
     versions = await bulletin_store.versions_of(call.conn, str(which))
     if not versions and seen.sight is not CaseSight.ALL:
-        raise _none(which)
+        raise no_bulletin(which)
     types = await store.read_fraud_types(call.conn)
     return await _shown(call.conn, which, versions, seen, tree, types)
 
@@ -217,7 +217,7 @@ async def public_bulletin(conn: Connection, week: IsoWeek) -> PublicBulletinOut:
     """
     versions = await bulletin_store.versions_of(conn, str(week))
     if not versions:
-        raise _none(week)
+        raise no_bulletin(week)
     tree = await read_area_tree(conn)
     types = await store.read_fraud_types(conn)
     return public_out(week, versions[-1], tree, types)
@@ -269,7 +269,8 @@ def public_out(
     )
 
 
-def _none(week: IsoWeek) -> NotFound:
+def no_bulletin(week: IsoWeek) -> NotFound:
+    """That a week has no bulletin that was issued."""
     return NotFound(phrase("there is no bulletin of {week}", week=str(week)))
 
 

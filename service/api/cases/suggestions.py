@@ -8,16 +8,14 @@ from uuid import UUID
 from pydantic import Field
 
 from service.accounts.people.model import Right
-from service.api.audience import segments
-from service.api.audience.segments import SegmentBody
 from service.api.campaigns import campaigns
 from service.api.campaigns.campaigns import CampaignBody
 from service.api.campaigns.details import CampaignDetail
+from service.api.cases.drafts import LONGEST_NAME, segment_of
 from service.api.http.call import Call
 from service.api.http.schema import Body, Instant, Line, Out, PlainOut, QueryString, Text
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
-from service.audience.segments import segment_store
 from service.cases import store
 from service.cases.fraud_types import FraudType, FraudTypes
 from service.cases.sight import look_at
@@ -37,8 +35,6 @@ from service.reports.suggestions.suggestions import (
 from service.words.phrase import Sentence, listing, phrase
 
 MOST_AUDIENCES = len(AUDIENCES)
-LONGEST_NAME = 60
-"""Characters of the name of a draft or a group that is made of a suggestion."""
 
 
 class SuggestionsQuery(QueryString):
@@ -200,7 +196,7 @@ async def draft_suggestion(
         CampaignBody(
             name=name,
             template_id=body.template_id or await _template(call, found, types),
-            segment_id=await _segment(call, rule_of(body.audiences, found.area_code), name),
+            segment_id=await segment_of(call, rule_of(body.audiences, found.area_code), name),
         ),
     )
     await _act(call, found, "draft", made.id, "")
@@ -283,20 +279,6 @@ async def _template(call: Call, found: Suggestion, types: FraudTypes) -> UUID:
             ),
         )
     return standing.templates[0].id
-
-
-async def _segment(call: Call, rule: str, name: str) -> UUID:
-    """The department's group of this rule; a new one of this name if it has none."""
-    department_id = call.user.department_id
-    known = await segment_store.find_by_rule(call.conn, department_id, rule)
-    if known is not None:
-        return known
-    taken = {one.name for one in await segment_store.list_saved_rules(call.conn, department_id)}
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name} {number}"
-    return (await segments.create_segment(call, SegmentBody(name=free, rule=rule))).id
 
 
 async def _others(call: Call, found: Sequence[Suggestion]) -> Mapping[UUID, list[SuggestionActOut]]:

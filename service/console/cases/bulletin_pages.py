@@ -4,7 +4,8 @@ from aiohttp import web
 from multidict import MultiDictProxy
 
 from service.accounts.people.model import Right
-from service.api.cases import bulletins, documents
+from service.api.cases import bulletin_notices, bulletins, documents
+from service.api.cases.bulletin_notices import BulletinNoticeBody
 from service.api.cases.bulletins import BulletinCorrectionBody, PublicBulletinOut
 from service.api.cases.documents import BulletinDocumentQuery
 from service.api.http.downloads import MadeFile
@@ -13,6 +14,7 @@ from service.api.http.server import PUBLIC, take_visit
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.language import Language
+from service.console.plans.words import STATES
 from service.console.render import Gone, Shown
 from service.console.serving import show_open
 from service.errors import TocsinError
@@ -24,7 +26,11 @@ BULLETINS = "/reports/bulletins"
 async def show_bulletin(desk: Desk) -> Shown:
     """The figures of a week, as far as the reader may see them."""
     found = await desk.get(bulletins.get_bulletin, week=desk.path("week"))
-    return Shown("cases/bulletin.html", {"bulletin": found, "enters": desk.may(Right.CASES)})
+    return Shown("cases/bulletin.html", {
+        "bulletin": found,
+        "enters": desk.may(Right.CASES),
+        "reads": desk.may(Right.READ),
+    })  # fmt: skip
 
 
 async def issue(desk: Desk) -> Gone:
@@ -44,6 +50,26 @@ async def correct(desk: Desk) -> Gone:
         bulletins.correct_bulletin, week=week, body=body_of(BulletinCorrectionBody, desk.form)
     )
     return Gone(f"{BULLETINS}/{week}", phrase("The corrected bulletin is issued."))
+
+
+async def show_notice(desk: Desk) -> Shown:
+    """The texts and people of which a notice to staff could be made, and what was made already."""
+    found = await desk.get(bulletin_notices.get_bulletin_notice, week=desk.path("week"))
+    return Shown("cases/bulletin_notice.html", {
+        "found": found,
+        "may": desk.may(Right.PLAN) and desk.may(Right.WRITE),
+        "state_word": lambda state: desk.language.say(STATES[state]),
+    })  # fmt: skip
+
+
+async def draft_notice(desk: Desk) -> Gone:
+    """Make a campaign's draft of a notice to staff."""
+    body = body_of(BulletinNoticeBody, desk.form)
+    made = await desk.act(bulletin_notices.draft_bulletin_notice, week=desk.path("week"), body=body)
+    return Gone(
+        f"/plans/{made.id}",
+        phrase("The draft is made. Nothing is sent before it is submitted and approved."),
+    )
 
 
 async def export(desk: Desk) -> MadeFile:

@@ -93,6 +93,7 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "cancel_round": phrase("ended a household round"),
     "dismiss_suggestion": phrase("dismissed a suggestion"),
     "set_suggestion_rules": phrase("set whom kinds of fraud are aimed at"),
+    "draft_bulletin_notice": phrase("made a draft of a notice of a bulletin"),
     "issue_bulletin": phrase("issued a bulletin"),
     "correct_bulletin": phrase("corrected a bulletin"),
     "set_case_settings": phrase("set who sees case figures"),

@@ -386,6 +386,8 @@ TABLE = {
     "POST /reports/weekly/packs/file": "aopvi",
     "GET /reports/bulletins/{week}": "aopvi",
     "POST /reports/bulletins/{week}/file": "aopvi",
+    "GET /reports/bulletins/{week}/notice": "aopv",
+    "POST /reports/bulletins/{week}/notice": "ao",
     "POST /reports/bulletins/{week}/issue": "ao",
     "POST /reports/bulletins/{week}/correct": "ao",
     "GET /reports/channels": "aopv",

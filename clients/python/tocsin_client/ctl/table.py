@@ -33,8 +33,9 @@ ROUND = path("round_id", ("the round's id", "入户轮次编号"))
 HOUSEHOLD = path(
     "household_id", ("the household's id, as households has it", "户的编号，见 households")
 )
-CORRECTION = path("correction_id", ("the new number's id, as numbers has it",
-                                    "新号码的编号，见 numbers"))
+CORRECTION = path(
+    "correction_id", ("the new number's id, as numbers has it", "新号码的编号，见 numbers")
+)
 VISIT = path("visit_id", ("the visit's id, as visits has it", "走访编号，见 visits"))
 VILLAGE_CODE: Words = ("a village: its code", "村：区划代码")
 VILLAGE: Words = ("a village: its code, or none", "村：区划代码；不知道住处的为 none")
@@ -1033,6 +1034,18 @@ DUTY = (
             ("issue its next version", "更正通报"),
             (BULLETIN, body("reason", REASON, needed=True)),
             "week number version cases values"),
+    Request("bulletins", "notice", "GET /bulletins/{week}/notice",
+            ("of what a notice to staff could be made", "可用于工作通知的短信与对象"), (BULLETIN,),
+            "week number texts roles drafts"),
+    Request("bulletins", "draft-notice", "POST /bulletins/{week}/notice",
+            ("make the draft of a notice to staff; it sends nothing",
+             "起草给工作人员的通知，不会发送"),
+            (BULLETIN,
+             body("template_id", ("the text; default: the first that notice lists",
+                                  "短信模板，默认取 notice 所列第一个")),
+             body("roles", ("whom it is for, such as village_staff,liaison",
+                            "对象身份，如 village_staff,liaison"), kind="codes"),
+             body("name", ("of the campaign", "活动名称"))), "id name state"),
     Request("bulletins", "settings", "GET /bulletins/settings",
             ("what towns and the public see of the figures", "乡镇和公众能看到什么"), (),
             "bulletin_villages public_towns towns_from before version"),
