@@ -191,9 +191,17 @@ async def _shown(desk: Desk, scope: Mapping[str, object], told: Mapping[str, obj
     facts["purposes"] = [(one, desk.language.say(word)) for one, word in PURPOSES.items()]
     if found is not None:
         facts |= _words_of(desk, found)
-        facts["rows"] = from_the_lowest(found.areas, show)
+        rows = from_the_lowest(found.areas, show)
+        shown = [row for row in rows if not _is_folded(row)]
+        facts["rows"] = shown or rows
+        facts["nobody"] = [row for row in rows if _is_folded(row)] if shown else []
         facts["groups"] = await _tiles(desk, asked, found, area, show)
     return Shown("reports/coverage.html", facts)
+
+
+def _is_folded(row: AreaFiguresOut) -> bool:
+    """Whether nobody of an area is on file: its row has nothing to say, and is folded away."""
+    return row.finer and row.area != NOWHERE and not row.on_file
 
 
 def _words_of(desk: Desk, found: CoverageOut) -> dict[str, Any]:
@@ -259,7 +267,8 @@ def _tile(desk: Desk, row: AreaFiguresOut, show: str, town: str) -> Tile:
         if desk.request.query.get(name)
     }
     query = "?" + urlencode({"area": town, **kept}) if town else ""
-    return tile(row, show, f"{query}#a-{row.area}", desk.language)
+    place = "nobody" if _is_folded(row) else f"a-{row.area}"
+    return tile(row, show, f"{query}#{place}", desk.language)
 
 
 def _kind_word(desk: Desk, kind: str) -> str:
