@@ -45,6 +45,7 @@ class CaseBook:
     def __init__(self, covered: Collection[IsoWeek], figures: Iterable[CaseFigure]) -> None:
         self.covered = frozenset(covered)
         self.figures: Sequence[CaseFigure] = tuple(figures)
+        self._by_kind: dict[IsoWeek, dict[str, CaseTotal]] | None = None
 
     def missing(self, weeks: Iterable[IsoWeek]) -> list[IsoWeek]:
         """Those of the weeks that nothing covers."""
@@ -60,23 +61,65 @@ class CaseBook:
         if not weeks or self.missing(weeks):
             return None
         wanted = frozenset(weeks)
+        if areas is None:
+            return _sum(
+                total
+                for week in wanted
+                for kind, total in self._sums().get(week, {}).items()
+                if types is None or kind in types
+            )
         return total_of(
             figure
             for figure in self.figures
             if figure.week in wanted
             and (types is None or figure.fraud_type in types)
-            and (areas is None or figure.area in areas)
+            and figure.area in areas
         )
+
+    def _sums(self) -> dict[IsoWeek, dict[str, CaseTotal]]:
+        """The sums of all areas by week and kind, which many goals and periods ask for: the cells
+        are gone through once for all of them.
+        """
+        if self._by_kind is None:
+            sums: dict[IsoWeek, dict[str, list[int]]] = {}
+            for week, _, kind, cases, yuan, largest in self.figures:
+                kinds = sums.get(week)
+                if kinds is None:
+                    kinds = sums[week] = {}
+                known = kinds.get(kind)
+                row, case = (yuan, 0) if largest is None else (largest, largest)
+                if known is None:
+                    kinds[kind] = [cases, yuan, row, case]
+                    continue
+                known[0] += cases
+                known[1] += yuan
+                known[2] = max(known[2], row)
+                known[3] = max(known[3], case)
+            self._by_kind = {
+                week: {kind: CaseTotal(*total) for kind, total in kinds.items()}
+                for week, kinds in sums.items()
+            }
+        return self._by_kind
 
 
 def total_of(figures: Iterable[CaseFigure]) -> CaseTotal:
     """The sum of cells."""
     cases = loss = row = case = 0
-    for figure in figures:
-        cases += figure.cases
-        loss += figure.loss_yuan
-        row = max(row, figure.largest_row_yuan)
-        case = max(case, figure.largest_case_yuan or 0)
+    for _, _, _, some, yuan, largest in figures:
+        cases += some
+        loss += yuan
+        row = max(row, yuan if largest is None else largest)
+        case = max(case, largest or 0)
+    return CaseTotal(cases, loss, row, case)
+
+
+def _sum(totals: Iterable[CaseTotal]) -> CaseTotal:
+    cases = loss = row = case = 0
+    for total in totals:
+        cases += total.cases
+        loss += total.loss_yuan
+        row = max(row, total.largest_row_yuan)
+        case = max(case, total.largest_case_yuan)
     return CaseTotal(cases, loss, row, case)
 
 

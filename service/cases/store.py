@@ -10,7 +10,7 @@ from service.cases.fraud_types import FraudType, FraudTypes
 from service.cases.week import IsoWeek, need_week
 from service.errors import Conflict, NotFound
 from service.storage import sql
-from service.storage.postgres import Connection, ForeignKeyViolation, Record
+from service.storage.postgres import Connection, ForeignKeyViolation
 from service.words.phrase import phrase
 
 
@@ -245,15 +245,5 @@ async def read_book(conn: Connection, weeks: Iterable[IsoWeek]) -> CaseBook:
         weeks=names,
     )
     read = {name: need_week(name, "week") for name in names}
-    return CaseBook([read[row["week"]] for row in covered], [_figure(row, read) for row in rows])
-
-
-def _figure(row: Record, read: Mapping[str, IsoWeek]) -> CaseFigure:
-    return CaseFigure(
-        read[row["week"]],
-        row["area_code"],
-        row["fraud_type"],
-        row["cases"],
-        row["loss_yuan"],
-        row["largest_case_yuan"],
-    )
+    figures = [CaseFigure(read[row[0]], row[1], row[2], row[3], row[4], row[5]) for row in rows]
+    return CaseBook([read[row["week"]] for row in covered], figures)

@@ -77,6 +77,10 @@ class Suggested(NamedTuple):
         return "usual" if self.reasons.chance is None else "rise"
 
 
+_at_least = lru_cache(4_096)(poisson_at_least)
+"""Counts and expectations of few cases are few, and come again."""
+
+
 class _Series:
     """The cases of one kind in one area, by the place of their week in the order of weeks."""
 
@@ -90,8 +94,15 @@ class _Series:
 
     def rises(self, limit: float) -> Iterable[int]:
         """The weeks in which it rises and is said."""
-        ends = {at + later for at in self._weeks for later in range(WINDOW)}
-        return (at for at in sorted(ends) if self.is_new(at, limit))
+        return (at for at in self.enough() if self.is_new(at, limit))
+
+    def enough(self) -> list[int]:
+        """The weeks in which there are enough cases for a rise; mostly there are too few."""
+        in_window: Counter[int] = Counter()
+        for at, before, after in zip(self._weeks, self._cases, self._cases[1:], strict=False):
+            for later in range(WINDOW):
+                in_window[at + later] += after - before
+        return sorted(at for at, cases in in_window.items() if cases >= self._least)
 
     def is_new(self, at: int, limit: float = CHANCE) -> bool:
         """Whether it rises in a week, and did not in the weeks before it."""
@@ -117,7 +128,7 @@ class _Series:
         if weeks < LEAST_BASE or cases < self._least:
             return None
         expected = max(self.cases(begin - weeks, begin - 1) * WINDOW / weeks, LEAST_EXPECTED)
-        return cases, expected, poisson_at_least(cases, expected)
+        return cases, expected, _at_least(cases, expected)
 
     def cases(self, first: int, last: int) -> int:
         """Cases of weeks, both among them."""
@@ -147,6 +158,11 @@ class CaseHistory:
                 cases, loss = cell.get(at, (0, 0))
                 cell[at] = cases + figure.cases, loss + figure.loss_yuan
         self._series = {place: _Series(_least(place[0]), cell) for place, cell in cells.items()}
+        # Of a province's 26,000 series most have too few cases in most weeks.
+        self._may_rise: dict[int, list[tuple[str, str]]] = defaultdict(list)
+        for place, series in self._series.items():
+            for at in series.enough():
+                self._may_rise[at].append(place)
 
     def suggested(self, week: IsoWeek) -> list[Suggested]:
         """What the figures suggest at a week: what rises, then what is usual and does not rise.
@@ -162,7 +178,8 @@ class CaseHistory:
     def _rises(self, at: int) -> list[Suggested]:
         found = []
         begin = at - WINDOW + 1
-        for (area, kind), series in self._series.items():
+        for area, kind in self._may_rise.get(at, ()):
+            series = self._series[area, kind]
             if series.is_new(at) and (measured := series.measured(at)):
                 cases, expected, chance = measured
                 loss = series.loss(begin, at)

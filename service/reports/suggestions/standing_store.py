@@ -15,12 +15,16 @@ WORK_MEMORY = "64MB"
 
 
 class TopicRun(NamedTuple):
-    """A run of a department: the day of its fire in China, its text, and the text's topic."""
+    """A run of a department: the day of its fire in China, its text, and the text's topic.
+
+    settled: nothing of it is on its way any more.
+    """
 
     id: UUID
     day: date
     text: str
     topic: str
+    settled: bool
 
 
 class TopicTemplate(NamedTuple):
@@ -53,7 +57,8 @@ async def runs_since(conn: Connection, department_id: UUID, since: datetime) -> 
                    SELECT t.topic FROM template_versions v JOIN templates t ON t.id = v.template_id
                    WHERE t.department_id = coalesce(p.department_id, r.department_id)
                      AND v.text = r.text
-                   ORDER BY v.id LIMIT 1), '') AS topic
+                   ORDER BY v.id LIMIT 1), '') AS topic,
+               r.settled_at IS NOT NULL AS settled
         FROM runs r JOIN campaigns c ON c.id = r.campaign_id
         LEFT JOIN campaigns p ON p.id = c.leg_of
         WHERE r.department_id = :department_id AND r.campaign_id IS NOT NULL
@@ -92,7 +97,8 @@ async def count_audiences(
     runs: Sequence[UUID],
     days: Sequence[Sequence[date | None]],
 ) -> list[AudienceCount]:
-    """The people of each rule, all read once.
+    """The people of each rule, all read once. Whom a rule means is worked out once for each person,
+    and not for each of the counts that are made of it.
 
     days: of each topic, the day of each of the runs whose text is of it; None: it is of another.
     """
@@ -101,7 +107,8 @@ async def count_audiences(
     asked = "".join(f", :days_{n}::date[]" for n in topics)
     named = "".join(f", d{n}" for n in topics)
     last = "".join(f", max(r.d{n}) AS d{n}" for n in topics)
-    columns = [_columns(n, condition, topics) for n, condition in enumerate(rules.conditions)]
+    means = "".join(f", {condition} AS m{n}" for n, condition in enumerate(rules.conditions))
+    columns = [_columns(n, topics) for n in range(len(rules.conditions))]
     values: dict[str, Any] = {
         "department_id": department_id,
         "runs": runs,
@@ -118,9 +125,9 @@ async def count_audiences(
                 WHERE state = '{MessageState.DELIVERED}' OFFSET 0) m
             GROUP BY m.phone_hash)
         SELECT {", ".join(columns)}
-        FROM {rules.source}
-        LEFT JOIN sent s ON s.phone_hash = c.phone_hash
-        WHERE c.department_id = :department_id
+        FROM (SELECT c.phone_hash{means} FROM {rules.source}
+              WHERE c.department_id = :department_id OFFSET 0) p
+        LEFT JOIN sent s ON s.phone_hash = p.phone_hash
         """,  # noqa: S608  # compiled from parsed rules, whose values are parameters
         **values,
     )
@@ -128,12 +135,12 @@ async def count_audiences(
     return [_count(found, n, topics) for n in range(len(rules.conditions))]
 
 
-def _columns(rule: int, condition: str, topics: range) -> str:
-    counts = [f"count(*) FILTER (WHERE {condition}) AS f{rule}"]
+def _columns(rule: int, topics: range) -> str:
+    counts = [f"count(*) FILTER (WHERE p.m{rule}) AS f{rule}"]
     for topic in topics:
-        reached = f"{condition} AND s.d{topic} IS NOT NULL"
+        reached = f"p.m{rule} AND s.d{topic} IS NOT NULL"
         counts.append(f"count(*) FILTER (WHERE {reached}) AS r{rule}_{topic}")
-        counts.append(f"max(s.d{topic}) FILTER (WHERE {condition}) AS l{rule}_{topic}")
+        counts.append(f"max(s.d{topic}) FILTER (WHERE p.m{rule}) AS l{rule}_{topic}")
     return ", ".join(counts)
 
 

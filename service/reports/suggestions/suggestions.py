@@ -17,6 +17,7 @@ from service.audience.areas.area_store import read_area_tree
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_together
+from service.audience.segments.terms_store import read_lists_state
 from service.cases import store
 from service.cases.figures import CaseBook
 from service.cases.fraud_types import FraudTypes
@@ -38,6 +39,7 @@ from service.reports.suggestions.suggestion_store import (
     Suggestion,
     SuggestionAct,
 )
+from service.shared_counts import SharedCounts
 from service.storage.postgres import Connection
 
 OPEN_FOR = timedelta(days=7)
@@ -54,6 +56,12 @@ HAD_WITHIN = timedelta(days=30)
 
 RATE_WEEKS = 52
 """From so many covered weeks it is worked out what chance alone would bring."""
+
+COUNTED_SECONDS = 600.0
+"""How long the people of audiences stay counted while nothing is on its way and no list changes."""
+
+_COUNTS: SharedCounts[Mapping[str, AudienceCount]] = SharedCounts(64)
+"""To go through 120,000 people takes a second; a page of suggestions is looked at several times."""
 
 SuggestionState = Literal["open", "drafted", "dismissed", "withdrawn", "expired"]
 
@@ -167,9 +175,9 @@ async def stand_of(
         return []
     runs = await standing_store.runs_since(conn, department_id, now - HAD_WITHIN)
     topics = list(dict.fromkeys(one.fraud_type for one in found))
-    counted = await _counted(
-        conn, department_id, found, topics, _days(runs, topics, types, now), now
-    )
+    days = _days(runs, topics, types, now)
+    settled = all(run.settled for run in runs if run.id in days)
+    counted = await _kept_counts(conn, department_id, found, topics, days, now, settled=settled)
     had = {run.text for run in runs}
     texts = [
         text
@@ -202,6 +210,29 @@ def _days(
         if kinds.intersection(topics):
             found[run.id] = [run.day if topic in kinds else None for topic in topics]
     return found
+
+
+async def _kept_counts(
+    conn: Connection,
+    department_id: UUID,
+    found: Sequence[Suggestion],
+    topics: Sequence[str],
+    days: Mapping[UUID, Sequence[date | None]],
+    now: datetime,
+    *,
+    settled: bool,
+) -> Mapping[str, AudienceCount]:
+    """As `_counted`; the last count, unless texts are on their way or something changed."""
+
+    async def count() -> Mapping[str, AudienceCount]:
+        return await _counted(conn, department_id, found, topics, days, now)
+
+    if not settled:
+        return await count()
+    lists = await read_lists_state(conn, department_id, day_in_china(now))
+    shown = tuple((one.id, tuple(one.audiences)) for one in found)
+    key = (lists, day_in_china(now), shown, tuple(days))
+    return await _COUNTS.get(key, count, at_least=COUNTED_SECONDS)
 
 
 async def _counted(
