@@ -270,7 +270,7 @@ _CORRECTION = f"""
                SELECT DISTINCT r.name FROM links l JOIN rosters r ON r.id = l.roster_id
                WHERE l.contact_id = old.id AND l.left_by IS NULL ORDER BY r.name)
                ELSE '{{}}' END AS old_number_on
-    FROM number_corrections c JOIN visits v ON v.id = c.visit_id
+    FROM page c JOIN visits v ON v.id = c.visit_id
     JOIN visit_tries t ON t.visit_id = c.visit_id AND t.no = c.try_no
     JOIN followups f ON f.id = v.followup_id
     LEFT JOIN contacts old ON old.department_id = c.department_id
@@ -278,8 +278,8 @@ _CORRECTION = f"""
     LEFT JOIN contacts held ON held.department_id = c.department_id
         AND held.phone_hash = c.phone_hash
 """  # noqa: S608  # constants
-"""SQL of corrections with what is known of them now. held: the department has the new number
-already; old_number_on: the lists that have the old number again.
+"""SQL of the corrections of `page` with what is known of them now. held: the department has the
+new number already; old_number_on: the lists that have the old number again.
 """
 
 
@@ -295,13 +295,15 @@ async def list_corrections(
     return await sql.fetch(
         conn,
         f"""
-        {_CORRECTION}
-        WHERE (:scope::uuid IS NULL OR c.department_id = :scope)
-          AND (:state::text IS NULL OR c.state = :state)
-          AND (:before::uuid IS NULL OR c.id < :before)
-          AND NOT EXISTS (SELECT FROM departments d WHERE d.id = c.department_id
-                            AND d.kind = 'carrier' AND d.id IS DISTINCT FROM :scope)
-        ORDER BY c.id DESC LIMIT :limit
+        WITH page AS MATERIALIZED (
+            SELECT * FROM number_corrections c
+            WHERE (:scope::uuid IS NULL OR c.department_id = :scope)
+              AND (:state::text IS NULL OR c.state = :state)
+              AND (:before::uuid IS NULL OR c.id < :before)
+              AND (:scope IS NOT NULL OR c.department_id <> ALL (ARRAY(
+                  SELECT id FROM departments WHERE kind = 'carrier')))
+            ORDER BY c.id DESC LIMIT :limit)
+        {_CORRECTION} ORDER BY c.id DESC
         """,  # noqa: S608  # constants
         scope=scope,
         state=state,
@@ -318,9 +320,11 @@ async def find_correction(
     return await sql.fetchrow(
         conn,
         f"""
+        WITH page AS MATERIALIZED (
+            SELECT * FROM number_corrections
+            WHERE id = :correction_id AND (:scope::uuid IS NULL OR department_id = :scope))
         {_CORRECTION}
-        WHERE c.id = :correction_id AND (:scope::uuid IS NULL OR c.department_id = :scope)
-        """,  # constants
+        """,  # noqa: S608  # constants
         correction_id=correction_id,
         scope=scope,
         now=now,

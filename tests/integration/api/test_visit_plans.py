@@ -10,14 +10,20 @@ from typing import Any
 import pytest
 from asyncpg.connection import LoggedQuery
 
-from service.followups import followup_store, result_store, visit_store
+from service.followups import (
+    followup_store,
+    number_correction_store,
+    result_store,
+    visit_store,
+)
 from service.followups.ladder import Moved, PersonState, VisitResult
+from service.followups.number_correction_store import CorrectionState, NewCorrection
 from service.followups.result_store import Try
 from service.followups.rounds import household_store, round_store, rounds
 from service.followups.rounds.registering import HouseholdEntry, WrittenEntry, prepare, write
 from service.followups.rounds.rounds import RoundSight
 from service.followups.visit_store import VisitsWanted
-from service.privacy import visit_retention_store
+from service.privacy import erasure_store, visit_retention_store
 from service.storage.postgres import Connection, transaction
 from tests.harness.followed import add_followup, missed_some
 from tests.harness.visit_rounds import TOWN, VILLAGE, begin_round
@@ -28,7 +34,7 @@ pytestmark = pytest.mark.slow
 OTHERS = 20
 ROWS = 10_000
 """Of each of so many follow-ups and rounds."""
-LARGE = {"visits", "visit_tries", "households", "household_tries"}
+LARGE = {"visits", "visit_tries", "households", "household_tries", "number_corrections"}
 
 _FOLLOWUPS = """
     WITH others AS (
@@ -46,11 +52,18 @@ _FOLLOWUPS = """
                (3418251000 + n % 60)::text || lpad((n % 12)::text, 2, '0'), '{}', 'empty_number',
                CASE WHEN n % 3 = 0 THEN 'told' ELSE 'open' END
         FROM others o, generate_series(1, $3) n RETURNING id
+    ), tries AS (
+        INSERT INTO visit_tries (visit_id, no, key, result, on_day, by_id, written_by, at,
+                                 disputed)
+        SELECT p.id, 1, p.id, 'told', f.started_at::date, f.started_by, f.started_by,
+               f.started_at, false
+        FROM people p, followups f WHERE f.id = $1 RETURNING visit_id, at
     )
-    INSERT INTO visit_tries (visit_id, no, key, result, on_day, by_id, written_by, at, disputed)
-    SELECT p.id, 1, p.id, 'told', f.started_at::date, f.started_by, f.started_by, f.started_at,
-           false
-    FROM people p, followups f WHERE f.id = $1
+    INSERT INTO number_corrections (visit_id, try_no, department_id, phone_hash, phone_cipher,
+                                    state, decided_at)
+    SELECT t.visit_id, 1, f.department_id, decode(md5(t.visit_id::text), 'hex'), '\\x00',
+           'superseded', t.at
+    FROM tries t, followups f WHERE f.id = $1
 """
 _ROUNDS = """
     WITH others AS (
@@ -146,6 +159,19 @@ async def test_no_statement_of_a_follow_up_reads_the_people_of_all(
         await result_store.add_try(conn, people[0], new, moved)
         await result_store.list_tries(conn, people[0])
         await result_store.visitors_of(conn, followup_id, VILLAGE)
+        phone_hash = await number_correction_store.phone_of_visit(conn, people[0])
+        said = NewCorrection(people[0], 1, me.department_id, phone_hash, b"0")
+        made = await number_correction_store.insert_correction(conn, said)
+        for state in (CorrectionState.PROPOSED, None):
+            await number_correction_store.list_corrections(
+                conn, me.department_id, state, (None, 50), now
+            )
+        await number_correction_store.find_correction(conn, None, made, now)
+        await number_correction_store.find_of_try(conn, people[0], 1)
+        locked = await number_correction_store.lock_correction(conn, made)
+        assert locked is not None
+        await number_correction_store.supersede(conn, locked, now)
+        await erasure_store.forget_corrections(conn, phone_hash, me.department_id, now)
         await result_store.list_sign_offs(conn, followup_id)
         await visit_store.leave_rest(conn, followup_id)
     async with looked_at(api) as conn:
@@ -154,7 +180,7 @@ async def test_no_statement_of_a_follow_up_reads_the_people_of_all(
             "UPDATE followups SET state = 'closed', ended_at = $2 WHERE id = $1", followup_id, now
         )
         later = now + timedelta(days=1)
-        assert await visit_retention_store.drop_visit_names(conn, later, 5_000) == 1
+        assert await visit_retention_store.drop_visit_names(conn, later, 5_000, now) == 1
 
 
 async def test_no_statement_of_a_round_reads_the_households_of_all(
