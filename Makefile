@@ -178,8 +178,9 @@ failover-quick: venv ## three rows of failover-test, with 3,000 people (minutes)
 
 SOAK_MINUTES ?= 20
 SOAK_RATE ?= 2000
+SOAK_PROTOCOLS ?= cmpp
 soak: venv ## a steady 2,000 texts a second: do memory, queues, delays stay flat? (long)
-	$(BIN)/python -m tests.chaos.soak --minutes $(SOAK_MINUTES) --rate $(SOAK_RATE)
+	$(BIN)/python -m tests.chaos.soak --minutes $(SOAK_MINUTES) --rate $(SOAK_RATE) --protocols $(SOAK_PROTOCOLS)
 
 bench: venv ## the figures in docs/performance.md, Kannel beside them (fetches it)
 	$(BIN)/python -m benchmarks.importing

@@ -1,13 +1,14 @@
 """A steady rate for a long time: do memory, queues, delays and tables stay flat?
 
-Run: python -m tests.chaos.soak [--minutes 20] [--rate 2000] [--every 30]
+Run: python -m tests.chaos.soak [--minutes 20] [--rate 2000] [--every 30] [--protocols cmpp]
 
-One channel with a TPS a little above the rate, for the pace keeps three hundredths below a TPS and
-throws away what a busy machine did not use in time; two of each process; broadcasts to a minute's
-worth of people one after the other without a gap. A line every 30 s. The first fifth warms up and
-is left aside; of the rest the second half is held against the first, as `not_flat` says. At the end
-nobody may be left or have got a text twice. The exit status is 1 if anything was not flat, or
-somebody was. A trial of few lines shows that all runs; its verdict means little.
+A channel of each protocol, whose TPS together are a little above the rate, for the pace keeps three
+hundredths below a TPS and throws away what a busy machine did not use in time; two of each process;
+broadcasts to a minute's worth of people one after the other without a gap. A line every 30 s. The
+first fifth warms up and is left aside; of the rest the second half is held against the first, as
+`not_flat` says. At the end nobody may be left or have got a text twice. The exit status is 1 if
+anything was not flat, or somebody was. A trial of few lines shows that all runs; its verdict means
+little.
 """
 
 import argparse
@@ -103,11 +104,13 @@ def not_flat(readings: Sequence[Reading], rate: int) -> list[str]:
     return found
 
 
-async def run_soak(folder: Path, minutes: float, rate: int, every: float) -> list[str]:
+async def run_soak(
+    folder: Path, minutes: float, rate: int, every: float, protocols: Sequence[str]
+) -> list[str]:
     """Run it, printing each reading; what was not as it should be."""
     people = rate * PEOPLE_SECONDS
-    tps = int(rate * HEADROOM)
-    system = System(folder, people, tps=tps, window=64, protocols=("cmpp",), max_delay=1.0)
+    tps = int(rate * HEADROOM / len(protocols))
+    system = System(folder, people, tps=tps, window=64, protocols=protocols, max_delay=1.0)
     try:
         await system.start()
         await system.ready()
@@ -211,10 +214,17 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--rate", type=int, default=2_000, help="parts a second to keep")
     parser.add_argument("--every", type=float, default=30.0, help="seconds between readings")
+    parser.add_argument("--protocols", default="cmpp", help="such as cmpp,sgip,smgp")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tocsin-soak-") as folder:
         found = asyncio.run(
-            run_soak(Path(folder) / "data", options.minutes, options.rate, options.every)
+            run_soak(
+                Path(folder) / "data",
+                options.minutes,
+                options.rate,
+                options.every,
+                options.protocols.split(","),
+            )
         )
     for what in found:
         print(f"NOT FLAT: {what}")

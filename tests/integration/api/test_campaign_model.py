@@ -161,9 +161,19 @@ class Campaigns(RuleBasedStateMachine):
     async def _clear(self) -> None:
         """What the example before this one left behind is over."""
         async with transaction(self.world.runtime.pool) as conn:
-            await conn.execute("UPDATE campaigns SET state = 'cancelled', next_fire_at = NULL")
-            await conn.execute("UPDATE runs SET state = 'cancelled'")
-            await conn.execute("UPDATE slices SET done_at = created_at FROM runs WHERE id = run_id")
+            await conn.execute(
+                """
+                UPDATE campaigns SET state = 'cancelled', next_fire_at = NULL
+                WHERE state <> 'cancelled' OR next_fire_at IS NOT NULL
+                """
+            )
+            await conn.execute("UPDATE runs SET state = 'cancelled' WHERE state <> 'cancelled'")
+            await conn.execute(
+                """
+                UPDATE slices SET done_at = created_at FROM runs
+                WHERE id = run_id AND done_at IS NULL
+                """
+            )
             await conn.execute("DELETE FROM interruptions")
             await conn.execute("DELETE FROM stops")
 
@@ -450,7 +460,7 @@ class Campaigns(RuleBasedStateMachine):
                 SELECT id::text, state, approved_by, second_approved_by,
                     (SELECT count(*) FROM campaign_moves m WHERE m.campaign_id = c.id
                        AND m.reason = '') AS unexplained
-                FROM campaigns c WHERE id::text = ANY($1)
+                FROM campaigns c WHERE id = ANY($1::uuid[])
                 """,
                 list(self.known),
             )
