@@ -15,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test compose-quick province-day watch-test drill manifests bundle-test fuzz model contract bench chaos silence-test restore-test sentinel-test failover-test failover-quick corpus soak county evening migrate lock browser browser-again pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test compose-quick province-day watch-test drill manifests bundle-test fuzz model contract bench bench-check chaos silence-test restore-test sentinel-test failover-test failover-quick corpus soak county evening migrate lock browser browser-again pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -181,6 +181,9 @@ SOAK_RATE ?= 2000
 SOAK_PROTOCOLS ?= cmpp
 soak: venv ## a steady 2,000 texts a second: do memory, queues, delays stay flat? (long)
 	$(BIN)/python -m tests.chaos.soak --minutes $(SOAK_MINUTES) --rate $(SOAK_RATE) --protocols $(SOAK_PROTOCOLS)
+
+bench-check: venv ## this revision beside its parent, in turns: does anything take a tenth more? (long)
+	$(BIN)/python -m benchmarks.revisions
 
 bench: venv ## the figures in docs/performance.md, Kannel beside them (fetches it)
 	$(BIN)/python -m benchmarks.importing

@@ -1,0 +1,1 @@
+"""One revision of the sources beside another, in turns on the same machine."""
