@@ -77,7 +77,23 @@ class Table:
     is_filled_in_by_hand: bool = False
 
 
-DocumentBlock = Heading | Paragraph | Table
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A JPEG, and what stands below it."""
+
+    jpeg: bytes
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Pictures under a title, six on a page; a Word file shows them, a page names them."""
+
+    title: str
+    pictures: Sequence[Picture]
+
+
+DocumentBlock = Heading | Paragraph | Table | Pictures
 
 
 @dataclass(frozen=True, slots=True)

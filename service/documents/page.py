@@ -8,6 +8,7 @@ from service.documents.document import (
     DocumentBlock,
     Heading,
     Paragraph,
+    Pictures,
     Table,
     plain,
     shown,
@@ -57,6 +58,9 @@ def _block(block: DocumentBlock) -> str:
             return f"<p{quiet}>{_text(block.text)}</p>"
         case Table():
             return _table(block)
+        case Pictures():
+            names = "".join(f"<li>{_text(one.label)}</li>" for one in block.pictures)
+            return f"<h2>{_text(block.title)}</h2><ul>{names}</ul>"
 
 
 def _table(table: Table) -> str:

@@ -5,6 +5,7 @@ from service.documents.document import (
     DocumentBlock,
     Heading,
     Paragraph,
+    Pictures,
     Table,
     plain,
     shown,
@@ -37,3 +38,5 @@ def _lines(block: DocumentBlock) -> list[str]:
                 for row in block.rows
             )
             return [block.title, labels, *rows]
+        case Pictures():
+            return [f"【{block.title}】", *(one.label for one in block.pictures)]

@@ -15,6 +15,8 @@ from service.documents.document import (
     DocumentBlock,
     Heading,
     Paragraph,
+    Picture,
+    Pictures,
     Table,
     plain,
     shown,
@@ -30,6 +32,11 @@ MOST_ROWS = 3_000
 """Rows in all that a Word file may have; its reader takes a workbook for more."""
 _HEAD_SHADE = "E7ECF3"
 _PAGE_TWIPS = {False: 9_070, True: 13_600}
+ON_A_PAGE = 6
+"""Pictures; two columns of three upright, three of two where the page lies on its side."""
+_PICTURE_COLUMNS = {False: 2, True: 3}
+_PICTURE_EMU = {False: (2_800_000, 2_300_000), True: (2_750_000, 2_050_000)}
+"""The room of a picture, width and height, in English metric units: 360,000 to the centimetre."""
 _HIGH_TWIPS = 480
 """The height of a row that is filled in by hand: 8.5 mm."""
 
@@ -114,6 +121,13 @@ def _elements(made: "WordFile", blocks: Sequence[DocumentBlock], *, wide: bool) 
             case Table():
                 yield _paragraph(made, block.title, HEADING)
                 yield _table(made, block, wide=wide)
+            case Pictures():
+                for first in range(0, len(block.pictures), ON_A_PAGE):
+                    heading = made.add_paragraph(plain(block.title), HEADING)
+                    heading.paragraph_format.page_break_before = True
+                    yield heading._p  # noqa: SLF001
+                    shown = block.pictures[first : first + ON_A_PAGE]
+                    yield _picture_table(made, shown, first, wide=wide)
 
 
 def _paragraph(made: "WordFile", text: str, style: str) -> Any:
@@ -138,6 +152,48 @@ def _table(made: "WordFile", table: Table, *, wide: bool) -> Any:
         texts = [shown(cell, column) for cell, column in zip(row, table.columns, strict=True)]
         element.append(rows.row(texts, table.columns, bold=total))
     return element
+
+
+def _picture_table(made: "WordFile", pictures: Sequence[Picture], first: int, *, wide: bool) -> Any:
+    """The pictures of a page in a table without lines, each over its label. first: how many came
+    before.
+    """
+    columns = _PICTURE_COLUMNS[wide]
+    added = made.add_table(rows=0, cols=columns)
+    for at in range(0, len(pictures), columns):
+        cells = added.add_row().cells
+        for cell, picture, no in zip(
+            cells,
+            pictures[at : at + columns],
+            range(first + at, first + len(pictures)),
+            strict=False,
+        ):
+            _draw(made, cell.paragraphs[0], picture, no, _PICTURE_EMU[wide])
+            cell.add_paragraph(plain(picture.label), NOTE)
+    return added._tbl  # noqa: SLF001
+
+
+def _draw(
+    made: "WordFile", paragraph: Any, picture: Picture, no: int, room: tuple[int, int]
+) -> None:
+    """Put a picture into a paragraph, as large as the room in EMU lets it. The library would
+    compare it with each picture before.
+    """
+    from docx.image.image import Image  # noqa: PLC0415
+    from docx.opc.constants import RELATIONSHIP_TYPE  # noqa: PLC0415
+    from docx.opc.packuri import PackURI  # noqa: PLC0415
+    from docx.oxml.shape import CT_Inline  # noqa: PLC0415
+    from docx.parts.image import ImagePart  # noqa: PLC0415
+    from docx.shared import Emu  # noqa: PLC0415
+
+    image = Image.from_blob(picture.jpeg)
+    scale = min(room[0] / image.px_width, room[1] / image.px_height)
+    size = (Emu(int(image.px_width * scale)), Emu(int(image.px_height * scale)))
+    name = f"picture{no + 1}.jpg"
+    part = ImagePart.from_image(image, PackURI(f"/word/media/{name}"))
+    relation = made.part.relate_to(part, RELATIONSHIP_TYPE.IMAGE)
+    inline = CT_Inline.new_pic_inline(no + 1, relation, name, *size)
+    paragraph.add_run()._r.add_drawing(inline)  # noqa: SLF001
 
 
 class _Rows:

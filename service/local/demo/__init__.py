@@ -28,13 +28,16 @@ from service.local.demo.client import DemoClient
 from service.local.demo.figures import show_figures
 from service.local.demo.joint import broadcast_together
 from service.local.demo.missed import show_missed
+from service.local.demo.weekly import owe_reports, show_pack
 from service.local.up import System, UpOptions, system
 from service.messages.template import load_library
 
 RECEIPT_SECONDS = 20.0
 LIMIT_SECONDS = 170.0
-DAY = datetime(2027, 4, 7, 9, 30, tzinfo=CHINA)
-"""A working day after the last week of the case figures; nothing covers a week that is to come."""
+DAY = datetime(2027, 4, 7, 9, 30, 30, tzinfo=CHINA)
+"""A working day after the last week of the case figures; nothing covers a week that is to come.
+Half a minute: the weekly reports are due at a full one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,9 @@ async def _broadcast(running: System, folder: Path, roster: bytes) -> int:
     async with (
         DemoClient(url, keys["operator"]) as operator,
         DemoClient(url, keys["approver"]) as approver,
+        DemoClient(url, keys["admin"]) as admin,
     ):
+        obligation = await owe_reports(admin, operator)
         await _suppress(operator)
         await _import(operator, roster)
         campaigns = [await _plan(operator, plan) for plan in PLANS]
@@ -104,12 +109,10 @@ async def _broadcast(running: System, folder: Path, roster: bytes) -> int:
         concluded = _conclude(reports, folder)
         figures = await show_figures(operator)
         missed = await show_missed(operator, approver, many=runs[2], few=runs[3])
-    faults = [
-        *concluded,
-        *figures,
-        *missed,
-        *await broadcast_together(url, keys, folder, receipts_left),
-    ]
+    together = await broadcast_together(url, keys, folder, receipts_left)
+    async with DemoClient(url, keys["operator"]) as operator:
+        packed = await show_pack(operator, obligation)
+    faults = [*concluded, *figures, *missed, *together, *packed]
     for fault in faults:
         screen.line(f"✗ {fault}")
     return 1 if faults else 0

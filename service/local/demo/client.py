@@ -31,6 +31,12 @@ class DemoClient:
         """A GET's answer."""
         return await self._ask("GET", path)
 
+    async def download(self, path: str) -> bytes:
+        """A file."""
+        async with self._session.get(self._url + path) as answer:
+            answer.raise_for_status()
+            return await answer.read()
+
     async def post(self, path: str, body: object) -> dict[str, Any]:
         """A POST's answer; each has an idempotency key of its own."""
         return await self._ask("POST", path, json=body, headers={"Idempotency-Key": str(uuid4())})

@@ -14,6 +14,8 @@ from service.documents.document import (
     DocumentCell,
     Heading,
     Paragraph,
+    Picture,
+    Pictures,
     Table,
 )
 from service.reports.coverage.coverage import percent
@@ -80,6 +82,16 @@ def shortened(document: Document) -> Document:
     return replace(document, blocks=blocks)
 
 
+def with_pictures(document: Document, pictures: Sequence[tuple[str, bytes]]) -> Document:
+    """The same with pictures at its end: what is below each, and the JPEG."""
+    if not pictures:
+        return document
+    words = WeeklyWords(document.language, ZoneInfo("UTC"))
+    shown = [Picture(jpeg, name) for name, jpeg in pictures]
+    title = words.say(phrase("Pictures of units"))
+    return replace(document, blocks=[*document.blocks, Pictures(title, shown)])
+
+
 def _summary(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
     columns = words.columns(
         (phrase("Unit"), None),
@@ -95,6 +107,7 @@ def _summary(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
         (phrase("Clues"), 0),
         (phrase("of these taken"), 0),
         (phrase("Opt-outs"), 0),
+        (phrase("Pictures"), 0),
     )
     rows = [_summary_row(unit, words) for unit in units]
     total: list[DocumentCell] = [words.say(phrase("All")), ""]
@@ -129,6 +142,7 @@ def _summary_row(unit: Mapping[str, Any], words: WeeklyWords) -> list[DocumentCe
         answers.get("clues", 0),
         answers.get("clues_acknowledged", 0),
         answers.get("opt_outs", 0),
+        len(unit["pictures"]),
     ]
 
 

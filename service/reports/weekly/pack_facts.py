@@ -17,6 +17,8 @@ from service.cases import store as cases
 from service.cases.goals import goal_weeks, stand
 from service.cases.week import IsoWeek
 from service.ledger.message_class import PUBLICITY
+from service.pictures import picture_store
+from service.pictures.picture_store import KeptPicture
 from service.reports.coverage.coverage import View
 from service.reports.coverage.report import coverage_report
 from service.reports.coverage.scope_store import CoverageScope, ScopeKind
@@ -51,7 +53,9 @@ async def gather(
     for done, (unit, of) in enumerate(by_unit):
         await progress(done, len(by_unit))
         figures = FiguresOf(unit, held.week, week.monday, week.sunday, now)
-        units.append(_unit(of, reports, lacking, await take_figures(conn, figures)))
+        taken = _unit(of, reports, lacking, await take_figures(conn, figures))
+        pictures = await picture_store.list_of_week(conn, unit, held.week)
+        units.append(taken | {"pictures": [_picture(one) for one in pictures]})
     facts: dict[str, Any] = {
         "week": held.week,
         "version": held.version,
@@ -102,6 +106,16 @@ def _unit(
         ],
         "report": None if latest is None else _report(latest),
         "now": figures,
+    }
+
+
+def _picture(found: KeptPicture) -> dict[str, Any]:
+    return {
+        "id": str(found.id),
+        "sha256": found.sha256.hex(),
+        "width": found.width,
+        "height": found.height,
+        "taken_in_week": found.taken_in_week,
     }
 
 

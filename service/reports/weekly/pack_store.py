@@ -56,11 +56,12 @@ class PackClaim(NamedTuple):
 
 
 class PackFile(NamedTuple):
-    """A file of a pack."""
+    """A file of a pack; None: of a picture that is kept already, of so many octets."""
 
     name: str
-    octets: bytes
+    octets: bytes | None
     sha256: bytes
+    size: int
 
 
 class KeptFile(NamedTuple):
@@ -70,6 +71,7 @@ class KeptFile(NamedTuple):
     name: str
     octets: int
     sha256: bytes
+    is_picture: bool
 
 
 _COLUMNS = """
@@ -225,7 +227,7 @@ async def keep(
         WHERE week = :week AND version = :version AND claims = :no AND state = 'waiting'
         """,
         now=now,
-        octets=sum(len(file.octets) for file in files),
+        octets=sum(file.size for file in files),
         manifest_sha256=manifest_sha256,
         problem=problem,
         **_of(held),
@@ -243,17 +245,19 @@ async def _keep_file(
     await sql.execute(
         conn,
         """
-        INSERT INTO pack_files (week, version, no, name, octets, sha256)
-        VALUES (:week, :version, :no, :name, :octets, :sha256)
+        INSERT INTO pack_files (week, version, no, name, octets, sha256, is_picture)
+        VALUES (:week, :version, :no, :name, :octets, :sha256, :is_picture)
         """,
         week=held.week,
         version=held.version,
         no=no,
         name=file.name,
-        octets=len(file.octets),
+        octets=file.size,
         sha256=file.sha256,
+        is_picture=file.octets is None,
     )
-    for at in range(0, len(file.octets), PIECE_OCTETS):
+    octets = file.octets or b""
+    for at in range(0, len(octets), PIECE_OCTETS):
         await sql.execute(
             conn,
             """
@@ -264,8 +268,28 @@ async def _keep_file(
             version=held.version,
             file_no=no,
             no=at // PIECE_OCTETS,
-            cipher=keyring.encrypt_bytes(CIPHER, file.octets[at : at + PIECE_OCTETS]),
+            cipher=keyring.encrypt_bytes(CIPHER, octets[at : at + PIECE_OCTETS]),
         )
+
+
+async def keep_picture(conn: Connection, keyring: Keyring, octets: bytes, sha256: bytes) -> None:
+    """Keep a whole picture; one that is there stays."""
+    await sql.execute(
+        conn,
+        """
+        INSERT INTO pack_pictures (sha256, cipher) VALUES (:sha256, :cipher) ON CONFLICT DO NOTHING
+        """,
+        sha256=sha256,
+        cipher=keyring.encrypt_bytes(CIPHER, octets),
+    )
+
+
+async def read_picture(conn: Connection, keyring: Keyring, sha256: bytes) -> bytes:
+    """A whole picture that is kept."""
+    cipher: bytes = await sql.fetchval(
+        conn, "SELECT cipher FROM pack_pictures WHERE sha256 = :sha256", sha256=sha256
+    )
+    return keyring.decrypt_bytes(CIPHER, cipher)
 
 
 async def give_back(conn: Connection, held: PackClaim, problem: str) -> None:
@@ -328,7 +352,7 @@ async def list_files(conn: Connection, week: str, version: int) -> list[KeptFile
     rows = await sql.fetch(
         conn,
         """
-        SELECT no, name, octets, sha256 FROM pack_files
+        SELECT no, name, octets, sha256, is_picture FROM pack_files
         WHERE week = :week AND version = :version ORDER BY no
         """,
         week=week,

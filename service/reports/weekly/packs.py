@@ -12,10 +12,12 @@ import hashlib
 import json
 import logging
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
+from typing import Any, NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from service.cases.week import need_week
@@ -26,10 +28,12 @@ from service.documents.county_file import CountyFileBad, read_county_file
 from service.documents.word import docx_of
 from service.documents.workbook import xlsx_of
 from service.errors import Conflict, NotFound
+from service.pictures.model import SIDES
+from service.pictures.pictures import octets_of
 from service.reports import store
 from service.reports.evidence import CHUNK, IN_MEMORY, PURPOSE, VERIFIER
 from service.reports.weekly import pack_store
-from service.reports.weekly.pack_document import pack_document, shortened
+from service.reports.weekly.pack_document import pack_document, shortened, with_pictures
 from service.reports.weekly.pack_facts import gather
 from service.reports.weekly.pack_store import Pack, PackClaim, PackFile
 from service.settings import Settings
@@ -79,13 +83,16 @@ async def _build(
     text = held.facts
     if text is None:
         text = await _gather(pool, clock, held)
+    pictures = await _pictures(pool, keyring, held, json.loads(text))
+    shown = [(one.name, one.shown) for one in pictures]
     making = asyncio.create_task(
-        asyncio.to_thread(_files, text, settings.zone, settings.document_folder)
+        asyncio.to_thread(_files, text, shown, settings.zone, settings.document_folder)
     )
     while not making.done():
         await _note(pool, held, "documents", 0, 1)
         await asyncio.wait([making], timeout=pack_store.LEASE.total_seconds() / 4)
     files, problem = making.result()
+    files += [PackFile(one.file, None, one.sha256, one.size) for one in pictures]
     await _note(pool, held, "signing", 0, 1)
     manifest = _manifest(text, files, keyring)
     files.append(_file("manifest.json", manifest))
@@ -111,13 +118,48 @@ async def _gather(pool: Pool, clock: Clock, held: PackClaim) -> str:
     return found.text
 
 
+class _PackPicture(NamedTuple):
+    """A picture of a pack: its file, kept already, and the smaller one for the document."""
+
+    name: str
+    file: str
+    sha256: bytes
+    size: int
+    shown: bytes
+
+
+async def _pictures(
+    pool: Pool, keyring: Keyring, held: PackClaim, facts: Mapping[str, Any]
+) -> list[_PackPicture]:
+    """The pictures of all units, kept whole one after the other; the smaller ones are in memory."""
+    listed = [
+        (at, unit["name"], no, UUID(picture["id"]))
+        for at, unit in enumerate(facts["units"], 1)
+        for no, picture in enumerate(unit["pictures"], 1)
+    ]
+    found = []
+    for done, (at, unit, no, picture_id) in enumerate(listed):
+        if done % NOTE_EVERY == 0:
+            await _note(pool, held, "pictures", done, len(listed))
+        async with transaction(pool) as conn:
+            whole = await octets_of(conn, keyring, picture_id, SIDES[0])
+            shown = await octets_of(conn, keyring, picture_id, SIDES[1])
+            digest = hashlib.sha256(whole).digest()
+            await pack_store.keep_picture(conn, keyring, whole, digest)
+        file = f"pictures/{at:04}-{no}.jpg"
+        found.append(_PackPicture(f"{unit} {no}", file, digest, len(whole), shown))
+    return found
+
+
 async def _note(pool: Pool, held: PackClaim, step: str, done: int, total: int) -> None:
     async with pool.acquire() as conn:
         if not await pack_store.note_progress(conn, held, step, done, total):
             raise PackLost
 
 
-def _files(text: str, zone: ZoneInfo, folder: Path | None) -> tuple[list[PackFile], str]:
+def _files(
+    text: str, pictures: Sequence[tuple[str, bytes]], zone: ZoneInfo, folder: Path | None
+) -> tuple[list[PackFile], str]:
     """The files of a pack, and what was wrong with the county's own Word file, if anything."""
     document = pack_document(json.loads(text), LANGUAGE, zone)
     problem = ""
@@ -126,7 +168,7 @@ def _files(text: str, zone: ZoneInfo, folder: Path | None) -> tuple[list[PackFil
     except CountyFileBad as error:
         county_file, problem = None, str(error)
     return [
-        _file("pack.docx", docx_of(shortened(document), county_file)),
+        _file("pack.docx", docx_of(with_pictures(shortened(document), pictures), county_file)),
         _file("pack.xlsx", xlsx_of(document)),
         _file("facts.json", text.encode()),
         _file("verify_evidence.py", VERIFIER.read_bytes()),
@@ -134,7 +176,7 @@ def _files(text: str, zone: ZoneInfo, folder: Path | None) -> tuple[list[PackFil
 
 
 def _file(name: str, octets: bytes) -> PackFile:
-    return PackFile(name, octets, hashlib.sha256(octets).digest())
+    return PackFile(name, octets, hashlib.sha256(octets).digest(), len(octets))
 
 
 def _manifest(text: str, files: list[PackFile], keyring: Keyring) -> bytes:
@@ -187,6 +229,9 @@ async def archive_of(conn: Connection, keyring: Keyring, pack: Pack) -> AsyncIte
                 entry = zipfile.ZipInfo(kept.name, OLDEST)
                 entry.external_attr = 0o600 << 16
                 with archive.open(entry, "w", force_zip64=True) as member:
+                    if kept.is_picture:
+                        member.write(await pack_store.read_picture(conn, keyring, kept.sha256))
+                        continue
                     pieces = pack_store.read_pieces(conn, keyring, pack.week, pack.version, kept.no)
                     async for piece in pieces:
                         member.write(piece)

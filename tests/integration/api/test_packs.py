@@ -16,6 +16,7 @@ from service.reports.weekly import pack_store, packs
 from service.reports.weekly.packs import build_next, make_due
 from service.storage.postgres import CheckViolation, transaction
 from tests.harness.owed import COUNTY, FRIDAY, SCHOOL, duties, made_duty, set_obligation, turn
+from tests.harness.photos import photo
 from tests.harness.sending import begin_sending
 from tests.integration.api.conftest import Answer, Api
 
@@ -297,3 +298,30 @@ async def _events(api: Api) -> list[tuple[str, str, dict[str, Any]]]:
         " ON d.id = e.department_id WHERE e.type <> 'webhook.test' ORDER BY e.id"
     )
     return [(row["kind"], row["type"], row["data"]) for row in rows]
+
+
+async def test_pictures_are_whole_beside_the_document_and_smaller_in_it(api: Api) -> None:
+    duty = await made_duty(api)
+    ids = [await photo(api, SCHOOL, seed=n, duty_id=str(duty)) for n in range(7)]
+    body = REPORT | {"pictures": ids, "pictures_checked": True}
+    handed = await api.post(f"/duties/{duty}/submit", SCHOOL, body)
+    assert handed.status == 200, handed.body
+    api.clock.at = DUE
+    assert await pack_due(api)
+    assert await build(api)
+    archive = opened(await take(api))
+    names = [name for name in archive.namelist() if name.startswith("pictures/")]
+    assert names == [f"pictures/0001-{no}.jpg" for no in range(1, 8)]
+    for name, picture in zip(names, ids, strict=True):
+        whole = await api.get(f"/evidence/{picture}/jpeg?px=1600", SCHOOL)
+        assert archive.read(name) == whole.body
+    key = bytes.fromhex((await api.get("/evidence-key", COUNTY)).json["public_key"])
+    assert faults(archive, key) == []
+    assert faults(_with(archive, names[3]), key) == [f"{names[3]} was changed"]
+    with zipfile.ZipFile(io.BytesIO(archive.read("pack.docx"))) as parts:
+        media = [name for name in parts.namelist() if name.startswith("word/media/")]
+        text = parts.read("word/document.xml").decode()
+    assert len(media) == 7
+    assert text.count("各单位图片") == 2, "six on a page"
+    kept = await api.runtime.pool.fetchval("SELECT count(*) FROM pack_pictures")
+    assert kept == 7

@@ -50,6 +50,7 @@ ACROSS_DEPARTMENTS = {
     "packs_pkey": "a week has one pack of a version, of the county",
     "pack_files_pkey": "as packs_pkey",
     "pack_files_week_version_name_key": "as packs_pkey",
+    "pack_pictures_pkey": "a picture is the same whoever hands it in",
     "pack_pieces_pkey": "as packs_pkey",
     "pack_weeks_pkey": "as packs_pkey",
     "areas_pkey": "the State's code of the area",
