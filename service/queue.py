@@ -65,6 +65,7 @@ class Job(StrEnum):
     CALL_WEBHOOK = "call_webhook"
     MAKE_NOTICES = "make_notices"
     SEND_MAILS = "send_mails"
+    POST_TO_ROBOTS = "post_to_robots"
 
 
 QUEUES: dict[Job, str] = {
@@ -80,6 +81,7 @@ QUEUES: dict[Job, str] = {
     Job.CALL_WEBHOOK: "webhooks",
     Job.MAKE_NOTICES: "delivery",
     Job.SEND_MAILS: "webhooks",
+    Job.POST_TO_ROBOTS: "webhooks",
 }
 
 

@@ -33,7 +33,7 @@ from service.campaigns.stops.guard import guard_runs
 from service.campaigns.stops.guard import limits_of as limits_of_runs
 from service.delivery.inbound import inbound, replies
 from service.delivery.list_files.list_file import look_at_lists
-from service.delivery.notices import mail_store, notices
+from service.delivery.notices import mail_store, notices, robot_posts
 from service.delivery.receipts import id_forms
 from service.delivery.receipts.parked_store import channels_with_receipts, expire_parked
 from service.delivery.receipts.receipts import sweep_parked
@@ -165,16 +165,19 @@ async def enqueue_webhooks(ctx: dict[str, Any]) -> None:
 
 @one_turn_at_a_time
 async def enqueue_notices(ctx: dict[str, Any]) -> None:
-    """Enqueue the notices to persons that are due, and their mails."""
+    """Enqueue the notices that are due: to persons, their mails, and to work groups."""
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
     async with runtime.pool.acquire() as conn:
         notices_wait = await notices.waits(conn, now)
         mails_wait = await mail_store.mails_wait(conn, now)
+        robots_wait = await robot_posts.waits(conn, now)
     if notices_wait:
         await runtime.queue.enqueue(Job.MAKE_NOTICES)
     if mails_wait and runtime.settings.smtp_url is not None:
         await runtime.queue.enqueue(Job.SEND_MAILS)
+    if robots_wait:
+        await runtime.queue.enqueue(Job.POST_TO_ROBOTS)
 
 
 @one_turn_at_a_time

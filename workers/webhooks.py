@@ -1,11 +1,11 @@
-"""Calls to departments' webhooks, and mails to persons, on a queue of their own: a dead receiver
-delays nobody else.
+"""Calls to departments' webhooks, mails to persons and posts to work groups, on a queue of their
+own: a dead receiver delays nobody else.
 """
 
 from typing import Any
 from uuid import UUID
 
-from service.delivery.notices import mails
+from service.delivery.notices import mails, robot_posts
 from service.delivery.webhooks.webhooks import call_due
 from service.queue import Job
 from workers.context import WorkerKind, runtime_of
@@ -35,4 +35,15 @@ async def send_mails(ctx: dict[str, Any]) -> None:
         await runtime.queue.enqueue(Job.SEND_MAILS)
 
 
-KIND = WorkerKind("webhooks", [call_webhook, send_mails], connections=4)
+async def post_to_robots(ctx: dict[str, Any]) -> int:
+    """Post what is due to robots of work groups."""
+    runtime = runtime_of(ctx)
+    posted = await robot_posts.post_due(
+        runtime.pool, runtime.keyring, runtime.clock, runtime.settings
+    )
+    if posted:
+        await runtime.queue.enqueue(Job.POST_TO_ROBOTS)
+    return posted
+
+
+KIND = WorkerKind("webhooks", [call_webhook, send_mails, post_to_robots], connections=4)

@@ -279,6 +279,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "edit_obligation": {"title": "每周工作情况（新）", "remind": ["-2h"]},
     "choose_duty_text": {"kind": "late", "template_id": "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a10"},
+    "add_robot": {
+        "kind": "wecom",
+        "name": "值班群",
+        "address": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=0190f3a2-7c1d-7a44",
+        "kinds": ["approval", "paused"],
+    },
     "send_picture": {"duty_id": "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a10"},
     "mask_picture": {"boxes": [[120, 80, 200, 240]]},
     "submit_duty": {"narrative": "本周发送宣传短信一批，集市宣讲两场。"},

@@ -113,7 +113,7 @@ from service.api.sending import (
     unmatched,
 )
 from service.api.system import long_acts
-from service.api.webhooks import webhooks
+from service.api.webhooks import robots, webhooks
 from service.documents.document import MEDIA_TYPES
 from service.storage.postgres import COUNT_SECONDS
 
@@ -434,6 +434,11 @@ _OPS = (
     Op("POST",   "/messages/lookup", lookup.look_up_messages, R.READ, seconds=LONG, heavy=True),
     Op("GET",    "/messages/{message_id}", messages.get_message, R.READ),
     Op("POST",   "/messages/{message_id}/cancel", messages.cancel_message, R.SEND),
+
+    Op("GET",    "/robots", robots.list_robots, R.READ),
+    Op("POST",   "/robots", robots.add_robot, R.WEBHOOKS, 201),
+    Op("POST",   "/robots/{robot_id}/test", robots.test_robot, R.WEBHOOKS, 202),
+    Op("DELETE", "/robots/{robot_id}", robots.delete_robot, R.WEBHOOKS, 204),
 
     Op("GET",    "/webhooks", webhooks.list_webhooks, R.READ),
     Op("POST",   "/webhooks", webhooks.create_webhook, R.WEBHOOKS, 201, replayable=False),

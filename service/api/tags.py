@@ -47,6 +47,7 @@ TAGS = {
     "public": "Without a key: whether a text is one that was sent to the public.",
     "receipts": "Carriers' receipts that fit no text.",
     "reports": "What it amounted to, over runs.",
+    "robots": "Work groups in WeCom and DingTalk that are told what waits.",
     "rosters": "Imported lists, and keeping them current.",
     "routes": "Which way out a number takes, and why.",
     "runs": "Each fire of a campaign: its counts, its report, its ledger.",

@@ -46,6 +46,7 @@ from service.console.office import keys as office_keys
 from service.console.office import limits, sender
 from service.console.office import people as office_people
 from service.console.office import privacy as office_privacy
+from service.console.office import robots as office_robots
 from service.console.office import sign_in as office_sign_in
 from service.console.office import webhooks as office_webhooks
 from service.console.page import OpenPage, WebPage
@@ -472,6 +473,14 @@ PAGES = (
     WebPage("GET",  "/office/keys/{key_id}/revoke", office_keys.show_revoke, R.ACCOUNTS),
     WebPage("POST", "/office/keys/{key_id}/revoke", office_keys.revoke_key, R.ACCOUNTS,
          again=office_keys.show_revoke),
+    WebPage("GET",  "/office/robots", office_robots.show_robots, R.READ),
+    WebPage("GET",  "/office/robots/new", office_robots.show_new, R.WEBHOOKS),
+    WebPage("POST", "/office/robots/new", office_robots.add, R.WEBHOOKS,
+         again=office_robots.show_new),
+    WebPage("POST", "/office/robots/{robot_id}/test", office_robots.send_test, R.WEBHOOKS,
+         again=office_robots.show_robots),
+    WebPage("POST", "/office/robots/{robot_id}/delete", office_robots.delete, R.WEBHOOKS,
+         again=office_robots.show_robots),
     WebPage("GET",  "/office/webhooks", office_webhooks.show_webhooks, R.READ),
     WebPage("GET",  "/office/webhooks/new", office_webhooks.show_new_webhook, R.WEBHOOKS),
     WebPage("POST", "/office/webhooks/new", office_webhooks.create_webhook, R.WEBHOOKS,

@@ -50,6 +50,10 @@ TABLES = (
     Ciphers("users", (("phone_cipher", "phone"), ("totp_cipher", "totp"))),
     Ciphers("notice_choices", (("mail_cipher", "mail"),)),
     Ciphers("notice_mails", (("code_cipher", "mail_code"),)),
+    Ciphers(
+        "group_robots",
+        (("address_cipher", "robot_address"), ("secret_cipher", "robot_secret")),
+    ),
     Ciphers("sign_in_links", (("subject_cipher", "sign_in_subject"),)),
     Ciphers("department_people", (("phone_cipher", "phone"), ("name_cipher", "name"))),
     Ciphers("guests", (("phone_cipher", "phone"),)),

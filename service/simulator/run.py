@@ -26,7 +26,7 @@ class Module(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """A simulated carrier that runs; ports: where, by protocol, and `admin` if there is one."""
+    """A simulated carrier that runs; ports: where, by protocol, `robots` and `admin`, as served."""
 
     smsc: SMSC
     ports: Mapping[str, int]
@@ -48,6 +48,8 @@ async def running(
             ports = {}
             for protocol in config.protocols:
                 ports[protocol] = await stack.enter_async_context(_module(protocol).listen(smsc))
+            if config.robots_port is not None:
+                ports["robots"] = await stack.enter_async_context(_module("robots").listen(smsc))
             if config.admin_port is not None:
                 ports["admin"] = await stack.enter_async_context(_module("admin").listen(smsc))
             logger.info(LISTENING, extra={"ports": ports})

@@ -64,6 +64,17 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
             api.runtime.keyring.encrypt("phone", "+8619790000001"),
             api.runtime.keyring.phone_index("+8619790000001"),
         )
+        robot = await conn.fetchval(
+            """
+            INSERT INTO group_robots (department_id, kind, name, address_cipher, language, kinds,
+                                      made_by, made_at)
+            VALUES ($1, 'wecom', '群', $4, 'zh', '{approval}', $2, $3) RETURNING id
+            """,
+            team.department_id,
+            team.operator.id,
+            api.clock.at,
+            api.runtime.keyring.encrypt("robot_address", "https://a.cn/webhook/send?key=a"),
+        )
         webhook = await insert_webhook(
             conn,
             team.department_id,
@@ -211,6 +222,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "run_id": str(run),
         "message_id": f"{run}.1",
         "webhook_id": str(webhook.id),
+        "robot_id": str(robot),
         "import_id": str(imported),
         "suppression_id": str(suppression),
         "inbound_id": str(text),

@@ -2,6 +2,8 @@
 // Without this script the button sends the file, and boxes are typed.
 "use strict";
 (() => {
+  if (document.documentElement.dataset.pictures) return; // a page that was swapped in brings it once more
+  document.documentElement.dataset.pictures = "listens";
   const NS = "http://www.w3.org/2000/svg", LEAST = 4;
   const field = () => document.querySelector("input[data-picture]");
   document.addEventListener("change", (event) => {

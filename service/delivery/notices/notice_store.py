@@ -59,14 +59,15 @@ async def list_leg_causes(conn: Connection, limit: int) -> list[int]:
 
 
 async def take_leg_cause(conn: Connection, move_id: int) -> Record | None:
-    """The same of a move of a leg: of its joint plan, with leg_id."""
+    """The same of a move of a leg: of its joint plan, with leg_id and leg_department_id."""
     return await sql.fetchrow(
         conn,
         """
         WITH taken AS (
             DELETE FROM notice_leg_causes WHERE move_id = :move_id RETURNING move_id, kind
         )
-        SELECT t.kind, l.campaign_id, m.leg_id, m.at, m.user_id, ARRAY(
+        SELECT t.kind, l.campaign_id, m.leg_id, m.at, m.user_id, c.department_id,
+               l.department_id AS leg_department_id, ARRAY(
             SELECT c.edited_by UNION SELECT c.submitted_by WHERE c.submitted_by IS NOT NULL
         ) AS planners
         FROM taken t JOIN campaign_leg_moves m ON m.id = t.move_id
@@ -77,8 +78,9 @@ async def take_leg_cause(conn: Connection, move_id: int) -> Record | None:
 
 
 async def take_cause(conn: Connection, move_id: int) -> Record | None:
-    """Take a move of which nobody was told yet: kind, campaign_id, at, user_id (who moved it), and
-    planners: who submitted the campaign last, and who edited it last. None: another process did.
+    """Take a move of which nobody was told yet: kind, campaign_id, at, user_id (who moved it),
+    department_id, and planners: who submitted the campaign last, and who edited it last. None:
+    another process did.
     """
     return await sql.fetchrow(
         conn,
@@ -86,7 +88,7 @@ async def take_cause(conn: Connection, move_id: int) -> Record | None:
         WITH taken AS (
             DELETE FROM notice_causes WHERE move_id = :move_id RETURNING move_id, kind
         )
-        SELECT t.kind, m.campaign_id, m.at, m.user_id, ARRAY(
+        SELECT t.kind, m.campaign_id, m.at, m.user_id, c.department_id, ARRAY(
             SELECT c.edited_by UNION (
                 SELECT s.user_id FROM campaign_moves s
                 WHERE s.campaign_id = m.campaign_id AND s.id < m.id AND s.user_id IS NOT NULL

@@ -30,7 +30,7 @@ from service.campaigns.core.leg_store import get_leg
 from service.campaigns.plans.planning import load
 from service.clock import CHINA
 from service.crypto import Keyring, Undecipherable
-from service.delivery.notices import mail_store
+from service.delivery.notices import mail_store, robot_store
 from service.delivery.notices import notice_store as store
 from service.delivery.notices.notice_choice import (
     NoticeChoice,
@@ -140,6 +140,7 @@ async def _owe(conn: Connection, move_id: int, now: datetime) -> None:
         campaign = await load(conn, cause["campaign_id"], None)
         people = [approver.id for approver in await list_approvers(conn, campaign, now)]
     await store.insert_notices(conn, move_id, cause, people)
+    await robot_store.owe_robots(conn, move_id, cause, cause["department_id"])
 
 
 async def _owe_of_leg(conn: Connection, move_id: int, now: datetime) -> None:
@@ -147,12 +148,14 @@ async def _owe_of_leg(conn: Connection, move_id: int, now: datetime) -> None:
     cause = await store.take_leg_cause(conn, move_id)
     if cause is None:
         return
-    people = cause["planners"]
+    people, department_id = cause["planners"], cause["department_id"]
     if cause["kind"] == NoticeKind.LEG:
         plan = await load(conn, cause["campaign_id"], None)
         leg = await get_leg(conn, cause["leg_id"])
         people = [] if leg is None else await list_takers(conn, plan, leg, now)
+        department_id = cause["leg_department_id"]
     await store.insert_notices(conn, move_id, cause, people, of_leg=True)
+    await robot_store.owe_robots(conn, move_id, cause, department_id, of_leg=True)
 
 
 async def _is_due(conn: Connection, user_id: UUID, now: datetime, *, texts: bool) -> bool:

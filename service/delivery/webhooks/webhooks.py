@@ -51,7 +51,7 @@ KEPT = timedelta(days=30)
 """How long what was told can be replayed."""
 
 
-class _Forbidden(OSError):
+class AddressForbidden(OSError):
     """The address is one of a network that we do not call."""
 
 
@@ -97,7 +97,7 @@ async def call_due(
         return 0
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=AT_ONCE, socket_factory=partial(_socket, allowed=allowed)
+            limit=AT_ONCE, socket_factory=partial(socket_to, allowed=allowed)
         ),
         timeout=aiohttp.ClientTimeout(total=CALL_SECONDS, connect=CONNECT_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -149,7 +149,7 @@ class _Calls:
         except (TimeoutError, aiohttp.ServerTimeoutError):
             return CallOutcome(None, f"no answer within {CALL_SECONDS:.0f} s")
         except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, _Forbidden):
+            if isinstance(error.os_error, AddressForbidden):
                 return CallOutcome(None, str(error.os_error))
             return CallOutcome(None, f"no connection: {error.os_error.strerror or 'unknown host'}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -204,13 +204,13 @@ def _end(failed: Sequence[CallOutcome], since: datetime, now: datetime) -> str |
     return None
 
 
-def _socket(address: aiohttp.AddrInfoType, *, allowed: Collection[Network]) -> socket.socket:
+def socket_to(address: aiohttp.AddrInfoType, *, allowed: Collection[Network]) -> socket.socket:
     """The socket to an address that is resolved: no name can mean one thing now and another later.
 
     Raises:
-        _Forbidden: it is in a network that we do not call.
+        AddressForbidden: it is in a network that we do not call.
     """
     family, kind, protocol, _, target = address
     if not may_call(str(target[0]), allowed):
-        raise _Forbidden("the address is in a private network, which is not called")
+        raise AddressForbidden("the address is in a private network, which is not called")
     return socket.socket(family, kind, protocol)

@@ -43,6 +43,14 @@ class Account(BaseModel):
     )
 
 
+class RobotConfig(BaseModel):
+    """A robot of a work group, as its group shows it."""
+
+    kind: Literal["wecom", "dingtalk"] = Field(description="Whose robot it is")
+    key: str = Field(min_length=1, description="The key in its address")
+    secret: SecretStr | None = Field(default=None, description="DingTalk: requests are signed")
+
+
 class Faults(BaseModel):
     """What goes wrong, as shares of all submits unless said otherwise; may change at any time."""
 
@@ -116,10 +124,15 @@ class SimulatorConfig(BaseModel):
     smpp_port: Port = _port("SMPP")
     twilio_port: Port = _port("Twilio's REST API")
     http_port: Port = _port("the generic HTTP vendor")
+    robots_port: Port = _port("robots of work groups")
+    robots: tuple[RobotConfig, ...] = Field(
+        default=(), description="Robots of work groups that are served"
+    )
     admin_port: Port = _port("the admin API")
     admin_host: str = Field(default="127.0.0.1", description="Address for the admin API")
     tls_certificate: Path | None = Field(
-        default=None, description="PEM file with certificate and key: SMPP is served under TLS"
+        default=None,
+        description="PEM file with certificate and key: SMPP, robots under TLS",
     )
     accounts: tuple[Account, ...] = Field(min_length=1, description="Who may log in")
     lane: str = Field(

@@ -6,6 +6,7 @@ it. Every error is {"error": sentence, "fields": {field: what is wrong}}.
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -71,8 +72,10 @@ async def listen(smsc: SMSC) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    """Serve an application while the block runs; gives the port.
+async def serving(
+    app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """Serve an application while the block runs; gives the port. tls: over HTTPS.
 
     Raises:
         Misconfigured: the address or port cannot be had.
@@ -81,7 +84,7 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[i
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, host, port).start()
+            await web.TCPSite(runner, host, port, ssl_context=tls).start()
         except OSError as error:
             raise Misconfigured(
                 phrase(

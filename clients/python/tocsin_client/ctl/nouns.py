@@ -474,6 +474,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("obligations", ("what departments owe again and again", "报送任务"), _alone),
     ("duties", ("what is owed, handed in, late", "各期报送与催报"), _alone),
     ("weekly", ("weekly reports of units", "单位周报"), _alone),
+    ("robots", ("robots of work groups", "工作群机器人"), _alone),
     ("pictures", ("pictures of reports: sent, masked", "报送图片：上传、打码"), _pictures),
     ("followups", ("whom a run missed: again, then to the door", "补漏与走访"), _alone),
     ("rounds", ("household rounds: registered, counted, signed off", "入户轮次"), _rounds),

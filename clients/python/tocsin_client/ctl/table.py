@@ -42,6 +42,7 @@ VILLAGE: Words = ("a village: its code, or none", "村：区划代码；不知�
 GROUP = path("group_id", ("the group's id", "群编号"))
 OBLIGATION = path("obligation_id", ("the obligation's id", "报送任务编号"))
 DUTY_ID = path("duty_id", ("the duty's id, as duties list has it", "某期编号，见 duties list"))
+GROUP_ROBOT = path("robot_id", ("the robot's id", "群机器人编号"))
 PHOTO = path("picture_id", ("the picture's id", "图片编号"))
 WEBHOOK = path("webhook_id", ("its id", "回调编号"))
 INBOUND = path("inbound_id", ("its id", "来信编号"))
@@ -101,6 +102,7 @@ _GROUP = (
 _OBLIGATION = "id title kind period due shift next_due_at ended_at"
 _OWED = "id department title period owed_at state late_minutes overdue_minutes"
 _ONE_DUTY = "id department title period state due_at submitted_at late_minutes reason steps"
+_GROUP_ROBOT = "id kind name address kinds last_state last_at last_error"
 _PHOTO = "id department period width height taken_in_week masked_at reported_at"
 _DATE = "title period due_at holiday_week official notes"
 
@@ -796,6 +798,17 @@ DUTY = (
              query("department", ("of this department; default: yours", "某单位；默认本单位")),
              query("format", ("docx, xlsx or html", "docx、xlsx 或 html"),
                    choices=("docx", "xlsx", "html"))), saves=True),
+    Request("robots", "list", "GET /robots",
+            ("work groups that are told what waits", "接收提醒的工作群"), (), _GROUP_ROBOT,
+            many="whole"),
+    Request("robots", "add", "POST /robots",
+            ("set up a group's robot; its address and secret in the JSON", "登记群机器人"),
+            (whole(('JSON as in docs/work-groups.md; - or @FILE', '整份 JSON；- 或 @文件 读取')),),
+            _GROUP_ROBOT),
+    Request("robots", "test", "POST /robots/{robot_id}/test",
+            ("post a test message", "发一条测试消息"), (GROUP_ROBOT,), _GROUP_ROBOT),
+    Request("robots", "delete", "DELETE /robots/{robot_id}",
+            ("tell it nothing more", "删除"), (GROUP_ROBOT,)),
     Request("pictures", "list", "GET /evidence",
             ("pictures of yours that were not handed in", "本单位未报送的图片"),
             (query("duty_id", ("meant for this duty", "用于某期报送")),), _PHOTO, many="paged"),
