@@ -63,9 +63,9 @@ async def add_followup(
     return followup, people
 
 
-async def add_correction(api: Api, visit: UUID) -> UUID:
+async def add_correction(api: Api, visit: UUID, team: str | None = None) -> UUID:
     """A new number of somebody who is visited, which the viewer learned; the person is on a list of
-    the department. Returns its id.
+    the department: that of `team`, or of the run. Returns its id.
     """
     keyring, now = api.runtime.keyring, api.clock.at
     number = f"+861979{next(_hashes):07d}"
@@ -75,14 +75,16 @@ async def add_correction(api: Api, visit: UUID) -> UUID:
             " ON f.id = v.followup_id WHERE v.id = $1",
             visit,
         )
-        team = next(one for one in api.teams.values() if one.department_id == department)
+        if team is not None:
+            department = api.teams[team].department_id
+        visitor = next(one.viewer for one in api.teams.values() if one.department_id == department)
         await conn.execute(
             "INSERT INTO visit_tries (visit_id, no, key, result, on_day, by_id, written_by, at,"
             " disputed) SELECT $1, coalesce(max(no), 0) + 1, uuidv7(), 'not_home', $2, $3, $3, $4,"
             " false FROM visit_tries WHERE visit_id = $1",
             visit,
             now.date(),
-            team.viewer.id,
+            visitor.id,
             now,
         )
         contact = await conn.fetchval(
@@ -120,6 +122,17 @@ async def add_correction(api: Api, visit: UUID) -> UUID:
     return made
 
 
+async def say_new_number(api: Api, known: dict[str, list[dict[str, str]]]) -> None:
+    """A new number that waits, of somebody who is on a list at this moment."""
+    visit = await api.runtime.pool.fetchval(
+        "SELECT visit_id FROM number_corrections WHERE state = 'proposed' AND department_id = $1"
+        " ORDER BY id LIMIT 1",
+        api.teams["county"].department_id,
+    )
+    made = await add_correction(api, visit, "county")
+    known["correction_id of confirm_number_correction"] = [{"correction_id": str(made)}]
+
+
 async def prepare_followups(
     api: Api, like: UUID, bodies: dict[str, Any]
 ) -> dict[str, list[dict[str, str]]]:
@@ -141,9 +154,11 @@ async def prepare_followups(
             await conn.execute("UPDATE visits SET state = 'told' WHERE id = $1", visit)
         bodies["start_followup"] = {"run": str(await add_run(conn, like))}
     _, corrected = await add_followup(api, like)
-    corrections = [{"correction_id": str(await add_correction(api, one))} for one in corrected]
+    corrections = [
+        {"correction_id": str(await add_correction(api, one, "county"))} for one in corrected
+    ]
     _, others = await add_followup(api, like)
-    dropped = [{"correction_id": str(await add_correction(api, one))} for one in others]
+    dropped = [{"correction_id": str(await add_correction(api, one, "county"))} for one in others]
     bodies["decide_other_channels"] = {"decision": "skip", "reason": "r"}
     return {
         "followup_id": [{"followup_id": str(followup)}],

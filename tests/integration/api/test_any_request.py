@@ -33,7 +33,7 @@ from tests.harness.asker import AnyCase, AnyOperation, Asker, Known, Tally, Worl
 from tests.harness.campaigns import weekly_campaign
 from tests.harness.channels import BODY as CHANNEL
 from tests.harness.chats import prepare_groups
-from tests.harness.followed import prepare_followups
+from tests.harness.followed import prepare_followups, say_new_number
 from tests.harness.keys import second_admin
 from tests.harness.list_files import prepare_lists
 from tests.harness.owed import prepare_duties
@@ -205,6 +205,7 @@ async def _world(api: Api) -> World:
             "lift_stop": partial(api.post, "/stop-all", admin, {"reason": "r"}),
             "confirm_rules": partial(propose_rules, api, proposer, known),
             "agree_to_retention": partial(hold_deletions, api, bodies),
+            "confirm_number_correction": partial(say_new_number, api, known),
             "delete_prefixes": partial(load_prefixes, api),
         },
         after={
