@@ -14,6 +14,7 @@ from service.storage.postgres import Connection, transaction
 from tests.factories import Team, make_contact, make_draft, make_suggestion
 from tests.harness.chats import add_group
 from tests.harness.followed import add_correction, add_followup
+from tests.harness.group_robots import add_robot
 from tests.harness.list_files import make_list
 from tests.harness.offers import make_offer
 from tests.harness.owed import add_duty
@@ -63,17 +64,6 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
             run,
             api.runtime.keyring.encrypt("phone", "+8619790000001"),
             api.runtime.keyring.phone_index("+8619790000001"),
-        )
-        robot = await conn.fetchval(
-            """
-            INSERT INTO group_robots (department_id, kind, name, address_cipher, language, kinds,
-                                      made_by, made_at)
-            VALUES ($1, 'wecom', '群', $4, 'zh', '{approval}', $2, $3) RETURNING id
-            """,
-            team.department_id,
-            team.operator.id,
-            api.clock.at,
-            api.runtime.keyring.encrypt("robot_address", "https://a.cn/webhook/send?key=a"),
         )
         webhook = await insert_webhook(
             conn,
@@ -222,7 +212,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "run_id": str(run),
         "message_id": f"{run}.1",
         "webhook_id": str(webhook.id),
-        "robot_id": str(robot),
+        "robot_id": str(await add_robot(api, department)),
         "import_id": str(imported),
         "suppression_id": str(suppression),
         "inbound_id": str(text),

@@ -34,6 +34,7 @@ from tests.harness.campaigns import weekly_campaign
 from tests.harness.channels import BODY as CHANNEL
 from tests.harness.chats import prepare_groups
 from tests.harness.followed import prepare_followups, say_new_number
+from tests.harness.group_robots import prepare_robots
 from tests.harness.keys import second_admin
 from tests.harness.list_files import prepare_lists
 from tests.harness.owed import prepare_duties
@@ -132,6 +133,7 @@ async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
     known |= await prepare_duties(api, bodies)
     known |= await prepare_groups(api, bodies)
     known |= await prepare_photos(api)
+    known |= await prepare_robots(api)
     lists, api.tokens["carrier", "operator"] = await prepare_lists(api)
     known |= lists
     hook = {"url": "https://sms.example.gov.cn/tocsin", "events": ["run.finished"]}
