@@ -1,28 +1,38 @@
-"""The page on coverage of a province: 104 counties, 1,456 towns, 18,334 villages.
+"""The pages on coverage and on effect of a province: 104 counties, 1,456 towns, 18,334 villages.
 
     python -m benchmarks.province_coverage [--villages N]
 
 Facts as a count leaves them are written straight into the tables, for every village those of six
 roles and ten outcomes, with a denominator of each village; no ledger stands behind them. The
 embedded PostgreSQL with fsync on. Printed are the page of all counties, and that of one county by
-its villages: middle and p95 of thirty.
+its villages: middle and p95 of thirty. The page on effect has 440 cases a week over two years
+and the same facts as those of a quarter; it is made three times.
 """
 
 # a benchmark prints
 
 import argparse
 import asyncio
+import random
 import statistics
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 from benchmarks.audience import KEYRING, NOW
 from benchmarks.importing import prepare
+from service.api.http.call import Call
+from service.api.reports.effect import EffectQuery, get_effect
 from service.audience.areas.area import Area
 from service.audience.areas.area_store import load_areas
+from service.cases import store as case_store
+from service.cases.figures import CaseFigure
+from service.cases.week import week_of, weeks_before
+from service.clock import CHINA
 from service.local.embedded import Postgres
 from service.reports.coverage import report, scope_store
 from service.reports.coverage.coverage import View
@@ -33,6 +43,7 @@ from tests.harness.ledger import add_channel, add_run, make_scene
 
 COUNTIES, TOWNS_EACH = 104, 14
 PAGES = 30
+WEEKS, CASES_A_WEEK = 130, 440
 ROLES = ("", "finance", "owner", "teacher", "parent", "elderly", "village_staff")
 CAME_TO = (
     (PersonOutcome.REACHED, ""),
@@ -129,6 +140,46 @@ async def measure(url: str, villages: int) -> None:
                 middle, late = statistics.median(spent), spent[int(PAGES * 0.95)]
                 rows = len(found.coverage.areas)
                 print(f"  {name}: {rows} rows, {middle:.0f} ms in the middle, p95 {late:.0f} ms")
+            await measure_effect(conn, [area.code for area in areas if area.level == "village"])
+
+
+async def add_cases(conn: Connection, villages: Sequence[str]) -> None:
+    """The facts once more as those of a quarter, and two years of cases."""
+    await conn.execute(
+        "WITH s AS (INSERT INTO coverage_scopes (kind, quarter, class, shown, as_of)"
+        " VALUES ('quarter', '2026-10-01', 'public_interest', 1, $1) RETURNING id)"
+        " INSERT INTO coverage_facts (scope_id, count_no, area_code, role, outcome, reason, people)"
+        " SELECT s.id, 1, area_code, role, outcome, reason, people FROM s, coverage_facts",
+        NOW,
+    )
+    weeks = weeks_before(week_of(NOW.date()), WEEKS)
+    user = await conn.fetchval("SELECT id FROM users LIMIT 1")
+    made = await case_store.insert_import(conn, weeks, "0", {}, user, NOW)
+    await conn.executemany(
+        "INSERT INTO case_weeks (week, since, import_id) VALUES ($1, $2, $3)",
+        [(str(week), NOW, made) for week in weeks],
+    )
+    chances = random.Random(1)  # noqa: S311  # the same figures each time
+    cells = {(week, chances.choice(villages)) for week in weeks for _ in range(CASES_A_WEEK)}
+    figures = [CaseFigure(week, village, "T01", 1, 0) for week, village in sorted(cells)]
+    await case_store.insert_figures(conn, made, figures)
+
+
+async def measure_effect(conn: Connection, villages: Sequence[str]) -> None:
+    """The page on effect, of the quarter before and of a year."""
+    await add_cases(conn, villages)
+    await conn.execute("ANALYZE")
+    runtime: Any = SimpleNamespace(settings=SimpleNamespace(zone=CHINA))
+    asker: Any = None
+    call = Call(runtime, conn, asker, NOW)
+    for period in ("2026-Q4", "2026-YEAR"):
+        spent = []
+        for _ in range(3):
+            began = time.perf_counter()
+            found = await get_effect(call, EffectQuery(period=period))
+            spent.append(f"{time.perf_counter() - began:.2f}")
+        of = f"{len(found.towns):,} towns, {found.county.cases:,} cases"
+        print(f"  effect of {period}: {of}: {', '.join(spent)} s")
 
 
 def main() -> None:

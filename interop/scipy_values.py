@@ -3,15 +3,21 @@
 Runs where scipy is, in a process of its own: `python interop/scipy_values.py STEP` takes each
 STEP-th count from 21 to 200, and all below. `interop/test_scipy.py` compares; with STEP 20 the
 output is what `tests/vectors/statistics/` keeps. The exact interval is that of quantiles of the
-beta distribution, as in `binomtest(…).proportion_ci(method="exact")`.
+beta distribution, as in `binomtest(…).proportion_ci(method="exact")`. Limits of the funnel are
+quantiles of the Poisson distribution; a sum of binomials is the convolution of theirs.
 """
 
 import json
 import sys
 
+from numpy import convolve
 from scipy.stats import beta, binom, poisson
 
 MOST = 200
+LEVELS = (0.95, 0.998)
+SHARES = (1 / 3, 1.0, 3.0)
+"""Treated people for each other one, in three weeks."""
+RATIOS = (0.2, 0.7, 1.0, 2.5)
 EXPECTED = (0.25, 0.5, 1.0, 1.23, 3.8, 4.8, 13.9, 30.0, 100.0, 200.0)
 
 
@@ -30,6 +36,26 @@ def main() -> None:
     for expected in EXPECTED:
         for count in counts:
             _print("poisson", count, expected, float(poisson.sf(count - 1, expected)))
+        for level in LEVELS:
+            tails = (1 - level) / 2, 1 - (1 - level) / 2
+            _print("limits", expected, level, *(int(poisson.ppf(one, expected)) for one in tails))
+    for total in counts:
+        _print_sums(total)
+
+
+def _print_sums(total: int) -> None:
+    """The chances that at most so many cases of three weeks are of treated villages, at each
+    ratio; the weeks have `total`, half of it, and 7 cases.
+    """
+    cases = (total, total // 2, 7)
+    for ratio in RATIOS:
+        shares = [ratio * odds / (1 + ratio * odds) for odds in SHARES]
+        known = [1.0]
+        for count, share in zip(cases, shares, strict=True):
+            known = convolve(known, binom.pmf(range(count + 1), count, share))
+        for part in (0.1, 0.5, 0.8):
+            most = int(sum(cases) * part)
+            _print("sum", list(cases), ratio, most, float(sum(known[: most + 1])))
 
 
 def _print(*values: object) -> None:

@@ -27,6 +27,7 @@ from service.api.http.store import delete_old_answers
 from service.audience.imports.store import waiting_imports, waiting_undos
 from service.campaigns.plans import missed
 from service.campaigns.plans.lifecycle import expire_pending, finish_campaigns, finish_joint_plans
+from service.campaigns.rollouts.drawing import reveal_seeds
 from service.campaigns.runs.firing import DriftLimits, fire_due
 from service.campaigns.stops import restored
 from service.campaigns.stops.guard import guard_runs
@@ -128,9 +129,12 @@ async def fire(ctx: dict[str, Any]) -> None:
 
 @one_turn_at_a_time
 async def record_missed(ctx: dict[str, Any]) -> None:
-    """Record the fires that were missed, and tell of campaigns that do not fire any more."""
+    """Record the fires that were missed, and tell of campaigns that do not fire any more; tell the
+    seeds of rollouts that are over.
+    """
     runtime = runtime_of(ctx)
     await missed.record_missed(runtime.pool, runtime.clock.now())
+    await reveal_seeds(runtime.pool, runtime.keyring, runtime.clock.now())
 
 
 @one_turn_at_a_time

@@ -148,6 +148,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         ],
         "reason": "年度目标",
     },
+    "add_place": {"kind": "poster", "name": "村委会公告栏", "area": "341825100001"},
+    "tick_place": {"mark": "T7-3", "on": "2027-01-12"},
+    "draw_rollout": {"waves": 4, "every_days": 21, "strata": "town"},
     "set_assessment_rules": {
         "weights": {"reports": 20, "coverage": 25, "relays": 20, "households": 15, "cases": 20},
         "full_coverage_pct": 95,

@@ -6,6 +6,7 @@ with scipy's `binomtest` and `poisson` to 1e-9 (tests/vectors/statistics).
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import exp, inf, lgamma, log, log1p
 from typing import NamedTuple
 
@@ -42,6 +43,7 @@ def share_interval(successes: int, trials: int, level: float = LEVEL) -> tuple[f
     return low, high
 
 
+@lru_cache(8_192)  # the towns of a province share pairs of small counts
 def ratio_interval(now: int, before: int, exposure: float = 1.0) -> RatioInterval | None:
     """The exact interval of (now ÷ before) ÷ exposure; None: both are 0, which says nothing.
 

@@ -61,7 +61,7 @@ from service.console.people import persons as people_persons
 from service.console.plans import acts as plan_acts
 from service.console.plans import legs as plan_legs
 from service.console.plans import lists as plans
-from service.console.plans import month, plan, planner, signing
+from service.console.plans import month, plan, planner, rollout, signing
 from service.console.relays import group_pages
 from service.console.reports import (
     assessment,
@@ -81,6 +81,7 @@ from service.console.texts import check_page
 from service.console.texts import filings as text_filings
 from service.console.texts import offers as text_offers
 from service.console.texts import pages as texts
+from service.console.texts import places as text_places
 from service.console.texts import wordings as text_wordings
 from service.console.today import pages as today
 
@@ -299,6 +300,13 @@ PAGES = (
          again=list_files.show_list, heavy=True),
     WebPage("GET",  "/masked", replies.show_masked, is_part=True, is_polled=True),
 
+    WebPage("GET",  "/places", text_places.show_places, R.REPORTS),
+    WebPage("POST", "/places", text_places.add_place, R.REPORT, again=text_places.show_places),
+    WebPage("GET",  "/places/{place_id}", text_places.show_place, R.REPORTS),
+    WebPage("POST", "/places/{place_id}/tick", text_places.tick_place, R.REPORT,
+         again=text_places.show_place),
+    WebPage("POST", "/places/{place_id}/end", text_places.end_place, R.REPORT,
+         again=text_places.show_place),
     WebPage("GET",  "/texts", texts.show_texts, R.READ),
     WebPage("GET",  "/texts/library", texts.show_library, R.READ),
     WebPage("GET",  "/texts/filings", text_filings.show_missing, R.READ, heavy=True),
@@ -381,6 +389,9 @@ PAGES = (
     WebPage("POST", "/plans/{campaign_id}/cancel", plan_acts.cancel, R.CONTROL,
          again=plan_acts.show_cancel),
     WebPage("POST", "/plans/{campaign_id}/clone", plan_acts.clone, R.PLAN, again=plan.show_plan),
+    WebPage("GET",  "/plans/{campaign_id}/rollout", rollout.show_draw, R.PLAN, heavy=True),
+    WebPage("POST", "/plans/{campaign_id}/rollout", rollout.draw, R.PLAN,
+         again=rollout.show_draw),
     WebPage("POST", "/plans/{campaign_id}/milestones", plan_acts.add_milestone, R.PLAN,
          again=plan.show_plan),
     WebPage("POST", "/plans/{campaign_id}/milestones/{milestone_id}/done",
@@ -635,6 +646,10 @@ PAGES = (
     WebPage("GET",  "/reports/goals", case_pages.show_goals, R.REPORTS),
     WebPage("POST", "/reports/goals/file", case_pages.export_goals, R.REPORTS),
     WebPage("GET",  "/reports/effect", effect.show_effect, R.REPORTS, heavy=True),
+    WebPage("POST", "/reports/effect/file", effect.take_file, R.REPORTS),
+    WebPage("GET",  "/reports/rollouts", rollout.show_record, R.REPORTS),
+    WebPage("GET",  "/reports/rollouts/{rollout_id}", rollout.show_rollout, R.REPORTS,
+         heavy=True),
     WebPage("GET",  "/reports/assessment", assessment.show_assessment, R.REPORTS, heavy=True),
     WebPage("POST", "/reports/assessment/file", assessment.take_file, R.REPORTS),
     WebPage("GET",  "/reports/assessment/own-staff", assessment.show_own_staff, R.REPORTS,

@@ -40,6 +40,13 @@ async def furnish(office: Office) -> None:
     run = "SELECT id::text FROM runs WHERE campaign_id = $1::text::uuid"
     await follow_up(office, await live.query(run, over.campaign))
     await visit_round(office)
+    await put_up(office)
+
+
+async def put_up(office: Office) -> None:
+    """A board in a village, of which nobody has ticked anything."""
+    body = {"kind": "poster", "name": "村委会公告栏", "area": "341825100001"}
+    await office.ask("operator", "POST", "/places", body)
 
 
 SETTLE = """

@@ -25,6 +25,7 @@ LATER = frozenset(
         "/office/users/{user_id}/sign-in",
         "/plans/{campaign_id}/release",
         "/plans/{campaign_id}/resume",
+        "/reports/rollouts/{rollout_id}",
         "/runs/{run_id}/top-up",
     }
 )

@@ -47,6 +47,7 @@ from tests.harness.case_api import lines, send
 from tests.harness.channels import real, secrets
 from tests.harness.logins import last_code
 from tests.harness.offers import approved, make_offer
+from tests.harness.rollouts import draft, people_of_villages
 from tests.harness.signatures import register_signature
 from tests.harness.words import FILES, PASSWORD, USUAL
 from tests.integration.api.conftest import Api
@@ -181,6 +182,21 @@ async def prepare_wordings(api: Api) -> Known:
         "wording_id of approve_wording": [
             template | {"wording_id": str(wording.id)} for wording in edited
         ],
+    }
+
+
+async def prepare_rollouts(api: Api) -> Known:
+    """Drafts that can be staggered, and one whose order is drawn."""
+    await people_of_villages(api, 2, channel=None)
+    start = api.clock.at + timedelta(days=30)
+    drafts = [str(await draft(api, start)) for _ in range(6)]
+    body = USUAL["draw_rollout"]
+    made = await api.post(f"/campaigns/{drafts[0]}/rollout", ADMIN, body)
+    assert made.status == 201, made.body
+    return {
+        "campaign_id of draw_rollout": [{"campaign_id": one} for one in drafts[1:4]],
+        "campaign_id of preview_rollout": [{"campaign_id": one} for one in drafts[4:]],
+        "rollout_id": [{"rollout_id": made.json["id"]}],
     }
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from service.accounts.audit.trail_checks import CHECK
 from service.accounts.long_acts.store import insert_act
+from service.audience.areas.area_store import load_areas
 from service.cases.store import insert_import
 from service.cases.week import IsoWeek
 from service.delivery.webhooks.webhook_store import insert_webhook
@@ -197,6 +198,8 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         suggestion = await make_suggestion(conn, "2027-W01", api.clock.at)
         check = await insert_act(conn, CHECK, None, team.admin.id, api.clock.at)
         offer = await make_offer(conn, api.clock.at, team.department_id)
+        rollout = await _drawn(conn, team, api.clock.at)
+        place = await _placed(conn, team, api.clock.at)
     listed = await make_list(api)
     followup, visits = await add_followup(api, run, team=department)
     correction = await add_correction(api, visits[1])
@@ -248,7 +251,32 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "group_id": str(group),
         "duty_id": str(duty),
         "picture_id": str(await add_photo(api, department)),
+        "rollout_id": str(rollout),
+        "place_id": str(place),
     }
+
+
+async def _drawn(conn: Connection, team: Team, now: datetime) -> UUID:
+    """A rollout whose order is drawn, of no village."""
+    draft = await make_draft(conn, team.operator, now=now)
+    made: UUID = await conn.fetchval(
+        "INSERT INTO rollouts (campaign_id, waves, every_days, strata, seed, seed_sha256,"
+        " order_sha256, power, drawn_by, drawn_at) VALUES ($1, 2, 7, 'town', $2, sha256($2), $2,"
+        " $3, $4, $5) RETURNING id",
+        draft.id, bytes(32), {"weeks": 1, "cases_a_week": None, "power": []}, team.operator.id, now,
+    )  # fmt: skip
+    return made
+
+
+async def _placed(conn: Connection, team: Team, now: datetime) -> UUID:
+    """A board of a town."""
+    await load_areas(conn)
+    made: UUID = await conn.fetchval(
+        "INSERT INTO places (department_id, kind, name, area_code, added_by, added_at, from_on)"
+        " VALUES ($1, 'poster', '公告栏', '341825100000', $2, $3, '2027-01-01') RETURNING id",
+        team.department_id, team.operator.id, now,
+    )  # fmt: skip
+    return made
 
 
 async def _worded(conn: Connection, team: Team, template_id: UUID, now: datetime) -> UUID:

@@ -63,6 +63,10 @@ class CampaignOut(Out):
     figures_from: str | None = Field(
         description="The week of the bulletin that the first text's figures on cases are from."
     )
+    rollout: str | None = Field(
+        description="SHA-256 of the order in which it goes to its villages, in waves; null: it has"
+        " none."
+    )
     cloned_from: UUID | None
     message_class: str = Field(alias="class")
     state: State

@@ -11,6 +11,7 @@ from service.api.reports.assessment import (
     get_assessment,
 )
 from service.api.reports.assessment_rules import AssessmentQuery
+from service.api.reports.effect_document import STANDS
 from service.documents.document import (
     UNDATED,
     Document,
@@ -44,11 +45,6 @@ SCORE_GAPS = {
     ScoreGap.BASE_MISSING: phrase("last year's weeks are not known"),
     ScoreGap.BASE_ZERO: phrase("there was none last year"),
     ScoreGap.NOT_STATED: phrase("nobody has stated any"),
-}
-FUNNEL_STANDS = {
-    "": phrase("within chance"),
-    "inner": phrase("outside 95 in 100"),
-    "outer": phrase("outside 998 in 1,000"),
 }
 NOT_RANKED = phrase(
     "Units are ranked by points, never by cases: towns of 7,000 people differ by chance."
@@ -164,7 +160,7 @@ def _funnel(towns: list[FunnelTownOut], words: DocumentWords) -> Table:
             town.cases,
             town.expected,
             f"{town.limits[0]} … {town.limits[1]}",
-            words.say(FUNNEL_STANDS[town.outside]),
+            words.say(STANDS[town.outside]),
         ]
         for town in towns
     ]

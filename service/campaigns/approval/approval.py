@@ -39,6 +39,7 @@ from service.campaigns.core.model import (
     State,
     check_move,
 )
+from service.campaigns.core.rollout_check import check_rollout
 from service.campaigns.plans.planning import fires_ahead, load, variable_problems
 from service.campaigns.plans.sequence import has_fired_for_good, plan_anew, steps_remain
 from service.crypto import Keyring
@@ -98,6 +99,7 @@ async def _submission(
     await _check_variables(conn, campaign, templates)
     content = content_of(campaign, templates, rule)
     await check_words_stand(conn, [template.version_id for template in templates])
+    await check_rollout(conn, campaign.id, content)
     await _check_fires(conn, campaign, content, now)
     await _check_permits(conn, campaign, content)
     content, findings = await judged_for_submission(conn, campaign, content, rule, keyring, now)

@@ -136,6 +136,7 @@ class Plan:
         plan asks of each department, in place of an audience; leg_of: the joint plan whose leg it
         is. values: what fills the first text for all who get it; those of the others stand with
         them. figures_from: the week of the bulletin from which figures on cases among them are.
+    rollout: the hash of the order in which it goes to villages, in hexadecimal digits.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Plan:
     leg_of: UUID | None = None
     values: PlanValues = ()
     figures_from: str | None = None
+    rollout: str | None = None
 
     @property
     def is_joint(self) -> bool:
@@ -283,8 +285,7 @@ class Content:
         if self.plan.over_cap != "defer":
             bound["over_cap"] = self.plan.over_cap
         if any(self.plan.period):
-            ends = [at.astimezone(UTC).isoformat() if at else None for at in self.plan.period]
-            bound["period"] = ends
+            bound["period"] = [at and at.astimezone(UTC).isoformat() for at in self.plan.period]
         if self.plan.drill:
             bound["drill"] = True
         if self.plan.safety != UNSET:
@@ -299,18 +300,24 @@ class Content:
             bound["leg_of"] = str(self.plan.leg_of)
         if any(given := [self.plan.values, *(text.values for text in self.plan.more_texts)]):
             bound["values"] = [dict(values) for values in given]
+        if self.plan.rollout is not None:
+            bound["rollout"] = self.plan.rollout
         if self.further:
             bound["further"] = [
                 words._asdict() | {"template_version_id": str(words.template_version_id)}
                 for words in self.further
             ]
-        text = json.dumps(bound, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return text.encode()
+        return _canonical(bound)
 
     @property
     def hash(self) -> bytes:
         """SHA-256 over the canonical JSON."""
         return hashlib.sha256(self.canonical).digest()
+
+
+def _canonical(bound: dict[str, object]) -> bytes:
+    text = json.dumps(bound, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return text.encode()
 
 
 class Move(NamedTuple):

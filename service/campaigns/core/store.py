@@ -35,6 +35,8 @@ from service.storage.postgres import Connection, Record, affected
 _CAMPAIGN = """
     SELECT c.*, v.template_id, v.text, v.lint AS linted, t.class AS message_class,
            (SELECT f.figures_from FROM campaign_figures f WHERE f.campaign_id = c.id),
+           (SELECT encode(o.order_sha256, 'hex') FROM rollouts o WHERE o.campaign_id = c.id)
+               AS rollout,
            coalesce((
                SELECT jsonb_agg(jsonb_build_array(
                           o.template_id, o.id, o.text, x.after_days, x.verdict, x.text_values,
@@ -617,6 +619,7 @@ def _campaign(row: Record) -> Campaign:
         leg_of=row["leg_of"],
         values=values,
         figures_from=row["figures_from"],
+        rollout=row["rollout"],
     )
     replaced = {field.name for field in fields(Plan)} | {
         *("expected_at", "silent_since", "joint", "text_values")

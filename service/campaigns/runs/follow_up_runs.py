@@ -303,6 +303,11 @@ async def _last_fire(conn: Connection, campaign: Campaign, now: datetime) -> Run
             phrase("plans for newcomers, corrections and drills are not topped up"),
             code="no_top_up",
         )
+    if campaign.plan.rollout is not None and campaign.next_fire_at is not None:
+        raise Conflict(
+            phrase("its rollout goes on: whoever joined gets it with the wave of the own village"),
+            code="no_top_up",
+        )
     last = await run_store.last_fire(conn, campaign.id)
     if last is None or campaign.frozen_rule is None:
         raise Conflict(

@@ -76,6 +76,15 @@ def _corrects(plan: CampaignDetail, _: Language) -> str:
     return phrase("no") if plan.corrects is None else phrase("goes to those who got that run")
 
 
+def _rollout(plan: CampaignDetail, _: Language) -> str:
+    if plan.rollout is None:
+        return phrase("no")
+    waves = len(plan.schedule.dates)
+    return phrase(
+        "{waves} waves, villages in the order {order} …", waves=waves, order=plan.rollout[:16]
+    )
+
+
 def _tps(plan: CampaignDetail, language: Language) -> str:
     if plan.max_tps is None:
         return phrase("no limit of its own")
@@ -103,6 +112,7 @@ LINES: Final = (
          lambda plan, _: phrase("yes: nobody gets anything") if plan.drill else phrase("no")),
     SheetLine(frozenset({"legs", "leg_of"}), phrase("Joint plan"), _joint),
     SheetLine(frozenset({"corrects"}), phrase("Correction"), _corrects),
+    SheetLine(frozenset({"rollout"}), phrase("In waves"), _rollout),
 )  # fmt: skip
 SHOWN: Final[frozenset[str]] = ON_THE_PAGE.union(*(line.keys for line in LINES))
 SCHEDULE: Final[Mapping[str, str]] = {

@@ -8,7 +8,6 @@ from service.api.http.downloads import MadeFile
 from service.api.reports import assessment, assessment_document, assessment_rules
 from service.api.reports.assessment import ScoredItemOut
 from service.api.reports.assessment_document import (
-    FUNNEL_STANDS,
     ITEMS,
     SCORE_GAPS,
     AssessmentDocumentQuery,
@@ -19,9 +18,11 @@ from service.api.reports.assessment_rules import (
     OwnStaffQuery,
     ScoreRulesBody,
 )
+from service.api.reports.effect_document import STANDS
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.render import Gone, Shown
+from service.console.reports.effect import TONES
 from service.words.phrase import phrase
 
 SHEET = "/reports/assessment"
@@ -34,7 +35,6 @@ PAGES = {
     "/assessment/own-staff": OWN_STAFF,
 }
 """The pages of addresses of the API; others have the same address."""
-TONES = {"": "done", "inner": "warn", "outer": "bad"}
 
 
 async def show_assessment(desk: Desk) -> Shown:
@@ -47,7 +47,7 @@ async def show_assessment(desk: Desk) -> Shown:
         "item_names": {item.value: say(word) for item, word in ITEMS.items()},
         "gaps": {gap.value: say(word) for gap, word in SCORE_GAPS.items()},
         "page_of": _page_of,
-        "stands": {name: (TONES[name], say(word)) for name, word in FUNNEL_STANDS.items()},
+        "stands": {name: (TONES[name], say(word)) for name, word in STANDS.items()},
         "may_state": desk.may(Right.REPORT),
     })  # fmt: skip
 

@@ -1,12 +1,15 @@
 """Coverage on pages: of all who there should be, how many were reached, and who says how many."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from service.accounts.people.model import Right
 from service.api.campaigns import campaigns
+from service.api.content import places
+from service.api.content.places import PlaceCountQuery
+from service.api.content.wordings import KIND_WORDS as WORDING_KINDS
 from service.api.followups import followups
 from service.api.followups.followups import FollowupQuery
 from service.api.http.downloads import MadeFile
@@ -95,8 +98,19 @@ async def show_quarter(desk: Desk) -> Shown:
         "base": "/reports",
         "quarters": [(q, q) for q in _quarters(day)],
         "quarter": quarter,
+        "places": await desk.get(places.count_places, query=_days_of(quarter)),
     }
     return await _shown(desk, {"quarter": quarter}, told)
+
+
+def _days_of(quarter: str) -> PlaceCountQuery:
+    """The days of a quarter; those of this one, if it is written otherwise."""
+    try:
+        first = coverage.quarter_of(quarter)
+    except ValueError:
+        return PlaceCountQuery()
+    last = (first + timedelta(days=93)).replace(day=1) - timedelta(days=1)
+    return PlaceCountQuery.model_validate({"from": first, "to": last})
 
 
 async def export_run(desk: Desk) -> MadeFile:
@@ -177,6 +191,8 @@ async def _shown(desk: Desk, scope: Mapping[str, object], told: Mapping[str, obj
             raise
     facts: dict[str, Any] = {
         "quarters": (),
+        "places": None,
+        "place_kinds": WORDING_KINDS,
         "quarter": "",
         "followup": None,
         "may_follow": False,

@@ -1,16 +1,14 @@
 """Did it help, on a page: cases beside the year before, a watch over weeks, towns beside chance."""
 
-from service.api.reports import effect
+from service.api.http.downloads import MadeFile
+from service.api.reports import effect, effect_document
 from service.api.reports.effect import EffectQuery
+from service.api.reports.effect_document import STANDS, EffectDocumentQuery
 from service.console.asking import Desk
+from service.console.forms import body_of
 from service.console.render import Shown
-from service.words.phrase import phrase
 
-OUTSIDE = {
-    "": ("done", phrase("within chance")),
-    "inner": ("warn", phrase("outside 95 in 100")),
-    "outer": ("bad", phrase("outside 998 in 1,000")),
-}
+TONES = {"": "done", "inner": "warn", "outer": "bad"}
 
 
 async def show_effect(desk: Desk) -> Shown:
@@ -21,5 +19,11 @@ async def show_effect(desk: Desk) -> Shown:
     return Shown("reports/effect.html", {
         "effect": found,
         "highest": max(highest, 1),
-        "outside": OUTSIDE,
+        "outside": {name: (TONES[name], word) for name, word in STANDS.items()},
     })  # fmt: skip
+
+
+async def take_file(desk: Desk) -> MadeFile:
+    """The same as a document."""
+    query = body_of(EffectDocumentQuery, desk.form, given={"language": desk.language.code})
+    return await desk.take(effect_document.get_effect_document, query=query)

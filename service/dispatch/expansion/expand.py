@@ -40,6 +40,7 @@ from service.campaigns.audience.follow_up_store import (
 from service.campaigns.audience.newcomer_store import newcomers, note_met
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import HourTerms
+from service.campaigns.core import rollout_store
 from service.campaigns.core.safety import Safety
 from service.channels.routing.route_store import list_routable_channels
 from service.clock import day_in_china
@@ -98,6 +99,9 @@ async def expand_run(
             if run is None:
                 return None
             relation = run["relation"]
+            wave = await _wave(conn, run)
+            if wave is not None and not await rollout_store.is_expanded_before(conn, run_id):
+                return None  # who is in that one is not known yet; the sweep comes again
             stretches = _stretches(run, stretch_people)
             so_far = await expand_store.begin_or_go_on(conn, run_id, now, stretches)
             made = await _go_on(conn, run, so_far, keyring, now, notes)
@@ -240,7 +244,17 @@ async def _audience_source(
         return by_rule(condition, not_yet_in(run["campaign_id"]))
     if run["newcomers"]:
         return by_rule(condition, newcomers(run["campaign_id"], run["newcomers"], now))
+    if (wave := await _wave(conn, run)) is not None:
+        turn = rollout_store.up_to_wave(run["campaign_id"], wave)
+        return by_rule(condition, turn & not_yet_in(run["campaign_id"]), stretch)
     return by_rule(condition, stretch=stretch)
+
+
+async def _wave(conn: Connection, run: Record) -> int | None:
+    """Of which wave of a rollout a fire is; None: it is of none."""
+    if run["follows"] is not None or run["campaign_id"] is None:
+        return None
+    return await rollout_store.wave_of_run(conn, run["id"])
 
 
 async def _cut(

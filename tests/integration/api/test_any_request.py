@@ -48,6 +48,7 @@ from tests.harness.prepared import (
     prepare_offers,
     prepare_others,
     prepare_proposals,
+    prepare_rollouts,
     prepare_wordings,
     propose_rules,
 )
@@ -128,6 +129,7 @@ async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
             known[f"{name} of {op.name}"] = [known[name].pop(0)]  # the school's
     known |= await prepare_campaigns(api) | await prepare_proposals(api, proposer)
     known |= await prepare_others(api) | await prepare_offers(api) | await prepare_wordings(api)
+    known |= await prepare_rollouts(api)
     known |= await prepare_legs(api) | await prepare_followups(api, runs[0], bodies)
     known |= await prepare_rounds(api)
     known |= await prepare_duties(api, bodies)

@@ -90,3 +90,17 @@ async def test_a_period_that_is_none_is_refused_in_both_languages(api: Api, peri
     answer = await api.get(f"/reports/effect?period={period}", OFFICER)
     assert answer.status == 422, answer.body
     assert "2027-Q1" in str(answer.json)
+
+
+@pytest.mark.parametrize("form", ["docx", "xlsx", "html"])
+async def test_the_page_as_a_document(api: Api, form: str) -> None:
+    path = f"/reports/effect/document?period=2027-Q1&format={form}&language=zh"
+    answer = await api.get(path, VIEWER)
+    assert answer.status == 200, answer.body
+    assert (await api.get(path, VIEWER)).body == answer.body, "the same facts, the same octets"
+    if form == "html":
+        page = answer.body.decode()
+        assert "旌阳镇" in page
+        assert "0.475 … 1.096" in page
+        assert "由于" not in page
+        assert "使得" not in page

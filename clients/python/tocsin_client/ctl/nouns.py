@@ -496,6 +496,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("festivals", ("festivals and presets", "节日与预设方案"), _alone),
     ("holidays", ("days off and quiet days", "节假日与静默日"), _alone),
     ("send-hours", ("the county's hours", "发送时段"), _alone),
+    ("places", ("where words are put up, and what stands there", "张贴播放场所"), _alone),
     ("caps", ("how many texts a person may get", "接收上限"), _alone),
     ("areas", ("towns, villages, groups", "区划"), _alone),
     ("receipts", ("receipts that match no text", "未匹配的回执"), _alone),

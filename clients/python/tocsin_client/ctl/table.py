@@ -123,6 +123,17 @@ _DOCUMENT = (
 )
 
 _QUARTER = query("period", ("a quarter, as 2027-Q1", "季度，如 2027-Q1"))
+PLACE = path("place_id", ("the place's id", "场所编号"))
+_PLACE_KINDS = ("led", "loudspeaker", "poster", "counter", "atm")
+_PLACE = "id kind name area_name department mark since until_on"
+ROLLOUT = path("rollout_id", ("the rollout's id, or its campaign's", "分批发送或任务编号"))
+_WAVES = (
+    ("waves", ("in how many waves", "批数")),
+    ("every_days", ("days between two waves, whole weeks", "两批相隔天数，7 的倍数")),
+)
+_WITHIN = ("shuffled within towns, or all together", "在乡镇内抽签，或全县一起抽签")
+_STRATA = query("strata", _WITHIN, choices=("town", "county"))
+_STRATA_BODY = body("strata", _WITHIN, choices=("town", "county"))
 _DUE_FROM = query("due_from", ("due on this day or later", "期限不早于此日"))
 _DUE_UNTIL = query("due_until", ("due on this day or before", "期限不晚于此日"))
 
@@ -187,6 +198,23 @@ PLANNING = (
             ("for whoever planned it: ask again for a returned one", "发起单位：对退回的再次请求"),
             (LEG, body("reason", REASON),
              body("areas", FEWER, kind="codes")), _LEG),
+    Request("campaigns", "look-at-rollout", "GET /campaigns/{campaign_id}/rollout",
+            ("what a rollout in waves could find", "分批发送能看出什么（抽签前）"),
+            (CAMPAIGN, *(query(*one) for one in _WAVES), _STRATA),
+            "villages people elsewhere weeks cases_a_week power dates"),
+    Request("campaigns", "draw-rollout", "POST /campaigns/{campaign_id}/rollout",
+            ("draw the order of its villages, once and for all", "抽签排定各村先后，只抽一次"),
+            (CAMPAIGN, *(body(*one, kind="number") for one in _WAVES), _STRATA_BODY),
+            "id waves every_days dates seed_sha256 order_sha256"),
+    Request("campaigns", "rollouts", "GET /rollouts",
+            ("all rollouts that were ever drawn", "历次分批发送"), (),
+            "id campaign state waves every_days drawn_at", many="paged"),
+    Request("campaigns", "rollout", "GET /rollouts/{rollout_id}",
+            ("one of them, with its order", "一次分批发送及其次序"), (ROLLOUT,),
+            "id campaign state dates power seed_sha256 seed villages"),
+    Request("campaigns", "rollout-analysis", "GET /rollouts/{rollout_id}/analysis",
+            ("what it found", "分批发送的结果"), (ROLLOUT,),
+            "sentence finding weeks missing elsewhere"),
     Request("campaigns", "milestones", "GET /campaigns/{campaign_id}/milestones",
             ("its milestones", "时间节点"), (CAMPAIGN,), _MILESTONE, many="whole"),
     Request("campaigns", "add-milestone", "POST /campaigns/{campaign_id}/milestones",
@@ -996,6 +1024,32 @@ DUTY = (
             ("cases beside the year before and beside chance", "效果：与上年同期、与偶然比较"),
             (query("period", ("such as 2027-Q1 or 2027-YEAR", "如 2027-Q1、2027-YEAR")),),
             "period as_of county trend towns coverage"),
+    Request("coverage", "places", "GET /reports/places",
+            ("at how many places words stood, beside the texts", "社会面：有多少场所张贴播放"),
+            (query("from", DAY), query("to", DAY)), "first last places shown items"),
+    Request("places", "list", "GET /places",
+            ("places where words are put up", "张贴播放场所"),
+            (query("kind", ("of this kind", "类别"), choices=_PLACE_KINDS),
+             query("area", ("in this area", "区划代码"))), _PLACE, many="paged"),
+    Request("places", "add", "POST /places",
+            ("add a place of your department", "登记本单位的场所"),
+            (body("kind", ("of the wordings that it takes", "类别"), needed=True,
+                  choices=_PLACE_KINDS),
+             body("name", ("so that somebody finds it", "名称"), needed=True),
+             body("area", ("the code of its area", "区划代码"), needed=True)), _PLACE),
+    Request("places", "show", "GET /places/{place_id}",
+            ("one of them, with all that was put up there", "一处场所及历次张贴"), (PLACE,),
+            _PLACE + " put_up"),
+    Request("places", "tick", "POST /places/{place_id}/tick",
+            ("say what was put up there; without a mark: taken down", "登记已张贴；不带编号为撤下"),
+            (PLACE, body("mark", ("below the words, as T7-3", "文字下方的编号，如 T7-3")),
+             body("on", DAY)), _PLACE),
+    Request("places", "end", "POST /places/{place_id}/end",
+            ("say that it is no place any more", "停用场所"), (PLACE,), _PLACE),
+    Request("cases", "effect-document", "GET /reports/effect/document",
+            ("the same as a document", "效果页（文件）"),
+            (query("period", ("such as 2027-Q1 or 2027-YEAR", "如 2027-Q1、2027-YEAR")),
+             *_DOCUMENT), saves=True),
     Request("cases", "assessment", "GET /reports/assessment",
             ("the score sheet of a quarter", "季度考核表"), (_QUARTER,),
             "period as_of final goal units funnel"),

@@ -1,0 +1,1 @@
+"""Places where the words of texts are put up: screens, loudspeakers, boards, counters, machines."""

@@ -1,0 +1,1 @@
+"""What a staggered rollout found: cases in villages with their text beside those without."""
