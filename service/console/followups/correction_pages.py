@@ -34,6 +34,7 @@ async def show_correction(desk: Desk) -> Shown:
         "states": words.CORRECTIONS,
         "results": words.RESULTS,
         "may_decide": desk.may(Right.IMPORT) and found.department_id == desk.user.department_id,
+        "may_visit": desk.may(Right.VISIT),
         "may_confirm": desk.user.id in {one.id for one in found.confirmers},
         "confirmers": " · ".join(one.name for one in found.confirmers),
     })  # fmt: skip

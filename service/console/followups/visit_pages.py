@@ -7,6 +7,7 @@ sends it later, under the same key. To the script the answer is a part that says
 import uuid
 from typing import Any
 
+from service.accounts.people.model import Right
 from service.api.followups import visits
 from service.api.followups.visits import ResultBody, VisitDocumentBody, VisitListBody, VisitQuery
 from service.api.http.downloads import MadeFile
@@ -78,6 +79,7 @@ async def show_visit(desk: Desk) -> Shown:
     found = await desk.get(visits.get_visit, visit_id=desk.uuid("visit_id"))
     people = [one for row in found.tries for one in (row.by_id, row.written_by)]
     told = {"found": found, "names": await names_of(desk, people), "results": words.RESULTS}
+    told["may_read"] = desk.may(Right.READ)
     return Shown("followups/visit.html", {**_words(desk), **told})
 
 
