@@ -57,6 +57,7 @@ from service.privacy.retention import let_go, terms_of
 from service.privacy.trusted_clock import may_let_go
 from service.queue import Job
 from service.relays.groups.ownerless import find_ownerless
+from service.relays.passing import pass_on
 from service.reports.coverage.counting import count_coverage
 from service.reports.plan_counts import count_audiences
 from service.reports.weekly.packs import make_due
@@ -350,6 +351,14 @@ async def pack(ctx: dict[str, Any]) -> None:
 
 
 @one_turn_at_a_time
+async def relay(ctx: dict[str, Any]) -> None:
+    """Read what was answered to relays, and give the text to whoever is due."""
+    runtime = runtime_of(ctx)
+    for channel_id in await pass_on(runtime.pool, runtime.keyring, runtime.clock):
+        await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
+
+
+@one_turn_at_a_time
 async def seal(ctx: dict[str, Any]) -> None:
     """Seal what was written down in the audit trail."""
     runtime = runtime_of(ctx)
@@ -421,6 +430,7 @@ CRONS = [
     cron(follow_up, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(pack, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(owe, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
+    cron(relay, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(keep_groups, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(settle, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(purge_history, minute=ONCE_AN_HOUR, second=ONCE_A_MINUTE, keep_result=0, timeout=600),

@@ -88,7 +88,7 @@ from service.api.duties import duties, obligations, packs, pictures, texts, week
 from service.api.followups import followups, households, number_corrections, rounds, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
-from service.api.relays import group_files, groups
+from service.api.relays import group_files, groups, relays
 from service.api.reports import (
     assessment,
     assessment_document,
@@ -570,6 +570,15 @@ _OPS = (
     Op("GET",    "/groups/{group_id}/history", groups.list_group_history, R.READ),
     Op("POST",   "/groups/{group_id}/history/{no}/document", group_files.take_hand_over_form,
        R.IMPORT, media=(MEDIA_TYPES["docx"], MEDIA_TYPES["html"]), replayable=False, heavy=True),
+
+    Op("GET",    "/relays", relays.list_relays, R.REPORTS),
+    Op("POST",   "/relays", relays.start_relay, R.SEND, 201, seconds=LONG, heavy=True),
+    Op("GET",    "/relays/alarms", relays.list_relay_alarms, R.REPORTS, seconds=LONG,
+       heavy=True),
+    Op("GET",    "/relays/{relay_id}", relays.get_relay, R.REPORTS),
+    Op("GET",    "/relays/{relay_id}/nodes", relays.list_relay_nodes, R.READ),
+    Op("POST",   "/relays/{relay_id}/nodes/{no}/done", relays.set_node_done, R.REPORT),
+    Op("POST",   "/relays/{relay_id}/cancel", relays.cancel_relay, R.SEND),
 
     Op("GET",    "/obligations", obligations.list_obligations, R.REPORTS),
     Op("POST",   "/obligations", obligations.set_obligation, R.OBLIGATIONS, 201),

@@ -47,6 +47,7 @@ TAGS = {
     "privacy": "What is known of one person, and its erasure.",
     "public": "Without a key: whether a text is one that was sent to the public.",
     "receipts": "Carriers' receipts that fit no text.",
+    "relays": "Texts passed down from person to person, who has passed one on, and who began none.",
     "reports": "What it amounted to, over runs.",
     "robots": "Work groups in WeCom and DingTalk that are told what waits.",
     "rollouts": "Campaigns that go to their villages in waves, by a lot, and what each found.",

@@ -62,7 +62,7 @@ from service.console.plans import acts as plan_acts
 from service.console.plans import legs as plan_legs
 from service.console.plans import lists as plans
 from service.console.plans import month, plan, planner, rollout, signing
-from service.console.relays import group_pages
+from service.console.relays import group_pages, relay_pages
 from service.console.reports import (
     assessment,
     coverage,
@@ -218,6 +218,18 @@ PAGES = (
          again=group_pages.show_group),
     WebPage("POST", "/chats/{group_id}/history/{no}/file", group_pages.take_form, R.IMPORT,
          again=group_pages.show_group),
+
+    WebPage("GET",  "/relays", relay_pages.show_relays, R.REPORTS),
+    WebPage("GET",  "/relays/new", relay_pages.show_new, R.SEND),
+    WebPage("POST", "/relays/new", relay_pages.start, R.SEND, again=relay_pages.show_new,
+         heavy=True),
+    WebPage("GET",  "/relays/alarms", relay_pages.show_alarms, R.REPORTS, heavy=True),
+    WebPage("GET",  "/relays/{relay_id}", relay_pages.show_relay, R.REPORTS),
+    WebPage("POST", "/relays/{relay_id}/nodes/{no}/done", relay_pages.tick, R.REPORT,
+         again=relay_pages.show_relay),
+    WebPage("GET",  "/relays/{relay_id}/end", relay_pages.show_end, R.SEND),
+    WebPage("POST", "/relays/{relay_id}/end", relay_pages.end, R.SEND,
+         again=relay_pages.show_end),
 
     WebPage("GET",  "/duties", duty_pages.show_mine, R.REPORTS),
     WebPage("GET",  "/duties/all", duty_pages.show_all, R.REPORTS),

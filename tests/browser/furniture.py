@@ -1,5 +1,6 @@
 """Something of each kind that pages show, made over the API: so that links lead to every page."""
 
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -118,6 +119,26 @@ async def chats(office: Office) -> None:
     made = await office.ask("operator", "POST", "/groups", group)
     to = {"phone": "19790008802", "reason": "原群主调离"}
     await office.ask("operator", "POST", f"/groups/{made['id']}/hand-over", to)
+    await relay(office)
+
+
+async def relay(office: Office) -> None:
+    """A relay of an approved text to the owner of that group."""
+    text = "【旌德县反诈中心】{姓名}：本周反诈短文已下发，请转发到{群名}，转发后回复1。"
+    body = {"name": "逐级推送", "class": "service", "text": text}
+    made = await office.ask("operator", "POST", "/templates", body)
+    read = [one["rule"] for one in made["lint"] if one["level"] == "review"]
+    approval = {"version": 1, "acknowledged": read}
+    await office.ask("approver", "POST", f"/templates/{made['id']}/approve", approval)
+    this_week = await office.ask("operator", "GET", "/relays/alarms")
+    monday = datetime.fromisoformat(this_week["due_at"]) + timedelta(days=1)
+    asked = {
+        "template_id": made["id"],
+        "version": 1,
+        "week": this_week["week"],
+        "due_at": monday.isoformat(),
+    }
+    await office.ask("operator", "POST", "/relays", asked)
 
 
 async def obligation(office: Office) -> None:

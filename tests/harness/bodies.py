@@ -33,6 +33,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "/groups/{group_id}/hand-over": {"contact_id": NOBODY, "reason": "r"},
     "/groups/{group_id}/history/{no}/document": {"format": "html"},
     "/groups/text": {"template_id": None},
+    "/relays": {
+        "template_id": NOBODY,
+        "version": 1,
+        "week": "2027-W02",
+        "due_at": "2027-01-17T20:00:00+08:00",
+    },
+    "/relays/{relay_id}/nodes/{no}/done": {"via": "page"},
+    "/relays/{relay_id}/cancel": {"reason": "r"},
     "/obligations": {
         "departments": [NOBODY],
         "kind": "custom",

@@ -1,7 +1,7 @@
 """People on lists, and chat groups that are theirs, for tests of everything that reads them."""
 
 import itertools
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +9,14 @@ from service.relays.groups import group_store
 from service.relays.groups.group import NewGroup, UnitKind
 from service.relays.groups.groups import REGISTERED
 from service.storage.postgres import Connection, transaction
-from tests.factories import phone
+from tests.factories import make_template, phone
 from tests.integration.api.conftest import Api
 
 VILLAGE, OTHER_VILLAGE, TOWN = "341825100001", "341825100002", "341825100000"
+TEXT = (
+    "【旌德县反诈中心】{姓名}：本周反诈短文已下发，请今日转发到{群名}，转发后回复1；"
+    "群内有人被骗请回复9。"
+)
 _numbers = itertools.count(5_000)
 
 
@@ -116,4 +120,64 @@ async def prepare_groups(api: Api, bodies: dict[str, Any]) -> dict[str, list[dic
     )
     assert answer.status == 200, answer.body
     found["group_id of take_hand_over_form"] = [{"group_id": str(handed), "no": "2"}]
+    return found
+
+
+async def add_relay(api: Api, team: str = "county") -> UUID:
+    """A relay of a department to the owner of one group, whose text waits for the next turn."""
+    whose, now = api.teams[team], api.clock.at
+    group = await add_group(api, team)
+    async with transaction(api.runtime.pool) as conn:
+        template = await make_template(conn, whose.operator, now=now)
+        relay: UUID = await conn.fetchval(
+            "INSERT INTO relays (department_id, template_version_id, week, levels, due_at, groups,"
+            " started_by, started_at, look_at) VALUES ($1, $2, '2027-W02', '{group_owner}', $3, 1,"
+            " $4, $5, $5) RETURNING id",
+            whose.department_id,
+            template.version_id,
+            now + timedelta(days=5),
+            whose.operator.id,
+            now,
+        )
+        await conn.execute(
+            "INSERT INTO relay_nodes (relay_id, no, level, group_id, contact_id)"
+            " SELECT $1, 1, 1, group_id, contact_id FROM group_owners WHERE group_id = $2",
+            relay,
+            group,
+        )
+    return relay
+
+
+async def prepare_relays(api: Api, bodies: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """What each operation on relays needs."""
+    template = await approved_text(api)
+    bodies["start_relay"] = {
+        "template_id": template,
+        "version": 1,
+        "week": "2027-W02",
+        "due_at": "2027-01-17T20:00:00+08:00",
+    }
+    found: dict[str, list[dict[str, str]]] = {}
+    for act in ("set_node_done", "cancel_relay"):
+        made = [await add_relay(api) for _ in range(3)]
+        more = {"no": "1"} if act == "set_node_done" else {}
+        found[f"relay_id of {act}"] = [{"relay_id": str(one), **more} for one in made]
+    return found
+
+
+async def approved_text(api: Api, text: str = TEXT) -> str:
+    """A service text of the county that a second person approved."""
+    department = api.teams["county"].department_id
+    named = {"signature": "旌德县反诈中心"}
+    admin, operator, approver = (("county", role) for role in ("admin", "operator", "approver"))
+    assert (await api.patch(f"/departments/{department}", admin, named)).status == 200
+    number = await api.runtime.pool.fetchval("SELECT count(*) FROM templates")
+    body = {"name": f"逐级推送{number}", "class": "service", "text": text}
+    made = await api.post("/templates", operator, body)
+    assert made.status == 201, made.body
+    read = [one["rule"] for one in made.json["lint"] if one["level"] == "review"]
+    approval = {"version": 1, "acknowledged": read}
+    answer = await api.post(f"/templates/{made.json['id']}/approve", approver, approval)
+    assert answer.status == 200, answer.body
+    found: str = made.json["id"]
     return found

@@ -13,7 +13,7 @@ from service.messages.store import approve_version, template_get
 from service.messages.wordings import wordings
 from service.storage.postgres import Connection, transaction
 from tests.factories import Team, make_contact, make_draft, make_suggestion
-from tests.harness.chats import add_group
+from tests.harness.chats import add_group, add_relay
 from tests.harness.followed import add_correction, add_followup
 from tests.harness.group_robots import add_robot
 from tests.harness.list_files import make_list
@@ -206,6 +206,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
     visit_round, household = await add_round(api, department)
     obligation, duty = await add_duty(api, department)
     group = await add_group(api, department)
+    relay = await add_relay(api, department)
     return {
         "campaign_id": str(draft.id),
         "template_id": str(draft.plan.template_id),
@@ -249,6 +250,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "household_id": str(household),
         "obligation_id": str(obligation),
         "group_id": str(group),
+        "relay_id": str(relay),
         "duty_id": str(duty),
         "picture_id": str(await add_photo(api, department)),
         "rollout_id": str(rollout),

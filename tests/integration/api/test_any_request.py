@@ -32,7 +32,7 @@ from service.storage.postgres import transaction
 from tests.harness.asker import AnyCase, AnyOperation, Asker, Known, Tally, World
 from tests.harness.campaigns import weekly_campaign
 from tests.harness.channels import BODY as CHANNEL
-from tests.harness.chats import prepare_groups
+from tests.harness.chats import prepare_groups, prepare_relays
 from tests.harness.followed import prepare_followups, say_new_number
 from tests.harness.group_robots import prepare_robots
 from tests.harness.keys import second_admin
@@ -136,6 +136,7 @@ async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
     known |= await prepare_groups(api, bodies)
     known |= await prepare_photos(api)
     known |= await prepare_robots(api)
+    known |= await prepare_relays(api, bodies)
     lists, api.tokens["carrier", "operator"] = await prepare_lists(api)
     known |= lists
     hook = {"url": "https://sms.example.gov.cn/tocsin", "events": ["run.finished"]}

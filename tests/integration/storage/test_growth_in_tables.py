@@ -25,6 +25,8 @@ FEW_A_RUN = {
     "joint_places": "a place of a joint plan",
     "notices": "what a person was told",
     "replies_due": "answers that wait, a moment each",
+    "relay_nodes": "one row a place of a relay's tree; who got its text by which run",
+    "relay_runs": "one row a run of a relay, one or two a level and minute at most",
     "sequence_steps": "one row a step of a plan",
     "test_sends": "one row a test",
     "webhook_events": "calls that wait, deleted when they are made",

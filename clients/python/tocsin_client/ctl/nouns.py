@@ -478,6 +478,7 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("pictures", ("pictures of reports: sent, masked", "报送图片：上传、打码"), _pictures),
     ("followups", ("whom a run missed: again, then to the door", "补漏与走访"), _alone),
     ("rounds", ("household rounds: registered, counted, signed off", "入户轮次"), _rounds),
+    ("relays", ("texts passed down, and who has passed one on", "逐级推送"), _alone),
     ("groups", ("chat groups and their owners", "群与群主登记"), _groups),
     ("cases", ("case figures, goals and bulletins", "发案数据、目标与通报"), _cases),
     ("suggestions", ("what the figures suggest to write of", "宣传建议"), _alone),

@@ -40,6 +40,7 @@ VISIT = path("visit_id", ("the visit's id, as visits has it", "走访编号，�
 VILLAGE_CODE: Words = ("a village: its code", "村：区划代码")
 VILLAGE: Words = ("a village: its code, or none", "村：区划代码；不知道住处的为 none")
 GROUP = path("group_id", ("the group's id", "群编号"))
+RELAY = path("relay_id", ("the relay's id", "推送编号"))
 OBLIGATION = path("obligation_id", ("the obligation's id", "报送任务编号"))
 DUTY_ID = path("duty_id", ("the duty's id, as duties list has it", "某期编号，见 duties list"))
 GROUP_ROBOT = path("robot_id", ("the robot's id", "群机器人编号"))
@@ -98,6 +99,10 @@ _VISIT = "id area_name name phone reason state not_home tries last_on"
 _GROUP = (
     "id name unit_kind area_name unit members state owner ownerless_since told_run_id untold"
     " closed_at"
+)
+_RELAY = (
+    "id template week area_name state due_at groups confirmed confirmed_pct level_one_at held_why"
+    " by_level by_area"
 )
 _OBLIGATION = "id title kind period due shift next_due_at ended_at"
 _OWED = "id department title period owed_at state late_minutes overdue_minutes"
@@ -745,6 +750,34 @@ DUTY = (
             ("choose that text", "选定群主缺位的提醒短信"),
             (body("template_id", ("an approved template of yours", "本单位已批准的模板"),
                   needed=True),), "template_id name set_at"),
+    Request("relays", "list", "GET /relays",
+            ("relays and what they came to", "逐级推送及结果"),
+            (query("week", WEEK), query("state", ("in this state", "状态"),
+                                        choices=("going", "over", "cancelled"))),
+            "id template week area_name state due_at groups confirmed confirmed_pct", many="paged"),
+    Request("relays", "start", "POST /relays", ("begin a relay", "开始逐级推送"),
+            (whole(('JSON: {"template_id", "version", "week", "due_at", "area"}; - or @FILE',
+                    '整份 JSON；- 或 @文件 读取')),), _RELAY),
+    Request("relays", "show", "GET /relays/{relay_id}",
+            ("one of them, by level and area", "查看一次推送"), (RELAY,), _RELAY),
+    Request("relays", "nodes", "GET /relays/{relay_id}/nodes",
+            ("the tree: who has passed it on", "推送名册：谁已转发"),
+            (RELAY, query("unanswered", ("only who is not done", "只看未回复的"), kind="flag"),
+             query("level", ("of this level", "第几级")),
+             query("state", ("in this state", "状态"), choices=(
+                 "waiting", "sent", "done", "unreachable", "silent"))),
+            "no level parent_no group_name area_name name phone state why passed_over done_at via",
+            many="paged"),
+    Request("relays", "done", "POST /relays/{relay_id}/nodes/{no}/done",
+            ("say that somebody has passed it on", "登记某人已转发"),
+            (RELAY, path("no", ("the place, as nodes has it", "序号，见 nodes")),
+             body("via", ("page, or parent: the one above said so", "page，或 parent：由上级代报"),
+                  choices=("page", "parent"))), _RELAY),
+    Request("relays", "cancel", "POST /relays/{relay_id}/cancel",
+            ("end it before its end", "提前终止"), (RELAY, body("reason", REASON)), _RELAY),
+    Request("relays", "alarms", "GET /relays/alarms",
+            ("who began none by Sunday 20:00", "周日20时前未开始推送的单位"),
+            (query("week", WEEK),), "week due_at due stations items"),
     Request("obligations", "list", "GET /obligations",
             ("what departments owe", "报送任务一览"),
             (query("ended", ("also those that are over", "也含已结束的"), kind="flag"),),

@@ -1,0 +1,152 @@
+"""The tree of a relay: who passes a text on to whom, and when each is due (pure).
+
+A station asks the persons of the first level, each of these passes it on to those below, and the
+last level are the owners of groups. Somebody belongs below whoever is of the same unit; else below
+whoever answers for the nearest area around; of several, below the one who has the fewest.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from service.clock import CHINA
+
+OWNERS = "group_owner"
+"""The role of the last level."""
+MOST_LEVELS = 3
+
+PATIENCE = timedelta(hours=24)
+"""So long after its text somebody may pass it on; then those below get theirs from above."""
+MORNING = time(8, 30)
+"""At this hour of the next morning whoever answered 2 is asked once more."""
+LATE_ANSWERS = timedelta(days=7)
+"""So long after its end answers to a relay are read."""
+
+
+class RelayState(StrEnum):
+    """Where a relay stands."""
+
+    GOING = "going"
+    OVER = "over"
+    CANCELLED = "cancelled"
+
+
+class NodeState(StrEnum):
+    """Where somebody in the tree stands."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    DONE = "done"
+    UNREACHABLE = "unreachable"
+    SILENT = "silent"
+
+
+class DoneVia(StrEnum):
+    """How somebody acknowledged: by text, on the page, or the one above said so."""
+
+    SMS = "sms"
+    PAGE = "page"
+    PARENT = "parent"
+
+
+class RelayPerson(NamedTuple):
+    """Somebody of a level above the groups. units: college, school, firm and office, folded."""
+
+    contact_id: UUID
+    area_code: str
+    units: frozenset[str]
+
+
+class RelayGroup(NamedTuple):
+    """A group and its owner. unit: folded; "": none."""
+
+    id: UUID
+    contact_id: UUID
+    area_code: str
+    unit: str
+
+
+class NewNode(NamedTuple):
+    """A place in the tree. no: from 1 on, those above before those below. parent_no: None: right
+    below the station.
+    """
+
+    no: int
+    level: int
+    parent_no: int | None
+    group_id: UUID | None
+    area_code: str
+    contact_id: UUID
+
+
+def freeze(
+    levels: Sequence[Sequence[RelayPerson]],
+    groups: Sequence[RelayGroup],
+    parent_of: Mapping[str, str],
+) -> list[NewNode]:
+    """The tree of these persons, level by level, and of these groups. parent_of: the area around
+    each area.
+
+    Whoever has nobody above is right below the station, so no branch depends on a gap in a list.
+    """
+    nodes: list[NewNode] = []
+    below: Counter[int] = Counter()
+    above: list[tuple[int, RelayPerson]] = []
+    for level, people in enumerate(levels, 1):
+        placed: list[tuple[int, RelayPerson]] = []
+        for person in people:
+            parent = _parent(above, below, person.units, person.area_code, parent_of)
+            no = len(nodes) + 1
+            nodes.append(NewNode(no, level, parent, None, person.area_code, person.contact_id))
+            placed.append((no, person))
+        above = placed or above
+    for group in groups:
+        units = frozenset({group.unit} - {""})
+        parent = _parent(above, below, units, group.area_code, parent_of)
+        node = NewNode(
+            len(nodes) + 1, len(levels) + 1, parent, group.id, group.area_code, group.contact_id
+        )
+        nodes.append(node)
+    return nodes
+
+
+def _parent(
+    above: Sequence[tuple[int, RelayPerson]],
+    below: Counter[int],
+    units: frozenset[str],
+    area: str,
+    parent_of: Mapping[str, str],
+) -> int | None:
+    """Who is above, of those of the level above; noted in `below`, which counts those below."""
+    fitting = [no for no, person in above if units & person.units]
+    for code in () if fitting else _around(area, parent_of):
+        fitting = [no for no, person in above if person.area_code == code]
+        if fitting:
+            break
+    if not fitting:
+        return None
+    chosen = min(fitting, key=lambda no: (below[no], no))
+    below[chosen] += 1
+    return chosen
+
+
+def _around(area: str, parent_of: Mapping[str, str]) -> Iterator[str]:
+    """An area, and those around it from the nearest on."""
+    while area:
+        yield area
+        area = parent_of.get(area, "")
+
+
+def asked_again_at(answered_at: datetime) -> datetime:
+    """When whoever answered "not yet" is asked once more: the next morning."""
+    local = answered_at.astimezone(CHINA)
+    morning = datetime.combine(local.date(), MORNING, CHINA)
+    return morning if morning > local else morning + timedelta(days=1)
+
+
+def percent(confirmed: int, groups: int) -> float | None:
+    """Confirmed of groups in percent, one decimal; None: there are none."""
+    return None if groups == 0 else round(confirmed * 1000 / groups + 1e-9) / 10
