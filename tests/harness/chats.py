@@ -5,6 +5,8 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
+from service.cases.week import week_of
+from service.clock import day_in_china
 from service.relays.groups import group_store
 from service.relays.groups.group import NewGroup, UnitKind
 from service.relays.groups.groups import REGISTERED
@@ -17,6 +19,7 @@ TEXT = (
     "【旌德县反诈中心】{姓名}：本周反诈短文已下发，请今日转发到{群名}，转发后回复1；"
     "群内有人被骗请回复9。"
 )
+OWNERLESS = "【旌德县反诈中心】贵单位有群没有群主，请登录系统指定新群主。"
 _numbers = itertools.count(5_000)
 
 
@@ -119,7 +122,10 @@ async def prepare_groups(api: Api, bodies: dict[str, Any]) -> dict[str, list[dic
         {"contact_id": str(other), "reason": "r"},
     )
     assert answer.status == 200, answer.body
-    found["group_id of take_hand_over_form"] = [{"group_id": str(handed), "no": "2"}]
+    found["no of take_hand_over_form"] = [{"group_id": str(handed), "no": "2"}]
+    found["template_id of choose_group_text"] = [
+        {"template_id": await approved_text(api, OWNERLESS)}
+    ]
     return found
 
 
@@ -154,14 +160,15 @@ async def prepare_relays(api: Api, bodies: dict[str, Any]) -> dict[str, list[dic
     bodies["start_relay"] = {
         "template_id": template,
         "version": 1,
-        "week": "2027-W02",
-        "due_at": "2027-01-17T20:00:00+08:00",
+        "week": str(week_of(day_in_china(api.clock.at))),
+        "due_at": (api.clock.at + timedelta(days=5)).isoformat(),
     }
-    found: dict[str, list[dict[str, str]]] = {}
+    found = {"template_id of start_relay": [{"template_id": template}]}
     for act in ("set_node_done", "cancel_relay"):
         made = [await add_relay(api) for _ in range(3)]
         more = {"no": "1"} if act == "set_node_done" else {}
-        found[f"relay_id of {act}"] = [{"relay_id": str(one), **more} for one in made]
+        last = "no" if more else "relay_id"
+        found[f"{last} of {act}"] = [{"relay_id": str(one), **more} for one in made]
     return found
 
 

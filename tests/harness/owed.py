@@ -1,11 +1,12 @@
 """Obligations, their duties, and what is told of them, for tests of everything that reads them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from service.clock import CHINA
 from service.duties.owing import OwedTurn, owe
+from service.reports.weekly.packs import build_next, make_due
 from service.storage.postgres import transaction
 from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
@@ -17,6 +18,7 @@ WEEKLY = {
     "period": "week",
     "due": {"weekday": "FR", "time": "16:00"},
 }
+DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 FRIDAY = datetime(2027, 1, 15, 16, tzinfo=CHINA)
 """When the duty of the week in which tests begin is due."""
 
@@ -183,6 +185,19 @@ async def prepare_duties(api: Api, bodies: dict[str, Any]) -> dict[str, list[dic
         "template_id of choose_duty_text": [{"template_id": made}] * 3,
         "obligation_id of end_obligation": [{"obligation_id": one} for one, _ in await some()],
     }
+
+
+async def prepare_pack(api: Api) -> None:
+    """The pack of this week, as it will be built a minute after the deadline."""
+    now = api.clock.at
+    due = (now + timedelta(days=1)).astimezone(CHINA)
+    await set_obligation(api, due={"weekday": DAYS[due.weekday()], "time": "23:00"}, shift="none")
+    await turn(api)
+    api.clock.at = due.replace(hour=23, minute=1)
+    runtime = api.runtime
+    assert await make_due(runtime.pool, api.clock.at)
+    assert await build_next(runtime.pool, runtime.keyring, api.clock, runtime.settings)
+    api.clock.at = now
 
 
 async def made_duty(api: Api, team: str = "school", **more: Any) -> UUID:

@@ -37,7 +37,7 @@ from tests.harness.followed import prepare_followups, say_new_number
 from tests.harness.group_robots import prepare_robots
 from tests.harness.keys import second_admin
 from tests.harness.list_files import prepare_lists
-from tests.harness.owed import prepare_duties
+from tests.harness.owed import prepare_duties, prepare_pack
 from tests.harness.photos import prepare_photos
 from tests.harness.prepared import (
     Persons,
@@ -133,6 +133,7 @@ async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
     known |= await prepare_legs(api) | await prepare_followups(api, runs[0], bodies)
     known |= await prepare_rounds(api)
     known |= await prepare_duties(api, bodies)
+    await prepare_pack(api)
     known |= await prepare_groups(api, bodies)
     known |= await prepare_photos(api)
     known |= await prepare_robots(api)
