@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.audience.segments.segment_sql import holds_on
-from service.relays.tree import NewNode, NodeState, RelayGroup, RelayPerson, RelayState
+from service.relays.tree import NewNode, NodeState, RelayFilter, RelayGroup, RelayPerson, RelayState
 from service.storage import sql
 from service.storage.postgres import Connection, Record
 
@@ -227,9 +227,7 @@ async def lock_due(conn: Connection, now: datetime) -> Relay | None:
 async def list_relays(
     conn: Connection,
     departments: Sequence[UUID] | None,
-    *,
-    week: str | None,
-    state: str | None,
+    wanted: RelayFilter,
     before: UUID | None,
     limit: int,
 ) -> list[Relay]:
@@ -239,14 +237,16 @@ async def list_relays(
         f"""
         {_RELAY}
         WHERE (:departments::uuid[] IS NULL OR r.department_id = ANY (:departments))
+          AND (:department_id::uuid IS NULL OR r.department_id = :department_id)
           AND (:week::text IS NULL OR r.week = :week)
+          AND (:first::text IS NULL OR r.week >= :first)
+          AND (:last::text IS NULL OR r.week <= :last)
           AND (:state::text IS NULL OR r.state = :state)
           AND (:before::uuid IS NULL OR r.id < :before)
         ORDER BY r.id DESC LIMIT :limit
         """,
         departments=None if departments is None else list(departments),
-        week=week,
-        state=state,
+        **wanted._asdict(),
         before=before,
         limit=limit,
     )

@@ -34,6 +34,16 @@ class RelayState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class RelayFilter(NamedTuple):
+    """Which relays. first, last: for this week or later, for this week or before."""
+
+    department_id: UUID | None
+    week: str | None
+    first: str | None
+    last: str | None
+    state: str | None
+
+
 class NodeState(StrEnum):
     """Where somebody in the tree stands."""
 

@@ -148,3 +148,42 @@ async def texts_of(api: Api) -> dict[str, int]:
     index = api.runtime.keyring.phone_index
     names = {index(phone(number)): name for name, number in NUMBERS.items()}
     return {names[row["phone_hash"]]: row["texts"] for row in rows if row["phone_hash"] in names}
+
+
+_KEPT = """
+INSERT INTO relays (department_id, template_version_id, week, levels, due_at, groups, state,
+                    started_by, started_at, ended_at)
+SELECT $1, v.id, $2, '{group_owner}', $3::timestamptz, $4, $5, u.id,
+       $3::timestamptz - interval '5 days', CASE WHEN $5 <> 'going' THEN $3::timestamptz END
+FROM (SELECT id FROM template_versions LIMIT 1) v, (SELECT id FROM users LIMIT 1) u
+RETURNING id
+"""
+_PLACES = """
+INSERT INTO relay_nodes (relay_id, no, level, group_id, contact_id, state, done_at, via)
+SELECT $1, n, 1, (SELECT id FROM groups LIMIT 1), uuidv7(),
+       CASE WHEN n <= $2::integer + $3::integer THEN 'done' ELSE 'sent' END,
+       CASE WHEN n <= $2 THEN $5::timestamptz
+            WHEN n <= $2::integer + $3::integer THEN $5::timestamptz + interval '1 second' END,
+       CASE WHEN n <= $2::integer + $3::integer THEN 'sms' END
+FROM generate_series(1, $4::integer) n
+"""
+
+
+async def add_relay(
+    api: Api,
+    team: str,
+    week: str,
+    due_at: datetime,
+    groups: int,
+    confirmed: int,
+    late: int = 0,
+    state: str = "over",
+) -> UUID:
+    """A relay of a department as it came to stand: of its groups so many confirmed by `due_at`
+    to the second, and so many a second later. There are a text and a group already.
+    """
+    made: UUID = await api.runtime.pool.fetchval(
+        _KEPT, api.teams[team].department_id, week, due_at, groups, state
+    )
+    await api.runtime.pool.execute(_PLACES, made, confirmed, late, groups, due_at)
+    return made

@@ -82,6 +82,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "import_cases": {"weeks": "2027-W01"},
     "set_fraud_types": EXAMPLES["set_fraud_types"],
     "list_cases": {"from": "2027-W01"},
+    "list_relays": {"from": "2027-W01", "to": "2027-W13"},
     "set_goals": EXAMPLES["set_goals"],
     "add_place": EXAMPLES["add_place"],
     "tick_place": {},

@@ -92,6 +92,20 @@ class AnsweredOut(Out):
     others: int
 
 
+class RelayedOut(Out):
+    """A relay of the department for the week, as it stood then."""
+
+    relay: UUID
+    week: str
+    text: str = Field(description="What its template is called.")
+    area: str | None = Field(description="null: all of the department's groups.")
+    area_name: str | None
+    due_at: Instant
+    groups: int = Field(description="Active groups when the tree was frozen.")
+    confirmed: int = Field(description="Groups whose owner was done by `due_at`.")
+    confirmed_pct: Decimal | None
+
+
 class FigureSectionsOut(Out):
     """What is known of the period, by section. null: the report is older than the section."""
 
@@ -99,6 +113,7 @@ class FigureSectionsOut(Out):
     coverage: list[CoveredOut] | None = None
     visits: VisitedOut | None = None
     answers: AnsweredOut | None = None
+    relays: list[RelayedOut] | None = None
 
 
 class DutyFiguresOut(Out):

@@ -25,7 +25,15 @@ from service.clock import CHINA, day_in_china
 from service.relays import relay_store, relays
 from service.relays.relay_store import NodeCount, Relay
 from service.relays.relays import AskedRelay
-from service.relays.tree import MOST_LEVELS, OWNERS, DoneVia, NodeState, RelayState, percent
+from service.relays.tree import (
+    MOST_LEVELS,
+    OWNERS,
+    DoneVia,
+    NodeState,
+    RelayFilter,
+    RelayState,
+    percent,
+)
 from service.storage.postgres import Record
 
 BEGUN_BY = time(20, 0)
@@ -54,7 +62,10 @@ class RelayBody(Body):
 class RelayQuery(PageQuery):
     """Which relays."""
 
+    department: UUID | None = None
     week: RelayWeek | None = None
+    first: RelayWeek | None = Field(default=None, alias="from", description="This week or later.")
+    last: RelayWeek | None = Field(default=None, alias="to", description="This week or before.")
     state: RelayState | None = None
 
 
@@ -219,15 +230,24 @@ async def list_relays(call: Call, query: RelayQuery) -> Page[RelayOut]:
     found = await relay_store.list_relays(
         call.conn,
         call.user.count_scope,
-        week=None if query.week is None else str(need_week(query.week, "week")),
-        state=query.state,
-        before=query.before,
-        limit=query.wanted,
+        RelayFilter(
+            query.department,
+            _week(query.week, "week"),
+            _week(query.first, "from"),
+            _week(query.last, "to"),
+            query.state,
+        ),
+        query.before,
+        query.wanted,
     )
     page = cut(Page[Relay], found, query, key=lambda one: one.id)
     names = await area_names(call.conn, {one.area_code for one in page.items})
     items = [RelayOut.model_validate(_shown(one, names)) for one in page.items]
     return Page[RelayOut](items=items, next_cursor=page.next_cursor)
+
+
+def _week(asked: str | None, field: str) -> str | None:
+    return None if asked is None else str(need_week(asked, field))
 
 
 async def get_relay(call: Call, relay_id: UUID) -> RelayDetail:

@@ -171,6 +171,9 @@ def _rows(item: ScoreItem, unit: Unit, sheet: ScoreSheet) -> str | None:
         case ScoreItem.COVERAGE:
             path = "/reports/coverage"
             asked = {"quarter": str(quarter), "class": PUBLICITY, **area}
+        case ScoreItem.RELAYS:
+            path, asked = "/relays", {"department": str(unit.id)}
+            asked |= {"from": str(quarter.first), "to": str(quarter.last)}
         case ScoreItem.HOUSEHOLDS:
             path, asked = "/visit-rounds", {"due_from": first, "due_until": last}
         case ScoreItem.CASES:

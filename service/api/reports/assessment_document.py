@@ -37,7 +37,7 @@ SCORE_GAPS = {
     ScoreGap.NO_AREA_OR_LIST: phrase("no area, and no list with a number"),
     ScoreGap.NOT_COUNTED: phrase("nothing was sent, or it is not counted yet"),
     ScoreGap.NO_DENOMINATOR: phrase("nobody has said how many there should be"),
-    ScoreGap.NO_RELAYS: phrase("relays are not kept here"),
+    ScoreGap.NO_RELAYS: phrase("no relay was due"),
     ScoreGap.NO_ROUND: phrase("no household round was due"),
     ScoreGap.NO_TOWN: phrase("no town"),
     ScoreGap.NO_GOAL: phrase("no goal for all cases is set"),

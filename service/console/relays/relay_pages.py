@@ -3,6 +3,7 @@
 from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from service.accounts.people.model import Right
 from service.api.content import templates
@@ -72,6 +73,8 @@ async def show_relays(desk: Desk) -> Shown:
     return Shown("relays/relays.html", {
         "items": found.items,
         "next": found.next_cursor,
+        "narrowed": any((query.department, query.week, query.first, query.last, query.state)),
+        "more": urlencode([(n, v) for n, v in desk.request.query.items() if n != "cursor"]),
         "departments": await departments_of(desk, [one.department_id for one in found.items]),
         "tab": "relays",
         **_words(desk),

@@ -38,6 +38,7 @@ from service.reports.coverage.outcomes import PersonOutcome
 from service.reports.coverage.report import coverage_report
 from service.reports.coverage.scope_store import CoverageScope, ScopeKind
 from service.reports.effect.effect import FunnelPlace, RateChange, books_by, change_of, funnel_of
+from service.reports.weekly.relay_figures import relays_of
 from service.storage.postgres import Connection
 
 TOWN = "town"
@@ -87,6 +88,7 @@ async def score_sheet(
     reports = await fact_store.count_reports(conn, first, min(end, now))
     coverage = await _coverage(conn, units, tree, quarter, now)
     households = await _households(conn, units, tree, quarter, now)
+    relays = await _relays(conn, units, quarter, now)
     cases = await _cases(conn, units, tree, quarter)
     statements: dict[UUID, OwnStaffStatement] = {}
     for said in await rules_store.list_statements(conn, str(quarter), None, MOST_STATEMENTS):
@@ -98,7 +100,7 @@ async def score_sheet(
         facts = UnitFacts(
             reports=PartOf(count.on_time, count.due) if count.due else ScoreGap.NONE_DUE,
             coverage=coverage[unit.id],
-            relays=ScoreGap.NO_RELAYS,
+            relays=relays.get(unit.id, ScoreGap.NO_RELAYS),
             households=households[unit.id],
             cases=cases.of_units[unit.id],
             own_staff=ScoreGap.NOT_STATED if said_last is None else said_last.cases,
@@ -218,6 +220,21 @@ async def _of_lists(
 
 def _last_day(first_day: date) -> date:
     return (first_day + timedelta(days=93)).replace(day=1) - timedelta(days=1)
+
+
+async def _relays(
+    conn: Connection, units: Sequence[Unit], quarter: Period, now: datetime
+) -> dict[UUID, PartOf]:
+    """By unit: groups of all its relays for weeks of the quarter that were confirmed in time, of
+    those that were active. A relay whose deadline is still to come stands on neither side.
+    """
+    weeks = [str(week) for week in quarter.weeks]
+    found: dict[UUID, PartOf] = {}
+    for one in await relays_of(conn, [unit.id for unit in units], weeks):
+        if one.due_at <= now:
+            part, whole = found.get(one.department_id, (0, 0))
+            found[one.department_id] = PartOf(part + one.confirmed, whole + one.groups)
+    return found
 
 
 async def _households(

@@ -12,14 +12,16 @@ from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
 from service.accounts.departments.department_store import get_department
-from service.audience.areas.area_store import read_area_tree
+from service.audience.areas.area_store import area_names, read_area_tree
+from service.cases.week import week_of, weeks_between
 from service.ledger.message_class import MessageClass
-from service.reports.coverage.coverage import AreaCoverage, Coverage, View
+from service.reports.coverage.coverage import AreaCoverage, Coverage, View, percent
 from service.reports.coverage.coverage_document import missing
 from service.reports.coverage.outcomes import PersonOutcome
 from service.reports.coverage.report import CoverageReport, coverage_report
 from service.reports.coverage.scope_store import CoverageScope, ScopeKind
 from service.reports.weekly import figures_store
+from service.reports.weekly.relay_figures import relays_of
 from service.storage.postgres import Connection
 
 MOST_GAPS = 10
@@ -214,6 +216,30 @@ async def _answers(conn: Connection, of: FiguresOf) -> dict[str, Any]:
     return {"answers": answers, **counts}
 
 
+async def _relays(conn: Connection, of: FiguresOf) -> list[dict[str, Any]]:
+    """The department's relays for weeks that begin on these days: active groups when each was
+    begun, and those that were confirmed by its deadline so far.
+    """
+    weeks = weeks_between(week_of(of.first), week_of(of.last))
+    begun = [str(week) for week in weeks if of.first <= week.monday <= of.last]
+    found = await relays_of(conn, [of.department_id], begun)
+    names = await area_names(conn, {one.area_code for one in found})
+    return [
+        {
+            "relay": str(one.relay_id),
+            "week": one.week,
+            "text": one.text,
+            "area": one.area_code,
+            "area_name": names.get(one.area_code or ""),
+            "due_at": one.due_at.isoformat(),
+            "groups": one.groups,
+            "confirmed": one.confirmed,
+            "confirmed_pct": _number(percent(one.confirmed, one.groups)),
+        }
+        for one in found
+    ]
+
+
 def _number(share: object) -> str | None:
     """A share as it is written, so that no program rounds it."""
     return None if share is None else str(share)
@@ -224,5 +250,6 @@ SECTIONS: Mapping[str, Callable[[Connection, FiguresOf], Awaitable[Any]]] = {
     "coverage": _coverage,
     "visits": _visits,
     "answers": _answers,
+    "relays": _relays,
 }
 """What a report shows, in this order; a further kind of fact is one more."""

@@ -20,6 +20,7 @@ from service.documents.document import (
 )
 from service.reports.coverage.coverage import percent
 from service.reports.weekly.pack_facts import figures_of
+from service.reports.weekly.unit_document import relays_since
 from service.reports.weekly.weekly_words import WeeklyWords, share
 from service.words.phrase import Phrase, phrase
 
@@ -46,9 +47,8 @@ def pack_document(facts: Mapping[str, Any], language: str, zone: ZoneInfo) -> Do
     if facts["gaps"]:
         blocks.append(_gaps(facts["gaps"], words))
     blocks.append(_campaigns(units, words))
-    since = _since(units, words)
-    if since.rows:
-        blocks.append(since)
+    tables = (_relays(units, words), _since(units, words), _relays_since(units, words))
+    blocks += [table for table in tables if table.rows]
     blocks += _narratives(units, words)
     blocks.append(Paragraph(say(_NOT_SAID), quiet=True))
     at = datetime.fromisoformat(facts["as_of"])
@@ -306,6 +306,30 @@ def _campaigns(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
     return Table(words.say(phrase("Campaigns that fired")), columns, rows)
 
 
+def _relays(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
+    columns = words.columns(
+        (phrase("Unit"), None),
+        (phrase("Relay"), None),
+        (phrase("Week"), None),
+        (phrase("Active groups"), 0),
+        (phrase("Confirmed in time"), 0),
+        (phrase("Confirmed, %"), 1),
+    )
+    rows: list[list[DocumentCell]] = [
+        [
+            unit["name"],
+            one["text"],
+            one["week"],
+            one["groups"],
+            one["confirmed"],
+            share(one["confirmed_pct"]),
+        ]
+        for unit in units
+        for one in figures_of(unit)["sections"].get("relays", [])
+    ]
+    return Table(words.say(phrase("Relays of the week")), columns, rows)
+
+
 def _since(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
     """What receipts have changed since units handed in."""
     columns = words.columns(
@@ -322,6 +346,23 @@ def _since(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
             if unit["report"] is not None and before != one["reached"]:
                 rows.append([unit["name"], one["campaign"], before, one["reached"]])
     return Table(words.say(phrase("Since then")), columns, rows)
+
+
+def _relays_since(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
+    columns = words.columns(
+        (phrase("Unit"), None),
+        (phrase("Relay"), None),
+        (phrase("Week"), None),
+        (phrase("Confirmed, as handed in"), 0),
+        (phrase("Confirmed, since then"), 0),
+    )
+    rows: list[list[DocumentCell]] = [
+        [unit["name"], one["text"], one["week"], before, one["confirmed"]]
+        for unit in units
+        if unit["report"] is not None
+        for one, before in relays_since(figures_of(unit)["sections"], unit["now"]["sections"])
+    ]
+    return Table(words.say(phrase("Relays since then")), columns, rows)
 
 
 def _narratives(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Sequence[DocumentBlock]:

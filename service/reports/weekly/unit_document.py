@@ -47,9 +47,7 @@ def unit_document(report: UnitReport, language: str, zone: ZoneInfo) -> Document
         if report.narrative:
             blocks += [Heading(say(phrase("What was done"))), Paragraph(report.narrative)]
     blocks += section_tables(shown, words)
-    since = _since(report, words)
-    if since is not None:
-        blocks.append(since)
+    blocks += [table for table in _since(report, words) if table.rows]
     if report.frozen is not None:
         hashed = phrase("SHA-256 of the figures: {digest}", digest=report.sha256)
         blocks.append(Paragraph(say(hashed), quiet=True))
@@ -80,6 +78,8 @@ def section_tables(figures: Mapping[str, Any], words: WeeklyWords) -> list[Docum
         found.append(_visits(sections["visits"], words))
     if "answers" in sections:
         found.append(_answers(sections["answers"], words))
+    if sections.get("relays"):
+        found.append(_relays(sections["relays"], words))
     return [*found]
 
 
@@ -199,20 +199,87 @@ def _answers(found: Mapping[str, Any], words: WeeklyWords) -> Table:
     return Table(words.say(phrase("What came back")), columns, rows)
 
 
-def _since(report: UnitReport, words: WeeklyWords) -> Table | None:
-    """What receipts have changed of campaigns since the report was handed in; None: nothing."""
+def _relays(found: list[Mapping[str, Any]], words: WeeklyWords) -> Table:
+    columns = words.columns(
+        (phrase("Relay"), None),
+        (phrase("Week"), None),
+        (phrase("Area"), None),
+        (phrase("Due"), None),
+        (phrase("Active groups"), 0),
+        (phrase("Confirmed in time"), 0),
+        (phrase("Confirmed, %"), 1),
+    )
+    rows: list[list[DocumentCell]] = [
+        [
+            one["text"],
+            one["week"],
+            one["area_name"] or one["area"] or words.say(phrase("all groups")),
+            words.at(one["due_at"]),
+            one["groups"],
+            one["confirmed"],
+            share(one["confirmed_pct"]),
+        ]
+        for one in found
+    ]
+    return Table(words.say(phrase("Relays of the week")), columns, rows)
+
+
+def _since(report: UnitReport, words: WeeklyWords) -> list[Table]:
+    """What has changed since the report was handed in: of campaigns, and of relays."""
     if report.frozen is None:
-        return None
-    before = {one["run"]: one for one in report.frozen["sections"]["campaigns"]}
+        return []
+    then, now = report.frozen["sections"], report.figures["sections"]
+    columns = words.columns(
+        (phrase("Relay"), None),
+        (phrase("Week"), None),
+        (phrase("Confirmed, as handed in"), 0),
+        (phrase("Confirmed, since then"), 0),
+        (phrase("Active groups"), 0),
+        (phrase("Confirmed, %"), 1),
+    )
+    rows: list[list[DocumentCell]] = [
+        [
+            one["text"],
+            one["week"],
+            before,
+            one["confirmed"],
+            one["groups"],
+            share(one["confirmed_pct"]),
+        ]
+        for one, before in relays_since(then, now)
+    ]
+    title = phrase("Relays since then")
+    return [
+        _campaigns_since(report.frozen, report.figures, words),
+        Table(words.say(title), columns, rows),
+    ]
+
+
+def relays_since(
+    then: Mapping[str, Any], now: Mapping[str, Any]
+) -> list[tuple[Mapping[str, Any], int | None]]:
+    """Relays of sections as they are now of which others are confirmed than then, each with how
+    many were; None: it was not in that report.
+    """
+    before = {one["relay"]: one["confirmed"] for one in then.get("relays", [])}
+    return [
+        (one, before.get(one["relay"]))
+        for one in now.get("relays", [])
+        if before.get(one["relay"]) != one["confirmed"]
+    ]
+
+
+def _campaigns_since(
+    frozen: Mapping[str, Any], figures: Mapping[str, Any], words: WeeklyWords
+) -> Table:
+    before = {one["run"]: one for one in frozen["sections"]["campaigns"]}
     rows: list[list[DocumentCell]] = []
-    for one in report.figures["sections"]["campaigns"]:
+    for one in figures["sections"]["campaigns"]:
         then = before.get(one["run"], {})
         if then.get("reached") != one["reached"] or then.get("target") != one["target"]:
             people: list[DocumentCell] = [then.get("target"), one["target"]]
             reached: list[DocumentCell] = [then.get("reached"), one["reached"]]
             rows.append([one["campaign"], *people, *reached, share(one["of_target_pct"])])
-    if not rows:
-        return None
     columns = words.columns(
         (phrase("Campaign"), None),
         (phrase("People, as handed in"), 0),

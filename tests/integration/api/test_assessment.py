@@ -9,7 +9,9 @@ from service.audience.areas.area_store import load_areas
 from service.clock import CHINA
 from service.storage.postgres import transaction
 from tests.harness.case_api import AFTER, OFFICER, hire, import_truth
+from tests.harness.chats import add_group, approved_text
 from tests.harness.owed import COUNTY, duties, set_obligation, turn
+from tests.harness.relayed import add_relay
 from tests.integration.api.conftest import Api
 
 ADMIN, INSPECTOR = ("county", "admin"), ("county", "inspector")
@@ -129,6 +131,42 @@ async def test_coverage_and_households_of_a_town_and_of_lists(api: Api) -> None:
     assert unit(found, "town")["score"] == "72.5"
     assert unit(found, "school")["rank"] == 1
     assert [one["rank"] for one in found["units"]][:2] == [1, 2]
+
+
+async def test_relays_of_all_weeks_of_the_quarter_count_together(api: Api) -> None:
+    """§16: 90 of 120 are 15.0 points."""
+    await hire(api, "town", area=SANXI)
+    api.clock.at = AFTER - timedelta(days=14)  # in the first quarter
+    assert item(await sheet(api), "town", "relays")["gap"] == "no_relays"
+    await approved_text(api)
+    await add_group(api)
+    now = api.clock.at
+    await add_relay(api, "town", "2027-W11", now + timedelta(seconds=1), 5, 1, state="going")
+    assert item(await sheet(api), "town", "relays")["gap"] == "no_relays", "it is not due yet"
+    await add_relay(api, "town", "2027-W01", BEGIN + timedelta(days=6), 60, 50, late=4)
+    await add_relay(api, "town", "2027-W10", now, 60, 40)
+    await add_relay(api, "town", "2027-W05", BEGIN + timedelta(days=34), 7, 7, state="cancelled")
+    await add_relay(api, "town", "2026-W53", BEGIN - timedelta(days=1), 9, 9)
+    await add_relay(api, "school", "2027-W05", BEGIN + timedelta(days=34), 3, 0)
+    found = await sheet(api)
+    relays = item(found, "town", "relays")
+    assert (relays["part"], relays["whole"], relays["points"]) == (90, "120.0", "15.0")
+    assert item(found, "school", "relays")["points"] == "0.0"
+    for who in (ADMIN, INSPECTOR, ("town", "operator")):
+        listed = (await rows(api, relays, who))["items"]
+        assert [(one["week"], one["state"]) for one in listed] == [
+            ("2027-W05", "cancelled"),
+            ("2027-W10", "over"),
+            ("2027-W01", "over"),
+            ("2027-W11", "going"),
+        ]
+        counted = [one for one in listed if one["state"] == "over"]
+        assert sum(one["confirmed"] for one in counted) == relays["part"]
+        assert sum(one["groups"] for one in counted) == 120
+    assert (await rows(api, relays, ("school", "operator")))["items"] == []
+    api.clock.at += timedelta(seconds=1)
+    now_due = item(await sheet(api), "town", "relays")
+    assert (now_due["part"], now_due["whole"]) == (91, "125.0")
 
 
 async def test_cases_of_a_town_beside_its_goal(api: Api) -> None:

@@ -15,8 +15,10 @@ from service.reports.verify_evidence import faults
 from service.reports.weekly import pack_store, packs
 from service.reports.weekly.packs import build_next, make_due
 from service.storage.postgres import CheckViolation, transaction
+from tests.harness.chats import add_group, approved_text
 from tests.harness.owed import COUNTY, FRIDAY, SCHOOL, duties, made_duty, set_obligation, turn
 from tests.harness.photos import photo
+from tests.harness.relayed import add_relay
 from tests.harness.sending import begin_sending
 from tests.integration.api.conftest import Answer, Api
 
@@ -107,6 +109,39 @@ async def test_a_unit_that_handed_nothing_in_stands_with_what_the_facts_say(api:
                 parts.read(part).decode() for part in parts.namelist() if part.endswith(".xml")
             )
             for said in ("未报送", "各单位汇总", school["name"]):
+                assert said in text, (name, said)
+
+
+async def test_relays_of_units_are_in_the_pack_and_later_answers_beside(api: Api) -> None:
+    await approved_text(api)
+    await add_group(api)
+    duty = await made_duty(api)
+    relay = await add_relay(api, "school", WEEK, DUE, 4, 1, state="going")
+    handed = await api.post(f"/duties/{duty}/submit", SCHOOL, REPORT)
+    assert handed.status == 200, handed.body
+    await api.runtime.pool.execute(
+        "UPDATE relay_nodes SET state = 'done', via = 'sms', done_at = $2 WHERE relay_id = $1"
+        " AND no = 2",
+        relay,
+        DUE,
+    )
+    api.clock.at = DUE
+    assert await pack_due(api)
+    assert await build(api)
+    archive = opened(await take(api))
+    (unit,) = json.loads(archive.read("facts.json"))["units"]
+    (then,) = json.loads(unit["report"]["canonical"])["sections"]["relays"]
+    (now,) = unit["now"]["sections"]["relays"]
+    assert [(one["confirmed"], one["confirmed_pct"]) for one in (then, now)] == [
+        (1, "25.0"),
+        (2, "50.0"),
+    ]
+    for name in ("pack.docx", "pack.xlsx"):
+        with zipfile.ZipFile(io.BytesIO(archive.read(name))) as parts:
+            text = "".join(
+                parts.read(part).decode() for part in parts.namelist() if part.endswith(".xml")
+            )
+            for said in ("本周逐级推送", "此后的逐级推送"):
                 assert said in text, (name, said)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from service.relays.facts import relays_of
 from service.relays.groups.ownerless import find_ownerless
+from service.reports.weekly.relay_figures import relays_of
 from service.storage import sql
 from service.storage.postgres import Connection, Record
 from tests.harness.relayed import OPERATOR, VIEWER, answer, begun, hand_off, nodes, shown, turn
@@ -101,7 +101,13 @@ async def test_no_statement_reads_old_relays_or_all_people(
     path = f"/relays/{station.relay}/nodes/{tree['g1']['no']}/done"
     assert (await api.post(path, OPERATOR, {})).status == 200
     await shown(api, station)
-    for address in ("/relays", "/relays?week=2027-W02", "/relays/alarms", "/groups"):
+    for address in (
+        "/relays",
+        "/relays?week=2027-W02",
+        "/relays?from=2027-W01&to=2027-W13",
+        "/relays/alarms",
+        "/groups",
+    ):
         for who in (OPERATOR, VIEWER, ("county", "admin")):
             assert (await api.get(address, who)).status == 200
     async with api.runtime.pool.acquire() as conn:

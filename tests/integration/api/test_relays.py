@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.relays.facts import relays_of
+from service.reports.weekly.relay_figures import relays_of
 from tests.harness.chats import add_group, approved_text, drop_person
 from tests.harness.relayed import (
     DUE,

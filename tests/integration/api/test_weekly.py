@@ -9,9 +9,14 @@ import pytest
 
 from service.audience.areas.area_store import load_areas
 from service.reports.coverage.counting import count_coverage
+from service.reports.weekly import figures
 from service.storage.postgres import CheckViolation
+from tests.harness.chats import add_group, approved_text
+from tests.harness.console import browser_at
+from tests.harness.logins import with_own_password
 from tests.harness.owed import COUNTY, SCHOOL, made_duty
 from tests.harness.plans import watch_plans
+from tests.harness.relayed import DUE, add_relay
 from tests.harness.sending import begin_sending
 from tests.integration.api.conftest import Api
 
@@ -114,6 +119,70 @@ async def test_what_was_handed_in_stays_and_what_came_later_stands_beside(api: A
     assert "此后" in text
     assert "集市宣讲两场。" in text
     assert found["handed_in"]["sha256"] in text
+
+
+async def _relay(api: Api) -> str:
+    """The school's relay of this week, and one of the week before: 1 of 8 groups is confirmed."""
+    await approved_text(api)
+    await add_group(api)
+    await add_relay(api, "school", "2027-W01", DUE - timedelta(days=7), 3, 3)
+    return str(await add_relay(api, "school", WEEK, DUE, 8, 1, late=1, state="going"))
+
+
+async def _confirm(api: Api, relay: str) -> None:
+    """Further two owners answer in time."""
+    await api.runtime.pool.execute(
+        "UPDATE relay_nodes SET state = 'done', via = 'sms', done_at = $2 WHERE relay_id = $1"
+        " AND no IN (3, 4)",
+        relay,
+        api.clock.at,
+    )
+
+
+async def test_relays_of_the_week_are_in_the_report_and_later_answers_beside(api: Api) -> None:
+    relay = await _relay(api)
+    duty = await made_duty(api)
+    handed = await api.post(f"/duties/{duty}/submit", SCHOOL, {"narrative": "已转发。"})
+    assert handed.status == 200, handed.body
+    await _confirm(api, relay)
+    found = (await api.get(f"/reports/weekly?week={WEEK}", SCHOOL)).json
+    (then,) = found["handed_in"]["figures"]["sections"]["relays"]
+    (now,) = found["figures"]["sections"]["relays"]
+    assert (then["relay"], then["week"]) == (relay, WEEK)
+    assert (then["groups"], then["confirmed"], then["confirmed_pct"]) == (8, 1, "12.5")
+    assert (now["groups"], now["confirmed"], now["confirmed_pct"]) == (8, 3, "37.5")
+    page = await api.get(f"/reports/weekly/document?week={WEEK}&format=html", SCHOOL)
+    assert "本周逐级推送" in page.body.decode()
+    assert "此后的逐级推送" in page.body.decode()
+    school = await browser_at(api, await with_own_password(api, api.teams["school"].operator))
+    shown = await school.get(f"/reports/weekly?week={WEEK}")
+    assert shown.status == 200, shown.text
+    assert f"/relays/{relay}" in shown.links
+    assert "本周逐级推送" in shown.text
+    assert "此后的逐级推送" in shown.text
+
+
+async def test_a_report_of_before_relays_were_in_it_stays_and_is_shown(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay = await _relay(api)
+    duty = await made_duty(api)
+    earlier = {name: take for name, take in figures.SECTIONS.items() if name != "relays"}
+    with monkeypatch.context() as before:
+        before.setattr(figures, "SECTIONS", earlier)
+        await api.post(f"/duties/{duty}/submit", SCHOOL, {"narrative": "已转发。"})
+    kept = await api.runtime.pool.fetchval("SELECT figures FROM duty_reports")
+    found = (await api.get(f"/reports/weekly?week={WEEK}", SCHOOL)).json
+    assert found["handed_in"]["figures"]["sections"]["relays"] is None
+    assert found["figures"]["sections"]["relays"][0]["relay"] == relay
+    page = await api.get(f"/reports/weekly/document?week={WEEK}&format=html", SCHOOL)
+    assert "本周逐级推送" not in page.body.decode()
+    assert "此后的逐级推送" in page.body.decode()
+    school = await browser_at(api, await with_own_password(api, api.teams["school"].operator))
+    shown = await school.get(f"/reports/weekly?week={WEEK}")
+    assert (shown.status, "此后的逐级推送" in shown.text) == (200, True), shown.text
+    assert await api.runtime.pool.fetchval("SELECT figures FROM duty_reports") == kept
+    assert "relays" not in kept
 
 
 @pytest.mark.parametrize("form", ["docx", "xlsx"])
