@@ -12,7 +12,7 @@ from dataclasses import replace
 from service.crypto import LAST_KEY, Keyring, Keys, write_key_file
 from service.errors import Conflict
 from service.privacy import rotation_store as store
-from service.privacy.rotation_store import PAGES, TABLES, PageRange
+from service.privacy.rotation_store import TABLES, PageRange
 from service.storage.postgres import Connection
 from service.words.phrase import listing, phrase
 
@@ -79,10 +79,10 @@ async def _pass(conn: Connection, keyring: Keyring, ciphers: store.Ciphers) -> i
 
     rows, first = 0, 0
     while first < await store.count_pages(conn, ciphers.table):
-        stretch = PageRange(first, first + PAGES)
+        stretch = PageRange(first, first + ciphers.pages)
         async with conn.transaction():
             rows += await store.rewrite(conn, ciphers, stretch, keyring.key_id, anew)
-        first += PAGES
+        first += ciphers.pages
     return rows
 
 

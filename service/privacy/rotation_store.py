@@ -14,10 +14,13 @@ PAGES = 64
 
 @dataclass(frozen=True, slots=True)
 class Ciphers:
-    """A table and its columns that hold ciphers, with the kind of field of each."""
+    """A table and its columns that hold ciphers, with the kind of field of each. pages: as `PAGES`;
+    fewer where a row has a megabyte beside its page.
+    """
 
     table: str
     kinds: tuple[tuple[str, str], ...]
+    pages: int = PAGES
 
 
 TABLES = (
@@ -75,7 +78,10 @@ TABLES = (
             ("medium_cipher", "picture"),
             ("small_cipher", "picture"),
         ),
+        pages=1,
     ),
+    Ciphers("pack_pieces", (("cipher", "pack"),), pages=1),
+    Ciphers("pack_pictures", (("cipher", "pack"),), pages=1),
     Ciphers("idempotency", (("body", "idempotent_answer"),)),
     Ciphers("receipts_unmatched", (("octets_cipher", "octets"),)),
     Ciphers("receipts_dismissed", (("octets_cipher", "octets"),)),

@@ -23,6 +23,7 @@ async def show_places(desk: Desk) -> Shown:
         "kind": query.kind or "",
         "kinds": _kinds(desk),
         "may_add": desk.may(Right.REPORT),
+        "may_read": desk.may(Right.READ),
     })  # fmt: skip
 
 

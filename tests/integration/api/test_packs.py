@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from service.audience.areas.area_store import load_areas
+from service.crypto import Keyring, Keys
+from service.privacy.rotation import rotate
 from service.reports.coverage.counting import count_coverage
 from service.reports.verify_evidence import faults
 from service.reports.weekly import pack_store, packs
@@ -201,9 +203,21 @@ async def test_what_was_built_does_not_change(api: Api) -> None:
         "DELETE FROM packs",
         "UPDATE pack_files SET name = 'x'",
         "DELETE FROM pack_pieces",
+        "UPDATE pack_pieces SET no = no + 100",
     ):
         with pytest.raises(CheckViolation, match="do not change"):
             await api.runtime.pool.execute(change)
+
+
+async def test_a_pack_is_kept_under_a_new_key_and_stays_what_it_was(api: Api) -> None:
+    await built(api)
+    before = (await take(api)).body
+    masters = Keys({1: b"\x01" * 32, 2: b"\x02" * 32})
+    async with api.runtime.pool.acquire() as conn:
+        done = await rotate(conn, Keyring(masters))
+    assert done["pack_pieces"] > 0
+    api.runtime.keyring._take(masters)  # the processes are started again
+    assert (await take(api)).body == before
 
 
 async def test_two_schedulers_and_two_builders_make_one_pack_a_version(api: Api) -> None:

@@ -1,5 +1,8 @@
 """Pages of relays: begun from a form, the tree, acknowledged, ended; who began none."""
 
+import re
+from datetime import timedelta
+
 from tests.harness.console import Browser, browser_at
 from tests.harness.logins import with_own_password
 from tests.harness.relayed import DUE, answer, begin, begun, build, hand_off, nodes, turn
@@ -54,7 +57,10 @@ async def test_a_reader_sees_who_began_none_and_has_nothing_to_press(api: Api) -
     inspector = await own_browser(api, "inspector")
     alarms = await inspector.get("/relays/alarms?week=2027-W02")
     assert "都已开始推送" in alarms.text
-    assert "5" in (await inspector.get("/relays/alarms?week=2027-W01")).text
+    api.clock.at = DUE + timedelta(days=7)
+    inspector = await own_browser(api, "inspector")
+    late = await inspector.get("/relays/alarms?week=2027-W03")
+    assert re.search(r">\s*5\s*</td>", late.html), "five groups, and nobody began"
 
 
 async def test_two_of_one_text_are_refused_on_the_page(api: Api) -> None:
