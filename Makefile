@@ -15,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test compose-quick province-day watch-test drill manifests bundle-test fuzz model contract bench bench-check chaos silence-test restore-test sentinel-test failover-test failover-quick corpus soak county evening migrate lock browser browser-again pictures
+.PHONY: help venv demo up unit test coverage slow test-all crash attack nightly check map words vendor interop image compose-test compose-quick province-day watch-test drill manifests bundle-test fuzz model contract bench bench-check chaos silence-test restore-test sentinel-test failover-test failover-quick corpus soak county evening migrate lock browser browser-again again pictures
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -66,8 +66,14 @@ browser: $(DRIVER) ## Chromium of today and Chromium 90 drive the console of a r
 	$(BIN)/python -m tests.browser.install
 	$(PYTEST) -n 2 --dist loadgroup $(HUNG) tests/browser
 
+# Only a run that came to its end names all the tests that failed; status 1 says so.
+AGAIN = test "$$(cat .pytest_cache/v/run/status)" = 1 && $(PYTEST) -n 1 --last-failed --last-failed-no-failures none
+
 browser-again: $(DRIVER) ## those tests that failed in the last make browser, once more, with a system of their own
-	$(PYTEST) -n 1 $(HUNG) --last-failed --last-failed-no-failures none tests/browser
+	$(AGAIN) $(HUNG) tests/browser
+
+again: venv ## those tests that failed in the last run of any others, once more, one after another
+	$(AGAIN) -m "" --maxfail 1
 
 pictures: $(DRIVER) ## take the pictures of the README and the manual again (docs/pictures)
 	$(BIN)/python -m tests.browser.install

@@ -68,8 +68,8 @@ class TestSeldom:
 
     @pytest.fixture
     def clock(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-        """The loop's time, which only the test moves on."""
-        at = [1000.0]
+        """The loop's time, which only the test moves on: before all that earlier tests put off."""
+        at = [-1e6]
         monkeypatch.setattr(BaseEventLoop, "time", lambda _: at[0])
         return at
 

@@ -78,7 +78,7 @@ async def test_a_small_department_gets_on_at_once_beside_a_huge_one(stage: SetUp
     gateway = slow()
     async with working(on, gateway):
         await wrote(gateway, 500)
-        await another(on, 1, 100)
+        await another(on, 1, 300)  # some have left before the test looks
         since = len(gateway.written)
         await until(lambda: _has_begun(gateway, 1), 5)
         began = len(gateway.written)
@@ -110,7 +110,7 @@ async def test_what_is_urgent_leaves_before_a_big_bulk_run_that_is_under_way(
     gateway = slow()
     async with working(on, gateway):
         await wrote(gateway, 300)
-        await another(on, 1, 200, priority="urgent")
+        await another(on, 1, 600, priority="urgent")  # some have left before the test looks
         await until(lambda: _has_begun(gateway, 1), 5)
         began = len(gateway.written)
         await wrote(gateway, began + 180)
