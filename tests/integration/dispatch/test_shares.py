@@ -17,9 +17,9 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch import fair_queue_store
 from service.dispatch.expansion.expand import expand_run
-from service.dispatch.fair_queue import Charge, Flow
+from service.dispatch.fair_queue import FLOOR, Charge, Flow
 from service.dispatch.handoff.slice_store import HeldSlice
-from service.dispatch.limits.in_flight import most_ahead
+from service.dispatch.limits.in_flight import most_ahead, permits_for
 from service.dispatch.limits.pace import Pace
 from service.storage.postgres import Pool, transaction
 from tests.harness.direct_runs import direct_run
@@ -113,8 +113,9 @@ async def test_what_is_urgent_leaves_before_a_big_bulk_run_that_is_under_way(
         await another(on, 1, 600, priority="urgent")  # some have left before the test looks
         await until(lambda: _has_begun(gateway, 1), 5)
         began = len(gateway.written)
-        await wrote(gateway, began + 180)
-    assert whose(gateway, began, began + 180)[1] >= 150
+        await wrote(gateway, began + 400)
+    of_bulk = 400 * FLOOR + permits_for(8)  # its floor, and what was on its way
+    assert whose(gateway, began, began + 400)[1] >= 400 - of_bulk
 
 
 @pytest.mark.slow
