@@ -44,12 +44,20 @@ async def load_starters(conn: Connection, author: User, now: datetime) -> Loaded
         if blocking := of_level(found, "block"):
             loaded.blocked[starter.id] = sorted({finding["rule"] for finding in blocking})
             continue
-        topic = starter.topic or " ".join(starter.fraud_types)
-        info = TemplateInfo(template_name(starter), message_class, topic, starter.language)
+        info = TemplateInfo(
+            template_name(starter), message_class, topic_of(starter), starter.language
+        )
         version = NewVersion(starter.text, found, author.id)
         await template_insert(conn, author.department_id, info, version, now)
         loaded.made.append(starter.id)
     return loaded
+
+
+def topic_of(starter: Starter) -> str:
+    """The topic of the template that a starter becomes; else the kinds of fraud of which it warns,
+    by which suggestions find it.
+    """
+    return starter.topic or " ".join(starter.fraud_types)
 
 
 def title(starter: Starter) -> Sentence:

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from service.api.http.call import Call
 from service.api.http.schema import Out, PlainOut
-from service.messages.starters import template_name, title
+from service.messages.starters import template_name, title, topic_of
 from service.messages.template import Fill, Starter, fills, load_library
 
 
@@ -18,7 +18,10 @@ class StarterOut(Out):
     audience_label: PlainOut
     fraud_types: list[str]
     fraud_label: PlainOut
-    topic: str | None
+    topic: str = Field(
+        description="Of its template: what it is for, else the kinds of fraud of which it warns, by"
+        " which suggestions find it."
+    )
     language: str
     message_class: str = Field(alias="class")
     text: str
@@ -55,6 +58,7 @@ def _shown(starter: Starter) -> StarterOut:
         | {
             "name": template_name(starter),
             "title": title(starter),
+            "topic": topic_of(starter),
             "class": starter.message_class,
             "fills": filled,
             "wants": [name for name, source in filled.items() if source in {None, "plan"}],

@@ -195,7 +195,7 @@ async def own_texts(desk: Desk, form: MultiDict[str]) -> None:
         if template_id is None:
             starter = starters[value]
             body = TemplateBody.model_validate(
-                {"name": starter.name, "class": starter.message_class, "topic": starter.topic or "",
+                {"name": starter.name, "class": starter.message_class, "topic": starter.topic,
                  "language": starter.language, "text": starter.text}
             )  # fmt: skip
             try:

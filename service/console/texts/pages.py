@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from multidict import MultiDictProxy
+from pydantic import ValidationError
 
 from service.accounts.people.model import Right
 from service.api.content import library, previews, templates, versions
@@ -96,7 +97,7 @@ async def show_readers(desk: Desk) -> Shown:
 
 
 async def show_new(desk: Desk) -> Shown:
-    """The form for a new text, empty or with the words of a starter."""
+    """The form for a new text, empty, with the words of a starter, or with a topic."""
     wanted = desk.request.query.get("starter", "")
     starter = None
     if wanted:
@@ -105,7 +106,8 @@ async def show_new(desk: Desk) -> Shown:
     words = starter.text if starter else ""
     checked = await _check(desk, desk.form.get("text", words), desk.form.get("class", ""))
     kinds = [(code, desk.language.say(word)) for code, word in CLASSES.items()]
-    told = {"starter": starter, "checked": checked, "kinds": kinds, **TOLD}
+    topic = desk.request.query.get("topic", "")
+    told = {"starter": starter, "checked": checked, "kinds": kinds, "topic": topic, **TOLD}
     return Shown("texts/new.html", told)
 
 
@@ -168,13 +170,17 @@ async def approve_text(desk: Desk) -> Gone:
 
 
 async def _check(desk: Desk, words: str, message_class: str) -> LintedOut | None:
-    """What lint says of words; None: there are none yet."""
+    """What lint says of words; None: there are none yet, or they are no text."""
     if not words.strip():
         return None
     given: dict[str, object] = {"text": words}
     if message_class:
         given["class"] = message_class
-    return await desk.get(templates.lint_text, body=LintBody.model_validate(given))
+    try:
+        body = LintBody.model_validate(given)
+    except ValidationError:  # the text is too long, or the class none: its form says so
+        return None
+    return await desk.get(templates.lint_text, body=body)
 
 
 def _words(form: MultiDictProxy[str]) -> str:

@@ -67,6 +67,30 @@ async def test_an_officer_sees_why_and_makes_a_draft(api: Api) -> None:
     assert not [form for form in again.forms if form.action.startswith(page)]
 
 
+async def test_a_text_that_is_written_for_a_suggestion_is_found_by_it(api: Api) -> None:
+    browser = await _officer(api)
+    page = await _first(browser)
+    (way,) = {link for link in (await browser.get(page)).links if "topic=" in link}
+    form = await browser.get(way)
+    made = await browser.submit(form, "/texts/new", {"name": "冒充客服", "text": TEXT})
+    assert made.status == 200, made.text
+    template = made.path.removeprefix("/texts/")
+    body = {"version": 1, "acknowledged": []}
+    approved = await api.post(f"/templates/{template}/approve", ("county", "approver"), body)
+    assert approved.status == 200, approved.body
+    one = await browser.get(page)
+    assert dict(one.form(f"{page}/draft").fields)["template_id"] == template
+
+
+async def test_a_ready_text_keeps_the_kind_of_fraud_of_which_it_warns(api: Api) -> None:
+    browser = await _officer(api)
+    for starter in (await api.get("/templates/library", OFFICER)).json["items"]:
+        if starter["fraud_types"]:
+            assert starter["topic"], starter["id"]
+    page = await browser.get("/texts/new?starter=S01")
+    assert dict(page.form("/texts/new").fields)["topic"]
+
+
 async def test_one_is_dismissed_with_a_reason(api: Api) -> None:
     browser = await _officer(api)
     page = await _first(browser)
