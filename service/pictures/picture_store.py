@@ -283,7 +283,8 @@ async def list_seen(
     conn: Connection, picture_ids: Sequence[UUID], now: datetime
 ) -> list[SeenPicture]:
     """What earlier reports have that is like these pictures. A picture that was not handed in is
-    compared with all reports, one that was with those before, and with its own.
+    compared with all reports, one that was with those before, and with its own. What the report of
+    its own duty had before that was returned is none of them: it is handed in anew.
     """
     rows = await sql.fetch(
         conn,
@@ -301,6 +302,7 @@ async def list_seen(
             WHERE c.reported_at > :since
               AND (p.reported_at IS NULL OR (c.reported_at, c.id) < (p.reported_at, p.id))
               AND c.id <> p.id
+              AND (c.duty_id IS DISTINCT FROM p.duty_id OR c.reported_at = p.reported_at)
             ORDER BY c.reported_at DESC, c.id DESC LIMIT :most) found
         WHERE p.id = ANY (:ids)
         ORDER BY p.id, found.reported_at DESC, found.id DESC

@@ -99,8 +99,12 @@ async def delete(desk: Desk) -> Gone:
 
 
 async def waiting_for(desk: Desk, found: duties.DutyDetail) -> list[PictureOut]:
-    """The pictures that whoever hands in may add to a report."""
+    """The pictures that whoever hands in may add to a report, the latest first: those that wait,
+    and those of the report that was returned.
+    """
     if not found.may_hand_in:
         return []
     query = WaitingQuery(limit=100, duty_id=found.id)
-    return (await desk.get(pictures.list_waiting_pictures, query=query)).items
+    waiting = (await desk.get(pictures.list_waiting_pictures, query=query)).items
+    before = found.reports[-1].pictures if found.reports else []
+    return [*waiting, *reversed(before)]

@@ -307,6 +307,24 @@ async def test_what_was_seen_before_is_told_with_whose_and_which_week(api: Api) 
     assert (await send_photo(api, SCHOOL, octets)).json["seen_before"] == []
 
 
+async def test_what_a_returned_report_had_is_not_seen_before_when_it_comes_anew(api: Api) -> None:
+    duty, other = await made_duty(api), await made_duty(api, title="台账")
+    octets = written(scene(seed=4), quality=95)
+    first = (await send_photo(api, SCHOOL, octets, duty_id=str(duty))).json
+    assert (await submit(api, duty, first["id"])).status == 200
+    body = {"reason": "r", "due_at": "2027-01-20T12:00:00+08:00"}
+    assert (await api.post(f"/duties/{duty}/return", COUNTY, body)).status == 200
+    again = (await send_photo(api, SCHOOL, octets, duty_id=str(duty))).json
+    assert again["seen_before"] == []
+    elsewhere = (await send_photo(api, SCHOOL, octets, duty_id=str(other))).json
+    assert [one["id"] for one in elsewhere["seen_before"]] == [first["id"]]
+    api.clock.at += timedelta(hours=1)
+    twice = (await send_photo(api, SCHOOL, octets, duty_id=str(duty))).json
+    done = await submit(api, duty, again["id"], twice["id"])
+    shown = [one["seen_before"] for one in done.json["reports"][-1]["pictures"]]
+    assert sorted(map(len, shown)) == [0, 1], "twice in one report is told"
+
+
 async def test_the_day_counts_by_the_period_of_the_duty(api: Api) -> None:
     duty = await made_duty(api)
     for day, expected in (

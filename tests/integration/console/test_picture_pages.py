@@ -76,6 +76,24 @@ async def test_a_picture_is_sent_masked_and_handed_in_and_the_reviewer_sees_it(a
     assert f"{large}/mask" not in [one.action for one in detail.forms]
 
 
+async def test_a_returned_report_is_offered_with_its_words_and_pictures(api: Api) -> None:
+    duty = await made_duty(api, needs={"photos": 1})
+    picture = await photo(api, SCHOOL, duty_id=str(duty))
+    body = {"narrative": "集市宣讲两场。", "pictures": [picture], "pictures_checked": True}
+    assert (await api.post(f"/duties/{duty}/submit", SCHOOL, body)).status == 200
+    back = {"reason": "写明人数", "due_at": "2027-01-20T12:00:00+08:00"}
+    assert (await api.post(f"/duties/{duty}/return", ("county", "operator"), back)).status == 200
+    school = await own_browser(api, "operator", "school")
+    here = f"/duties/{duty}"
+    page = await school.get(here)
+    fields = page.form(f"{here}/submit").fields
+    assert ("narrative", "集市宣讲两场。") in fields
+    assert ("pictures", picture) in fields
+    again = {"narrative": "集市宣讲两场，80人。", "pictures_checked": "true"}
+    done = await school.submit(page, f"{here}/submit", again)
+    assert done.status == 200, done.text
+
+
 async def test_the_pixels_of_a_page_are_those_of_the_api(api: Api) -> None:
     picture = await photo(api, SCHOOL)
     school = await own_browser(api, "viewer", "school")
