@@ -43,6 +43,13 @@ async def test_a_citizen_is_answered_in_their_language(
         assert said in answer.text
 
 
+async def test_what_is_dangerous_in_it_is_said_first(api: Api) -> None:
+    stranger = Browser(api)
+    page = await stranger.get("/check")
+    answer = (await stranger.submit(page, "/check", {"text": TEXT + "t.cn/ab1"})).text
+    assert answer.index("请不要打开") < answer.index("和我们的短信不一样")
+
+
 async def test_a_wrong_question_keeps_what_was_typed(api: Api) -> None:
     answer = await Browser(api).post("/check", {"text": "国" * 1_001, "mark": ""})
     assert answer.status == 422
