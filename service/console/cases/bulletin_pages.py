@@ -33,6 +33,12 @@ async def show_bulletin(desk: Desk) -> Shown:
     })  # fmt: skip
 
 
+async def show_issue(desk: Desk) -> Shown:
+    """Ask before a bulletin is issued, which everybody sees."""
+    found = await desk.get(bulletins.get_bulletin, week=desk.path("week"))
+    return Shown("cases/bulletin_issue.html", {"bulletin": found})
+
+
 async def issue(desk: Desk) -> Gone:
     """Issue the bulletin of a week."""
     week = desk.path("week")

@@ -24,6 +24,8 @@ from service.errors import NotFound
 from service.ledger.states import OPEN_RUNS, MessageState
 from service.words.phrase import listing, phrase
 
+MOST_COUNTED = 20
+"""So many runs that are being sent have their figures in the list: the same as on their pages."""
 LEAST_PAUSE, QUIET_PAUSE = 2, 10
 """Seconds between two askings, and where nothing has changed for `QUIET`."""
 QUIET = timedelta(minutes=2)
@@ -51,10 +53,15 @@ async def show_runs(desk: Desk) -> Shown:
         found = await desk.get(run_list.list_all_runs, query=RunsQuery(state="open", limit=100))
         going = found.items
     before = await desk.get(run_list.list_all_runs, query=asked)
+    progress = {
+        run.id: await desk.get(run_progress.get_progress, run_id=run.id)
+        for run in going[:MOST_COUNTED]
+    }
     return Shown(
         "runs/runs.html",
         {
             "going": going,
+            "progress": progress,
             "earlier": [run for run in before.items if run.state not in OPEN_RUNS],
             "next": f"/runs?{urlencode({'cursor': before.next_cursor})}"
             if before.next_cursor

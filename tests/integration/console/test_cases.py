@@ -72,7 +72,11 @@ async def test_a_bulletin_is_issued_corrected_and_read_by_everybody(api: Api) ->
     assert "这是草稿" in draft.text
     stranger = Browser(api)
     assert (await stranger.get(f"/bulletins/{W13}")).status == 404
-    seen = await browser.submit(draft, f"{page}/issue")
+    assert not [form for form in draft.forms if form.action.endswith("/issue")], "one press"
+    asked = await browser.get(f"{page}/issue")
+    assert f"{page}/issue" in draft.links
+    assert "签发通报〔2027〕13号？" in asked.text
+    seen = await browser.submit(asked, f"{page}/issue")
     assert "通报〔2027〕13号已签发" in seen.text
     assert "{起数}" in seen.text
     shown = await stranger.get(f"/bulletins/{W13}")

@@ -12,7 +12,8 @@ from aiohttp import FormData
 from service.console.page import WebPage
 from service.console.routes import PAGES
 from tests.harness.console import Browser, Seen, browser_of
-from tests.harness.things import NOBODY, digests, make_things
+from tests.harness.pages import address_of, furnish
+from tests.harness.things import NOBODY, digests
 from tests.harness.tiers import cases
 from tests.integration.api.conftest import Api
 
@@ -411,6 +412,7 @@ TABLE = {
     "POST /reports/bulletins/{week}/file": "aopvi",
     "GET /reports/bulletins/{week}/notice": "aopv",
     "POST /reports/bulletins/{week}/notice": "ao",
+    "GET /reports/bulletins/{week}/issue": "ao",
     "POST /reports/bulletins/{week}/issue": "ao",
     "POST /reports/bulletins/{week}/correct": "ao",
     "GET /reports/channels": "aopv",
@@ -490,41 +492,12 @@ TABLE = {
     "POST /people/areas/{code}/edit": "ao",
     "POST /people/areas/{code}/names/{rename_id}": "ao",
 }
-OTHERS = {
-    "name": "duty",
-    "kind": "led",
-    "code": "341825",
-    "channel_id": "1",
-    "old": "1",
-    "new": "2",
-    "change_id": NOBODY,
-    "delivery_id": NOBODY,
-    "class": "service",
-    "year": "2027",
-    "place": "0",
-    "extension": "01",
-    "object_id": NOBODY,
-}
-"""Parameters of addresses that no thing of the tests has."""
-
 CSRF = re.compile(r'name="csrf" value="([^"]+)"')
-
-
-async def furnish(api: Api) -> dict[str, str]:
-    """One of each thing in the county, and nobody is anybody's deputy."""
-    things = await make_things(api, "county")
-    await api.runtime.pool.execute("DELETE FROM deputies")
-    return things
 
 
 def row_of(page: WebPage) -> str:
     """What a page is called in the table."""
     return f"{page.method} {page.path}"
-
-
-def address_of(page: WebPage, things: dict[str, str]) -> str:
-    """An address of a page, of one of the things."""
-    return page.path.format_map(OTHERS | things)
 
 
 async def force(browser: Browser, page: WebPage, address: str, token: str) -> Seen:

@@ -38,6 +38,16 @@ async def test_the_list_says_what_is_being_sent_and_how_far(api: Api, sending: S
     assert "发送中" in seen.text
 
 
+async def test_the_list_has_the_figures_of_the_page_of_the_run(api: Api, sending: Sending) -> None:
+    await sending.hand_off(range(1, 13))
+    await sending.become("suppressed", [12], "opted_out")
+    browser = await browser_of(api, "operator")
+    listed = (await browser.get("/runs")).text
+    one = (await browser.get(f"/runs/{sending.run}")).text
+    assert f"11 / {PEOPLE}" in listed
+    assert "已交 11" in re.sub(r"\s+", " ", one), one
+
+
 async def test_the_figures_of_a_run_add_up_and_name_what_waits(api: Api, sending: Sending) -> None:
     await sending.hand_off(range(1, 13))
     await sending.become("delivered", range(1, 8))
