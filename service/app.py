@@ -29,6 +29,7 @@ from service.api.system.health import healthz, readyz
 from service.api.system.metrics import Metrics
 from service.console.routes import OPEN_PAGES, PAGES
 from service.console.serving import add_routes as add_pages
+from service.console.serving import as_page
 from service.errors import Misconfigured
 from service.messages.lint import wording
 from service.runtime import Runtime
@@ -54,7 +55,7 @@ dripping one. A proxy in front must let go of an idle one earlier; most do after
 def create_app(runtime: Runtime) -> web.Application:
     """The whole application on open resources."""
     app = web.Application(
-        middlewares=[request_log, problems.as_problem], client_max_size=JSON_OCTETS
+        middlewares=[request_log, problems.as_problem, as_page], client_max_size=JSON_OCTETS
     )
     app[RUNTIME] = runtime
     app[LIMITER] = Limiter(runtime.redis, runtime.settings)

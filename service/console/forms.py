@@ -1,11 +1,12 @@
 """A form from a page into the body that an operation takes.
 
 A field is named as its path in the body, with dots: `schedule.first`. Several fields of one name
-make a list. An empty field is one that was not given. What is a number, a yes or a list is known
-from the body's own JSON schema, so that a page says nothing twice.
+make a list. An empty field is one that was not given; of a group of boxes (`_boxes` has its name)
+none ticked is an empty list. What is a number, a yes or a list is known from the body's own JSON
+schema, so that a page says nothing twice.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -15,14 +16,34 @@ from pydantic import BaseModel, ValidationError
 
 from service.api.http.problems import invalid
 from service.console.session import CSRF
-from service.errors import Invalid
+from service.errors import Invalid, TocsinError
 from service.words.phrase import phrase
+from service.words.validation import fault
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 JsonSchema = Mapping[str, Any]
 
 NOW = "_now"
 """Names a field that is to be as somebody else has made it."""
+
+BOXES = "_boxes"
+"""Names a group of boxes: a browser says nothing of one in which none is ticked."""
+
+_UNTICKED = ()
+"""Of a group in which none is ticked."""
+
+_OFFERED = phrase("choose one of those that the page offers")
+_TICKED = phrase("tick the box, or leave it empty")
+_IN_A_FORM = {
+    "enum": _OFFERED,
+    "literal_error": _OFFERED,
+    "uuid_parsing": _OFFERED,
+    "uuid_type": _OFFERED,
+    "bool_parsing": _TICKED,
+    "bool_type": _TICKED,
+    "extra_forbidden": phrase("this page has no such field; open the page again"),
+}
+"""By the type of an error: for programs it names codes, which nobody reads on a page."""
 
 _YES, _NO = frozenset({"1", "on", "yes", "true"}), frozenset({"0", "off", "no", "false"})
 
@@ -46,10 +67,31 @@ def body_of(
     tree = _tree(form, frozenset(but))
     found = _converted(tree, schema, schema.get("$defs", {}))
     members = found if isinstance(found, dict) else {}
+    return made_of(model, {**members, **(given or {})})
+
+
+def made_of(model: type[BodyT], members: Mapping[str, object]) -> BodyT:
+    """The body of an operation from what a page has read out of its form or address itself.
+
+    Raises:
+        Invalid: as `body_of`.
+    """
     try:
-        return model.model_validate({**members, **(given or {})})
+        return model.model_validate(members)
     except ValidationError as error:
-        raise invalid(error, what="form") from error
+        raise _refusal(error) from error
+
+
+def _refusal(error: ValidationError) -> TocsinError:
+    """What is wrong with a form, said to whoever filled it in: labels stand on the page."""
+    found = invalid(error, what="form", of=_fault)
+    if not isinstance(found, Invalid):
+        return found
+    return Invalid(phrase("something in the form is not right"), fields=found.fields)
+
+
+def _fault(item: Mapping[str, Any]) -> str:
+    return _IN_A_FORM.get(item["type"]) or fault(item)
 
 
 def with_what_is_now(form: MultiDictProxy[str]) -> MultiDictProxy[str]:
@@ -93,10 +135,10 @@ def instant_of(form: MultiDictProxy[str], name: str, zone: ZoneInfo) -> datetime
 
 def _tree(form: MultiMapping[str], but: frozenset[str]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
-    for name in dict.fromkeys(form):
+    for name in dict.fromkeys([*form, *form.getall(BOXES, [])]):
         if name.startswith("_") or name == CSRF or name in but:
             continue
-        values = [value.strip() for value in form.getall(name)]
+        values = [value.strip() for value in form.getall(name, [])]
         *outer, last = name.split(".")
         place = tree
         for part in outer:
@@ -107,7 +149,7 @@ def _tree(form: MultiMapping[str], but: frozenset[str]) -> dict[str, Any]:
                     fields={name: phrase("give it once")},
                 )
             place = inner
-        place[last] = [value for value in values if value]
+        place[last] = [value for value in values if value] if name in form else _UNTICKED
     return tree
 
 
@@ -117,6 +159,8 @@ def _converted(given: object, schema: JsonSchema, types: Mapping[str, JsonSchema
     options = [_resolved(o, types) for o in schema.get("anyOf", schema.get("oneOf", ()))]
     if isinstance(given, dict):
         return _object(given, _fitting(given, options) if options else schema, types)
+    if given == _UNTICKED:
+        return _none_ticked(schema, options)
     values = given if isinstance(given, list) else []
     if options:
         kinds = [option for option in options if option.get("type") != "null"]
@@ -128,6 +172,16 @@ def _converted(given: object, schema: JsonSchema, types: Mapping[str, JsonSchema
         items = schema.get("items", {})
         return [_converted([value], items, types) for value in values] or None
     return _scalar(values[-1], kind) if values else None
+
+
+def _none_ticked(schema: JsonSchema, options: Sequence[JsonSchema]) -> object:
+    """What a group without a tick says: an empty list; nothing where that may be, and a list may
+    not be empty.
+    """
+    lists = [one for one in [schema, *options] if one.get("type") == "array"]
+    if not lists or (options and lists[0].get("minItems")):
+        return None
+    return []
 
 
 def _object(given: dict[str, Any], schema: JsonSchema, types: Mapping[str, JsonSchema]) -> object:

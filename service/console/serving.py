@@ -9,10 +9,12 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from jinja2 import TemplateError
 from multidict import MultiDict, MultiDictProxy
 
@@ -23,6 +25,7 @@ from service.api.http.problems import Unauthorized, status_of
 from service.api.http.reading import form_and_file, in_time
 from service.api.http.server import LIMITER
 from service.api.http.upload import Upload
+from service.api.routes import PREFIX as API
 from service.console import frame, held
 from service.console.asking import Desk
 from service.console.forms import with_what_is_now
@@ -43,7 +46,7 @@ from service.console.session import (
     session_of,
     set_notice,
 )
-from service.errors import Invalid, TocsinError, TooMany, Unavailable
+from service.errors import Invalid, NotFound, TocsinError, TooMany, Unavailable
 from service.storage.postgres import UNREACHABLE
 from service.web import RUNTIME
 from service.words.phrase import phrase
@@ -286,12 +289,42 @@ def add_routes(
     router.add_get("/", _to_first)
     for open_page in open_pages:
         router.add_route(open_page.method, open_page.path, serve_open(open_page))
+    shown = {page.path for page in pages if page.method == "GET"}
     for page in pages:
         router.add_route(page.method, page.path, serve_page(page))
+        if page.path not in shown:
+            router.add_get(page.path, _to_form(page, pages))
 
 
 async def _to_first(_: web.Request) -> web.Response:
     return gone(FIRST)
+
+
+def _to_form(page: WebPage, pages: Sequence[WebPage]) -> Answering:
+    """Where the address of a form leads that was refused, and is asked for again: to its page."""
+    own = (one.path for one in pages if one.method == "GET" and one.function is page.again)
+    path = next(own, FIRST)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        given = request.match_info
+        known = all(name in given for _, name, _, _ in Formatter().parse(path) if name)
+        return gone(
+            path.format_map({n: quote(v, safe="") for n, v in given.items()}) if known else FIRST
+        )
+
+    return answer
+
+
+@web.middleware
+async def as_page(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a browser that asks for what is not there with a page; programs get a problem."""
+    try:
+        return await handler(request)
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+        asks = "text/html" in request.headers.get("Accept", "")
+        if not asks or request.path.startswith(API):
+            raise
+        return _refused(request, NotFound(phrase("there is nothing at this address")))
 
 
 async def _typed(request: web.Request) -> MultiDictProxy[str]:

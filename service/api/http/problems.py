@@ -7,8 +7,9 @@ in the language that `Accept-Language` asks for, in English without one.
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -139,15 +140,17 @@ def status_of(error: TocsinError) -> int:
     return next((STATUS[c] for c in type(error).__mro__ if c in STATUS), 500)
 
 
-def invalid(error: ValidationError, *, what: str) -> TocsinError:
-    """What Pydantic found wrong, as our own error."""
+def invalid(
+    error: ValidationError, *, what: str, of: Callable[[Mapping[str, Any]], str] = fault
+) -> TocsinError:
+    """What Pydantic found wrong, as our own error. of: the sentence of one fault."""
     fields: dict[str, str] = {}
     for item in error.errors(include_url=False, include_input=False)[:MOST_FIELDS]:
         if item["type"] == "json_invalid":
             why = item["msg"].removeprefix("Invalid JSON: ")
             return MalformedRequest(phrase("the body is not JSON: {fault}", fault=why))
         path = ".".join(str(part) for part in item["loc"] if "[" not in str(part)) or what
-        said = fault(item)
+        said = of(item)
         fields[path] = listing((fields[path], said), "; or: ") if path in fields else said
     return Invalid(
         phrase("the {what} is wrong: {names}", what=term(what), names=listing(fields)),

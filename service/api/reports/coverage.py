@@ -152,7 +152,7 @@ class ScopeOut(Out):
     campaign_id: UUID | None
     department_id: UUID | None
     quarter: str | None
-    message_class: MessageClass | None = Field(serialization_alias="class")
+    message_class: MessageClass | None = Field(alias="class")
 
 
 class CoverageOut(Out):

@@ -14,7 +14,7 @@ from service.api.cases.goals import GoalsQuery
 from service.api.http.downloads import MadeFile
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.render import Gone, Shown
 from service.errors import Invalid
 from service.words.phrase import phrase
@@ -42,7 +42,7 @@ async def show_cases(desk: Desk) -> Shown:
     first = (desk.now.date() - WEEK * (WEEKS_SHOWN - 1)).isocalendar()
     weeks = {"from": f"{first.year}-W{first.week:02}", "to": f"{last.year}-W{last.week:02}"}
     asked = {name: desk.request.query.get(name) for name in ("from", "to", "area")}
-    query = CasesQuery.model_validate(weeks | {name: one for name, one in asked.items() if one})
+    query = made_of(CasesQuery, weeks | {name: one for name, one in asked.items() if one})
     found = await desk.get(cases.list_cases, query=query)
     issued = await desk.get(bulletins.list_bulletins, query=PageQuery(limit=WEEKS_SHOWN))
     enters = desk.may(Right.CASES)
@@ -133,7 +133,7 @@ async def undo_file(desk: Desk) -> Gone:
 async def show_goals(desk: Desk) -> Shown:
     """How the goals stand, in red, green, and grey where chance cannot be ruled out."""
     as_of = desk.request.query.get("as_of") or None
-    found = await desk.get(goals.get_goals, query=GoalsQuery(as_of=as_of))
+    found = await desk.get(goals.get_goals, query=made_of(GoalsQuery, {"as_of": as_of}))
     return Shown("cases/goals.html", {
         "goals": found,
         "gaps": GAPS,

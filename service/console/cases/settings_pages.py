@@ -5,7 +5,7 @@ from service.api.cases.bulletins import CaseSettingsBody
 from service.api.cases.cases import FraudTypeBody, FraudTypesBody
 from service.api.cases.goals import GoalBody, GoalsBody, GoalsQuery
 from service.console.asking import Desk
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.render import Gone, Shown
 from service.words.phrase import phrase
 
@@ -37,7 +37,7 @@ async def set_goal(desk: Desk) -> Gone:
         for goal in known
         if goal.key != new.key
     ]
-    body = GoalsBody(items=[*kept, new], reason=desk.typed("reason") or "-")
+    body = made_of(GoalsBody, {"items": [*kept, new], "reason": desk.typed("reason") or "-"})
     await desk.act(goals.set_goals, body=body)
     return Gone("/reports/goals", phrase("The goal is set."))
 
@@ -48,8 +48,8 @@ async def rename_kind(desk: Desk) -> Gone:
     async with desk.reading():
         known = (await desk.get(cases.get_fraud_types)).items
     items = [
-        FraudTypeBody.model_validate(
-            {**kind.model_dump(), "name": name if kind.key == key else kind.name}
+        made_of(
+            FraudTypeBody, {**kind.model_dump(), "name": name if kind.key == key else kind.name}
         )
         for kind in known
     ]

@@ -12,7 +12,7 @@ from service.api.cases.suggestions import (
     SuggestionsQuery,
 )
 from service.console.asking import Desk
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.render import Gone, Shown
 from service.errors import NotFound
 from service.words.phrase import phrase
@@ -107,4 +107,5 @@ async def set_audiences(desk: Desk) -> Gone:
 
 
 async def _listed(desk: Desk, week: str | None) -> SuggestionsOut:
-    return await desk.get(suggestions.list_suggestions, query=SuggestionsQuery(week=week))
+    query = made_of(SuggestionsQuery, {"week": week})
+    return await desk.get(suggestions.list_suggestions, query=query)

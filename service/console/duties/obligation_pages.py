@@ -124,13 +124,8 @@ async def show_obligation(desk: Desk) -> Shown:
 async def edit(desk: Desk) -> Gone:
     """Change its title, end, reminders or ladder."""
     obligation_id = desk.uuid("obligation_id")
-    given = {
-        name: desk.form.getall(name, [])
-        for name in ("remind", "ladder")
-        if desk.typed("_lists")
-    }  # fmt: skip
     until = {} if desk.typed("until") else {"until": None}
-    body = body_of(ObligationEdit, desk.form, given={**given, **until})
+    body = body_of(ObligationEdit, desk.form, given=until)
     await desk.act(obligations.edit_obligation, obligation_id=obligation_id, body=body)
     return Gone(f"/obligations/{obligation_id}", phrase("Saved."))
 

@@ -6,7 +6,7 @@ from service.api.duties import packs
 from service.api.duties.packs import PackQuery, PacksQuery
 from service.api.http.downloads import MadeFile
 from service.console.asking import Desk
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.render import Shown
 from service.words.phrase import phrase
 
@@ -41,7 +41,8 @@ async def take_pack(desk: Desk) -> MadeFile:
 
 async def _told(desk: Desk) -> dict[str, Any]:
     week = desk.request.query.get("week") or None
-    query = PacksQuery(week=week, limit=50, cursor=desk.request.query.get("cursor"))
+    cursor = desk.request.query.get("cursor")
+    query = made_of(PacksQuery, {"week": week, "limit": 50, "cursor": cursor})
     found = await desk.get(packs.list_packs, query=query)
     say = desk.language.say
     return {

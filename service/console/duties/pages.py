@@ -18,7 +18,7 @@ from service.api.duties.words import KINDS, SKIPPED, STATES, STEPS
 from service.api.http.downloads import MadeFile
 from service.console.asking import Desk
 from service.console.duties.picture_pages import waiting_for
-from service.console.forms import body_of, instant_of
+from service.console.forms import body_of, instant_of, made_of
 from service.console.names import names_of
 from service.console.render import Gone, Shown
 from service.ledger.message_class import MessageClass
@@ -43,7 +43,8 @@ MOST_ROWS = 500
 
 async def show_mine(desk: Desk) -> Shown:
     """What the reader's department owes, the latest first."""
-    query = DutyQuery(mine=True, limit=50, cursor=desk.request.query.get("cursor"))
+    cursor = desk.request.query.get("cursor")
+    query = made_of(DutyQuery, {"mine": True, "limit": 50, "cursor": cursor})
     found = await desk.get(duties.list_duties, query=query)
     told = {"items": found.items, "next": found.next_cursor, "tab": "mine"}
     return Shown("duties/mine.html", {**told, **duty_words(desk)})

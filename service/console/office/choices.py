@@ -13,6 +13,7 @@ from service.api.accounts.departments import DepartmentsQuery
 from service.api.accounts.users import UserOut, UsersQuery
 from service.api.http.paging import MAX_LIMIT
 from service.console.asking import Desk
+from service.console.forms import made_of
 
 MOST_FOUND = 20
 """Users that a look-up shows; of more, it asks for more of the name."""
@@ -43,7 +44,7 @@ async def find_users(desk: Desk) -> FoundUsers | None:
     words = desk.request.query.get("find", "").strip()[:200]
     if not words:
         return None
-    query = UsersQuery(words=words, limit=MOST_FOUND)
+    query = made_of(UsersQuery, {"words": words, "limit": MOST_FOUND})
     page = await desk.get(users.list_users, query=query)
     return FoundUsers(page.items, page.next_cursor is not None)
 

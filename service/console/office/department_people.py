@@ -4,7 +4,7 @@ from service.api.accounts import department_people
 from service.api.accounts.department_people import DepartmentPeopleBody
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.office import words
 from service.console.office.departments import shown_head
 from service.console.render import Gone, Shown
@@ -44,7 +44,7 @@ async def set_people(desk: Desk) -> Gone:
 
 async def show_without(desk: Desk) -> Shown:
     """Departments of which the liaison or the leader in charge is nobody."""
-    query = PageQuery(cursor=desk.request.query.get("cursor"))
+    query = made_of(PageQuery, {"cursor": desk.request.query.get("cursor")})
     found = await desk.get(department_people.list_without_people, query=query)
     return Shown("office/departments_without.html", {
         "departments": found.items,

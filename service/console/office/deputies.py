@@ -8,7 +8,7 @@ from service.api.accounts.deputies import DeputyBody, DeputyOut
 from service.api.accounts.users import UserOut
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
-from service.console.forms import body_of, instant_of
+from service.console.forms import body_of, instant_of, made_of
 from service.console.names import names_of
 from service.console.office.choices import find_users, users_of
 from service.console.render import Gone, Shown
@@ -23,7 +23,8 @@ MOST_SHOWN = 50
 
 async def show_deputies(desk: Desk) -> Shown:
     """Who stands in for whom, who will and who did, from new to old."""
-    query = PageQuery(limit=MOST_SHOWN, cursor=desk.request.query.get("cursor"))
+    cursor = desk.request.query.get("cursor")
+    query = made_of(PageQuery, {"limit": MOST_SHOWN, "cursor": cursor})
     page = await desk.get(deputies.list_deputies, query=query)
     states = {one.id: _state(desk, one) for one in page.items}
     seconds = {one.id: await _second(desk, one) for one in page.items if states[one.id] == "waits"}

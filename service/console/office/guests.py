@@ -7,7 +7,7 @@ from service.api.accounts import guests
 from service.api.accounts.guests import MOST_GUESTS, GuestsBody
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.render import Gone, Shown
 from service.errors import Invalid
 from service.words.phrase import phrase
@@ -21,9 +21,8 @@ async def show_guests(desk: Desk) -> Shown:
 
 
 async def _told(desk: Desk) -> dict[str, Any]:
-    found = await desk.get(
-        guests.list_guests, query=PageQuery(cursor=desk.request.query.get("from"))
-    )
+    query = made_of(PageQuery, {"cursor": desk.request.query.get("from")})
+    found = await desk.get(guests.list_guests, query=query)
     return {
         "guests": found.items,
         "next": found.next_cursor,

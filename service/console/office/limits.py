@@ -6,7 +6,7 @@ from service.api.accounts import direct_limits
 from service.api.accounts.direct_limits import LimitBody
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.names import names_of
 from service.console.office import words
 from service.console.office.departments import runs_the_county, shown_head
@@ -20,7 +20,8 @@ MOST_SHOWN = 20
 async def show_limits(desk: Desk) -> Shown:
     """The limit in force, what was proposed before, and what waits."""
     department_id = desk.uuid("department_id")
-    query = PageQuery(limit=MOST_SHOWN, cursor=desk.request.query.get("cursor"))
+    cursor = desk.request.query.get("cursor")
+    query = made_of(PageQuery, {"limit": MOST_SHOWN, "cursor": cursor})
     page = await desk.get(direct_limits.list_limits, department_id=department_id, query=query)
     allowed = runs_the_county(desk)
     seconds = {

@@ -7,7 +7,7 @@ from service.api.accounts import departments, login, users
 from service.api.accounts.users import UserBody, UserOut, UserPatch, UsersQuery
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.names import names_of
 from service.console.office import words
 from service.console.office.choices import department_names
@@ -40,7 +40,8 @@ async def show_users(desk: Desk) -> Shown:
 async def show_user(desk: Desk) -> Shown:
     """One user: roles, rights, what was proposed for them, and the acts on the account."""
     user = await desk.get(users.get_user, user_id=desk.uuid("user_id"))
-    query = PageQuery(limit=MOST_GRANTS, cursor=desk.request.query.get("cursor"))
+    cursor = desk.request.query.get("cursor")
+    query = made_of(PageQuery, {"limit": MOST_GRANTS, "cursor": cursor})
     grants = await desk.get(users.list_grants, user_id=user.id, query=query)
     seconds = await _seconds(desk, user)
     hands = [

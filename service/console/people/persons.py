@@ -10,7 +10,7 @@ from service.api.audience.contacts import ContactNumberBody, ContactPatch
 from service.api.privacy import privacy
 from service.api.privacy.privacy import DisclosureBody
 from service.console.asking import Desk
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.names import departments_of, watermark
 from service.console.people import words
 from service.console.render import Gone, Shown
@@ -77,7 +77,7 @@ async def edit_person(desk: Desk) -> Gone:
     contact_id = desk.uuid("contact_id")
     typed = {name: desk.typed(name) or None for name in ("gender", "age_band", "carrier")}
     tags = [tag for tag in desk.typed("tags").replace("，", ",").split(",") if tag.strip()]
-    patch = ContactPatch.model_validate({**typed, "tags": tags})
+    patch = made_of(ContactPatch, {**typed, "tags": tags})
     await desk.act(contacts.edit_contact, contact_id=contact_id, body=patch)
     return Gone(f"{PERSONS}/{contact_id}", phrase("The person is corrected."))
 

@@ -15,7 +15,7 @@ from service.api.campaigns.legs import (
 )
 from service.api.channels import channels
 from service.console.asking import Desk
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.names import names_of
 from service.console.plans import words
 from service.console.plans.areas import read_area_names
@@ -34,7 +34,7 @@ async def show_legs(desk: Desk) -> Shown:
     state = desk.request.query.get("state", "")
     asked = {"state": state} if state in FILTERS and state else {}
     cursor = desk.request.query.get("cursor")
-    query = LegQuery.model_validate({**asked, "limit": SHOWN, "cursor": cursor})
+    query = made_of(LegQuery, {**asked, "limit": SHOWN, "cursor": cursor})
     page = await desk.get(legs.list_legs, query=query)
     told = {
         "legs": page.items,

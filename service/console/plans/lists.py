@@ -5,6 +5,7 @@ from service.api.campaigns import campaigns, legs
 from service.api.campaigns.campaigns import CampaignQuery
 from service.api.campaigns.legs import LegQuery
 from service.console.asking import Desk
+from service.console.forms import made_of
 from service.console.names import names_of
 from service.console.plans import words
 from service.console.render import Shown
@@ -19,7 +20,7 @@ async def show_plans(desk: Desk) -> Shown:
     state = desk.request.query.get("state", "")
     asked = {"state": state} if state in FILTERS and state else {}
     cursor = desk.request.query.get("cursor")
-    query = CampaignQuery.model_validate({**asked, "limit": SHOWN, "cursor": cursor})
+    query = made_of(CampaignQuery, {**asked, "limit": SHOWN, "cursor": cursor})
     page = await desk.get(campaigns.list_campaigns, query=query)
     asked_legs = (await desk.get(legs.list_legs, query=LegQuery(limit=20))).items
     return Shown(

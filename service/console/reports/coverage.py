@@ -25,7 +25,7 @@ from service.api.reports.denominators import DenominatorBody, DenominatorQuery, 
 from service.api.sending import runs
 from service.audience.vocabulary.roles import ROLE_TITLES
 from service.console.asking import Desk
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.render import Gone, Shown
 from service.console.reports.coverage_grid import (
     COVERAGE,
@@ -182,7 +182,7 @@ async def _shown(desk: Desk, scope: Mapping[str, object], told: Mapping[str, obj
         raise Invalid(phrase("there is no such share"), fields={"show": listing(MEASURES)})
     level = "village" if area else "town"
     asked = {**scope, "role": role}
-    query = CoverageQuery.model_validate({**asked, "area": area, "level": level})
+    query = made_of(CoverageQuery, {**asked, "area": area, "level": level})
     found: CoverageOut | None = None
     try:
         found = await desk.get(coverage.get_coverage, query=query)
@@ -268,7 +268,7 @@ async def _tiles(
 
 async def _villages(desk: Desk, asked: Mapping[str, object]) -> Sequence[AreaFiguresOut]:
     """The villages of all towns; none for whoever sees counts by towns alone."""
-    query = CoverageQuery.model_validate({**asked, "level": "village"})
+    query = made_of(CoverageQuery, {**asked, "level": "village"})
     try:
         return (await desk.get(coverage.get_coverage, query=query)).areas
     except Forbidden:

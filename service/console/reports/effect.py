@@ -5,7 +5,7 @@ from service.api.reports import effect, effect_document
 from service.api.reports.effect import EffectQuery
 from service.api.reports.effect_document import STANDS, EffectDocumentQuery
 from service.console.asking import Desk
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.render import Shown
 
 TONES = {"": "done", "inner": "warn", "outer": "bad"}
@@ -14,7 +14,7 @@ TONES = {"": "done", "inner": "warn", "outer": "bad"}
 async def show_effect(desk: Desk) -> Shown:
     """A quarter, or a year of them."""
     period = desk.request.query.get("period") or None
-    found = await desk.get(effect.get_effect, query=EffectQuery(period=period))
+    found = await desk.get(effect.get_effect, query=made_of(EffectQuery, {"period": period}))
     highest = max((max(w.cases or 0, w.last_year or 0) for w in found.trend.weeks), default=0)
     return Shown("reports/effect.html", {
         "effect": found,

@@ -8,6 +8,7 @@ from service.api.calendar import festivals, holidays
 from service.api.calendar.holidays import YearQuery
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
+from service.console.forms import made_of
 from service.console.render import Shown
 from service.console.rules.calendar_setting import FIRST_YEAR, LAST_YEAR, calendar_of, year_of
 from service.console.rules.spans import spans_text
@@ -51,7 +52,8 @@ async def show_holidays(desk: Desk) -> Shown:
 
 async def show_history(desk: Desk) -> Shown:
     """What was set of the calendar, from new to old."""
-    query = PageQuery(limit=MOST_SHOWN, cursor=desk.request.query.get("cursor"))
+    cursor = desk.request.query.get("cursor")
+    query = made_of(PageQuery, {"limit": MOST_SHOWN, "cursor": cursor})
     page = await desk.get(holidays.list_calendars, query=query)
     return Shown("rules/holidays_history.html", await read_versions(desk, page, _lines))
 

@@ -8,7 +8,7 @@ from service.api.calendar import holidays
 from service.api.calendar.holidays import HourRulesBody
 from service.api.http.paging import PageQuery
 from service.console.asking import Desk
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.render import Gone, Shown
 from service.console.rules.spans import spans_of, spans_text
 from service.console.rules.versions import read_versions
@@ -23,7 +23,8 @@ MOST_SHOWN = 20
 
 async def show_hours(desk: Desk) -> Shown:
     """The hours in force, and what was set before."""
-    query = PageQuery(limit=MOST_SHOWN, cursor=desk.request.query.get("cursor"))
+    cursor = desk.request.query.get("cursor")
+    query = made_of(PageQuery, {"limit": MOST_SHOWN, "cursor": cursor})
     page = await desk.get(holidays.list_send_hours, query=query)
     told = await _told(desk) | await read_versions(desk, page, _lines)
     return Shown("rules/hours.html", told | {"changes": desk.may(Right.CALENDAR)})

@@ -14,7 +14,7 @@ from service.api.content.offers import (
 )
 from service.console.asking import Desk
 from service.console.differences import pieces
-from service.console.forms import body_of
+from service.console.forms import body_of, made_of
 from service.console.names import known_departments, names_of
 from service.console.office.choices import department_names
 from service.console.office.words import KINDS, options
@@ -31,7 +31,7 @@ async def show_offers(desk: Desk) -> Shown:
     side = desk.request.query.get("side", SIDES[0])
     side = side if side in SIDES else SIDES[0]
     cursor = desk.request.query.get("cursor")
-    query = OffersQuery.model_validate({"side": side, "limit": SHOWN, "cursor": cursor})
+    query = made_of(OffersQuery, {"side": side, "limit": SHOWN, "cursor": cursor})
     page = await desk.get(offers.list_offers, query=query)
     told = {
         "offers": page.items,

@@ -38,6 +38,15 @@ async def test_from_a_run_to_its_villages(api: Api, run: str) -> None:
     assert "50.0 %" in villages.text  # of those written to
 
 
+async def test_a_run_is_counted_anew_by_a_press(api: Api, run: str) -> None:
+    await count_coverage(api.runtime.pool, api.clock)
+    browser = await browser_of(api, "operator")
+    here = f"/runs/{run}/coverage"
+    seen = await browser.submit(await browser.get(here), f"{here}/recount")
+    assert seen.status == 200, seen.text
+    assert "正在重新统计" in seen.text
+
+
 async def test_a_number_that_is_entered_is_what_coverage_is_of(api: Api, run: str) -> None:
     await count_coverage(api.runtime.pool, api.clock)
     browser = await browser_of(api, "operator")
