@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from service.campaigns.calendar.holidays import Holidays
 from service.clock import CHINA
+from service.delivery.notices.robot import RobotNotice
 from service.duties.deadline import Remind, reminders, workday_after
 
 
@@ -87,6 +88,14 @@ TEXTS: Mapping[DutyStep, TextKind] = {
     DutyStep.MISSED_LEADER: TextKind.MISSED,
     DutyStep.MISSED_ABOVE: TextKind.MISSED,
 }
+GROUPS: Mapping[TextKind, RobotNotice] = {
+    TextKind.REMINDER: RobotNotice.REMINDER,
+    TextKind.LATE: RobotNotice.LATE,
+    TextKind.LEADER: RobotNotice.LATE,
+    TextKind.OFFICE: RobotNotice.LATE_LIST,
+    TextKind.MISSED: RobotNotice.LATE,
+}
+"""As what the work groups of whoever is told are told of it, beside the person."""
 _REMINDERS = {
     Remind.WORKDAY_BEFORE: DutyStep.WORKDAY_BEFORE,
     Remind.TWO_HOURS_BEFORE: DutyStep.TWO_HOURS_BEFORE,

@@ -16,6 +16,7 @@ from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.holidays import Holidays
 from service.clock import day_in_china
 from service.crypto import Keyring
+from service.delivery.notices.robot_unit_store import GroupStep, owe_robots_of_steps
 from service.duties import duty_store, obligation_store, step_store
 from service.duties.deadline import (
     Deadline,
@@ -29,7 +30,9 @@ from service.duties.duties import take_in
 from service.duties.duty_store import Fulfilled
 from service.duties.ladder import (
     ADDRESSEES,
+    GROUPS,
     MISSED_STEPS,
+    TEXTS,
     Addressee,
     DutyState,
     PlannedStep,
@@ -220,8 +223,18 @@ async def _climb(conn: Connection, due: list[DueDuty], now: datetime) -> int:
         look = None if missed else next_look(plans[key], duty.missed_at, now)
         looks.append((duty, state, look))
     await step_store.insert_steps(conn, steps, now)
+    await owe_robots_of_steps(conn, _of_groups(steps), now)
     await step_store.go_on(conn, looks)
     return len(steps)
+
+
+def _of_groups(steps: list[NewStep]) -> list[GroupStep]:
+    """Of which steps work groups are told: those of the departments whose person is told."""
+    return [
+        GroupStep(one.told[0], GROUPS[TEXTS[one.step]], one.duty.id, one.step)
+        for one in steps
+        if one.told is not None and one.skipped is None
+    ]
 
 
 def _step(duty: DueDuty, taken: TakenStep) -> NewStep:

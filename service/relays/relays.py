@@ -9,6 +9,7 @@ from service.audience.areas.area_store import area_names
 from service.audience.vocabulary.roles import ROLES
 from service.cases.week import parse_week
 from service.clock import day_in_china
+from service.delivery.notices.robot_unit_store import owe_robots_of_relay
 from service.dispatch.direct import direct
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.ledger.message_class import NOTICE
@@ -105,6 +106,7 @@ async def _freeze(conn: Connection, new: NewRelay, by: tuple[UUID, datetime]) ->
             phrase("this text was passed on to these groups in that week already"),
             code="relayed_already",
         )
+    await owe_robots_of_relay(conn, made, new.department_id, by[1])
     return made
 
 

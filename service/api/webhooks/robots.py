@@ -11,7 +11,7 @@ from service.api.http.schema import Body, Instant, Line, Out
 from service.delivery.notices import robot_posts
 from service.delivery.notices import robot_store as store
 from service.delivery.notices.notice_choice import NoticeKind
-from service.delivery.notices.robot import RobotKind, masked_address
+from service.delivery.notices.robot import RobotKind, RobotNotice, masked_address
 from service.delivery.notices.robot_posts import ADDRESS, MOST_ROBOTS, NewRobot
 from service.queue import Job
 from service.storage.postgres import Record
@@ -31,8 +31,13 @@ class RobotBody(Body):
         default=None, description="DingTalk with signatures (加签): what begins with SEC."
     )
     language: Literal["zh", "en"] = "zh"
-    kinds: Annotated[list[NoticeKind], Field(min_length=1, max_length=10)] = Field(
-        default=list(NoticeKind), description="Of what the group is told, as in /account/notices."
+    kinds: Annotated[list[RobotNotice], Field(min_length=1, max_length=10)] = Field(
+        default=[RobotNotice(kind) for kind in NoticeKind],
+        description=(
+            "Of what the group is told: as in /account/notices, and of units: `reminder` of duties,"
+            " `late` of steps of late ones, `late_list` of who is late with what your department"
+            " asks for, `relay` of relays that begin."
+        ),
     )
 
 
@@ -47,7 +52,7 @@ class RobotOut(Out):
     address: str = Field(description="Its host, and the last four signs of its key.")
     is_signed: bool
     language: Literal["zh", "en"]
-    kinds: list[NoticeKind]
+    kinds: list[RobotNotice]
     made_by: UUID
     made_at: Instant
     rest_until: Instant | None = Field(

@@ -14,6 +14,10 @@ TOLD: dict[str, Phrase] = {
     "returned": phrase("a campaign was returned or rejected"),
     "paused": phrase("a campaign was paused by its guard"),
     "leg": phrase("a joint plan asks for our part"),
+    "reminder": phrase("something is to be handed in soon"),
+    "late": phrase("something was not handed in in time"),
+    "late_list": phrase("others are late with what we ask for"),
+    "relay": phrase("a text begins to be passed on"),
 }
 STATES: dict[str, tuple[str, Phrase]] = {
     "waiting": ("warn", phrase("waits to be posted")),

@@ -27,6 +27,22 @@ class RobotKind(StrEnum):
     DINGTALK = "dingtalk"
 
 
+class RobotNotice(StrEnum):
+    """Of what a group can be told: the notices of campaigns that persons get as well, and of units:
+    reminders of duties, steps of late ones, who is late with what the department asks for, and that
+    a relay began.
+    """
+
+    APPROVAL = "approval"
+    RETURNED = "returned"
+    PAUSED = "paused"
+    LEG = "leg"
+    REMINDER = "reminder"
+    LATE = "late"
+    LATE_LIST = "late_list"
+    RELAY = "relay"
+
+
 PATHS = {RobotKind.WECOM: "/webhook/send", RobotKind.DINGTALK: "/robot/send"}
 """How the path of an address ends; the host may be that of an installation of an office's own."""
 KEYS = {RobotKind.WECOM: "key", RobotKind.DINGTALK: "access_token"}

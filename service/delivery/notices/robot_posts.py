@@ -22,20 +22,22 @@ from service.channels.contract.address_check import Network
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.notices import robot_store as store
+from service.delivery.notices import robot_unit_store as unit_store
 from service.delivery.notices.notice_choice import NoticeKind
-from service.delivery.notices.notice_text import sentence
 from service.delivery.notices.robot import (
     A_MINUTE,
     RESTS,
     PostAttempt,
     PostFate,
     RobotKind,
+    RobotNotice,
     body_of_post,
     check_address,
     read_answer,
     signed_address,
 )
 from service.delivery.notices.robot_store import PostResult, RobotCard
+from service.delivery.notices.robot_text import UnitNotice, text_of_post
 from service.delivery.webhooks.webhooks import AddressForbidden, socket_to
 from service.errors import Conflict, NotFound
 from service.settings import Settings
@@ -74,7 +76,7 @@ class NewRobot(NamedTuple):
     address: str
     secret: str | None
     language: str
-    kinds: Sequence[NoticeKind]
+    kinds: Sequence[RobotNotice]
 
 
 async def add_robot(
@@ -159,9 +161,9 @@ async def post_due(
     async with transaction(pool) as conn:
         window = (now - timedelta(minutes=1), A_MINUTE)
         rows = await store.claim_posts(conn, AT_ONCE, now + CLAIM * clock.speed, window, now)
-        kinds = {row["id"]: await store.count_post_kinds(conn, row["id"]) for row in rows}
+        told = {row["id"]: await _told(conn, row["id"]) for row in rows}
     posting = _Posting(keyring, settings, tls, seconds)
-    attempts = await asyncio.gather(*(posting.post(row, kinds[row["id"]]) for row in rows))
+    attempts = await asyncio.gather(*(posting.post(row, told[row["id"]]) for row in rows))
     for row, attempt in zip(rows, attempts, strict=True):
         await _record(pool, row, attempt, clock.now())
     return len(rows)
@@ -172,6 +174,7 @@ async def _make_posts(pool: Pool, now: datetime) -> None:
     async with transaction(pool) as conn:
         for post_id in await store.note_lost_posts(conn, LOST, now):
             log.error("a post may or may not have left", extra={"post_id": str(post_id)})
+        await unit_store.settle_units_over(conn, now - TOGETHER, now - TOLD_WITHIN, now)
         await store.make_posts(conn, now - TOGETHER, now - TOLD_WITHIN, now)
         await store.forget_posts(conn, now - KEPT, FORGET)
 
@@ -183,6 +186,19 @@ async def _record(pool: Pool, row: Record, attempt: PostAttempt, now: datetime) 
     if result.state != "sent":
         told = {"robot_id": str(row["robot_id"]), "state": result.state, "why": result.error}
         log.warning("a post to a group was not taken", extra=told)
+
+
+class _ToldInPost(NamedTuple):
+    """What a post tells of."""
+
+    counts: dict[NoticeKind, int]
+    units: list[UnitNotice]
+
+
+async def _told(conn: Connection, post_id: UUID) -> _ToldInPost:
+    kinds = await store.count_post_kinds(conn, post_id)
+    counts = {NoticeKind(name): count for name, count in kinds.items()}
+    return _ToldInPost(counts, await unit_store.unit_notices(conn, post_id))
 
 
 class _Posting:
@@ -197,7 +213,7 @@ class _Posting:
         self._tls: ssl.SSLContext | bool = tls if tls is not None else True
         self._seconds = seconds
 
-    async def post(self, row: Record, kinds: dict[str, int]) -> PostAttempt:
+    async def post(self, row: Record, told: _ToldInPost) -> PostAttempt:
         """Give one message to its robot."""
         if row["address_cipher"] is None:
             return PostAttempt(PostFate.REFUSED, GONE)
@@ -205,12 +221,11 @@ class _Posting:
         address = self._keyring.decrypt(ADDRESS, row["address_cipher"])
         cipher = row["secret_cipher"]
         secret = self._keyring.decrypt(SECRET, cipher) if cipher is not None else None
-        counts = {NoticeKind(name): count for name, count in kinds.items()}
-        words = sentence(counts, self._console)
+        language = row["language"]
+        text = text_of_post(told.counts, told.units, self._console, language)
         if row["is_test"]:
-            words = TEST
-        body = body_of_post(words.in_language(row["language"]))
-        return await self._give(kind, address, secret, body)
+            text = TEST.in_language(language)
+        return await self._give(kind, address, secret, body_of_post(text))
 
     async def _give(
         self, kind: RobotKind, address: str, secret: str | None, body: bytes

@@ -156,6 +156,8 @@ async def robots_wait(conn: Connection, due_by: datetime, now: datetime) -> bool
         conn,
         """
         SELECT EXISTS (SELECT FROM robot_notices WHERE settled_at IS NULL AND due_at <= :due_by)
+            OR EXISTS (SELECT FROM robot_unit_notices
+                       WHERE settled_at IS NULL AND due_at <= :due_by)
             OR EXISTS (SELECT FROM robot_posts
                        WHERE state IN ('waiting', 'leaving') AND next_at <= :now)
         """,
@@ -186,11 +188,15 @@ async def make_posts(conn: Connection, due_by: datetime, too_old: datetime, now:
         conn,
         """
         WITH due AS (
-            SELECT DISTINCT robot_id FROM robot_notices
-            WHERE settled_at IS NULL AND due_at <= :due_by
+            SELECT robot_id FROM robot_notices WHERE settled_at IS NULL AND due_at <= :due_by
+            UNION
+            SELECT robot_id FROM robot_unit_notices WHERE settled_at IS NULL AND due_at <= :due_by
         ), made AS (
             INSERT INTO robot_posts (robot_id, is_test, made_at, next_at)
             SELECT robot_id, false, :now, :now FROM due RETURNING id, robot_id
+        ), of_units AS (
+            UPDATE robot_unit_notices n SET settled_at = :now, post_id = made.id FROM made
+            WHERE n.robot_id = made.robot_id AND n.settled_at IS NULL AND n.due_at <= :due_by
         )
         UPDATE robot_notices n SET settled_at = :now, post_id = made.id FROM made
         WHERE n.robot_id = made.robot_id AND n.settled_at IS NULL AND n.due_at <= :due_by
@@ -289,7 +295,7 @@ async def record_post(conn: Connection, post_id: UUID, result: PostResult, now: 
 
 
 async def forget_posts(conn: Connection, before: datetime, limit: int) -> None:
-    """Delete posts that ended before, with what they told of."""
+    """Delete posts that ended before, with what they told of; and what was not posted by then."""
     rows = await sql.fetch(
         conn,
         "SELECT id FROM robot_posts WHERE ended_at < :before ORDER BY ended_at LIMIT :limit"
@@ -299,4 +305,15 @@ async def forget_posts(conn: Connection, before: datetime, limit: int) -> None:
     )
     ids: Sequence[UUID] = [row["id"] for row in rows]
     await sql.execute(conn, "DELETE FROM robot_notices WHERE post_id = ANY (:ids)", ids=ids)
+    await sql.execute(conn, "DELETE FROM robot_unit_notices WHERE post_id = ANY (:ids)", ids=ids)
+    await sql.execute(
+        conn,
+        """
+        DELETE FROM robot_unit_notices WHERE id IN (
+            SELECT id FROM robot_unit_notices WHERE post_id IS NULL AND settled_at < :before
+            ORDER BY settled_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+        """,
+        before=before,
+        limit=limit,
+    )
     await sql.execute(conn, "DELETE FROM robot_posts WHERE id = ANY (:ids)", ids=ids)

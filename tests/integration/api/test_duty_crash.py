@@ -81,6 +81,14 @@ async def test_both_schedulers_killed_a_second_before_the_deadline_tell_nobody_t
     await name_people(api)
     await choose_texts(api)
     await add_units(api)
+    async with transaction(api.runtime.pool) as conn:
+        await conn.execute(
+            "INSERT INTO group_robots (department_id, kind, name, address_cipher, language, kinds,"
+            " made_by, made_at) SELECT id, 'wecom', '群', '', 'zh', '{reminder,late}', $1, $2"
+            " FROM departments WHERE kind = 'school'",
+            api.teams["county"].admin.id,
+            api.clock.at,
+        )
     for title in ("周报", "台账"):
         await set_obligation(api, departments=[], kinds=["school"], title=title)
     assert (await turn(api)).made == 2 * (UNITS + 1)
@@ -140,3 +148,9 @@ async def test_both_schedulers_killed_a_second_before_the_deadline_tell_nobody_t
     assert orphans == 0, "no text without the step that it is of"
     untold = await count("SELECT count(*) FROM duty_steps WHERE settled_at IS NULL")
     assert untold == 0
+    owed = await count(
+        "SELECT array_agg(DISTINCT n.id IS NOT NULL) FROM duty_steps s LEFT JOIN robot_unit_notices"
+        " n ON n.duty_id = s.duty_id AND n.step = s.step"
+        " WHERE s.step IN ('late', 'two_hours_before') AND s.skipped <> 'overtaken'"
+    )
+    assert owed == [True], "the unit's group is owed each step that was taken"

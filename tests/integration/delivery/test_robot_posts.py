@@ -16,25 +16,26 @@ import pytest
 
 from service.crypto import Keyring
 from service.delivery.notices import robot_posts
-from service.delivery.notices.notice_choice import NoticeKind
-from service.delivery.notices.robot import A_MINUTE, RobotKind
+from service.delivery.notices.robot import A_MINUTE, RobotKind, RobotNotice
 from service.delivery.notices.robot_posts import NewRobot, post_due
 from service.errors import Conflict, NotFound
 from service.settings import Settings
-from service.simulator.carrier.config import Faults, SimulatorConfig
-from service.simulator.run import Simulator, running
+from service.simulator.carrier.config import Faults
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_team
-from tests.harness import certificates
 from tests.harness.clocks import HandClock
+from tests.harness.simulated_robots import (
+    KEY,
+    NETWORKS,
+    PATHS,
+    SECRET,
+    TOKEN,
+    SimulatedGroups,
+    simulated_groups,
+)
 from tests.harness.told import CONSOLE, LATER, Told
 
-KEY, TOKEN, SECRET = "693a91f6-wecom-key-5aaa", "566cc69da782ec-token", "SEC000000"
 MINUTE = timedelta(minutes=1)
-PATHS = {
-    "wecom": f"/cgi-bin/webhook/send?key={KEY}",
-    "dingtalk": f"/robot/send?access_token={TOKEN}",
-}
 
 
 @dataclass
@@ -43,14 +44,14 @@ class Groups:
 
     told: Told
     clock: HandClock
-    simulator: Simulator
+    simulated: SimulatedGroups
     tls: ssl.SSLContext
 
     async def add(
         self, kind: str = "wecom", path: str = "", secret: str | None = None, **more: Any
     ) -> UUID:
-        address = f"https://localhost:{self.simulator.ports['robots']}{path or PATHS[kind]}"
-        kinds = list(NoticeKind)
+        address = self.simulated.address(path or PATHS[kind])
+        kinds = list(RobotNotice)
         new = NewRobot(RobotKind(kind), "三组", address, secret, "zh", kinds)._replace(**more)
         async with transaction(self.told.pool) as conn:
             return await robot_posts.add_robot(
@@ -72,12 +73,7 @@ class Groups:
         )
 
     async def got(self) -> list[tuple[str, str]]:
-        address = f"https://localhost:{self.simulator.ports['robots']}/posted"
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(address, ssl=self.tls) as answer,
-        ):
-            return [(one["robot"], one["content"]) for one in await answer.json()]
+        return await self.simulated.got()
 
     async def states(self) -> list[tuple[str, str]]:
         rows = await self.told.pool.fetch("SELECT state, error FROM robot_posts ORDER BY id")
@@ -88,32 +84,18 @@ class Groups:
 async def _groups(
     pool: Pool, keyring: Keyring, settings: Settings, folder: Path, clock: HandClock
 ) -> AsyncIterator[Groups]:
-    made = certificates.make(folder, "localhost")
     async with transaction(pool) as conn:
         team = await make_team(conn, now=clock.now())
     told = Told(pool, keyring, settings, team, clock.now() - LATER)
-    config = SimulatorConfig.model_validate(
-        {
-            "cmpp_port": None,
-            "robots_port": 0,
-            "tls_certificate": made.server,
-            "accounts": [{"account": "a", "secret": "s"}],
-            "robots": [
-                {"kind": "wecom", "key": KEY},
-                {"kind": "dingtalk", "key": TOKEN, "secret": SECRET},
-            ],
-        }
-    )
-    async with running(config) as simulator:
-        tls = ssl.create_default_context(cadata=made.authority)
-        yield Groups(told, clock, simulator, tls)
+    async with simulated_groups(folder) as simulated:
+        yield Groups(told, clock, simulated, simulated.tls)
 
 
 @pytest.fixture
 async def groups(
     pool: Pool, keyring: Keyring, runtime_settings: Settings, now: Any, tmp_path: Path
 ) -> AsyncIterator[Groups]:
-    update = {"console_url": CONSOLE, "webhook_networks": "127.0.0.0/8, ::1/128"}
+    update = {"console_url": CONSOLE, "webhook_networks": NETWORKS}
     settings = runtime_settings.model_copy(update=update)
     async with _groups(pool, keyring, settings, tmp_path, HandClock(now + LATER)) as found:
         yield found
@@ -137,7 +119,7 @@ async def test_both_robots_are_told_what_waits_and_nobody_is_reached(groups: Gro
 
 
 async def test_what_is_decided_meanwhile_or_is_of_others_is_not_told(groups: Groups) -> None:
-    await groups.add("wecom", kinds=[NoticeKind.APPROVAL])
+    await groups.add("wecom", kinds=[RobotNotice.APPROVAL])
     campaign = await groups.told.submit()
     await groups.told.send_back(campaign.id)
     await groups.told.make()
@@ -172,7 +154,7 @@ async def test_a_robot_that_had_too_much_from_others_rests(groups: Groups) -> No
     await groups.add("dingtalk", secret=SECRET)
     await groups.add("wecom")
     text = {"msgtype": "text", "text": {"content": "别的系统"}}
-    address = f"https://localhost:{groups.simulator.ports['robots']}{PATHS['wecom']}"
+    address = groups.simulated.address(PATHS["wecom"])
     async with aiohttp.ClientSession() as session:
         for _ in range(A_MINUTE + 1):
             async with session.post(address, json=text, ssl=groups.tls) as answer:
@@ -238,11 +220,11 @@ async def test_a_silent_robot_holds_up_no_other_and_is_not_posted_to_again(
     assert {state for state, _ in states} <= {"sent", "uncertain", "waiting"}
     assert ("sent", "") in states
     await pool.execute("UPDATE group_robots SET rest_until = '2099-01-01' WHERE id = $1", mute)
-    groups.simulator.smsc.set_faults(Faults(half_open=True))
+    groups.simulated.simulator.smsc.set_faults(Faults(half_open=True))
     await groups.test(fine)
     assert await groups.post(seconds=0.5) >= 1
     assert (await groups.states())[-1] == ("uncertain", "no answer within 0.5 s")
-    groups.simulator.smsc.set_faults(Faults())
+    groups.simulated.simulator.smsc.set_faults(Faults())
     groups.clock.at += MINUTE
     await groups.post(seconds=0.5)
     assert len(await groups.got()) == 1, "it may have been posted, and is not posted again"
