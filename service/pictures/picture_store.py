@@ -146,6 +146,14 @@ async def lock_pictures(conn: Connection, picture_ids: Sequence[UUID]) -> list[K
     return [KeptPicture(**row) for row in rows]
 
 
+async def hashes_of(conn: Connection, picture_ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    """SHA-256 of these pictures as they are now; a mask makes another one."""
+    rows = await sql.fetch(
+        conn, "SELECT id, sha256 FROM pictures WHERE id = ANY (:ids)", ids=list(picture_ids)
+    )
+    return {row["id"]: row["sha256"] for row in rows}
+
+
 async def list_waiting(
     conn: Connection, department_id: UUID, duty_id: UUID | None, before: UUID | None, limit: int
 ) -> list[KeptPicture]:

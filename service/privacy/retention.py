@@ -43,7 +43,9 @@ class RetentionTerms:
         for six months). passwords: given ones
         that nobody confirmed. visits: names and notes of follow-ups, labels of households and
         notes of rounds, since their end. pictures: of reports, in full size; the small one stays.
-        unreported: pictures that nobody handed in. records:
+        unreported: pictures that nobody handed in. packs: whole pictures in packs of weekly
+        reports, and the Word files that show them, since the pack was built; facts, workbook and
+        manifest stay. records:
         audit entries, disclosures, erasures (Network Data Security Regulations art. 12: three
         years).
     """
@@ -57,6 +59,7 @@ class RetentionTerms:
     visits: timedelta = timedelta(days=90)
     pictures: timedelta = timedelta(days=366)
     unreported: timedelta = timedelta(days=30)
+    packs: timedelta = timedelta(days=366)
     records: timedelta = timedelta(days=1096)
 
 
@@ -106,6 +109,7 @@ async def let_go(
         "households": until_empty(visit_retention_store.drop_household_labels, terms.visits),
         "pictures": until_empty(picture_store.drop_large, terms.pictures),
         "unreported": until_empty(picture_store.delete_unreported, terms.unreported),
+        "packs": until_empty(partial(store.withdraw_from_packs, now=now), terms.packs),
         "records": until_empty(store.delete_records, terms.records),
     }
     done = {

@@ -9,6 +9,9 @@ from service.audience.segments.segment_sql import holds_on
 from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
 
+_ROWS_A_PACK = 500
+"""A pack counts for so many rows: it has hundreds of megabytes."""
+
 
 class LedgerStretch(NamedTuple):
     """A part of one run's ledger."""
@@ -259,6 +262,37 @@ async def drop_former_people(conn: Connection, before: datetime, rows: int) -> i
         """,
         before=before,
         rows=rows,
+    )
+    return affected(status)
+
+
+async def withdraw_from_packs(
+    conn: Connection, before: datetime, rows: int, *, now: datetime
+) -> int:
+    """Withdraw the pictures of packs that were built before, and the Word files that show them; a
+    trigger deletes the octets. A pack counts for `_ROWS_A_PACK` rows.
+    """
+    status = await sql.execute(
+        conn,
+        """
+        WITH old AS (
+            SELECT p.week, p.version FROM packs p
+            WHERE p.state = 'built' AND p.built_at < :before AND EXISTS (
+                SELECT FROM pack_files f LEFT JOIN pack_withdrawals w
+                    ON (w.week, w.version, w.file_no) = (f.week, f.version, f.no)
+                WHERE (f.week, f.version) = (p.week, p.version) AND f.is_picture
+                  AND w.why IS NULL)
+            ORDER BY p.built_at LIMIT :packs
+        )
+        INSERT INTO pack_withdrawals (week, version, file_no, why, at)
+        SELECT f.week, f.version, f.no, 'term', :now FROM old
+        JOIN pack_files f USING (week, version)
+        WHERE f.is_picture OR f.name = 'pack.docx'
+        ON CONFLICT DO NOTHING
+        """,
+        before=before,
+        packs=max(1, rows // _ROWS_A_PACK),
+        now=now,
     )
     return affected(status)
 

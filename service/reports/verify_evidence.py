@@ -28,14 +28,38 @@ def faults(archive: zipfile.ZipFile, key: bytes) -> list[str]:
     return doubled(archive) or _faults(archive, key)
 
 
-def _faults(archive: zipfile.ZipFile, key: bytes) -> list[str]:
-    manifest = archive.read("manifest.json")
+def withdrawn(archive: zipfile.ZipFile) -> dict[str, dict[str, str]]:
+    """Files whose octets went since a pack was built: their hash, why, and when."""
+    if "withdrawn.json" not in archive.namelist():
+        return {}
+    found: dict[str, dict[str, str]] = json.loads(archive.read("withdrawn.json"))["withdrawn"]
+    return found
+
+
+def _is_signed(archive: zipfile.ZipFile, key: bytes, name: str) -> bool:
+    said = archive.read(f"{name}.json")
     try:
-        Ed25519PublicKey.from_public_bytes(key).verify(archive.read("manifest.sig"), manifest)
-    except InvalidSignature:
+        Ed25519PublicKey.from_public_bytes(key).verify(archive.read(f"{name}.sig"), said)
+    except (InvalidSignature, KeyError):
+        return False
+    return True
+
+
+def _faults(archive: zipfile.ZipFile, key: bytes) -> list[str]:
+    manifest, signed = archive.read("manifest.json"), {"manifest.json", "manifest.sig"}
+    if not _is_signed(archive, key, "manifest"):
         return ["the signature is not of this key"]
+    if gone := withdrawn(archive):
+        signed |= {"withdrawn.json", "withdrawn.sig"}
+        if not _is_signed(archive, key, "withdrawn"):
+            return ["the list of what was withdrawn is not signed by this key"]
+        of = json.loads(archive.read("withdrawn.json")).get("manifest_sha256")
+        if of != sha256(manifest).hexdigest():
+            return ["the list of what was withdrawn is of another pack"]
     found, sums = [], json.loads(manifest)["sha256"]
-    for name in sorted(sums.keys() | {*archive.namelist()} - {"manifest.json", "manifest.sig"}):
+    for name in sorted(sums.keys() | {*archive.namelist()} - signed):
+        if name not in archive.namelist() and name in gone and gone[name]["sha256"] == sums[name]:
+            continue
         if name not in sums or name not in archive.namelist():
             found.append(f"{name} is not as in the manifest")
         elif sha256(archive.read(name)).hexdigest() != sums[name]:
@@ -90,5 +114,8 @@ def _pack_faults(manifest: dict[str, Any], facts: dict[str, Any]) -> list[str]:
 if __name__ == "__main__":
     with zipfile.ZipFile(sys.argv[1]) as opened:
         problems = faults(opened, bytes.fromhex(sys.argv[2]))
+        went = {} if problems else withdrawn(opened)
+    for file, of in sorted(went.items()):
+        print(f"{file} was withdrawn ({of['why']}, {of['at']})")  # noqa: T201
     print("\n".join(problems) or "everything fits")  # noqa: T201
     sys.exit(bool(problems))

@@ -41,9 +41,11 @@ extensions, signatures, the county's settings, the lint policy, case figures, lo
 departments. The lock of the runs that follow a run is taken by an expansion, after its lock of 2.
 Administrators come before logins, where both are taken (`tocsin init`).
 
-Two more keys stand in functions of the database, where a trigger takes them: `direct <sender>`
-(direct sends of a sender, counted one after another; after all others) and `department tree`
-(moves in the tree of departments; after names of departments).
+More keys stand in functions of the database, where a trigger takes them: `direct <sender>`
+(direct sends of a sender, counted one after another; after all others), `department tree`
+(moves in the tree of departments; after names of departments) and, alone, `pack pictures` (what is
+withdrawn from packs; after the row of a picture). Whoever builds a pack takes the last one shared,
+with no other.
 
 One module: the order is one.
 """
@@ -93,6 +95,11 @@ async def _try_lock(conn: Connection, key: str, **values: Any) -> bool:
 async def lock_edit(conn: Connection, path: str) -> None:
     """Keep everybody else from editing what is at this address."""
     await _lock_exclusive(conn, "hashtextextended('edit ' || :path, 0)", path=path)
+
+
+async def share_pack_pictures(conn: Connection) -> None:
+    """Keep pictures of packs from being withdrawn, and from being masked, while one is built."""
+    await _lock_shared(conn, "hashtextextended('pack pictures', 0)")
 
 
 # One worker of a kind at a time.

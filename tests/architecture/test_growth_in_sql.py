@@ -98,6 +98,7 @@ SCOPES = {
     "lock_signatures": "the installation: a signature is one department's",
     "lock_county": "the installation: a kind of the county's settings",
     "lock_lint_changes": "the installation: the county's levels",
+    "share_pack_pictures": "the installation: packs are the county's; alone for a mask, a moment",
     "lock_cases": "the installation: what the weeks of the county were",
     "lock_lookups": "a person",
     "lock_department_names": "the installation: a name is one department's",
@@ -107,6 +108,7 @@ SCOPES = {
     "lock_migration": "the installation: its tables",
     "unlock_migration": "the installation: as lock_migration",
     "direct ": "a sender, by a trigger",
+    "pack pictures": "as share_pack_pictures, by a trigger",
     "department tree": "the installation: one tree, by a trigger",
 }
 """The functions of service/storage/locks.py, and the keys that triggers take, with what each lock

@@ -55,6 +55,10 @@ class PackOut(Out):
     built_at: Instant | None
     octets: int | None
     manifest_sha256: str | None = Field(description="Of manifest.json, which names all files.")
+    withdrawn: int = Field(
+        description="Files whose octets went since it was built, as withdrawn.json says: a mask was"
+        " put on a picture, or pictures were kept for a year."
+    )
 
 
 async def list_packs(call: Call, query: PacksQuery) -> Page[PackOut]:

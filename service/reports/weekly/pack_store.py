@@ -3,7 +3,7 @@
 Until when somebody holds a pack is of the database's own clock.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -25,7 +25,9 @@ CIPHER = "pack"
 
 
 class Pack(NamedTuple):
-    """A version of a week's pack. done of total: how far its step is."""
+    """A version of a week's pack. done of total: how far its step is. withdrawn: of how many files
+    the octets went since.
+    """
 
     week: str
     version: int
@@ -42,6 +44,7 @@ class Pack(NamedTuple):
     built_at: datetime | None
     octets: int | None
     manifest_sha256: bytes | None
+    withdrawn: int
 
 
 class PackClaim(NamedTuple):
@@ -64,19 +67,28 @@ class PackFile(NamedTuple):
     size: int
 
 
-class KeptFile(NamedTuple):
-    """A file of a pack as it is kept."""
+class FileWithdrawal(NamedTuple):
+    """Why the octets of a file went (`masked`, `term`), and when."""
+
+    why: str
+    at: datetime
+
+
+class FilePiece(NamedTuple):
+    """A piece of a file of a pack; withdrawn: the file has no octets any more."""
 
     no: int
     name: str
-    octets: int
     sha256: bytes
-    is_picture: bool
+    withdrawn: FileWithdrawal | None
+    octets: bytes
 
 
 _COLUMNS = """
     week, version, state, asked_at, as_of, units, handed_in, claims, step, done, total, problem,
-    built_at, octets, manifest_sha256
+    built_at, octets, manifest_sha256, (
+        SELECT count(*)::int FROM pack_withdrawals w
+        WHERE (w.week, w.version) = (packs.week, packs.version)) AS withdrawn
 """
 
 
@@ -284,12 +296,14 @@ async def keep_picture(conn: Connection, keyring: Keyring, octets: bytes, sha256
     )
 
 
-async def read_picture(conn: Connection, keyring: Keyring, sha256: bytes) -> bytes:
-    """A whole picture that is kept."""
-    cipher: bytes = await sql.fetchval(
-        conn, "SELECT cipher FROM pack_pictures WHERE sha256 = :sha256", sha256=sha256
+async def count_pictures(conn: Connection, hashes: Collection[bytes]) -> int:
+    """How many of these whole pictures are kept."""
+    found: int = await sql.fetchval(
+        conn,
+        "SELECT count(*) FROM pack_pictures WHERE sha256 = ANY (:hashes)",
+        hashes=list(hashes),
     )
-    return keyring.decrypt_bytes(CIPHER, cipher)
+    return found
 
 
 async def give_back(conn: Connection, held: PackClaim, problem: str) -> None:
@@ -326,9 +340,9 @@ async def latest_packs(conn: Connection, before: str | None, limit: int) -> list
     rows = await sql.fetch(
         conn,
         f"""
-        SELECT {_COLUMNS} FROM packs p
+        SELECT {_COLUMNS} FROM packs
         WHERE (:before::text IS NULL OR week < :before)
-          AND version = (SELECT max(version) FROM packs WHERE week = p.week)
+          AND version = (SELECT max(version) FROM packs p WHERE p.week = packs.week)
         ORDER BY week DESC LIMIT :limit
         """,  # noqa: S608  # constants
         before=before,
@@ -347,37 +361,36 @@ async def versions_of(conn: Connection, week: str) -> list[Pack]:
     return [Pack(**row) for row in rows]
 
 
-async def list_files(conn: Connection, week: str, version: int) -> list[KeptFile]:
-    """The files of a pack, in their order."""
-    rows = await sql.fetch(
-        conn,
-        """
-        SELECT no, name, octets, sha256, is_picture FROM pack_files
-        WHERE week = :week AND version = :version ORDER BY no
-        """,
-        week=week,
-        version=version,
-    )
-    return [KeptFile(**row) for row in rows]
-
-
-async def read_pieces(
-    conn: Connection, keyring: Keyring, week: str, version: int, file_no: int
-) -> AsyncIterator[bytes]:
-    """The octets of a file, piece by piece. Needs a transaction."""
+async def read_files(
+    conn: Connection, keyring: Keyring, week: str, version: int
+) -> AsyncIterator[FilePiece]:
+    """The octets of a pack's files, piece by piece, in the order of files; of one that was
+    withdrawn one piece without octets. All of it is of one moment. Needs a transaction.
+    """
     cursor = sql.cursor(
         conn,
         """
-        SELECT cipher FROM pack_pieces
-        WHERE week = :week AND version = :version AND file_no = :file_no ORDER BY no
+        SELECT f.no, f.name, f.sha256, w.why, w.at, x.cipher
+        FROM pack_files f
+        LEFT JOIN pack_withdrawals w
+            ON (w.week, w.version, w.file_no) = (f.week, f.version, f.no)
+        LEFT JOIN LATERAL (
+            SELECT p.no, p.cipher FROM pack_pieces p
+            WHERE (p.week, p.version, p.file_no) = (f.week, f.version, f.no) AND NOT f.is_picture
+            UNION ALL
+            SELECT 0, k.cipher FROM pack_pictures k WHERE k.sha256 = f.sha256 AND f.is_picture
+        ) x ON w.why IS NULL
+        WHERE f.week = :week AND f.version = :version ORDER BY f.no, x.no
         """,
         week=week,
         version=version,
-        file_no=file_no,
         prefetch=4,
     )
     async for row in cursor:
-        yield keyring.decrypt_bytes(CIPHER, row["cipher"])
+        gone = None if row["why"] is None else FileWithdrawal(row["why"], row["at"])
+        cipher = row["cipher"]
+        octets = b"" if cipher is None else keyring.decrypt_bytes(CIPHER, cipher)
+        yield FilePiece(row["no"], row["name"], row["sha256"], gone, octets)
 
 
 def _of(held: PackClaim) -> dict[str, Any]:

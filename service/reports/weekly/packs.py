@@ -5,6 +5,10 @@ frozen; then the files are made of these facts alone, and kept in one transactio
 holds the pack by a lease, and each of its writes carries the number of its claim: a process that
 was killed or frozen is followed by another one, and its own late word counts for nothing. A process
 that follows goes on from the facts, so the files are those that the first would have made.
+
+A mask that is put on a picture later withdraws its octets from the versions that showed it, in its
+own transaction (`withdraw_masked`, a trigger); so does the term of pictures. What went and why is a
+signed list beside the manifest, which stays as it is.
 """
 
 import asyncio
@@ -28,6 +32,7 @@ from service.documents.county_file import CountyFileBad, read_county_file
 from service.documents.word import docx_of
 from service.documents.workbook import xlsx_of
 from service.errors import Conflict, NotFound
+from service.pictures import picture_store
 from service.pictures.model import SIDES
 from service.pictures.pictures import octets_of
 from service.reports import store
@@ -35,14 +40,17 @@ from service.reports.evidence import CHUNK, IN_MEMORY, PURPOSE, VERIFIER
 from service.reports.weekly import pack_store
 from service.reports.weekly.pack_document import pack_document, shortened, with_pictures
 from service.reports.weekly.pack_facts import gather
-from service.reports.weekly.pack_store import Pack, PackClaim, PackFile
+from service.reports.weekly.pack_store import FilePiece, Pack, PackClaim, PackFile
 from service.settings import Settings
+from service.storage.locks import share_pack_pictures
 from service.storage.postgres import LONG_SECONDS, Connection, Pool, transaction
 from service.words.phrase import Phrase, phrase
 
 LANGUAGE = "zh"
 NOTE_EVERY = 10
 """Units after which it is said how far a pack is."""
+WITHDRAWN, WITHDRAWN_SIGNATURE = "withdrawn.json", "withdrawn.sig"
+"""The list of files whose octets went, and its signature; `verify_evidence.py` knows both."""
 _DIED = "the processes that built it have ended without a word"
 
 log = logging.getLogger(__name__)
@@ -67,7 +75,9 @@ async def build_next(pool: Pool, keyring: Keyring, clock: Clock, settings: Setti
     if held is None:
         return False
     try:
-        await _build(pool, keyring, clock, settings, held)
+        text = held.facts or await _gather(pool, clock, held)
+        while not await _build(pool, keyring, clock, settings, held, text):
+            pass  # a picture was masked meanwhile: the files are made anew
     except PackLost:
         log.warning("somebody else builds the pack", extra={"week": held.week, "no": held.no})
     except Exception as error:
@@ -78,11 +88,9 @@ async def build_next(pool: Pool, keyring: Keyring, clock: Clock, settings: Setti
 
 
 async def _build(
-    pool: Pool, keyring: Keyring, clock: Clock, settings: Settings, held: PackClaim
-) -> None:
-    text = held.facts
-    if text is None:
-        text = await _gather(pool, clock, held)
+    pool: Pool, keyring: Keyring, clock: Clock, settings: Settings, held: PackClaim, text: str
+) -> bool:
+    """Make the files and keep them; False: a picture is not any more what they were made of."""
     pictures = await _pictures(pool, keyring, held, json.loads(text))
     shown = [(one.name, one.shown) for one in pictures]
     making = asyncio.create_task(
@@ -98,10 +106,22 @@ async def _build(
     files.append(_file("manifest.json", manifest))
     files.append(_file("manifest.sig", keyring.sign(PURPOSE, manifest)))
     async with transaction(pool, seconds=LONG_SECONDS) as conn:
+        if not await _are_current(conn, pictures):
+            return False
         digest = hashlib.sha256(manifest).digest()
         kept = await pack_store.keep(conn, keyring, held, files, digest, problem, clock.now())
         if not kept:
             raise PackLost
+    return True
+
+
+async def _are_current(conn: Connection, pictures: Sequence["_PackPicture"]) -> bool:
+    """Whether all pictures are what was read of them, and kept; they stay so until the end."""
+    await share_pack_pictures(conn)
+    now = await picture_store.hashes_of(conn, [one.id for one in pictures])
+    hashes = {one.sha256 for one in pictures}
+    unmasked = all(now[one.id] == one.source_sha256 for one in pictures)
+    return unmasked and await pack_store.count_pictures(conn, hashes) == len(hashes)
 
 
 async def _gather(pool: Pool, clock: Clock, held: PackClaim) -> str:
@@ -119,8 +139,13 @@ async def _gather(pool: Pool, clock: Clock, held: PackClaim) -> str:
 
 
 class _PackPicture(NamedTuple):
-    """A picture of a pack: its file, kept already, and the smaller one for the document."""
+    """A picture of a pack: its file, kept already, and the smaller one for the document.
+    source_sha256: what the picture was when it was read; of one that is older than a year the file
+    is smaller, and has another hash.
+    """
 
+    id: UUID
+    source_sha256: bytes
     name: str
     file: str
     sha256: bytes
@@ -142,12 +167,15 @@ async def _pictures(
         if done % NOTE_EVERY == 0:
             await _note(pool, held, "pictures", done, len(listed))
         async with transaction(pool) as conn:
+            await share_pack_pictures(conn)
+            source = (await picture_store.hashes_of(conn, [picture_id]))[picture_id]
             whole = await octets_of(conn, keyring, picture_id, SIDES[0])
             shown = await octets_of(conn, keyring, picture_id, SIDES[1])
             digest = hashlib.sha256(whole).digest()
             await pack_store.keep_picture(conn, keyring, whole, digest)
         file = f"pictures/{at:04}-{no}.jpg"
-        found.append(_PackPicture(f"{unit} {no}", file, digest, len(whole), shown))
+        size = len(whole)
+        found.append(_PackPicture(picture_id, source, f"{unit} {no}", file, digest, size, shown))
     return found
 
 
@@ -222,19 +250,66 @@ def _not_yet(pack: Pack) -> Phrase:
 
 
 async def archive_of(conn: Connection, keyring: Keyring, pack: Pack) -> AsyncIterator[bytes]:
-    """The archive of a pack, in pieces; the same octets each time. Needs a transaction."""
+    """The archive of a pack, in pieces; the same octets each time, until some are withdrawn. Needs
+    a transaction.
+    """
     with SpooledTemporaryFile(max_size=IN_MEMORY) as file:
         with zipfile.ZipFile(file, "w") as archive:
-            for kept in await pack_store.list_files(conn, pack.week, pack.version):
-                entry = zipfile.ZipInfo(kept.name, OLDEST)
-                entry.external_attr = 0o600 << 16
-                with archive.open(entry, "w", force_zip64=True) as member:
-                    if kept.is_picture:
-                        member.write(await pack_store.read_picture(conn, keyring, kept.sha256))
-                        continue
-                    pieces = pack_store.read_pieces(conn, keyring, pack.week, pack.version, kept.no)
-                    async for piece in pieces:
-                        member.write(piece)
+            gone = await _write_files(archive, conn, keyring, pack)
+            if gone:
+                said = _withdrawn(pack, gone)
+                _put(archive, WITHDRAWN, said)
+                _put(archive, WITHDRAWN_SIGNATURE, keyring.sign(PURPOSE, said))
         file.seek(0)
         while piece := file.read(CHUNK):
             yield piece
+
+
+async def _write_files(
+    archive: zipfile.ZipFile, conn: Connection, keyring: Keyring, pack: Pack
+) -> dict[str, FilePiece]:
+    """Write the files of a pack; returns those that were withdrawn, by name."""
+    gone: dict[str, FilePiece] = {}
+    no, member = 0, None
+    try:
+        async for piece in pack_store.read_files(conn, keyring, pack.week, pack.version):
+            if piece.withdrawn is not None:
+                gone[piece.name] = piece
+                continue
+            if member is None or piece.no != no:
+                if member is not None:
+                    member.close()
+                member, no = archive.open(_entry(piece.name), "w", force_zip64=True), piece.no
+            member.write(piece.octets)
+    finally:
+        if member is not None:
+            member.close()
+    return gone
+
+
+def _withdrawn(pack: Pack, gone: Mapping[str, FilePiece]) -> bytes:
+    """The list of files whose octets went, bound to the manifest."""
+    said = {
+        "manifest_sha256": (pack.manifest_sha256 or b"").hex(),
+        "withdrawn": {
+            name: {
+                "sha256": piece.sha256.hex(),
+                "why": piece.withdrawn.why,
+                "at": piece.withdrawn.at.isoformat(),
+            }
+            for name, piece in gone.items()
+            if piece.withdrawn is not None
+        },
+    }
+    return json.dumps(said, ensure_ascii=False, indent=1, sort_keys=True).encode()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, OLDEST)
+    entry.external_attr = 0o600 << 16
+    return entry
+
+
+def _put(archive: zipfile.ZipFile, name: str, octets: bytes) -> None:
+    with archive.open(_entry(name), "w", force_zip64=True) as member:
+        member.write(octets)

@@ -4,16 +4,19 @@ import asyncio
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from service.audience.areas.area_store import load_areas
 from service.crypto import Keyring, Keys
+from service.privacy.retention import RetentionTerms, let_go
 from service.privacy.rotation import rotate
 from service.reports.coverage.counting import count_coverage
-from service.reports.verify_evidence import faults
+from service.reports.verify_evidence import faults, withdrawn
 from service.reports.weekly import pack_store, packs
 from service.reports.weekly.packs import build_next, make_due
 from service.storage.postgres import CheckViolation, transaction
@@ -304,8 +307,6 @@ async def test_a_report_that_comes_while_facts_are_gathered_is_in_a_further_vers
 
 
 def _digest(text: str) -> bytes:
-    from hashlib import sha256
-
     return sha256(text.encode()).digest()
 
 
@@ -349,15 +350,157 @@ async def _events(api: Api) -> list[tuple[str, str, dict[str, Any]]]:
     return [(row["kind"], row["type"], row["data"]) for row in rows]
 
 
-async def test_pictures_are_whole_beside_the_document_and_smaller_in_it(api: Api) -> None:
+async def with_photos(api: Api, count: int) -> list[str]:
+    """A pack of a report with so many pictures, built; returns their ids."""
     duty = await made_duty(api)
-    ids = [await photo(api, SCHOOL, seed=n, duty_id=str(duty)) for n in range(7)]
+    ids = [await photo(api, SCHOOL, seed=n, duty_id=str(duty)) for n in range(count)]
     body = REPORT | {"pictures": ids, "pictures_checked": True}
     handed = await api.post(f"/duties/{duty}/submit", SCHOOL, body)
     assert handed.status == 200, handed.body
     api.clock.at = DUE
     assert await pack_due(api)
     assert await build(api)
+    return ids
+
+
+async def mask(api: Api, picture: str) -> None:
+    x = int((await api.get(f"/evidence/{picture}", SCHOOL)).json["masked_at"] is not None)
+    body = {"boxes": [[100 * x, 0, 50, 50]]}
+    answer = await api.post(f"/evidence/{picture}/mask", SCHOOL, body)
+    assert answer.status == 200, answer.body
+
+
+async def whole(api: Api, picture: str) -> bytes:
+    found: bytes = (await api.get(f"/evidence/{picture}/jpeg?px=1600", SCHOOL)).body
+    return found
+
+
+async def evidence_key(api: Api) -> bytes:
+    return bytes.fromhex((await api.get("/evidence-key", COUNTY)).json["public_key"])
+
+
+async def test_a_mask_reaches_the_packs_that_were_built_before(api: Api) -> None:
+    first, second = await with_photos(api, 2)
+    key, before = await evidence_key(api), opened(await take(api))
+    face, other = await whole(api, first), await whole(api, second)
+    await mask(api, first)
+    assert await pack_due(api), "a further version shows the picture as it is now"
+    assert await build(api)
+
+    (last, earlier) = await versions(api)
+    assert [(one["version"], one["withdrawn"]) for one in (last, earlier)] == [(2, 0), (1, 2)]
+    archive = opened(await take(api, 1))
+    assert faults(archive, key) == []
+    assert {name: of["why"] for name, of in withdrawn(archive).items()} == {
+        "pictures/0001-1.jpg": "masked",
+        "pack.docx": "masked",
+    }
+    left = {"manifest.json", "manifest.sig", "facts.json", "pack.xlsx", "pictures/0001-2.jpg"}
+    for name in left:
+        assert archive.read(name) == before.read(name), name
+    assert archive.read("pictures/0001-2.jpg") == other
+    assert all(face != archive.read(name) for name in archive.namelist())
+    assert before.read("pictures/0001-1.jpg") == face
+    kept = "SELECT sha256 FROM pack_pictures"
+    hashes = {row["sha256"] for row in await api.runtime.pool.fetch(kept)}
+    assert sha256(face).digest() not in hashes
+
+    masked = await whole(api, first)
+    assert opened(await take(api, 2)).read("pictures/0001-1.jpg") == masked
+    await mask(api, first)
+    assert await pack_due(api)
+    assert await build(api)
+    assert [one["withdrawn"] for one in await versions(api)] == [0, 2, 2]
+    for version in (1, 2, 3):
+        assert faults(opened(await take(api, version)), key) == []
+    with pytest.raises(CheckViolation, match="do not change"):
+        await api.runtime.pool.execute("DELETE FROM pack_pictures")
+    with pytest.raises(CheckViolation, match="do not change"):
+        await api.runtime.pool.execute("DELETE FROM pack_withdrawals")
+
+
+async def test_what_was_withdrawn_is_said_by_a_signed_list_of_that_pack(api: Api) -> None:
+    first, second = await with_photos(api, 2)
+    key = await evidence_key(api)
+    await mask(api, first)
+    await pack_due(api)
+    await build(api)
+    await mask(api, second)
+    one, two = opened(await take(api, 1)), opened(await take(api, 2))
+    both = {name: two.read(name) for name in ("withdrawn.json", "withdrawn.sig")}
+    unlisted = ["pack.docx is not as in the manifest"]
+    unlisted += [f"pictures/0001-{no}.jpg is not as in the manifest" for no in (1, 2)]
+    unsigned = ["the list of what was withdrawn is not signed by this key"]
+    for changes, found in (
+        ({"withdrawn.json": None, "withdrawn.sig": None}, unlisted),
+        ({"withdrawn.sig": None}, unsigned),
+        ({"withdrawn.json": one.read("withdrawn.json").replace(b"masked", b"term")}, unsigned),
+        (both, ["the list of what was withdrawn is of another pack"]),
+    ):
+        assert faults(_changed(one, changes), key) == found
+
+
+def _changed(archive: zipfile.ZipFile, changes: Mapping[str, bytes | None]) -> zipfile.ZipFile:
+    """The same archive with these files in other words; None: without it."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as out:
+        for name in archive.namelist():
+            octets = changes.get(name, archive.read(name))
+            if octets is not None:
+                out.writestr(name, octets)
+    return zipfile.ZipFile(made)
+
+
+async def test_a_mask_while_a_pack_is_built_is_in_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (picture,) = await with_photos(api, 1)
+    before = await whole(api, picture)
+    await mask(api, picture)  # makes a further version due
+    built_of = await whole(api, picture)
+    are_current, looked = packs._are_current, 0
+
+    async def masked_meanwhile(conn: Any, pictures: Any) -> bool:
+        nonlocal looked
+        looked += 1
+        if looked == 1:
+            await mask(api, picture)
+        return await are_current(conn, pictures)
+
+    monkeypatch.setattr(packs, "_are_current", masked_meanwhile)
+    assert await pack_due(api)
+    assert await build(api)
+    assert looked == 2, "its files were made anew"
+    found = opened(await take(api)).read("pictures/0001-1.jpg")
+    assert found == await whole(api, picture)
+    assert found not in {before, built_of}
+    assert await api.runtime.pool.fetchval("SELECT count(*) FROM pack_pictures") == 1
+
+
+async def test_pictures_of_packs_have_a_term_and_the_rest_still_verifies(api: Api) -> None:
+    await with_photos(api, 2)
+    before = opened(await take(api))
+
+    async def let_go_after(days: int) -> int:
+        now = DUE + timedelta(days=days)
+        gone = await let_go(api.runtime.pool, api.runtime.keyring, RetentionTerms(), now)
+        return gone.get("packs", 0)
+
+    assert await let_go_after(365) == 0
+    assert await let_go_after(367) == 3
+    assert await let_go_after(368) == 0
+    archive = opened(await take(api))
+    assert faults(archive, await evidence_key(api)) == []
+    went = {"pictures/0001-1.jpg", "pictures/0001-2.jpg", "pack.docx"}
+    assert {(name, of["why"]) for name, of in withdrawn(archive).items()} == {
+        (name, "term") for name in went
+    }
+    assert {*before.namelist()} - {*archive.namelist()} == went
+    assert await api.runtime.pool.fetchval("SELECT count(*) FROM pack_pictures") == 0
+
+
+async def test_pictures_are_whole_beside_the_document_and_smaller_in_it(api: Api) -> None:
+    ids = await with_photos(api, 7)
     archive = opened(await take(api))
     names = [name for name in archive.namelist() if name.startswith("pictures/")]
     assert names == [f"pictures/0001-{no}.jpg" for no in range(1, 8)]

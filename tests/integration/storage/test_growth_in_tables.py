@@ -54,6 +54,7 @@ ACROSS_DEPARTMENTS = {
     "pack_files_week_version_name_key": "as packs_pkey",
     "pack_pictures_pkey": "a picture is the same whoever hands it in",
     "pack_pieces_pkey": "as packs_pkey",
+    "pack_withdrawals_pkey": "as packs_pkey",
     "pack_weeks_pkey": "as packs_pkey",
     "areas_pkey": "the State's code of the area",
     "audit_seals_pkey": "the audit trail is one chain",
