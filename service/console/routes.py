@@ -725,10 +725,10 @@ PAGES = (
          again=account_phone.show_phone),
     WebPage("POST", "/account/sessions/{session_id}/end", account.end_session),
     WebPage("GET",  "/files/{object_id}", account_files.show_about, is_part=True, is_polled=True),
-    WebPage("GET",  "/account/notices", account_notices.show_notices, R.CONTROL),
-    WebPage("POST", "/account/notices", account_notices.choose_notices, R.CONTROL,
+    WebPage("GET",  "/account/notices", account_notices.show_notices, R.REPORTS),
+    WebPage("POST", "/account/notices", account_notices.choose_notices, R.REPORTS,
          again=account_notices.show_notices),
-    WebPage("POST", "/account/notices/code", account_notices.prove_mail, R.CONTROL,
+    WebPage("POST", "/account/notices/code", account_notices.prove_mail, R.REPORTS,
          again=account_notices.show_notices),
 
     WebPage("GET",  "/people", people_lists.show_lists, R.READ, heavy=True),

@@ -382,7 +382,9 @@ class Persons:
         address = f"{user.id.hex}@example.gov.cn"
         async with transaction(self._api.runtime.pool) as conn:
             kept = (keyring.encrypt(MAIL, address), None)
-            await notice_choice_store.set_choice(conn, user.id, [], "text", kept, "zh", now)
+            await notice_choice_store.set_choice(
+                conn, user.id, [], "text", kept, "zh", now, packs=False
+            )
             await send_code(conn, keyring, user, address, now)
             cipher = await conn.fetchval(
                 "SELECT code_cipher FROM notice_mails WHERE user_id = $1", user.id

@@ -10,7 +10,7 @@ from service.accounts.people.model import Right, User
 from service.api.http.call import Call, Counted
 from service.api.http.schema import Body, Instant, Line, Out, PlainOut
 from service.audience.numbers.number import mask
-from service.delivery.notices import notice_store
+from service.delivery.notices import mail_store, notice_store
 from service.delivery.notices.mail_proof import prove_address
 from service.delivery.notices.notice_choice import (
     NoticeChoice,
@@ -19,13 +19,14 @@ from service.delivery.notices.notice_choice import (
     choose,
     get_choice,
 )
-from service.delivery.notices.notice_text import NoticeState, state_of, words_of
+from service.delivery.notices.notice_text import NoticeState, pack_mail_words, state_of, words_of
 from service.errors import Conflict, Forbidden, Invalid
+from service.reports.weekly.packs import may_open
 from service.storage.postgres import Record
 from service.words.phrase import phrase, translated
 
 LATELY = 10
-"""So many of the last notices are shown."""
+"""So many of the last notices, and of the last mails of packs, are shown."""
 
 
 class NoticeChoiceBody(Body):
@@ -47,6 +48,21 @@ class NoticeChoiceBody(Body):
         " not proved.",
     )
     language: Literal["zh", "en"] = "zh"
+    packs: bool = Field(
+        default=False,
+        description="A mail of each version of the county's pack of weekly reports that is built,"
+        " with its address and SHA-256; to `mail`, whatever `way` is. Only for those who may open"
+        " packs.",
+    )
+
+
+class PackMailOut(Out):
+    """One mail of a version of a pack, and what became of it."""
+
+    week: str
+    version: int
+    at: Instant = Field(description="When the version was built.")
+    plain: PlainOut
 
 
 class ToldOut(Out):
@@ -80,6 +96,9 @@ class NoticesOut(Out):
     phone_proved: bool = Field(description="Texts go to a phone that is proved, and to no other.")
     mail_domains: list[str] = Field(description="None: no mail server is set up here.")
     lately: list[ToldOut] = Field(description=f"The last {LATELY}, from new to old.")
+    packs: bool
+    may_open_packs: bool = Field(description="Only who may open packs has mails of them.")
+    pack_mails: list[PackMailOut] = Field(description=f"The last {LATELY}, from new to old.")
 
 
 def need_concerned(user: User) -> None:
@@ -88,17 +107,32 @@ def need_concerned(user: User) -> None:
     Raises:
         Forbidden: the user neither plans, steers nor approves campaigns.
     """
-    if not (user.may(Right.CONTROL) or user.may(Right.APPROVE)):
+    if not _is_concerned(user):
         raise Forbidden(phrase("this is for those who plan, steer or approve campaigns"))
+
+
+def _is_concerned(user: User) -> bool:
+    return user.may(Right.CONTROL) or user.may(Right.APPROVE)
+
+
+def is_told(user: User) -> bool:
+    """Whether there is anything that somebody can be told of."""
+    return _is_concerned(user) or may_open(user)
+
+
+def _need_told(user: User) -> None:
+    if not is_told(user):
+        need_concerned(user)
 
 
 async def get_notices(call: Call) -> NoticesOut:
     """Say what you are told of by a text or a mail, and what you were told lately."""
-    need_concerned(call.user)
+    _need_told(call.user)
     settings, keyring = call.runtime.settings, call.runtime.keyring
     choice = await get_choice(call.conn, keyring, call.user)
     own = await phone_store.get_phone(call.conn, call.user.id)
     lately = await notice_store.list_lately(call.conn, call.user.id, LATELY)
+    pack_mails = await mail_store.list_pack_mails(call.conn, call.user.id, LATELY)
     return NoticesOut(
         kinds=sorted(choice.kinds),
         way=choice.way,
@@ -109,6 +143,9 @@ async def get_notices(call: Call) -> NoticesOut:
         phone_proved=own.proved_at is not None,
         mail_domains=settings.domains_of_mail if settings.smtp_url is not None else [],
         lately=[_told(row) for row in lately],
+        packs=choice.packs,
+        may_open_packs=may_open(call.user),
+        pack_mails=[_pack_mail(row) for row in pack_mails],
     )
 
 
@@ -120,7 +157,7 @@ class MailCodeBody(Body):
 
 async def prove_own_mail(call: Call, body: MailCodeBody) -> NoticesOut:
     """Give the code that was sent to your address; notices go there from now on."""
-    need_concerned(call.user)
+    _need_told(call.user)
     keyring = call.runtime.keyring
     choice = await get_choice(call.conn, keyring, call.user)
     try:
@@ -132,13 +169,29 @@ async def prove_own_mail(call: Call, body: MailCodeBody) -> NoticesOut:
 
 async def set_notices(call: Call, body: NoticeChoiceBody) -> NoticesOut:
     """Choose what you are told of by a text or a mail, in place of what you chose before."""
-    need_concerned(call.user)
-    choice = NoticeChoice(frozenset(body.kinds), body.way, body.mail, body.language)
+    _need_told(call.user)
+    if body.kinds:
+        need_concerned(call.user)
+    if body.packs and not may_open(call.user):
+        raise Invalid.at("packs", phrase("the pack of all units is for county offices"))
+    choice = NoticeChoice(
+        frozenset(body.kinds), body.way, body.mail, body.language, packs=body.packs
+    )
     await choose(
         call.conn, call.runtime.keyring, call.runtime.settings, call.user, choice, call.now
     )
-    call.note("users", call.user.id, kinds=sorted(body.kinds), way=body.way)
+    call.note("users", call.user.id, kinds=sorted(body.kinds), way=body.way, packs=body.packs)
     return await get_notices(call)
+
+
+def _pack_mail(row: Record) -> PackMailOut:
+    said = pack_mail_words(row["state"], row["error"])
+    return PackMailOut(
+        week=row["pack_week"],
+        version=row["pack_version"],
+        at=row["made_at"],
+        plain=PlainOut(zh=translated(said, "zh"), en=translated(said, "en")),
+    )
 
 
 def _told(row: Record) -> ToldOut:

@@ -4,7 +4,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from service.accounts.departments.department import COUNTY
 from service.accounts.people.model import User
 from service.api.http.call import Call, Download
 from service.api.http.paging import PageQuery, cut
@@ -92,13 +91,8 @@ async def get_pack(call: Call, query: PackQuery) -> Download:
     return Download("application/zip", name, pieces)
 
 
-def sees_packs(user: User) -> bool:
-    """Whether somebody sees the reports of all units together."""
-    return user.department_kind == COUNTY
-
-
 def _need_sight(user: User) -> None:
-    if not sees_packs(user):
+    if not packs.may_open(user):
         raise Forbidden(phrase("the pack of all units is for county offices"))
 
 

@@ -1,5 +1,6 @@
 """What one is told of by a text or a mail, and what became of the last notices."""
 
+from service.accounts.people.model import Right
 from service.api.accounts import notices
 from service.api.accounts.notices import MailCodeBody, NoticeChoiceBody
 from service.console.asking import Desk
@@ -14,7 +15,9 @@ async def show_notices(desk: Desk) -> Shown:
     """What one chose, and what became of the last notices."""
     chosen = await desk.get(notices.get_notices)
     ways = [way for way, can in (("text", True), ("mail", bool(chosen.mail_domains))) if can]
-    return Shown("account/notices.html", {"chosen": chosen, "ways": ways})
+    concerned = desk.may(Right.CONTROL) or desk.may(Right.APPROVE)
+    told = {"chosen": chosen, "ways": ways, "concerned": concerned}
+    return Shown("account/notices.html", told)
 
 
 async def prove_mail(desk: Desk) -> Gone:
@@ -30,4 +33,5 @@ async def choose_notices(desk: Desk) -> Gone:
     if kept.mail is not None and not kept.mail_proved and kept.mail_domains:
         return Gone(NOTICES, phrase("Your choice is kept. A code is on its way to your address."))
     none = phrase("You get no notices.")
-    return Gone(NOTICES, phrase("Your choice is kept.") if body.kinds else none)
+    chosen = body.kinds or body.packs
+    return Gone(NOTICES, phrase("Your choice is kept.") if chosen else none)

@@ -5,6 +5,7 @@ import segno
 from service.accounts.people.model import Right
 from service.api.accounts import me
 from service.api.accounts.me import PasswordBody, SecretBody, SessionQuery, TotpCodeBody
+from service.api.accounts.notices import is_told
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.render import Gone, Shown
@@ -21,7 +22,7 @@ async def show_account(desk: Desk) -> Shown:
             "who": await desk.get(me.get_me),
             "has_phone": desk.may(Right.CONTROL) or desk.may(Right.APPROVE),
             "sessions": (await desk.get(me.list_sessions, query=SessionQuery())).items,
-            "has_notices": desk.may(Right.CONTROL),
+            "has_notices": is_told(desk.user),
         },
     )
 

@@ -1,5 +1,6 @@
 """The SQL of mails: each is claimed before it leaves, and what became of it is written down."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -26,6 +27,52 @@ async def insert_mail(conn: Connection, user_id: UUID, now: datetime) -> UUID:
         now=now,
     )
     return mail_id
+
+
+async def list_pack_readers(conn: Connection) -> list[UUID]:
+    """Who wants a mail of each version of a pack, and has proved an address."""
+    rows = await sql.fetch(
+        conn,
+        """
+        SELECT c.user_id FROM notice_choices c JOIN users u ON u.id = c.user_id
+        WHERE c.packs AND c.mail_proved_at IS NOT NULL AND u.disabled_at IS NULL
+        ORDER BY c.user_id
+        """,
+    )
+    return [row["user_id"] for row in rows]
+
+
+async def insert_pack_mails(
+    conn: Connection, week: str, version: int, users: Sequence[UUID], now: datetime
+) -> None:
+    """A mail of a version of a pack to each of these users; nobody gets a second one of it."""
+    await sql.execute(
+        conn,
+        """
+        INSERT INTO notice_mails (user_id, made_at, next_at, pack_week, pack_version)
+        SELECT id, :now, :now, :week, :version FROM unnest(:users::uuid[]) AS id
+        ON CONFLICT DO NOTHING
+        """,
+        week=week,
+        version=version,
+        users=list(users),
+        now=now,
+    )
+
+
+async def list_pack_mails(conn: Connection, user_id: UUID, limit: int) -> list[Record]:
+    """A user's last mails of packs, from new to old: pack_week, pack_version, made_at, state,
+    error.
+    """
+    return await sql.fetch(
+        conn,
+        """
+        SELECT pack_week, pack_version, made_at, state, error FROM notice_mails
+        WHERE user_id = :user_id AND pack_week IS NOT NULL ORDER BY id DESC LIMIT :limit
+        """,
+        user_id=user_id,
+        limit=limit,
+    )
 
 
 async def mails_wait(conn: Connection, now: datetime) -> bool:
@@ -57,9 +104,10 @@ async def note_lost_mails(conn: Connection, error: str, now: datetime) -> list[U
 
 async def claim_mail(conn: Connection, until: datetime, now: datetime) -> Record | None:
     """Take the mail that has been due for longest: nobody else takes it, now or later, unless its
-    attempt provably sent nothing. id, made_at, attempts, code_cipher (null: it is of notices);
-    mail_cipher (null: the person has taken the address away) and language, as they are now. None:
-    none is due.
+    attempt provably sent nothing. id, made_at, attempts, code_cipher (null: it is of no code);
+    pack_week, pack_version (null: it is of no pack), with units, handed_in and manifest_sha256 of
+    that version; mail_cipher (null: the person has taken the address away, or wants no packs any
+    more) and language, as they are now. None: none is due.
     """
     return await sql.fetchrow(
         conn,
@@ -71,10 +119,16 @@ async def claim_mail(conn: Connection, until: datetime, now: datetime) -> Record
             UPDATE notice_mails m SET state = 'leaving', attempts = attempts + 1,
                 next_at = :until
             FROM mine WHERE m.id = mine.id
-            RETURNING m.id, m.user_id, m.made_at, m.attempts, m.code_cipher
+            RETURNING m.id, m.user_id, m.made_at, m.attempts, m.code_cipher, m.pack_week,
+                m.pack_version
         )
-        SELECT t.id, t.made_at, t.attempts, t.code_cipher, c.mail_cipher, c.language
-        FROM taken t LEFT JOIN notice_choices c ON c.user_id = t.user_id
+        SELECT t.id, t.made_at, t.attempts, t.code_cipher, c.language, t.pack_week, t.pack_version,
+               p.units, p.handed_in, p.manifest_sha256,
+               CASE WHEN t.pack_week IS NULL OR c.packs AND c.mail_proved_at IS NOT NULL
+                        AND u.disabled_at IS NULL THEN c.mail_cipher END AS mail_cipher
+        FROM taken t JOIN users u ON u.id = t.user_id
+        LEFT JOIN notice_choices c ON c.user_id = t.user_id
+        LEFT JOIN packs p ON (p.week, p.version) = (t.pack_week, t.pack_version)
         """,
         until=until,
         now=now,

@@ -19,7 +19,13 @@ from service.delivery.notices import smtp
 from service.delivery.notices.mail_proof import CODE, CODE_SUBJECT, code_sentence
 from service.delivery.notices.mail_store import MailResult
 from service.delivery.notices.notice_choice import MAIL, NoticeKind
-from service.delivery.notices.notice_text import sentence, subject
+from service.delivery.notices.notice_text import (
+    BuiltPack,
+    pack_sentence,
+    pack_subject,
+    sentence,
+    subject,
+)
 from service.delivery.notices.smtp import MailAttempt, MailFate
 from service.settings import Settings
 from service.storage.postgres import Pool, Record, transaction
@@ -79,9 +85,20 @@ async def send_mails(
 def _words(
     keyring: Keyring, settings: Settings, row: Record, kinds: dict[str, int]
 ) -> tuple[Phrase, Phrase]:
-    """The subject of a mail, and what it says: how much waits, or the code of an address."""
+    """The subject of a mail, and what it says: how much waits, the code of an address, or which
+    pack was built.
+    """
     if row["code_cipher"] is not None:
         return CODE_SUBJECT, code_sentence(keyring.decrypt(CODE, row["code_cipher"]))
+    if row["pack_week"] is not None:
+        pack = BuiltPack(
+            row["pack_week"],
+            row["pack_version"],
+            row["units"],
+            row["handed_in"],
+            row["manifest_sha256"].hex(),
+        )
+        return pack_subject(pack), pack_sentence(pack, settings.console_url)
     counts = {NoticeKind(kind): count for kind, count in kinds.items()}
     return subject(counts), sentence(counts, settings.console_url)
 

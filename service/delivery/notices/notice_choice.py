@@ -46,7 +46,8 @@ class NoticeWay(StrEnum):
 @dataclass(frozen=True, slots=True)
 class NoticeChoice:
     """What somebody chose. mail: the address, also while texts are wanted. language: zh or en.
-    mail_proved_at: since when a code has proved the address.
+    mail_proved_at: since when a code has proved the address. packs: a mail of each version of the
+    county's pack is wanted, whatever the way of notices is.
     """
 
     kinds: frozenset[NoticeKind] = frozenset()
@@ -54,6 +55,7 @@ class NoticeChoice:
     mail: str | None = None
     language: str = "zh"
     mail_proved_at: datetime | None = None
+    packs: bool = False
 
 
 async def get_choice(conn: Connection, keyring: Keyring, user: User) -> NoticeChoice:
@@ -64,7 +66,7 @@ async def get_choice(conn: Connection, keyring: Keyring, user: User) -> NoticeCh
     mail = keyring.decrypt(MAIL, row["mail_cipher"]) if row["mail_cipher"] is not None else None
     kinds = frozenset(NoticeKind(kind) for kind in row["kinds"])
     way, language = NoticeWay(row["way"]), row["language"]
-    return NoticeChoice(kinds, way, mail, language, row["mail_proved_at"])
+    return NoticeChoice(kinds, way, mail, language, row["mail_proved_at"], row["packs"])
 
 
 async def choose(
@@ -87,6 +89,8 @@ async def choose(
         _check_address(choice.mail, settings)
     if choice.kinds:
         await _check_way(conn, settings, actor, choice)
+    if choice.packs:
+        _check_mail(settings, choice, "packs")
     known = await get_choice(conn, keyring, actor)
     proved_at = known.mail_proved_at if choice.mail == known.mail else None
     if choice.mail is not None and proved_at is None and settings.smtp_url is not None:
@@ -95,7 +99,9 @@ async def choose(
     way = choice.way if choice.kinds or choice.mail is not None else NoticeWay.TEXT
     kinds = sorted(choice.kinds)
     kept = (cipher, proved_at)
-    await store.set_choice(conn, actor.id, kinds, way, kept, choice.language, now)
+    await store.set_choice(
+        conn, actor.id, kinds, way, kept, choice.language, now, packs=choice.packs
+    )
 
 
 async def _check_way(
@@ -108,9 +114,18 @@ async def _check_way(
                 phrase("prove your phone first: texts go to the phone that you have proved"),
                 code="phone_not_proved",
             )
-    elif settings.smtp_url is None:
-        raise Invalid.at("way", phrase("no mail server is set up here; choose texts"))
-    elif choice.mail is None:
+    else:
+        _check_mail(settings, choice, "way")
+
+
+def _check_mail(settings: Settings, choice: NoticeChoice, field: str) -> None:
+    """Refuse mails that cannot be sent. field: where they were asked for."""
+    if settings.smtp_url is None:
+        why = phrase("no mail server is set up here; choose texts")
+        if field == "packs":
+            why = phrase("no mail server is set up here, so no packs are told of by mail")
+        raise Invalid.at(field, why)
+    if choice.mail is None:
         raise Invalid.at("mail", phrase("give the address that the mails go to"))
 
 

@@ -5,6 +5,7 @@ what became of it, in words.
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from service.delivery.notices.notice_choice import NoticeKind
 from service.ledger import reasons
@@ -63,6 +64,50 @@ def sentence(counts: Mapping[NoticeKind, int], console: str | None) -> Phrase:
 def subject(counts: Mapping[NoticeKind, int]) -> Phrase:
     """The subject of a mail."""
     return phrase("Tocsin: {count} waiting for you", count=sum(counts.values()))
+
+
+class BuiltPack(NamedTuple):
+    """A version of the county's pack. handed_in of units: reports in it. sha256: of its manifest,
+    in hexadecimal.
+    """
+
+    week: str
+    version: int
+    units: int
+    handed_in: int
+    sha256: str
+
+
+def pack_subject(pack: BuiltPack) -> Phrase:
+    """The subject of a mail of a pack."""
+    return phrase(
+        "Tocsin: weekly reports of {week}, version {version}", week=pack.week, version=pack.version
+    )
+
+
+def pack_sentence(pack: BuiltPack, console: str | None) -> Phrase:
+    """Which version was built, where it is, and by what it is known; the pack itself is not sent
+    by mail.
+    """
+    where = phrase("Log in to the console to download it.")
+    if console:
+        address = f"{console.rstrip('/')}/reports/weekly/packs?week={pack.week}"
+        where = phrase("Log in to download it: {address}", address=address)
+    return phrase(
+        "The pack of weekly reports of {week}, version {version}, is built; {handed_in} of {units}"
+        " units had handed in. {where} SHA-256 of its manifest.json: {sha256}",
+        week=pack.week,
+        version=pack.version,
+        handed_in=pack.handed_in,
+        units=pack.units,
+        where=where,
+        sha256=pack.sha256,
+    )
+
+
+def pack_mail_words(state: str, error: str) -> Phrase:
+    """What became of a mail of a pack."""
+    return words_of(_MAILS.get(state, NoticeState.WAITING), None, error)
 
 
 def _counted(kind: NoticeKind, count: int) -> Phrase:

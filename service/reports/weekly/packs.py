@@ -24,9 +24,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from service.accounts.departments.department import COUNTY
+from service.accounts.people.model import Right, User
+from service.accounts.people.store import get_user
 from service.cases.week import need_week
 from service.clock import Clock
 from service.crypto import Keyring
+from service.delivery.notices import mail_store
 from service.documents.archive import OLDEST
 from service.documents.county_file import CountyFileBad, read_county_file
 from service.documents.word import docx_of
@@ -112,7 +116,21 @@ async def _build(
         kept = await pack_store.keep(conn, keyring, held, files, digest, problem, clock.now())
         if not kept:
             raise PackLost
+        if settings.smtp_url is not None:
+            await _owe_mails(conn, held, clock.now())
     return True
+
+
+def may_open(user: User) -> bool:
+    """Whether somebody sees the reports of all units together."""
+    return user.department_kind == COUNTY and user.may(Right.REPORTS)
+
+
+async def _owe_mails(conn: Connection, held: PackClaim, now: datetime) -> None:
+    """Write down who is told by mail of a version, in the transaction that finishes it."""
+    wanted = [await get_user(conn, one, None) for one in await mail_store.list_pack_readers(conn)]
+    readers = [user.id for user in wanted if may_open(user)]
+    await mail_store.insert_pack_mails(conn, held.week, held.version, readers, now)
 
 
 async def _are_current(conn: Connection, pictures: Sequence["_PackPicture"]) -> bool:

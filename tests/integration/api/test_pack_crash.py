@@ -36,6 +36,8 @@ WAITS = f"SELECT EXISTS ({SESSIONS} AND $2 = ANY (pg_blocking_pids(pid)))"
 """Whether a session of that builder, and not one that an earlier one left behind, stands at a lock
 of ours."""
 
+MAILS = "SELECT count(*) FROM notice_mails WHERE pack_week IS NOT NULL"
+
 Hold = Callable[[OwnConnection], Awaitable[object]]
 
 
@@ -52,27 +54,33 @@ async def in_pictures(conn: OwnConnection) -> None:
     )
 
 
-async def in_files(conn: OwnConnection) -> None:
-    """Nobody writes octets of files."""
-    await conn.execute("LOCK TABLE pack_pieces IN SHARE MODE")
+async def in_mails(conn: OwnConnection) -> None:
+    """Nobody owes mails, which is the last that is written beside the files."""
+    await conn.execute("LOCK TABLE notice_mails IN SHARE MODE")
 
 
 PLACES: list[tuple[Hold, str, bool, int]] = [
     (in_gathering, "", False, 0),
     (in_pictures, "pictures", True, 1),
-    (in_files, "signing", True, PICTURES),
+    (in_mails, "signing", True, PICTURES),
 ]
 """Where a builder dies: what holds it there, the step it has noted, whether facts are frozen, and
 how many pictures are kept by then."""
 
 
 async def pack_with_pictures(api: Api) -> None:
-    """A pack that is due, of a report with pictures."""
+    """A pack that is due, of a report with pictures, which somebody wants a mail of."""
     duty = await made_duty(api)
     ids = [await photo(api, SCHOOL, seed=n, duty_id=str(duty)) for n in range(PICTURES)]
     body = {"narrative": "集市宣讲两场。", "pictures": ids, "pictures_checked": True}
     handed = await api.post(f"/duties/{duty}/submit", SCHOOL, body)
     assert handed.status == 200, handed.body
+    await api.runtime.pool.execute(
+        "INSERT INTO notice_choices (user_id, kinds, packs, way, mail_cipher, language, chosen_at,"
+        " mail_proved_at) VALUES ($1, '{}', true, 'mail', '', 'zh', $2, $2)",
+        api.teams["county"].operator.id,
+        api.clock.at,
+    )
     api.clock.at = FRIDAY + pack_store.DUE_FOR
     assert await make_due(api.runtime.pool, api.clock.at)
 
@@ -93,6 +101,9 @@ async def test_a_pack_whose_builders_are_killed_one_after_the_other_is_built_onc
             "TOCSIN_CLOCK_START": api.clock.at.isoformat(),
             "TOCSIN_CLOCK_ANCHOR": str(time.time()),
             "TOCSIN_CLOCK_SPEED": "1",
+            "TOCSIN_SMTP_URL": "smtps://mail.example.gov.cn",
+            "TOCSIN_MAIL_FROM": "tocsin@example.gov.cn",
+            "TOCSIN_MAIL_DOMAINS": "example.gov.cn",
         }
 
     async def comes_to(name: str, blocker: int) -> None:
@@ -127,9 +138,10 @@ async def test_a_pack_whose_builders_are_killed_one_after_the_other_is_built_onc
         assert (row["facts"] is not None) is has_facts
         frozen |= {row["facts"]} - {None}
         assert await pool.fetchval("SELECT count(*) FROM pack_files") == 0, "all of it or nothing"
+        assert await pool.fetchval(MAILS) == 0
         assert await pool.fetchval("SELECT count(*) FROM pack_pictures") == kept
         assert not await build_next(pool, runtime.keyring, api.clock, runtime.settings), "a lease"
-        if hold is not in_files:
+        if hold is not in_mails:
             await pool.execute("UPDATE packs SET lives_until = '-infinity'")
 
     async with running(tmp_path / "last", of_builder("builder-last"), "imports") as builder:
@@ -149,6 +161,7 @@ async def is_whole(api: Api, frozen: set[str], folder: Path) -> None:
     found = [(one["version"], one["state"], one["problem"]) for one in listed.json["items"]]
     assert found == [(1, "built", "")]
     assert await api.runtime.pool.fetchval("SELECT claims FROM packs") == len(PLACES) + 1
+    assert await api.runtime.pool.fetchval(MAILS) == 1, "whoever wants a mail has one"
     answer = await api.get(f"/reports/weekly/pack?week={WEEK}", COUNTY)
     assert answer.status == 200, answer.body
     (folder / "pack.zip").write_bytes(answer.body)

@@ -234,9 +234,9 @@ TABLE = {
     "POST /deputies/{deputy_id}/end": "ap",
     "PUT /account/phone": "aop",
     "POST /account/phone/code": "aop",
-    "GET /account/notices": "aop",
-    "PUT /account/notices": "aop",
-    "POST /account/mail/code": "aop",
+    "GET /account/notices": "aopvi",
+    "PUT /account/notices": "aopvi",
+    "POST /account/mail/code": "aopvi",
     "POST /campaigns/{campaign_id}/test-send": "ap",
     "POST /contacts/{contact_id}/unmask": "a",
     "POST /runs/{run_id}/messages/{no}/unmask": "a",
@@ -548,6 +548,10 @@ def test_the_table_has_every_route() -> None:
     assert set(TABLE) == {f"{op.method} {op.path}" for op in OPS}
 
 
+TELLS_OF_PACKS = {"GET /account/notices", "PUT /account/notices", "POST /account/mail/code"}
+"""Whoever only reads has these for packs, which are the county's."""
+
+
 @pytest.mark.attack
 @pytest.mark.parametrize("department", cases(["county", "school"], "school"))
 async def test_each_role_may_what_the_table_says(api: Api, department: str) -> None:
@@ -559,6 +563,8 @@ async def test_each_role_may_what_the_table_says(api: Api, department: str) -> N
             if route in FOR_STRANGERS:
                 continue  # for those who are not known yet; see test_login
             may = letter in letters and (department == "county" or route not in COUNTY_ONLY)
+            if route in TELLS_OF_PACKS and department != "county":
+                may = letter in "aop"
             if route == "POST /departments":  # who may is decided once the body is known
                 answer = await api.post("/departments", (department, role), {"name": role})
             if route == "PATCH /departments/{department_id}":
@@ -584,7 +590,7 @@ async def test_an_auditor_reads_the_trail_and_reports_and_nothing_else(api: Api)
     token = await _token(api, Role.AUDITOR)
     rights = {Right.AUDIT, Right.REPORTS}
     own = {"GET /sessions", "GET /me", "GET /users/names", "DELETE /sessions/{session_id}"}
-    own.add("POST /audit/checks")
+    own |= {"POST /audit/checks", *TELLS_OF_PACKS}
     wrong = []
     for op in OPS:
         route = f"{op.method} {op.path}"
@@ -664,9 +670,12 @@ async def test_a_key_that_is_made_for_less_reaches_nothing_else(api: Api, kind: 
         answer = await api.call(method, _filled(path), token, json={})
         if "scopes" in grants[kind]:
             may = route in NARROW or (method == "GET" and "i" in TABLE[route])
-            may &= route not in {"GET /sessions", "GET /users/names", *CHECKS} and not (
-                kind == "area" and "import" in _right(route)
-            )
+            may &= route not in {
+                "GET /sessions",
+                "GET /users/names",
+                *CHECKS,
+                *TELLS_OF_PACKS,
+            } and not (kind == "area" and "import" in _right(route))
         elif method == "GET":
             noted = ("/rejects", "/export", "/document", "/poster", "/coverage/people", "/pack")
             may = "o" in TABLE[route] and not route.endswith(noted)
@@ -892,8 +901,12 @@ OWN = {
     "POST /routes/explain",
     "POST /routes/overrides/lookup",
     "POST /audit/checks",
+    "PUT /account/notices",
+    "POST /account/mail/code",
 }
-"""What is no GET and whoever may only read may do: end sessions of their own, ask, and inspect."""
+"""What is no GET and whoever may only read may do: end sessions of their own, ask, inspect, and
+choose whether mails tell them of the county's packs.
+"""
 
 
 @pytest.mark.attack

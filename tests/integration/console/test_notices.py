@@ -83,3 +83,26 @@ async def test_mails_are_offered_only_where_there_is_a_server(api: Api) -> None:
     chosen["mail"] = "wang@example.gov.cn"
     kept = await browser.submit(refused, "/account/notices", chosen)
     assert "Your choice is kept." in kept.text
+
+
+async def test_an_inspector_chooses_mails_of_packs_and_nothing_else(api: Api) -> None:
+    settings: Settings = api.runtime.settings
+    for name, value in {
+        "smtp_url": "smtps://mail.example.gov.cn",
+        "mail_from": "tocsin@example.gov.cn",
+        "mail_domains": "example.gov.cn",
+    }.items():
+        object.__setattr__(settings, name, value)
+    browser = await browser_of(api, "inspector", "en")
+    assert "/account/notices" in (await browser.get("/account")).html
+    page = await browser.get("/account/notices")
+    names = {name for name, _ in page.form("/account/notices").fields}
+    assert "kinds" not in names
+    assert "Campaigns that wait for me" not in page.text
+    chosen = {"packs": "true", "mail": "li@example.gov.cn"}
+    page = await browser.submit(page, "/account/notices", chosen)
+    assert "A code is on its way" in page.text
+    assert ("packs", "true") in page.form("/account/notices").fields
+    kept = await api.runtime.pool.fetchrow("SELECT kinds, packs, way FROM notice_choices")
+    assert kept is not None
+    assert tuple(kept) == ([], True, "text")

@@ -481,12 +481,12 @@ PEOPLE = (
             (body("code", ("the six digits", "六位验证码"), needed=True),), "phone proved_at"),
     Request("me", "notices", "GET /account/notices",
             ("what you are told of by text or mail", "本人接收的通知"),
-            (), "kinds way mail language phone phone_proved mail_domains"),
+            (), "kinds packs way mail language phone phone_proved mail_domains"),
     Request("me", "set-notices", "PUT /account/notices",
             ("choose what you are told of by text or mail", "选择接收的通知"),
             (whole(('JSON: {"kinds": ["approval", "leg"], "way": "text"…}; - or @FILE',
                     'JSON：{"kinds": ["approval", "leg"], "way": "text"…}；- 或 @文件')),),
-            "kinds way mail language phone phone_proved"),
+            "kinds packs way mail language phone phone_proved"),
 )  # fmt: skip
 
 WORDS_AND_RULES = (
