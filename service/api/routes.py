@@ -614,6 +614,8 @@ _OPS = (
        heavy=True, read_file=pictures.read_file),
     Op("GET",    "/evidence/{picture_id}", pictures.get_picture, R.REPORTS),
     Op("GET",    "/evidence/{picture_id}/jpeg", pictures.get_picture_jpeg, R.REPORTS,
+       media=(pictures.JPEG,), heavy=True),
+    Op("GET",    "/evidence/{picture_id}/thumbnail", pictures.get_picture_thumbnail, R.REPORTS,
        media=(pictures.JPEG,), changes=False, heavy=True),
     Op("POST",   "/evidence/{picture_id}/mask", pictures.mask_picture, R.REPORT, heavy=True),
     Op("DELETE", "/evidence/{picture_id}", pictures.delete_picture, R.REPORT, 204,

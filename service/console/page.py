@@ -27,6 +27,8 @@ class WebPage:
     heavy: whether it asks for operations that count, list or check many rows.
     is_part: whether it is swapped into a page, and so has nothing around it.
     is_polled: whether the page asks for it by itself, which is no use of the session.
+    is_noted: of a GET whose file an operation gives out that the audit trail names: it is carried
+    out, and not read in a transaction.
     takes_file: whether its form has a file.
     reads: of a POST that changes nothing (it has something in it that no address may have): it is
     shown in a transaction, as a GET is.
@@ -42,6 +44,7 @@ class WebPage:
     heavy: bool = False
     is_part: bool = False
     is_polled: bool = False
+    is_noted: bool = False
     takes_file: bool = False
     reads: bool = False
     replica: bool = False

@@ -251,6 +251,8 @@ PAGES = (
          again=picture_pages.show_pictures, heavy=True, takes_file=True),
     WebPage("GET",  "/pictures/{picture_id}", picture_pages.show_picture, R.REPORTS),
     WebPage("GET",  "/pictures/{picture_id}/jpeg", picture_pages.show_jpeg, R.REPORTS,
+         is_part=True, is_noted=True),
+    WebPage("GET",  "/pictures/{picture_id}/thumbnail", picture_pages.show_thumbnail, R.REPORTS,
          heavy=True, is_part=True),
     WebPage("POST", "/pictures/{picture_id}/mask", picture_pages.mask, R.REPORT,
          again=picture_pages.show_picture),

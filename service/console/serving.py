@@ -143,6 +143,8 @@ async def _answered(page: WebPage, desk: Desk) -> web.StreamResponse:
         return gone(NEW_PASSWORD)
     if page.right is not None:
         desk.user.need(page.right)
+    if page.is_noted:
+        return await _response(desk, await page.function(desk))
     if page.method == "GET":
         return await _shown(page, page.function, desk)
     async with _form(page, desk) as (desk.form, desk.upload):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from PIL import ExifTags, Image, ImageDraw, ImageFile, UnidentifiedImageError
+from PIL.WebPImagePlugin import WebPImageFile, _accept
 
 from service.pictures.model import LEAST_SIDE, MOST_PIXELS, SIDES, Box, MadePictures, PictureRefused
 
@@ -42,6 +43,17 @@ _UNREADABLE = (
     struct.error,
 )
 """What Pillow raises at what is none."""
+
+
+class _FirstFrame(WebPImageFile):
+    """A WebP whose decoder goes before its pixels are made: the decoder holds all of them twice."""
+
+    def load_prepare(self) -> None:
+        self._decoder = None
+        super().load_prepare()
+
+
+Image.register_open(WebPImageFile.format, _FirstFrame, _accept)
 
 
 def make_pictures(octets: bytes, boxes: Sequence[Box] = ()) -> MadePictures:
@@ -129,7 +141,7 @@ def _scaled(picture: Image.Image, side: int) -> Image.Image:
     if max(picture.size) <= side:
         return picture
     size = _fitting(picture.size, side)
-    return picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=1.25)
 
 
 def _jpeg(pixels: Image.Image) -> bytes:

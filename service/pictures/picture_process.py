@@ -5,7 +5,6 @@ writes frames (`service/bounded_process.py`): one picture of each size, then wha
 why it is refused. BOXES: what of it nobody is to see, as JSON.
 """
 
-import asyncio
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,6 +43,8 @@ async def read_picture(chunks: Sequence[bytes], boxes: Sequence[Box] = ()) -> Ma
         FileRefused: it is none that is taken, or takes more than one may; `code` as in `REFUSALS`.
         Unavailable: too many others are being read.
     """
+    import asyncio  # noqa: PLC0415  # the process itself has no use for it: 50 ms of each picture
+
     loop = asyncio.get_running_loop()
     reading = loop.run_in_executor(_READERS, _read, chunks, boxes)
     try:

@@ -20,7 +20,7 @@ from service.clock import day_in_china
 from service.duties import duties
 from service.errors import FileRefused, Invalid, NotFound
 from service.pictures import picture_store, pictures
-from service.pictures.model import MOST_OCTETS, MadePictures
+from service.pictures.model import MOST_OCTETS, SIDES, MadePictures
 from service.pictures.picture_process import read_picture
 from service.pictures.picture_store import KeptPicture
 from service.pictures.pictures import MOST_BOXES, PictureFile, PicturePeriod
@@ -53,7 +53,7 @@ class WaitingQuery(PageQuery):
 class SideQuery(QueryString):
     """How large."""
 
-    px: Literal["1600", "800", "320"] = Field(
+    px: Literal["1600", "800"] = Field(
         default="1600",
         description="The longer side at most. After a year every picture is the one of 320.",
     )
@@ -85,7 +85,7 @@ class SeenPictureOut(Out):
 
 
 class PictureOut(Out):
-    """A picture, without its pixels. Its sizes are at `/evidence/{id}/jpeg`."""
+    """A picture, without its pixels. They are at `/evidence/{id}/jpeg` and `…/thumbnail`."""
 
     BY_THE_CLOCK = frozenset({"seen_before"})
 
@@ -186,10 +186,20 @@ async def get_picture(call: Call, picture_id: UUID) -> PictureOut:
 
 
 async def get_picture_jpeg(call: Call, picture_id: UUID, query: SideQuery) -> Download:
-    """Give out a picture, in one of three sizes."""
+    """Give out a picture in which faces can be seen. The audit trail says who looked at which."""
+    call.note(px=int(query.px))
+    return await _jpeg(call, picture_id, int(query.px))
+
+
+async def get_picture_thumbnail(call: Call, picture_id: UUID) -> Download:
+    """Give out the small picture that lists show, at most 320 pixels long."""
+    return await _jpeg(call, picture_id, SIDES[-1])
+
+
+async def _jpeg(call: Call, picture_id: UUID, side: int) -> Download:
     await pictures.find(call.conn, call.user, picture_id)
-    jpeg = await pictures.octets_of(call.conn, call.runtime.keyring, picture_id, int(query.px))
-    return Download(JPEG, f"{picture_id}-{query.px}.jpg", _whole(jpeg))
+    jpeg = await pictures.octets_of(call.conn, call.runtime.keyring, picture_id, side)
+    return Download(JPEG, f"{picture_id}-{side}.jpg", _whole(jpeg))
 
 
 async def _whole(octets: bytes) -> AsyncIterator[bytes]:

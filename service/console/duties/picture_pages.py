@@ -54,11 +54,16 @@ async def show_picture(desk: Desk) -> Shown:
 
 
 async def show_jpeg(desk: Desk) -> MadeFile:
-    """The pixels, for a page."""
+    """The pixels, for a page; the trail says who looked at them."""
     query = body_of(SideQuery, desk.request.query, but=["masked"])  # so that it is fetched anew
-    found = await desk.get(
+    return await desk.take(
         pictures.get_picture_jpeg, picture_id=desk.uuid("picture_id"), query=query
     )
+
+
+async def show_thumbnail(desk: Desk) -> MadeFile:
+    """The small picture of a list."""
+    found = await desk.get(pictures.get_picture_thumbnail, picture_id=desk.uuid("picture_id"))
     return await desk.made(found)
 
 

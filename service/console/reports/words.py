@@ -178,6 +178,7 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "get_weekly_document": phrase("took a weekly report as a file"),
     "get_pack": phrase("took a county's pack of weekly reports"),
     "send_picture": phrase("kept a picture for a report"),
+    "get_picture_jpeg": phrase("looked at a picture of a report"),
     "mask_picture": phrase("masked parts of a picture for good"),
     "delete_picture": phrase("deleted a picture"),
     "add_place": phrase("added a place for words of texts"),

@@ -39,10 +39,31 @@ def code(answer: Answer) -> str:
 
 
 async def jpeg(api: Api, picture: str, who: tuple[str, str] = SCHOOL, px: int = 1_600) -> bytes:
-    answer = await api.get(f"/evidence/{picture}/jpeg?px={px}", who)
+    size = "thumbnail" if px == 320 else f"jpeg?px={px}"
+    answer = await api.get(f"/evidence/{picture}/{size}", who)
     assert answer.status == 200, answer.body
     assert answer.headers["Content-Type"] == "image/jpeg"
     return bytes(answer.body)
+
+
+async def test_who_looks_at_a_whole_picture_stands_in_the_trail_and_thumbnails_do_not(
+    api: Api,
+) -> None:
+    picture = await photo(api, SCHOOL)
+    await jpeg(api, picture, SCHOOL_VIEWER, px=320)
+    await jpeg(api, picture, SCHOOL_VIEWER)
+    api.clock.at += timedelta(minutes=1)
+    await jpeg(api, picture, INSPECTOR, px=800)
+    assert (await api.get(f"/evidence/{picture}/jpeg", ("county", "viewer"))).status == 404
+    rows = await api.runtime.pool.fetch(
+        "SELECT actor_id, object_id, at, details->>'px' AS px FROM audit_entries"
+        " WHERE action = 'get_picture_jpeg' ORDER BY id"
+    )
+    teams = api.teams
+    assert [(row["object_id"], row["px"]) for row in rows] == [(picture, "1600"), (picture, "800")]
+    assert [row["at"] for row in rows] == [api.clock.at - timedelta(minutes=1), api.clock.at]
+    looked = [row["actor_id"] for row in rows]
+    assert looked == [teams["school"].viewer.id, teams["county"].inspector.id]
 
 
 async def submit(api: Api, duty: UUID, *ids: str, **more: Any) -> Answer:

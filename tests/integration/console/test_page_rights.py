@@ -124,6 +124,7 @@ TABLE = {
     "POST /duties/{duty_id}/pictures": "ao",
     "GET /pictures/{picture_id}": "aopvi",
     "GET /pictures/{picture_id}/jpeg": "aopvi",
+    "GET /pictures/{picture_id}/thumbnail": "aopvi",
     "POST /pictures/{picture_id}/mask": "ao",
     "POST /pictures/{picture_id}/delete": "ao",
     "GET /obligations": "aopvi",

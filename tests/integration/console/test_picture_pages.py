@@ -70,7 +70,7 @@ async def test_a_picture_is_sent_masked_and_handed_in_and_the_reviewer_sees_it(a
     reviewer = await own_browser(api, "operator")
     seen = await reviewer.get(here)
     assert large in seen.links
-    assert f'src="{large}/jpeg?px=320"' in seen.html
+    assert f'src="{large}/thumbnail"' in seen.html
     assert "同一文件曾出现在" in seen.text
     detail = await reviewer.get(large)
     assert f"{large}/mask" not in [one.action for one in detail.forms]
@@ -99,13 +99,21 @@ async def test_the_pixels_of_a_page_are_those_of_the_api(api: Api) -> None:
     school = await own_browser(api, "viewer", "school")
     cookie = "; ".join(f"{name}={value}" for name, value in school.cookies.items())
     async with api.client.get(
-        f"/pictures/{picture}/jpeg?px=320&masked=1", headers={"Cookie": cookie}
+        f"/pictures/{picture}/jpeg?px=800&masked=1", headers={"Cookie": cookie}
     ) as answer:
         octets = await answer.read()
         assert answer.headers["Content-Type"] == "image/jpeg"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] == "no-store"
-    assert max(opened(octets).size) == 320
+    assert max(opened(octets).size) == 800
+    async with api.client.get(
+        f"/pictures/{picture}/thumbnail", headers={"Cookie": cookie}
+    ) as answer:
+        assert max(opened(await answer.read()).size) == 320
+    entries = await api.runtime.pool.fetch(
+        "SELECT via, object_id FROM audit_entries WHERE action LIKE 'get_picture%'"
+    )
+    assert [tuple(entry) for entry in entries] == [("console", picture)]
     county = await own_browser(api, "operator")
     assert (await county.get(f"/pictures/{picture}/jpeg")).status == 404
     assert (await county.get(f"/pictures/{picture}")).status == 404
