@@ -84,6 +84,11 @@ class Period(NamedTuple):
         return IsoWeek(self.year, min(_QUARTERS[self.name][1], weeks_in(self.year)))
 
     @property
+    def first_day(self) -> date:
+        """The first day of the calendar quarter or year of the same name."""
+        return date(self.year, 1 if self.name == "YEAR" else int(self.name[1]) * 3 - 2, 1)
+
+    @property
     def weeks(self) -> list[IsoWeek]:
         """All its weeks."""
         return weeks_between(self.first, self.last)

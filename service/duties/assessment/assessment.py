@@ -144,8 +144,7 @@ async def _coverage(
     """Of a unit with an area the people there whom texts of all departments reached; of another one
     those whom its own texts reached, of all who should be on its lists.
     """
-    first_day = date(quarter.year, int(quarter.name[1]) * 3 - 2, 1)
-    scope = CoverageScope(ScopeKind.QUARTER, quarter=first_day, message_class=PUBLICITY)
+    scope = CoverageScope(ScopeKind.QUARTER, quarter=quarter.first_day, message_class=PUBLICITY)
     of_area: dict[str, PartOf | ScoreGap] = {}
     for level in LEVELS:
         wanted = {
@@ -155,7 +154,7 @@ async def _coverage(
         }
         if wanted:
             of_area |= await _of_level(conn, scope, level, wanted, now)
-    of_lists = await _of_lists(conn, units, tree, first_day, now)
+    of_lists = await _of_lists(conn, units, tree, quarter.first_day, now)
     return {
         unit.id: of_lists.get(unit.id, ScoreGap.NO_AREA_OR_LIST)
         if unit.area_code is None

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from service.accounts.departments.department_store import get_department
 from service.audience.areas.area_store import area_names, read_area_tree
-from service.cases.week import week_of, weeks_between
+from service.cases.week import parse_week, quarter_of, week_of, weeks_between
 from service.ledger.message_class import MessageClass
 from service.reports.coverage.coverage import AreaCoverage, Coverage, View, percent
 from service.reports.coverage.coverage_document import missing
@@ -74,7 +74,7 @@ def freeze(figures: Mapping[str, Any] | None) -> FrozenFigures:
     return FrozenFigures(text, hashlib.sha256(text.encode()).digest())
 
 
-async def _campaigns(conn: Connection, of: FiguresOf) -> list[dict[str, Any]]:
+async def take_campaigns(conn: Connection, of: FiguresOf) -> list[dict[str, Any]]:
     """The campaigns that fired: whom each was for, and whom it has reached by now."""
     department = await get_department(conn, of.department_id, None)
     view = View(department.settings.area_code, "village")
@@ -121,7 +121,7 @@ async def _coverage(conn: Connection, of: FiguresOf) -> list[dict[str, Any]]:
     """
     area = (await get_department(conn, of.department_id, None)).settings.area_code
     level = None if area is None else (await read_area_tree(conn)).areas[area].level
-    quarter = quarter_begin(of.first)
+    quarter = quarter_begin(of.period, of.first)
     found = []
     for message_class in get_args(MessageClass):
         scope = CoverageScope(
@@ -133,21 +133,28 @@ async def _coverage(conn: Connection, of: FiguresOf) -> list[dict[str, Any]]:
         own = await coverage_report(conn, scope, View(area, "village"), None, of.now)
         if own is not None:
             gaps = largest_gaps(own.coverage, MOST_GAPS)
-            found.append(_covered("own", message_class, quarter, own) | {"gaps": gaps})
+            found.append(covered("own", message_class, quarter, own) | {"gaps": gaps})
         if level in _WIDE:
             everybody = scope._replace(department_id=None)
             total = await coverage_report(conn, everybody, View(area, "town"), None, of.now)
             if total is not None:
-                found.append(_covered("area", message_class, quarter, total) | {"gaps": []})
+                found.append(covered("area", message_class, quarter, total) | {"gaps": []})
     return found
 
 
-def quarter_begin(day: date) -> date:
-    """The first day of a day's quarter. A week that lies in two is counted with the first."""
-    return date(day.year, day.month - (day.month - 1) % 3, 1)
+def quarter_begin(period: str, first: date) -> date:
+    """The first day of the calendar quarter whose coverage stands in a report of a period. A week
+    has that with the name of its own quarter, as on the score sheet (2026-W14, which begins on 30
+    March, has the second); another period has that of its first day.
+    """
+    week = parse_week(period)
+    if week is not None and str(week) == period:
+        return quarter_of(week).first_day
+    return date(first.year, first.month - (first.month - 1) % 3, 1)
 
 
-def _covered(of: str, message_class: str, quarter: date, found: CoverageReport) -> dict[str, Any]:
+def covered(of: str, message_class: str, quarter: date, found: CoverageReport) -> dict[str, Any]:
+    """What a report says of coverage. of: whose it is."""
     total = found.coverage.total
     return {
         "of": of,
@@ -246,7 +253,7 @@ def _number(share: object) -> str | None:
 
 
 SECTIONS: Mapping[str, Callable[[Connection, FiguresOf], Awaitable[Any]]] = {
-    "campaigns": _campaigns,
+    "campaigns": take_campaigns,
     "coverage": _coverage,
     "visits": _visits,
     "answers": _answers,

@@ -1,5 +1,7 @@
 """The county's pack as a document, made of its facts alone (pure): all units, who is late, the
-bulletin, goals, gaps, the campaigns, and what units say.
+county itself, the bulletin, goals, gaps, the campaigns, and what units say.
+
+One module: a document, table after table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +22,7 @@ from service.documents.document import (
 )
 from service.reports.coverage.coverage import percent
 from service.reports.weekly.pack_facts import figures_of
-from service.reports.weekly.unit_document import relays_since
+from service.reports.weekly.unit_document import coverage_table, relays_since
 from service.reports.weekly.weekly_words import WeeklyWords, share
 from service.words.phrase import Phrase, phrase
 
@@ -41,6 +43,7 @@ def pack_document(facts: Mapping[str, Any], language: str, zone: ZoneInfo) -> Do
     )
     blocks: list[DocumentBlock] = [Paragraph(say(handed)), _summary(units, words)]
     blocks.append(_late(facts, words))
+    blocks += _county(facts, words)
     blocks += _bulletin(facts["bulletin"], words)
     if facts["goals"]:
         blocks.append(_goals(facts["goals"], words))
@@ -190,6 +193,43 @@ def _late(facts: Mapping[str, Any], words: WeeklyWords) -> Table:
 _PEOPLE = {"liaison": phrase("liaison"), "leader": phrase("leader")}
 
 
+def _county(facts: Mapping[str, Any], words: WeeklyWords) -> list[Table]:
+    """What is of no unit: coverage of the county, and what its own offices have sent."""
+    county = facts.get("county")
+    if county is None:  # gathered before the program knew it
+        return []
+    found = []
+    if county["coverage"]:
+        found.append(coverage_table(county["coverage"], words))
+    if county["towns"]:
+        found.append(_towns(county["towns"], words))
+    if county["campaigns"]:
+        title = phrase("Campaigns of the county's own offices")
+        rows = [(one["department"], one) for one in county["campaigns"]]
+        found.append(_campaign_table(title, rows, words))
+    return found
+
+
+def _towns(found: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
+    columns = words.columns(
+        (phrase("Town"), None),
+        (phrase("People there should be"), 0),
+        (phrase("On file"), 0),
+        (phrase("Reached"), 0),
+        (phrase("Told at the door"), 0),
+        (phrase("Coverage, %"), 1),
+    )
+    rows: list[list[DocumentCell]] = [
+        [
+            one["name"] or words.say(phrase("place not known")),
+            *(one[name] for name in ("denominator", "on_file", "reached", "told")),
+            share(one["coverage_pct"]),
+        ]
+        for one in found
+    ]
+    return Table(words.say(phrase("Coverage of the quarter by town")), columns, rows)
+
+
 def _bulletin(found: Mapping[str, Any] | None, words: WeeklyWords) -> list[DocumentBlock]:
     say = words.say
     if found is None:
@@ -279,6 +319,15 @@ def _gaps(found: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
 
 
 def _campaigns(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
+    rows = [
+        (unit["name"], one) for unit in units for one in figures_of(unit)["sections"]["campaigns"]
+    ]
+    return _campaign_table(phrase("Campaigns that fired"), rows, words)
+
+
+def _campaign_table(
+    title: Phrase, found: Sequence[tuple[str, Mapping[str, Any]]], words: WeeklyWords
+) -> Table:
     columns = words.columns(
         (phrase("Unit"), None),
         (phrase("Campaign"), None),
@@ -291,7 +340,7 @@ def _campaigns(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
     )
     rows: list[list[DocumentCell]] = [
         [
-            unit["name"],
+            name,
             one["campaign"],
             words.term(one["class"]),
             words.at(one["fired_at"]),
@@ -300,10 +349,9 @@ def _campaigns(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
             one["reached"],
             words.listed(one.get("parts", {})),
         ]
-        for unit in units
-        for one in figures_of(unit)["sections"]["campaigns"]
+        for name, one in found
     ]
-    return Table(words.say(phrase("Campaigns that fired")), columns, rows)
+    return Table(words.say(title), columns, rows)
 
 
 def _relays(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:

@@ -1,14 +1,15 @@
-"""The facts of the county's pack: all units of a week, who is late, the bulletin, goals and gaps.
+"""The facts of the county's pack: all units of a week, who is late, the county itself, the
+bulletin, goals and gaps.
 
 All of them are of one moment, and one canonical text; documents are made of nothing else. A unit
 that has handed nothing in stands with the figures of now.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from service.audience.areas.area_store import read_area_tree
@@ -16,18 +17,21 @@ from service.cases import bulletin_store
 from service.cases import store as cases
 from service.cases.goals import goal_weeks, stand
 from service.cases.week import IsoWeek
-from service.ledger.message_class import PUBLICITY
+from service.ledger.message_class import PUBLICITY, MessageClass
 from service.pictures import picture_store
 from service.pictures.picture_store import KeptPicture
-from service.reports.coverage.coverage import View
+from service.reports.coverage.coverage import AreaCoverage, View
+from service.reports.coverage.outcomes import PersonOutcome
 from service.reports.coverage.report import coverage_report
 from service.reports.coverage.scope_store import CoverageScope, ScopeKind
 from service.reports.weekly import pack_units_store
 from service.reports.weekly.figures import (
     FiguresOf,
+    covered,
     freeze,
     largest_gaps,
     quarter_begin,
+    take_campaigns,
     take_figures,
 )
 from service.reports.weekly.pack_store import Gathered, PackClaim, count_reports
@@ -65,6 +69,7 @@ async def gather(
         "units": units,
         "unit_count": len(units),
         "handed_in": sum(one["report"] is not None for one in units),
+        "county": await _county(conn, {one.department_id for one in owed}, week, now),
         "bulletin": await _bulletin(conn, week),
         "goals": await _goals(conn),
         "gaps": await _gaps(conn, week, now),
@@ -139,6 +144,43 @@ def figures_of(unit: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+async def _county(
+    conn: Connection, units: Collection[UUID], week: IsoWeek, now: datetime
+) -> dict[str, Any]:
+    """What is of no unit: the campaigns that the county's own offices have fired in the week, and
+    whom the texts of all departments have reached in its quarter, by class; by towns for publicity.
+    units: those that stand among the units already.
+    """
+    campaigns = []
+    for office, name in await pack_units_store.county_offices(conn):
+        if office not in units:
+            figures = FiguresOf(office, str(week), week.monday, week.sunday, now)
+            taken = await take_campaigns(conn, figures)
+            campaigns += [{"department": name} | one for one in taken]
+    quarter, coverage, towns = quarter_begin(str(week), week.monday), [], []
+    for message_class in get_args(MessageClass):
+        scope = CoverageScope(ScopeKind.QUARTER, quarter=quarter, message_class=message_class)
+        found = await coverage_report(conn, scope, View(None, "town"), None, now)
+        if found is None:
+            continue
+        coverage.append(covered("county", message_class, quarter, found))
+        if message_class == PUBLICITY:
+            towns = [_town(row) for row in found.coverage.areas]
+    return {"campaigns": campaigns, "coverage": coverage, "towns": towns}
+
+
+def _town(row: AreaCoverage) -> dict[str, Any]:
+    return {
+        "area": row.area,
+        "name": row.name,
+        "denominator": row.denominator.people,
+        "on_file": row.on_file,
+        "reached": row.outcomes[PersonOutcome.REACHED],
+        "told": row.outcomes[PersonOutcome.TOLD],
+        "coverage_pct": None if row.coverage_pct is None else str(row.coverage_pct),
+    }
+
+
 async def _bulletin(conn: Connection, week: IsoWeek) -> dict[str, Any] | None:
     """The latest bulletin that was issued of the week or of one before."""
     found = await bulletin_store.latest_bulletins(conn, str(week.next), 1)
@@ -201,7 +243,7 @@ async def _goals(conn: Connection) -> list[dict[str, Any]]:
 async def _gaps(conn: Connection, week: IsoWeek, now: datetime) -> list[dict[str, Any]]:
     """The villages of the county where most people are missing, by all publicity of the quarter."""
     scope = CoverageScope(
-        ScopeKind.QUARTER, quarter=quarter_begin(week.monday), message_class=PUBLICITY
+        ScopeKind.QUARTER, quarter=quarter_begin(str(week), week.monday), message_class=PUBLICITY
     )
     found = await coverage_report(conn, scope, View(None, "village"), None, now)
     return [] if found is None else largest_gaps(found.coverage, MOST_GAPS)

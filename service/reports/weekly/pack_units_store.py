@@ -50,6 +50,14 @@ async def owed_reports(conn: Connection, week: str) -> list[OwedReport]:
     return [OwedReport(**row) for row in rows]
 
 
+async def county_offices(conn: Connection) -> list[tuple[UUID, str]]:
+    """The departments of the county itself, by name: id and name."""
+    rows = await sql.fetch(
+        conn, "SELECT id, name FROM departments WHERE kind = 'county' ORDER BY name, id"
+    )
+    return [(row["id"], row["name"]) for row in rows]
+
+
 async def last_reports(conn: Connection, duty_ids: list[UUID]) -> dict[UUID, LastReport]:
     """What was handed in last for each of these duties, by the duty."""
     rows = await sql.fetch(

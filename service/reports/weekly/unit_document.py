@@ -1,6 +1,6 @@
 """The weekly report of a unit as a document: what was handed in, and what came since."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -70,7 +70,7 @@ def section_tables(figures: Mapping[str, Any], words: WeeklyWords) -> list[Docum
     """The sections of figures as tables; what the figures have not is left out."""
     sections, found = figures["sections"], [_campaigns(figures, words)]
     if sections.get("coverage"):
-        found.append(_coverage(sections["coverage"], words))
+        found.append(coverage_table(sections["coverage"], words))
         gaps = [gap for one in sections["coverage"] for gap in _gap_rows(one, words)]
         if gaps:
             found.append(_gaps(gaps, words))
@@ -110,7 +110,8 @@ def _campaigns(figures: Mapping[str, Any], words: WeeklyWords) -> Table:
     return Table(words.say(phrase("Campaigns that fired")), columns, rows)
 
 
-def _coverage(found: list[Mapping[str, Any]], words: WeeklyWords) -> Table:
+def coverage_table(found: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
+    """Coverage of a quarter by class."""
     columns = words.columns(
         (phrase("Of whom"), None),
         (phrase("Class"), None),
@@ -139,7 +140,11 @@ def _coverage(found: list[Mapping[str, Any]], words: WeeklyWords) -> Table:
     return Table(words.say(phrase("Coverage of the quarter so far")), columns, rows)
 
 
-_WHOSE = {"own": phrase("our people"), "area": phrase("all in our area")}
+_WHOSE = {
+    "own": phrase("our people"),
+    "area": phrase("all in our area"),
+    "county": phrase("everybody in the county"),
+}
 
 
 def _gap_rows(found: Mapping[str, Any], words: WeeklyWords) -> list[list[DocumentCell]]:

@@ -350,6 +350,61 @@ async def _events(api: Api) -> list[tuple[str, str, dict[str, Any]]]:
     return [(row["kind"], row["type"], row["data"]) for row in rows]
 
 
+async def sent_by_the_county(api: Api) -> None:
+    """A campaign of the county's own that has reached five people, counted."""
+    async with api.runtime.pool.acquire() as conn:
+        await load_areas(conn)
+    sending = await begin_sending(api, team="county")
+    await sending.become("delivered", range(1, 6))
+    api.clock.at += timedelta(hours=1)
+    await count_coverage(api.runtime.pool, api.clock)
+    await count_coverage(api.runtime.pool, api.clock)
+
+
+async def test_the_countys_own_campaigns_and_its_coverage_are_in_the_pack(api: Api) -> None:
+    await made_duty(api)
+    await sent_by_the_county(api)
+    api.clock.at = DUE
+    assert await pack_due(api)
+    assert await build(api)
+    archive = opened(await take(api))
+    county = json.loads(archive.read("facts.json"))["county"]
+    name = await api.runtime.pool.fetchval(
+        "SELECT name FROM departments WHERE id = $1", api.teams["county"].department_id
+    )
+    assert [(one["department"], one["reached"]) for one in county["campaigns"]] == [(name, 5)]
+    publicity = next(one for one in county["coverage"] if one["class"] == "public_interest")
+    assert (publicity["of"], publicity["quarter"]) == ("county", "2027-Q1")
+    asked = await api.get(
+        "/reports/coverage?quarter=2027-Q1&class=public_interest&level=town", COUNTY
+    )
+    assert asked.status == 200, asked.body
+    assert publicity["reached"] == asked.json["total"]["reached"] == 5
+    assert sum(one["reached"] for one in county["towns"]) == 5
+    for file in ("pack.docx", "pack.xlsx"):
+        with zipfile.ZipFile(io.BytesIO(archive.read(file))) as parts:
+            text = "".join(
+                parts.read(part).decode() for part in parts.namelist() if part.endswith(".xml")
+            )
+            for said in ("县级部门自己的任务", "本季度各乡镇覆盖情况", "全县所有人"):
+                assert said in text, (file, said)
+
+
+async def test_an_office_of_the_county_that_owes_a_report_stands_among_units_alone(
+    api: Api,
+) -> None:
+    await set_obligation(api, departments=[], kinds=["county"])
+    await turn(api)
+    await sent_by_the_county(api)
+    api.clock.at = DUE
+    assert await pack_due(api)
+    assert await build(api)
+    facts = facts_of(await take(api))
+    assert facts["county"]["campaigns"] == []
+    (unit,) = facts["units"]
+    assert len(unit["now"]["sections"]["campaigns"]) == 1
+
+
 async def with_photos(api: Api, count: int) -> list[str]:
     """A pack of a report with so many pictures, built; returns their ids."""
     duty = await made_duty(api)

@@ -15,6 +15,7 @@ from service.cases.week import (
     quarter_before,
     quarter_of,
     week_of,
+    weeks_between,
 )
 from service.errors import Invalid
 
@@ -73,6 +74,19 @@ def test_quarters_part_the_year(day: date) -> None:
 )
 def test_periods(period: Period, first: str, last: str, count: int) -> None:
     assert (str(period.first), str(period.last), len(period.weeks)) == (first, last, count)
+
+
+def test_each_week_of_forty_years_is_in_one_quarter_and_one_year() -> None:
+    week, end = IsoWeek(2010, 1), IsoWeek(2050, 1)
+    names: list[PeriodName] = ["Q1", "Q2", "Q3", "Q4"]
+    weeks = weeks_between(week, end)
+    assert sum(week.number == 53 for week in weeks) == 7
+    for week in weeks:
+        near = range(week.year - 1, week.year + 2)
+        quarters = [Period(year, name) for year in near for name in names]
+        assert [one for one in quarters if week in one.weeks] == [quarter_of(week)]
+        years = [Period(year, "YEAR") for year in near]
+        assert [one.year for one in years if week in one.weeks] == [week.year]
 
 
 def test_a_period_of_each_name_has_a_text() -> None:
