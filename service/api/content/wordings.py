@@ -1,6 +1,6 @@
 """The words of an approved text elsewhere: LED lines, loudspeaker scripts, posters and others."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from service.errors import NotFound
 from service.messages.wordings import store, wordings
 from service.messages.wordings.store import StoredWording, WordedText
 from service.messages.wordings.wording import (
+    KIND_WORDS,
     KINDS,
     LED_WIDTH,
     NARROWEST,
@@ -25,20 +26,9 @@ from service.messages.wordings.wording import (
     WordingRefused,
     make,
 )
-from service.words.phrase import Phrase, phrase, translated
+from service.words.phrase import phrase, translated
 
 WordingLanguage = Literal["zh", "en"]
-
-KIND_WORDS: Mapping[WordingKind, Phrase] = {
-    "led": phrase("LED screen"),
-    "loudspeaker": phrase("loudspeaker"),
-    "wechat": phrase("WeChat group"),
-    "poster": phrase("poster"),
-    "letter": phrase("letter to parents"),
-    "counter": phrase("counter display"),
-    "atm": phrase("cash machine"),
-}
-"""What the kinds are called."""
 
 
 class WordingBody(Body):

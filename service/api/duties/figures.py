@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import Field
 
 from service.api.http.schema import Instant, Out
+from service.messages.places.place_store import PlaceKind
 
 
 class FiredRunOut(Out):
@@ -106,6 +107,15 @@ class RelayedOut(Out):
     confirmed_pct: Decimal | None
 
 
+class PlacesOut(Out):
+    """Places of a kind where the words of texts are put up."""
+
+    kind: PlaceKind
+    places: int
+    put_up: int = Field(description="Of these, where words were put up in the period.")
+    shown: int = Field(description="Of these, where words stood on its last day.")
+
+
 class FigureSectionsOut(Out):
     """What is known of the period, by section. null: the report is older than the section."""
 
@@ -114,6 +124,7 @@ class FigureSectionsOut(Out):
     visits: VisitedOut | None = None
     answers: AnsweredOut | None = None
     relays: list[RelayedOut] | None = None
+    places: list[PlacesOut] | None = None
 
 
 class DutyFiguresOut(Out):

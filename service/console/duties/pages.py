@@ -22,6 +22,8 @@ from service.console.forms import body_of, instant_of, made_of
 from service.console.names import names_of
 from service.console.render import Gone, Shown
 from service.ledger.message_class import MessageClass
+from service.messages.places.place_store import PLACE_KINDS
+from service.messages.wordings.wording import KIND_WORDS
 from service.reports.weekly.weekly_words import RESULTS
 from service.words.phrase import phrase, translated
 from service.words.terms import term
@@ -149,6 +151,7 @@ def duty_words(desk: Desk) -> dict[str, Any]:
         "steps": {code: say(word) for code, word in STEPS.items()},
         "skipped": {code: say(word) for code, word in SKIPPED.items()},
         "may_set": desk.may(Right.OBLIGATIONS),
+        "place_kinds": {kind: say(KIND_WORDS[kind]) for kind in PLACE_KINDS},
         "whose": {"own": say(phrase("our people")), "area": say(phrase("all in our area"))},
         "classes": {
             code: translated(term(code), desk.language.code) for code in get_args(MessageClass)

@@ -9,7 +9,6 @@ from service.accounts.people.model import Right
 from service.api.campaigns import campaigns
 from service.api.content import places
 from service.api.content.places import PlaceCountQuery
-from service.api.content.wordings import KIND_WORDS as WORDING_KINDS
 from service.api.followups import followups
 from service.api.followups.followups import FollowupQuery
 from service.api.http.downloads import MadeFile
@@ -39,6 +38,7 @@ from service.console.reports.coverage_grid import (
 from service.console.reports.coverage_people import PURPOSES
 from service.console.words import reason_word, role_word
 from service.errors import Forbidden, Invalid, NotFound
+from service.messages.wordings.wording import KIND_WORDS as WORDING_KINDS
 from service.reports.coverage.coverage import NOWHERE
 from service.reports.coverage.denominators import (
     HOUSEHOLDS,

@@ -3,11 +3,11 @@
 from service.accounts.people.model import Right
 from service.api.content import places
 from service.api.content.places import PlaceBody, PlaceQuery, TickBody
-from service.api.content.wordings import KIND_WORDS
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.render import Gone, Shown
 from service.messages.places.place_store import PLACE_KINDS
+from service.messages.wordings.wording import KIND_WORDS
 from service.words.phrase import phrase
 
 PLACES = "/places"

@@ -4,7 +4,6 @@ from service.accounts.people.model import Right
 from service.api.content import wordings
 from service.api.content.templates import get_template
 from service.api.content.wordings import (
-    KIND_WORDS,
     PosterQuery,
     WordingApproveBody,
     WordingBody,
@@ -18,6 +17,7 @@ from service.console.forms import body_of
 from service.console.render import Gone, Shown
 from service.console.texts.pages import TOLD
 from service.errors import NotFound
+from service.messages.wordings.wording import KIND_WORDS
 from service.words.phrase import phrase
 
 

@@ -8,7 +8,7 @@ machine have little room: they take as many sentences from the beginning as fit,
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, get_args
@@ -17,10 +17,21 @@ from service.errors import Invalid
 from service.messages.lint.lint_form import TAILS
 from service.messages.signature import words as without_signature
 from service.messages.template import slots
-from service.words.phrase import phrase
+from service.words.phrase import Phrase, phrase
 
 WordingKind = Literal["led", "loudspeaker", "wechat", "poster", "letter", "counter", "atm"]
 KINDS: tuple[WordingKind, ...] = get_args(WordingKind)
+
+KIND_WORDS: Mapping[WordingKind, Phrase] = {
+    "led": phrase("LED screen"),
+    "loudspeaker": phrase("loudspeaker"),
+    "wechat": phrase("WeChat group"),
+    "poster": phrase("poster"),
+    "letter": phrase("letter to parents"),
+    "counter": phrase("counter display"),
+    "atm": phrase("cash machine"),
+}
+"""What the kinds are called."""
 
 ROOM: dict[WordingKind, int] = {"counter": 60, "atm": 40}
 """The most characters of a kind."""

@@ -247,6 +247,14 @@ async def _relays(conn: Connection, of: FiguresOf) -> list[dict[str, Any]]:
     ]
 
 
+async def _places(conn: Connection, of: FiguresOf) -> list[dict[str, Any]]:
+    """Where the words of texts stand, by kind of place: places of the department, those where words
+    were put up on these days, and those where they stood on the last one.
+    """
+    found = await figures_store.places_by_kind(conn, of.department_id, of.first, of.last)
+    return [one._asdict() for one in found]
+
+
 def _number(share: object) -> str | None:
     """A share as it is written, so that no program rounds it."""
     return None if share is None else str(share)
@@ -258,5 +266,6 @@ SECTIONS: Mapping[str, Callable[[Connection, FiguresOf], Awaitable[Any]]] = {
     "visits": _visits,
     "answers": _answers,
     "relays": _relays,
+    "places": _places,
 }
 """What a report shows, in this order; a further kind of fact is one more."""

@@ -165,6 +165,44 @@ async def heads_spoken_to(conn: Connection, department_id: UUID, first: date, la
     return heads
 
 
+class PlacesOfKind(NamedTuple):
+    """Places of a kind: how many a department has, at how many words were put up on some days, and
+    at how many they stood on the last of these.
+    """
+
+    kind: str
+    places: int
+    put_up: int
+    shown: int
+
+
+async def places_by_kind(
+    conn: Connection, department_id: UUID, first: date, last: date
+) -> list[PlacesOfKind]:
+    """The places of a department on these days, by kind."""
+    rows = await sql.fetch(
+        conn,
+        """
+        SELECT p.kind, count(*)::int AS places, count(*) FILTER (WHERE EXISTS (
+                   SELECT FROM place_wordings w WHERE w.place_id = p.id
+                     AND w.on_day BETWEEN :first AND :last AND w.wording_id IS NOT NULL)
+               )::int AS put_up,
+               count(stands.wording_id)::int AS shown
+        FROM places p LEFT JOIN LATERAL (
+            SELECT w.wording_id FROM place_wordings w
+            WHERE w.place_id = p.id AND w.on_day <= :last
+            ORDER BY w.on_day DESC, w.id DESC LIMIT 1) stands ON true
+        WHERE p.department_id = :department_id AND p.from_on <= :last
+          AND (p.until_on IS NULL OR p.until_on >= :first)
+        GROUP BY p.kind ORDER BY p.kind
+        """,
+        department_id=department_id,
+        first=first,
+        last=last,
+    )
+    return [PlacesOfKind(**row) for row in rows]
+
+
 async def rounds_closed(conn: Connection, department_id: UUID, first: date, last: date) -> int:
     """How many household rounds of a department were closed on these days."""
     rounds: int = await sql.fetchval(

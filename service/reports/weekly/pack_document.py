@@ -20,6 +20,7 @@ from service.documents.document import (
     Pictures,
     Table,
 )
+from service.messages.wordings.wording import KIND_WORDS
 from service.reports.coverage.coverage import percent
 from service.reports.weekly.pack_facts import figures_of
 from service.reports.weekly.unit_document import coverage_table, relays_since
@@ -50,7 +51,8 @@ def pack_document(facts: Mapping[str, Any], language: str, zone: ZoneInfo) -> Do
     if facts["gaps"]:
         blocks.append(_gaps(facts["gaps"], words))
     blocks.append(_campaigns(units, words))
-    tables = (_relays(units, words), _since(units, words), _relays_since(units, words))
+    further = (_relays, _places, _since, _relays_since)
+    tables = [make(units, words) for make in further]
     blocks += [table for table in tables if table.rows]
     blocks += _narratives(units, words)
     blocks.append(Paragraph(say(_NOT_SAID), quiet=True))
@@ -376,6 +378,28 @@ def _relays(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
         for one in figures_of(unit)["sections"].get("relays", [])
     ]
     return Table(words.say(phrase("Relays of the week")), columns, rows)
+
+
+def _places(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:
+    columns = words.columns(
+        (phrase("Unit"), None),
+        (phrase("Kind"), None),
+        (phrase("Places"), 0),
+        (phrase("Put up in the period"), 0),
+        (phrase("With words on its last day"), 0),
+    )
+    rows: list[list[DocumentCell]] = [
+        [
+            unit["name"],
+            words.say(KIND_WORDS[one["kind"]]),
+            one["places"],
+            one["put_up"],
+            one["shown"],
+        ]
+        for unit in units
+        for one in figures_of(unit)["sections"].get("places", [])
+    ]
+    return Table(words.say(phrase("Words put up elsewhere")), columns, rows)
 
 
 def _since(units: Sequence[Mapping[str, Any]], words: WeeklyWords) -> Table:

@@ -14,6 +14,7 @@ from service.documents.document import (
     Paragraph,
     Table,
 )
+from service.messages.wordings.wording import KIND_WORDS
 from service.reports.weekly.weekly_words import RESULTS, WeeklyWords, share
 from service.words.phrase import phrase
 
@@ -80,6 +81,8 @@ def section_tables(figures: Mapping[str, Any], words: WeeklyWords) -> list[Docum
         found.append(_answers(sections["answers"], words))
     if sections.get("relays"):
         found.append(_relays(sections["relays"], words))
+    if sections.get("places"):
+        found.append(_places(sections["places"], words))
     return [*found]
 
 
@@ -227,6 +230,20 @@ def _relays(found: list[Mapping[str, Any]], words: WeeklyWords) -> Table:
         for one in found
     ]
     return Table(words.say(phrase("Relays of the week")), columns, rows)
+
+
+def _places(found: list[Mapping[str, Any]], words: WeeklyWords) -> Table:
+    columns = words.columns(
+        (phrase("Kind"), None),
+        (phrase("Places"), 0),
+        (phrase("Put up in the period"), 0),
+        (phrase("With words on its last day"), 0),
+    )
+    rows: list[list[DocumentCell]] = [
+        [words.say(KIND_WORDS[one["kind"]]), one["places"], one["put_up"], one["shown"]]
+        for one in found
+    ]
+    return Table(words.say(phrase("Words put up elsewhere")), columns, rows)
 
 
 def _since(report: UnitReport, words: WeeklyWords) -> list[Table]:

@@ -3,17 +3,20 @@
 import io
 import zipfile
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from service.audience.areas.area_store import load_areas
+from service.messages.wordings import wordings
 from service.reports.coverage.counting import count_coverage
 from service.reports.weekly import figures
-from service.storage.postgres import CheckViolation
+from service.storage.postgres import CheckViolation, transaction
 from tests.harness.chats import add_group, approved_text
 from tests.harness.console import browser_at
 from tests.harness.logins import with_own_password
+from tests.harness.offers import approved
 from tests.harness.owed import COUNTY, SCHOOL, made_duty
 from tests.harness.plans import watch_plans
 from tests.harness.relayed import DUE, add_relay
@@ -137,6 +140,41 @@ async def _confirm(api: Api, relay: str) -> None:
         relay,
         api.clock.at,
     )
+
+
+async def test_places_where_words_stand_are_in_the_report_of_each_week(api: Api) -> None:
+    county = api.teams["county"]
+    async with transaction(api.runtime.pool) as conn:
+        await load_areas(conn)
+        text = await approved(conn, county, api.clock.at)
+        await wordings.add(conn, county.operator, text.id, text.no, "poster", api.clock.at)
+        no = await conn.fetchval("SELECT no FROM template_numbers WHERE template_id = $1", text.id)
+    board = {"kind": "poster", "area": "341825100001"}
+    first, _ = [
+        (await api.post("/places", SCHOOL, board | {"name": name})).json["id"]
+        for name in ("公告栏", "另一块")
+    ]
+    ticked = await api.post(f"/places/{first}/tick", SCHOOL, {"mark": f"T{no}-{text.no}"})
+    assert ticked.status == 200, ticked.body
+
+    async def of_week(week: str) -> list[dict[str, Any]]:
+        answer = await api.get(f"/reports/weekly?week={week}", SCHOOL)
+        assert answer.status == 200, answer.body
+        found: list[dict[str, Any]] = answer.json["figures"]["sections"]["places"]
+        return found
+
+    both = {"kind": "poster", "places": 2}
+    assert await of_week(WEEK) == [both | {"put_up": 1, "shown": 1}]
+    assert await of_week("2027-W01") == [], "they were no places yet"
+    api.clock.at += timedelta(days=7)
+    assert await of_week("2027-W03") == [both | {"put_up": 0, "shown": 1}]
+    assert (await api.post(f"/places/{first}/tick", SCHOOL, {"mark": None})).status == 200
+    assert await of_week("2027-W03") == [both | {"put_up": 0, "shown": 0}]
+    assert await of_week(WEEK) == [both | {"put_up": 1, "shown": 1}]
+    page = await api.get(f"/reports/weekly/document?week={WEEK}&format=html", SCHOOL)
+    assert "同文异形展示情况" in page.body.decode()
+    school = await browser_at(api, await with_own_password(api, api.teams["school"].operator))
+    assert "同文异形展示情况" in (await school.get(f"/reports/weekly?week={WEEK}")).text
 
 
 async def test_relays_of_the_week_are_in_the_report_and_later_answers_beside(api: Api) -> None:
