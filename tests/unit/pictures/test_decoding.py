@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 from PIL import Image
+from PIL.WebPImagePlugin import WebPImageFile
 
 from service.pictures.decoding import make_pictures
 from service.pictures.model import MOST_PIXELS, REFUSALS, SIDES, PictureRefused
@@ -47,6 +48,16 @@ def test_nothing_but_pixels_is_in_what_is_made(form: str) -> None:
         assert not opened(jpeg).getexif()
         assert set(opened(jpeg).info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
     assert made.taken_on == date(2027, 1, 13)
+
+
+def test_the_decoder_of_a_webp_goes_before_its_pixels_are_made() -> None:
+    """It holds all of them twice: 100 MiB of 12 megapixels."""
+    with Image.open(io.BytesIO(written(scene(), "WEBP"))) as found:
+        assert isinstance(found, WebPImageFile)
+        assert found._decoder is not None
+        found.load()
+        assert found._decoder is None
+        assert found.getpixel((0, 0)) is not None
 
 
 def test_three_sizes_of_one_picture() -> None:
