@@ -167,6 +167,20 @@ WHYS: Mapping[str, Sentence] = {
         "有人在服务器上给了这名管理员新密码",
         "somebody gave this administrator a new password on the machine",
     ),
+    "duty_due": Sentence("快到截止时间", "it is due soon"),
+    "duty_late": Sentence("已过截止时间，还没有报", "its time is over, and it is not in"),
+    "duty_returned": Sentence("被退回，须重报", "it was returned, and is to be handed in again"),
+    "new_number": Sentence(
+        "上门问到新号码，须另一人确认", "a visit brought a new number; another person confirms it"
+    ),
+    "text_not_approved": Sentence(
+        "须另一人审核，才能单发、接力、张贴",
+        "another person approves it before it is sent singly, relayed or put up",
+    ),
+    "wording_not_approved": Sentence(
+        "同文异形的文字有改动，须另一人审核",
+        "its words were changed for another place, and another person approves them",
+    ),
     "pending_approval": Sentence("等候签发", "it waits for an approval"),
     "second_approval": Sentence(
         "预警已有一人签发，须第二人签发",

@@ -356,6 +356,64 @@ _APPROVALS = """
               c.approved_for], NULL), asked.now))
 """
 
+# What the asker's own department owes: returned, late, or due within two days.
+_DUTIES = """
+    SELECT d.id::text, o.title || ' · ' || d.period AS name, d.department_id,
+           d.owed_at AS planned_at, CASE WHEN d.owed_at < asked.now THEN d.owed_at END AS since,
+           CASE WHEN d.owed_at < asked.now THEN 'duty_late'
+                WHEN d.state = 'returned' THEN 'duty_returned'
+                ELSE 'duty_due' END AS code,
+           CASE d.state WHEN 'returned' THEN d.reason END AS reason
+    FROM asked, duties d JOIN obligations o ON o.id = d.obligation_id
+    WHERE d.state IN ('open', 'returned')
+      AND (d.state = 'returned' OR d.owed_at < asked.now + interval '2 days')
+      AND (asked.seat IS NULL
+           OR d.department_id = (SELECT department_id FROM users WHERE id = asked.seat[1]))
+      AND (asked.scope IS NULL OR d.department_id = asked.scope)
+"""
+
+_LATE_UNITS = """
+    SELECT d.department_id::text AS id, u.name, d.department_id, NULL::timestamptz AS planned_at,
+           min(d.owed_at) AS since, 'duty_late' AS code
+    FROM asked, duties d JOIN departments u ON u.id = d.department_id
+    WHERE d.state IN ('open', 'returned') AND d.owed_at < asked.now
+      AND (asked.scope IS NULL OR d.setter_id = asked.scope)
+    GROUP BY d.department_id, u.name
+"""
+
+# A text that no plan has, which its approver would read there, and that lint does not block; and a
+# wording of an approved text with other words. What nobody has looked at for a month is let be.
+_TEXTS = """
+    SELECT t.id::text, t.name, t.department_id, NULL::timestamptz AS planned_at,
+           v.created_at AS since, 'text_not_approved' AS code
+    FROM asked, templates t CROSS JOIN LATERAL (
+        SELECT id, lint, edited_by, created_at, approved_by, taken_from FROM template_versions
+        WHERE template_id = t.id ORDER BY no DESC LIMIT 1) v
+    WHERE (asked.scope IS NULL OR asked.scope = t.department_id)
+      AND v.approved_by IS NULL AND v.taken_from IS NULL
+      AND v.created_at > asked.now - interval '30 days'
+      AND withdrawn_offer_of(v.id) IS NULL
+      AND NOT v.lint @> '[{"level": "block"}]'
+      AND NOT EXISTS (SELECT FROM campaigns c WHERE c.template_version_id = v.id)
+      AND NOT EXISTS (SELECT FROM campaign_texts m WHERE m.template_version_id = v.id)
+      AND (asked.seat IS NULL
+           OR NOT share_a_person(asked.seat, ARRAY[v.edited_by], asked.now))
+    UNION ALL
+    SELECT t.id::text, t.name, t.department_id, NULL, w.made_at, 'wording_not_approved'
+    FROM asked, wordings w JOIN template_versions v ON v.id = w.version_id
+    JOIN templates t ON t.id = v.template_id
+    WHERE (asked.scope IS NULL OR asked.scope = t.department_id)
+      AND NOT w.same_words AND w.approved_by IS NULL AND v.approved_by IS NOT NULL
+      AND w.made_at > asked.now - interval '30 days'
+      AND NOT w.lint @> '[{"level": "block"}]'
+      AND NOT EXISTS (SELECT FROM wordings n WHERE n.version_id = w.version_id
+                      AND n.kind = w.kind AND n.id > w.id)
+      AND NOT EXISTS (SELECT FROM template_versions n WHERE n.template_id = v.template_id
+                      AND n.no > v.no)
+      AND (asked.seat IS NULL
+           OR NOT share_a_person(asked.seat, ARRAY[w.made_by], asked.now))
+"""
+
 # By an approver who said why, or by the clock since nobody approved them in time.
 _RETURNED = """
     SELECT c.id::text, c.name, c.department_id, NULL::timestamptz AS planned_at, m.at AS since,
@@ -496,11 +554,30 @@ KINDS = (
         _APPROVALS,
     ),
     WorkKind(
+        "texts_to_approve",
+        Sentence("等您审核的短信", "Texts that wait for your approval"),
+        Right.APPROVE,
+        _TEXTS,
+    ),
+    WorkKind(
         "returned",
         Sentence("退回修改的任务", "Campaigns that were returned to be mended"),
         Right.PLAN,
         _RETURNED,
         answered=True,
+    ),
+    WorkKind(
+        "duties",
+        Sentence("本单位应报未报", "What your department is to hand in"),
+        Right.REPORT,
+        _DUTIES,
+        answered=True,
+    ),
+    WorkKind(
+        "late_units",
+        Sentence("逾期未报的单位", "Departments that are late with what they owe"),
+        Right.OBLIGATIONS,
+        _LATE_UNITS,
     ),
     WorkKind(
         "uncertain",

@@ -26,7 +26,9 @@ class WorkItemOut(Out):
     name: str
     department_id: UUID | None = Field(description="Null: it concerns all.")
     department: str | None = Field(description="Its name.")
-    planned_at: Instant | None = Field(description="Of a fire; of a list, when it ends.")
+    planned_at: Instant | None = Field(
+        description="Of a fire; of a list, when it ends; of a duty, until when it is owed."
+    )
     since: Instant | None = Field(description="Null: nobody knows.")
     code: str = Field(description="Why, as one word.")
     texts: int | None = Field(

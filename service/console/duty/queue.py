@@ -37,6 +37,9 @@ STEPS: Final[Mapping[str, NextStep]] = {
     "inbound": NextStep("new", "/duty/replies?kind={id}", phrase("Take")),
     "uncertain": NextStep("uncertain", "/duty/doubt?run={id}", phrase("Decide …")),
     "approvals": NextStep("pending_approval", "/plans/{id}/sign", phrase("Read and sign")),
+    "texts_to_approve": NextStep("pending_approval", "/texts/{id}", phrase("Read and approve")),
+    "duties": NextStep("warn", "/duties/{id}", phrase("Hand in")),
+    "late_units": NextStep("bad", "/duties/late", phrase("Look at the late list")),
     "returned": NextStep("returned", "/plans/{id}/edit", phrase("Mend it")),
     "missed_fires": NextStep("missed", "/plans/{id}", phrase("Look why")),
     "list_files": NextStep("warn", "/duty/list-files", phrase("Hand over")),
@@ -127,6 +130,9 @@ def _line(desk: Desk, kind: WorkKindOut, item: WorkItemOut) -> QueueLine:
                    ago=language.since(item.since))
         )
         if item.since
+        else "",
+        language.say(phrase("due {when}", when=language.when(item.planned_at)))
+        if kind.kind == "duties" and item.planned_at
         else "",
     ]  # fmt: skip
     address = step.address.format(id=item.id, name=item.name) if step else ""

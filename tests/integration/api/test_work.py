@@ -1,5 +1,6 @@
 """What waits for a person: each kind with its count, its oldest, its words, and to whom."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,15 +17,19 @@ from service.campaigns.approval import approval
 from service.campaigns.plans import lifecycle
 from service.campaigns.runs import firing
 from service.campaigns.runs.firing import fire_due
+from service.clock import CHINA
 from service.dispatch.failover import health_store
 from service.dispatch.failover.circuit_breaker import Breaker, BreakerState, ChannelFigures
 from service.dispatch.failover.health import ChannelCounts
+from service.reports.interruptions import WHYS
+from service.reports.work_store import KINDS
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft, make_token, make_user, phone
 from tests.harness.channels import BODY as CHANNEL
 from tests.harness.channels import real
 from tests.harness.keys import key_made_by, other, second_admin
 from tests.harness.ledger import add_channel
+from tests.harness.owed import FRIDAY, made_duty, turn
 from tests.harness.work import daily_campaign, tick, work_of
 from tests.integration.api.conftest import Api
 
@@ -54,6 +59,8 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "not_firing",
         "holds",
         "returned",
+        "duties",
+        "late_units",
         "uncertain",
         "inbound",
         "held_opt_outs",
@@ -70,7 +77,7 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "filings",
         "taken_texts",
     ]
-    assert [kind["count"] for kind in work.values()] == [0] * 20
+    assert [kind["count"] for kind in work.values()] == [0] * 22
     held, paused = await daily_campaign(api, late="hold"), await daily_campaign(api)
     whole = await daily_campaign(api, late="hold", hold_following=True)
     team = api.teams["school"]
@@ -87,6 +94,8 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "not_firing": 1,
         "holds": 2,
         "returned": 0,
+        "duties": 0,
+        "late_units": 0,
         "uncertain": 0,
         "inbound": 0,
         "held_opt_outs": 0,
@@ -445,3 +454,76 @@ async def test_a_channel_waits_for_a_person_once_its_last_connection_is_lost(api
     assert (lost["id"], lost["code"]) == (str(channel.id), "no_connection")
     assert datetime.fromisoformat(lost["since"]) == api.clock.at
     assert "没有连接" in lost["plain"]["zh"]
+
+
+def test_each_code_of_what_waits_has_words() -> None:
+    said = r"(?:THEN|ELSE) '([a-z_]+)'|'([a-z_]+)'(?: END)? AS code"
+    found = {code for kind in KINDS for pair in re.findall(said, kind.sql) for code in pair if code}
+    assert {"new_number", "duty_late", "text_not_approved"} <= found
+    assert not found - WHYS.keys()
+
+
+async def test_a_text_waits_for_whoever_may_approve_it(api: Api) -> None:
+    """Not for its author, nor once it is approved, in a plan, blocked, or a month old."""
+    approver = ("school", "approver")
+    body = {"name": "接力", "text": "【学校】客服退款都是骗局，疑问请拨96110。"}
+    made = (await api.post("/templates", SCHOOL, body)).json
+    (item,) = (await work_of(api, approver))["texts_to_approve"]["items"]
+    assert (item["id"], item["code"]) == (made["id"], "text_not_approved")
+    assert "texts_to_approve" not in await work_of(api), "who wrote it does not approve"
+    assert (await work_of(api, ("county", "approver")))["texts_to_approve"]["count"] == 0
+    blocked = {"name": "b", "text": "【学校】点 http://t.cn/ab1 领取退款。"}
+    assert (await api.post("/templates", SCHOOL, blocked)).status == 201
+    assert (await work_of(api, approver))["texts_to_approve"]["count"] == 1
+    approved = await api.post(
+        f"/templates/{made['id']}/approve", approver, {"version": 1, "acknowledged": []}
+    )
+    assert approved.status == 200, approved.body
+    assert (await work_of(api, approver))["texts_to_approve"]["count"] == 0
+    path = f"/templates/{made['id']}/versions"
+    again = {"text": "【学校】客服退款都是骗局，请拨96110。"}
+    assert (await api.post(path, SCHOOL, again)).status == 201
+    assert (await work_of(api, approver))["texts_to_approve"]["count"] == 1, "a new version"
+    api.clock.at += 31 * DAY
+    assert (await work_of(api, approver))["texts_to_approve"]["count"] == 0
+
+
+async def test_other_words_for_another_place_wait_as_well(api: Api) -> None:
+    approver = ("school", "approver")
+    body = {"name": "屏", "text": "【学校】客服退款都是骗局，疑问请拨96110。"}
+    made = (await api.post("/templates", SCHOOL, body)).json
+    done = await api.post(
+        f"/templates/{made['id']}/approve", approver, {"version": 1, "acknowledged": []}
+    )
+    assert done.status == 200, done.body
+    path = f"/templates/{made['id']}/versions/1/wordings"
+    own = {"kind": "led", "text": "先挂断，再拨110核实。"}
+    assert (await api.post(path, SCHOOL, own)).status == 201
+    (item,) = (await work_of(api, approver))["texts_to_approve"]["items"]
+    assert (item["id"], item["code"]) == (made["id"], "wording_not_approved")
+    assert (await api.post(path, SCHOOL, {"kind": "led"})).status == 201, "of the text again"
+    assert (await work_of(api, approver))["texts_to_approve"]["count"] == 0
+
+
+async def test_what_a_department_owes_waits_for_it_and_who_is_late_for_who_asks(api: Api) -> None:
+    duty = str(await made_duty(api))
+    assert (await work_of(api))["duties"]["count"] == 0, "it is due on Friday"
+    api.clock.at = FRIDAY.astimezone(CHINA).replace(hour=9)
+    (item,) = (await work_of(api))["duties"]["items"]
+    assert (item["id"], item["code"], item["since"]) == (duty, "duty_due", None)
+    assert item["planned_at"] is not None
+    assert (await work_of(api, COUNTY))["late_units"]["count"] == 0
+    assert (await work_of(api, COUNTY))["duties"]["count"] == 0, "the school owes it"
+    await turn(api, FRIDAY.astimezone(CHINA).replace(hour=17))
+    assert [one["code"] for one in (await work_of(api))["duties"]["items"]] == ["duty_late"]
+    (late,) = (await work_of(api, COUNTY))["late_units"]["items"]
+    assert (late["id"], late["code"]) == (str(api.teams["school"].department_id), "duty_late")
+    assert (await work_of(api))["late_units"]["count"] == 0, "nobody owes the school anything"
+    body = {"narrative": "两场。", "pictures": [], "pictures_checked": False}
+    assert (await api.post(f"/duties/{duty}/submit", SCHOOL, body)).status == 200
+    assert (await work_of(api))["duties"]["count"] == 0
+    assert (await work_of(api, COUNTY))["late_units"]["count"] == 0
+    back = {"reason": "缺图", "due_at": "2027-01-20T12:00:00+08:00"}
+    assert (await api.post(f"/duties/{duty}/return", COUNTY, back)).status == 200
+    (item,) = (await work_of(api))["duties"]["items"]
+    assert (item["code"], item["reason"]) == ("duty_returned", "缺图")
