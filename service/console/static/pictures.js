@@ -1,9 +1,21 @@
 // Pictures of a report: one that is chosen, taken or pasted is sent at once; boxes are drawn over what is to be masked.
-// Without this script the button sends the file, and boxes are typed.
+// Without this script the button sends the file, and boxes are typed. The words of a report are kept in this window while its
+// pictures are looked at, until it is handed in; logging out forgets them.
 "use strict";
 (() => {
+  const KEPT = "words.";
+  const words = () => {
+    for (const over of document.querySelectorAll("[data-handed-in]")) sessionStorage.removeItem(KEPT + over.dataset.handedIn);
+    const field = document.querySelector("[data-words]"), kept = field && sessionStorage.getItem(KEPT + field.dataset.words);
+    if (kept) field.value = kept;
+  };
+  words();
   if (document.documentElement.dataset.pictures) return; // a page that was swapped in brings it once more
   document.documentElement.dataset.pictures = "listens";
+  document.addEventListener("htmx:after:swap", words);
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("[data-words]")) sessionStorage.setItem(KEPT + event.target.dataset.words, event.target.value);
+  });
   const NS = "http://www.w3.org/2000/svg", LEAST = 4;
   const field = () => document.querySelector("input[data-picture]");
   document.addEventListener("change", (event) => {
