@@ -1,4 +1,4 @@
-"""The SQL of the county's packs: which version is due, who builds it, how far it is, its files.
+"""The SQL of the county's packs: who builds one, how far it is, its files.
 
 Until when somebody holds a pack is of the database's own clock.
 """
@@ -15,10 +15,6 @@ LEASE = timedelta(seconds=60)
 """So long a pack stays with whoever builds it without a word."""
 MOST_CLAIMS = 5
 """What has broken off so often is not begun again."""
-DUE_FOR = timedelta(minutes=1)
-"""A pack is due so long after the last deadline of its week."""
-LATELY = timedelta(days=14)
-"""Weeks whose reports were due before get no pack any more."""
 PIECE_OCTETS = 1 << 20
 CIPHER = "pack"
 """The kind of what is encrypted."""
@@ -90,44 +86,6 @@ _COLUMNS = """
         SELECT count(*)::int FROM pack_withdrawals w
         WHERE (w.week, w.version) = (packs.week, packs.version)) AS withdrawn
 """
-
-
-async def add_due(conn: Connection, now: datetime) -> int:
-    """Add the versions that are due: the first one after the last deadline of a week, a further one
-    when something was handed in since. Returns how many.
-    """
-    await sql.execute(
-        conn,
-        """
-        INSERT INTO pack_weeks (week)
-        SELECT d.period FROM duties d JOIN departments s ON s.id = d.setter_id
-        WHERE d.kind = 'weekly_report' AND s.kind = 'county' AND d.due_at > :since
-          AND d.period LIKE '____-W__'
-          AND NOT EXISTS (SELECT FROM pack_weeks w WHERE w.week = d.period)
-        GROUP BY d.period HAVING max(d.due_at) <= :until
-        ON CONFLICT DO NOTHING
-        """,
-        since=now - LATELY,
-        until=now - DUE_FOR,
-    )
-    status = await sql.execute(
-        conn,
-        """
-        WITH due AS (
-            SELECT w.week, coalesce(l.version, 0) + 1 AS version
-            FROM pack_weeks w LEFT JOIN LATERAL (
-                SELECT version, state = 'waiting' AND facts IS NULL AS gathers FROM packs p
-                WHERE p.week = w.week ORDER BY version DESC LIMIT 1) l ON true
-            WHERE w.reports > w.packed AND NOT coalesce(l.gathers, false)
-        ), made AS (
-            INSERT INTO packs (week, version, asked_at) SELECT week, version, :now FROM due
-            ON CONFLICT DO NOTHING RETURNING week
-        )
-        UPDATE pack_weeks w SET packed = w.reports FROM made m WHERE w.week = m.week
-        """,
-        now=now,
-    )
-    return affected(status)
 
 
 async def waits(conn: Connection) -> bool:

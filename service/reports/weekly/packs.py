@@ -41,7 +41,7 @@ from service.pictures.model import SIDES
 from service.pictures.pictures import octets_of
 from service.reports import store
 from service.reports.evidence import CHUNK, IN_MEMORY, PURPOSE, VERIFIER
-from service.reports.weekly import pack_store
+from service.reports.weekly import pack_due_store, pack_store
 from service.reports.weekly.pack_document import pack_document, shortened, with_pictures
 from service.reports.weekly.pack_facts import gather
 from service.reports.weekly.pack_store import FilePiece, Pack, PackClaim, PackFile
@@ -67,7 +67,7 @@ class PackLost(Exception):
 async def make_due(pool: Pool, now: datetime) -> bool:
     """Add the packs that are due. Returns whether one waits to be built."""
     async with transaction(pool) as conn:
-        await pack_store.add_due(conn, now)
+        await pack_due_store.add_due(conn, now)
         await pack_store.fail_given_up(conn, _DIED)
         return await pack_store.waits(conn)
 

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from service.local.embedded import Valkey, write_private
 from service.queue import Job
 from service.reports.verify_evidence import faults
-from service.reports.weekly import pack_store
+from service.reports.weekly import pack_due_store
 from service.reports.weekly.packs import build_next, make_due
 from service.storage.postgres import OwnConnection, connected
 from tests.harness.owed import COUNTY, FRIDAY, SCHOOL, made_duty
@@ -81,7 +81,7 @@ async def pack_with_pictures(api: Api) -> None:
         api.teams["county"].operator.id,
         api.clock.at,
     )
-    api.clock.at = FRIDAY + pack_store.DUE_FOR
+    api.clock.at = FRIDAY + pack_due_store.DUE_FOR
     assert await make_due(api.runtime.pool, api.clock.at)
 
 

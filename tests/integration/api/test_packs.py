@@ -5,7 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from service.audience.areas.area_store import load_areas
 from service.crypto import Keyring, Keys
+from service.duties.duties import Handing, submit
 from service.privacy.retention import RetentionTerms, let_go
 from service.privacy.rotation import rotate
 from service.reports.coverage.counting import count_coverage
@@ -25,6 +26,7 @@ from tests.harness.owed import COUNTY, FRIDAY, SCHOOL, duties, made_duty, set_ob
 from tests.harness.photos import photo
 from tests.harness.relayed import add_relay
 from tests.harness.sending import begin_sending
+from tests.harness.waiting import until_blocked
 from tests.integration.api.conftest import Answer, Api
 
 MINUTE = timedelta(minutes=1)
@@ -98,6 +100,30 @@ async def test_the_first_version_is_due_a_minute_after_the_deadline(api: Api) ->
     assert not await pack_due(api)
     (one,) = await versions(api)
     assert (one["state"], one["units"], one["handed_in"]) == ("built", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("holidays", "due"),
+    [(["2027-01-15"], DUE - timedelta(days=1)), (["2027-01-15", "2027-01-14"], DUE)],
+)
+async def test_notices_move_the_pack_whoever_was_in_before(
+    api: Api, holidays: list[str], due: datetime
+) -> None:
+    await set_obligation(api, departments=[], kinds=["school", "county"])
+    await turn(api)
+    (duty,) = [one["id"] for one in await duties(api, SCHOOL, "?mine=true")]
+    handed = await api.post(f"/duties/{duty}/submit", SCHOOL, REPORT)
+    assert handed.status == 200, handed.body
+    for day in holidays:
+        notice = {"year": 2027, "source": "某通知", "holidays": {day: "某节"}, "workdays": []}
+        body = {"notices": [notice], "reason": "放假通知"}
+        answer = await api.call("PUT", "/holidays", ("county", "admin"), json=body)
+        assert answer.status == 200, answer.body
+        assert (await turn(api)).moved == 1
+    api.clock.at = due - timedelta(seconds=1)
+    assert not await pack_due(api)
+    api.clock.at = due
+    assert await pack_due(api)
 
 
 async def test_a_unit_that_handed_nothing_in_stands_with_what_the_facts_say(api: Api) -> None:
@@ -304,6 +330,20 @@ async def test_a_report_that_comes_while_facts_are_gathered_is_in_a_further_vers
         assert await pack_store.freeze_facts(conn, held, gathered)
     await pack_due(api)
     assert [one["version"] for one in await versions(api)] == [2, 1]
+
+
+async def test_the_first_version_waits_for_whoever_is_handing_in(api: Api) -> None:
+    duty = await made_duty(api)
+    api.clock.at = DUE
+    async with transaction(api.runtime.pool) as conn:
+        operator = api.teams["school"].operator
+        await submit(conn, operator, duty, Handing("集市宣讲。"), api.clock.at)
+        due = asyncio.create_task(pack_due(api))
+        await until_blocked(api.runtime.pool, due)
+    assert await due
+    assert await build(api)
+    (one,) = await versions(api)
+    assert (one["version"], one["handed_in"]) == (1, 1)
 
 
 def _digest(text: str) -> bytes:
