@@ -37,6 +37,9 @@ class UnitDuty(NamedTuple):
     late_minutes: int | None
     evidence_run_id: UUID | None
     evidence_round_id: UUID | None
+    evidence_relay_id: UUID | None
+    evidence_roster_id: UUID | None
+    evidence_import_id: UUID | None
     return_due_at: datetime | None
     decided_by: UUID | None
     decided_at: datetime | None
@@ -57,21 +60,18 @@ class HandedIn(NamedTuple):
 
 
 class DutyEvidence(NamedTuple):
-    """What fulfilled a duty without a report; None: it was something else."""
+    """What fulfilled a duty without a report. import_id: of the list `roster_id`; None: somebody
+    confirmed it.
+    """
 
-    run_id: UUID | None
-    round_id: UUID | None
+    run_id: UUID | None = None
+    round_id: UUID | None = None
+    relay_id: UUID | None = None
+    roster_id: UUID | None = None
+    import_id: UUID | None = None
 
 
-NO_EVIDENCE = DutyEvidence(None, None)
-
-
-class Fulfilled(NamedTuple):
-    """An open duty that a fact fulfils, by what and since when."""
-
-    duty_id: UUID
-    by: DutyEvidence
-    at: datetime
+NO_EVIDENCE = DutyEvidence()
 
 
 class DutyStepRow(NamedTuple):
@@ -90,9 +90,8 @@ _COLUMNS = """
     d.period, d.first_on, d.last_on, d.due_at, d.holiday_week, d.official, d.moved_from, d.moved_at,
     d.missed_at, d.state, d.submitted_at,
     CASE WHEN d.submitted_at IS NOT NULL THEN d.late_minutes END AS late_minutes,
-    d.evidence_run_id,
-    d.evidence_round_id, d.return_due_at,
-    d.decided_by, d.decided_at, d.reason, d.owed_at
+    d.evidence_run_id, d.evidence_round_id, d.evidence_relay_id, d.evidence_roster_id,
+    d.evidence_import_id, d.return_due_at, d.decided_by, d.decided_at, d.reason, d.owed_at
 """
 DUTY = f"""
     SELECT {_COLUMNS} FROM duties d JOIN departments u ON u.id = d.department_id
@@ -197,8 +196,10 @@ async def set_submitted(conn: Connection, duty: UnitDuty, at: datetime, by: Duty
         conn,
         """
         UPDATE duties SET state = 'submitted', submitted_at = coalesce(submitted_at, :at),
-            evidence_run_id = :run_id, evidence_round_id = :round_id, return_due_at = NULL,
-            next_at = NULL, decided_by = NULL, decided_at = NULL, reason = ''
+            evidence_run_id = :run_id, evidence_round_id = :round_id,
+            evidence_relay_id = :relay_id, evidence_roster_id = :roster_id,
+            evidence_import_id = :import_id, return_due_at = NULL, next_at = NULL,
+            decided_by = NULL, decided_at = NULL, reason = ''
         WHERE id = :id AND state IN ('open', 'returned')
         """,
         id=duty.id,
@@ -229,81 +230,6 @@ async def decide(conn: Connection, duty_id: UUID, decision: DutyDecision) -> Non
         id=duty_id,
         **decision._asdict(),
     )
-
-
-async def find_fulfilled(conn: Connection, now: datetime) -> list[Fulfilled]:
-    """The open duties that a fact fulfils."""
-    return [*await _sent(conn, now), *await _visited(conn, now)]
-
-
-async def _visited(conn: Connection, now: datetime) -> list[Fulfilled]:
-    """Open duties of kind `visits` of which the unit has closed a household round in the period:
-    somebody has signed for each of its villages. The first one counts.
-    """
-    rows = await sql.fetch(
-        conn,
-        """
-        SELECT d.id, f.round_id, f.ended_at
-        FROM duties d, LATERAL (
-            SELECT r.id AS round_id, r.ended_at FROM visit_rounds r
-            WHERE r.department_id = d.department_id AND r.state = 'closed'
-              AND r.ended_at >= d.first_on::timestamp AT TIME ZONE 'Asia/Shanghai'
-              AND r.ended_at < coalesce(
-                  d.missed_at, (d.last_on + 1)::timestamp AT TIME ZONE 'Asia/Shanghai')
-              AND r.ended_at <= :now
-            ORDER BY r.ended_at, r.id LIMIT 1) f
-        WHERE d.state = 'open' AND d.kind = 'visits'
-        """,
-        now=now,
-    )
-    return [
-        Fulfilled(row["id"], DutyEvidence(None, row["round_id"]), row["ended_at"]) for row in rows
-    ]
-
-
-async def _sent(conn: Connection, now: datetime) -> list[Fulfilled]:
-    """Open duties of kind `send` for which their unit has sent what is asked for, with the first
-    run that did, and when that was settled.
-
-    A run counts once it is settled, if it fired in the period and fits all that the obligation
-    needs: class, topic, and so many people, of a role or an area where one is named, by the counts
-    of coverage.
-    """
-    rows = await sql.fetch(
-        conn,
-        """
-        SELECT d.id, f.run_id, f.settled_at
-        FROM duties d JOIN obligations o ON o.id = d.obligation_id, LATERAL (
-            SELECT r.id AS run_id, r.settled_at
-            FROM runs r
-            WHERE r.department_id = d.department_id AND r.kind <> 'reply'
-              AND r.campaign_id IS NOT NULL
-              AND r.created_at >= d.first_on::timestamp AT TIME ZONE 'Asia/Shanghai'
-              AND r.fire_at >= d.first_on::timestamp AT TIME ZONE 'Asia/Shanghai'
-              AND r.fire_at < (d.last_on + 1)::timestamp AT TIME ZONE 'Asia/Shanghai'
-              AND r.mode = 'real' AND r.relation IS NULL AND r.state = 'sent'
-              AND r.settled_at <= :now
-              AND (o.needs ->> 'class' IS NULL OR r.class = o.needs ->> 'class')
-              AND (o.needs ->> 'topic' IS NULL OR EXISTS (
-                  SELECT FROM template_versions v JOIN templates t ON t.id = v.template_id
-                  WHERE t.department_id = r.department_id AND v.text = r.text
-                    AND t.topic = o.needs ->> 'topic'))
-              AND coalesce((o.needs ->> 'target')::integer, 1) <= CASE
-                  WHEN o.needs ->> 'role' IS NULL AND o.needs ->> 'area' IS NULL THEN r.target
-                  ELSE (SELECT sum(f.people) FROM coverage_scopes s
-                        JOIN coverage_facts f ON f.scope_id = s.id AND f.count_no = s.shown
-                        WHERE s.kind = 'run' AND s.run_id = r.id AND f.outcome <> 'excluded'
-                          AND f.role = coalesce(o.needs ->> 'role', '')
-                          AND (o.needs ->> 'area' IS NULL OR f.area_code IN (
-                              SELECT areas_within(o.needs ->> 'area')))) END
-            ORDER BY r.settled_at, r.id LIMIT 1) f
-        WHERE d.state = 'open' AND d.kind = 'send'
-        """,
-        now=now,
-    )
-    return [
-        Fulfilled(row["id"], DutyEvidence(row["run_id"], None), row["settled_at"]) for row in rows
-    ]
 
 
 async def open_to_move(conn: Connection, obligation_id: UUID) -> list[Record]:

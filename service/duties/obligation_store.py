@@ -13,17 +13,20 @@ from service.storage.postgres import Connection, Record
 
 
 class ObligationKind(StrEnum):
-    """What is owed. send is fulfilled by a run of the unit, visits by a closed household
-    round of it; these need no report.
+    """What is owed. send is fulfilled by a run of the unit, visits by a closed household round of
+    it, relay by a relay that its first level has passed on, roster by a list that was imported or
+    confirmed; these need no report.
     """
 
     WEEKLY_REPORT = "weekly_report"
     SEND = "send"
     VISITS = "visits"
+    RELAY = "relay"
+    ROSTER = "roster"
     CUSTOM = "custom"
 
 
-TICKED = frozenset({ObligationKind.SEND, ObligationKind.VISITS})
+TICKED = frozenset(ObligationKind) - {ObligationKind.WEEKLY_REPORT, ObligationKind.CUSTOM}
 """The kinds that facts fulfil."""
 
 

@@ -41,12 +41,6 @@ from service.messages.store import template_get
 from service.storage.postgres import Connection
 from service.words.phrase import listing, phrase
 
-NOT_YET = {
-    "relay": phrase("relays cannot tick a duty here: there are none to count"),
-    "roster": phrase("lists cannot tick a duty here: their confirmations are not counted"),
-}
-"""Kinds that other systems know, and why there are none of them here."""
-
 MOST_DAYS = timedelta(days=3 * 366)
 """Of so long a span dates are shown at most."""
 
@@ -140,6 +134,8 @@ _NEEDS: Mapping[ObligationKind, set[str]] = {
     ObligationKind.WEEKLY_REPORT: {"narrative", "photos"},
     ObligationKind.CUSTOM: {"narrative", "photos"},
     ObligationKind.VISITS: set(),
+    ObligationKind.RELAY: set(),
+    ObligationKind.ROSTER: {"roster"},
     ObligationKind.SEND: {"class", "topic", "role", "area", "target"},
 }
 
@@ -155,6 +151,8 @@ def _check_needs(kind: ObligationKind, needs: Mapping[str, Any]) -> None:
         if not known:
             problem = phrase("what is owed as {kind} needs nothing further", kind=kind.value)
         raise Invalid.at(f"needs.{unknown[0]}", problem)
+    if kind is ObligationKind.ROSTER and "roster" not in needs:
+        raise Invalid.at("needs.roster", phrase("name the list that is to be kept up to date"))
     if needs.get("class") not in {None, *CLASSES}:
         raise Invalid.at("needs.class", phrase("one of {classes}", classes=listing(CLASSES)))
     if needs.get("role") not in {None, *ROLES}:

@@ -17,7 +17,7 @@ from service.campaigns.calendar.holidays import Holidays
 from service.clock import day_in_china
 from service.crypto import Keyring
 from service.delivery.notices.robot_unit_store import GroupStep, owe_robots_of_steps
-from service.duties import duty_store, obligation_store, step_store
+from service.duties import duty_store, obligation_store, step_store, ticking_store
 from service.duties.deadline import (
     Deadline,
     DueRule,
@@ -27,7 +27,6 @@ from service.duties.deadline import (
     period_at,
 )
 from service.duties.duties import take_in
-from service.duties.duty_store import Fulfilled
 from service.duties.ladder import (
     ADDRESSEES,
     GROUPS,
@@ -47,6 +46,7 @@ from service.duties.obligation_store import ObligationRow
 from service.duties.obligations import who_owes
 from service.duties.reminders import tell
 from service.duties.step_store import DueDuty, NewStep
+from service.duties.ticking_store import Fulfilled
 from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transaction
 
 ThingT = TypeVar("ThingT")
@@ -73,7 +73,7 @@ async def owe(pool: Pool, keyring: Keyring, now: datetime) -> OwedTurn:
         version = await obligation_store.calendar_version(read)
         moving = await obligation_store.obligations_by_another_calendar(read, version)
         making = await obligation_store.obligations_to_make(read, day_in_china(now))
-        fulfilled = await duty_store.find_fulfilled(read, now)
+        fulfilled = await ticking_store.find_fulfilled(read, now)
     moved = await _each(pool, moving, lambda conn, one: _move(conn, one, now))
     made = await _each(pool, making, lambda conn, one: _make(conn, one, now))
     ticked = await _each(pool, fulfilled, lambda conn, one: _tick(conn, one, now))

@@ -267,7 +267,8 @@ async def not_yets(conn: Connection, relay_id: UUID) -> list[tuple[int, datetime
 
 class TreeNow(NamedTuple):
     """How many places of a tree are open: not written to, and not answered. last_sent_at: of the
-    latest text. level_one: of the first level, whether somebody is done and nobody is still to be.
+    latest text. level_one: of the first level in which there is anybody, whether somebody is done
+    and nobody is still to be.
     """
 
     waiting: int
@@ -284,10 +285,12 @@ async def tree_now(conn: Connection, relay_id: UUID) -> TreeNow:
         SELECT count(*) FILTER (WHERE state = 'waiting')::int AS waiting,
                count(*) FILTER (WHERE state = 'sent')::int AS sent,
                greatest(max(sent_at), max(again_at)) AS last_sent_at,
-               coalesce(bool_or(state = 'done') FILTER (WHERE level = 1)
-                   AND bool_and(state IN ('done', 'unreachable')) FILTER (WHERE level = 1), false)
-                   AS level_one
-        FROM relay_nodes WHERE relay_id = :relay_id
+               coalesce(bool_or(state = 'done') FILTER (WHERE level = first)
+                   AND bool_and(state IN ('done', 'unreachable')) FILTER (WHERE level = first),
+                   false) AS level_one
+        FROM relay_nodes, (SELECT min(level) AS first FROM relay_nodes
+                           WHERE relay_id = :relay_id) f
+        WHERE relay_id = :relay_id
         """,
         relay_id=relay_id,
     )
@@ -303,7 +306,8 @@ async def note_level_one(conn: Connection, relay_id: UUID, now: datetime) -> Non
         """
         UPDATE relays SET level_one_at = coalesce((
             SELECT max(done_at) FROM relay_nodes
-            WHERE relay_id = :relay_id AND level = 1 AND state = 'done'), :now)
+            WHERE relay_id = :relay_id AND state = 'done' AND level = (
+                SELECT min(level) FROM relay_nodes WHERE relay_id = :relay_id)), :now)
         WHERE id = :relay_id AND level_one_at IS NULL
         """,
         relay_id=relay_id,

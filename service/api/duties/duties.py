@@ -106,6 +106,11 @@ class DutyOut(Out):
     )
     evidence_run_id: UUID | None = Field(description="The run that ticked it.")
     evidence_round_id: UUID | None = Field(description="The household round that ticked it.")
+    evidence_relay_id: UUID | None = Field(description="The relay that ticked it.")
+    evidence_roster_id: UUID | None = Field(description="The list that ticked it.")
+    evidence_import_id: UUID | None = Field(
+        description="The import into this list; null: it was confirmed."
+    )
     owed_at: Instant = Field(description="Until when; what was returned has a time of its own.")
     decided_by: UUID | None
     decided_at: Instant | None

@@ -28,7 +28,7 @@ from service.duties import obligation_store, obligations
 from service.duties.deadline import Deadline, DueRule, DueShift, PeriodKind, Remind
 from service.duties.ladder import Rung
 from service.duties.obligation_store import NewObligation, ObligationKind, ObligationRow
-from service.duties.obligations import MOST_DAYS, NOT_YET, Changes, ShownDate
+from service.duties.obligations import MOST_DAYS, Changes, ShownDate
 from service.errors import Invalid
 from service.ledger.message_class import MessageClass
 from service.pictures.pictures import MOST_OF_A_REPORT
@@ -36,7 +36,6 @@ from service.words.phrase import phrase
 
 Weekday = Literal["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
 WEEKDAYS: tuple[Weekday, ...] = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-AskedKind = Literal["weekly_report", "send", "custom", "visits", "relay", "roster"]
 
 SHIFTED = phrase("not on its usual day: that is no working day")
 HOLIDAY_WEEK = phrase("the period has no working day before it: the first one after it")
@@ -74,6 +73,9 @@ class NeedsBody(Body):
     target: Annotated[Int, Field(ge=1)] | None = Field(
         default=None, description="At least so many people; default: 1."
     )
+    roster: Line | None = Field(
+        default=None, description="Of roster, which needs it: what the list is called at each unit."
+    )
 
 
 class ObligationBody(Body):
@@ -83,10 +85,11 @@ class ObligationBody(Body):
     kinds: Annotated[list[Line], Field(max_length=20)] = Field(
         default=[], description="In place of departments: all of these kinds, later ones as well."
     )
-    kind: AskedKind = Field(
+    kind: ObligationKind = Field(
         description="send is ticked by a run of the unit that fits `needs`; the others are reports."
         " visits is ticked by a household round of the unit that was closed in the period."
-        " relay and roster are refused: there is nothing here to tick them by."
+        " relay is ticked by a relay for a week of the period once its first level has passed it"
+        " on, roster by an import into the list `needs.roster` of the unit, or by a confirmation."
     )
     title: Line
     period: PeriodKind
@@ -149,6 +152,7 @@ class NeedsOut(Out):
     role: str | None = None
     area: str | None = None
     target: int | None = None
+    roster: str | None = None
 
 
 class ObligationOut(Out):
@@ -205,8 +209,6 @@ async def set_obligation(call: Call, body: ObligationBody) -> ObligationOut:
     The county asks any; another department those below it. Of a period that goes on already they
     owe it, too, unless its deadline is over.
     """
-    if body.kind in NOT_YET:
-        raise Invalid.at("kind", NOT_YET[body.kind], code="kind_not_here")
     due = body.due
     rule = DueRule(
         body.period,
@@ -219,7 +221,7 @@ async def set_obligation(call: Call, body: ObligationBody) -> ObligationOut:
     new = NewObligation(
         list(dict.fromkeys(body.departments)),
         list(dict.fromkeys(body.kinds)),
-        ObligationKind(body.kind),
+        body.kind,
         body.title,
         rule,
         body.first or day_in_china(call.now),

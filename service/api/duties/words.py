@@ -17,8 +17,22 @@ KINDS: Final[Mapping[str, Phrase]] = {
     "weekly_report": phrase("weekly report"),
     "send": phrase("a text sent"),
     "visits": phrase("a household round"),
+    "relay": phrase("a text passed on"),
+    "roster": phrase("a list kept up to date"),
     "custom": phrase("another report"),
 }
+TICKED_BY: Final[Mapping[str, Phrase]] = {
+    "send": phrase("It is ticked once the unit has sent what is asked for and the run is settled."),
+    "visits": phrase(
+        "It is ticked once a household round of the unit is closed: each village is signed."
+    ),
+    "relay": phrase(
+        "It is ticked once everybody of the first level who could be reached"
+        " has passed the text on."
+    ),
+    "roster": phrase("It is ticked once the unit has imported its list again, or confirmed it."),
+}
+"""Of the kinds that facts fulfil: which."""
 STEPS: Final[Mapping[str, Phrase]] = {
     "workday_before": phrase("reminder on the working day before"),
     "two_hours_before": phrase("reminder two hours before"),

@@ -14,7 +14,7 @@ from service.api.duties.duties import (
     HandInBody,
     ReturnBody,
 )
-from service.api.duties.words import KINDS, SKIPPED, STATES, STEPS
+from service.api.duties.words import KINDS, SKIPPED, STATES, STEPS, TICKED_BY
 from service.api.http.downloads import MadeFile
 from service.console.asking import Desk
 from service.console.duties.picture_pages import waiting_for
@@ -148,6 +148,7 @@ def duty_words(desk: Desk) -> dict[str, Any]:
         "tones": TONES,
         "states": {code: say(word) for code, word in STATES.items()},
         "kinds": {code: say(word) for code, word in KINDS.items()},
+        "ticked_by": {code: say(word) for code, word in TICKED_BY.items()},
         "steps": {code: say(word) for code, word in STEPS.items()},
         "skipped": {code: say(word) for code, word in SKIPPED.items()},
         "may_set": desk.may(Right.OBLIGATIONS),

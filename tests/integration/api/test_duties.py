@@ -459,8 +459,11 @@ async def test_a_household_round_that_is_closed_ticks_a_duty(api: Api) -> None:
     ("more", "field"),
     [
         ({"kind": "visits", "needs": {"narrative": True}}, "needs.narrative"),
-        ({"kind": "relay"}, "kind"),
-        ({"kind": "roster"}, "kind"),
+        ({"kind": "relay", "needs": {"target": 3}}, "needs.target"),
+        ({"kind": "roster"}, "needs.roster"),
+        ({"kind": "roster", "needs": {"roster": "名册", "class": "service"}}, "needs.class"),
+        ({"kind": "send", "needs": {"roster": "名册"}}, "needs.roster"),
+        ({"kind": "choir"}, "kind"),
         ({"departments": []}, "departments"),
         ({"departments": ["01a00000-0000-7000-8000-000000000000"]}, "departments"),
         ({"departments": [], "kinds": ["ministry"]}, "kinds"),
