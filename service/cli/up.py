@@ -47,6 +47,11 @@ def add_up(parser: argparse.ArgumentParser) -> None:
         help=phrase("protocols of the simulated channels"),
     )
     add(
+        "--groups",
+        action="store_true",
+        help=phrase("two simulated work groups, WeCom and DingTalk, whose robots are set up"),
+    )
+    add(
         "--profile",
         choices=["carrier", "roster", "stale"],
         default="roster",

@@ -40,6 +40,12 @@ from service.local.simulated_channels import (
     open_simulated_channels,
     set_channels,
 )
+from service.local.simulated_groups import (
+    NETWORKS,
+    SimulatedGroups,
+    open_simulated_groups,
+    set_robots,
+)
 from service.local.supervision import STUCK_SECONDS, LifeSigns
 from service.parent import VARIABLE
 from service.runtime import compare_keys, stored_checks
@@ -57,6 +63,9 @@ RESTART_FIRST, RESTART_MOST = 0.2, 5.0
 STEADY_SECONDS = 20.0
 SIMULATOR = "simulator"
 """The name of the process of the simulated carriers."""
+GROUPS = "groups"
+"""The name of the process of the simulated work groups."""
+SIMULATORS = frozenset({SIMULATOR, GROUPS})
 ADMINISTRATORS = (
     FirstAdministrator("admin", "管理员一"),
     FirstAdministrator("second_admin", "管理员二"),
@@ -71,7 +80,7 @@ class UpOptions:
     connections: of each channel; parts a second that the carrier allows, None: any number.
     *_processes: how many of a kind; the APIs after the first have any free port each, as they
     would behind a proxy, which passes over one that hangs. max_delay: the longest a simulated
-    receipt takes, in real seconds.
+    receipt takes, in real seconds. groups: also two simulated work groups, with their robots.
     """
 
     data: Path
@@ -90,6 +99,7 @@ class UpOptions:
     channel_processes: int = 1
     max_delay: float | None = None
     response_delay: float = 0.0
+    groups: bool = False
 
 
 @dataclass(slots=True)
@@ -117,6 +127,7 @@ class System:
     valkey: Valkey | None = None
     children: list[Child] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
+    groups: SimulatedGroups | None = None
 
     # ---- starting
 
@@ -147,6 +158,7 @@ class System:
             share = -(-connections // self.options.channel_processes)
             self.environment["TOCSIN_CONNECTIONS_PER_PROCESS"] = str(share)
         channels = self._start_simulator(database_url, keyring, clock)
+        self._start_groups()
         self._start_processes(ports)
         self.summary |= {
             "url": f"http://127.0.0.1:{ports[0]}",
@@ -169,6 +181,8 @@ class System:
         write_private(self.folder / "keys.json", json.dumps(found))
         self.summary["keys"] = found
         self.summary["logins"] = await give_first_logins(database_url, keyring, clock.now())
+        if self.groups is not None:
+            await set_robots(self.summary["url"], found["operator"], self.groups)
 
     def _check(self) -> None:
         """Look at what is given, before anything is started: the port, and servers by their URLs.
@@ -292,6 +306,19 @@ class System:
         finally:
             await conn.close()
 
+    def _start_groups(self) -> None:
+        """Two simulated work groups, to whose network the workers may post."""
+        if not self.options.groups:
+            return
+        self.groups = open_simulated_groups(self.folder)
+        config_path = self.folder / "groups.simulator.json"
+        write_private(config_path, json.dumps(self.groups.simulator()))
+        self._add(GROUPS, "-m", "service", "simulate", "--config", str(config_path))
+        allowed = [self.environment.get("TOCSIN_WEBHOOK_NETWORKS", ""), NETWORKS]
+        self.environment["TOCSIN_WEBHOOK_NETWORKS"] = ", ".join(filter(None, allowed))
+        self.environment["SSL_CERT_FILE"] = str(self.groups.authorities)
+        self.summary["groups"] = self.groups.posted_url
+
     def _start_processes(self, ports: Sequence[int]) -> None:
         for number, port in enumerate(ports):
             self._add(_numbered("api", number), "-m", "service", "serve", port=port)
@@ -318,7 +345,7 @@ class System:
             watched = self.summary.setdefault("watched", {})
             watched[name] = int(first) + len(watched)
             child.environment["TOCSIN_WATCH_PORT"] = str(watched[name])
-        if name != SIMULATOR:
+        if name not in SIMULATORS:
             folder = prepare_folder(self.folder / "alive" / name)
             child.environment["TOCSIN_ALIVE_FOLDER"] = str(folder)
         if port is not None:
@@ -389,7 +416,7 @@ class System:
 
     def stop(self) -> None:
         """Stop everything: workers first, so that they drain while the carrier still answers."""
-        self._stop_children([c for c in self.children if c.name != SIMULATOR])
+        self._stop_children([c for c in self.children if c.name not in SIMULATORS])
         self._stop_children(self.children)
         if self.valkey is not None:
             self.valkey.stop()
@@ -539,6 +566,7 @@ def _shown(summary: dict[str, Any], *, as_json: bool) -> str:
             for name, c in summary["channels"].items()
         ),
         *([f"  simulator {summary['simulator']}"] if "simulator" in summary else []),
+        *([f"  groups    {summary['groups']}"] if "groups" in summary else []),
         f"  database  {summary['database_url']}",
         f"  redis     {summary['redis_url']}",
     ]

@@ -170,7 +170,7 @@ def read_config(options: argparse.Namespace) -> SimulatorConfig:
         raise Misconfigured(
             phrase("the simulator's settings are unusable: {why}", why=_sentence(error))
         ) from error
-    if not config.protocols:
+    if not config.protocols and config.robots_port is None:
         raise Misconfigured(
             phrase("nothing is served; name a protocol and its port: {example}", example=_EXAMPLE)
         )
