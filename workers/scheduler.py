@@ -25,6 +25,7 @@ from arq.cron import CronJob, cron
 from service.accounts.audit.sealing import seal_committed
 from service.api.http.store import delete_old_answers
 from service.audience.imports.store import waiting_imports, waiting_undos
+from service.audience.segments.facts import check_facts, freshen_waiting
 from service.campaigns.plans import missed
 from service.campaigns.plans.lifecycle import expire_pending, finish_campaigns, finish_joint_plans
 from service.campaigns.rollouts.drawing import reveal_seeds
@@ -304,6 +305,19 @@ async def count(ctx: dict[str, Any]) -> None:
 
 
 @one_turn_at_a_time
+async def freshen(ctx: dict[str, Any]) -> None:
+    """Make anew what rules ask of people whose lists changed."""
+    await freshen_waiting(runtime_of(ctx).pool)
+
+
+@one_turn_at_a_time
+async def compare_facts(ctx: dict[str, Any]) -> None:
+    """Compare, once a day, what rules ask of people with what their lists say."""
+    runtime = runtime_of(ctx)
+    await check_facts(runtime.pool, runtime.clock.now())
+
+
+@one_turn_at_a_time
 async def count_reached(ctx: dict[str, Any]) -> None:
     """Count whom the texts of runs, campaigns and quarters have reached, by area and role."""
     runtime = runtime_of(ctx)
@@ -424,6 +438,8 @@ CRONS = [
     cron(record_missed, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(guard, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(match, second=EVERY_FIFTH, keep_result=0, timeout=60),
+    cron(freshen, second=EVERY_FIFTH, keep_result=0, timeout=600),
+    cron(compare_facts, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(count, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(count_reached, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(note_sent, second=EVERY_FIFTH, keep_result=0, timeout=600),

@@ -58,6 +58,8 @@ async def delete_contacts(
             WHERE links = (SELECT count(*) FROM free WHERE contact_id = theirs.id)
         ), gone AS (
             DELETE FROM contacts WHERE id IN (SELECT id FROM mine) RETURNING id
+        ), facts AS (
+            DELETE FROM person_facts WHERE contact_id IN (SELECT id FROM mine)
         )
         SELECT (SELECT count(*) FROM gone) AS contacts,
                (SELECT coalesce(sum(links), 0)::int FROM mine) AS links,

@@ -4,6 +4,7 @@ import time
 from datetime import datetime, timedelta
 
 from service.audience.areas.area_store import read_area_tree
+from service.audience.segments.facts_store import facts_may_be_read
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_words import SegmentError
@@ -42,6 +43,7 @@ async def _count(conn: Connection, plan: Record, now: datetime) -> PlanAudience 
             areas=RuleAreas(await read_area_tree(conn)),
             department_id=department_id,
             today=day_in_china(now),
+            of_facts=await facts_may_be_read(conn, department_id),
         )
     except SegmentError:  # an area or a segment that there is not any more; whoever edits is told
         return None

@@ -39,7 +39,8 @@ a row never asks for 6. Messages are given back without it: nothing leaves by th
 These locks are taken with no other lock of this module except those of 1: areas, segments,
 extensions, signatures, the county's settings, the lint policy, case figures, look-ups, names of
 departments. The lock of the runs that follow a run is taken by an expansion, after its lock of 2.
-Administrators come before logins, where both are taken (`tocsin init`).
+Administrators come before logins, where both are taken (`tocsin init`). The lock of a department's
+facts is only ever tried, after any others.
 
 More keys stand in functions of the database, where a trigger takes them: `direct <sender>`
 (direct sends of a sender, counted one after another; after all others), `department tree`
@@ -186,6 +187,14 @@ async def lock_contacts(conn: Connection, department_id: UUID) -> None:
 async def try_lock_contacts(conn: Connection, department_id: UUID) -> bool:
     """As `lock_contacts`, but without waiting; returns whether the lock was free."""
     return await _try_lock(conn, _CONTACTS, department_id=department_id)
+
+
+async def try_lock_facts(conn: Connection, department_id: UUID) -> bool:
+    """Let nobody else make the facts of the department's people anew; returns whether the lock was
+    free. Nobody waits for it: who cannot have it reads the entries.
+    """
+    key = "hashtextextended('facts of ' || :department_id::uuid::text, 0)"
+    return await _try_lock(conn, key, department_id=department_id)
 
 
 async def share_erasures(conn: Connection) -> None:

@@ -77,6 +77,7 @@ SCOPES = {
     "lock_folds": "channels, in their order",
     "lock_contacts": "a department",
     "try_lock_contacts": "a department",
+    "try_lock_facts": "a department",
     "share_erasures": "the installation: an erasure is of every department",
     "lock_erasures": "the installation: as share_erasures",
     "lock_entries": "the installation: suppressions in bulk, rare",

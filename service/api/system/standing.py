@@ -30,6 +30,8 @@ def families_of(standing: SystemStanding, now: datetime) -> Iterator[Metric]:
     accepted = [(list[str](), int(standing.is_accepted))]
     what = "1 while the database is known to lack nothing; 0: nothing is handed off."
     yield gauge("tocsin_timeline_accepted", what, [], accepted)
+    what = "People whose facts were not what their lists say, when they were compared last."
+    yield gauge("tocsin_facts_differing", what, [], [(list[str](), standing.differing)])
     yield from _of_standbys(standing)
     if standing.key_ends is not None:
         left = [(list[str](), (standing.key_ends - now).total_seconds())]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.audience.segments.facts_store import count_differing
 from service.campaigns.core.model import ENDED, State
 from service.ledger.states import sql_list
 from service.storage import sql
@@ -25,7 +26,8 @@ class SystemStanding:
     texts have ended so after a hand-off, since ever. stopped: why everything is stopped;
     None: it is not. campaigns: how many are in each state that is not the last. timeline: of the
     database, and whether its texts may leave. standbys: name, state, and seconds behind. key_ends:
-    when the next key of a person or program expires that nobody has renewed.
+    when the next key of a person or program expires that nobody has renewed. differing: of how many
+    people facts were not what their lists say, when they were compared last.
     """
 
     channels: Sequence[Record]
@@ -36,6 +38,7 @@ class SystemStanding:
     is_accepted: bool
     standbys: Sequence[tuple[str, str, float]]
     key_ends: datetime | None
+    differing: int
 
 
 async def read_standing(conn: Connection, now: datetime) -> SystemStanding:
@@ -62,6 +65,7 @@ async def read_standing(conn: Connection, now: datetime) -> SystemStanding:
         is_accepted=cluster is None or cluster["accepted"],
         standbys=[(row["standby"], row["state"], row["lag"]) for row in standbys],
         key_ends=await _key_ends(conn, now),
+        differing=await count_differing(conn),
     )
 
 

@@ -69,7 +69,8 @@ class Compiled:
     their roles in `k.roles`); it must keep to contacts of the department itself.
     values: those of the parameters of both, by name. role_order: all roles, the most telling first.
     said: what the person's entry says of each field that was asked for, over `k`; null or "" where
-    it says nothing that fits.
+    it says nothing that fits. of_facts: `c` are rows of `person_facts`, which have no ciphers; for
+    counting alone.
     """
 
     sql: str
@@ -77,6 +78,12 @@ class Compiled:
     values: Mapping[str, Any]
     role_order: tuple[str, ...]
     said: Mapping[str, str] = field(default_factory=dict)
+    of_facts: bool = False
+
+    @property
+    def ended(self) -> str:
+        """SQL: whether a person is on ended lists only."""
+        return "NOT c.holds" if self.of_facts else "c.listed AND NOT k.holds"
 
     def roles(self, column: str) -> str:
         """The roles of a `k.roles` that was selected as this column, each once as an array.
@@ -110,6 +117,9 @@ _READ = {name: f"{text.compared} AS {name}" for name, text in RULE_TEXTS.items()
 """What of `links` must be read for a field: texts folded, as `segment_words.fold` folds one that is
 in NFKC as imports store it.
 """
+
+_KEPT_READ = {name: name for name in RULE_TEXTS} | {"tag": "tags"}
+"""The same of `said_entries`, which has all texts folded."""
 
 _COLUMNS = {
     text.code: text.column for text in PERSON_FIELDS if text.is_text and text.sql_type == "text"
@@ -169,6 +179,7 @@ def compile_rule(
     department_id: UUID,
     today: date,
     fields: Mapping[str, int] | None = None,
+    of_facts: bool = False,
 ) -> Compiled:
     """The condition of a rule on a department's people; None means everybody on a list that holds.
     Its parameters are `rule_1`, `rule_2` and so on.
@@ -182,20 +193,25 @@ def compile_rule(
     entries that hold all values come from one: the one of which most comparisons of the rule are
     true; of these one that says most of the fields; of these the newest.
 
+    of_facts: the people are read in `person_facts`, where `facts_store.facts_may_be_read`; what a
+    single entry says is not there.
+
     Raises:
         SegmentError: a rule names an area that does not exist, or several of one name.
+        ValueError: fields are asked of facts.
     """
+    if of_facts and fields:
+        raise ValueError("facts do not tell entries apart")
     order = _role_order(rule)
     compiler = _Compiler(areas, department_id, today)
-    # A person made by hand is on no roster, and no expiry applies.
-    on_a_list = "(k.contact_id IS NULL OR k.holds)"
     asked = "true" if rule is None else compiler.condition(rule)
-    condition = f"(c.listed AND {on_a_list} AND {asked})"
-    said = {code: f"k.said[{place}]" for place, code in enumerate(fields or {}, 2)}
-    source = compiler.source(
-        {code: _said_of_entry(code, longest, order) for code, longest in (fields or {}).items()}
-    )
-    return Compiled(condition, source, compiler.values, order, said)
+    condition = f"({_LISTED[of_facts]} AND {asked})"
+    if of_facts:
+        return Compiled(condition, compiler.facts(), compiler.values, order, of_facts=True)
+    asks = fields or {}
+    said = {code: f"k.said[{place}]" for place, code in enumerate(asks, 2)}
+    own = {code: _said_of_entry(code, longest, order) for code, longest in asks.items()}
+    return Compiled(condition, compiler.source(own), compiler.values, order, said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,18 +226,33 @@ class CompiledTogether:
     values: Mapping[str, Any]
 
 
+_LISTED = {
+    # A person made by hand is on no roster, and no expiry applies.
+    False: "c.listed AND (k.contact_id IS NULL OR k.holds)",
+    True: "c.holds",
+}
+"""Whom any rule may mean, by entries and by facts."""
+
+
 def compile_together(
-    rules: Sequence[Rule], *, areas: AreaNames, department_id: UUID, today: date
+    rules: Sequence[Rule],
+    *,
+    areas: AreaNames,
+    department_id: UUID,
+    today: date,
+    of_facts: bool = False,
 ) -> CompiledTogether:
-    """The conditions of several rules, for one statement that reads the people once.
+    """The conditions of several rules, for one statement that reads the people once. of_facts: as
+    for `compile_rule`.
 
     Raises:
         SegmentError: as `compile_rule`.
     """
     compiler = _Compiler(areas, department_id, today)
-    listed = "c.listed AND (k.contact_id IS NULL OR k.holds)"
+    listed = _LISTED[of_facts]
     conditions = [f"(({listed} AND {compiler.condition(rule)}) IS TRUE)" for rule in rules]
-    return CompiledTogether(conditions, compiler.source({}), compiler.values)
+    source = compiler.facts() if of_facts else compiler.source({})
+    return CompiledTogether(conditions, source, compiler.values)
 
 
 def check_areas(rule: Rule, areas: AreaNames) -> None:
@@ -269,13 +300,36 @@ class _Compiler:
         self._day = self._placeholder(today)
         self._department = self._placeholder(department_id)
 
-    def source(self, said: Mapping[str, str]) -> str:
-        """The tables of the statement; said: what an entry says of each field that is asked for."""
-        texts = "".join(f", {_READ[name]}" for name in sorted(self._texts))
-        asked = "".join(
+    def facts(self) -> str:
+        """The tables of a statement over facts. What the entries of a span say is asked once for
+        all people of whom they say the same.
+        """
+        texts = "".join(f", {_KEPT_READ[name]}" for name in sorted(self._texts))
+        return f"""(
+                SELECT contact_id AS id, department_id, phone_hash, carrier, area_code, age_band,
+                       gender, synthetic, has_name, said, to_day >= {self._day}::date AS holds
+                FROM person_facts
+                WHERE from_day <= {self._day}::date AND (to_day >= {self._day}::date OR is_last)) c
+            LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
+            LEFT JOIN (
+                SELECT l.said, string_agg(array_to_string(l.roles, ' '), ' ') AS roles
+                       {self._flags()}
+                FROM (
+                    SELECT said, roster_id, roles, true AS holds{texts} FROM said_entries
+                    WHERE department_id = {self._department}::uuid
+                    OFFSET 0) l
+                GROUP BY l.said) k ON k.said = c.said AND c.holds"""  # noqa: S608  # placeholders
+
+    def _flags(self) -> str:
+        return "".join(
             f", bool_or(l.holds AND {condition}) AS k{number}"
             for number, condition in enumerate(self._asked)
         )
+
+    def source(self, said: Mapping[str, str]) -> str:
+        """The tables of the statement; said: what an entry says of each field that is asked for."""
+        texts = "".join(f", {_READ[name]}" for name in sorted(self._texts))
+        asked = self._flags()
         best, columns = self._best_entry(said) if said else ("", "")
         return f"""contacts c
             LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash

@@ -80,13 +80,18 @@ def _said(condition: Compiled) -> tuple[str, dict[str, str]]:
 def by_rule(
     condition: Compiled, among: Condition = EVERYBODY, stretch: Stretch | None = None
 ) -> AudienceSource:
-    """Contacts whom a rule means, or may mean, of those `among` whom a condition holds."""
+    """Contacts whom a rule means, or may mean, of those `among` whom a condition holds. By facts
+    there are no ciphers; that of a name is empty where there is one.
+    """
     columns, said = _said(condition)
+    phone, name = "c.phone_cipher", "c.name_cipher"
+    if condition.of_facts:
+        phone, name = "NULL::bytea", "CASE WHEN c.has_name THEN ''::bytea END"
     return AudienceSource(
         f"""
-        SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code, c.synthetic,
-            {CARRIER} AS carrier, k.roles, ({condition.sql}) AS matches, NULL AS gone,
-            c.listed AND NOT k.holds AS ended{columns}
+        SELECT c.phone_hash, {phone} AS phone_cipher, {name} AS name_cipher, c.area_code,
+            c.synthetic, {CARRIER} AS carrier, k.roles, ({condition.sql}) AS matches, NULL AS gone,
+            {condition.ended} AS ended{columns}
         FROM {condition.source} WHERE c.department_id = :department_id AND {among.text}
           AND {_within(stretch, "c.phone_hash")}
         OFFSET 0  -- so that nobody is judged twice

@@ -7,6 +7,7 @@ from uuid import UUID
 from service.accounts.departments.name_store import department_names
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
+from service.audience.segments.facts_store import facts_may_be_read
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_uses import write_out
 from service.campaigns.audience.audience_source import by_rule
@@ -44,7 +45,9 @@ async def count_legs(
         terms = await foreseen_terms(
             conn, leg.department_id, rule, now, message_class, plan_of=plan_of
         )
-        condition = compiled(write_out(parse(rule), ()), leg.department_id, tree, now)
+        of_facts = await facts_may_be_read(conn, leg.department_id)
+        written = write_out(parse(rule), ())
+        condition = compiled(written, leg.department_id, tree, now, of_facts=of_facts)
         found.append((await count_people(conn, terms, by_rule(condition))).target)
     return found
 

@@ -9,6 +9,7 @@ from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
 from service.audience.numbers.number import mask
 from service.audience.segments import segment_store
+from service.audience.segments.facts_store import facts_may_be_read
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import Compiled, check_areas, compile_rule
@@ -71,7 +72,8 @@ async def preview_rule(
     tree = await read_area_tree(conn)
     written = await read_rule(conn, department_id, rule)
     terms = await foreseen_terms(conn, department_id, rule, now, message_class, trial=trial)
-    condition = compiled(written, department_id, tree, now)
+    of_facts = await facts_may_be_read(conn, department_id)
+    condition = compiled(written, department_id, tree, now, of_facts=of_facts)
     counts = await exclusion_store.count_people(conn, terms, by_rule(condition))
     found = await with_sample(conn, keyring, department_id, counts)
     return replace(found, not_known=_not_known(terms, message_class))
@@ -190,9 +192,11 @@ def compiled(
     tree: AreaTree,
     now: datetime,
     fields: Mapping[str, int] | None = None,
+    *,
+    of_facts: bool = False,
 ) -> Compiled:
     """A rule as SQL on a department's people, or everybody on a list that holds; raises as
-    `check_rule`. fields: as for `compile_rule`.
+    `check_rule`. fields, of_facts: as for `compile_rule`.
     """
     return compile_rule(
         rule.rule if rule is not None else None,
@@ -200,6 +204,7 @@ def compiled(
         department_id=department_id,
         today=day_in_china(now),
         fields=fields,
+        of_facts=of_facts,
     )
 
 

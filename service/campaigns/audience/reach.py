@@ -9,6 +9,7 @@ from datetime import datetime
 
 from service.accounts.keys.key import Mode
 from service.audience.areas.area_store import read_area_tree
+from service.audience.segments.facts_store import facts_may_be_read
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_store import AudienceCounts
@@ -161,13 +162,18 @@ async def _audience_source(
     conn: Connection, campaign: Campaign, rule: str, terms: ExclusionTerms
 ) -> AudienceSource:
     corrects = campaign.plan.corrects
+    fields = listed_of(terms.needs)
+    of_facts = (
+        corrects is None and not fields and await facts_may_be_read(conn, campaign.department_id)
+    )
     written = await read_rule(conn, campaign.department_id, rule) if corrects is None else None
     condition = compile_rule(
         written.rule if written is not None else None,
         areas=RuleAreas(await read_area_tree(conn)),
         department_id=campaign.department_id,
         today=day_in_china(terms.at),
-        fields=listed_of(terms.needs),
+        fields=fields,
+        of_facts=of_facts,
     )
     if corrects is None:
         return by_rule(condition)

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
+from service.audience.segments.facts_store import facts_may_be_read
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.audience.audience_source import AudienceSource, by_rule
@@ -229,12 +230,14 @@ class _FireTeller:
 
     async def _audience_source(self, asked: ExclusionTerms, rule: str, day: date) -> AudienceSource:
         written = await read_rule(self._conn, asked.department_id, rule)
+        fields = listed_of(asked.needs)
         condition = compile_rule(
             written.rule,
             areas=RuleAreas(self._tree),
             department_id=asked.department_id,
             today=day,
-            fields=listed_of(asked.needs),
+            fields=fields,
+            of_facts=not fields and await facts_may_be_read(self._conn, asked.department_id),
         )
         return by_rule(condition)
 

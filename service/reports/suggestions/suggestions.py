@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
+from service.audience.segments.facts_store import facts_may_be_read
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_together
@@ -252,6 +253,7 @@ async def _counted(
         areas=RuleAreas(await read_area_tree(conn)),
         department_id=department_id,
         today=day_in_china(now),
+        of_facts=await facts_may_be_read(conn, department_id),
     )
     by_topic = [[of_run[at] for of_run in days.values()] for at in range(len(topics))]
     counts = await standing_store.count_audiences(

@@ -208,6 +208,14 @@ async def test_a_standby_is_counted_by_its_state_also_for_the_service(tmp_path: 
         await until(is_sync, 60, "a synchronous standby")
 
 
+async def test_facts_that_differ_are_shown(api: Api) -> None:
+    assert (await figures(api))["tocsin_facts_differing",] == 0
+    await api.runtime.pool.execute(
+        "INSERT INTO facts_checks SELECT id, $1, 10, 3 FROM departments LIMIT 1", api.clock.at
+    )
+    assert (await figures(api))["tocsin_facts_differing",] == 3
+
+
 async def test_the_next_expiry_of_a_key_is_shown_until_somebody_renews_it(api: Api) -> None:
     pool, now = api.runtime.pool, api.clock.at
     keys = await pool.fetch("SELECT id FROM keys ORDER BY id LIMIT 2")

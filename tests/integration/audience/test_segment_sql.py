@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.audience.areas.area import AreaTree, packaged_areas
+from service.audience.segments.facts_store import facts_may_be_read
 from service.audience.segments.segment import And, Comparison, Not, Or, Rule, canonical, parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
@@ -252,7 +253,17 @@ async def insert(conn: Any, number: int, person: Person) -> None:
 
 
 async def truths(conn: Any, rule: Rule) -> list[Truth]:
-    """What PostgreSQL says of every person, each of their own department."""
+    """What PostgreSQL says of every person, each of their own department: by the entries of lists,
+    and the same by facts.
+    """
+    by_entries, by_facts = [
+        await _truths(conn, rule, of_facts=of_facts) for of_facts in (False, True)
+    ]
+    assert by_entries == by_facts
+    return by_entries
+
+
+async def _truths(conn: Any, rule: Rule, *, of_facts: bool) -> list[Truth]:
     found: dict[bytes, Truth] = {}
     for department in await conn.fetch("SELECT id FROM departments"):
         compiled = compile_rule(
@@ -260,7 +271,9 @@ async def truths(conn: Any, rule: Rule) -> list[Truth]:
             areas=AREAS,
             department_id=department["id"],
             today=TODAY,
+            of_facts=of_facts,
         )
+        assert not of_facts or await facts_may_be_read(conn, department["id"])
         rows = await sql.fetch(
             conn,
             f"SELECT c.phone_hash, {compiled.sql} AS truth, {compiled.roles('k.roles')}"

@@ -36,6 +36,7 @@ CASES: list[tuple[Lock, tuple[Any, ...], dict[str, str]]] = [
     (locks.lock_folds, ([8, 7, 8],), {named("fold", 7): ALONE, named("fold", 8): ALONE}),
     (locks.lock_contacts, (ONE,), {named(f"contacts {ONE}"): ALONE}),
     (locks.try_lock_contacts, (ONE,), {named(f"contacts {ONE}"): ALONE}),
+    (locks.try_lock_facts, (ONE,), {named(f"facts of {ONE}"): ALONE}),
     (locks.share_erasures, (), {named("erasures"): SHARED}),
     (locks.lock_erasures, (), {named("erasures"): ALONE}),
     (locks.lock_entries, (), {named("suppression entries"): ALONE}),
