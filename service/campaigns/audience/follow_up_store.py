@@ -146,18 +146,24 @@ class Missed(NamedTuple):
 
 
 async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
-    """Whom a run and what was sent again of it have missed, as suppressions are now."""
+    """Whom a run and what was sent again of it have missed, as suppressions are now.
+
+    Texts that were delivered, most of a settled run, are neither grouped nor judged. Each person
+    has one text in a run, so whoever is left got it elsewhere, if at all: where it was sent again.
+    """
     rows = await sql.fetch(
         conn,
         f"""
-        WITH person AS (
-            SELECT m.phone_hash, bool_or(m.state = 'delivered') AS got,
+        WITH sent AS MATERIALIZED (
+            SELECT id FROM runs WHERE id IN {_same_text(":run_id")}
+        ), person AS (
+            SELECT m.phone_hash, array_agg(m.run_id) AS runs,
                    bool_or({_may_have("m", "t")}) AS may, bool_or({_dead("m")}) AS dead,
                    bool_or({_failed("m")}) AS failed,
                    (array_agg(coalesce(m.reason, m.state::text)
                               ORDER BY m.run_id DESC))[1] AS reason
-            FROM runs t, ledger_of(t.id) m
-            WHERE t.id IN {_same_text(":run_id")} GROUP BY m.phone_hash
+            FROM sent JOIN runs t USING (id), ledger_of(t.id) m
+            WHERE m.state <> 'delivered' GROUP BY m.phone_hash
         ), judged AS (
             SELECT p.failed AND NOT p.may AND NOT p.dead AND s.reason IS NULL AS again,
                    CASE WHEN p.may THEN '{Reason.IN_DOUBT}' WHEN p.dead THEN '{Reason.EMPTY_NUMBER}'
@@ -166,7 +172,9 @@ async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
                 SELECT min(x.reason) AS reason FROM suppressions x
                 WHERE x.phone_hash = p.phone_hash
                   AND {stops("x", "r.class", "r.department_id", ":now")}) s ON true
-            WHERE r.id = :run_id AND NOT p.got
+            WHERE r.id = :run_id AND NOT EXISTS (
+                SELECT FROM sent o, {_text_in("o", "p")} x
+                WHERE o.id <> ALL (p.runs) AND x.state = 'delivered')
         )
         SELECT again, reason, count(*) AS people FROM judged GROUP BY again, reason ORDER BY reason
         """,  # noqa: S608  # constants and placeholders
