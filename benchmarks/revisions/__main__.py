@@ -38,11 +38,11 @@ WORSE = 1.10
 
 
 class Revision:
-    """A worker with one revision's sources."""
+    """A worker with one revision's sources. options: further ones of the worker."""
 
-    def __init__(self, folder: Path, people: int) -> None:
+    def __init__(self, folder: Path, people: int, *options: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, WORKER, str(people)],
+            [sys.executable, WORKER, str(people), *options],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": str(folder)},
             stdin=subprocess.PIPE,
@@ -83,11 +83,10 @@ def checked_out(revision: str) -> Iterator[Path]:
             subprocess.run([*git, "remove", "--force", folder], check=True)
 
 
-def compare(folder: Path, rounds: int, people: int, measures: Sequence[str]) -> list[str]:
-    """Print a line for each measure; those that became worse."""
-    worse = []
+def compare(new: Revision, old: Revision, rounds: int, measures: Sequence[str]) -> dict[str, float]:
+    """Print a line for each measure; the ratio in the middle of all rounds, and end both."""
+    middles = {}
     with ExitStack() as workers:
-        new, old = Revision(ROOT, people), Revision(folder, people)
         workers.callback(new.end)
         workers.callback(old.end)
         for measure in measures:
@@ -99,16 +98,13 @@ def compare(folder: Path, rounds: int, people: int, measures: Sequence[str]) -> 
                 taken = {revision: revision.take(measure) for revision in order}
                 ratios.append(taken[new] / taken[old])
                 spent.append(taken[new])
-            middle = statistics.median(ratios)
+            middles[measure] = statistics.median(ratios)
             print(
                 f"{measure:<28} {statistics.median(spent):7.3f} s"
-                f"  {min(ratios):6.3f} {middle:6.3f} {max(ratios):6.3f}"
-                + ("  worse" if middle > WORSE else ""),
+                f"  {min(ratios):6.3f} {middles[measure]:6.3f} {max(ratios):6.3f}",
                 flush=True,
             )
-            if middle > WORSE:
-                worse.append(measure)
-    return worse
+    return middles
 
 
 def main() -> int:
@@ -122,7 +118,10 @@ def main() -> int:
     measures = [one for one in MEASURES if asked.only in one]
     print(f"processor time beside {asked.against}: of this revision; ratio at least, middle, most")
     with checked_out(asked.against) as folder:
-        worse = compare(folder, asked.rounds, asked.people, measures)
+        workers = Revision(ROOT, asked.people), Revision(folder, asked.people)
+        middles = compare(*workers, asked.rounds, measures)
+    worse = [measure for measure, middle in middles.items() if middle > WORSE]
+    print(*(f"worse: {measure}" for measure in worse), sep="\n", end="\n" if worse else "")
     return 1 if worse else 0
 
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import redirect_stdout, suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -25,7 +26,8 @@ from service.campaigns.audience.preview import preview_rule
 from service.dispatch.expansion.expand import expand_run
 from service.local.embedded import Postgres
 from service.reports.progress import run_report
-from service.storage.postgres import LONG_SECONDS, Pool, transaction
+from service.storage.postgres import LONG_SECONDS, Pool, affected, transaction
+from tests.harness.aged import DIRECT, LARGE
 from tests.harness.ledger import Scene, add_run
 
 EVERYBODY, NARROW, LISTS = RULES[0], RULES[2], RULES[4]
@@ -33,13 +35,15 @@ HANDED_OFF = 8_000
 Measure = Callable[[], Awaitable[None]]
 
 
-async def answer(url: str, folder: Path, people: int, told: TextIO) -> None:
-    """Do what is asked for until the input ends."""
+async def answer(url: str, folder: Path, people: int, told: TextIO, *, aged: bool) -> None:
+    """Do what is asked for until the input ends. aged: beside what was sent in ten months."""
     await prepare(url)
     file = folder / "list.csv"
     generate(file, people)
     async with county(url, people) as (pool, _, scene):
         await _make_facts(pool)
+        if aged:
+            await _age(pool, scene, people)
         run_id = await _new_run(pool, scene)
         await expand_run(pool, run_id, NOW)
         backend = await pool.fetchval("SELECT pg_backend_pid()")
@@ -61,6 +65,36 @@ async def answer(url: str, folder: Path, people: int, told: TextIO) -> None:
                 await measures[name]()
                 taken = clocks(backend).processor - before.processor
             print(taken, file=told, flush=True)
+
+
+async def _age(pool: Pool, scene: Scene, people: int) -> None:
+    """Everybody was sent a text in each of ten months; and direct sends, one a third person."""
+    channel = await pool.fetchval("SELECT id FROM channels")
+    async with pool.acquire(seconds=LONG_SECONDS) as conn:
+        for month in range(MONTHS, 0, -1):
+            then = NOW - timedelta(days=30 * month)
+            run_id = await add_run(conn, scene, then, valid_until=then + timedelta(days=1))
+            sent = await conn.execute(_SENT, run_id, channel, then, scene.department)
+            _, parts, _, slices, over = LARGE
+            for statement in (parts, slices, over):
+                text = statement.format(slice=1_000)
+                await conn.execute(text, run_id, channel, then, affected(sent))
+        then = NOW - timedelta(days=40)
+        operator = scene.operator
+        await conn.execute(DIRECT, channel, then, scene.department, people // 3, operator)
+        await conn.execute("VACUUM ANALYZE")
+
+
+MONTHS = 10
+
+_SENT = """
+    INSERT INTO messages (run_id, no, phone_hash, phone_cipher, channel_id, carrier, area_code,
+                          roles, state, attempt, part_count, marked_at, submitted_at, final_at)
+    SELECT $1, row_number() OVER (ORDER BY phone_hash), phone_hash, phone_cipher, $2,
+           coalesce(carrier, ''), area_code, '{finance}', 'delivered', 1, 1, $3, $3, $3
+    FROM contacts WHERE department_id = $4
+"""
+"""The texts of a run to everybody of a department."""
 
 
 async def _make_facts(pool: Pool) -> None:
@@ -105,6 +139,7 @@ def main() -> None:
     """Start a PostgreSQL, and answer."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("people", type=int)
+    parser.add_argument("--aged", action="store_true")
     asked = parser.parse_args()
     told = sys.stdout  # what the measured work prints is no answer
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as name:
@@ -115,7 +150,7 @@ def main() -> None:
         try:
             server.create_database()
             with redirect_stdout(sys.stderr):
-                asyncio.run(answer(server.url, Path(name), asked.people, told))
+                asyncio.run(answer(server.url, Path(name), asked.people, told, aged=asked.aged))
         finally:
             server.stop()
 
