@@ -153,10 +153,7 @@ class System:
             "TOCSIN_WITNESS_FILE": str(key_file.with_suffix(".witness")),
             **_clock_environment(clock),
         }
-        if self.options.channel_processes > 1:
-            connections = self.options.connections * len(self.options.protocols)
-            share = -(-connections // self.options.channel_processes)
-            self.environment["TOCSIN_CONNECTIONS_PER_PROCESS"] = str(share)
+        self._share_connections()
         channels = self._start_simulator(database_url, keyring, clock)
         self._start_groups()
         self._start_processes(ports)
@@ -172,6 +169,13 @@ class System:
         for port in ports:
             self._wait_ready(port)
         asyncio.run(self._people(keys, database_url, keyring, clock))
+
+    def _share_connections(self) -> None:
+        """Each of several channel processes gets as many."""
+        if self.options.channel_processes > 1:
+            connections = self.options.connections * len(self.options.protocols)
+            share = -(-connections // self.options.channel_processes)
+            self.environment["TOCSIN_CONNECTIONS_PER_PROCESS"] = str(share)
 
     async def _people(
         self, keys: dict[str, str], database_url: str, keyring: Keyring, clock: Clock

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.delivery.notices import mail_proof_store, mail_store, mails
-from service.reports.weekly.pack_store import DUE_FOR
+from service.reports.weekly.pack_due_store import DUE_FOR
 from service.reports.weekly.packs import build_next, make_due
 from service.settings import Settings
 from service.storage.postgres import transaction

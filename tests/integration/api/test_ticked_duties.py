@@ -19,7 +19,7 @@ from tests.integration.api.conftest import Api
 
 MINUTE, HOUR, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(weeks=1)
 LIST = "联络员名册"
-MONTHLY = {"period": "month", "due": {"day": 27, "time": "17:00"}}
+MONTHLY: dict[str, Any] = {"period": "month", "due": {"day": 27, "time": "17:00"}}
 
 
 async def owed(api: Api, kind: str, **more: Any) -> str:
