@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from service.accounts.departments.department import COUNTY
 from service.accounts.people.model import By, User
 from service.audience.areas.area_store import area_names
 from service.audience.vocabulary.roles import ROLES
@@ -13,7 +14,7 @@ from service.delivery.notices.robot_unit_store import owe_robots_of_relay
 from service.dispatch.direct import direct
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.ledger.message_class import NOTICE
-from service.relays import node_store, relay_store, texts
+from service.relays import area_owner_store, node_store, relay_store, texts
 from service.relays.relay_store import NewRelay, Relay
 from service.relays.tree import (
     LATE_ANSWERS,
@@ -49,11 +50,14 @@ async def start(conn: Connection, actor: User, asked: AskedRelay, by: By) -> UUI
 
     Raises:
         Invalid: a field is wrong, or there is no active group.
+        Forbidden: the area is another department's, and that is not below the actor's.
         Conflict: the same text goes, or went, to these groups in that week.
     """
     if by.user_id is None:
         raise ValueError("a person begins a relay")
     _check(asked, by.at)
+    if asked.area_code is not None:
+        await _check_area(conn, actor, asked.area_code)
     version = await relay_store.approved_text(
         conn, asked.template_id, asked.version, actor.department_id
     )
@@ -70,8 +74,6 @@ async def start(conn: Connection, actor: User, asked: AskedRelay, by: By) -> UUI
         given.check({name: SAMPLE[name] for name in given.wanted})
     except Invalid as error:
         raise Invalid.at("template_id", error.message) from error
-    if asked.area_code is not None and not await area_names(conn, [asked.area_code]):
-        raise Invalid.at("area", phrase("there is no area of this code"))
     new = NewRelay(
         actor.department_id,
         version.id,
@@ -81,6 +83,28 @@ async def start(conn: Connection, actor: User, asked: AskedRelay, by: By) -> UUI
         asked.due_at,
     )
     return await _freeze(conn, new, (by.user_id, by.at))
+
+
+async def _check_area(conn: Connection, actor: User, code: str) -> None:
+    """Refuse areas of others: a relay into these is begun by them, or from above.
+
+    An area is somebody else's if it lies in theirs, or theirs in it, and in none of the actor's and
+    of those below. The county is above all.
+    """
+    if not await area_names(conn, [code]):
+        raise Invalid.at("area", phrase("there is no area of this code"))
+    if actor.department_kind == COUNTY:
+        return
+    own = [actor.department_id, *actor.below]
+    other = await area_owner_store.whose_area(conn, code, own)
+    if other is not None:
+        raise Forbidden(
+            phrase(
+                "a relay into an area of {department} is begun by it or from above; leave the area"
+                " out for all groups of your department",
+                department=other,
+            )
+        )
 
 
 async def _freeze(conn: Connection, new: NewRelay, by: tuple[UUID, datetime]) -> UUID:
