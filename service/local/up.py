@@ -155,7 +155,6 @@ class System:
         }
         self._share_connections()
         channels = self._start_simulator(database_url, keyring, clock)
-        self._start_groups()
         self._start_processes(ports)
         self.summary |= {
             "url": f"http://127.0.0.1:{ports[0]}",
@@ -324,6 +323,7 @@ class System:
         self.summary["groups"] = self.groups.posted_url
 
     def _start_processes(self, ports: Sequence[int]) -> None:
+        self._start_groups()
         for number, port in enumerate(ports):
             self._add(_numbered("api", number), "-m", "service", "serve", port=port)
         for number in range(self.options.scheduler_processes):

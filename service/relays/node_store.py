@@ -18,9 +18,9 @@ _LOST = sql_list(FAILED | NEVER_SENT)
 
 
 class NodePerson(NamedTuple):
-    """Somebody in the tree who is to be written to. group: the name of the first of their groups,
-    or of those right below them; group_count: how many there are. listed: whether they are on a
-    list that holds.
+    """Somebody in the tree who is to be written to. groups: the names of the first two of their
+    groups, or of those right below them; group_count: how many there are. listed: whether they are
+    on a list that holds.
     """
 
     no: int
@@ -30,7 +30,7 @@ class NodePerson(NamedTuple):
     phone_cipher: bytes | None
     name_cipher: bytes | None
     listed: bool
-    group: str | None
+    groups: Sequence[str]
     group_count: int
 
 
@@ -148,13 +148,13 @@ async def lock_to_ask_again(
 _PERSONS = """
     LEFT JOIN LATERAL (SELECT * FROM contacts WHERE id = n.contact_id OFFSET 0) c ON true
     LEFT JOIN LATERAL (
-        SELECT (array_agg(g.name ORDER BY b.no))[1] AS name, count(*)::int AS amount
+        SELECT (array_agg(g.name ORDER BY b.no))[1:2] AS names, count(*)::int AS amount
         FROM relay_nodes b JOIN groups g ON g.id = b.group_id
         WHERE b.relay_id = n.relay_id AND CASE WHEN n.group_id IS NOT NULL
             THEN b.contact_id = n.contact_id AND b.level = n.level
             ELSE b.parent_no = n.no END) o ON true"""
 _COLUMNS = f"""n.no, n.level, c.phone_hash, c.phone_cipher, c.name_cipher,
-    coalesce({is_on_a_list("c", ":today")}, false) AS listed, o.name AS "group",
+    coalesce({is_on_a_list("c", ":today")}, false) AS listed, coalesce(o.names, '{{}}') AS groups,
     coalesce(o.amount, 0) AS group_count"""
 
 

@@ -19,7 +19,7 @@ from service.relays import node_store, relay_store, texts
 from service.relays.node_store import NodePerson
 from service.relays.relay_store import Relay
 from service.relays.tree import LATE_ANSWERS, RelayState, asked_again_at
-from service.relays.values import INSTEAD, values_of
+from service.relays.values import instead_of, values_of
 from service.storage.postgres import (
     COLLISIONS,
     COUNT_SECONDS,
@@ -135,9 +135,9 @@ async def _send(
     recipients: dict[bytes, texts.TextRecipient] = {}
     for one in people:
         if one.listed and one.phone_hash is not None and one.phone_cipher is not None:
-            values = values_of(_name(keyring, one), one.group or "", one.group_count, relay.due_at)
+            values = values_of(_name(keyring, one), one.groups, one.group_count, relay.due_at)
             recipients[one.phone_hash] = texts.TextRecipient(
-                one.phone_hash, one.phone_cipher, values, INSTEAD
+                one.phone_hash, one.phone_cipher, values, instead_of(one.group_count)
             )
     sent = texts.TextsSent()
     if recipients:

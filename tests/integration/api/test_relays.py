@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.reports.weekly.relay_figures import relays_of
-from tests.harness.chats import add_group, approved_text, drop_person
+from tests.harness.chats import VILLAGE, add_group, approved_text, drop_person
 from tests.harness.relayed import (
     DUE,
     OPERATOR,
@@ -194,7 +194,38 @@ async def test_who_owns_two_groups_gets_one_text_for_both(api: Api) -> None:
         " ON n.run_id = m.run_id AND n.message_no = m.no WHERE n.contact_id = $1 LIMIT 1",
         station.people["g4"],
     )
-    assert "2个群" in api.runtime.keyring.decrypt("variables", written)
+    assert "g4副、g4群" in api.runtime.keyring.decrypt("variables", written)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("东门群", "西门群", "北门群"), "3个群"),
+        (("东门小区第三居民小组群", "西门小区第三居民小组群"), "2个群"),
+        (("加微信12345678", "西门群"), "2个群"),
+        (("东门群", "西门群"), "东门、西门群"),
+    ],
+)
+async def test_what_an_owner_of_several_groups_reads(
+    api: Api, names: tuple[str, ...], said: str
+) -> None:
+    station = await build(api)
+    groups = [station.groups["g4"]]
+    for place in range(1, len(names)):
+        group = await add_group(api, name=f"群{place}", owner=station.people["g4"], area=VILLAGE)
+        groups.append(group)
+    await api.runtime.pool.executemany(
+        "UPDATE groups SET name = $2, area_code = $3 WHERE id = $1",
+        [(group, name, VILLAGE) for group, name in zip(groups, names, strict=True)],
+    )
+    station.relay = (await begin(api, station, levels=["group_owner"])).json["id"]
+    await turn(api)
+    written = await api.runtime.pool.fetchval(
+        "SELECT m.variables_cipher FROM messages m JOIN relay_nodes n"
+        " ON n.run_id = m.run_id AND n.message_no = m.no WHERE n.group_id = $1",
+        groups[0],
+    )
+    assert f'"{said}"' in api.runtime.keyring.decrypt("variables", written)
 
 
 async def test_a_group_called_as_no_text_may_call_it_gets_the_text_all_the_same(api: Api) -> None:
