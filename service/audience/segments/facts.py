@@ -30,7 +30,8 @@ async def freshen_waiting(pool: Pool) -> int:
 
 async def check_facts(pool: Pool, now: datetime) -> int:
     """Compare with their entries the facts of departments that were not compared for a day; returns
-    of how many people they differ. Those of such a department are made anew.
+    of how many people they differ. Those of such a department are made anew. What nobody's entries
+    say any more is deleted.
     """
     async with pool.acquire() as conn:
         unchecked = await facts_store.departments_unchecked(conn, now - EVERY)
@@ -54,6 +55,7 @@ async def _check(pool: Pool, department_id: UUID, now: datetime) -> int:
         if after is None:
             break
     async with transaction(pool) as writer:
+        await facts_store.delete_unused(writer, department_id)
         await facts_store.save_check(writer, department_id, people, differing, now)
         if differing:
             await facts_store.note_all(writer, department_id)

@@ -258,6 +258,24 @@ async def compare_stretch(
     return ComparedFacts(people[-1], len(people), differing, waits=False)
 
 
+async def delete_unused(conn: Connection, department_id: UUID) -> None:
+    """Delete what nobody's entries in a department say any more. Not beside somebody who makes
+    facts anew: what is found unused here may just be taken into use there.
+    """
+    if not await try_lock_facts(conn, department_id):
+        return
+    await sql.execute(
+        conn,
+        """
+        DELETE FROM said_entries k
+        WHERE k.department_id = :department_id AND NOT EXISTS (
+            SELECT FROM person_facts f
+            WHERE f.department_id = :department_id AND f.said = k.said)
+        """,
+        department_id=department_id,
+    )
+
+
 async def note_all(conn: Connection, department_id: UUID) -> None:
     """Let all facts of a department be made anew."""
     await sql.execute(

@@ -473,6 +473,29 @@ async def test_an_erased_person_has_no_facts_at_once(stored: tuple[Pool, Lists])
         assert left == 0
 
 
+async def test_what_nobody_says_any_more_goes_with_the_next_comparison(
+    stored: tuple[Pool, Lists],
+) -> None:
+    pool, lists = stored
+    async with pool.acquire() as conn:
+        lists.conn = conn
+        await lists.upload([row(NUMBERS[0], org="丙厂")], "乙", "add", 30)
+        await freshen_waiting(pool)
+        contact = await lists.contact(NUMBERS[0])
+        assert contact is not None
+        await remove_contacts(conn, [contact])
+        await freshen_waiting(pool)
+        said = "SELECT count(*) FROM said_entries WHERE org = $1"
+        assert await conn.fetchval(said, "丙厂") == 1
+        async with transaction(pool) as maker:
+            assert await freshen_facts(maker, lists.department.id)
+            assert await check_facts(pool, lists.now) == 0
+        assert await conn.fetchval(said, "丙厂") == 1  # somebody makes facts anew
+        assert await check_facts(pool, lists.now + timedelta(days=2)) == 0
+        assert await conn.fetchval(said, "丙厂") == 0
+        assert await conn.fetchval(said, "甲厂") == 1
+
+
 async def test_the_database_notes_so_many_singly(conn: Connection) -> None:
     assert await conn.fetchval("SELECT facts_noted_singly()") == NOTED_SINGLY
 
