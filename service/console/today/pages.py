@@ -16,7 +16,7 @@ from service.api.sending.run_progress import HeldOut, ProgressOut
 from service.console.asking import Desk
 from service.console.plans.words import FIRE_STATES
 from service.console.render import Shown
-from service.console.today.work_links import address_of, tone_of
+from service.console.today.work_links import address_of, list_of, tone_of
 from service.words.phrase import Phrase, listing, phrase
 
 MOST_ITEMS = 3
@@ -27,11 +27,14 @@ WEEK = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class WaitingKind:
-    """A kind of work that waits, as the page shows it. items: the oldest, with their pages."""
+    """A kind of work that waits, as the page shows it. items: the oldest, with their pages.
+    more: the page that has all of them; "": none for the reader.
+    """
 
     kind: WorkKindOut
     tone: str
     items: Sequence[tuple[WorkItemOut, str]]
+    more: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +97,18 @@ async def _week_of(desk: Desk) -> Shown:
 async def _now(desk: Desk) -> dict[str, object]:
     waiting: list[WaitingKind] = []
     sending: list[OpenRun] = []
+    reads = desk.may(Right.READ)
     if desk.may(Right.REPORTS):
         found = await desk.get(work.get_work)
         waiting = [
             WaitingKind(
                 kind,
                 tone_of(kind.kind),
-                [(item, address_of(kind.kind, item.id)) for item in kind.items[:MOST_ITEMS]],
+                [
+                    (item, address_of(kind.kind, item.id, reads=reads))
+                    for item in kind.items[:MOST_ITEMS]
+                ],
+                list_of(kind.kind, reads=reads),
             )
             for kind in found.items
             if kind.count

@@ -39,16 +39,28 @@ _PAGES = {
 }
 """By kind of work, the page on which one thing of it is worked off."""
 
+_LISTS = {"duties": "/duties", "late_units": "/duties/late"}
+"""The kinds that have a list of their own; the others stand in the list of whoever is on duty."""
+
 _LINT_RULES = "/office/rules/lint"
 
 _TONES = {"stops": "bad", "shut_channels": "bad", "not_firing": "bad", "missed_fires": "bad"}
 
 
-def address_of(kind: str, thing: str) -> str:
-    """The page on which a thing that waits is worked off, by its id; "" for a kind without one."""
+def address_of(kind: str, thing: str, *, reads: bool = True) -> str:
+    """The page on which a thing that waits is worked off, by its id; "" for a kind without one.
+
+    reads: whether the reader may open the pages of whoever is on duty; else none leads there.
+    """
     if kind == "lint_proposals" and thing == "rules":
         return _LINT_RULES
-    return _PAGES.get(kind, "").replace("{id}", thing)
+    address = _PAGES.get(kind, "").replace("{id}", thing)
+    return address if reads or not address.startswith("/duty/") else ""
+
+
+def list_of(kind: str, *, reads: bool) -> str:
+    """The page that has all that waits of a kind; "": none that the reader may open."""
+    return _LISTS.get(kind, "/duty" if reads else "")
 
 
 def tone_of(kind: str) -> str:

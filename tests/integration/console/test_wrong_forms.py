@@ -130,3 +130,11 @@ async def test_the_address_of_a_refused_form_leads_to_its_page(api: Api) -> None
     assert duty == f"/duties/{obligation}"
     assert (await browser.ask("GET", "/search")).headers["Location"] == "/runs/single"
     assert (await browser.ask("GET", f"/runs/{obligation}/pause")).headers["Location"] == "/today"
+
+
+async def test_a_bent_address_says_each_fault_once_and_leads_to_its_page(api: Api) -> None:
+    browser = await browser_of(api, "operator")
+    seen = await browser.get("/duties/all?state=x&obligation=y")
+    assert seen.status == 422
+    assert seen.text.count("请从页面给出的选项中选择") == 1
+    assert "/duties/all" in seen.links
