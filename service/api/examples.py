@@ -1,6 +1,6 @@
 """Bodies as they are sent, for the reference, by operation; a test reads each with its model.
 
-Those of an upload are the fields of its form, beside the file.
+Those of an upload are the fields of its form, beside the file. One module: it is one table.
 """
 
 from typing import Any
@@ -265,6 +265,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "edit_group": {"members": 190},
     "hand_over_group": {"contact_id": "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a12", "reason": "调离"},
     "take_hand_over_form": {"format": "docx"},
+    "hand_over_post": {
+        "role": "liaison",
+        "unit": "旌德县财政局",
+        "contact_id": "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a12",
+        "reason": "轮岗",
+        "told": "县反诈办、财政局办公室",
+    },
+    "take_post_form": {"format": "docx"},
     "import_groups": {"dry_run": "true"},
     "choose_group_text": {"template_id": "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a10"},
     "start_relay": {

@@ -88,7 +88,7 @@ from service.api.duties import duties, obligations, packs, pictures, texts, week
 from service.api.followups import followups, households, number_corrections, rounds, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
-from service.api.relays import group_files, groups, relays
+from service.api.relays import group_files, groups, posts, relays
 from service.api.reports import (
     assessment,
     assessment_document,
@@ -227,6 +227,12 @@ _OPS = (
        scoped_keys=True, seconds=LONG, heavy=True),
     Op("PATCH",  "/rosters/{name}", rosters.confirm_roster, R.IMPORT, scoped_keys=True,
        seconds=LONG),
+    Op("GET",    "/rosters/{name}/posts", posts.list_posts, R.READ, seconds=LONG, heavy=True),
+    Op("POST",   "/rosters/{name}/hand-over", posts.hand_over_post, R.IMPORT, seconds=LONG),
+    Op("GET",    "/rosters/{name}/posts/{post_id}/history", posts.list_post_history, R.READ),
+    Op("POST",   "/rosters/{name}/posts/{post_id}/history/{no}/document", posts.take_post_form,
+       R.IMPORT, media=(MEDIA_TYPES["docx"], MEDIA_TYPES["html"]), replayable=False, heavy=True,
+       errors=(409,)),
     Op("GET",    "/contacts", contacts.list_contacts, R.READ),
     Op("POST",   "/contacts", contacts.create_contact, R.IMPORT, 201),
     Op("POST",   "/contacts/lookup", contacts.look_up_contacts, R.READ),

@@ -58,6 +58,7 @@ from service.console.people import lists as people_lists
 from service.console.people import never as people_never
 from service.console.people import never_entries as people_entries
 from service.console.people import persons as people_persons
+from service.console.people import posts as people_posts
 from service.console.plans import acts as plan_acts
 from service.console.plans import legs as plan_legs
 from service.console.plans import lists as plans
@@ -747,6 +748,12 @@ PAGES = (
          heavy=True),
     WebPage("POST", "/people/lists/{name}/members", people_members.set_members, R.IMPORT,
          again=people_members.show_members, heavy=True),
+    WebPage("GET",  "/people/lists/{name}/posts", people_posts.show_posts, R.READ, heavy=True),
+    WebPage("GET",  "/people/lists/{name}/post", people_posts.show_post, R.READ, heavy=True),
+    WebPage("POST", "/people/lists/{name}/post", people_posts.hand_over, R.IMPORT,
+         again=people_posts.show_post, heavy=True),
+    WebPage("POST", "/people/lists/{name}/posts/{post_id}/history/{no}/file",
+         people_posts.take_form, R.IMPORT, heavy=True),
     WebPage("GET",  "/people/imports", people_imports.show_imports, R.READ),
     WebPage("GET",  "/people/imports/new", people_imports.show_new_import, R.IMPORT,
          heavy=True),

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.audience.segments.segment_sql import holds_on
+from service.relays.posts.standing import was_handed_on
 from service.relays.tree import NewNode, NodeState, RelayFilter, RelayGroup, RelayPerson, RelayState
 from service.storage import sql
 from service.storage.postgres import Connection, Record
@@ -98,7 +99,7 @@ async def people_of_role(
     conn: Connection, department_id: UUID, role: str, area: str | None, today: date
 ) -> list[RelayPerson]:
     """The persons of a role on lists of a department that hold, who live in an area (None: in
-    any), in a fixed order.
+    any), in a fixed order; without those who handed it over, as a post.
     """
     rows = await sql.fetch(
         conn,
@@ -111,7 +112,7 @@ async def people_of_role(
                                      folded(l.office)]) AS u(unit)
             WHERE l.contact_id = c.id AND l.left_by IS NULL AND :role = ANY (l.roles)
               AND (l.last_day IS NULL OR l.last_day >= :today::date)
-              AND {holds_on("h", ":today")}
+              AND {holds_on("h", ":today")} AND NOT {was_handed_on("l", "h", ":role")}
             HAVING count(*) > 0) s
         WHERE c.department_id = :department_id AND c.listed
           AND (:area::text IS NULL OR c.area_code IN (SELECT areas_within(:area)))

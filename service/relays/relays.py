@@ -15,6 +15,7 @@ from service.dispatch.direct import direct
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.ledger.message_class import NOTICE
 from service.relays import area_owner_store, node_store, relay_store, texts
+from service.relays.posts.post_store import holders_of_role
 from service.relays.relay_store import NewRelay, Relay
 from service.relays.tree import (
     LATE_ANSWERS,
@@ -24,6 +25,7 @@ from service.relays.tree import (
     NodeState,
     RelayState,
     freeze,
+    with_holders,
 )
 from service.relays.values import SAMPLE, VARIABLES
 from service.storage.postgres import Connection
@@ -113,7 +115,10 @@ async def _freeze(conn: Connection, new: NewRelay, by: tuple[UUID, datetime]) ->
     if not groups:
         raise Invalid.at("area", phrase("there is no active group; register groups first"))
     levels = [
-        await relay_store.people_of_role(conn, new.department_id, role, new.area_code, today)
+        with_holders(
+            await relay_store.people_of_role(conn, new.department_id, role, new.area_code, today),
+            await holders_of_role(conn, new.department_id, role, new.area_code, today),
+        )
         for role in new.levels
     ]
     codes = {one.area_code for people in levels for one in people}

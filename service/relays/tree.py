@@ -92,6 +92,21 @@ class NewNode(NamedTuple):
     contact_id: UUID
 
 
+def with_holders(
+    listed: Sequence[RelayPerson], holders: Sequence[RelayPerson]
+) -> list[RelayPerson]:
+    """The people of a role: whom lists name, and to whom posts of it were handed. Who is both is
+    one person with the units of both.
+    """
+    people = {one.contact_id: one for one in listed}
+    for one in holders:
+        known = people.get(one.contact_id, one)
+        people[one.contact_id] = known._replace(
+            area_code=one.area_code or known.area_code, units=known.units | one.units
+        )
+    return sorted(people.values(), key=lambda one: (one.area_code, one.contact_id))
+
+
 def freeze(
     levels: Sequence[Sequence[RelayPerson]],
     groups: Sequence[RelayGroup],

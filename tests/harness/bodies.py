@@ -33,6 +33,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "/groups/{group_id}/hand-over": {"contact_id": NOBODY, "reason": "r"},
     "/groups/{group_id}/history/{no}/document": {"format": "html"},
     "/groups/text": {"template_id": None},
+    "/rosters/{name}/hand-over": {
+        "role": "liaison",
+        "unit": "n",
+        "contact_id": NOBODY,
+        "reason": "r",
+    },
+    "/rosters/{name}/posts/{post_id}/history/{no}/document": {"format": "html"},
     "/relays": {
         "template_id": NOBODY,
         "version": 1,

@@ -20,6 +20,7 @@ from tests.harness.list_files import make_list
 from tests.harness.offers import make_offer
 from tests.harness.owed import add_duty
 from tests.harness.photos import add_photo
+from tests.harness.posts import add_post
 from tests.harness.visit_rounds import add_round
 from tests.integration.api.conftest import Api
 
@@ -206,6 +207,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
     visit_round, household = await add_round(api, department)
     obligation, duty = await add_duty(api, department)
     group = await add_group(api, department)
+    post = await add_post(api, department)
     relay = await add_relay(api, department)
     return {
         "campaign_id": str(draft.id),
@@ -250,6 +252,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "household_id": str(household),
         "obligation_id": str(obligation),
         "group_id": str(group),
+        "post_id": str(post),
         "relay_id": str(relay),
         "duty_id": str(duty),
         "picture_id": str(await add_photo(api, department)),

@@ -63,6 +63,8 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "edit_group": phrase("changed a chat group"),
     "hand_over_group": phrase("handed a chat group over"),
     "take_hand_over_form": phrase("took the form of a hand-over"),
+    "hand_over_post": phrase("handed a post of a list over"),
+    "take_post_form": phrase("took the form of a post's hand-over"),
     "import_groups": phrase("registered chat groups from a file"),
     "get_group_register": phrase("took the register of groups as a file"),
     "choose_group_text": phrase("chose the text about groups without an owner"),

@@ -18,7 +18,8 @@ KIND_WORDS = {
 }
 """What kinds of groups are called."""
 
-_LINE = "____________________"
+SIGNATURE_LINE = "____________________"
+"""Where somebody signs."""
 
 
 def register_document(
@@ -90,8 +91,8 @@ def hand_over_form(
     blocks: list[Table | Paragraph] = [
         Table(say(phrase("What is handed over")), columns, [list(fact) for fact in facts]),
         Paragraph(say(phrase("The new owner's name in the group is the one above."))),
-        Paragraph(f"{say(phrase('Old owner (signature)'))}: {_LINE}"),
-        Paragraph(f"{say(phrase('New owner (signature)'))}: {_LINE}"),
+        Paragraph(f"{say(phrase('Old owner (signature)'))}: {SIGNATURE_LINE}"),
+        Paragraph(f"{say(phrase('New owner (signature)'))}: {SIGNATURE_LINE}"),
     ]
     title = say(phrase("Hand-over of a group"))
     return Document("group_hand_over", title, group.name, language, blocks, at=new.since)

@@ -1,6 +1,6 @@
 """Registering groups, changing and closing them, and handing them over to another owner."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -160,8 +160,22 @@ async def take_form(
         raise Conflict(
             phrase("one of both is on file no more, and the form names them"), code="not_kept"
         )
-    reason = keyring.encrypt(REASON, "群主交接单 / hand-over form of a group")
-    for row in await group_store.disclosed_persons(conn, [one.contact_id for one in owners]):
+    both = [one.contact_id for one in owners]
+    await note_shown(conn, keyring, actor, both, "群主交接单 / hand-over form of a group", by.at)
+    return found, owners[0], owners[1]
+
+
+async def note_shown(
+    conn: Connection,
+    keyring: Keyring,
+    actor: User,
+    contacts: Sequence[UUID],
+    why: str,
+    now: datetime,
+) -> None:
+    """Note for each of these persons that somebody saw name and number in full, and why."""
+    reason = keyring.encrypt(REASON, why)
+    for row in await group_store.disclosed_persons(conn, contacts):
         await insert_disclosure(
             conn,
             Disclosure(
@@ -171,11 +185,10 @@ async def take_form(
                 actor.department_id,
                 actor.id,
                 reason,
-                by.at,
+                now,
                 row["department_id"],
             ),
         )
-    return found, owners[0], owners[1]
 
 
 async def _check_area(conn: Connection, code: str | None) -> None:

@@ -39,6 +39,7 @@ from tests.harness.keys import second_admin
 from tests.harness.list_files import prepare_lists
 from tests.harness.owed import prepare_duties, prepare_pack
 from tests.harness.photos import prepare_photos
+from tests.harness.posts import prepare_posts
 from tests.harness.prepared import (
     Persons,
     hold_deletions,
@@ -135,6 +136,7 @@ async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
     known |= await prepare_duties(api, bodies)
     await prepare_pack(api)
     known |= await prepare_groups(api, bodies)
+    known |= await prepare_posts(api, bodies)
     known |= await prepare_photos(api)
     known |= await prepare_robots(api)
     known |= await prepare_relays(api, bodies)

@@ -21,6 +21,8 @@ OFFER = path("offer_id", ("the offer's id", "共享文本编号"))
 RUN = path("run_id", ("the run's id", "批次编号"))
 CONTACT = path("contact_id", ("the person's id", "人员编号"))
 ROSTER = path("name", ("the list's name", "名单名称"))
+POST = path("post_id", ("the post's id, as posts has it", "岗位编号，见 posts"))
+POST_ROLES = ("liaison", "leader", "teacher", "counsellor", "class_monitor", "principal")
 AREA = path("code", ("the area's code", "区划代码"))
 DEPARTMENT = path("department_id", ("the department's id", "单位编号"))
 USER = path("user_id", ("the user's id", "用户编号"))
@@ -341,6 +343,30 @@ PEOPLE = (
                   choices=("paper", "online", "sms", "phone", "in_person")),
              body("evidence_form", ("the wording, with its version", "告知书名称与版本"))),
             _ROSTER),
+    Request("rosters", "posts", "GET /rosters/{name}/posts",
+            ("its posts, and who has each", "名单中的岗位及现任人员"),
+            (ROSTER, query("role", ("of this role", "角色"), choices=POST_ROLES),
+             query("unit", ("of this unit", "单位"))),
+            "id role unit_name state person holder", many="whole"),
+    Request("rosters", "hand-over", "POST /rosters/{name}/hand-over",
+            ("give one of its posts to another person", "岗位交接"),
+            (ROSTER, body("role", ("the post's role", "岗位角色"), needed=True, choices=POST_ROLES),
+             body("unit", ("the unit or class, as the list says it", "单位或班级，同名单写法"),
+                  needed=True),
+             body("contact_id", ("who takes it over: a person's id", "接任人：人员编号")),
+             body("effective_on", ("the day on the form", "交接单上的日期")),
+             body("reason", REASON, needed=True),
+             body("told", ("who was told of it", "已告知谁"))),
+            "id role unit state person holder"),
+    Request("rosters", "history", "GET /rosters/{name}/posts/{post_id}/history",
+            ("who has had a post", "历任人员"), (ROSTER, POST),
+            "no name phone since until effective_on reason told set_by", many="whole"),
+    Request("rosters", "form", "POST /rosters/{name}/posts/{post_id}/history/{no}/document",
+            ("the form of a hand-over, to sign", "交接单"),
+            (ROSTER, POST,
+             path("no", ("the new person's number in the history", "接任人在历任中的序号")),
+             body("format", ("docx or html", "docx 或 html"), choices=("docx", "html"))),
+            saves=True),
     Request("contacts", "list", "GET /contacts",
             ("the people of the department", "本单位人员"),
             (query("roster", ("on this list", "某名单")),
