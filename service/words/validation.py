@@ -1,5 +1,6 @@
 """What Pydantic finds wrong with a value, as a phrase: English in its own words, and Chinese."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,6 @@ _CHINESE = {
     "multiple_of": "须为 {multiple_of} 的倍数",
     "none_required": "须为空（null）",
     "set_type": "须为列表",
-    "string_pattern_mismatch": "格式不对，须符合 {pattern}",
     "string_too_long": "最多 {max_length} 字",
     "string_too_short": "至少 {min_length} 字",
     "string_type": "须为文字",
@@ -71,11 +71,50 @@ _CHINESE = {
 """By the type of an error; {…} of its context. Those of programs, not of people, are left out."""
 
 
+PATTERN_EXAMPLES = {
+    r"^20\d\d-Q[1-4]$": "2027-Q1",
+    r"^\d\d:\d\d$": "09:30",
+    r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$": "09:30",
+    "^[0-9]{12}$": "341825100000",
+    "^[0-9]{12}([0-9]{3})?$": "341825100001",
+    "^[0-9]{1,20}$": "96110",
+    "^[A-Z][0-9]{2,3}$": "T01",
+    "^[a-z][a-z0-9_]{0,30}$": "fake_customer_service",
+    "^[A-Z][A-Z0-9]{0,9}$": "G1",
+    "^[a-z_:]{1,40}$": "send:template",
+    "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    "(,[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})*$": (
+        "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a11,0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a12"
+    ),
+    r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]{1,9}$": (
+        "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a11.1"
+    ),
+}
+"""By each pattern of the API: a value of that form. A test finds a pattern without one."""
+
+_CHOICE = re.compile(r"\^\(([a-z_:]+(?:\|[a-z_:]+)+)\)\$")
+"""A pattern that is a list of words."""
+
+
+def pattern_words(pattern: str) -> str:
+    """How a value is to be written, by an example or the words to choose from; never the pattern,
+    which says nothing to whoever is no programmer.
+    """
+    if words := _CHOICE.fullmatch(pattern):
+        listed = words[1].split("|")
+        return pair(f"须为 {'、'.join(listed)} 之一", f"write one of {', '.join(listed)}")
+    if example := PATTERN_EXAMPLES.get(pattern):
+        return pair(f"格式不对，请写成 {example} 这样", f"write it like {example}")
+    return pair("格式不对，请按该项的说明填写", "write it as the description of the field says")
+
+
 def fault(item: Mapping[str, Any]) -> str:
     """The sentence of one error of `ValidationError.errors()`; a validator's own is kept."""
     found = item.get("ctx", {}).get("error")
     if isinstance(found, ValueError) and isinstance(said := sentence_of(found), Phrase):
         return said
+    if item["type"] == "string_pattern_mismatch":
+        return pattern_words(item["ctx"]["pattern"])
     english = str(item["msg"]).removeprefix("Value error, ")
     chinese = _CHINESE.get(item["type"])
     if chinese is None:

@@ -71,6 +71,14 @@ async def test_a_quarter_is_chosen(api: Api, run: str) -> None:
     assert "2026-Q4" in page.html
 
 
+@pytest.mark.parametrize("wrong", ["xx", "2027-Q5", "2027Q1", "0000-Q1", "%00", "2027-Q1%0a"])
+async def test_a_wrong_quarter_is_answered_by_a_page_with_an_example(api: Api, wrong: str) -> None:
+    page = await (await browser_of(api, "inspector")).get(f"/reports/coverage?quarter={wrong}")
+    assert page.status in {404, 422}, page.text
+    assert "2027-Q1 这样" in page.text
+    assert "\\d" not in page.text
+
+
 async def test_the_people_behind_the_counts_are_shown_for_a_purpose(api: Api, run: str) -> None:
     await count_coverage(api.runtime.pool, api.clock)
     browser = await browser_of(api, "viewer")
