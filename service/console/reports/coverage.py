@@ -174,6 +174,13 @@ async def enter_denominator(desk: Desk) -> Gone:
     return Gone("/reports/denominators", phrase("Written down."))
 
 
+def _whose(desk: Desk, *, of_run: bool) -> dict[str, str]:
+    """What the people counted are called: a run's are those it was addressed to."""
+    people = phrase("Addressed") if of_run else phrase("On file")
+    nobody = phrase("nobody addressed") if of_run else phrase("nobody on file")
+    return {"people_word": desk.language.say(people), "nobody_word": desk.language.say(nobody)}
+
+
 async def _shown(desk: Desk, scope: Mapping[str, object], told: Mapping[str, object]) -> Shown:
     area = desk.request.query.get("area") or None
     role = desk.request.query.get("role") or None
@@ -202,6 +209,7 @@ async def _shown(desk: Desk, scope: Mapping[str, object], told: Mapping[str, obj
         "show": show,
         "found": found,
     }
+    facts |= _whose(desk, of_run="run" in scope)
     facts["may_recount"] = desk.may(Right.CONTROL)
     facts["may_list"] = "run" in scope and desk.may(Right.READ)
     facts["purposes"] = [(one, desk.language.say(word)) for one, word in PURPOSES.items()]

@@ -35,7 +35,9 @@ def coverage_document(
         tables = [by_area(found, language), by_reason(found, language), *tables]
     notes = [
         phrase("Coverage is the share reached of the people there should be."),
-        phrase("Missing are those on file who were not reached, and those without a phone."),
+        phrase("Missing are those addressed who were not reached, and those without a phone.")
+        if found.of_run
+        else phrase("Missing are those on file who were not reached, and those without a phone."),
     ]
     if found.coverage.total.denominator.people is None:
         notes.append(phrase("Nobody has said how many people there should be."))
@@ -65,7 +67,7 @@ def by_area(found: CoverageReport, language: str) -> Table:
         (phrase("Area"), None),
         (phrase("Area code"), None),
         (phrase("People there should be"), 0),
-        (phrase("On file"), 0),
+        (phrase("Addressed") if found.of_run else phrase("On file"), 0),
         *((word, 0) for word in OUTCOMES.values()),
         (phrase("No phone"), 0),
         (phrase("Surplus"), 0),

@@ -11,18 +11,21 @@ from service.errors import NotFound
 from service.reports.coverage import denominator_store, fact_store, scope_store
 from service.reports.coverage.coverage import Coverage, View, cover
 from service.reports.coverage.denominators import PHONES, RESIDENTS, Denominators
-from service.reports.coverage.scope_store import CoverageScope
+from service.reports.coverage.scope_store import CoverageScope, ScopeKind
 from service.storage.postgres import Connection
 from service.words.phrase import phrase
 
 
 class CoverageReport(NamedTuple):
-    """A scope in figures. denominator: the kind of people there should be."""
+    """A scope in figures. denominator: the kind of people there should be. of_run: of a single run,
+    whose people are those it was addressed to, and not all on file (decision 0612).
+    """
 
     as_of: datetime
     final: bool
     denominator: str
     coverage: Coverage
+    of_run: bool = False
 
 
 async def coverage_report(
@@ -59,7 +62,9 @@ async def coverage_report(
         if role in ROLES
     }
     found = cover(counted.facts, counted.of_roles, tree, await denominators(kind), of_role, view)
-    return CoverageReport(counted.as_of, counted.final, kind, found)
+    return CoverageReport(
+        counted.as_of, counted.final, kind, found, of_run=scope.kind is ScopeKind.RUN
+    )
 
 
 def _is_wide(tree: AreaTree, view: View) -> bool:

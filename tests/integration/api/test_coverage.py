@@ -341,7 +341,13 @@ async def test_the_file_has_the_rows_of_the_page(api: Api, sending: Sending) -> 
     head, *rows = (await api.get(path, VIEWER)).rows
     south = next(row for row in rows if row[1] == VILLAGE)
     assert south[head.index("已送达")] == "10"
-    assert south[head.index("在册")] == str(PEOPLE)
+    assert south[head.index("发送对象")] == str(PEOPLE), "whom the run was addressed to"
+    assert "在册" not in head
+    campaign = await api.runtime.pool.fetchval(
+        "SELECT campaign_id FROM runs WHERE id = $1::uuid", sending.run
+    )
+    every = f"/reports/coverage/export?campaign={campaign}&level=village&area={TOWN}"
+    assert "在册" in (await api.get(every, VIEWER)).rows[0]
     assert "空号 1" in south[-1]
     assert rows[-1][0] == "全部"
     english = (await api.get(f"{path}&language=en", VIEWER)).rows

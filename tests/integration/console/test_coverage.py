@@ -32,6 +32,8 @@ async def test_from_a_run_to_its_villages(api: Api, run: str) -> None:
     await count_coverage(api.runtime.pool, api.clock)
     towns = await browser.get(page)
     assert f"?area={TOWN}" in towns.links
+    assert "发送对象" in towns.text
+    assert "在册" not in towns.text
     villages = await browser.get(f"{page}?area={TOWN}")
     assert "南门" in villages.text
     assert "空号" in villages.text
