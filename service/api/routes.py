@@ -88,7 +88,7 @@ from service.api.duties import duties, obligations, packs, pictures, texts, week
 from service.api.followups import followups, households, number_corrections, rounds, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
-from service.api.relays import group_files, groups, posts, relays
+from service.api.relays import group_files, groups, posts, relay_document, relays
 from service.api.reports import (
     assessment,
     assessment_document,
@@ -581,6 +581,8 @@ _OPS = (
     Op("GET",    "/relays/alarms", relays.list_relay_alarms, R.REPORTS, seconds=LONG,
        heavy=True),
     Op("GET",    "/relays/{relay_id}", relays.get_relay, R.REPORTS),
+    Op("GET",    "/relays/{relay_id}/document", relay_document.get_relay_document, R.REPORTS,
+       media=DOCUMENTS, seconds=LONG, heavy=True, errors=(409,)),
     Op("GET",    "/relays/{relay_id}/nodes", relays.list_relay_nodes, R.READ),
     Op("POST",   "/relays/{relay_id}/nodes/{no}/done", relays.set_node_done, R.REPORT),
     Op("POST",   "/relays/{relay_id}/cancel", relays.cancel_relay, R.SEND),

@@ -226,6 +226,7 @@ PAGES = (
          heavy=True),
     WebPage("GET",  "/relays/alarms", relay_pages.show_alarms, R.REPORTS, heavy=True),
     WebPage("GET",  "/relays/{relay_id}", relay_pages.show_relay, R.REPORTS),
+    WebPage("POST", "/relays/{relay_id}/file", relay_pages.take_result, R.REPORTS),
     WebPage("POST", "/relays/{relay_id}/nodes/{no}/done", relay_pages.tick, R.REPORT,
          again=relay_pages.show_relay),
     WebPage("GET",  "/relays/{relay_id}/end", relay_pages.show_end, R.SEND),

@@ -8,7 +8,9 @@ from urllib.parse import urlencode
 from service.accounts.people.model import Right
 from service.api.content import templates
 from service.api.content.templates import TemplatesQuery
-from service.api.relays import relays
+from service.api.http.downloads import MadeFile
+from service.api.relays import relay_document, relays
+from service.api.relays.relay_document import RelayDocumentQuery
 from service.api.relays.relays import (
     BEGUN_BY,
     AlarmQuery,
@@ -211,6 +213,14 @@ async def show_end(desk: Desk) -> Shown:
     """Ask before a relay ends before its end."""
     found = await desk.get(relays.get_relay, relay_id=desk.uuid("relay_id"))
     return Shown("relays/relay_end.html", {"found": found, **_words(desk)})
+
+
+async def take_result(desk: Desk) -> MadeFile:
+    """What a relay came to, as a file."""
+    query = body_of(RelayDocumentQuery, desk.form, given={"language": desk.language.code})
+    return await desk.take(
+        relay_document.get_relay_document, relay_id=desk.uuid("relay_id"), query=query
+    )
 
 
 async def end(desk: Desk) -> Gone:

@@ -93,6 +93,7 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "write_household": phrase("wrote down what came of going to a household"),
     "import_households": phrase("wrote down households from a file"),
     "get_round_document": phrase("took the progress of a household round"),
+    "get_relay_document": phrase("took what a relay came to as a file"),
     "get_round_form": phrase("took the form of a household round"),
     "sign_off_round": phrase("signed for a village's households"),
     "cancel_round": phrase("ended a household round"),

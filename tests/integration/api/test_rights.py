@@ -122,6 +122,7 @@ TABLE = {
     "POST /relays": "ao",
     "GET /relays/alarms": "aopvi",
     "GET /relays/{relay_id}": "aopvi",
+    "GET /relays/{relay_id}/document": "aopvi",
     "GET /relays/{relay_id}/nodes": "aopv",
     "POST /relays/{relay_id}/nodes/{no}/done": "ao",
     "POST /relays/{relay_id}/cancel": "ao",

@@ -107,6 +107,7 @@ TABLE = {
     "POST /relays/new": "ao",
     "GET /relays/alarms": "aopvi",
     "GET /relays/{relay_id}": "aopvi",
+    "POST /relays/{relay_id}/file": "aopvi",
     "POST /relays/{relay_id}/nodes/{no}/done": "ao",
     "GET /relays/{relay_id}/end": "ao",
     "POST /relays/{relay_id}/end": "ao",
