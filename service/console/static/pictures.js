@@ -6,8 +6,10 @@
   const KEPT = "words.";
   const words = () => {
     for (const over of document.querySelectorAll("[data-handed-in]")) sessionStorage.removeItem(KEPT + over.dataset.handedIn);
-    const field = document.querySelector("[data-words]"), kept = field && sessionStorage.getItem(KEPT + field.dataset.words);
-    if (kept) field.value = kept;
+    for (const field of document.querySelectorAll("[data-words]")) {
+      const kept = sessionStorage.getItem(KEPT + field.dataset.words);
+      if (kept) field.value = kept;
+    }
   };
   words();
   if (document.documentElement.dataset.pictures) return; // a page that was swapped in brings it once more

@@ -46,7 +46,10 @@ def unit_document(report: UnitReport, language: str, zone: ZoneInfo) -> Document
         handed = phrase("Handed in: {when}", when=words.at(report.submitted_at))
         blocks.append(Paragraph(say(handed)))
         if report.narrative:
-            blocks += [Heading(say(phrase("What was done"))), Paragraph(report.narrative)]
+            blocks += [
+                Heading(say(phrase("What was done in this period"))),
+                Paragraph(report.narrative),
+            ]
     blocks += section_tables(shown, words)
     blocks += [table for table in _since(report, words) if table.rows]
     if report.frozen is not None:
