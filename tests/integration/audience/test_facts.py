@@ -1,6 +1,7 @@
 """What rules ask of people is kept beside the entries, and is at all times what the entries say."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -155,7 +156,9 @@ class Lists:
             needs=["name"],
         )
         counts = await count_people(self.conn, terms, by_rule(compiled))
-        return await self._meant(compiled), counts
+        meant = await self._meant(compiled)
+        assert set(counts.some) <= set(meant)  # any few of them
+        return meant, replace(counts, some=[])
 
     async def _meant(self, compiled: Any) -> dict[bytes, tuple[bool | None, bool, list[str]]]:
         rows = await sql.fetch(
