@@ -248,7 +248,7 @@ async def turn(api: Api) -> None:
         runs = await sweep_store.expanding_runs(conn)
     for run_id in runs:
         await expand_run(runtime.pool, run_id, runtime.clock.now(), runtime.keyring)
-    for channel_id in await _channels_with_receipts(runtime.pool):
+    for channel_id in await channels_to_fold(runtime.pool):
         await fold_receipts(runtime.pool, channel_id, runtime.clock.now())
     for act in (
         scheduler.record_missed,
@@ -263,6 +263,7 @@ async def turn(api: Api) -> None:
     await scheduler.fire(context)
 
 
-async def _channels_with_receipts(pool: Pool) -> list[int]:
+async def channels_to_fold(pool: Pool) -> list[int]:
+    """The channels that have receipts which are not in the ledger yet."""
     async with transaction(pool) as conn:
         return list((await channels_with_receipts(conn))[0])
