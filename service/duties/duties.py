@@ -25,6 +25,7 @@ from service.pictures import picture_store
 from service.pictures.picture_store import KeptPicture
 from service.pictures.pictures import check_count, to_hand_in
 from service.reports.weekly.figures import FiguresOf, freeze, take_figures
+from service.storage.locks import share_pack_weeks
 from service.storage.postgres import Connection
 from service.words.phrase import phrase
 
@@ -115,6 +116,7 @@ async def submit(
     if duty.kind == ObligationKind.WEEKLY_REPORT:
         of = FiguresOf(duty.department_id, duty.period, duty.first_on, duty.last_on, now)
         figures = await take_figures(conn, of)
+        await share_pack_weeks(conn)
     frozen = freeze(figures)
     before = await duty_store.list_reports(conn, duty.id)
     report = HandedIn(

@@ -46,7 +46,8 @@ More keys stand in functions of the database, where a trigger takes them: `direc
 (direct sends of a sender, counted one after another; after all others), `department tree`
 (moves in the tree of departments; after names of departments) and, alone, `pack pictures` (what is
 withdrawn from packs; after the row of a picture). Whoever builds a pack takes the last one shared,
-with no other.
+with no other. Whoever hands in a report takes the one of packs' weeks shared, after the row of the
+duty; the scheduler takes it alone, with no other.
 
 One module: the order is one.
 """
@@ -69,6 +70,7 @@ _FOLD = "hashtextextended('fold', :channel_id::int)"
 _INBOUND = "hashtextextended('inbound', 0)"
 _CONTACTS = "hashtextextended('contacts ' || :department_id::uuid::text, 0)"
 _ERASURES = "hashtextextended('erasures', 0)"
+_PACK_WEEKS = "hashtextextended('pack weeks', 0)"
 _SEALING = 7_146_032
 _MIGRATION = 7_146_031
 
@@ -101,6 +103,16 @@ async def lock_edit(conn: Connection, path: str) -> None:
 async def share_pack_pictures(conn: Connection) -> None:
     """Keep pictures of packs from being withdrawn, and from being masked, while one is built."""
     await _lock_shared(conn, "hashtextextended('pack pictures', 0)")
+
+
+async def share_pack_weeks(conn: Connection) -> None:
+    """Keep weeks from getting their first pack while a report is handed in."""
+    await _lock_shared(conn, _PACK_WEEKS)
+
+
+async def lock_pack_weeks(conn: Connection) -> None:
+    """Wait until no report is being handed in, and keep others from handing one in."""
+    await _lock_exclusive(conn, _PACK_WEEKS)
 
 
 # One worker of a kind at a time.

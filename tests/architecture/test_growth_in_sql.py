@@ -100,6 +100,8 @@ SCOPES = {
     "lock_county": "the installation: a kind of the county's settings",
     "lock_lint_changes": "the installation: the county's levels",
     "share_pack_pictures": "the installation: packs are the county's; alone for a mask, a moment",
+    "share_pack_weeks": "the installation: weeks are the county's; alone for a moment, once a week",
+    "lock_pack_weeks": "the installation: as share_pack_weeks",
     "lock_cases": "the installation: what the weeks of the county were",
     "lock_lookups": "a person",
     "lock_department_names": "the installation: a name is one department's",

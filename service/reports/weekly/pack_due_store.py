@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from service.storage import sql
+from service.storage.locks import lock_pack_weeks
 from service.storage.postgres import Connection, affected
 
 DUE_FOR = timedelta(minutes=1)
@@ -17,7 +18,7 @@ async def add_due(conn: Connection, now: datetime) -> int:
     when something was handed in since. Returns how many. Needs a transaction.
     """
     if weeks := await _new_weeks(conn, now):
-        await _begin_weeks(conn, weeks, now)
+        await _begin_weeks(conn, weeks)
     status = await sql.execute(
         conn,
         """
@@ -62,22 +63,14 @@ async def _new_weeks(conn: Connection, now: datetime) -> list[str]:
     return [row["period"] for row in rows]
 
 
-async def _begin_weeks(conn: Connection, weeks: Sequence[str], now: datetime) -> None:
+async def _begin_weeks(conn: Connection, weeks: Sequence[str]) -> None:
     """Count from now on what is handed in for these weeks.
 
     Whoever is handing in did not find the week, and is waited for, so the first version has that
     report; whoever begins later waits for the end of this transaction, finds the week and counts.
+    No row of a duty is locked: whoever tells people of what is due would pass it over.
     """
-    await sql.execute(
-        conn,
-        """
-        SELECT FROM duties
-        WHERE kind = 'weekly_report' AND due_at > :since AND period = ANY (:weeks)
-        ORDER BY obligation_id, department_id, period FOR SHARE
-        """,
-        since=now - LATELY,
-        weeks=list(weeks),
-    )
+    await lock_pack_weeks(conn)
     await sql.execute(
         conn,
         "INSERT INTO pack_weeks (week) SELECT unnest(:weeks::text[]) ON CONFLICT DO NOTHING",

@@ -13,12 +13,13 @@ import pytest
 
 from service.audience.areas.area_store import load_areas
 from service.crypto import Keyring, Keys
+from service.duties import step_store
 from service.duties.duties import Handing, submit
 from service.privacy.retention import RetentionTerms, let_go
 from service.privacy.rotation import rotate
 from service.reports.coverage.counting import count_coverage
 from service.reports.verify_evidence import faults, withdrawn
-from service.reports.weekly import pack_store, packs
+from service.reports.weekly import pack_due_store, pack_store, packs
 from service.reports.weekly.packs import build_next, make_due
 from service.storage.postgres import CheckViolation, transaction
 from tests.harness.chats import add_group, approved_text
@@ -344,6 +345,17 @@ async def test_the_first_version_waits_for_whoever_is_handing_in(api: Api) -> No
     assert await build(api)
     (one,) = await versions(api)
     assert (one["version"], one["handed_in"]) == (1, 1)
+
+
+async def test_a_duty_is_not_passed_over_while_its_week_gets_a_pack(api: Api) -> None:
+    """Else a person who owes two reports is told of each by itself."""
+    duty = await made_duty(api)
+    api.clock.at = DUE
+    async with transaction(api.runtime.pool) as conn:
+        assert await pack_due_store.add_due(conn, api.clock.at)
+        async with transaction(api.runtime.pool) as other:
+            found = await step_store.lock_due(other, api.clock.at, 100)
+    assert duty in {one.id for one in found}
 
 
 def _digest(text: str) -> bytes:

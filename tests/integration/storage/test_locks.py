@@ -25,6 +25,8 @@ def named(key: str, seed: int = 0) -> str:
 CASES: list[tuple[Lock, tuple[Any, ...], dict[str, str]]] = [
     (locks.lock_edit, ("/x",), {named("edit /x"): ALONE}),
     (locks.share_pack_pictures, (), {named("pack pictures"): SHARED}),
+    (locks.share_pack_weeks, (), {named("pack weeks"): SHARED}),
+    (locks.lock_pack_weeks, (), {named("pack weeks"): ALONE}),
     (locks.try_lock_expansion, (ONE,), {named(f"expand {ONE}"): ALONE}),
     (locks.try_lock_failover, (7,), {named("shift", 7): ALONE}),
     (locks.try_lock_breakers, (), {named("lanes"): ALONE}),
