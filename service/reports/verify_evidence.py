@@ -9,6 +9,7 @@ import io
 import json
 import sys
 import zipfile
+import zlib
 from collections import Counter
 from hashlib import sha256
 from typing import Any
@@ -112,9 +113,16 @@ def _pack_faults(manifest: dict[str, Any], facts: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    with zipfile.ZipFile(sys.argv[1]) as opened:
-        problems = faults(opened, bytes.fromhex(sys.argv[2]))
-        went = {} if problems else withdrawn(opened)
+    try:
+        path, key = sys.argv[1], bytes.fromhex(sys.argv[2])
+    except (IndexError, ValueError):
+        sys.exit("give the archive, and the key as 64 hexadecimal digits")
+    try:
+        with zipfile.ZipFile(path) as opened:
+            problems = faults(opened, key)
+            went = {} if problems else withdrawn(opened)
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        sys.exit(f"{path} is no whole archive of evidence ({error}); take it again")
     for file, of in sorted(went.items()):
         print(f"{file} was withdrawn ({of['why']}, {of['at']})")  # noqa: T201
     print("\n".join(problems) or "everything fits")  # noqa: T201

@@ -105,10 +105,44 @@ async def test_it_fits_and_the_script_says_so(api: Api, archive: bytes, tmp_path
     files = unpacked(archive)
     (tmp_path / "verify.py").write_bytes(files["verify_evidence.py"])
     (tmp_path / "e.zip").write_bytes(archive)
-    script = [sys.executable, "-I", "verify.py", "e.zip", key.hex()]
-    said = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: ASYNC221
+    said = run_script(tmp_path, "e.zip", key.hex())
     assert (said.returncode, said.stdout) == (0, "everything fits\n"), said.stderr
-    assert sum(bool(line) for line in evidence.VERIFIER.read_text().splitlines()) <= 105
+    assert sum(bool(line) for line in evidence.VERIFIER.read_text().splitlines()) <= 112
+    assert "give the archive" in run_script(tmp_path, "e.zip").stderr
+    assert "64 hexadecimal digits" in run_script(tmp_path, "e.zip", "x").stderr
+
+
+async def test_what_is_no_whole_archive_is_refused_in_a_sentence(
+    api: Api, archive: bytes, tmp_path: Path
+) -> None:
+    files, key = unpacked(archive), (await the_key(api)).hex()
+    (tmp_path / "verify.py").write_bytes(files["verify_evidence.py"])
+    damaged = bytearray(archive)
+    at = archive.index(files["manifest.json"]) if files["manifest.json"] in archive else 2_000
+    damaged[at : at + 64] = bytes(64)
+    without = io.BytesIO()
+    with zipfile.ZipFile(without, "w") as made:
+        made.writestr("run.json", files["run.json"])
+    broken = {
+        "cut": archive[: len(archive) // 2],
+        "empty": b"",
+        "text": b"<html>",
+        "damaged": bytes(damaged),
+        "without a manifest": without.getvalue(),
+    }
+    for what, octets in broken.items():
+        (tmp_path / "e.zip").write_bytes(octets)
+        said = run_script(tmp_path, "e.zip", key)
+        assert said.returncode == 1, what
+        assert "Traceback" not in said.stderr, what
+        assert "take it again" in said.stderr or said.stdout, what
+    assert "e.zip is no whole archive" in run_script(tmp_path, "e.zip", key).stderr
+
+
+def run_script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The script as somebody runs it who has no Tocsin."""
+    command = [sys.executable, "-I", "verify.py", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.attack
