@@ -6,6 +6,7 @@ One module: all of it follows from the names of files and from `backup.json`.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -212,11 +213,24 @@ def read_catalogue(target: Path, cluster: str) -> BackupCatalogue:
             continue
         if match[3]:
             histories.append(path)
-        else:
-            at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            log.append(LogPiece(match[1], path, match[2] is not None, at))
+        elif piece := _read_piece(path, match[1]):
+            log.append(piece)
     log.sort(key=lambda piece: (piece.number, piece.partial, piece.name))
     return BackupCatalogue(folder, sorted(bases, key=lambda b: b.ended_at), log, histories)
+
+
+def whole_path(path: Path) -> Path:
+    """Where a segment of the log is once it is written to its end."""
+    return path.with_name(path.name.replace(".partial.", "."))
+
+
+def _read_piece(path: Path, name: str) -> LogPiece | None:
+    """None for one that retention has just deleted. A partial one goes when the whole is there."""
+    for there in dict.fromkeys((path, whole_path(path))):
+        with suppress(FileNotFoundError):
+            at = datetime.fromtimestamp(there.stat().st_mtime, UTC)
+            return LogPiece(name, there, ".partial." in there.name, at)
+    return None
 
 
 def _read_base(folder: Path) -> BaseBackup:

@@ -23,6 +23,10 @@ _FOREIGN = "No matching keys found"
 """What pyrage says of a file that is encrypted to other keys, or whose list of them was changed."""
 
 
+Identities = Sequence[pyrage.x25519.Identity]
+"""The private keys of which one may read a file."""
+
+
 class Encrypted(NamedTuple):
     """What a file has become: its length in octets, and the SHA-256 of what is written."""
 
@@ -94,7 +98,7 @@ def read_recipients(text: str) -> list[pyrage.x25519.Recipient]:
     return found
 
 
-def read_identities(path: Path) -> list[pyrage.x25519.Identity]:
+def read_identities(path: Path) -> Identities:
     """The private keys of a file, a line each, as `tocsin backup key` and `age-keygen` write it.
 
     Raises:
@@ -146,7 +150,7 @@ def _encrypt(
     return writer.written
 
 
-def decrypt_file(source: Path, to: Path, identities: Sequence[pyrage.x25519.Identity]) -> None:
+def decrypt_file(source: Path, to: Path, identities: Identities) -> None:
     """Write what an encrypted file holds to another place.
 
     Raises:
@@ -156,7 +160,7 @@ def decrypt_file(source: Path, to: Path, identities: Sequence[pyrage.x25519.Iden
         _decrypt(source, encrypted, plain, identities)
 
 
-def decrypt_compressed(source: Path, identities: Sequence[pyrage.x25519.Identity]) -> bytes:
+def decrypt_compressed(source: Path, identities: Identities) -> bytes:
     """What was compressed before it was encrypted; raises as `decrypt_file`."""
     plain = io.BytesIO()
     with source.open("rb") as encrypted:
@@ -171,7 +175,7 @@ def _decrypt(
     source: Path,
     encrypted: BinaryIO,
     plain: BinaryIO,
-    identities: Sequence[pyrage.x25519.Identity],
+    identities: Identities,
 ) -> None:
     try:
         pyrage.decrypt_io(encrypted, plain, identities)

@@ -8,7 +8,7 @@ running system is touched: all of it happens in one folder.
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import file_digest
@@ -24,8 +24,15 @@ from service.backup.catalogue import (
     LogPiece,
     leads_through,
     read_newest,
+    whole_path,
 )
-from service.backup.crypt import damaged, decrypt_compressed, decrypt_file, read_identities
+from service.backup.crypt import (
+    Identities,
+    damaged,
+    decrypt_compressed,
+    decrypt_file,
+    read_identities,
+)
 from service.backup.recovery import recovered
 from service.errors import Misconfigured
 from service.local.embedded import prepare_folder
@@ -207,7 +214,7 @@ class Restore:
         count = len(self.plan.log)
         for done, piece in enumerate(self.plan.log, 1):
             if not piece.partial or not (folder / piece.name).exists():
-                (folder / piece.name).write_bytes(decrypt_compressed(piece.path, self.identities))
+                (folder / piece.name).write_bytes(read_segment(piece, self.identities))
             if done == count or done % 100 == 0:
                 self.tell(phrase("log decrypted: {done} of {count}", done=done, count=count))
 
@@ -264,3 +271,11 @@ def _check_whole(source: Path, octets: int, digest: str) -> None:
     with source.open("rb") as file:
         if source.stat().st_size != octets or file_digest(file, "sha256").hexdigest() != digest:
             raise Misconfigured(damaged(source))
+
+
+def read_segment(piece: LogPiece, identities: Identities) -> bytes:
+    """A segment of the log; one that was partial and has come to its end meanwhile, whole."""
+    if piece.partial:
+        with suppress(FileNotFoundError):
+            return decrypt_compressed(piece.path, identities)
+    return decrypt_compressed(whole_path(piece.path), identities)

@@ -21,9 +21,16 @@ from service.backup.catalogue import (
     read_catalogue,
     read_newest,
     segment_of,
+    whole_path,
+)
+from service.backup.crypt import (
+    encrypt_compressed,
+    make_key,
+    read_identities,
+    read_recipients,
 )
 from service.backup.keeper import last_night
-from service.backup.restore import plan_restore
+from service.backup.restore import plan_restore, read_segment
 from service.errors import Misconfigured
 from service.settings import BackupSettings
 
@@ -124,6 +131,32 @@ def test_a_gap_is_seen(
 ) -> None:
     log(tmp_path, dict.fromkeys(names, NIGHT))
     assert missing(read_catalogue(tmp_path, CLUSTER), 3) == lacking
+
+
+def test_a_piece_that_is_moved_while_it_is_looked_at_is_read_where_it_is(tmp_path: Path) -> None:
+    log(tmp_path, dict.fromkeys(["3", "4"], NIGHT))
+    folder = tmp_path / CLUSTER / "log"
+    for name in ("2", "4.partial"):  # listed, and gone when it is asked when it was written
+        number, dot, partial = name.partition(".")
+        at = folder / f"00000001{0:08X}{int(number):08X}{dot}{partial}.gz.age"
+        at.symlink_to(folder / "gone")
+    found = read_catalogue(tmp_path, CLUSTER).log
+    assert [(piece.number, piece.partial) for piece in found] == [(3, False), *[(4, False)] * 2]
+    assert {piece.path.is_file() for piece in found} == {True}
+
+
+def test_a_piece_that_comes_to_its_end_before_it_is_restored_is_read_whole(tmp_path: Path) -> None:
+    log(tmp_path, dict.fromkeys(["3", "4.partial"], NIGHT))
+    (_, last) = read_catalogue(tmp_path, CLUSTER).log
+    recipients = read_recipients(make_key(tmp_path / "county.key"))
+    identities = read_identities(tmp_path / "county.key")
+    (tmp_path / "plain").write_bytes(b"partly")
+    encrypt_compressed(tmp_path / "plain", last.path, recipients)
+    assert read_segment(last, identities) == b"partly"
+    (tmp_path / "plain").write_bytes(b"partly and whole")
+    encrypt_compressed(tmp_path / "plain", whole_path(last.path), recipients)
+    last.path.unlink()
+    assert read_segment(last, identities) == b"partly and whole"
 
 
 def test_a_new_timeline_goes_on_from_the_old_one(tmp_path: Path) -> None:
