@@ -57,6 +57,9 @@ async def test_an_officers_monday(
     known = await office.ask("operator", "GET", f"/bulletins/{WEEK}")
     if known["version"]:  # another way of this test was here before
         return
+    await visitor.press(to(visitor, f"/reports/bulletins/{WEEK}/issue"))
+    await is_sound(visitor)
+    await picture(visitor, f"issue-{visitor.way}")
     await visitor.press(main_button(visitor))
     await expect(visitor.says("已签发").first).to_be_visible()
     await is_sound(visitor)

@@ -111,7 +111,7 @@ async def prepare_groups(api: Api, bodies: dict[str, Any]) -> dict[str, list[dic
     }
     bodies["hand_over_group"] = {"contact_id": str(other), "reason": "r"}
     bodies["choose_group_text"] = {"template_id": None}
-    found: dict[str, list[dict[str, str]]] = {}
+    found = {"contact_id of hand_over_group": [{"contact_id": str(other)}]}
     for act in ("edit_group", "hand_over_group"):
         made = [await add_group(api) for _ in range(3)]
         found[f"group_id of {act}"] = [{"group_id": str(one)} for one in made]

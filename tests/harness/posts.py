@@ -58,15 +58,13 @@ async def prepare_posts(api: Api, bodies: dict[str, Any]) -> dict[str, list[dict
     await import_list(api, member(4_501, "王小明"), member(4_502, "李小红", "旌德县民政局"))
     handed = await give(api, 4_502)
     assert handed.status == 200, handed.body
-    bodies["hand_over_post"] = {
-        **POST,
-        "contact_id": await contact_of(api, 4_501),
-        "reason": "r",
-    }
+    other = await contact_of(api, 4_501)
+    bodies["hand_over_post"] = {**POST, "contact_id": other, "reason": "r"}
     name, post = ROSTER, handed.json["id"]
     return {
         "name of list_posts": [{"name": name}],
         "name of hand_over_post": [{"name": name}],
+        "contact_id of hand_over_post": [{"contact_id": other}],
         "post_id of list_post_history": [{"name": name, "post_id": post}],
         "no of take_post_form": [{"name": name, "post_id": post, "no": "2"}],
     }

@@ -105,6 +105,7 @@ async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
         for name, value in made.items():
             known.setdefault(name, []).append({name: value})
     known["no"] = [{"run_id": made["run_id"], "no": made["no"]}]
+    known["no of unmask_message"] = known["no"][:]
     async with transaction(api.runtime.pool) as conn:
         await load_areas(conn)
         await conn.execute("UPDATE imports SET state = 'done'")
@@ -125,6 +126,11 @@ async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
     members = {"members": [{"phone": "19790000001"}]}
     await api.call("PUT", "/rosters/名单/members", admin, json=members)
     known["name"] = [{"name": "名单"}]
+    for act in (
+        "set_members",
+        "confirm_roster",
+    ):  # those on the others come to own groups and posts
+        known[f"name of {act}"] = [{"name": "名单"}]
     for op in OPS:
         for name in op.parameters if op.method == "DELETE" else ():
             known[f"{name} of {op.name}"] = [known[name].pop(0)]  # the school's
