@@ -1,6 +1,6 @@
 """Seeing data in full, and everything that is kept about one number: for a reason, and noted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +19,14 @@ from service.words.terms import term
 
 @dataclass(frozen=True, slots=True)
 class Unmasked:
-    """A person in full, and the id under which it is noted that somebody saw it."""
+    """A person in full, and the id under which it is noted that somebody saw it. wechat: of a
+    contact, the WeChat IDs that its lists say.
+    """
 
     disclosure_id: UUID
     phone: str
     name: str | None
+    wechat: tuple[str, ...] = ()
 
 
 async def unmask_contact(
@@ -36,7 +39,12 @@ async def unmask_contact(
         Conflict: it is of somebody under 18.
     """
     row = await store.find_contact(conn, contact_id, user.scope)
-    return await _unmask(conn, keyring, user, ("contact", str(contact_id)), row, by)
+    seen = await _unmask(conn, keyring, user, ("contact", str(contact_id)), row, by)
+    said = [
+        keyring.decrypt("wechat", cipher)
+        for cipher in await store.list_wechat_ciphers(conn, contact_id)
+    ]
+    return replace(seen, wechat=tuple(dict.fromkeys(said)))
 
 
 async def unmask_message(

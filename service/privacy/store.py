@@ -82,6 +82,20 @@ async def find_contact(conn: Connection, contact_id: UUID, scope: UUID | None) -
     )
 
 
+async def list_wechat_ciphers(conn: Connection, contact_id: UUID) -> list[bytes]:
+    """The ciphers of the WeChat IDs that the lists of a contact say now, the oldest first."""
+    rows = await sql.fetch(
+        conn,
+        """
+        SELECT wechat_cipher FROM links
+        WHERE contact_id = :contact_id AND left_by IS NULL AND wechat_cipher IS NOT NULL
+        ORDER BY id
+        """,
+        contact_id=contact_id,
+    )
+    return [row["wechat_cipher"] for row in rows]
+
+
 _ERASED = """
     EXISTS (SELECT FROM erasures e
             WHERE e.phone_hash = {hash} AND e.erased_at >= {since}

@@ -232,6 +232,7 @@ class Member(_SchoolClass, total=False):
     office: str
     grade: str
     guardian_of: str
+    wechat: str
     carrier: str
     consent_basis: str
     source_dept: str

@@ -34,12 +34,14 @@ from service.audience.contacts.contact import (
     read_tags,
 )
 from service.audience.imports.model import ImportRequest
+from service.audience.imports.rejects import REJECTED_COLUMNS
 from service.audience.numbers.number import REASONS, mask, parse_phone
+from service.audience.numbers.wechat import masked_wechat
 from service.audience.rosters import roster_store
 from service.audience.rosters.rosters import put_members
 from service.audience.vocabulary.choices import Carrier
 from service.audience.vocabulary.consent import check_evidence
-from service.audience.vocabulary.fields import SHOWN_FIELDS
+from service.audience.vocabulary.fields import SHOWN_FIELDS, PersonField
 from service.clock import day_in_china
 from service.errors import Invalid, NotFound
 from service.words.phrase import phrase
@@ -245,7 +247,8 @@ async def delete_contact(call: Call, contact_id: UUID) -> None:
 def _check_taken(rejected: dict[str, int]) -> None:
     for code in rejected:
         problem = REASONS.get(code, phrase("the row cannot be taken"))
-        raise Invalid(phrase("this person cannot be stored"), fields={"phone": problem}, code=code)
+        field = "wechat" if REJECTED_COLUMNS.get(code) == "wechat" else "phone"
+        raise Invalid(phrase("this person cannot be stored"), fields={field: problem}, code=code)
 
 
 async def _check_area(call: Call, code: str | None) -> None:
@@ -292,8 +295,12 @@ def _entry(entry: RosterEntry) -> ContactEntryOut:
     }
     for field in SHOWN_FIELDS:
         said = entry.said[field.code]
-        values[field.code] = masked_name(said) if field.encrypted else said
+        values[field.code] = _masked(field, said) if field.encrypted else said
     return ContactEntryOut(**values)
+
+
+def _masked(field: PersonField, said: str) -> str:
+    return masked_wechat(said) if field.code == "wechat" else masked_name(said)
 
 
 def masked_name(name: str) -> str:

@@ -47,7 +47,10 @@ TAKEN: Mapping[str, Any] = {
 }
 """The members of a row that is taken."""
 
-_DESCRIPTIONS = {"guardian_of": "Whose guardian the person is, masked."}
+_DESCRIPTIONS = {
+    "guardian_of": "Whose guardian the person is, masked.",
+    "wechat": "The WeChat ID, masked; whole in the answer of `unmask`.",
+}
 
 
 def _shown(field: PersonField) -> Any:

@@ -13,7 +13,7 @@ from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Instant, Out, Page, PlainOut, QueryString
 from service.audience.imports import list_store
-from service.audience.imports.rejects import REMEDIES
+from service.audience.imports.rejects import REJECTED_COLUMNS, REMEDIES
 from service.audience.numbers.number import REASONS, REPAIRS, Repair, mask
 from service.crypto import Keyring
 from service.storage.postgres import Record
@@ -131,7 +131,7 @@ def _rule_out(
     code: str, rows: list[Record], headers: Mapping[str, Mapping[str, str]], keyring: Keyring
 ) -> RejectRuleOut:
     reason, remedy = REASONS[code], REMEDIES[code]
-    column = "age" if code == "minor" else "phone"
+    column = REJECTED_COLUMNS.get(code, "phone")
     return RejectRuleOut(
         code=code,
         count=rows[0]["total"],

@@ -45,6 +45,12 @@ class UnmaskedOut(Out):
     disclosure_id: UUID
 
 
+class ContactUnmaskedOut(UnmaskedOut):
+    """A person of lists in full."""
+
+    wechat: list[str] = Field(description="The WeChat IDs that lists say now.")
+
+
 class OctetsOut(Out):
     """What a carrier handed on and nobody could read."""
 
@@ -227,13 +233,14 @@ class ErasureReportOut(Out):
     )
 
 
-async def unmask_contact(call: Call, contact_id: UUID, body: DisclosureBody) -> UnmaskedOut:
+async def unmask_contact(call: Call, contact_id: UUID, body: DisclosureBody) -> ContactUnmaskedOut:
     """See a contact in full; that you did, and why, is noted."""
     await need_people(call, await holder_of_contact(call.conn, contact_id))
     found = await disclose.unmask_contact(
         call.conn, call.runtime.keyring, call.user, contact_id, call.by(body.reason)
     )
-    return _unmasked(call, found)
+    call.note(disclosure=str(found.disclosure_id))
+    return ContactUnmaskedOut.model_validate(found)
 
 
 async def unmask_message(call: Call, run_id: UUID, no: int, body: DisclosureBody) -> UnmaskedOut:

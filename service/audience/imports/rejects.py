@@ -40,8 +40,19 @@ REMEDIES = {
     "masked": Sentence("换成没有打码的号码", "give the number with all its digits"),
     "foreign": Sentence("换成境内手机号", "give a mobile number of mainland China"),
     "minor": Sentence("改填监护人的手机号", "give a guardian's number in its place"),
+    "wechat_role": Sentence(
+        "清空这一行的微信号；此人若是联络员、辅导员、班长或群主等，补上身份",
+        "empty the WeChat ID of this row; if the person is a liaison, a counsellor, a class"
+        " monitor, an owner of a group or the like, add the role",
+    ),
+    "wechat_invalid": Sentence(
+        "核对微信号，或清空这一格", "check the WeChat ID, or empty the cell"
+    ),
 }
 """How the rows of each code of `REASONS` are mended."""
+
+REJECTED_COLUMNS = {"minor": "age", "wechat_role": "wechat", "wechat_invalid": "wechat"}
+"""The column at fault, where it is not that of the number."""
 
 
 class Reject(NamedTuple):

@@ -14,12 +14,14 @@ from service.audience.areas.area import CACHED_PLACES, AreaPlace, AreaTree
 from service.audience.imports.model import RosterLink
 from service.audience.numbers.number import CellResult, Repair, is_bare, read_cell
 from service.audience.numbers.prefix import Prefixes
+from service.audience.numbers.wechat import read_wechat
 from service.audience.tables.header import Header, Vocabulary
 from service.audience.vocabulary.ages import UNKNOWN, Age, is_minor, read_age, read_grade
 from service.audience.vocabulary.cells import masked, squeeze, text_form
 from service.audience.vocabulary.choices import read_carrier, read_flag, read_gender, read_roles
 from service.audience.vocabulary.fields import TAGS_AT, TEXT_AT, TEXT_FIELDS
 from service.audience.vocabulary.names import Name, read_name
+from service.audience.vocabulary.roles import WECHAT_ROLES
 from service.audience.vocabulary.texts import read_text, split_tags
 
 LONGEST_MASKED = 40
@@ -33,6 +35,7 @@ _NO_NUMBER = CellResult()
 _CACHED_ROWS = 16_384
 _LIMITED = tuple((at, field.longest) for at, field in enumerate(TEXT_FIELDS) if field.longest)
 _GRADE, _GUARDIAN_OF = TEXT_AT["grade"], TEXT_AT["guardian_of"]
+_WECHAT = TEXT_AT["wechat"]
 TOTAL_ROW = re.compile(
     "(合计|总计|小计|共计|总数|本页合计|total|subtotal|sum):?[0-9]*(人|条|行|户|个|名)?",
     re.IGNORECASE,
@@ -59,7 +62,9 @@ class SkippedRecord(NamedTuple):
 
 
 class RefusedRecord(NamedTuple):
-    """A record without a usable number, or about a child."""
+    """A record without a usable number, about a child, or with a WeChat ID that is none or that the
+    list may not have.
+    """
 
     code: str
     masked: str
@@ -162,15 +167,10 @@ class RowReader:
         if not self._rules.refused_roles.isdisjoint(roles):
             roles = tuple(role for role in roles if role not in self._rules.refused_roles)
             remarks = (*remarks, "role_refused")
-        link = RosterLink(
-            name.value,
-            traits.gender,
-            band,
-            place.code,
-            traits.carrier,
-            roles,
-            texts.values,
-        )
+        said = self._with_wechat(texts.values, roles) if texts.values[_WECHAT] else texts.values
+        if isinstance(said, str):
+            return self._refusal(cells, said)
+        link = RosterLink(name.value, traits.gender, band, place.code, traits.carrier, roles, said)
         fixes = phone.fixes + name.fixes + place.fixes
         warnings = remarks + name.warnings + place.warnings + texts.warnings
         if phone.part_rejected:
@@ -183,6 +183,16 @@ class RowReader:
             _sorted(fixes) if fixes else (),
             _sorted(warnings) if warnings else (),
         )
+
+    def _with_wechat(self, texts: tuple[str, ...], roles: tuple[str, ...]) -> tuple[str, ...] | str:
+        """The texts with the WeChat ID as it is stored; or why the row is refused, as a code."""
+        wechat = read_wechat(texts[_WECHAT], self._rules.prefixes)
+        if wechat is None or wechat:
+            if WECHAT_ROLES.isdisjoint(roles):
+                return "wechat_role"
+            if wechat is None:
+                return "wechat_invalid"
+        return (*texts[:_WECHAT], wechat, *texts[_WECHAT + 1 :])
 
 
 class Traits(NamedTuple):

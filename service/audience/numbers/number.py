@@ -33,6 +33,13 @@ REASONS = {
     "masked": phrase("some of its digits are hidden"),
     "foreign": phrase("it is not a Chinese mobile number"),
     "minor": phrase("the person is a minor; ask for a guardian's number"),
+    "wechat_role": phrase(
+        "only whoever has a post or owns a group is kept with a WeChat ID; leave it out of this row"
+    ),
+    "wechat_invalid": phrase(
+        "this is no WeChat ID: 6 to 20 letters, digits, _ or -, beginning with a letter, or a"
+        " mobile number; correct it, or leave it out"
+    ),
 }
 """A plain sentence for each code of a rejected row (§13)."""
 

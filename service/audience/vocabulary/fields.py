@@ -231,6 +231,16 @@ PERSON_FIELDS = (
         shown=True,
         is_original=True,
     ),
+    _text(
+        "wechat",
+        "微信号 微信号码 微信账号 微信id wechat wechat_id wechatid weixin",
+        "the WeChat ID, or the mobile number that stands for it; only of who has a post or owns a"
+        " group: other rows with one are rejected",
+        column="wechat_cipher",
+        sql_type="bytea",
+        encrypted=True,
+        shown=True,
+    ),
     _field(
         "carrier",
         "运营商 carrier",

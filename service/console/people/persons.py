@@ -68,7 +68,7 @@ async def unmask(desk: Desk) -> Shown:
     )
     async with desk.reading():
         told = await _told(desk)
-    in_full = " ".join(filter(None, (found.phone, found.name)))
+    in_full = " ".join(filter(None, (found.phone, found.name, *found.wechat)))
     return Shown("people/person.html", {**told, "number": in_full})
 
 

@@ -6,9 +6,6 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-POST_ROLES = ("liaison", "leader", "teacher", "counsellor", "class_monitor", "principal")
-"""Roles that are posts: one person of a unit or a class has it at a time."""
-
 DUTY_OF: Mapping[str, str] = {"liaison": "liaison", "leader": "leader"}
 """Which duty of a department goes with a post of a role."""
 

@@ -9,6 +9,7 @@ from service.accounts.departments.department import COUNTY
 from service.accounts.departments.duty_people_store import DUTIES, Duty, PersonCiphers
 from service.accounts.people.model import By, User
 from service.audience.rosters.roster_store import get_roster
+from service.audience.vocabulary.roles import POST_ROLES
 from service.clock import day_in_china
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid, NotFound
@@ -18,7 +19,6 @@ from service.relays.posts import post_store
 from service.relays.posts.post import (
     BY_THE_LIST,
     DUTY_OF,
-    POST_ROLES,
     ListedPerson,
     Post,
     PostHolder,

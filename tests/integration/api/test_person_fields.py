@@ -22,20 +22,24 @@ from tests.integration.api.conftest import Api
 
 OPERATOR = ("county", "operator")
 DAY = "2027-06-30"
+WECHAT = "wx_jia01"
+ROLE = "liaison"
+"""A role with which a row may say every field."""
 HEADERS = [field.headers[0].split()[0] for field in TEXT_FIELDS]
 
 
 def said(field: PersonField) -> str:
     """What the first person's row says in a free text."""
-    return DAY if field.code == "valid_until" else f"甲{field.code}"[: field.longest]
+    special = {"valid_until": DAY, "wechat": WECHAT}
+    return special.get(field.code, f"甲{field.code}"[: field.longest])
 
 
 @pytest.fixture
 async def texts(api: Api) -> Api:
     """Two people by a file with all free texts by their Chinese headers: one says all of them."""
-    first = ["张三", "19790000001", *map(said, TEXT_FIELDS)]
-    second = ["李四", "19790000002", *[""] * len(TEXT_FIELDS)]
-    lines = [["姓名", "手机号", *HEADERS], first, second]
+    first = ["张三", "19790000001", ROLE, *map(said, TEXT_FIELDS)]
+    second = ["李四", "19790000002", "", *[""] * len(TEXT_FIELDS)]
+    lines = [["姓名", "手机号", "身份", *HEADERS], first, second]
     file = "\n".join(map(",".join, lines)).encode()
     taken = await api.post("/imports", OPERATOR, data=upload(file, roster="名单"))
     async with transaction(api.runtime.pool) as conn:
@@ -91,6 +95,8 @@ async def test_a_persons_page_shows_what_the_table_says(texts: Api) -> None:
 
 
 def as_shown(field: PersonField) -> Any:
+    if field.code == "wechat":
+        return "w*****01"
     if field.encrypted:
         return said(field)[0] + "*" * (len(said(field)) - 1)
     return [said(field)] if field.sql_type == "text[]" else said(field)
@@ -114,7 +120,7 @@ async def test_members_of_the_api_are_stored_as_the_rows_of_a_file(texts: Api) -
         field.code: [said(field)] if field.sql_type == "text[]" else said(field)
         for field in TEXT_FIELDS
     }
-    member = person | {"phone": "19790000001", "name": "张三"}
+    member = person | {"phone": "19790000001", "name": "张三", "roles": [ROLE]}
     body = {"members": [member, {"phone": "19790000002", "name": "李四"}]}
     told = await texts.call("PUT", "/rosters/名单/members", OPERATOR, json=body)
     changes = {name: told.json[name] for name in ("added", "changed", "left")}

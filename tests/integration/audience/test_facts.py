@@ -494,6 +494,17 @@ async def test_what_no_rule_asks_for_makes_nothing_anew(stored: tuple[Pool, List
         assert await facts_store.departments_waiting(conn) == [lists.department.id]
 
 
+async def test_a_wechat_id_is_no_fact(stored: tuple[Pool, Lists]) -> None:
+    pool, lists = stored
+    async with pool.acquire() as conn:
+        await conn.execute("UPDATE links SET roles = '{liaison}'")
+        assert await facts_store.departments_waiting(conn) == [lists.department.id]
+        await freshen_waiting(pool)
+        assert await facts_store.departments_waiting(conn) == []
+        await conn.execute("UPDATE links SET wechat_cipher = '\\x03'")
+        assert await facts_store.departments_waiting(conn) == []
+
+
 async def test_an_erased_person_has_no_facts_at_once(stored: tuple[Pool, Lists]) -> None:
     pool, lists = stored
     async with pool.acquire() as conn:

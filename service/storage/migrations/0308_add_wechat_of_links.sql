@@ -1,0 +1,11 @@
+-- The WeChat ID (微信号) that a list says of whoever has a post or owns a group. A new column without
+-- a default rewrites no row of `links`.
+--
+-- The check is the last guard of WECHAT_ROLES in service/audience/vocabulary/roles.py. No row that is
+-- there has a WeChat ID yet, so it holds for all of them, and reading them all for VALIDATE would
+-- say nothing.
+ALTER TABLE links ADD COLUMN wechat_cipher bytea;
+ALTER TABLE links ADD CONSTRAINT links_wechat_check CHECK (
+    wechat_cipher IS NULL
+    OR roles && ARRAY['liaison', 'leader', 'teacher', 'counsellor', 'class_monitor', 'principal',
+                      'group_owner']) NOT VALID;
