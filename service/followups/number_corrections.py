@@ -18,6 +18,7 @@ from service.audience.contacts import contact_store
 from service.audience.contacts.contact import Contact
 from service.audience.imports.model import ImportRequest
 from service.audience.numbers.number import REASONS, parse_phone
+from service.audience.numbers.prefix import national
 from service.audience.rosters import roster_store
 from service.audience.rosters.rosters import claim_contacts, put_members
 from service.audience.vocabulary.consent import CONSENT, Evidence
@@ -277,7 +278,8 @@ async def _last_day(
 
 def _row(phone: str, old: Contact, entry: HeldEntry) -> dict[str, str]:
     """What the old number's entry says, as a row of a file about the new number; what is known of
-    the person, perhaps corrected by hand, goes before what the entry says.
+    the person, perhaps corrected by hand, goes before what the entry says. An old number that
+    stood for the WeChat ID is not kept.
     """
     person = {
         "name": old.name,
@@ -286,6 +288,8 @@ def _row(phone: str, old: Contact, entry: HeldEntry) -> dict[str, str]:
         "area_code": old.area_code,
     }
     known = {column: value for column, value in person.items() if value}
+    if entry.said["wechat"] == national(old.phone):
+        known["wechat"] = ""
     return entry.said | known | {"phone": phone, "valid_until": entry.last_day.isoformat()}
 
 

@@ -91,6 +91,23 @@ def code(answer: Any) -> str:
     return str(answer.json["type"].rpartition("/")[2])
 
 
+async def test_a_wechat_id_goes_to_the_new_number_but_for_the_old_number_itself(
+    api: Api, visit: str
+) -> None:
+    old = await old_number(api, visit)
+    for wechat, roster in (("wx_jia01", "联络"), (old[3:], "群主")):
+        body = {"phone": old[3:], "name": "王小明", "roles": ["liaison"], "roster": roster}
+        made = await api.post("/contacts", OPERATOR, body | {"wechat": wechat})
+        assert made.status == 201, made.body
+    assert [one["wechat"] for one in await on_lists(api, old)][1:] == [
+        "w*****01", old[3:6] + "****" + old[-4:],
+    ]  # fmt: skip
+    done = await confirm(api, await told(api, visit, "197 9000 0042"))
+    assert done.status == 200, done.body
+    kept = sorted(one["wechat"] for one in await on_lists(api, NEW))
+    assert [one for one in kept if one] == ["w*****01"]
+
+
 async def test_a_new_number_takes_the_old_ones_place_once_somebody_else_confirms_it(
     api: Api, visit: str
 ) -> None:

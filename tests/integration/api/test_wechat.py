@@ -11,6 +11,7 @@ import pytest
 from service.audience.imports.loading import run_import
 from service.audience.vocabulary.roles import ROLES, WECHAT_ROLES
 from service.crypto import Keyring, read_key_file
+from service.messages.value_sources import PERSON_VARIABLES
 from service.privacy.retention import RetentionTerms, let_go
 from service.privacy.rotation import add_key, retire, rotate
 from tests.harness.uploads import upload
@@ -175,17 +176,13 @@ async def test_no_table_has_it_in_clear(api: Api, caplog: pytest.LogCaptureFixtu
 
 
 async def test_no_rule_and_no_text_asks_for_it(api: Api) -> None:
-    await members(api, liaison(JIA))
-    answer = await api.post("/segments/preview", OPERATOR, {"rule": f"wechat = {JIA}"})
-    assert answer.status == 422
-    for name in ("wechat", "微信号"):
-        body = {
-            "name": "通知",
-            "class": "service",
-            "variables": {name: {"kind": "text", "from": "wechat"}},
-        }
-        answer = await api.post("/templates", OPERATOR, {**body, "text": f"您好{{{{{name}}}}}。"})
-        assert answer.status == 422, answer.body
+    await members(api, liaison(JIA, college=JIA))
+    for rule, status in ((f"college = {JIA}", 200), (f"wechat = {JIA}", 422)):
+        answer = await api.post("/segments/preview", OPERATOR, {"rule": rule})
+        assert answer.status == status, rule
+    assert (await api.post("/segments/preview", OPERATOR, {"rule": "微信号 = 1"})).status == 422
+    assert "college" in PERSON_VARIABLES.values()
+    assert not {"wechat", "微信号"} & {*PERSON_VARIABLES, *PERSON_VARIABLES.values()}
 
 
 @pytest.mark.parametrize("role", [*ROLES, None])

@@ -15,7 +15,9 @@ from tests.integration.api.conftest import Api
 pytestmark = pytest.mark.slow  # the browsers go through these pages, too
 
 OPERATOR = ("county", "operator")
-FILE = "手机号,姓名,身份,乡镇,性别\n19790000001,王小明,财务人员,旌阳镇,女\n".encode()
+FILE = """手机号,姓名,身份,乡镇,性别,微信号
+19790000001,王小明,财务人员、联络员,旌阳镇,女,wx_jia01
+""".encode()
 
 
 async def _person(api: Api, browser: Browser) -> Seen:
@@ -32,9 +34,10 @@ async def _person(api: Api, browser: Browser) -> Seen:
 async def test_a_person_is_shown_masked_corrected_and_taken_off(api: Api) -> None:
     browser = await browser_of(api, "operator")
     seen = await _person(api, browser)
-    for said in ("197****0001 王**", "财务", "名单.csv", "财务人员"):
+    for said in ("197****0001 王**", "财务", "名单.csv", "财务人员", "微信号", "w*****01"):
         assert said in seen.text, said
-    assert "19790000001" not in seen.html
+    for hidden in ("19790000001", "wx_jia01"):
+        assert hidden not in seen.html
     old = await browser.get(seen.path)
     tags = {"gender": "", "age_band": "60-69", "tags": "党员，<b>骨干</b>"}
     changed = await browser.submit(seen, seen.path, tags)
@@ -106,9 +109,11 @@ async def test_a_person_is_seen_in_full_once_for_a_reason(api: Api) -> None:
     assert (silent.status, 'id="e-reason"' in silent.html) == (422, True)
     assert "19790000001" not in silent.html
     full = await admin.submit(page, unmask, {"reason": "回访"})
-    assert "19790000001 王小明" in full.html
+    assert "19790000001 王小明 wx_jia01" in full.html
     assert 'hx-trigger="load delay:60s"' in full.html
-    assert "19790000001" not in (await admin.get(person.path)).html
+    again = (await admin.get(person.path)).html
+    assert "19790000001" not in again
+    assert "wx_jia01" not in again
     (entry,) = (await api.get("/audit?limit=1", ("county", "admin"))).json["items"]
     assert entry["action"] == "unmask_contact"
 
