@@ -10,7 +10,7 @@ import pytest
 
 from service.audience.imports.loading import run_import
 from service.audience.vocabulary.roles import ROLES, WECHAT_ROLES
-from service.crypto import Keyring, read_key_file
+from service.crypto import Keyring, read_key_file, write_key_file
 from service.messages.value_sources import PERSON_VARIABLES
 from service.privacy.retention import RetentionTerms, let_go
 from service.privacy.rotation import add_key, retire, rotate
@@ -231,6 +231,7 @@ async def test_a_new_master_key_takes_it_along(api: Api, key_file: Path) -> None
     keys = add_key(read_key_file(key_file))
     async with api.runtime.pool.acquire() as conn:
         assert (await rotate(conn, Keyring(keys)))["links"] == 1
-        alone = Keyring(await retire(conn, keys, 1))
+        write_key_file(await retire(conn, keys, 1))
+    alone = Keyring(read_key_file(key_file))
     cipher = await api.runtime.pool.fetchval("SELECT wechat_cipher FROM links")
     assert alone.decrypt("wechat", cipher) == JIA
