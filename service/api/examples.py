@@ -281,6 +281,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "week": "2027-W02",
         "due_at": "2027-01-17T20:00:00+08:00",
     },
+    "preview_relay": {
+        "template_id": "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a10",
+        "version": 1,
+        "week": "2027-W02",
+        "due_at": "2027-01-17T20:00:00+08:00",
+    },
     "set_node_done": {"via": "page"},
     "cancel_relay": {"reason": "文本有误"},
     "set_obligation": {

@@ -88,7 +88,14 @@ from service.api.duties import duties, obligations, packs, pictures, texts, week
 from service.api.followups import followups, households, number_corrections, rounds, visits
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
-from service.api.relays import group_files, groups, posts, relay_document, relays
+from service.api.relays import (
+    group_files,
+    groups,
+    posts,
+    relay_document,
+    relay_preview,
+    relays,
+)
 from service.api.reports import (
     assessment,
     assessment_document,
@@ -578,6 +585,8 @@ _OPS = (
 
     Op("GET",    "/relays", relays.list_relays, R.REPORTS),
     Op("POST",   "/relays", relays.start_relay, R.SEND, 201, seconds=LONG, heavy=True),
+    Op("POST",   "/relays/preview", relay_preview.preview_relay, R.SEND, changes=False,
+       seconds=LONG, heavy=True),
     Op("GET",    "/relays/alarms", relays.list_relay_alarms, R.REPORTS, seconds=LONG,
        heavy=True),
     Op("GET",    "/relays/{relay_id}", relays.get_relay, R.REPORTS),

@@ -222,6 +222,8 @@ PAGES = (
 
     WebPage("GET",  "/relays", relay_pages.show_relays, R.REPORTS),
     WebPage("GET",  "/relays/new", relay_pages.show_new, R.SEND),
+    WebPage("POST", "/relays/new/ask", relay_pages.ask, R.SEND, again=relay_pages.show_new,
+         heavy=True, reads=True),
     WebPage("POST", "/relays/new", relay_pages.start, R.SEND, again=relay_pages.show_new,
          heavy=True),
     WebPage("GET",  "/relays/alarms", relay_pages.show_alarms, R.REPORTS, heavy=True),

@@ -6,8 +6,8 @@ so whatever dies in between, nobody gets the text twice and nobody is left out.
 """
 
 import logging
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Container, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -132,29 +132,46 @@ async def _send(
     conn: Connection, keyring: Keyring, relay: Relay, people: Sequence[NodePerson], clock: Clock
 ) -> _Sent:
     """Write the run of a text to these places; each person gets one, whatever they have."""
-    recipients: dict[bytes, texts.TextRecipient] = {}
-    for one in people:
-        if one.listed and one.phone_hash is not None and one.phone_cipher is not None:
-            values = values_of(_name(keyring, one), one.groups, one.group_count, relay.due_at)
-            recipients[one.phone_hash] = texts.TextRecipient(
-                one.phone_hash, one.phone_cipher, values, instead_of(one.group_count)
-            )
+    recipients = recipients_of(keyring, people, relay.due_at)
     sent = texts.TextsSent()
     if recipients:
         text = texts.TextOf(
             relay.department_id, relay.template_version_id, relay.text, relay.started_by
         )
-        sent = await texts.send(conn, keyring, text, list(recipients.values()), clock.now())
+        sent = await texts.send(conn, keyring, text, recipients, clock.now())
     told: list[tuple[NodePerson, int | None, str]] = []
     for one in people:
-        phone_hash = one.phone_hash or b""
-        number = sent.numbers.get(phone_hash) if one.listed else None
-        why = "" if number is not None else sent.left_out.get(phone_hash, "on_no_list")
-        told.append((one, number, why))
+        why = why_not(one, sent.numbers, sent.left_out)
+        told.append((one, None if why else sent.numbers[one.phone_hash or b""], why))
     return _Sent(sent.run_id if sent.numbers else None, told, sent.channels)
 
 
-def _name(keyring: Keyring, one: NodePerson) -> str:
+def recipients_of(
+    keyring: Keyring, people: Sequence[NodePerson], due_at: datetime
+) -> list[texts.TextRecipient]:
+    """Who of these places, which are of one level, is to get the text, each person once."""
+    found: dict[bytes, texts.TextRecipient] = {}
+    for one in people:
+        if one.listed and one.phone_hash is not None and one.phone_cipher is not None:
+            values = values_of(name_of(keyring, one), one.groups, one.group_count, due_at)
+            found[one.phone_hash] = texts.TextRecipient(
+                one.phone_hash, one.phone_cipher, values, instead_of(one.group_count)
+            )
+    return list(found.values())
+
+
+def why_not(one: NodePerson, reached: Container[bytes], left_out: Mapping[bytes, str]) -> str:
+    """Why a place gets no text, as a code; "": it gets it. reached, left_out: by the hash of the
+    phone.
+    """
+    phone_hash = one.phone_hash or b""
+    if one.listed and phone_hash in reached:
+        return ""
+    return left_out.get(phone_hash, "on_no_list")
+
+
+def name_of(keyring: Keyring, one: NodePerson) -> str:
+    """The name of whoever has a place; "": there is none, or it cannot be read."""
     try:
         return keyring.decrypt("name", one.name_cipher) if one.name_cipher else ""
     except Undecipherable:

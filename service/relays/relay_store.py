@@ -127,20 +127,20 @@ async def people_of_role(
 
 
 async def active_groups(
-    conn: Connection, department_id: UUID, area: str | None
+    conn: Connection, department_id: UUID, area: str | None, *, lock: bool
 ) -> list[RelayGroup]:
-    """The active groups of a department, in an area (None: in any), with their owners; they are
-    handed over to nobody else before the end of the transaction.
+    """The active groups of a department, in an area (None: in any), with their owners. lock: they
+    are handed over to nobody else before the end of the transaction.
     """
     rows = await sql.fetch(
         conn,
-        """
+        f"""
         SELECT g.id, o.contact_id, coalesce(g.area_code, '') AS area_code, folded(g.unit) AS unit
         FROM groups g JOIN group_owners o ON o.group_id = g.id AND o.until IS NULL
         WHERE g.department_id = :department_id AND g.closed_at IS NULL
           AND (:area::text IS NULL OR g.area_code IN (SELECT areas_within(:area)))
-        ORDER BY area_code, g.id FOR SHARE OF g
-        """,
+        ORDER BY area_code, g.id {"FOR SHARE OF g" if lock else ""}
+        """,  # noqa: S608  # constants
         department_id=department_id,
         area=area,
     )

@@ -1,6 +1,6 @@
 """Beginning a relay, what people say of places in it, and ending it before its end."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,12 +16,13 @@ from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.ledger.message_class import NOTICE
 from service.relays import area_owner_store, node_store, relay_store, texts
 from service.relays.posts.post_store import holders_of_role
-from service.relays.relay_store import NewRelay, Relay
+from service.relays.relay_store import ApprovedText, NewRelay, Relay
 from service.relays.tree import (
     LATE_ANSWERS,
     MOST_LEVELS,
     OWNERS,
     DoneVia,
+    NewNode,
     NodeState,
     RelayState,
     freeze,
@@ -47,35 +48,48 @@ class AskedRelay(NamedTuple):
     due_at: datetime
 
 
+class FrozenTree(NamedTuple):
+    """A relay that can begin: what it is, its text, and its places."""
+
+    new: NewRelay
+    text: ApprovedText
+    nodes: list[NewNode]
+
+
 async def start(conn: Connection, actor: User, asked: AskedRelay, by: By) -> UUID:
     """Begin a relay of the own department: freeze the tree of its people and groups.
 
     Raises:
-        Invalid: a field is wrong, or there is no active group.
-        Forbidden: the area is another department's, and that is not below the actor's.
+        Invalid, Forbidden: as for `tree_of`.
         Conflict: the same text goes, or went, to these groups in that week.
     """
     if by.user_id is None:
         raise ValueError("a person begins a relay")
-    _check(asked, by.at)
+    frozen = await tree_of(conn, actor, asked, by.at, lock=True)
+    made = await relay_store.insert_relay(conn, frozen.new, frozen.nodes, (by.user_id, by.at))
+    if made is None:
+        raise Conflict(
+            phrase("this text was passed on to these groups in that week already"),
+            code="relayed_already",
+        )
+    await owe_robots_of_relay(conn, made, frozen.new.department_id, by.at)
+    return made
+
+
+async def tree_of(
+    conn: Connection, actor: User, asked: AskedRelay, now: datetime, *, lock: bool
+) -> FrozenTree:
+    """The tree of a relay that begins now, as it is frozen, and as a preview counts it. lock: its
+    groups are handed over to nobody else before the end of the transaction.
+
+    Raises:
+        Invalid: a field is wrong, or there is no active group.
+        Forbidden: the area is another department's, and that is not below the actor's.
+    """
+    _check(asked, now)
     if asked.area_code is not None:
         await _check_area(conn, actor, asked.area_code)
-    version = await relay_store.approved_text(
-        conn, asked.template_id, asked.version, actor.department_id
-    )
-    if version is None:
-        raise Invalid.at(
-            "template_id",
-            phrase("there is no approved text of your department of this template and version"),
-        )
-    if version.message_class != NOTICE:
-        raise Invalid.at("template_id", phrase("take a template of the class service"))
-    texts.check_variables(version.text, VARIABLES, "template_id")
-    given = await texts.given_text(conn, actor.department_id, version.text)
-    try:
-        given.check({name: SAMPLE[name] for name in given.wanted})
-    except Invalid as error:
-        raise Invalid.at("template_id", error.message) from error
+    version = await _text(conn, actor.department_id, asked)
     new = NewRelay(
         actor.department_id,
         version.id,
@@ -84,7 +98,25 @@ async def start(conn: Connection, actor: User, asked: AskedRelay, by: By) -> UUI
         asked.levels[:-1],
         asked.due_at,
     )
-    return await _freeze(conn, new, (by.user_id, by.at))
+    return FrozenTree(new, version, await _nodes(conn, new, day_in_china(now), lock=lock))
+
+
+async def _text(conn: Connection, department_id: UUID, asked: AskedRelay) -> ApprovedText:
+    version = await relay_store.approved_text(conn, asked.template_id, asked.version, department_id)
+    if version is None:
+        raise Invalid.at(
+            "template_id",
+            phrase("there is no approved text of your department of this template and version"),
+        )
+    if version.message_class != NOTICE:
+        raise Invalid.at("template_id", phrase("take a template of the class service"))
+    texts.check_variables(version.text, VARIABLES, "template_id")
+    given = await texts.given_text(conn, department_id, version.text)
+    try:
+        given.check({name: SAMPLE[name] for name in given.wanted})
+    except Invalid as error:
+        raise Invalid.at("template_id", error.message) from error
+    return version
 
 
 async def _check_area(conn: Connection, actor: User, code: str) -> None:
@@ -109,9 +141,8 @@ async def _check_area(conn: Connection, actor: User, code: str) -> None:
         )
 
 
-async def _freeze(conn: Connection, new: NewRelay, by: tuple[UUID, datetime]) -> UUID:
-    today = day_in_china(by[1])
-    groups = await relay_store.active_groups(conn, new.department_id, new.area_code)
+async def _nodes(conn: Connection, new: NewRelay, today: date, *, lock: bool) -> list[NewNode]:
+    groups = await relay_store.active_groups(conn, new.department_id, new.area_code, lock=lock)
     if not groups:
         raise Invalid.at("area", phrase("there is no active group; register groups first"))
     levels = [
@@ -129,14 +160,7 @@ async def _freeze(conn: Connection, new: NewRelay, by: tuple[UUID, datetime]) ->
             "area",
             phrase("more than {most:,} people and groups; take a smaller area", most=MOST_NODES),
         )
-    made = await relay_store.insert_relay(conn, new, nodes, by)
-    if made is None:
-        raise Conflict(
-            phrase("this text was passed on to these groups in that week already"),
-            code="relayed_already",
-        )
-    await owe_robots_of_relay(conn, made, new.department_id, by[1])
-    return made
+    return nodes
 
 
 def _check(asked: AskedRelay, now: datetime) -> None:

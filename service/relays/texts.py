@@ -14,7 +14,7 @@ from service.accounts.departments.department import bare
 from service.audience.numbers.prefix_store import prefixes_of
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring, Undecipherable
-from service.dispatch.direct import direct, direct_bounds_store
+from service.dispatch.direct import direct, direct_bounds_store, direct_store
 from service.dispatch.direct.direct_send import DirectPeople, DirectPerson, routed
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.direct.direct_values import GivenText
@@ -106,6 +106,32 @@ async def send(
         Conflict: nobody may get it: it has a word that must not be used any more, or its department
             may send no such texts.
     """
+    recipients, left_out = await _sorted_out(conn, keyring, text, people, now)
+    if not recipients:
+        return TextsSent(left_out=left_out)
+    started = await direct.start(conn, _run(text, recipients, now), recipients, now)
+    left_out |= started.left_out
+    return TextsSent(started.run_id, started.numbers, left_out, sorted(started.channels))
+
+
+async def left_out_of(
+    conn: Connection, keyring: Keyring, text: TextOf, people: Sequence[TextRecipient], now: datetime
+) -> dict[bytes, str]:
+    """Who of these persons would not get a text that is sent now, and why, by the same rule; reads
+    alone. Raises as `send`.
+    """
+    recipients, left_out = await _sorted_out(conn, keyring, text, people, now)
+    if recipients:
+        left_out |= await direct_store.left_out_of(
+            conn, _run(text, recipients, now), recipients, now
+        )
+    return left_out
+
+
+async def _sorted_out(
+    conn: Connection, keyring: Keyring, text: TextOf, people: Sequence[TextRecipient], now: datetime
+) -> tuple[list[Recipient], dict[bytes, str]]:
+    """Who can be written to, with the way there, and who cannot, before the ledger asks."""
     if first_in(text.text, (await policy_get(conn)).never_words):
         raise Conflict(
             phrase("the text has a word that must never be used now"), code="text_blocked"
@@ -127,11 +153,8 @@ async def send(
             code="class_not_allowed",
         )
     if not named:
-        return TextsSent(left_out=left_out)
-    recipients = routed(keyring, await prefixes_of(conn, terms.block_table), terms, named)
-    started = await direct.start(conn, _run(text, recipients, now), recipients, now)
-    left_out |= started.left_out
-    return TextsSent(started.run_id, started.numbers, left_out, sorted(started.channels))
+        return [], left_out
+    return routed(keyring, await prefixes_of(conn, terms.block_table), terms, named), left_out
 
 
 def _run(text: TextOf, recipients: Sequence[Recipient], now: datetime) -> NewRun:
@@ -159,7 +182,7 @@ def _named(
     for place, one in enumerate(people):
         try:
             phone = keyring.decrypt("phone", one.phone_cipher)
-            values = _fitting(given, one)
+            values = fitting(given, one)
         except Undecipherable:
             left_out[one.phone_hash] = "unreadable"
             continue
@@ -171,7 +194,7 @@ def _named(
     return named, left_out
 
 
-def _fitting(given: GivenText, one: TextRecipient) -> dict[str, str]:
+def fitting(given: GivenText, one: TextRecipient) -> dict[str, str]:
     """The values of a person's text.
 
     Raises:

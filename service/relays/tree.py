@@ -5,7 +5,7 @@ last level are the owners of groups. Somebody belongs below whoever is of the sa
 whoever answers for the nearest area around; of several, below the one who has the fewest.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -136,6 +136,21 @@ def freeze(
         )
         nodes.append(node)
     return nodes
+
+
+def groups_of(nodes: Sequence[NewNode]) -> dict[int, list[UUID]]:
+    """By place, the groups that its text names: all those of an owner, or those right below
+    somebody; as `node_store` reads them once the tree is kept.
+    """
+    own: dict[UUID, list[UUID]] = defaultdict(list)
+    below: dict[int | None, list[UUID]] = defaultdict(list)
+    for node in nodes:
+        if node.group_id is not None:
+            own[node.contact_id].append(node.group_id)
+            below[node.parent_no].append(node.group_id)
+    return {
+        node.no: below[node.no] if node.group_id is None else own[node.contact_id] for node in nodes
+    }
 
 
 def _parent(

@@ -46,6 +46,12 @@ BODIES: dict[str, dict[str, Any]] = {
         "week": "2027-W02",
         "due_at": "2027-01-17T20:00:00+08:00",
     },
+    "/relays/preview": {
+        "template_id": NOBODY,
+        "version": 1,
+        "week": "2027-W02",
+        "due_at": "2027-01-17T20:00:00+08:00",
+    },
     "/relays/{relay_id}/nodes/{no}/done": {"via": "page"},
     "/relays/{relay_id}/cancel": {"reason": "r"},
     "/obligations": {

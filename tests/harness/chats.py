@@ -163,7 +163,11 @@ async def prepare_relays(api: Api, bodies: dict[str, Any]) -> dict[str, list[dic
         "week": str(week_of(day_in_china(api.clock.at))),
         "due_at": (api.clock.at + timedelta(days=5)).isoformat(),
     }
-    found = {"template_id of start_relay": [{"template_id": template}]}
+    bodies["preview_relay"] = bodies["start_relay"]
+    found = {
+        f"template_id of {act}": [{"template_id": template}]
+        for act in ("start_relay", "preview_relay")
+    }
     for act in ("set_node_done", "cancel_relay"):
         made = [await add_relay(api) for _ in range(3)]
         more = {"no": "1"} if act == "set_node_done" else {}

@@ -212,7 +212,19 @@ async def start_relay(call: Call, body: RelayBody) -> RelayDetail:
     passed on, 2 for not yet. The next level gets its text once the one above is done, cannot be
     reached, or had its own for 24 hours.
     """
-    asked = AskedRelay(
+    asked = asked_of(body)
+    made = await relays.start(call.conn, call.user, asked, call.by(""))
+    call.note("relay", made, week=asked.week)
+    return await get_relay(call, made)
+
+
+def asked_of(body: RelayBody) -> AskedRelay:
+    """What a body asks for.
+
+    Raises:
+        Invalid: there is no such week.
+    """
+    return AskedRelay(
         body.template_id,
         body.version,
         str(need_week(body.week, "week")),
@@ -220,9 +232,6 @@ async def start_relay(call: Call, body: RelayBody) -> RelayDetail:
         list(body.levels),
         body.due_at,
     )
-    made = await relays.start(call.conn, call.user, asked, call.by(""))
-    call.note("relay", made, week=asked.week)
-    return await get_relay(call, made)
 
 
 async def list_relays(call: Call, query: RelayQuery) -> Page[RelayOut]:

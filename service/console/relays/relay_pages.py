@@ -1,6 +1,7 @@
 """Relays on pages: begun, the tree with who has not answered, ended; and who began none."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -9,12 +10,15 @@ from service.accounts.people.model import Right
 from service.api.content import templates
 from service.api.content.templates import TemplatesQuery
 from service.api.http.downloads import MadeFile
-from service.api.relays import relay_document, relays
+from service.api.http.problems import status_of
+from service.api.relays import relay_document, relay_preview, relays
 from service.api.relays.relay_document import RelayDocumentQuery
+from service.api.relays.relay_preview import RelayLevelPreviewOut
 from service.api.relays.relays import (
     BEGUN_BY,
     AlarmQuery,
     EndRelayBody,
+    LevelOut,
     NodeDoneBody,
     NodeQuery,
     RelayBody,
@@ -24,10 +28,10 @@ from service.api.relays.relays import (
 from service.console.asking import Desk
 from service.console.forms import body_of, instant_of
 from service.console.names import departments_of, names_of
-from service.console.plans.areas import read_area_names
+from service.console.plans.areas import AreasByName, read_area_names
 from service.console.render import Gone, Shown
 from service.console.words import role_word
-from service.errors import Invalid, NotFound
+from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.ledger.reasons import words_of
 from service.words.phrase import pair, phrase
 
@@ -58,6 +62,10 @@ WHY = {
 }
 TOPS = ("village_staff", "counsellor", "liaison", "grid_worker", "teacher", "property_manager")
 """Roles that a form offers for the level above the owners; the API takes any."""
+FIELDS = ("text", "top", "area", "week", "due_at.day", "due_at.time")
+"""Of the form with which a relay begins."""
+TREE = "_tree"
+"""The field with how many places each level had on the page that asked."""
 MOST_NODES = 500
 
 
@@ -99,26 +107,96 @@ async def show_new(desk: Desk) -> Shown:
         for one in found.items
         if one.message_class == "service" and one.approved_by is not None
     ]
+    given = {"text": options[0][0] if options else "", **_given(desk)}
+    top_options = [
+        *((role, role_word(role, desk.language)) for role in TOPS),
+        ("", desk.language.say(phrase("none: straight to the owners of groups"))),
+    ]
+    return Shown("relays/relay_new.html", {
+        "options": options,
+        "values": {name: desk.request.query.get(name, value) for name, value in given.items()},
+        "top_options": top_options,
+        **_words(desk),
+    })  # fmt: skip
+
+
+def _given(desk: Desk) -> dict[str, str]:
+    """What the fields of the form have at first, but for the text."""
     today = desk.now.date()
     year, number, weekday = today.isocalendar()
     sunday = today + timedelta(days=7 - weekday)
     if datetime.combine(sunday, BEGUN_BY, desk.zone) <= desk.now:
         sunday += timedelta(days=7)
         year, number, _ = sunday.isocalendar()
-    return Shown("relays/relay_new.html", {
-        "options": options,
+    return {
+        "top": TOPS[0],
+        "area": "",
         "week": f"{year}-W{number:02}",
-        "sunday": sunday.isoformat(),
-        "top_options": [
-            *((role, role_word(role, desk.language)) for role in TOPS),
-            ("", desk.language.say(phrase("none: straight to the owners of groups"))),
-        ],
+        "due_at.day": sunday.isoformat(),
+        "due_at.time": f"{BEGUN_BY:%H:%M}",
+    }
+
+
+async def ask(desk: Desk) -> Shown:
+    """Ask before a relay begins, with what its tree has now and whom it would write to."""
+    try:
+        names = await read_area_names(desk) if desk.typed("area") else None
+        found = await desk.get(relay_preview.preview_relay, body=_body(desk, names))
+    except (Invalid, Forbidden, Conflict) as refusal:
+        desk.refusal = refusal
+        shown = await show_new(desk)
+        return Shown(shown.template, shown.told, status_of(refusal))
+    fields = {name: desk.typed(name) for name in FIELDS}
+    return Shown("relays/relay_ask.html", {
+        "found": found,
+        "fields": {**fields, TREE: _tree_size(found.by_level)},
+        "back": f"/relays/new?{urlencode(fields)}",
+        "excluded": sorted(
+            ((_why(desk, code), people) for code, people in found.excluded.items()),
+            key=lambda one: -one[1],
+        ),
+        "not_known": [_why(desk, code) for code in found.not_known],
+        "why": lambda code: _why(desk, code),
         **_words(desk),
     })  # fmt: skip
 
 
+def _tree_size(levels: Sequence[RelayLevelPreviewOut | LevelOut]) -> str:
+    """How many places each level has, as a form carries it from the page that asks."""
+    return ".".join(str(level.all) for level in levels)
+
+
 async def start(desk: Desk) -> Gone:
     """Begin a relay."""
+    names = None
+    if desk.typed("area"):
+        async with desk.reading():
+            names = await read_area_names(desk)
+    made = await desk.act(relays.start_relay, body=_body(desk, names))
+    groups = desk.language.number(made.groups)
+    people = desk.language.number(sum(level.all for level in made.by_level[:-1]))
+    shown = desk.form.get(TREE, "")
+    changed = bool(shown) and shown != _tree_size(made.by_level)
+    notice = (
+        phrase(
+            "It has begun with {people} people above {groups} groups: lists or groups have changed"
+            " since the page that asked.",
+            people=people,
+            groups=groups,
+        )
+        if changed
+        else phrase(
+            "It has begun with {people} people above {groups} groups. The first level gets its text"
+            " now.",
+            people=people,
+            groups=groups,
+        )
+    )
+    return Gone(f"/relays/{made.id}", notice)
+
+
+def _body(desk: Desk, names: AreasByName | None) -> RelayBody:
+    """The relay of a form. names: of areas, where one is typed."""
     template, _, version = desk.typed("text").partition(".")
     if not version.isdecimal():
         raise Invalid.at("text", phrase("choose an approved text"))
@@ -131,21 +209,17 @@ async def start(desk: Desk) -> Gone:
     due_at = instant_of(desk.form, "due_at", desk.zone)
     if due_at is None:
         raise Invalid.at("due_at.day", phrase("say until when"))
-    if typed := desk.typed("area"):
-        async with desk.reading():
-            names = await read_area_names(desk)
-        codes = names.codes(typed, "area")
+    if names is not None:
+        codes = names.codes(desk.typed("area"), "area")
         if len(codes) != 1:
             raise Invalid.at("area", phrase("name one area"))
         given["area"] = codes[0]
-    body = body_of(
+    return body_of(
         RelayBody,
         desk.form,
         but=("text", "top", "area", "due_at.day", "due_at.time"),
         given={**given, "due_at": due_at},
     )
-    made = await desk.act(relays.start_relay, body=body)
-    return Gone(f"/relays/{made.id}", phrase("It has begun. The first level gets its text now."))
 
 
 async def show_relay(desk: Desk) -> Shown:

@@ -231,6 +231,24 @@ async def write_run(
     )
 
 
+async def left_out_of(
+    conn: Connection, new: NewRun, recipients: Sequence[Recipient], now: datetime
+) -> dict[bytes, str]:
+    """Whom `write_run` would leave out now, by the hash of the phone, and why; it reads alone."""
+    rows = await sql.fetch(
+        conn,
+        f"""
+        WITH {_PEOPLE} SELECT phone_hash, excluded FROM people WHERE excluded IS NOT NULL
+        """,  # noqa: S608  # constants
+        **_named(recipients),
+        message_class=new.message_class,
+        confirms=new.confirms,
+        department_id=new.department_id,
+        now=now,
+    )
+    return {row["phone_hash"]: row["excluded"] for row in rows}
+
+
 async def write_ledger(
     conn: Connection, run: Record, recipients: Sequence[Recipient], now: datetime
 ) -> tuple[int, int]:

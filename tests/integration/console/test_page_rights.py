@@ -104,6 +104,7 @@ TABLE = {
     "POST /chats/{group_id}/history/{no}/file": "ao",
     "GET /relays": "aopvi",
     "GET /relays/new": "ao",
+    "POST /relays/new/ask": "ao",
     "POST /relays/new": "ao",
     "GET /relays/alarms": "aopvi",
     "GET /relays/{relay_id}": "aopvi",

@@ -786,6 +786,11 @@ DUTY = (
     Request("relays", "start", "POST /relays", ("begin a relay", "开始逐级推送"),
             (whole(('JSON: {"template_id", "version", "week", "due_at", "area"}; - or @FILE',
                     '整份 JSON；- 或 @文件 读取')),), _RELAY),
+    Request("relays", "preview", "POST /relays/preview",
+            ("what it would come to, before it begins", "预览逐级推送"),
+            (whole(('JSON as of start; - or @FILE', '整份 JSON，同 start；- 或 @文件 读取')),),
+            "week area_name begins_at due_at groups groups_without_owner people texts by_level"
+            " excluded not_known text held_why relay_id"),
     Request("relays", "show", "GET /relays/{relay_id}",
             ("one of them, by level and area", "查看一次推送"), (RELAY,), _RELAY),
     Request("relays", "document", "GET /relays/{relay_id}/document",
