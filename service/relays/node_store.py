@@ -8,8 +8,8 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from service.audience.rosters.on_lists import is_on_a_list
 from service.ledger.states import FAILED, NEVER_SENT, sql_list
-from service.relays.on_lists import is_on_a_list
 from service.relays.tree import PATIENCE, DoneVia
 from service.storage import sql
 from service.storage.postgres import Connection, affected

@@ -5,7 +5,7 @@ from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
-from service.relays.on_lists import is_on_a_list
+from service.audience.rosters.on_lists import is_on_a_list
 from service.relays.relay_store import NewRelay
 from service.storage import sql
 from service.storage.postgres import Connection

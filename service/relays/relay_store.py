@@ -5,8 +5,8 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from service.audience.rosters.standing import was_handed_on
 from service.audience.segments.segment_sql import holds_on
-from service.relays.posts.standing import was_handed_on
 from service.relays.tree import NewNode, NodeState, RelayFilter, RelayGroup, RelayPerson, RelayState
 from service.storage import sql
 from service.storage.postgres import Connection, Record

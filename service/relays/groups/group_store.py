@@ -5,9 +5,9 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from service.audience.rosters.on_lists import is_on_a_list, said_of
 from service.crypto import Keyring
 from service.relays.groups.group import ChatGroup, GroupOwner, NewGroup, UnitKind
-from service.relays.on_lists import is_on_a_list, said_of
 from service.storage import sql
 from service.storage.postgres import Connection, Record, UniqueViolation
 

@@ -5,10 +5,10 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from service.audience.rosters.standing import stands, unit_of, was_handed_on, was_named_anew
 from service.audience.segments.segment_sql import holds_on
 from service.crypto import Keyring
 from service.relays.posts.post import ListedPerson, Post, PostHolder
-from service.relays.posts.standing import stands, unit_of, was_handed_on, was_named_anew
 from service.relays.tree import RelayPerson
 from service.storage import sql
 from service.storage.postgres import Connection, Record, one

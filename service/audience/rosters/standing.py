@@ -6,7 +6,7 @@ post does not stand any more once a list after the hand-over takes the person of
 for the post who has not held it.
 """
 
-from service.relays.on_lists import is_on_a_list
+from service.audience.rosters.on_lists import is_on_a_list
 
 
 def unit_of(entry: str) -> str:
