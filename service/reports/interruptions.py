@@ -207,6 +207,10 @@ WHYS: Mapping[str, Sentence] = {
         "名单即将到期，到期后不再向其中的人发送",
         "the list ends soon; nobody is written to by it afterwards",
     ),
+    "vacant_posts": Sentence(
+        "岗位上的人已不在名单中，请交接给接任人",
+        "whoever had it is off the list; hand it over to somebody",
+    ),
     "not_filed": Sentence(
         "所用通道要求报备，尚未报备成功", "a channel takes filed texts alone, and it is not filed"
     ),

@@ -16,6 +16,8 @@ from uuid import UUID
 
 from service.accounts.people.model import Right, Role, User
 from service.accounts.people.proposals import WAITS
+from service.audience.rosters.standing import stands, was_named_anew
+from service.audience.segments.segment_sql import holds_on
 from service.delivery.uncertain.uncertain import WAIT
 from service.messages.filing_store import UNFILED_TEXTS
 from service.messages.offers.offer_news_store import TAKEN_TEXTS
@@ -485,6 +487,28 @@ _ROSTERS = """
       AND (asked.scope IS NULL OR r.department_id = asked.scope)
 """
 
+# By list, for whoever hands its posts over: those of the own department alone. Of a list that has
+# ended, no hand-over fills a post.
+_POSTS = f"""
+    SELECT r.id::text, r.name, r.department_id, NULL::timestamptz AS planned_at,
+           min(left_off.at) AS since, 'vacant_posts' AS code, count(*)::int AS texts,
+           NULL::int AS ready
+    FROM (SELECT *, (now AT TIME ZONE 'Asia/Shanghai')::date AS today FROM asked) asked, posts p
+        JOIN rosters r ON r.department_id = p.department_id AND r.name = p.roster
+        JOIN post_holders o ON o.post_id = p.id AND o.until IS NULL
+        LEFT JOIN contacts c ON c.id = o.contact_id
+        LEFT JOIN LATERAL (
+            SELECT max(e.left_at) AS at FROM links e
+            WHERE e.contact_id = o.contact_id AND e.left_at >= o.since) left_off ON true
+    WHERE {holds_on("r", "asked.today")}
+      AND (asked.scope IS NULL OR p.department_id = asked.scope)
+      AND (asked.seat IS NULL
+           OR p.department_id = (SELECT department_id FROM users WHERE id = asked.seat[1]))
+      AND NOT coalesce({stands("p", "o", "r", "c", "asked.today")}, false)
+      AND NOT {was_named_anew("p", "o", "r")}
+    GROUP BY r.id
+"""  # noqa: S608  # constants
+
 # Not of whoever was at the door: somebody else confirms it.
 _NUMBERS = """
     SELECT c.id::text, coalesce(a.name, '–') AS name, c.department_id,
@@ -657,6 +681,13 @@ KINDS = (
         Sentence("30 天内到期的名单", "Lists that end within 30 days"),
         Right.IMPORT,
         _ROSTERS,
+    ),
+    WorkKind(
+        "vacant_posts",
+        Sentence("空缺的岗位", "Posts of lists that nobody has"),
+        Right.IMPORT,
+        _POSTS,
+        sized=True,
     ),
     WorkKind(
         "number_corrections",

@@ -32,8 +32,8 @@ class WorkItemOut(Out):
     since: Instant | None = Field(description="Null: nobody knows.")
     code: str = Field(description="Why, as one word.")
     texts: int | None = Field(
-        description="For so many texts, receipts or rows it stands; of a text without a filing, on"
-        " so many channels. Null: for itself."
+        description="For so many texts, receipts, rows or posts it stands; of a text without a"
+        " filing, on so many channels. Null: for itself."
     )
     ready: int | None = Field(
         description="Of so many of these something can be decided now, or nobody has taken them."

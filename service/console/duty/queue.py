@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from service.api.accounts import work
 from service.api.accounts.work import WorkItemOut, WorkKindOut
@@ -51,6 +52,7 @@ STEPS: Final[Mapping[str, NextStep]] = {
     "receipts": NextStep("warn", "/duty/receipts?channel={id}", phrase("Look through")),
     "imports": NextStep("warn", "/people/imports/{id}", phrase("Mend the rows")),
     "ending_rosters": NextStep("warn", "/people/lists/{name}", phrase("Confirm the list")),
+    "vacant_posts": NextStep("warn", "/people/lists/{name}/posts", phrase("Hand it over")),
     "number_corrections": NextStep("asked", "/number-corrections/{id}", _CONFIRM),
     "filings": NextStep("warn", "/texts/{id}/filings", phrase("File it")),
     "taken_texts": NextStep("warn", "/texts/{id}", phrase("Read the news")),
@@ -135,8 +137,8 @@ def _line(desk: Desk, kind: WorkKindOut, item: WorkItemOut) -> QueueLine:
         if kind.kind == "duties" and item.planned_at
         else "",
     ]  # fmt: skip
-    address = step.address.format(id=item.id, name=item.name) if step else ""
-    address = address or address_of(kind.kind, item.id)
+    address = step.address.format(id=item.id, name=quote(item.name, safe="")) if step else ""
+    address = address or address_of(kind.kind, item.id, item.name)
     act = language.say(step.act) if step else ""
     state = "bad" if item.code == "guard" else step.state if step else "warn"
     return QueueLine(state, what, " · ".join(filter(None, told)), address, act)

@@ -105,7 +105,7 @@ async def _now(desk: Desk) -> dict[str, object]:
                 kind,
                 tone_of(kind.kind),
                 [
-                    (item, address_of(kind.kind, item.id, reads=reads))
+                    (item, address_of(kind.kind, item.id, item.name, reads=reads))
                     for item in kind.items[:MOST_ITEMS]
                 ],
                 list_of(kind.kind, reads=reads),

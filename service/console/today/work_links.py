@@ -1,5 +1,7 @@
 """Where each kind of waiting work is worked off, and how urgent it looks."""
 
+from urllib.parse import quote
+
 _PAGES = {
     "stops": "/duty/stop",
     "shut_channels": "/duty/channels/{id}",
@@ -22,6 +24,7 @@ _PAGES = {
     "list_files": "/duty/list-files",
     "imports": "/people/imports/{id}",
     "ending_rosters": "/people/lists",
+    "vacant_posts": "/people/lists/{name}/posts",
     "number_corrections": "/number-corrections/{id}",
     "taken_texts": "/texts/{id}",
     "filings": "/texts/{id}/filings",
@@ -47,14 +50,16 @@ _LINT_RULES = "/office/rules/lint"
 _TONES = {"stops": "bad", "shut_channels": "bad", "not_firing": "bad", "missed_fires": "bad"}
 
 
-def address_of(kind: str, thing: str, *, reads: bool = True) -> str:
-    """The page on which a thing that waits is worked off, by its id; "" for a kind without one.
+def address_of(kind: str, thing: str, name: str, *, reads: bool = True) -> str:
+    """The page on which a thing that waits is worked off, by its id, or where that has no page, by
+    its name; "" for a kind without one.
 
     reads: whether the reader may open the pages of whoever is on duty; else none leads there.
     """
     if kind == "lint_proposals" and thing == "rules":
         return _LINT_RULES
     address = _PAGES.get(kind, "").replace("{id}", thing)
+    address = address.replace("{name}", quote(name, safe=""))
     return address if reads or not address.startswith("/duty/") else ""
 
 

@@ -5,7 +5,7 @@ import io
 import itertools
 import re
 import zipfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,8 @@ from service.storage.postgres import (
 )
 from tests.factories import phone
 from tests.harness.owed import FRIDAY, choose_texts, name_people, set_obligation, texts, turn
-from tests.harness.posts import OPERATOR, POST, ROSTER, UNIT, give, import_list, member
+from tests.harness.posts import OPERATOR, POST, ROSTER, UNIT, add_post, give, import_list, member
+from tests.harness.work import work_of
 from tests.integration.api.conftest import Answer, Api
 
 VIEWER, STRANGER = ("county", "viewer"), ("school", "operator")
@@ -251,6 +252,59 @@ async def test_a_list_that_drops_the_new_person_leaves_the_post_vacant(api: Api)
     await _undo(api, dropping)
     assert (await post(api))["state"] == "held"
     assert await liaisons(api) == ["李小红"]
+
+
+async def _vacant(api: Api, who: tuple[str, str] = OPERATOR) -> Any:
+    """What the work list says of posts that nobody has."""
+    return (await work_of(api, who))["vacant_posts"]
+
+
+async def test_a_vacant_post_waits_until_it_is_handed_over(api: Api) -> None:
+    await handed(api)
+    await import_list(api, member(NEW, "李小红"))
+    assert (await _vacant(api))["count"] == 0
+    api.clock.at += timedelta(hours=1)
+    dropping = await import_list(api, member(OLD, "王小明"))
+    waits = await _vacant(api)
+    (item,) = waits["items"]
+    assert (waits["count"], item["name"], item["texts"]) == (1, ROSTER, 1)
+    assert datetime.fromisoformat(item["since"]) == api.clock.at
+    assert item["plain"]["zh"] == "岗位上的人已不在名单中，请交接给接任人。"
+    assert (await _vacant(api, ("school", "operator")))["count"] == 0
+    assert (await _vacant(api, ("county", "admin")))["count"] == 1
+    assert "vacant_posts" not in await work_of(api, ("county", "viewer")), "who hands nothing over"
+    assert (await api.post(f"/imports/{dropping}/undo", OPERATOR)).status == 202
+    await _undo(api, dropping)
+    assert (await _vacant(api))["count"] == 0, "the list names the new person again"
+    await import_list(api, member(OLD, "王小明"))
+    assert (await _vacant(api))["count"] == 1
+    assert (await give(api, THIRD)).status == 200
+    assert (await _vacant(api))["count"] == 0
+
+
+async def test_a_post_whose_list_names_somebody_anew_does_not_wait(api: Api) -> None:
+    await handed(api)
+    api.clock.at += timedelta(hours=1)
+    await import_list(api, member(THIRD, "张大山"))
+    assert (await post(api))["state"] == "named_anew"
+    assert (await _vacant(api))["count"] == 0
+
+
+async def test_posts_of_others_wait_for_them_alone(api: Api) -> None:
+    await add_post(api, "school")
+    await api.runtime.pool.execute(
+        "INSERT INTO rosters (department_id, name, basis, expires_on)"
+        " VALUES ($1, $2, 'duty', '2028-12-31')",
+        api.teams["school"].department_id,
+        ROSTER,
+    )
+    school = await _vacant(api, ("school", "operator"))
+    await api.runtime.pool.execute("UPDATE contacts SET listed = false")
+    assert (school["count"], (await _vacant(api, ("school", "operator")))["count"]) == (0, 1)
+    assert (await _vacant(api, ("county", "admin")))["count"] == 0, "who sees all, and may not"
+    ended = "UPDATE rosters SET expires_on = $1 WHERE name = $2"
+    await api.runtime.pool.execute(ended, api.clock.at.date() - timedelta(days=1), ROSTER)
+    assert (await _vacant(api, ("school", "operator")))["count"] == 0, "the list has ended"
 
 
 async def _undo(api: Api, import_id: str) -> None:

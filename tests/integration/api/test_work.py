@@ -73,11 +73,12 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "receipts",
         "imports",
         "ending_rosters",
+        "vacant_posts",
         "number_corrections",
         "filings",
         "taken_texts",
     ]
-    assert [kind["count"] for kind in work.values()] == [0] * 22
+    assert [kind["count"] for kind in work.values()] == [0] * 23
     held, paused = await daily_campaign(api, late="hold"), await daily_campaign(api)
     whole = await daily_campaign(api, late="hold", hold_following=True)
     team = api.teams["school"]
@@ -108,6 +109,7 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "receipts": 0,
         "imports": 0,
         "ending_rosters": 0,
+        "vacant_posts": 0,
         "number_corrections": 0,
         "filings": 0,
         "taken_texts": 0,
@@ -124,7 +126,7 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
     assert datetime.fromisoformat(missed["planned_at"]) == begin + HOUR
     assert datetime.fromisoformat(work["missed_fires"]["oldest"]) == begin + 2 * HOUR
     others = await work_of(api, COUNTY)
-    assert [kind["count"] for kind in others.values()] == [1, 1] + [0] * 21, "their own is theirs"
+    assert [kind["count"] for kind in others.values()] == [1, 1] + [0] * 22, "their own is theirs"
     inspected = await work_of(api, ("county", "inspector"))
     reports = {"not_firing", "holds", "missed_fires", "asked_legs", "returned_legs"}
     reports |= {"left_out_legs", "list_files"}

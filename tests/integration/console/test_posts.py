@@ -1,9 +1,12 @@
 """Pages of posts: who has each, handed over, with history and form."""
 
+from datetime import timedelta
+from urllib.parse import quote
+
 from tests.factories import phone
 from tests.harness.console import Browser, browser_at
 from tests.harness.logins import with_own_password
-from tests.harness.posts import ROSTER, UNIT, import_list, member
+from tests.harness.posts import ROSTER, UNIT, give, import_list, member
 from tests.integration.api.conftest import Api
 
 OLD, NEW = 501, 502
@@ -45,3 +48,19 @@ async def test_a_post_is_handed_over_and_its_form_is_taken(api: Api) -> None:
     assert not [form.action for form in seen.forms if "/people/lists" in form.action]
     for nothing in (f"/people/lists/{ROSTER}/post", post + "x"):
         assert (await viewer.get(nothing)).status == 404
+
+
+async def test_a_vacant_post_is_on_the_start_page_until_it_is_handed_over(api: Api) -> None:
+    listed = f"/people/lists/{quote(ROSTER)}/posts"
+    await import_list(api, member(OLD, "王小明"), member(NEW, "李小红", unit="旌德县民政局"))
+    assert (await give(api, NEW)).status == 200
+    county = await own_browser(api, "operator")
+    assert listed not in (await county.get("/today")).links
+    api.clock.at += timedelta(minutes=5)
+    await import_list(api, member(OLD, "王小明"))
+    for page in ("/today", "/duty"):
+        assert listed in (await county.get(page)).links, page
+    assert "无人：已不在名单" in (await county.get(listed)).text
+    assert (await give(api, OLD)).status == 200
+    for page in ("/today", "/duty"):
+        assert listed not in (await county.get(page)).links, page
