@@ -305,6 +305,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "address": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=0190f3a2-7c1d-7a44",
         "kinds": ["approval", "paused"],
     },
+    "set_robot_kinds": {"kinds": ["approval", "late", "relay"]},
     "send_picture": {"duty_id": "0190f3a2-7c1d-7a44-9f32-5c6b1e0f9a10"},
     "mask_picture": {"boxes": [[120, 80, 200, 240]]},
     "submit_duty": {"narrative": "本周发送宣传短信一批，集市宣讲两场。"},

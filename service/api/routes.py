@@ -466,6 +466,7 @@ _OPS = (
 
     Op("GET",    "/robots", robots.list_robots, R.READ),
     Op("POST",   "/robots", robots.add_robot, R.WEBHOOKS, 201),
+    Op("PUT",    "/robots/{robot_id}/kinds", robots.set_robot_kinds, R.WEBHOOKS),
     Op("POST",   "/robots/{robot_id}/test", robots.test_robot, R.WEBHOOKS, 202),
     Op("DELETE", "/robots/{robot_id}", robots.delete_robot, R.WEBHOOKS, 204),
 

@@ -29,5 +29,5 @@ async def prepare_robots(api: Api) -> dict[str, list[dict[str, str]]]:
     """What each operation on a robot needs."""
     return {
         f"robot_id of {name}": [{"robot_id": str(await add_robot(api))} for _ in range(3)]
-        for name in ("test_robot", "delete_robot")
+        for name in ("set_robot_kinds", "test_robot", "delete_robot")
     }

@@ -16,6 +16,8 @@ from service.delivery.notices.robot_posts import ADDRESS, MOST_ROBOTS, NewRobot
 from service.queue import Job
 from service.storage.postgres import Record
 
+RobotKinds = Annotated[list[RobotNotice], Field(min_length=1, max_length=10)]
+
 
 class RobotBody(Body):
     """A robot of a work group, as the group shows it."""
@@ -31,7 +33,7 @@ class RobotBody(Body):
         default=None, description="DingTalk with signatures (加签): what begins with SEC."
     )
     language: Literal["zh", "en"] = "zh"
-    kinds: Annotated[list[RobotNotice], Field(min_length=1, max_length=10)] = Field(
+    kinds: RobotKinds = Field(
         default=[RobotNotice(kind) for kind in NoticeKind],
         description=(
             "Of what the group is told: as in /account/notices, and of units: `reminder` of duties,"
@@ -39,6 +41,12 @@ class RobotBody(Body):
             " asks for, `relay` of relays that begin."
         ),
     )
+
+
+class RobotKindsBody(Body):
+    """Of what the group is told from now on."""
+
+    kinds: RobotKinds = Field(description="All of them, as in POST /robots.")
 
 
 class RobotOut(Out):
@@ -89,6 +97,16 @@ async def add_robot(call: Call, body: RobotBody) -> RobotOut:
         call.conn, call.runtime.keyring, call.user, new, call.now
     )
     call.note("robots", robot_id, kind=body.kind)
+    return _shown(call, await robot_posts.need_robot(call.conn, call.user, robot_id))
+
+
+async def set_robot_kinds(call: Call, robot_id: UUID, body: RobotKindsBody) -> RobotOut:
+    """Tell a group of other kinds of things from now on.
+
+    What waits to be posted of a kind that went is not posted.
+    """
+    before = await robot_posts.set_kinds(call.conn, call.user, robot_id, body.kinds)
+    call.note(before=sorted(before), kinds=sorted(set(body.kinds)))
     return _shown(call, await robot_posts.need_robot(call.conn, call.user, robot_id))
 
 

@@ -1,10 +1,11 @@
 """Robots of work groups on pages: set up, tried, taken away."""
 
 from service.api.webhooks import robots
-from service.api.webhooks.robots import RobotBody
+from service.api.webhooks.robots import RobotBody, RobotKindsBody
 from service.console.asking import Desk
 from service.console.forms import body_of
 from service.console.render import Gone, Shown
+from service.errors import NotFound
 from service.words.phrase import Phrase, phrase
 
 ROBOTS = "/office/robots"
@@ -45,6 +46,27 @@ async def add(desk: Desk) -> Gone:
     body = body_of(RobotBody, desk.form, but=["kinds"], given={"kinds": kinds})
     await desk.act(robots.add_robot, body=body)
     return Gone(ROBOTS, phrase("It is set up. Send a test message to see that it arrives."))
+
+
+async def show_kinds(desk: Desk) -> Shown:
+    """The form for what a group is told of.
+
+    Raises:
+        NotFound: the department has no such robot.
+    """
+    robot_id = desk.uuid("robot_id")
+    found = await desk.get(robots.list_robots)
+    robot = next((one for one in found.items if one.id == robot_id), None)
+    if robot is None:
+        raise NotFound(phrase("there is no robot {id}", id=robot_id))
+    return Shown("office/robot_kinds.html", {"robot": robot, **_words(desk)})
+
+
+async def set_kinds(desk: Desk) -> Gone:
+    """Choose what a group is told of."""
+    body = body_of(RobotKindsBody, desk.form)
+    await desk.act(robots.set_robot_kinds, robot_id=desk.uuid("robot_id"), body=body)
+    return Gone(ROBOTS, phrase("It is told of these from now on."))
 
 
 async def send_test(desk: Desk) -> Gone:

@@ -189,6 +189,7 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "end_place": phrase("ended a place"),
     "draw_rollout": phrase("drew the waves of a rollout"),
     "add_robot": phrase("set up the robot of a work group"),
+    "set_robot_kinds": phrase("chose what a work group is told of"),
     "test_robot": phrase("had the robot of a work group post a test"),
     "delete_robot": phrase("deleted the robot of a work group"),
     "get_effect_document": phrase("took the effect page as a file"),

@@ -112,6 +112,21 @@ async def need_robot(conn: Connection, actor: User, robot_id: UUID) -> Record:
     return row
 
 
+async def set_kinds(
+    conn: Connection, actor: User, robot_id: UUID, kinds: Collection[RobotNotice]
+) -> list[str]:
+    """Tell the group of a robot of other kinds from now on; returns those before. What it is owed
+    of kinds that went is not posted.
+
+    Raises:
+        NotFound: as for `need_robot`.
+    """
+    before = await store.set_kinds(conn, actor.department_id, robot_id, sorted(set(kinds)))
+    if before is None:
+        raise NotFound(phrase("there is no robot {id}", id=robot_id))
+    return before
+
+
 async def end_robot(conn: Connection, actor: User, robot_id: UUID, now: datetime) -> None:
     """Post nothing more to a robot, and forget its address.
 

@@ -86,6 +86,29 @@ async def find_robot(conn: Connection, department_id: UUID, robot_id: UUID) -> R
     )
 
 
+async def set_kinds(
+    conn: Connection, department_id: UUID, robot_id: UUID, kinds: Sequence[str]
+) -> list[str] | None:
+    """Tell the group of a robot of these kinds from now on; returns those before, None: there is
+    no such robot.
+    """
+    found: list[str] | None = await sql.fetchval(
+        conn,
+        """
+        WITH before AS (
+            SELECT id, kinds FROM group_robots
+            WHERE id = :id AND department_id = :department_id AND ended_at IS NULL FOR UPDATE
+        )
+        UPDATE group_robots r SET kinds = :kinds FROM before WHERE r.id = before.id
+        RETURNING before.kinds
+        """,
+        id=robot_id,
+        department_id=department_id,
+        kinds=list(kinds),
+    )
+    return found
+
+
 async def end_robot(
     conn: Connection, department_id: UUID, robot_id: UUID, by: tuple[UUID, datetime]
 ) -> bool:
@@ -168,8 +191,8 @@ async def robots_wait(conn: Connection, due_by: datetime, now: datetime) -> bool
 
 
 async def make_posts(conn: Connection, due_by: datetime, too_old: datetime, now: datetime) -> None:
-    """Make one post a robot of what is due; what is over, too old, or of a robot that is no more is
-    settled without one.
+    """Make one post a robot of what is due; what is over, too old, of a kind that the group is told
+    of no more, or of a robot that is no more is settled without one.
     """
     await sql.execute(
         conn,
@@ -177,7 +200,7 @@ async def make_posts(conn: Connection, due_by: datetime, too_old: datetime, now:
         UPDATE robot_notices n SET settled_at = :now FROM group_robots r, campaigns c
         WHERE n.settled_at IS NULL AND n.due_at <= :due_by AND r.id = n.robot_id
           AND c.id = n.campaign_id
-          AND (r.ended_at IS NOT NULL OR n.due_at <= :too_old
+          AND (r.ended_at IS NOT NULL OR n.due_at <= :too_old OR n.kind <> ALL (r.kinds)
                OR n.kind = 'approval' AND c.state <> 'pending_approval')
         """,
         now=now,

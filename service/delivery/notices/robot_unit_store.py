@@ -63,7 +63,7 @@ async def settle_units_over(
     conn: Connection, due_by: datetime, too_old: datetime, now: datetime
 ) -> None:
     """Settle without a post what is not so any more: a duty that was handed in, a reminder of what
-    is late by now, a relay that was cancelled.
+    is late by now, a relay that was cancelled; and what the group is told of no more.
     """
     await sql.execute(
         conn,
@@ -72,7 +72,8 @@ async def settle_units_over(
         FROM robot_unit_notices o JOIN group_robots r ON r.id = o.robot_id
             LEFT JOIN duties d ON d.id = o.duty_id LEFT JOIN relays l ON l.id = o.relay_id
         WHERE n.id = o.id AND o.settled_at IS NULL AND o.due_at <= :due_by
-          AND (r.ended_at IS NOT NULL OR o.due_at <= :too_old OR l.state = 'cancelled'
+          AND (r.ended_at IS NOT NULL OR o.due_at <= :too_old OR o.kind <> ALL (r.kinds)
+               OR l.state = 'cancelled'
                OR CASE WHEN o.step IN ('missed_leader', 'missed_above') THEN d.state <> 'missed'
                        ELSE d.state NOT IN ('open', 'returned') END
                OR o.kind = 'reminder' AND d.due_at <= :now)

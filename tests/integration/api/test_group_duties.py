@@ -133,6 +133,20 @@ async def test_only_what_a_robot_was_chosen_for_is_posted(
     assert await count(api, "robot_unit_notices") == 1
 
 
+async def test_units_of_a_kind_that_went_are_not_posted_though_they_were_owed(
+    api: Api, groups: SimulatedGroups
+) -> None:
+    robot = await add(api, groups, "school")
+    await made_duty(api)
+    await turn(api, LATE)
+    assert await count(api, "robot_unit_notices") == 1
+    chosen = await api.call("PUT", f"/robots/{robot}/kinds", SCHOOL, json={"kinds": ["relay"]})
+    assert chosen.status == 200, chosen.body
+    assert await post(api, groups) == []
+    unsettled = "SELECT count(*) FROM robot_unit_notices WHERE settled_at IS NULL"
+    assert await api.runtime.pool.fetchval(unsettled) == 0
+
+
 async def test_what_is_in_or_over_by_then_is_not_posted(api: Api, groups: SimulatedGroups) -> None:
     await add(api, groups, "school")
     handed, open_ = await made_duty(api), await made_duty(api, title="台账")

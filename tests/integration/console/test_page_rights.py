@@ -289,6 +289,8 @@ TABLE = {
     "GET /office/robots": "aopv",
     "GET /office/robots/new": "ao",
     "POST /office/robots/new": "ao",
+    "GET /office/robots/{robot_id}/kinds": "ao",
+    "POST /office/robots/{robot_id}/kinds": "ao",
     "POST /office/robots/{robot_id}/test": "ao",
     "POST /office/robots/{robot_id}/delete": "ao",
     "GET /office/webhooks": "aopv",

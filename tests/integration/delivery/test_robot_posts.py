@@ -133,6 +133,31 @@ async def test_what_is_decided_meanwhile_or_is_of_others_is_not_told(groups: Gro
     assert await groups.got() == []
 
 
+async def test_what_a_group_is_told_of_no_more_is_not_posted_though_it_was_owed(
+    groups: Groups,
+) -> None:
+    robot = await groups.add("wecom")
+    await groups.told.submit()
+    await groups.told.make()
+    async with transaction(groups.told.pool) as conn:
+        before = await robot_posts.set_kinds(
+            conn, groups.told.team.admin, robot, [RobotNotice.LATE]
+        )
+    assert sorted(before) == sorted(RobotNotice)
+    assert await groups.post() == 0
+    owed = await groups.told.pool.fetchval(
+        "SELECT count(*) FROM robot_notices WHERE settled_at IS NULL"
+    )
+    assert owed == 0
+    async with transaction(groups.told.pool) as conn:
+        await robot_posts.set_kinds(conn, groups.told.team.admin, robot, [RobotNotice.APPROVAL])
+    await groups.told.submit()
+    await groups.told.make()
+    assert await groups.post() == 1
+    (said,) = await groups.got()
+    assert "待您签发的任务" in said[1]
+
+
 async def test_a_robot_gets_twenty_messages_a_minute_and_no_more(groups: Groups) -> None:
     robot = await groups.add("wecom")
     async with transaction(groups.told.pool) as conn:
