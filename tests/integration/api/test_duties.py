@@ -92,8 +92,14 @@ async def test_an_obligation_that_is_over_makes_no_more_and_leaves_what_there_is
     assert answer.status == 200, answer.body
     assert answer.json["next_due_at"] is None
     assert (await turn(api, FRIDAY + WEEK)).made == 0
-    again = await api.post(f"/obligations/{obligation}/end", COUNTY)
-    assert (again.status, code(again)) == (409, "obligation_over")
+    document = (await api.get("/openapi.json", None)).json["paths"]
+    for again, path in (
+        (await api.post(f"/obligations/{obligation}/end", COUNTY), "/end"),
+        (await api.patch(f"/obligations/{obligation}", COUNTY, {"title": "周报丙"}), ""),
+    ):
+        assert (again.status, code(again)) == (409, "obligation_over")
+        operation = document[f"/api/v1/obligations/{{obligation_id}}{path}"]
+        assert "409" in operation["post" if path else "patch"]["responses"]
     longer = await api.patch(f"/obligations/{bounded}", COUNTY, {"until": None, "title": "周报乙"})
     assert (longer.status, longer.json["title"]) == (200, "周报乙")
     assert (await turn(api)).made == 0, "this week's deadline goes on"
