@@ -57,7 +57,12 @@ class Live:
             )  # fmt: skip
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line, f"tocsin up ended with {self.process.wait()}; see {log.name}"
+        if not line:
+            code = self.process.wait()
+            self.process.stdout.close()
+            self.process = None
+            last = Path(log.name).read_text("utf-8", "replace").splitlines()[-10:]
+            raise AssertionError("\n".join([f"tocsin up ended with {code}", *last]))
         self.summary = json.loads(line)
 
     def stop(self) -> None:
