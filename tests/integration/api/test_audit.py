@@ -106,9 +106,11 @@ async def test_no_handler_can_forget_its_entry(
 
 def test_only_what_merely_asks_may_leave_none() -> None:
     asking = {op.right for op in OPS if op.changes is False}
-    # A leg is previewed by whoever plans it; whether a text is ours is asked without a key; a small
-    # picture stands in the list of its report, as figures do.
-    assert asking == {Right.READ, Right.PLAN, Right.REPORTS, None}
+    # A leg is previewed by whoever plans it, a relay by whoever may begin it; whether a text is
+    # ours is asked without a key; a small picture stands in the list of its report, as figures do.
+    assert asking == {Right.READ, Right.PLAN, Right.SEND, Right.REPORTS, None}
+    sending = [op.path for op in OPS if op.changes is False and op.right is Right.SEND]
+    assert sending == ["/relays/preview"]
     pictures = [op.path for op in OPS if op.changes is False and op.right is Right.REPORTS]
     assert pictures == ["/evidence/{picture_id}/thumbnail"]
 
