@@ -143,6 +143,13 @@ async def relay(office: Office) -> None:
 
 async def obligation(office: Office) -> None:
     """A report that the county asks of itself, and its duty, which the scheduler makes."""
+    group = {
+        "kind": "wecom",
+        "name": "值班群",
+        "address": "https://police.example.gov.cn/webhook/send?key=synthetic",
+        "kinds": ["late_list"],
+    }
+    await office.ask("operator", "POST", "/robots", group)
     county = (await office.ask("operator", "GET", "/me"))["department_id"]
     body = {
         "departments": [county],
@@ -165,8 +172,8 @@ async def obligation(office: Office) -> None:
 
 
 async def set_up(office: Office) -> None:
-    """An address that is called back, an extension number, a number that is sent nothing, and a
-    plan that is paused before its first fire.
+    """An address that is called back, a work group's robot, an extension number, a number that is
+    sent nothing, and a plan that is paused before its first fire.
     """
     hook = {"url": "https://police.example.gov.cn/told", "events": ["run.finished"]}
     await office.ask("operator", "POST", "/webhooks", hook)

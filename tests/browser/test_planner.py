@@ -100,7 +100,8 @@ async def test_what_is_missing_follows_what_is_typed_by_one_small_request_at_a_t
     assert set(asked) == {"missing"}, "the name was not left yet: nobody is counted"
     await visitor.page.keyboard.insert_text("一二")
     await expect(missing.locator("[href='#f-name']")).to_have_count(0)
-    await visitor.choose(visitor.field("template_id"), title(LOAN).zh)
+    async with visitor.page.expect_request(lambda request: request.url.endswith("/side")):
+        await visitor.choose(visitor.field("template_id"), title(LOAN).zh)
     await expect(missing.locator("[href='#f-template_id']")).to_have_count(0)
     await _settled(visitor)
     assert most == 1
