@@ -7,23 +7,33 @@ for the post who has not held it.
 """
 
 from service.audience.rosters.on_lists import is_on_a_list
+from service.audience.vocabulary.roles import POST_ROLES
+
+_UNITS = ("school", "college", "org", "office", "grade", "class")
+_ROLES = ", ".join(f"'{role}'" for role in POST_ROLES)
 
 
 def unit_of(entry: str) -> str:
     """SQL: what an entry `entry` of a list says of where somebody belongs, as one text; where it
     names no unit, the code of the place; "": neither.
     """
-    parts = ", ".join(
-        f"nullif({entry}.{column}, '')"
-        for column in ("school", "college", "org", "office", "grade", "class")
-    )
+    parts = ", ".join(f"nullif({entry}.{column}, '')" for column in _UNITS)
     return f"coalesce(nullif(concat_ws(' ', {parts}), ''), {entry}.area_code, '')"
+
+
+def unit_key_of(entry: str) -> str:
+    """SQL: `unit_of`, folded as `posts.unit_key`. Folding takes the spaces out, so it joins without
+    any: an index can have that, and `links_post` does.
+    """
+    parts = " || ".join(f"{entry}.{column}" for column in _UNITS)
+    return f"folded(coalesce(nullif({parts}, ''), {entry}.area_code, ''))"
 
 
 def is_of_post(entry: str, post: str) -> str:
     """SQL: the entry of the post's own list names somebody for it."""
-    return f"""({entry}.left_by IS NULL AND {post}.role = ANY ({entry}.roles)
-        AND folded({unit_of(entry)}) = {post}.unit_key)"""
+    return f"""({entry}.left_by IS NULL AND {entry}.roles && ARRAY[{_ROLES}]
+        AND {post}.role = ANY ({entry}.roles)
+        AND {unit_key_of(entry)} = {post}.unit_key)"""
 
 
 def was_handed_on(entry: str, roster: str, role: str) -> str:
@@ -33,7 +43,7 @@ def was_handed_on(entry: str, roster: str, role: str) -> str:
             JOIN post_holders f ON f.post_id = p.id AND f.contact_id = {entry}.contact_id
             JOIN post_holders n ON n.post_id = p.id AND n.until IS NULL
         WHERE p.department_id = {roster}.department_id AND p.roster = {roster}.name
-          AND p.role = {role} AND p.unit_key = folded({unit_of(entry)})
+          AND p.role = {role} AND p.unit_key = {unit_key_of(entry)}
           AND n.contact_id <> {entry}.contact_id)"""  # names of columns
 
 

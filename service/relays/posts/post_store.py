@@ -5,7 +5,13 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from service.audience.rosters.standing import stands, unit_of, was_handed_on, was_named_anew
+from service.audience.rosters.standing import (
+    stands,
+    unit_key_of,
+    unit_of,
+    was_handed_on,
+    was_named_anew,
+)
 from service.audience.segments.segment_sql import holds_on
 from service.crypto import Keyring
 from service.relays.posts.post import ListedPerson, Post, PostHolder
@@ -55,8 +61,8 @@ async def list_posts(
         WITH r AS (
             SELECT * FROM rosters WHERE department_id = :department_id AND name = :roster
         ), entry AS (
-            SELECT DISTINCT ON (x.role, folded(u.unit), e.contact_id)
-                x.role, folded(u.unit) AS unit_key, u.unit, e.contact_id, e.id, e.area_code,
+            SELECT DISTINCT ON (x.role, u.unit_key, e.contact_id)
+                x.role, u.unit_key, u.unit, e.contact_id, e.id, e.area_code,
                 ARRAY(SELECT w FROM unnest(ARRAY[folded(e.college), e.school_folded, e.org_folded,
                                                  folded(e.office)]) AS w WHERE w <> '') AS units,
                 coalesce(i.created_at, r.created_at) AS named_at, i.created_by AS named_by,
@@ -65,16 +71,17 @@ async def list_posts(
                 AND (e.last_day IS NULL OR e.last_day >= :today::date)
             JOIN contacts c ON c.id = e.contact_id
             CROSS JOIN LATERAL unnest(e.roles) AS x(role)
-            CROSS JOIN LATERAL (SELECT {unit_of("e")} AS unit) u
+            CROSS JOIN LATERAL (
+                SELECT {unit_of("e")} AS unit, {unit_key_of("e")} AS unit_key) u
             LEFT JOIN LATERAL (
                 SELECT created_at, created_by FROM imports
                 WHERE undone_at IS NULL AND (id = e.import_id OR id IN (
                     SELECT import_id FROM link_repeats WHERE link_id = e.id))
                 ORDER BY created_at DESC LIMIT 1) i ON true
             WHERE x.role = ANY (:roles) AND u.unit <> ''
-              AND (:unit_key::text IS NULL OR folded(u.unit) = :unit_key)
+              AND (:unit_key::text IS NULL OR u.unit_key = :unit_key)
               AND NOT {was_handed_on("e", "r", "x.role")}
-            ORDER BY x.role, folded(u.unit), e.contact_id, e.id DESC
+            ORDER BY x.role, u.unit_key, e.contact_id, e.id DESC
         ), named AS (
             SELECT role, unit_key, (array_agg(unit ORDER BY id DESC))[1] AS unit,
                    (array_agg(area_code ORDER BY id DESC))[1] AS area_code,
@@ -272,7 +279,7 @@ async def departments_answered_for(
               SELECT FROM links e JOIN rosters r ON r.id = e.roster_id
               WHERE e.contact_id = c.id AND e.left_by IS NULL AND :role = ANY (e.roles)
                 AND r.department_id = :department_id AND r.name = :roster
-                AND folded({unit_of("e")}) NOT IN (:unit_key, '')
+                AND {unit_key_of("e")} NOT IN (:unit_key, '')
                 AND NOT {was_handed_on("e", "r", ":role")})
             AND NOT EXISTS (
               SELECT FROM posts o JOIN post_holders h ON h.post_id = o.id AND h.until IS NULL
