@@ -89,7 +89,7 @@ nightly: export CHAOS_MINUTES = 5
 nightly: export SOAK_MINUTES = 5
 nightly: export SOAK_RATE = 1000
 
-nightly: venv ## all that is too long for each change, one after another, whatever fails (two to three hours)
+nightly: venv ## all that is too long for each change, one after another, whatever fails (hours)
 	@failed=; for part in $(NIGHTLY); do $(MAKE) $$part || failed="$$failed $$part"; done; \
 		test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 

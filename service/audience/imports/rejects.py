@@ -41,9 +41,9 @@ REMEDIES = {
     "foreign": Sentence("换成境内手机号", "give a mobile number of mainland China"),
     "minor": Sentence("改填监护人的手机号", "give a guardian's number in its place"),
     "wechat_role": Sentence(
-        "清空这一行的微信号；此人若是联络员、辅导员、班长或群主等，补上身份",
+        "清空这一行的微信号；此人若是联络员、辅导员、班长或群主，补上身份",
         "empty the WeChat ID of this row; if the person is a liaison, a counsellor, a class"
-        " monitor, an owner of a group or the like, add the role",
+        " monitor or an owner of a group, add the role",
     ),
     "wechat_invalid": Sentence(
         "核对微信号，或清空这一格", "check the WeChat ID, or empty the cell"

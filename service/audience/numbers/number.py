@@ -34,7 +34,8 @@ REASONS = {
     "foreign": phrase("it is not a Chinese mobile number"),
     "minor": phrase("the person is a minor; ask for a guardian's number"),
     "wechat_role": phrase(
-        "only whoever has a post or owns a group is kept with a WeChat ID; leave it out of this row"
+        "lists keep WeChat IDs of liaisons, counsellors, class monitors and owners of groups alone;"
+        " leave it out of this row"
     ),
     "wechat_invalid": phrase(
         "this is no WeChat ID: 6 to 20 letters, digits, _ or -, beginning with a letter, or a"

@@ -234,8 +234,8 @@ PERSON_FIELDS = (
     _text(
         "wechat",
         "微信号 微信号码 微信账号 微信id wechat wechat_id wechatid weixin",
-        "the WeChat ID, or the mobile number that stands for it; only of who has a post or owns a"
-        " group: other rows with one are rejected",
+        "the WeChat ID, or the mobile number that stands for it; of liaisons, counsellors, class"
+        " monitors and owners of groups alone: other rows with one are rejected",
         column="wechat_cipher",
         sql_type="bytea",
         encrypted=True,

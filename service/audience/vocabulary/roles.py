@@ -164,10 +164,9 @@ TOLD_ROLES: Mapping[str, str] = {role.key: role.title for role in KNOWN_ROLES if
 POST_ROLES = ("liaison", "leader", "teacher", "counsellor", "class_monitor", "principal")
 """Roles that are posts: one person of a unit or a class has it at a time."""
 
-WECHAT_ROLES = frozenset({*POST_ROLES, "group_owner"})
-"""Who may be on a list with a WeChat ID: whoever has a post or owns a group, since their colleges
-and units hand in 姓名、性别、电话号码、微信号 of them and of nobody else. The constraint
-`links_wechat_check` of the database names the same roles.
+WECHAT_ROLES = frozenset({"liaison", "counsellor", "class_monitor", "group_owner"})
+"""Who may be on a list with a WeChat ID: those of whom colleges and units hand in one, and
+nobody else. The constraint `links_wechat_check` of the database names the same roles.
 """
 
 _HOLDERS = {role.key: role.holders for role in KNOWN_ROLES if role.holders is not None}

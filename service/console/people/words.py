@@ -38,7 +38,7 @@ REJECTED: Mapping[str, Phrase] = {
     "masked": phrase("Hidden digits"),
     "foreign": phrase("Foreign number"),
     "minor": phrase("A minor"),
-    "wechat_role": phrase("A WeChat ID of who may not have one on a list"),
+    "wechat_role": phrase("A WeChat ID that this role may not have"),
     "wechat_invalid": phrase("No WeChat ID"),
 }
 """Why a row was refused, in a few words."""

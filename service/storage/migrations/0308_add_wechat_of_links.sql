@@ -1,5 +1,5 @@
--- The WeChat ID (微信号) that a list says of whoever has a post or owns a group. A new column without
--- a default rewrites no row of `links`.
+-- The WeChat ID (微信号) that a list says of a liaison, a counsellor, a class monitor or an owner of a
+-- group. A new column without a default rewrites no row of `links`.
 --
 -- The check is the last guard of WECHAT_ROLES in service/audience/vocabulary/roles.py. No row that is
 -- there has a WeChat ID yet, so it holds for all of them, and reading them all for VALIDATE would
@@ -7,5 +7,4 @@
 ALTER TABLE links ADD COLUMN wechat_cipher bytea;
 ALTER TABLE links ADD CONSTRAINT links_wechat_check CHECK (
     wechat_cipher IS NULL
-    OR roles && ARRAY['liaison', 'leader', 'teacher', 'counsellor', 'class_monitor', 'principal',
-                      'group_owner']) NOT VALID;
+    OR roles && ARRAY['liaison', 'counsellor', 'class_monitor', 'group_owner']) NOT VALID;

@@ -126,10 +126,8 @@ async def _known(api: Api, proposer: str, bodies: dict[str, Any]) -> Known:
     members = {"members": [{"phone": "19790000001"}]}
     await api.call("PUT", "/rosters/名单/members", admin, json=members)
     known["name"] = [{"name": "名单"}]
-    for act in (
-        "set_members",
-        "confirm_roster",
-    ):  # those on the others come to own groups and posts
+    # Not on a list whose people own groups or have posts: they would leave it.
+    for act in ("set_members", "confirm_roster"):
         known[f"name of {act}"] = [{"name": "名单"}]
     for op in OPS:
         for name in op.parameters if op.method == "DELETE" else ():

@@ -80,8 +80,8 @@ def test_one_of_several_roles_is_enough(read_file: Any) -> None:
 
 
 def test_a_role_that_the_department_may_not_hold_does_not_count(rules: Rules) -> None:
-    ours = replace(rules, refused_roles=frozenset({"principal"}))
-    file = f"{HEAD}19790001234,张三,校长,wx_jia01\n".encode()
+    ours = replace(rules, refused_roles=frozenset({"counsellor"}))
+    file = f"{HEAD}19790001234,张三,辅导员,wx_jia01\n".encode()
     with read_contacts(lambda: [file], rules=ours) as reading:
         assert list(reading) == [Rejected("", 2, "wechat_role", "197****1234")]
 

@@ -34,8 +34,8 @@ REJECTED: Words = {
     "foreign": ("a foreign number", "境外号码"),
     "minor": ("a child: give the guardian's number", "未满 14 岁，请填监护人号码"),
     "wechat_role": (
-        "a WeChat ID of who has no post and owns no group: leave it out",
-        "不担任岗位、不是群主，不登记微信号",
+        "a WeChat ID that this role may not have: leave it out",
+        "不是联络员、辅导员、班长或群主，不登记微信号",
     ),
     "wechat_invalid": ("no WeChat ID", "微信号格式不对"),
 }
