@@ -175,19 +175,21 @@ function draw() {
     nav.append(make("a", {href: "#tag-" + tag.name}, tag.name));
     main.append(section);
   }
+  filter();
   const wanted = location.hash && document.getElementById(location.hash.slice(1));
   if (wanted) { wanted.open = true; wanted.scrollIntoView(); }
 }
 
-function filter(words) {
+// Words may stand in the field before there is anything to filter: typed early, or kept by the browser.
+function filter() {
+  const words = document.getElementById("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   for (const box of document.querySelectorAll("details.op"))
     box.hidden = !words.every((word) => box.dataset.words.includes(word));
   for (const section of document.querySelectorAll("section"))
     section.hidden = !section.querySelector("details.op:not([hidden])");
 }
 
-document.getElementById("filter").addEventListener("input", (event) =>
-  filter(event.target.value.toLowerCase().split(/\s+/).filter(Boolean)));
+document.getElementById("filter").addEventListener("input", filter);
 
 fetch("v1/openapi.json").then((answer) => answer.json()).then((found) => { whole = found; draw(); })
   .catch((error) => { document.getElementById("main").textContent = "openapi.json: " + error.message; });
