@@ -117,9 +117,9 @@ async def test_pressed_twice_reloaded_and_gone_back_it_is_made_once(
     assert await form.count(office, name) == 1
     await visitor.page.reload()
     await expect(visitor.page.locator("h1")).to_be_visible()
-    await visitor.page.go_back()
+    await visitor.turn(-1)
     await expect(visitor.field(form.field)).to_be_visible()
-    await visitor.page.go_forward()
+    await visitor.turn(1)
     await _left(visitor, form)
     assert await form.count(office, name) == 1
 

@@ -129,9 +129,8 @@ async def test_reloading_and_going_back_repeats_nothing(visit: Visit, going: Goi
     await expect(resume).to_be_visible()
     await visitor.page.reload()
     await expect(resume).to_be_visible()
-    await visitor.page.go_back()
-    await visitor.page.wait_for_load_state("networkidle")  # htmx asks for the page of before anew
-    await visitor.page.go_forward()
+    await visitor.turn(-1)
+    await visitor.turn(1)
     await expect(resume).to_be_visible()
     assert await going.acts("pause") == 1
     assert await going.state() == "paused"

@@ -308,7 +308,8 @@ async def test_keys_go_search_and_tell_of_themselves(
     await expect(page.locator("#c-keys")).to_be_visible()
     await page.keyboard.press("Escape")
     await expect(page.locator("#c-keys")).to_be_hidden()
-    await page.wait_for_function("document.activeElement === document.body")
+    nothing = "() => document.activeElement === document.body"
+    await until(lambda: page.evaluate(nothing), what="the closed box has given the focus back")
     await page.keyboard.press("/")
     await expect(page.locator("#search")).to_be_focused()
     await page.keyboard.type("g t")

@@ -23,6 +23,8 @@ from playwright.async_api import (
     Request,
 )
 
+from tests.harness.waiting import until
+
 PASSWORD = "correct horse battery"
 """Of everybody in these tests."""
 TELL = """document.addEventListener('securitypolicyviolation', (e) =>
@@ -34,6 +36,7 @@ REFUSED = re.compile(r"the server responded with a status of (\d+)")
 LOCAL = ("data", "blob", "about")
 OLD = 90
 """The Chromium of trusted systems."""
+ANOTHER = "() => !window.before && document.readyState === 'complete'"
 LAST_WORDS = 200
 """How many lines of a page's console are kept for whoever reads of a failure."""
 
@@ -131,6 +134,22 @@ class Visitor:
     async def go(self, path: str) -> None:
         """Come by an address."""
         await self.page.goto(self.url + path)
+
+    async def turn(self, pages: int) -> None:
+        """Go back (-1) or forward (1) in the history, until another document is there.
+
+        A page that the script has changed in place loads itself anew once the address has changed,
+        so the driver's own `go_back` and `go_forward` end before it has, or fail as aborted.
+        """
+        await self.page.wait_for_load_state()
+        await self.page.evaluate("(pages) => { window.before = true; history.go(pages); }", pages)
+        await until(self._is_another_document)
+
+    async def _is_another_document(self) -> bool:
+        try:
+            return bool(await self.page.evaluate(ANOTHER))
+        except Error:  # asked while one document gave way to the other
+            return False
 
     async def press(self, thing: Locator) -> None:
         """Press a button, a link or a tick; counted."""
