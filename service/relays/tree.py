@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from enum import StrEnum
+from heapq import heapreplace
 from typing import NamedTuple
 from uuid import UUID
 
@@ -118,19 +119,19 @@ def freeze(
     Whoever has nobody above is right below the station, so no branch depends on a gap in a list.
     """
     nodes: list[NewNode] = []
-    below: Counter[int] = Counter()
-    above: list[tuple[int, RelayPerson]] = []
+    above = _Above([])
     for level, people in enumerate(levels, 1):
         placed: list[tuple[int, RelayPerson]] = []
         for person in people:
-            parent = _parent(above, below, person.units, person.area_code, parent_of)
+            parent = above.take_parent(person.units, person.area_code, parent_of)
             no = len(nodes) + 1
             nodes.append(NewNode(no, level, parent, None, person.area_code, person.contact_id))
             placed.append((no, person))
-        above = placed or above
+        if placed:
+            above = _Above(placed)
     for group in groups:
         units = frozenset({group.unit} - {""})
-        parent = _parent(above, below, units, group.area_code, parent_of)
+        parent = above.take_parent(units, group.area_code, parent_of)
         node = NewNode(
             len(nodes) + 1, len(levels) + 1, parent, group.id, group.area_code, group.contact_id
         )
@@ -153,24 +154,44 @@ def groups_of(nodes: Sequence[NewNode]) -> dict[int, list[UUID]]:
     }
 
 
-def _parent(
-    above: Sequence[tuple[int, RelayPerson]],
-    below: Counter[int],
-    units: frozenset[str],
-    area: str,
-    parent_of: Mapping[str, str],
-) -> int | None:
-    """Who is above, of those of the level above; noted in `below`, which counts those below."""
-    fitting = [no for no, person in above if units & person.units]
-    for code in () if fitting else _around(area, parent_of):
-        fitting = [no for no, person in above if person.area_code == code]
-        if fitting:
-            break
-    if not fitting:
-        return None
-    chosen = min(fitting, key=lambda no: (below[no], no))
-    below[chosen] += 1
-    return chosen
+class _Above:
+    """The persons of the level above, by unit and by area.
+
+    Each heap has (how many are below, place). A count grows only, so an entry that is behind is put
+    right when it comes to the top.
+    """
+
+    def __init__(self, people: Sequence[tuple[int, RelayPerson]]) -> None:
+        self._below: Counter[int] = Counter()
+        self._of_unit: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._of_area: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for no, person in people:  # in the order of places each list is a heap
+            self._of_area[person.area_code].append((0, no))
+            for unit in person.units:
+                self._of_unit[unit].append((0, no))
+
+    def take_parent(
+        self, units: frozenset[str], area: str, parent_of: Mapping[str, str]
+    ) -> int | None:
+        """Who is above; noted as one more below them. None: nobody."""
+        fitting = [top for unit in units if (top := self._fewest(self._of_unit.get(unit)))]
+        for code in () if fitting else _around(area, parent_of):
+            if top := self._fewest(self._of_area.get(code)):
+                fitting = [top]
+                break
+        if not fitting:
+            return None
+        _, chosen = min(fitting)
+        self._below[chosen] += 1
+        return chosen
+
+    def _fewest(self, heap: list[tuple[int, int]] | None) -> tuple[int, int] | None:
+        if heap is None:
+            return None
+        while heap[0][0] < self._below[heap[0][1]]:
+            no = heap[0][1]
+            heapreplace(heap, (self._below[no], no))
+        return heap[0]
 
 
 def _around(area: str, parent_of: Mapping[str, str]) -> Iterator[str]:
