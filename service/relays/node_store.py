@@ -145,17 +145,25 @@ async def lock_to_ask_again(
     )
 
 
+# The names are found for the whole tree at once: place by place the tree was read anew each time.
 _PERSONS = """
     LEFT JOIN LATERAL (SELECT * FROM contacts WHERE id = n.contact_id OFFSET 0) c ON true
-    LEFT JOIN LATERAL (
-        SELECT (array_agg(g.name ORDER BY b.no))[1:2] AS names, count(*)::int AS amount
+    LEFT JOIN (
+        SELECT b.contact_id, b.level, (array_agg(g.name ORDER BY b.no))[1:2] AS names,
+               count(*)::int AS amount
         FROM relay_nodes b JOIN groups g ON g.id = b.group_id
-        WHERE b.relay_id = n.relay_id AND CASE WHEN n.group_id IS NOT NULL
-            THEN b.contact_id = n.contact_id AND b.level = n.level
-            ELSE b.parent_no = n.no END) o ON true"""
+        WHERE b.relay_id = :relay_id GROUP BY b.contact_id, b.level
+    ) own ON n.group_id IS NOT NULL AND own.contact_id = n.contact_id AND own.level = n.level
+    LEFT JOIN (
+        SELECT b.parent_no, (array_agg(g.name ORDER BY b.no))[1:2] AS names,
+               count(*)::int AS amount
+        FROM relay_nodes b JOIN groups g ON g.id = b.group_id
+        WHERE b.relay_id = :relay_id GROUP BY b.parent_no
+    ) below ON n.group_id IS NULL AND below.parent_no = n.no"""
 _COLUMNS = f"""n.no, n.level, c.phone_hash, c.phone_cipher, c.name_cipher,
-    coalesce({is_on_a_list("c", ":today")}, false) AS listed, coalesce(o.names, '{{}}') AS groups,
-    coalesce(o.amount, 0) AS group_count"""
+    coalesce({is_on_a_list("c", ":today")}, false) AS listed,
+    coalesce(own.names, below.names, '{{}}') AS groups,
+    coalesce(own.amount, below.amount, 0) AS group_count"""
 
 
 async def _people(

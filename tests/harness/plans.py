@@ -11,12 +11,12 @@ from service.storage.postgres import Connection, Record
 
 
 def watch_plans(
-    monkeypatch: pytest.MonkeyPatch, tables: Collection[str], words: Collection[str]
+    monkeypatch: pytest.MonkeyPatch, tables: Collection[str] | None, words: Collection[str]
 ) -> dict[str, int]:
     """Run each statement that has one of the words a first time under EXPLAIN, and roll that back.
 
-    Returns what is filled from now on: by table and statement, the most rows that one part of its
-    plan has read of the table, those that it left out as well.
+    tables: None: all. Returns what is filled from now on: by table and statement, the most rows
+    that one part of its plan has read of the table, those that it left out as well.
     """
     worst: dict[str, int] = {}
 
@@ -32,7 +32,7 @@ def watch_plans(
                 plan = rows[0][0]
                 plan = json.loads(plan) if isinstance(plan, str) else plan
                 for table, read in _read(plan[0]["Plan"]):
-                    if table in tables:
+                    if tables is None or table in tables:
                         key = f"{table}: {' '.join(statement.split())[:120]}"
                         worst[key] = max(worst.get(key, 0), read)
             return await ask(conn, statement, **values)

@@ -1,21 +1,19 @@
 """Beside many old relays and many people, no statement on relays or groups reads them all."""
 
-import json
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from service.relays.groups.ownerless import find_ownerless
 from service.reports.weekly.relay_figures import relays_of
-from service.storage import sql
-from service.storage.postgres import Connection, Record
+from tests.harness.plans import watch_plans
 from tests.harness.relayed import OPERATOR, VIEWER, answer, begun, hand_off, nodes, shown, turn
 from tests.integration.api.conftest import Api
 
 STATIONS, WEEKS, NODES = 400, 50, 10
 PEOPLE = 60_000
+PLACES = 2_000
+"""Of a big tree, that wait for the text."""
 MOST_ROWS = 5_000
 """What a statement may read of a table: what is of now, and far less than what was."""
 
@@ -43,18 +41,11 @@ SELECT (SELECT id FROM departments WHERE kind = 'police' LIMIT 1), decode(md5(n:
        true, '2026-11-01', '2026-11-01'
 FROM generate_series(1, $1) n
 """
+_PLACES = """
+INSERT INTO relay_nodes (relay_id, no, level, contact_id)
+SELECT id, 100 + n, 1, uuidv7() FROM relays, generate_series(1, $1) n WHERE state = 'going'
+"""
 _HISTORY = {_DEPARTMENTS: STATIONS, _RELAYS: WEEKS, _NODES: NODES, _PEOPLE: PEOPLE}
-
-
-def _read(plan: dict[str, Any]) -> list[tuple[str, int]]:
-    """How many rows of each table each part of a plan has read, those that it left out as well."""
-    rows = plan.get("Actual Rows", 0) + plan.get("Rows Removed by Filter", 0)
-    rows += plan.get("Rows Removed by Index Recheck", 0)
-    table = plan.get("Relation Name")
-    found = [] if table is None else [(table, int(rows * plan["Actual Loops"]))]
-    for part in plan.get("Plans", []):
-        found += _read(part)
-    return found
 
 
 @pytest.mark.slow
@@ -68,29 +59,7 @@ async def test_no_statement_reads_old_relays_or_all_people(
             await conn.execute(statement, rows)
         await conn.execute("ANALYZE")
         assert await conn.fetchval("SELECT count(*) FROM relay_nodes") > STATIONS * WEEKS * NODES
-    worst = dict[str, int]()
-
-    def watched(ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def asked(conn: Connection, statement: str, **values: Any) -> Any:
-            if "relay" in statement or "group" in statement:
-                plain = sql.translate(statement)
-                trial = conn.transaction()
-                await trial.start()
-                explained: list[Record] = await conn.fetch(
-                    f"EXPLAIN (ANALYZE, FORMAT JSON) {plain.text}", *plain.arrange(values)
-                )
-                await trial.rollback()
-                plan = explained[0][0]
-                plan = json.loads(plan) if isinstance(plan, str) else plan
-                for table, read in _read(plan[0]["Plan"]):
-                    key = f"{table}: {' '.join(statement.split())[:120]}"
-                    worst[key] = max(worst.get(key, 0), read)
-            return await ask(conn, statement, **values)
-
-        return asked
-
-    for name in ("fetch", "fetchrow", "fetchval", "execute"):
-        monkeypatch.setattr(sql, name, watched(getattr(sql, name)))
+    worst = watch_plans(monkeypatch, None, {"relay", "group"})
     await hand_off(api)
     await answer(api, "a", "1")
     await answer(api, "b", "2")
@@ -115,3 +84,17 @@ async def test_no_statement_reads_old_relays_or_all_people(
     too_much = {key: read for key, read in worst.items() if read > MOST_ROWS}
     assert len(worst) > 20, "the statements were seen"
     assert not too_much, "\n".join(f"{read:>9,} {key}" for key, read in too_much.items())
+
+
+@pytest.mark.slow
+async def test_a_big_tree_is_not_read_for_each_place(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = await begun(api)
+    async with api.runtime.pool.acquire() as conn:
+        await conn.execute(_PLACES, PLACES)
+    worst = watch_plans(monkeypatch, {"relay_nodes"}, {"relay_nodes"})
+    await turn(api)
+    assert (await shown(api, station))["by_level"][0]["waiting"] == 0
+    assert worst, "no statement was looked at"
+    assert {key: read for key, read in worst.items() if read > 5 * PLACES} == {}
