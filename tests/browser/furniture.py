@@ -143,13 +143,6 @@ async def relay(office: Office) -> None:
 
 async def obligation(office: Office) -> None:
     """A report that the county asks of itself, and its duty, which the scheduler makes."""
-    group = {
-        "kind": "wecom",
-        "name": "值班群",
-        "address": "https://police.example.gov.cn/webhook/send?key=synthetic",
-        "kinds": ["late_list"],
-    }
-    await office.ask("operator", "POST", "/robots", group)
     county = (await office.ask("operator", "GET", "/me"))["department_id"]
     body = {
         "departments": [county],
@@ -177,6 +170,13 @@ async def set_up(office: Office) -> None:
     """
     hook = {"url": "https://police.example.gov.cn/told", "events": ["run.finished"]}
     await office.ask("operator", "POST", "/webhooks", hook)
+    group = {
+        "kind": "wecom",
+        "name": "值班群",
+        "address": "https://police.example.gov.cn/webhook/send?key=synthetic",
+        "kinds": ["late_list"],
+    }
+    await office.ask("operator", "POST", "/robots", group)
     county = (await office.ask("operator", "GET", "/me"))["department_id"]
     extension = {"extension": "96110"}
     await office.ask("admin", "POST", f"/departments/{county}/extensions", extension)

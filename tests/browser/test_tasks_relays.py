@@ -1,8 +1,5 @@
 """Somebody looks at a relay before it begins: how many it writes to, and what they read."""
 
-import os
-from pathlib import Path
-
 from playwright.async_api import expect
 
 from tests.browser.conftest import DESK, PHONE, Visit
@@ -19,9 +16,5 @@ async def test_a_relay_is_counted_on_a_desk_and_a_phone(visit: Visit, furnished:
         await expect(visitor.says("开始这次逐级推送？").first).to_be_visible()
         await expect(visitor.says("各级情况").first).to_be_visible()
         await is_sound(visitor)
-        if folder := os.environ.get("RELAY_PICTURES"):
-            await visitor.page.screenshot(
-                path=Path(folder) / f"ask-{width}.png", full_page=True, caret="initial"
-            )
         await visitor.press(visitor.page.get_by_role("link", name="返回").first)
         await expect(visitor.field("week")).to_have_value("2027-W03")

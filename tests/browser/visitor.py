@@ -36,7 +36,7 @@ REFUSED = re.compile(r"the server responded with a status of (\d+)")
 LOCAL = ("data", "blob", "about")
 OLD = 90
 """The Chromium of trusted systems."""
-ANOTHER = "() => !window.before && document.readyState === 'complete'"
+IS_ANOTHER = "() => !window.before && document.readyState === 'complete'"
 LAST_WORDS = 200
 """How many lines of a page's console are kept for whoever reads of a failure."""
 
@@ -147,7 +147,7 @@ class Visitor:
 
     async def _is_another_document(self) -> bool:
         try:
-            return bool(await self.page.evaluate(ANOTHER))
+            return bool(await self.page.evaluate(IS_ANOTHER))
         except Error:  # asked while one document gave way to the other
             return False
 
