@@ -145,7 +145,7 @@ async def lock_to_ask_again(
     )
 
 
-# The names are found for the whole tree at once: place by place the tree was read anew each time.
+# The names of groups are found for the whole tree at once: a lateral join reads it for each place.
 _PERSONS = """
     LEFT JOIN LATERAL (SELECT * FROM contacts WHERE id = n.contact_id OFFSET 0) c ON true
     LEFT JOIN (
