@@ -152,10 +152,11 @@ async def bare_inserts(conn: OwnConnection) -> AsyncIterator[Answered]:
     )
     found = Answered()
     began = time.perf_counter()
+    ended = asyncio.Event()  # to cancel an insert would close the connection
 
     async def go() -> None:
         due = time.perf_counter()
-        while True:
+        while not ended.is_set():
             due += 1 / BASELINE_RATE
             await asyncio.sleep(due - time.perf_counter())
             await insert.fetch(uuid.uuid4(), bytes(32), bytes(40))
@@ -166,8 +167,8 @@ async def bare_inserts(conn: OwnConnection) -> AsyncIterator[Answered]:
     try:
         yield found
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        ended.set()
+        await task
         found.seconds = time.perf_counter() - began
 
 
@@ -220,9 +221,10 @@ class Plan:
 
 async def run(plan: Plan) -> bool:
     """Everything; whether the delays were within what is allowed. Fails if a send was lost."""
-    phones = numbers(plan.people + plan.singles)
+    everybody = max(plan.people, LOT)
+    phones = numbers(everybody + plan.singles)
     options = Options(
-        people=max(plan.people, LOT),
+        people=everybody,
         profile=plan.profile,
         tps=int(TPS_SHARE * (CAMPAIGN_TPS + plan.rate)),
         api_processes=plan.apis,
@@ -258,7 +260,7 @@ async def _measure(
     spent = Spent(pids)
     await asyncio.sleep(ALONE_SECONDS)
     alone = spent.a_second()
-    warm, own = int(WARM_SECONDS * plan.rate), phones[plan.people :]
+    warm, own = int(WARM_SECONDS * plan.rate), phones[-plan.singles :]
     first = await send_singles(door, conn, pids, own[:warm], plan.rate)
     if plan.profile:
         await conn.execute("CREATE EXTENSION pg_stat_statements")
