@@ -25,6 +25,7 @@ from arq.cron import CronJob, cron
 from service.accounts.audit.sealing import seal_committed
 from service.api.http.store import delete_old_answers
 from service.audience.imports.store import waiting_imports, waiting_undos
+from service.audience.rosters.counting import count_rosters
 from service.audience.segments.facts import check_facts, freshen_waiting
 from service.campaigns.plans import missed
 from service.campaigns.plans.lifecycle import expire_pending, finish_campaigns, finish_joint_plans
@@ -305,6 +306,12 @@ async def count(ctx: dict[str, Any]) -> None:
 
 
 @one_turn_at_a_time
+async def count_lists(ctx: dict[str, Any]) -> None:
+    """Count the people of lists that have changed."""
+    await count_rosters(runtime_of(ctx).pool)
+
+
+@one_turn_at_a_time
 async def freshen(ctx: dict[str, Any]) -> None:
     """Make anew what rules ask of people whose lists changed."""
     await freshen_waiting(runtime_of(ctx).pool)
@@ -438,6 +445,7 @@ CRONS = [
     cron(record_missed, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(guard, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(match, second=EVERY_FIFTH, keep_result=0, timeout=60),
+    cron(count_lists, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(freshen, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(compare_facts, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(count, second=EVERY_FIFTH, keep_result=0, timeout=60),

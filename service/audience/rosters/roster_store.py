@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.audience.imports.membership_store import EVIDENCE
+from service.audience.rosters.count_store import CHANGES_OF, COUNTED
 from service.audience.segments.segment_sql import holds_on
 from service.audience.vocabulary.consent import CONSENT
 from service.storage import sql
@@ -111,7 +112,10 @@ async def list_rosters(
     *,
     name: str | None = None,
 ) -> list[Roster]:
-    """A page of rosters, each with the latest import in force; `name` means that one alone."""
+    """A page of rosters, each with the latest import in force; `name` means that one alone.
+
+    The entries of a list are counted where it has changed since they were counted last.
+    """
     rows = await sql.fetch(
         conn,
         f"""
@@ -120,15 +124,18 @@ async def list_rosters(
                r.expires_on, NOT {holds_on("r", ":today")} AS expired, r.created_at, r.confirmed_at,
                r.confirmed_by, i.latest,
                CASE WHEN d.kind = 'carrier' THEN 'subscriber_base' ELSE 'department' END AS kind,
-               p.contacts, p.unshown
-        FROM rosters r JOIN departments d ON d.id = r.department_id
-        CROSS JOIN LATERAL (
-            SELECT count(DISTINCT l.contact_id) AS contacts,
-                   count(DISTINCT l.contact_id) FILTER (
-                       WHERE r.basis = '{CONSENT}' AND r.evidence = '' AND l.consent_basis = ''
-                         AND coalesce(f.evidence, '') = '') AS unshown
-            FROM links l LEFT JOIN imports f ON f.id = l.import_id
-            WHERE l.roster_id = r.id AND l.left_by IS NULL) p
+               coalesce(k.people, p.people) AS contacts,
+               CASE WHEN r.basis = '{CONSENT}' AND r.evidence = ''
+                    THEN coalesce(k.bare, p.bare) ELSE 0 END AS unshown
+        FROM (SELECT * FROM rosters r
+              WHERE (:scope::uuid IS NULL OR r.department_id = :scope)
+                AND (:before::uuid IS NULL OR r.id < :before)
+                AND (:name::text IS NULL OR r.name = :name)
+              ORDER BY r.id DESC LIMIT :limit) r  -- all that follows is asked for these alone
+        JOIN departments d ON d.id = r.department_id
+        CROSS JOIN LATERAL ({CHANGES_OF.format("r.id")}) v
+        LEFT JOIN roster_counts k ON k.roster_id = r.id AND k.changes = v.changes
+        CROSS JOIN LATERAL ({COUNTED.format("r.id")} AND k.roster_id IS NULL) p
         LEFT JOIN LATERAL (
             SELECT report->'stored'->'members'
                    || jsonb_build_object('import_id', id, 'at', finished_at) AS latest
@@ -137,10 +144,7 @@ async def list_rosters(
               AND NOT dry_run AND undone_at IS NULL
             ORDER BY id DESC LIMIT 1
         ) AS i ON true
-        WHERE (:scope::uuid IS NULL OR r.department_id = :scope)
-          AND (:before::uuid IS NULL OR r.id < :before)
-          AND (:name::text IS NULL OR r.name = :name)
-        ORDER BY r.id DESC LIMIT :limit
+        ORDER BY r.id DESC
         """,  # noqa: S608  # names of columns
         scope=scope,
         before=before,

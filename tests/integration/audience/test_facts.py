@@ -16,7 +16,8 @@ from service.audience.imports import store
 from service.audience.imports.loading import create_import, run_import
 from service.audience.imports.model import ImportRequest
 from service.audience.numbers.number import to_e164
-from service.audience.rosters.roster_store import confirm_roster, get_roster
+from service.audience.rosters import count_store
+from service.audience.rosters.roster_store import confirm_roster, get_roster, list_rosters
 from service.audience.rosters.rosters import ask_undo, run_undo
 from service.audience.segments import facts_store
 from service.audience.segments.facts import check_facts, freshen_waiting
@@ -29,6 +30,7 @@ from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule, compile_together
 from service.audience.suppressions.suppression_store import NewSuppression, insert_suppressions
+from service.audience.vocabulary.consent import NOTHING, Evidence
 from service.audience.vocabulary.fields import RULE_TEXTS
 from service.campaigns.audience.audience_source import by_rule
 from service.campaigns.audience.exclusion_store import ExclusionTerms, count_people
@@ -76,14 +78,21 @@ class Lists:
         self.now = now
         self.done: list[UUID] = []
 
-    async def upload(self, rows: list[str], roster: str, mode: str, days: int) -> None:
+    async def upload(
+        self, rows: list[str], roster: str, mode: str, days: int, shown: str = ""
+    ) -> None:
+        """shown: what shows the consent of those in the file."""
         request = ImportRequest(
             self.department.id,
             self.department.user_id,
             roster,
             "list.csv",
+            basis="consent",
             mode=mode,
             expires_on=day_in_china(self.now) + timedelta(days=days),
+            evidence=Evidence(shown, day_in_china(self.now), "村委会", "paper")
+            if shown
+            else NOTHING,
         )
 
         async def octets() -> Any:
@@ -95,10 +104,10 @@ class Lists:
         await run_import(self.conn, self.keyring, waiting.id, self.now)
         self.done.append(waiting.id)
 
-    async def undo(self) -> None:
+    async def undo(self, place: int) -> None:
         if not self.done:
             return
-        import_id = self.done.pop()
+        import_id = self.done.pop(place)
         try:
             asked = await store.lock_import(self.conn, import_id)
             await ask_undo(self.conn, asked, self.department.user_id, self.now)
@@ -140,6 +149,31 @@ class Lists:
                 assert await self._alone(text, asked, of_facts=False) == await self._alone(
                     text, asked, of_facts=True
                 ), (text, day)
+
+    async def count_lists(self) -> None:
+        """As the scheduler does."""
+        for roster_id in await count_store.changed_rosters(self.conn):
+            await count_store.count_roster(self.conn, roster_id)
+
+    async def compare_lists(self) -> None:
+        """What is shown of the lists, beside all their entries, one by one."""
+        entries: dict[str, dict[UUID, bool]] = {}
+        for roster, contact, bare in await self.conn.fetch(
+            """
+            SELECT r.name, l.contact_id, r.evidence = '' AND l.consent_basis = ''
+                   AND coalesce(f.evidence, '') = ''
+            FROM rosters r LEFT JOIN links l ON l.roster_id = r.id AND l.left_by IS NULL
+            LEFT JOIN imports f ON f.id = l.import_id WHERE r.department_id = $1
+            """,
+            self.department.id,
+        ):
+            people = entries.setdefault(roster, {})
+            if contact is not None:
+                people[contact] = people.get(contact, False) or bare
+        shown = await list_rosters(self.conn, self.department.id, None, 50, day_in_china(self.now))
+        assert {one.name: (one.contacts, one.unshown) for one in shown} == {
+            roster: (len(people), sum(people.values())) for roster, people in entries.items()
+        }
 
     async def make_facts(self) -> None:
         """As whoever reads does, or else the scheduler."""
@@ -232,8 +266,9 @@ STEPS = st.one_of(
         st.sampled_from(["甲", "乙"]),
         st.sampled_from(["add", "replace"]),
         st.sampled_from([5, 30, 400]),
+        st.sampled_from(["", "案卷一"]),
     ),
-    st.tuples(st.just("undo")),
+    st.tuples(st.just("undo"), st.sampled_from([0, -1])),
     st.tuples(st.just("erase"), st.sampled_from(NUMBERS)),
     st.tuples(st.just("refuse"), st.sampled_from(NUMBERS)),
     st.tuples(st.just("correct"), st.sampled_from(NUMBERS), st.sampled_from(["f", None])),
@@ -248,10 +283,10 @@ STEPS = st.one_of(
 async def take(lists: Lists, step: tuple[Any, ...]) -> None:
     """Change the lists as a step says; one about somebody who is not there changes nothing."""
     match step:
-        case ("upload", rows, roster, mode, days):
-            await lists.upload(rows, roster, mode, days)
-        case ("undo",):
-            await lists.undo()
+        case ("upload", rows, roster, mode, days, *shown):
+            await lists.upload(rows, roster, mode, days, *shown)
+        case ("undo", *place):
+            await lists.undo(*(place or [-1]))
         case ("expire", roster, days):
             await expire(lists, roster, days)
         case ("look",):
@@ -309,6 +344,7 @@ BOTH: list[tuple[Any, ...]] = [
 @example(steps=[*BOTH, ("upload", [B], "甲", "replace", 30), ("undo",)], at_once=1)
 @example(steps=[*BOTH, ("undo",)], at_once=1)
 @example(steps=[*BOTH, ("upload", [B], "乙", "add", 400), ("undo",)], at_once=1)
+@example(steps=[*BOTH, ("upload", [A, B], "甲", "add", 30, "案卷一"), ("undo", 0)], at_once=1)
 @example(steps=[*BOTH, ("expire", "甲", 1)], at_once=1)
 @example(steps=[*BOTH, ("remove", NUMBERS[0])], at_once=1)
 @example(steps=[*BOTH, ("erase", NUMBERS[0])], at_once=1)
@@ -321,12 +357,16 @@ BOTH: list[tuple[Any, ...]] = [
 async def test_rules_mean_the_same_by_facts_and_by_entries(
     lists: Callable[[], Awaitable[Lists]], steps: list[tuple[Any, ...]], at_once: int
 ) -> None:
-    """at_once: facts are made before so many last steps, which must note all that they change."""
+    """at_once: facts are made, and lists counted, before so many last steps, which must note all
+    that they change.
+    """
     one = await lists()
     for place, step in enumerate(steps):
         if place == len(steps) - at_once:
             await one.make_facts()
+            await one.count_lists()
         await take(one, step)
+    await one.compare_lists()
     await one.compare([-400, 0, 2, 5, 6, 31, 51, 401])
 
 
