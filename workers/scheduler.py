@@ -62,6 +62,7 @@ from service.relays.groups.ownerless import find_ownerless
 from service.relays.passing import pass_on
 from service.reports.coverage.counting import count_coverage
 from service.reports.plan_counts import count_audiences
+from service.reports.runs.facts import keep_run_facts
 from service.reports.weekly.packs import make_due
 from service.runtime import Runtime
 from service.storage.postgres import COUNT_SECONDS, UNREACHABLE, transaction
@@ -332,6 +333,13 @@ async def count_reached(ctx: dict[str, Any]) -> None:
 
 
 @one_turn_at_a_time
+async def keep_facts(ctx: dict[str, Any]) -> None:
+    """Keep what the reports of settled runs count."""
+    runtime = runtime_of(ctx)
+    await keep_run_facts(runtime.pool, runtime.clock)
+
+
+@one_turn_at_a_time
 async def follow_up(ctx: dict[str, Any]) -> None:
     """Take the next step of follow-ups of those whom runs missed."""
     runtime = runtime_of(ctx)
@@ -450,6 +458,7 @@ CRONS = [
     cron(compare_facts, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(count, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(count_reached, second=EVERY_FIFTH, keep_result=0, timeout=600),
+    cron(keep_facts, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(note_sent, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(follow_up, second=EVERY_FIFTH, keep_result=0, timeout=600),
     cron(pack, second=EVERY_FIFTH, keep_result=0, timeout=60),

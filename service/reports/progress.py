@@ -1,12 +1,13 @@
 """One run in figures: target, states, reached, by carrier, area, role and reason; and its ledger.
 
-All figures come from the ledger itself, so target = Σ states at any moment. A message counts as
-reached only when a receipt says delivered; "sent" is never taken for "reached".
+All figures come from the ledger itself, or from what was counted of it in the very state that it is
+in, so target = Σ states at any moment. A message counts as reached only when a receipt says
+delivered; "sent" is never taken for "reached".
 """
 
 import uuid
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from service.audience.areas.area_store import area_names
@@ -14,12 +15,11 @@ from service.audience.numbers.number import mask
 from service.crypto import Keyring
 from service.errors import NotFound
 from service.ledger.message_id import message_id
-from service.ledger.states import MessageState
 from service.reports import store
+from service.reports.runs.fact_store import read_figures
+from service.reports.runs.figures import count_figures
 from service.storage.postgres import Connection, Record
 from service.words.phrase import phrase
-
-REACHED = MessageState.DELIVERED.value
 
 
 async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
@@ -31,13 +31,7 @@ async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
     run = await store.get_run(conn, run_id)
     if run is None:
         raise NotFound(phrase("there is no such run"))
-    cells = await store.count_messages(conn, run_id)
-    states: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    for cell in cells:
-        states[cell["state"]] += cell["messages"]
-        if cell["reason"]:
-            reasons[cell["reason"]] += cell["messages"]
+    figures = await read_figures(conn, run_id) or await count_figures(conn, run_id)
     return {
         "run_id": str(run_id),
         "campaign_id": run["campaign_id"],
@@ -47,45 +41,11 @@ async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
         "state": run["state"],
         "baseline": run["baseline"],
         "target": run["target"] if run["target"] is not None else 0,
-        "excluded": await store.count_exclusions(conn, run_id),
-        "states": dict(states),
-        "reached": states[REACHED],
-        "by_carrier": _grouped(cells, "carrier"),
-        "by_area": await _named(conn, _grouped(cells, "town")),
-        "by_role": _grouped(cells, "roles"),
-        "merged": _merged(cells),
-        "by_reason": dict(reasons),
-        "parts": sum(cell["parts"] for cell in cells)
-        + await store.count_earlier_parts(conn, run_id),
+        **figures,
+        "by_area": await _named(conn, figures["by_area"]),
         "started_at": run["started_at"],
         "finished_at": run["finished_at"],
     }
-
-
-def _grouped(cells: Iterable[Record], key: str) -> dict[str, dict[str, Any]]:
-    """Target, reached and states of each value of `key`; "none" where a person has none. Somebody
-    with several roles counts under each.
-    """
-    groups: dict[str, Counter[str]] = defaultdict(Counter)
-    for cell in cells:
-        found = cell[key]
-        for value in (found or ["none"]) if isinstance(found, list) else [found or "none"]:
-            groups[value][cell["state"]] += cell["messages"]
-    return {
-        value: {"target": states.total(), "reached": states[REACHED], "states": dict(states)}
-        for value, states in sorted(groups.items())
-    }
-
-
-def _merged(cells: Iterable[Record]) -> dict[str, dict[str, int]]:
-    """Of those who hold several roles: how many by the role that was merged, and into which. The
-    first role of a message is the one by which the person got the text.
-    """
-    merged: dict[str, Counter[str]] = defaultdict(Counter)
-    for cell in cells:
-        for role in (cell["roles"] or [])[1:]:
-            merged[role][cell["roles"][0]] += cell["messages"]
-    return {role: dict(sorted(into.items())) for role, into in sorted(merged.items())}
 
 
 async def _named(conn: Connection, towns: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from service.campaigns.core.model import State
 from service.campaigns.core.run_store import OPEN
 from service.ledger.fragments import SUPPRESS, ended_as
 from service.ledger.reasons import Reason
+from service.ledger.run_facts import facts_hold
 from service.ledger.states import (
     FAILED,
     MAY_ARRIVE,
@@ -148,21 +149,27 @@ class Missed(NamedTuple):
 async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
     """Whom a run and what was sent again of it have missed, as suppressions are now.
 
-    Texts that were delivered, most of a settled run, are neither grouped nor judged. Each person
-    has one text in a run, so whoever is left got it elsewhere, if at all: where it was sent again.
+    Texts that were delivered, most of a settled run, are neither grouped nor judged; of a run whose
+    facts hold they are not read either. Each person has one text in a run, so whoever is left got
+    it elsewhere, if at all: where it was sent again.
     """
     rows = await sql.fetch(
         conn,
         f"""
         WITH sent AS MATERIALIZED (
-            SELECT id FROM runs WHERE id IN {_same_text(":run_id")}
+            SELECT r.id, f.missed FROM runs r LEFT JOIN run_facts f ON {facts_hold("f", "r")}
+            WHERE r.id IN {_same_text(":run_id")}
         ), person AS (
             SELECT m.phone_hash, array_agg(m.run_id) AS runs,
                    bool_or({_may_have("m", "t")}) AS may, bool_or({_dead("m")}) AS dead,
                    bool_or({_failed("m")}) AS failed,
                    (array_agg(coalesce(m.reason, m.state::text)
                               ORDER BY m.run_id DESC))[1] AS reason
-            FROM sent JOIN runs t USING (id), ledger_of(t.id) m
+            FROM sent JOIN runs t USING (id), LATERAL (
+                SELECT * FROM ledger_of(CASE WHEN sent.missed IS NULL THEN t.id END)
+                UNION ALL
+                SELECT m.* FROM unnest(sent.missed) AS k(no), LATERAL (
+                    SELECT * FROM messages WHERE run_id = t.id AND no = k.no OFFSET 0) m) m
             WHERE m.state <> 'delivered' GROUP BY m.phone_hash
         ), judged AS (
             SELECT p.failed AND NOT p.may AND NOT p.dead AND s.reason IS NULL AS again,

@@ -16,6 +16,7 @@ from service.channels.contract.gateway import Inbound, Receipt
 from service.crypto import Keyring
 from service.ledger.fragments import count_ends
 from service.ledger.reasons import Reason
+from service.ledger.run_facts import note_late
 from service.ledger.states import FINAL_AFTER_HANDOFF, MessageState, state_move
 from service.storage import sql
 from service.storage.postgres import Connection, Record
@@ -252,7 +253,7 @@ async def apply_changes(
             WHERE m.run_id = c.run_id AND m.no = c.no AND m.attempt = coalesce(c.attempt, m.attempt)
               AND m.state IN {FOLD.sources_sql}
             RETURNING m.run_id, m.no, m.channel_id, m.state, old.state AS before
-        ), counted AS ({count_ends("moved")}), settled AS (
+        ), counted AS ({count_ends("moved")}), late AS ({note_late("moved")}), settled AS (
             DELETE FROM uncertain u USING moved WHERE u.run_id = moved.run_id AND u.no = moved.no
         )
         SELECT run_id, no FROM moved

@@ -50,6 +50,7 @@ from service.reports import store as reports
 from service.reports.coverage import fact_store, people, scope_store
 from service.reports.coverage.people import ListedRuns, WantedPeople
 from service.reports.coverage.scope_store import CountUnderWay
+from service.reports.runs import fact_store as run_facts
 from service.reports.runs import list_store, progress_store
 from service.reports.runs.list_store import WhichRuns
 from service.reports.suggestions import standing_store
@@ -397,6 +398,7 @@ async def lists_a_page_of_texts(aged: Aged, conn: Connection) -> None:
 async def reports_a_direct_run(aged: Aged, conn: Connection) -> None:
     await reports.count_messages(conn, aged.direct[0])
     await reports.count_exclusions(conn, aged.direct[0])
+    await run_facts.list_missed(conn, aged.direct[0])
     await direct_store.count_states(conn, aged.direct[0])
 
 
