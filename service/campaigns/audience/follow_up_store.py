@@ -177,7 +177,7 @@ async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
                         ELSE coalesce(s.reason, p.reason) END AS reason
             FROM runs r, person p LEFT JOIN LATERAL (
                 SELECT min(x.reason) AS reason FROM suppressions x
-                WHERE x.phone_hash = p.phone_hash
+                WHERE x.phone_hash = p.phone_hash AND NOT p.may AND NOT p.dead
                   AND {stops("x", "r.class", "r.department_id", ":now")}) s ON true
             WHERE r.id = :run_id AND NOT EXISTS (
                 SELECT FROM sent o, {_text_in("o", "p")} x
