@@ -20,7 +20,8 @@ from service.audience.numbers.prefix_store import prefixes_of
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring, Undecipherable
 from service.dispatch.direct import direct, direct_bounds_store
-from service.dispatch.direct.direct_send import DirectPeople, DirectPerson, routed
+from service.dispatch.direct.direct_people import DirectPeople, DirectPerson
+from service.dispatch.direct.direct_send import routed
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.direct.direct_values import GivenText
 from service.duties import obligation_store, step_store

@@ -15,7 +15,8 @@ from service.api.webhooks import webhooks
 from service.api.webhooks.webhooks import WebAddress
 from service.campaigns.core import run_store
 from service.dispatch.direct import direct_send, direct_store
-from service.dispatch.direct.direct_send import DirectSender, DirectText, Named
+from service.dispatch.direct.direct_people import Named
+from service.dispatch.direct.direct_send import DirectSender, DirectText
 from service.dispatch.failover.channel_monitor import limits_of
 from service.errors import Conflict, Invalid, NotFound
 from service.ledger.message_class import NOTICE, PUBLICITY, MessageClass

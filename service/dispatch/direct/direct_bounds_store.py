@@ -11,6 +11,8 @@ from service.campaigns.audience.exclusion_store import BEFORE_STOPS, first_reaso
 from service.channels.routing.route import RoutableChannel
 from service.channels.routing.route_store import channel_from, channels_sql
 from service.ledger.reasons import Reason
+from service.messages.lint.lint_store import POLICY, policy_of
+from service.messages.policy import Policy
 from service.storage import sql
 from service.storage.postgres import Connection, one
 
@@ -22,7 +24,7 @@ class DirectTerms(NamedTuple):
     subscribers the department's people are. lent: whether the text's signature
     is registered to another department. block_table: the one of number blocks that is in force.
     channels: all channels, by id. overrides: by the hash of a phone, the carrier that is known
-    against its prefix.
+    against its prefix. policy: of lint.
     """
 
     limit: int
@@ -34,6 +36,7 @@ class DirectTerms(NamedTuple):
     block_table: UUID | None
     channels: Sequence[RoutableChannel]
     overrides: Mapping[bytes, str]
+    policy: Policy
 
 
 async def read_terms(
@@ -64,7 +67,8 @@ async def read_terms(
                    direct_used(:sender_id, :since) AS used,
                    ARRAY({channels_sql(":now")}) AS all_channels,
                    ARRAY(SELECT (phone_hash, carrier) FROM carrier_overrides
-                         WHERE phone_hash = ANY ((SELECT :phones::bytea[])::bytea[])) AS overrides
+                         WHERE phone_hash = ANY ((SELECT :phones::bytea[])::bytea[])) AS overrides,
+                   {POLICY} AS policy
             FROM departments WHERE id = :department_id
             """,  # noqa: S608  # constants
             department_id=department_id,
@@ -85,6 +89,7 @@ async def read_terms(
         row["block_table"],
         [channel_from(channel) for channel in row["all_channels"]],
         dict(row["overrides"]),
+        policy_of(row["policy"]),
     )
 
 

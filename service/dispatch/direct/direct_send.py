@@ -10,18 +10,13 @@ more people than its department allows.
 A recipient who cannot be written to is refused by name and holds up nobody else.
 """
 
-import asyncio
-import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.departments.department import SignatureLent, bare
 from service.accounts.keys.key import Mode
-from service.audience.numbers.number import parse_phone
 from service.audience.numbers.prefix import Prefixes, is_synthetic
 from service.audience.numbers.prefix_store import prefixes_of
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
@@ -30,20 +25,29 @@ from service.crypto import Keyring
 from service.dispatch.compose import VARIABLES
 from service.dispatch.direct import direct, direct_bounds_store
 from service.dispatch.direct.direct_bounds_store import DirectTerms
+from service.dispatch.direct.direct_people import (
+    DirectNumber,
+    DirectPeople,
+    DirectPerson,
+    Named,
+    RefusedRecipient,
+    read_direct_number,
+    sort_out,
+)
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.direct.direct_values import GivenText
 from service.errors import Conflict, Forbidden, Invalid
 from service.ledger.message_class import NOTICE, WARNING
 from service.ledger.reasons import words_of
 from service.messages.lint.lint import of_level
-from service.messages.lint.lint_store import policy_get, sender_get
+from service.messages.lint.lint_store import sender_get
 from service.messages.lint.never_words import first_in
 from service.messages.lint.verdict import judge
+from service.messages.policy import Policy, for_unread_words
 from service.messages.policy import TextSender as Writer
-from service.messages.policy import for_unread_words
 from service.messages.signature import head
 from service.messages.template import variables
-from service.storage.postgres import Connection, limit_pauses
+from service.storage.postgres import Connection
 from service.words.phrase import listing, pair, phrase
 
 DAY = timedelta(hours=24)
@@ -51,19 +55,6 @@ DAY = timedelta(hours=24)
 
 _NOBODY = Writer("", "")
 """Whose a text without variables is, for its values."""
-
-LINT_SECONDS = 5.0
-"""How much time of a processor lint may take over the values of one direct send."""
-LONGEST_PAUSE_SECONDS = 60.0
-"""How long its connection may wait meanwhile, on a busy machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A recipient as the caller wrote it."""
-
-    phone: str
-    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +83,6 @@ class DirectSender:
     key_mode: Mode = Mode.LIVE
     area_codes: Sequence[str] | None = None
     rosters: Sequence[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedRecipient:
-    """A recipient who is not written to: its place in the list from 0, a code, and a sentence."""
-
-    index: int
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +118,13 @@ async def send(
         SignatureLent: the text begins with the signature of another department.
     """
     check_words(words)
-    given = await _given(conn, sender, words)
-    people, refused = await _people(conn, keyring, given, named)
+    numbers = [read_direct_number(keyring, index, one.phone) for index, one in enumerate(named)]
+    phones = list({number.phone_hash for number in numbers if isinstance(number, DirectNumber)})
     terms = await direct_bounds_store.read_terms(
-        conn, sender.department_id, sender.id, now - DAY, bare(head(words.text)), list(people), now
+        conn, sender.department_id, sender.id, now - DAY, bare(head(words.text)), phones, now
     )
+    given = await _given(conn, sender, words, terms.policy)
+    people, refused = await sort_out(conn, given, numbers, named)
     _check_terms(terms, words)
     if words.template_version_id is None:
         await _check_lint(conn, sender, words.text)
@@ -151,12 +135,12 @@ async def send(
     recipients = routed(keyring, await prefixes_of(conn, terms.block_table), terms, people)
     new = _run(sender, words, recipients, webhook_id, now)
     started = await direct.start(conn, new, recipients, now)
-    numbers = {people[phone_hash].place: no for phone_hash, no in started.numbers.items()}
+    ledger = {people[phone_hash].place: no for phone_hash, no in started.numbers.items()}
     for phone_hash, reason in started.left_out.items():
         index = people[phone_hash].place
         refused.append(_left_out(index, reason))
     refused.sort(key=lambda r: r.index)
-    return Sent(started.run_id, started.target, refused, sorted(started.channels), numbers)
+    return Sent(started.run_id, started.target, refused, sorted(started.channels), ledger)
 
 
 def _left_out(index: int, reason: str) -> RefusedRecipient:
@@ -179,7 +163,7 @@ def _check_terms(terms: DirectTerms, words: DirectText) -> None:
 
 
 async def _out_of_bounds(
-    conn: Connection, sender: DirectSender, terms: DirectTerms, people: "DirectPeople"
+    conn: Connection, sender: DirectSender, terms: DirectTerms, people: DirectPeople
 ) -> list[RefusedRecipient]:
     """Take out whom the department or the key may not send to, if it is bound at all."""
     guests_only = sender.key_mode is Mode.TRIAL
@@ -240,14 +224,16 @@ def check_words(words: DirectText) -> None:
         )
 
 
-async def _given(conn: Connection, sender: DirectSender, words: DirectText) -> GivenText:
+async def _given(
+    conn: Connection, sender: DirectSender, words: DirectText, policy: Policy
+) -> GivenText:
     """The text, to look at the values that are given for it.
 
     Raises:
         Invalid: code `text_blocked`: it has a word that became a never-word since its approval.
     """
-    in_force, text = await policy_get(conn), words.text
-    if words.approved and (word := first_in(text, in_force.never_words)):
+    text = words.text
+    if words.approved and (word := first_in(text, policy.never_words)):
         raise Invalid.at(
             "text",
             phrase(
@@ -256,10 +242,10 @@ async def _given(conn: Connection, sender: DirectSender, words: DirectText) -> G
             ),
             code="text_blocked",
         )
-    whose = _NOBODY
-    if variables(text):
-        whose = await sender_get(conn, sender.department_id, head(text).strip("【】"))
-    return GivenText(text, sender.department_id, whose, for_unread_words(in_force))
+    if not variables(text):
+        return GivenText(text, sender.department_id, _NOBODY, policy)
+    whose = await sender_get(conn, sender.department_id, head(text).strip("【】"))
+    return GivenText(text, sender.department_id, whose, for_unread_words(policy))
 
 
 async def _check_lint(conn: Connection, sender: DirectSender, text: str) -> None:
@@ -273,71 +259,6 @@ async def _check_lint(conn: Connection, sender: DirectSender, text: str) -> None
             listing((listing((one["rule"], one["message"]), ": ") for one in found), "; "),
             code="text_blocked",
         )
-
-
-class DirectPerson(NamedTuple):
-    """Somebody who can be written to: the place in the caller's list, the number in E.164, and the
-    values of the text's variables as JSON, if it has any.
-    """
-
-    place: int
-    phone: str
-    values: str | None
-
-
-DirectPeople = dict[bytes, DirectPerson]
-"""By the hash of the phone."""
-
-
-async def _people(
-    conn: Connection, keyring: Keyring, given: GivenText, named: Sequence[Named]
-) -> tuple[DirectPeople, list[RefusedRecipient]]:
-    """Who can be written to, and who cannot, in the caller's order.
-
-    Raises:
-        Invalid: code `takes_too_long`: there are more values than lint can look at in time.
-    """
-    if not given.wanted:
-        return _sorted_out(keyring, given, named)
-    await limit_pauses(conn, LONGEST_PAUSE_SECONDS)
-    return await asyncio.to_thread(_sorted_out, keyring, given, named)
-
-
-def _sorted_out(
-    keyring: Keyring, given: GivenText, named: Sequence[Named]
-) -> tuple[DirectPeople, list[RefusedRecipient]]:
-    """As `_people`; with values, for a thread."""
-    ends_at = time.thread_time() + LINT_SECONDS
-    people: DirectPeople = {}
-    refused: list[RefusedRecipient] = []
-    for index, one in enumerate(named):
-        if given.wanted and time.thread_time() > ends_at:
-            problem = phrase(
-                "their values take too long to check; send to at most {count} at once", count=index
-            )
-            raise Invalid(
-                phrase("to: {problem}", problem=problem),
-                fields={"to": problem},
-                code="takes_too_long",
-            )
-        try:
-            phone = parse_phone(one.phone, field=f"to.{index}")
-            given.check(one.values)
-        except Invalid as error:
-            refused.append(RefusedRecipient(index, error.code, error.message))
-            continue
-        phone_hash = keyring.phone_index(phone)
-        if phone_hash in people:
-            first = people[phone_hash].place
-            refused.append(
-                RefusedRecipient(
-                    index, "duplicate", phrase("the same number as to.{first}", first=first)
-                )
-            )
-            continue
-        values = json.dumps(dict(one.values), ensure_ascii=False) if given.wanted else None
-        people[phone_hash] = DirectPerson(index, phone, values)
-    return people, refused
 
 
 def _run(

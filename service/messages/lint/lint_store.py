@@ -4,9 +4,11 @@ What holds is never changed: a change is a new row, and the last one holds. Prop
 stand beside it.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -62,9 +64,19 @@ class LintProposal(NamedTuple):
     holds: Sequence[Mapping[str, Any]]
 
 
+POLICY = "(SELECT changes::text FROM lint_policies ORDER BY no DESC LIMIT 1)"
+"""Part of a statement: what the county has changed of what is shipped, for `policy_of`."""
+
+
 async def policy_get(conn: Connection) -> Policy:
     """The levels and lists that hold now."""
-    return policy_from(await policy_changes(conn))
+    return policy_of(await conn.fetchval(f"SELECT {POLICY}"))
+
+
+@lru_cache(maxsize=4)  # those that hold, and those before for whoever still reads them
+def policy_of(changes: str | None) -> Policy:
+    """The levels and lists by `POLICY`: made once for the same changes, for each send asks."""
+    return policy_from(json.loads(changes or "{}"))
 
 
 async def policy_changes(conn: Connection) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from service.api.http import admission, reading
 from service.api.http.reading import check_plain
 from service.api.http.schema import LONGEST_TEXT
 from service.api.routes import PREFIX
-from service.dispatch.direct import direct_send, direct_values
+from service.dispatch.direct import direct_people, direct_values
 from service.messages.lint import verdict
 from service.messages.lint.lint import Finding, lint
 from tests.factories import phone
@@ -193,7 +193,7 @@ async def test_the_values_of_a_direct_send_are_looked_at_for_a_while_only(
 ) -> None:
     await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
     chosen = await template(api, GREETING)
-    monkeypatch.setattr(direct_send, "LINT_SECONDS", -1.0)
+    monkeypatch.setattr(direct_people, "LINT_SECONDS", -1.0)
     to = [{"phone": phone(1), "variables": {"姓名": "家长"}}]
     answer = await send(api, to, template_id=chosen)
     assert answer.status == 422
@@ -211,7 +211,7 @@ async def test_a_busy_machine_refuses_no_values(api: Api, monkeypatch: pytest.Mo
         return lint(*arguments, **options)
 
     monkeypatch.setattr(direct_values, "lint", interrupted)
-    monkeypatch.setattr(direct_send, "LINT_SECONDS", 1.0)
+    monkeypatch.setattr(direct_people, "LINT_SECONDS", 1.0)
     to = [{"phone": phone(n), "variables": {"姓名": f"第{n}位"}} for n in range(1, 9)]
     answer = await send(api, to, template_id=chosen)
     assert (answer.status, answer.json["accepted"]) == (202, 8)

@@ -34,7 +34,8 @@ from service.campaigns.runs.firing import fire_due
 from service.clock import day_in_china
 from service.crypto import Keyring
 from service.dispatch.direct import direct_send
-from service.dispatch.direct.direct_send import DirectSender, DirectText, Named
+from service.dispatch.direct.direct_people import Named
+from service.dispatch.direct.direct_send import DirectSender, DirectText
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.forecast.fire_forecast import foretell
 from service.ledger.message_class import MessageClass
