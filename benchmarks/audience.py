@@ -2,8 +2,9 @@
 
     python -m benchmarks.audience [PEOPLE …]
 
-One department with so many people, 1.2 entries each, 3 in 100 numbers ported; the embedded
-PostgreSQL with fsync on. A preview stands beside a bare count(*) of the department's contacts, an
+One department with so many people, 1.2 entries each, 3 in 100 numbers ported, with areas, ages,
+carriers, roles and organisations in the shares of a county's list; the embedded PostgreSQL with
+fsync on. A preview stands beside a bare count(*) of the department's contacts, an
 expansion beside a bare COPY of the same ledger rows into a table without an index. Beside the time
 by the clock stands PostgreSQL's processor time, which a busy machine changes less.
 """
@@ -27,6 +28,7 @@ from uuid import UUID, uuid4
 from benchmarks.importing import TICKS, prepare
 from service.audience.areas.area import packaged_areas
 from service.audience.areas.area_store import load_areas
+from service.audience.segments.facts import freshen_waiting
 from service.audience.segments.terms_store import list_values, read_lists_state
 from service.audience.vocabulary.choices import CARRIERS
 from service.audience.vocabulary.roles import ROLES
@@ -41,6 +43,9 @@ NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)
 KEYRING = Keyring(b"\x01" * 32)
 BATCH = 10_000
 REPEATS = 20
+CARRIER_SHARES = (46, 17, 36, 1)
+BANDS = (None, "14-17", "18-25", "26-40", "41-59", "60-69", "70+")
+BAND_SHARES = (1, 2, 8, 21, 42, 15, 11)
 
 RULES = (
     "carrier in (mobile, unicom, telecom, broadnet)",
@@ -101,13 +106,13 @@ def people(department: UUID, count: int) -> Iterator[tuple[object, ...]]:
     """Rows of contacts."""
     chance = random.Random(341825)  # noqa: S311  # no secrets
     towns = [area.code for area in packaged_areas() if area.code.startswith("341825")]
-    bands = (None, "14-17", "18-25", "26-40", "41-59", "60-69", "70+")
     for number in range(count):
         phone = f"+86{19790000000 + number}"
         yield (
             uuid4(), department, KEYRING.phone_index(phone), KEYRING.encrypt("phone", phone),
-            KEYRING.encrypt("name", "王小明"), chance.choice(list(CARRIERS)), chance.choice(towns),
-            chance.choice(bands), chance.choice(("f", "m")), True, NOW, NOW,
+            KEYRING.encrypt("name", "王小明"), *chance.choices(list(CARRIERS), CARRIER_SHARES),
+            chance.choice(towns), *chance.choices(BANDS, BAND_SHARES), chance.choice(("f", "m")),
+            True, NOW, NOW,
         )  # fmt: skip
 
 
@@ -131,8 +136,13 @@ async def fill(connection: Connection, scene: Scene, count: int) -> None:
             """
             INSERT INTO links (contact_id, roster_id, digest, roles, org, school)
             SELECT id, $2, convert_to($3::text, 'UTF8'),
-                   ARRAY[($4::text[])[1 + get_byte(phone_hash, 1) % cardinality($4::text[])]],
-                   '单位' || get_byte(phone_hash, 2), $3
+                   ARRAY[CASE WHEN get_byte(phone_hash, 1) < 110 THEN 'resident'
+                              WHEN get_byte(phone_hash, 1) < 170 THEN 'elderly'
+                              WHEN get_byte(phone_hash, 1) < 190 THEN 'parent'
+                              ELSE ($4::text[])[1 + get_byte(phone_hash, 6)
+                                                    % cardinality($4::text[])] END],
+                   CASE WHEN get_byte(phone_hash, 7) < 40
+                        THEN '单位' || get_byte(phone_hash, 2) ELSE '' END, $3
             FROM contacts WHERE department_id = $1 AND get_byte(phone_hash, 0) % 100 < $5
             """,
             scene.department,
@@ -217,6 +227,7 @@ async def county(url: str, count: int) -> AsyncIterator[tuple[Pool, Watch, Scene
 async def measure(url: str, count: int) -> None:
     """Everything for one size."""
     async with county(url, count) as (pool, watch, scene):
+        await freshen_waiting(pool)
         print(f"{count:,} people")
         async with transaction(pool, seconds=LONG_SECONDS) as conn:
             await measure_previews(conn, watch, scene)
