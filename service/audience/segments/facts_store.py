@@ -35,6 +35,11 @@ _FACTS = (
     *("contact_id", "from_day", "to_day", "is_last", "department_id", "phone_hash"),
     *(*_OF_CONTACT, "has_name", "said"),
 )
+_KIND = (
+    *("department_id", "from_day", "to_day", "is_last", "carrier", "area_code", "age_band"),
+    *("gender", "synthetic", "has_name", "roles"),
+)
+"""Columns of `person_kinds` by which people are counted, in their order."""
 
 
 def _made(people: str) -> str:
@@ -138,8 +143,9 @@ async def _make_all(conn: Connection, department_id: UUID) -> None:
             department_id=department_id,
         )
     await sql.execute(conn, _insert(_ALL), department_id=department_id)
+    await count_kinds(conn, department_id)
     # Statistics of a table that was just filled say that it is empty.
-    await conn.execute("ANALYZE (SKIP_LOCKED) person_facts, said_entries")
+    await conn.execute("ANALYZE (SKIP_LOCKED) person_facts, person_kinds, said_entries")
 
 
 async def _make_some(conn: Connection, department_id: UUID, people: Sequence[UUID]) -> None:
@@ -147,6 +153,39 @@ async def _make_some(conn: Connection, department_id: UUID, people: Sequence[UUI
         conn, "DELETE FROM person_facts WHERE contact_id = ANY(:people)", people=people
     )
     await sql.execute(conn, _insert(_SOME), department_id=department_id, people=people)
+
+
+async def count_kinds(conn: Connection, department_id: UUID) -> None:
+    """Count anew how many people of a department have the same facts; needs the lock of facts.
+
+    One statement: facts that an erasure deletes meanwhile, and the row that takes them away, are
+    seen both or neither.
+    """
+    await sql.execute(
+        conn,
+        """
+        WITH before AS (DELETE FROM person_kinds WHERE department_id = :department_id)
+        INSERT INTO person_kinds SELECT * FROM count_person_kinds(:department_id)
+        """,
+        department_id=department_id,
+    )
+
+
+async def count_differing_kinds(conn: Connection, department_id: UUID) -> int:
+    """Of how many people a department's kinds have too many or too few."""
+    found: int = await sql.fetchval(
+        conn,
+        f"""
+        SELECT coalesce(sum(abs(people)), 0)::int FROM (
+            SELECT sum(people) AS people FROM (
+                SELECT * FROM person_kinds WHERE department_id = :department_id
+                UNION ALL
+                SELECT {", ".join(_KIND)}, -people FROM count_person_kinds(:department_id)) k
+            GROUP BY {", ".join(_KIND)}) d
+        """,  # noqa: S608  # constants
+        department_id=department_id,
+    )
+    return found
 
 
 def _insert(people: str) -> str:
@@ -258,9 +297,10 @@ async def compare_stretch(
     return ComparedFacts(people[-1], len(people), differing, waits=False)
 
 
-async def delete_unused(conn: Connection, department_id: UUID) -> None:
-    """Delete what nobody's entries in a department say any more. Not beside somebody who makes
-    facts anew: what is found unused here may just be taken into use there.
+async def compact(conn: Connection, department_id: UUID) -> None:
+    """Delete what nobody's entries in a department say any more, and replace what was noted of its
+    kinds of people by a count. Not beside somebody who makes facts anew: what is found unused here
+    may just be taken into use there.
     """
     if not await try_lock_facts(conn, department_id):
         return
@@ -274,6 +314,7 @@ async def delete_unused(conn: Connection, department_id: UUID) -> None:
         """,
         department_id=department_id,
     )
+    await count_kinds(conn, department_id)
 
 
 async def note_all(conn: Connection, department_id: UUID) -> None:

@@ -70,7 +70,8 @@ class Compiled:
     values: those of the parameters of both, by name. role_order: all roles, the most telling first.
     said: what the person's entry says of each field that was asked for, over `k`; null or "" where
     it says nothing that fits. of_facts: `c` are rows of `person_facts`, which have no ciphers; for
-    counting alone.
+    counting alone. of_kinds: each `c` stands for `c.people` people. kinds: the same rule over
+    such; None: it asks for what is of single people.
     """
 
     sql: str
@@ -79,6 +80,8 @@ class Compiled:
     role_order: tuple[str, ...]
     said: Mapping[str, str] = field(default_factory=dict)
     of_facts: bool = False
+    of_kinds: bool = False
+    kinds: "Compiled | None" = None
 
     @property
     def ended(self) -> str:
@@ -207,11 +210,26 @@ def compile_rule(
     asked = "true" if rule is None else compiler.condition(rule)
     condition = f"({_LISTED[of_facts]} AND {asked})"
     if of_facts:
-        return Compiled(condition, compiler.facts(), compiler.values, order, of_facts=True)
+        kinds = _of_kinds(rule, areas, department_id, today)
+        return Compiled(
+            condition, compiler.facts(), compiler.values, order, of_facts=True, kinds=kinds
+        )
     asks = fields or {}
     said = {code: f"k.said[{place}]" for place, code in enumerate(asks, 2)}
     own = {code: _said_of_entry(code, longest, order) for code, longest in asks.items()}
     return Compiled(condition, compiler.source(own), compiler.values, order, said)
+
+
+def _of_kinds(
+    rule: Rule | None, areas: AreaNames, department_id: UUID, today: date
+) -> Compiled | None:
+    """The rule over kinds of people; None: it asks for what tells people of one kind apart."""
+    if rule is not None and not {one.field for one in comparisons(rule)} <= _KIND_FIELDS:
+        return None
+    compiler = _KindsCompiler(areas, department_id, today)
+    condition = f"({_LISTED[True]} AND {'true' if rule is None else compiler.condition(rule)})"
+    source, order = compiler.kinds(condition), _role_order(rule)
+    return Compiled("c.matches", source, compiler.values, order, of_facts=True, of_kinds=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,6 +452,60 @@ class _Compiler:
         name = f"rule_{len(self.values) + 1}"
         self.values[name] = value
         return f":{name}"
+
+
+class _KindsCompiler(_Compiler):
+    """The same over kinds of people, for rules that ask for `_KIND_FIELDS` alone."""
+
+    def kinds(self, condition: str) -> str:
+        """The tables of a statement over kinds of whom a condition is not false, as `c.matches`.
+
+        Whoever may be special, for their number is ported or suppressed, is one row alone, and is
+        taken from those of their kind by another one.
+        """
+        day = self._day
+        valid = f"""
+            SELECT *, to_day >= {day}::date AS holds FROM {{}}
+            WHERE department_id = {self._department}::uuid AND from_day <= {day}::date
+              AND (to_day >= {day}::date OR is_last)"""  # noqa: S608  # placeholders
+        asked = f"({condition}) IS NOT FALSE OR NOT c.holds"
+        return f"""(
+                SELECT c.department_id, NULL::bytea AS phone_hash, c.carrier, c.area_code,
+                       c.synthetic, c.has_name, k.roles, c.holds, {condition} AS matches,
+                       sum(c.people) AS people
+                FROM ({valid.format("person_kinds")}) c
+                CROSS JOIN (SELECT NULL::text AS carrier) v
+                CROSS JOIN LATERAL (SELECT CASE WHEN c.holds THEN c.roles END AS roles) k
+                WHERE {asked} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+                UNION ALL
+                SELECT c.department_id, CASE WHEN n.people > 0 THEN c.phone_hash END, {CARRIER},
+                       c.area_code, c.synthetic, c.has_name, c.roles, c.holds, {condition}, n.people
+                FROM (
+                    SELECT f.*, k.roles
+                    FROM ({valid.format("person_facts")} AND phone_hash IN (
+                        SELECT phone_hash FROM carrier_overrides
+                        UNION ALL SELECT phone_hash FROM suppressions)) f
+                    LEFT JOIN LATERAL (
+                        SELECT string_agg(array_to_string(e.roles, ' '), ' ') AS roles
+                        FROM said_entries e
+                        WHERE e.department_id = {self._department}::uuid AND e.said = f.said
+                          AND f.holds) k ON true
+                    OFFSET 0) c  -- so that roles are looked up once for both rows
+                CROSS JOIN LATERAL (SELECT c.roles) k
+                CROSS JOIN (VALUES (1), (-1)) n(people)
+                LEFT JOIN carrier_overrides v ON n.people > 0 AND v.phone_hash = c.phone_hash
+                WHERE {asked}) c
+            CROSS JOIN (SELECT NULL::text AS carrier) v
+            CROSS JOIN LATERAL (SELECT c.roles) k"""  # noqa: S608  # constants and placeholders
+
+    def _entry(self, field: str, place: str) -> str:
+        if field != "role":
+            raise ValueError(field)
+        return f"coalesce(string_to_array(k.roles, ' ') && {place}::text[], false)"
+
+
+_KIND_FIELDS = frozenset({"area", "gender", "carrier", "department", "age", "role"})
+"""The fields of a rule that tell no people of one kind apart."""
 
 
 def _area_codes(comparison: Comparison, areas: AreaNames) -> list[str]:

@@ -201,10 +201,15 @@ async def list_saved_rules(
 
 
 def counts_of(rows: Iterable[Record]) -> AudienceCounts:
-    """Adds up rows with excluded, carrier, town, roles, people and some."""
+    """Adds up rows with excluded, carrier, town, roles, people and some. people may be below 0,
+    where another row counts somebody whom this one takes away.
+    """
     counts = AudienceCounts()
     for row in sorted(rows, key=lambda row: (row["town"], row["carrier"])):
         _add(counts, row)
+    for counter in (counts.by_area, counts.by_carrier, counts.by_role, counts.excluded):
+        for name in [name for name, people in counter.items() if not people]:
+            del counter[name]
     return counts
 
 

@@ -45,7 +45,9 @@ class AudienceSource:
     `department_id` of the terms by which they are looked at. roles: their roles in order, of what
     it reads; role_words: the same as words in any order, which may repeat. said: the column with
     what the person's list says of each field that a text takes of lists. stretch: of all these, the
-    people that are read; None: all.
+    people that are read; None: all. kinds: the same people, those of a kind in one row with how
+    many they are in `people`; for counting where of single people nothing is asked but their
+    carriers and suppressions. None: the rule asks for more.
     """
 
     sql: str
@@ -54,6 +56,7 @@ class AudienceSource:
     role_words: str
     said: Mapping[str, str] = field(default_factory=dict)
     stretch: Stretch | None = None
+    kinds: "AudienceSource | None" = None
 
     def within(self, column: str) -> str:
         """SQL: whether the hash in a column is one of those that are read."""
@@ -85,6 +88,11 @@ def by_rule(
     """
     columns, said = _said(condition)
     phone, name = "c.phone_cipher", "c.name_cipher"
+    kinds = None
+    if condition.kinds is not None and among is EVERYBODY and stretch is None:
+        kinds = by_rule(condition.kinds)
+    if condition.of_kinds:
+        columns = ", c.people"
     if condition.of_facts:
         phone, name = "NULL::bytea", "CASE WHEN c.has_name THEN ''::bytea END"
     return AudienceSource(
@@ -101,6 +109,7 @@ def by_rule(
         "roles",
         said,
         stretch,
+        kinds,
     )
 
 

@@ -47,7 +47,7 @@ from service.ledger.joint_places import has_place_elsewhere
 from service.ledger.reasons import Reason
 from service.messages.value_sources import Fact, listed_of
 from service.storage import sql
-from service.storage.postgres import Connection
+from service.storage.postgres import Connection, Record
 
 BARRED_SQL, GONE_SQL = "barred", "gone"
 """Placeholders in the order of reasons: the SQL expression of each gives a reason, or null."""
@@ -137,6 +137,11 @@ class ExclusionTerms:
     barred: Reason | None = None
     caps: CapTerms | None = None
     joint_fire: UUID | None = None
+
+    @property
+    def ask_each(self) -> bool:
+        """Whether more is asked of single people than their carriers and suppressions."""
+        return self.trial or self.caps is not None or self.joint_fire is not None
 
     @property
     def values(self) -> dict[str, Any]:
@@ -283,18 +288,42 @@ async def count_people(
     a transaction.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
-    rows = await sql.fetch(
+    if source.kinds is None or terms.ask_each:
+        some = f"(array_agg(phone_hash))[1:{SAMPLE}]"
+        return counts_of(await _count(conn, terms, source, "count(*)", some))
+    counts = counts_of(await _count(conn, terms, source.kinds, "sum(people)", "ARRAY[]::bytea[]"))
+    if counts.target:
+        counts.some = await _some(conn, terms, source)
+    return counts
+
+
+async def _count(
+    conn: Connection, terms: ExclusionTerms, source: AudienceSource, people: str, some: str
+) -> list[Record]:
+    return await sql.fetch(
         conn,
         f"""
         SELECT CASE WHEN ended THEN '{ENDED}' ELSE {REASON_SQL} END AS excluded,
                coalesce(carrier, 'none') AS carrier,
                coalesce(left(area_code, 9) || '000', 'none') AS town,
-               {source.role_words} AS roles, count(*) AS people,
-               (array_agg(phone_hash))[1:{SAMPLE}] AS some
+               {source.role_words} AS roles, ({people})::int AS people, {some} AS some
         FROM ({excluded(terms, source)}) e
         GROUP BY 1, 2, 3, 4
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         **terms.values,
         **source.values,
     )
-    return counts_of(rows)
+
+
+async def _some(conn: Connection, terms: ExclusionTerms, source: AudienceSource) -> list[bytes]:
+    """A few of those in the target."""
+    rows = await sql.fetch(
+        conn,
+        f"""
+        SELECT phone_hash FROM ({excluded(terms, source)}) e
+        WHERE NOT ended AND {REASON_SQL} IS NULL LIMIT {SAMPLE}
+        """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
+        **terms.values,
+        **source.values,
+    )
+    return sorted(row["phone_hash"] for row in rows)

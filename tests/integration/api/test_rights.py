@@ -923,7 +923,7 @@ OWN = {
 choose whether mails tell them of the county's packs.
 """
 
-KEPT_FOR_READING = {"facts_waiting", "person_facts", "said_entries"}
+KEPT_FOR_READING = {"facts_waiting", "person_facts", "person_kinds", "said_entries"}
 """What whoever reads works out of the entries of lists and leaves for the next one."""
 
 

@@ -41,6 +41,7 @@ from service.ledger.message_class import PUBLICITY
 from service.privacy.erasure_store import delete_contacts
 from service.storage import sql
 from service.storage.postgres import Connection, Pool, transaction
+from tests.harness.plans import watch_plans
 from tests.integration.audience.conftest import Department
 
 NUMBERS = [f"1979000124{n}" for n in range(8)]
@@ -131,6 +132,7 @@ class Lists:
         those who are left out.
         """
         await self.make_facts()
+        assert await facts_store.count_differing_kinds(self.conn, self.department.id) == 0
         areas = RuleAreas(await read_area_tree(self.conn))
         for day in days:
             asked: dict[str, Any] = {
@@ -175,6 +177,15 @@ class Lists:
             roster: (len(people), sum(people.values())) for roster, people in entries.items()
         }
 
+    def terms(self, **more: Any) -> ExclusionTerms:
+        return ExclusionTerms(
+            department_id=self.department.id,
+            message_class=PUBLICITY,
+            at=self.now,
+            routes=None,
+            **more,
+        )
+
     async def make_facts(self) -> None:
         """As whoever reads does, or else the scheduler."""
         if not await facts_may_be_read(self.conn, self.department.id):
@@ -182,14 +193,7 @@ class Lists:
 
     async def _alone(self, text: str, asked: dict[str, Any], *, of_facts: bool) -> Any:
         compiled = compile_rule(parse(text), **asked, of_facts=of_facts)
-        terms = ExclusionTerms(
-            department_id=self.department.id,
-            message_class=PUBLICITY,
-            at=self.now,
-            routes=None,
-            needs=["name"],
-        )
-        counts = await count_people(self.conn, terms, by_rule(compiled))
+        counts = await count_people(self.conn, self.terms(needs=["name"]), by_rule(compiled))
         meant = await self._meant(compiled)
         assert set(counts.some) <= set(meant)  # any few of them
         return meant, replace(counts, some=[])
@@ -271,6 +275,7 @@ STEPS = st.one_of(
     st.tuples(st.just("undo"), st.sampled_from([0, -1])),
     st.tuples(st.just("erase"), st.sampled_from(NUMBERS)),
     st.tuples(st.just("refuse"), st.sampled_from(NUMBERS)),
+    st.tuples(st.just("port"), st.sampled_from(NUMBERS)),
     st.tuples(st.just("correct"), st.sampled_from(NUMBERS), st.sampled_from(["f", None])),
     st.tuples(st.just("tag"), st.sampled_from(NUMBERS)),
     st.tuples(st.just("remove"), st.sampled_from(NUMBERS)),
@@ -310,6 +315,14 @@ async def of_person(lists: Lists, act: str, number: str, rest: list[Any]) -> Non
     elif act == "refuse":
         refusal = NewSuppression("opted_out", ("public_interest",), None, None)
         await insert_suppressions(conn, [lists.hash(number)], refusal, lists.now)
+    elif act == "port":
+        await conn.execute(
+            "INSERT INTO carrier_overrides VALUES ($1, 'china_unicom', 'operator', NULL, $2, $3)"
+            " ON CONFLICT DO NOTHING",
+            lists.hash(number),
+            lists.department.user_id,
+            lists.now,
+        )
     elif act == "by hand":
         await conn.execute(
             "INSERT INTO contacts (department_id, phone_hash, phone_cipher, carrier, synthetic,"
@@ -349,6 +362,8 @@ BOTH: list[tuple[Any, ...]] = [
 @example(steps=[*BOTH, ("remove", NUMBERS[0])], at_once=1)
 @example(steps=[*BOTH, ("erase", NUMBERS[0])], at_once=1)
 @example(steps=[*BOTH, ("correct", NUMBERS[1], "f")], at_once=1)
+@example(steps=[*BOTH, ("refuse", NUMBERS[0]), ("port", NUMBERS[1])], at_once=2)
+@example(steps=[*BOTH, ("port", NUMBERS[0]), ("erase", NUMBERS[0])], at_once=1)
 @example(steps=[*BOTH, ("by hand", NUMBERS[2])], at_once=1)
 @example(steps=[("by hand", NUMBERS[2]), ("remove", NUMBERS[2])], at_once=1)
 @settings(
@@ -475,7 +490,135 @@ async def test_a_reader_of_one_state_has_facts_of_that_state(stored: tuple[Pool,
             assert await by_facts(reader, lists) == 2
 
 
+async def kinds_kept(conn: Connection, lists: Lists) -> tuple[int, int]:
+    """How many rows a department's kinds have, and of how many people they are."""
+    row = await conn.fetchrow(
+        "SELECT count(*)::int, coalesce(sum(people), 0)::int FROM person_kinds"
+        " WHERE department_id = $1",
+        lists.department.id,
+    )
+    assert row is not None
+    return row[0], row[1]
+
+
+@pytest.mark.parametrize("counted_first", [False, True])
+async def test_an_erasure_beside_a_count_of_kinds_is_in_it_once(
+    stored: tuple[Pool, Lists], *, counted_first: bool
+) -> None:
+    pool, lists = stored
+    department = lists.department.id
+    async with pool.acquire() as erasing, pool.acquire() as counting:
+        for number in NUMBERS[:2]:
+            erasure, count = erasing.transaction(), counting.transaction()
+            await erasure.start()
+            await count.start()
+            if counted_first:
+                await facts_store.count_kinds(counting, department)
+            await delete_contacts(erasing, lists.hash(number), department)
+            if not counted_first:
+                await facts_store.count_kinds(counting, department)
+            first, second = (count, erasure) if counted_first else (erasure, count)
+            await first.commit()
+            await second.commit()
+            assert await facts_store.count_differing_kinds(counting, department) == 0
+        assert (await kinds_kept(counting, lists))[1] == len(NUMBERS) - 2
+
+
+async def test_an_erasure_within_a_count_of_kinds_is_in_it_once(
+    stored: tuple[Pool, Lists], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, lists = stored
+    department, left, execute = lists.department.id, list(NUMBERS), sql.execute
+    async with pool.acquire() as erasing, pool.acquire() as counting:
+
+        async def erase_after(conn: Connection, statement: str, **values: Any) -> str:
+            status = await execute(conn, statement, **values)
+            if conn is counting:
+                await delete_contacts(erasing, lists.hash(left.pop()), department)
+            return status
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sql, "execute", erase_after)
+            await facts_store.count_kinds(counting, department)
+        assert len(left) < len(NUMBERS)
+        assert await facts_store.count_differing_kinds(counting, department) == 0
+
+
+async def test_a_program_that_does_not_count_kinds_leaves_them_right(
+    stored: tuple[Pool, Lists],
+) -> None:
+    """That of the version before makes all facts anew and knows no kinds."""
+    pool, lists = stored
+    async with transaction(pool) as conn:
+        await conn.execute("CREATE TEMP TABLE other ON COMMIT DROP AS SELECT * FROM person_facts")
+        await conn.execute("DELETE FROM person_facts")
+        assert (await kinds_kept(conn, lists))[1] == 0
+        await conn.execute(
+            "UPDATE other SET gender = 'f' WHERE phone_hash = $1", lists.hash(A[:11])
+        )
+        await conn.execute("INSERT INTO person_facts SELECT * FROM other")
+        assert await facts_store.count_differing_kinds(conn, lists.department.id) == 0
+        assert (await kinds_kept(conn, lists))[1] == len(NUMBERS)
+
+
+async def test_rows_of_kinds_are_added_up_once_a_day(stored: tuple[Pool, Lists]) -> None:
+    pool, lists = stored
+    async with pool.acquire() as conn:
+        assert await kinds_kept(conn, lists) == (1, len(NUMBERS))
+        for number in NUMBERS[:3]:
+            await changed(conn, lists, number)
+            await freshen_waiting(pool)
+        assert await kinds_kept(conn, lists) == (7, len(NUMBERS))
+        assert await check_facts(pool, lists.now) == 0
+        assert await kinds_kept(conn, lists) == (2, len(NUMBERS))
+
+
+@pytest.mark.parametrize(
+    ("rule", "trial", "by_kinds"),
+    [
+        (None, False, True),
+        ("carrier = mobile and not role = finance and age >= 60 and gender = f", False, True),
+        ("org = 甲厂", False, False),
+        ("role = finance and roster = 甲", False, False),
+        ("tag = 重点", False, False),
+        ("last_sent > 30", False, False),
+        (None, True, False),  # each is looked up among the guests
+    ],
+)
+async def test_what_asks_for_no_single_person_is_counted_by_kinds(
+    stored: tuple[Pool, Lists],
+    monkeypatch: pytest.MonkeyPatch,
+    rule: str | None,
+    *,
+    trial: bool,
+    by_kinds: bool,
+) -> None:
+    pool, lists = stored
+    async with transaction(pool) as conn:
+        compiled = compile_rule(
+            parse(rule) if rule else None,
+            areas=RuleAreas(await read_area_tree(conn)),
+            department_id=lists.department.id,
+            today=day_in_china(lists.now),
+            of_facts=True,
+        )
+        terms = lists.terms(needs=[], trial=trial)
+        read = watch_plans(monkeypatch, None, {"FROM"})
+        counts = await count_people(conn, terms, by_rule(compiled))
+    tables = {key.split(":")[0] for key in read}
+    assert ("person_kinds" in tables) is by_kinds, tables
+    if rule is None:
+        assert counts.target + counts.excluded.total() == len(NUMBERS)
+
+
 DAMAGE = {
+    "somebody too many of a kind": """
+        UPDATE person_kinds SET people = people + 1 WHERE $1::uuid IS NOT NULL
+    """,
+    "no kinds": "DELETE FROM person_kinds WHERE $1::uuid IS NOT NULL",
+    "people of another kind": """
+        UPDATE person_kinds SET roles = 'owner' WHERE $1::uuid IS NOT NULL
+    """,
     "another gender": "UPDATE person_facts SET gender = 'm' WHERE contact_id = $1",
     "nobody": "DELETE FROM person_facts WHERE contact_id = $1",
     "a later end": "UPDATE person_facts SET to_day = to_day + 1 WHERE contact_id = $1",
