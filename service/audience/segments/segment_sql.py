@@ -209,15 +209,11 @@ def compile_rule(
     compiler = _Compiler(areas, department_id, today)
     asked = "true" if rule is None else compiler.condition(rule)
     condition = f"({_LISTED[of_facts]} AND {asked})"
-    if of_facts:
-        kinds = _of_kinds(rule, areas, department_id, today)
-        return Compiled(
-            condition, compiler.facts(), compiler.values, order, of_facts=True, kinds=kinds
-        )
     asks = fields or {}
     said = {code: f"k.said[{place}]" for place, code in enumerate(asks, 2)}
-    own = {code: _said_of_entry(code, longest, order) for code, longest in asks.items()}
-    return Compiled(condition, compiler.source(own), compiler.values, order, said)
+    source = compiler.facts() if of_facts else compiler.source(asks, order)
+    kinds = _of_kinds(rule, areas, department_id, today) if of_facts else None
+    return Compiled(condition, source, compiler.values, order, said, of_facts=of_facts, kinds=kinds)
 
 
 def _of_kinds(
@@ -269,7 +265,7 @@ def compile_together(
     compiler = _Compiler(areas, department_id, today)
     listed = _LISTED[of_facts]
     conditions = [f"(({listed} AND {compiler.condition(rule)}) IS TRUE)" for rule in rules]
-    source = compiler.facts() if of_facts else compiler.source({})
+    source = compiler.facts() if of_facts else compiler.source({}, ())
     return CompiledTogether(conditions, source, compiler.values)
 
 
@@ -344,8 +340,11 @@ class _Compiler:
             for number, condition in enumerate(self._asked)
         )
 
-    def source(self, said: Mapping[str, str]) -> str:
-        """The tables of the statement; said: what an entry says of each field that is asked for."""
+    def source(self, asks: Mapping[str, int], role_order: tuple[str, ...]) -> str:
+        """The tables of a statement over entries, with what an entry says of each field that is
+        asked for.
+        """
+        said = {code: _said_of_entry(code, longest, role_order) for code, longest in asks.items()}
         texts = "".join(f", {_READ[name]}" for name in sorted(self._texts))
         asked = self._flags()
         best, columns = self._best_entry(said) if said else ("", "")
