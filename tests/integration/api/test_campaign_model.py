@@ -558,7 +558,6 @@ def test_no_sequence_of_acts_by_anybody_goes_round_the_rules(world: World) -> No
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,
-            deadline=None,
             phases=[Phase.generate],  # shrinking takes minutes
             derandomize=EXAMPLES == BUDGET,
             suppress_health_check=list(HealthCheck),

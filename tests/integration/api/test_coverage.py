@@ -248,9 +248,7 @@ STATES = st.lists(
 )
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STATES, st.integers(1, 9))
 async def test_facts_are_what_the_ledger_says(
     api: Api, sending: Sending, states: list[tuple[int, str]], rows: int

@@ -366,9 +366,7 @@ BOTH: list[tuple[Any, ...]] = [
 @example(steps=[*BOTH, ("port", NUMBERS[0]), ("erase", NUMBERS[0])], at_once=1)
 @example(steps=[*BOTH, ("by hand", NUMBERS[2])], at_once=1)
 @example(steps=[("by hand", NUMBERS[2]), ("remove", NUMBERS[2])], at_once=1)
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_rules_mean_the_same_by_facts_and_by_entries(
     lists: Callable[[], Awaitable[Lists]], steps: list[tuple[Any, ...]], at_once: int
 ) -> None:

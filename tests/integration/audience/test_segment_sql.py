@@ -381,9 +381,7 @@ RULES: st.SearchStrategy[Rule] = st.recursive(
 
 
 @given(rule=RULES)
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_rule_means_the_same_to_postgresql(people: Any, rule: Rule) -> None:
     expected = [holds(rule, person) for person in PEOPLE]
     assert await truths(people, rule) == expected

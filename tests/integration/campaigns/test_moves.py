@@ -68,9 +68,7 @@ _PAIRS = {
 }
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=acts, late=st.sampled_from(["run", "hold", "skip"]), once=st.booleans())
 async def test_no_sequence_of_acts_leaves_the_table(
     conn: Connection, now: datetime, acts: list[tuple[str, timedelta]], late: LatePolicy, once: bool

@@ -25,9 +25,7 @@ import_acts = st.tuples(
 undo_acts = st.tuples(st.just("undo"), st.integers(0, 9), st.just(0))
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=st.lists(st.one_of(import_acts, import_acts, undo_acts), max_size=12))
 async def test_any_order_of_imports_and_undos_equals_a_dict_that_replays_it(
     conn: Connection, now: datetime, acts: list[tuple[str, list[IsoWeek] | int, int]]

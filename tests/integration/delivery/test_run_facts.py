@@ -259,9 +259,7 @@ SILENT: list[tuple[Any, ...]] = [("settle", DAYS_3 + HOUR), ("keep",)]
 @example(answers=ALL, steps=[("receipt", 0, 1, "undelivered"), *SILENT, ("again", 0, 1)])
 @example(answers=[["uncertain"] * PEOPLE] * 2, steps=[("delivered", 0, n) for n in NOS] + SILENT)
 @example(answers=ALL, steps=[*SILENT, ("drop",), ("erase", 0, 2)])
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_report_is_at_all_times_what_the_ledger_says(
     pool: Pool,
     stage: SetUp,

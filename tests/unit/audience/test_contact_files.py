@@ -121,7 +121,7 @@ def test_a_row_over_many_lines_has_an_end_too(read_file: Any) -> None:
     assert len(rows) == LONGEST_LINE // 15, "that is a row's limit, not the file's"
 
 
-@settings(max_examples=100, deadline=None)  # a workbook starts a process
+@settings(max_examples=100)
 @given(data=st.binary(max_size=60), text=st.text(max_size=60), headed=st.booleans())
 def test_any_octets_are_read_or_refused(
     data: bytes, text: str, headed: bool, read_file: Any

@@ -114,7 +114,7 @@ times = st.integers(0, 24 * 60 - 1)
 zones = st.sampled_from([SHANGHAI, ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     day=st.dates(date(2027, 1, 30), date(2027, 2, 10)) | st.just(date(2027, 3, 28)),
     minute=times,

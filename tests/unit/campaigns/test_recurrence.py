@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from dateutil.rrule import rrulestr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.campaigns.calendar.recurrence import RecurrenceError, parse
@@ -45,7 +45,6 @@ def rules(draw: st.DrawFn) -> str:
     return ";".join(parts)
 
 
-@settings(deadline=None)
 @given(rules(), st.dates(date(2024, 1, 1), date(2028, 12, 31)))
 def test_the_days_are_those_of_dateutil(rule: str, start: date) -> None:
     until = start + timedelta(days=700)

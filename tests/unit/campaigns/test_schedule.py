@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.campaigns.calendar.fires import next_fire
@@ -63,7 +63,6 @@ def _text(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-@settings(deadline=None)
 @given(
     start=st.sampled_from(
         ["2026-03-28T20:00", "2026-10-24T20:00", "2027-01-12T00:00"]  # clocks change in Berlin

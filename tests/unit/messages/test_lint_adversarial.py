@@ -515,7 +515,7 @@ def _disguised(text: str, places: list[tuple[int, str]]) -> str:
         st.tuples(st.integers(0, 500), st.sampled_from((*_INSERTED, "wide", "twin"))), max_size=8
     ),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_disguise_turns_a_block_into_a_pass(
     scam: tuple[str, str], places: list[tuple[int, str]]
 ) -> None:

@@ -1,7 +1,7 @@
 """What a plan gives its texts: of the kind that is asked for, bounded, and filled in once."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.messages.lint.lint import lint
@@ -50,7 +50,6 @@ def test_every_kind_has_its_words_and_is_tried() -> None:
     assert {*PLAN_VARIABLES.values()} <= {*VALUES}
 
 
-@settings(deadline=None)  # the first verdict of a process learns the weights
 @given(TYPED)
 def test_a_value_of_its_kind_is_taken_if_it_is_short_and_read_as_it_was_judged(
     typed: tuple[ValueKind, str],
