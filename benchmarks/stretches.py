@@ -24,6 +24,7 @@ from unittest import mock
 from benchmarks.audience import KEYRING, NOW, RULES, fill
 from benchmarks.importing import prepare
 from service.audience.areas.area_store import load_areas
+from service.audience.segments.facts import freshen_waiting
 from service.dispatch.expansion import expand_store
 from service.dispatch.expansion.expand import expand_run
 from service.local.embedded import Postgres
@@ -119,6 +120,7 @@ async def octets(conn: Connection) -> None:
     texts = await conn.fetchval("SELECT count(*) FROM messages")
     for table, rows in (
         *(("contacts", people), ("links", people), ("recent_texts", people)),
+        *(("person_facts", people), ("said_entries", people), ("person_kinds", people)),
         *(("messages", texts), ("parts", texts), ("slices", texts)),
     ):
         size = await conn.fetchval("SELECT pg_total_relation_size($1::regclass)", table)
@@ -133,6 +135,8 @@ async def measure(url: str, people: int, stretch: int, rounds: int) -> None:
         scene = await make_scene(conn, NOW)
         await add_channel(conn, KEYRING, 1, NOW)
         await fill(conn, scene, people)
+    async with open_pool(url, size=1) as pool:
+        await freshen_waiting(pool)
     print(f"{people:,} people; in stretches of {stretch:,}")
     for _ in range(rounds):
         for name, size in (("at once", people), ("in stretches", stretch)):
