@@ -14,6 +14,7 @@ import argparse
 from benchmarks.revisions.__main__ import MEASURES, ROOT, Revision, compare
 
 HAS_ITS_OWN_DATABASE = "hand-off"
+MONTHS = "10"
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
     asked = parser.parse_args()
     measures = [one for one in MEASURES if asked.only in one and one != HAS_ITS_OWN_DATABASE]
     print("processor time: of the aged one; ratio to the fresh one at least, middle, most")
-    workers = Revision(ROOT, asked.people, "--aged"), Revision(ROOT, asked.people)
+    workers = Revision(ROOT, asked.people, "--aged", MONTHS), Revision(ROOT, asked.people)
     compare(*workers, asked.rounds, measures)
 
 
