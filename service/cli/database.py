@@ -20,7 +20,14 @@ from service.servers import find_faults, refuse
 from service.settings import Settings, describe_environment, read_settings
 from service.storage.migrate import migrate
 from service.storage.postgres import LONG_SECONDS, Connection, connect
-from service.storage.roles import admit, admit_backup, find_excess, login_of, warn_of_excess
+from service.storage.roles import (
+    admit,
+    admit_backup,
+    admit_to_new_tables,
+    find_excess,
+    login_of,
+    warn_of_excess,
+)
 from service.words.catalogues import of_shell
 from service.words.phrase import phrase
 
@@ -89,6 +96,8 @@ async def _migrate_database(settings: Settings) -> None:
         )
     conn = await connect(owner_url or settings.database_url, seconds=LONG_SECONDS)
     try:
+        if owner_url:
+            await admit_to_new_tables(conn, service)
         for name in await migrate(conn):
             print(f"applied {name}")
         await load_areas(conn)

@@ -15,12 +15,15 @@ so two snapshots with the same sum have seen the same receipts."""
 
 
 def note_late(rows: str) -> str:
-    """A sub-statement: notes the runs of those `rows` that were `unknown` before. `rows` has the
-    columns `run_id` and `before`, the state before.
+    """A sub-statement: notes the campaigns' runs of those `rows` that were `unknown` before. `rows`
+    has the columns `run_id` and `before`, the state before.
     """
     return f"""
         INSERT INTO run_changes (run_id, changes)
-        SELECT run_id, 1 FROM {rows} WHERE before = '{MessageState.UNKNOWN}' GROUP BY run_id
+        SELECT run_id, 1 FROM {rows}
+        WHERE before = '{MessageState.UNKNOWN}'
+          AND (SELECT campaign_id FROM runs WHERE id = run_id) IS NOT NULL
+        GROUP BY run_id
     """  # noqa: S608  # constants
 
 

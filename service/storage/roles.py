@@ -42,6 +42,12 @@ _GRANTS = (
     "GRANT EXECUTE ON FUNCTION delete_old_records TO {role}",
 )
 
+_GRANTS_TO_COME = (
+    """ALTER DEFAULT PRIVILEGES IN SCHEMA {schema}
+       GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}""",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE, SELECT ON SEQUENCES TO {role}",
+)
+
 _BACKUP_GRANTS = (
     "GRANT CONNECT ON DATABASE {database} TO {role}",
     "GRANT USAGE ON SCHEMA {schema} TO {role}",
@@ -92,6 +98,18 @@ async def admit(owner: Connection, service: DatabaseLogin) -> None:
             raise Misconfigured(_excessive(service.user, why))
 
 
+async def admit_to_new_tables(owner: Connection, service: DatabaseLogin) -> None:
+    """Let the service's role, if it is there, use each table from the moment it is made: triggers
+    of a migration may write into it for processes that work meanwhile. `admit` takes away what is
+    too much.
+
+    owner: as for `admit`.
+    """
+    async with owner.transaction():
+        if await _is_role(owner, service.user):
+            await _grant(owner, service, _GRANTS_TO_COME)
+
+
 async def admit_backup(owner: Connection, backup: DatabaseLogin) -> None:
     """Make the role of the backups if it is missing. It may copy all data, and change none.
 
@@ -116,11 +134,16 @@ async def _grant(owner: Connection, login: DatabaseLogin, grants: Sequence[str])
         await owner.execute(grant.format_map(dict(names or {})))
 
 
+async def _is_role(conn: Connection, user: str) -> bool:
+    found: bool = await sql.fetchval(
+        conn, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :user)", user=user
+    )
+    return found
+
+
 async def _make_role(owner: Connection, login: DatabaseLogin, variable: str, rights: str) -> None:
     """variable: which address names it. rights: those of the role, in PostgreSQL's words."""
-    if await sql.fetchval(
-        owner, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :user)", user=login.user
-    ):
+    if await _is_role(owner, login.user):
         return
     statement = f"CREATE ROLE %I {rights} NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD %L"
     try:

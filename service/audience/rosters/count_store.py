@@ -3,7 +3,7 @@
 Triggers add a row to `roster_changes` in each transaction that changes entries of a list, and
 nothing but their sum tells one state of the list from another: rows are only ever added, so two
 snapshots with the same sum have the same entries. A count is kept with the sum of its snapshot, and
-is the one to show where the reader's snapshot has the same.
+is shown if the reader's snapshot has the same sum.
 """
 
 from uuid import UUID

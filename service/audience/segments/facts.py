@@ -47,7 +47,7 @@ async def _check(pool: Pool, department_id: UUID, now: datetime) -> int:
             conn.transaction(isolation="repeatable_read", readonly=True),
         ):
             found = await facts_store.compare_stretch(conn, department_id, after, AT_ONCE)
-            if found.last is None:
+            if found.last is None and not found.waits:
                 differing += await facts_store.count_differing_kinds(conn, department_id)
         if found.waits:  # they are made anew first, and compared in a later turn
             return 0
@@ -57,7 +57,8 @@ async def _check(pool: Pool, department_id: UUID, now: datetime) -> int:
         if after is None:
             break
     async with transaction(pool) as writer:
-        await facts_store.compact(writer, department_id)
+        if not await facts_store.compact(writer, department_id) and not differing:
+            return 0  # somebody makes facts anew; compared again in a later turn
         await facts_store.save_check(writer, department_id, people, differing, now)
         if differing:
             await facts_store.note_all(writer, department_id)

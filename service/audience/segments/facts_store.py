@@ -297,13 +297,13 @@ async def compare_stretch(
     return ComparedFacts(people[-1], len(people), differing, waits=False)
 
 
-async def compact(conn: Connection, department_id: UUID) -> None:
+async def compact(conn: Connection, department_id: UUID) -> bool:
     """Delete what nobody's entries in a department say any more, and replace what was noted of its
     kinds of people by a count. Not beside somebody who makes facts anew: what is found unused here
-    may just be taken into use there.
+    may just be taken into use there. Returns whether it was done.
     """
     if not await try_lock_facts(conn, department_id):
-        return
+        return False
     await sql.execute(
         conn,
         """
@@ -315,6 +315,7 @@ async def compact(conn: Connection, department_id: UUID) -> None:
         department_id=department_id,
     )
     await count_kinds(conn, department_id)
+    return True
 
 
 async def note_all(conn: Connection, department_id: UUID) -> None:

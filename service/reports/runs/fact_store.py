@@ -26,6 +26,10 @@ the ledger in its order."""
 OLDER = timedelta(minutes=1)
 """So long after it was seen, a program that notes no changes may live."""
 
+_NOBODY_OLDER = """NOT EXISTS (
+            SELECT FROM processes
+            WHERE known COLLATE "C" < '0313' AND seen_at > clock_timestamp() - :older::interval)"""
+
 
 class FactsState(NamedTuple):
     """The state of a ledger: when the run was settled, and how many late receipts changed it."""
@@ -46,9 +50,7 @@ async def next_due(conn: Connection, now: datetime) -> UUID | None:
           AND r.state = '{RunState.SENT}' AND r.target >= :least
           AND (f.run_id IS NULL OR f.made_at < :made_before
                AND (f.shape <> :shape OR NOT {facts_hold("f", "r")}))
-          AND NOT EXISTS (
-            SELECT FROM processes
-            WHERE known COLLATE "C" < '0313' AND seen_at > clock_timestamp() - :older::interval)
+          AND {_NOBODY_OLDER}
         ORDER BY r.settled_at DESC LIMIT 1
         """,  # noqa: S608  # constants
         least=LEAST,
@@ -99,13 +101,16 @@ async def save_facts(
     now: datetime,
 ) -> None:
     """Keep what was counted of a state of a run's ledger, in place of what was kept before; needs a
-    transaction. The notes of its changes are replaced by their sum.
+    transaction. Nothing is kept while a program lives that does not note what it changes. The notes
+    of the run's changes are replaced by their sum.
     """
     await sql.execute(
         conn,
-        """
+        f"""
         INSERT INTO run_facts (run_id, settled_at, changes, made_at, shape, figures, missed)
-        VALUES (:run_id, :settled_at, :changes, :now, :shape, :figures, :missed)
+        SELECT :run_id::uuid, :settled_at::timestamptz, :changes::bigint, :now::timestamptz,
+               :shape::smallint, :figures::json, :missed::integer[]
+        WHERE {_NOBODY_OLDER}
         ON CONFLICT (run_id) DO UPDATE SET settled_at = excluded.settled_at,
             changes = excluded.changes, made_at = excluded.made_at, shape = excluded.shape,
             figures = excluded.figures, missed = excluded.missed
@@ -116,6 +121,7 @@ async def save_facts(
         shape=SHAPE,
         figures=figures,
         missed=missed,
+        older=OLDER,
     )
     await sql.execute(
         conn,

@@ -2,6 +2,9 @@
 -- of them anew. A count says of which state of the list it is; where the list has changed since, its
 -- entries are counted as before, until the scheduler has counted it again.
 
+-- An import that began with the functions of before ends first: it would note nothing.
+LOCK TABLE links IN SHARE ROW EXCLUSIVE MODE;
+
 -- How often the entries of a list were changed: the sum of its rows. They are only added by those who
 -- change entries, so nobody waits for another; the scheduler replaces them by their sum.
 CREATE TABLE roster_changes (

@@ -27,7 +27,7 @@ FEW_A_RUN = {
     "replies_due": "answers that wait, a moment each",
     "relay_nodes": "one row a place of a relay's tree; who got its text by which run",
     "relay_runs": "one row a run of a relay, one or two a level and minute at most",
-    "run_changes": "one row a run and fold of late receipts, added up each minute",
+    "run_changes": "one row a campaign's run and fold of late receipts; of large ones added up",
     "run_facts": "one row a settled run of a campaign",
     "sequence_steps": "one row a step of a plan",
     "test_sends": "one row a test",

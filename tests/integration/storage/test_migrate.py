@@ -20,7 +20,14 @@ from service.storage.migrate import (
     migrate,
     migrations,
 )
-from service.storage.postgres import Connection, Pool, StatementTimeout, connected, transaction
+from service.storage.postgres import (
+    Connection,
+    LockTimeout,
+    Pool,
+    StatementTimeout,
+    connected,
+    transaction,
+)
 from service.words.phrase import translated
 from tests.harness.waiting import counted, until_blocked
 
@@ -138,6 +145,18 @@ async def test_a_migration_goes_on_by_itself_once_the_lock_is_free(
         # Whoever comes meanwhile is not held up for longer than the migration waits.
         assert await pool.fetchval("SELECT count(*) FROM runs") == 0
     assert await migrating == [later.name]
+
+
+async def test_lists_are_counted_after_who_writes_entries_by_the_triggers_of_before(
+    owned: Connection, pool: Pool
+) -> None:
+    """Such an import would note no change of the lists that it fills."""
+    (counts,) = (one for one in migrations() if one.name == "0312_count_rosters.sql")
+    await owned.execute("SET LOCAL lock_timeout = '50ms'")
+    async with transaction(pool) as importing:
+        await importing.execute("UPDATE links SET roles = roles WHERE false")
+        with pytest.raises(LockTimeout):
+            await owned.execute(counts.sql)
 
 
 async def test_what_works_beside_a_migration_is_noted(
