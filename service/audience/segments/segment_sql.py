@@ -484,12 +484,11 @@ class _KindsCompiler(_Compiler):
                     FROM ({valid.format("person_facts")} AND phone_hash IN (
                         SELECT phone_hash FROM carrier_overrides
                         UNION ALL SELECT phone_hash FROM suppressions)) f
-                    LEFT JOIN LATERAL (
-                        SELECT string_agg(array_to_string(e.roles, ' '), ' ') AS roles
-                        FROM said_entries e
-                        WHERE e.department_id = {self._department}::uuid AND e.said = f.said
-                          AND f.holds) k ON true
-                    OFFSET 0) c  -- so that roles are looked up once for both rows
+                    LEFT JOIN (
+                        SELECT said, string_agg(array_to_string(roles, ' '), ' ') AS roles
+                        FROM said_entries WHERE department_id = {self._department}::uuid
+                        GROUP BY said) k ON k.said = f.said AND f.holds
+                    OFFSET 0) c  -- so that this is done once for both rows
                 CROSS JOIN LATERAL (SELECT c.roles) k
                 CROSS JOIN (VALUES (1), (-1)) n(people)
                 LEFT JOIN carrier_overrides v ON n.people > 0 AND v.phone_hash = c.phone_hash
