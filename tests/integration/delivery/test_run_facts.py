@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -22,7 +22,7 @@ from service.delivery.uncertain.uncertain_store import Settled, insert_decision
 from service.delivery.uncertain.uncertain_store import settle as settle_uncertain
 from service.dispatch.retries import reroute
 from service.dispatch.retries.retry_store import Again, queue_again
-from service.ledger.run_facts import facts_hold
+from service.ledger.run_facts import facts_hold, note_late
 from service.ledger.states import FINAL, MessageState, StateMove
 from service.privacy.erasure_store import cancel_queued
 from service.privacy.retention_store import LedgerStretch, drop_numbers
@@ -238,6 +238,11 @@ STEPS = st.one_of(
     st.tuples(st.just("drop")),
 )
 ALL = [["submitted"] * PEOPLE] * 2
+BEAT = (
+    "INSERT INTO processes (id, kind, host, pid, version, known)"
+    " VALUES (uuidv7(), 'worker', 'h', 1, '0', $1)"
+)
+"""The sign of life of a program that knows the migrations up to one."""
 SILENT: list[tuple[Any, ...]] = [("settle", DAYS_3 + HOUR), ("keep",)]
 """Settled without any receipt, and counted so."""
 
@@ -337,13 +342,9 @@ async def test_nothing_is_kept_while_a_program_lives_that_notes_no_changes(stage
     on = await sent(stage, ALL)
     await on.settle(DAYS_3 + HOUR)
     assert await on.keep() == 2
-    beat = (
-        "INSERT INTO processes (id, kind, host, pid, version, known)"
-        " VALUES (uuidv7(), 'worker', 'h', 1, '0', $1)"
-    )
-    await on.pool.execute(beat, "0314_later")
+    await on.pool.execute(BEAT, "0314_later")
     assert await on.kept() == 2
-    await on.pool.execute(beat, "0310_add_person_facts")
+    await on.pool.execute(BEAT, "0310_add_person_facts")
     assert await on.kept() == 0
     assert await on.keep() == 0
     await on.pool.execute(
@@ -351,6 +352,32 @@ async def test_nothing_is_kept_while_a_program_lives_that_notes_no_changes(stage
     )
     await on.pool.execute("DELETE FROM processes WHERE known < '0313'")
     assert await on.keep() == 2
+
+
+async def test_what_was_counted_is_not_kept_if_such_a_program_has_begun_meanwhile(
+    stage: SetUp,
+) -> None:
+    on = await sent(stage, ALL)
+    await on.settle(DAYS_3 + HOUR)
+    run = on.runs[0].run
+    async with transaction(on.pool) as conn:
+        state = await fact_store.read_state(conn, run)
+        assert state is not None
+        await conn.execute(BEAT, "0310_add_person_facts")
+        await fact_store.save_facts(conn, run, state, {}, [], on.now)
+    assert await on.kept() == 0
+
+
+async def test_late_receipts_are_noted_of_campaigns_runs_alone(conn: Connection) -> None:
+    """Nothing is kept of others, so that nobody would add their notes up."""
+    campaigns, other = uuid4(), uuid4()
+    await conn.execute("CREATE TEMP TABLE runs (id uuid, campaign_id uuid)")  # hides the table
+    await conn.execute("INSERT INTO runs VALUES ($1, $1), ($2, NULL)", campaigns, other)
+    await conn.execute(
+        "WITH moved AS (SELECT id AS run_id, 'unknown' AS before FROM runs)" + note_late("moved")
+    )
+    noted = [row["run_id"] for row in await conn.fetch("SELECT run_id FROM run_changes")]
+    assert noted == [campaigns]
 
 
 def test_only_known_statements_change_what_has_ended() -> None:
