@@ -26,6 +26,9 @@ from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transactio
 ROWS = 5_000
 """How much one batch lets go of: some tenths of a second."""
 
+RUNS = 500
+"""Of how many runs one batch drops numbers at most: a direct run has a text or two."""
+
 BATCHES = 20
 """How many batches of a kind one turn makes; the next turn goes on."""
 
@@ -84,8 +87,7 @@ async def let_go(
     """Let go of what is past its term, some batches of each kind; returns how much by kind."""
 
     async def numbers(conn: Connection) -> int | None:
-        stretch = await store.old_stretch(conn, now - terms.numbers, rows)
-        return None if stretch is None else await store.drop_numbers(conn, stretch, now)
+        return await _drop_numbers(conn, now - terms.numbers, rows, now)
 
     def until_empty(act: Callable[..., Awaitable[int]], term: timedelta) -> Batch:
         async def batch(conn: Connection) -> int | None:
@@ -118,6 +120,19 @@ async def let_go(
     done["list_entries"] = await _expired_lists(pool, keyring, now - terms.lists, now, rows)
     done["left_entries"] = await _left_entries(pool, keyring, now - terms.lists, now, rows)
     return {kind: count for kind, count in done.items() if count}
+
+
+async def _drop_numbers(conn: Connection, before: datetime, rows: int, now: datetime) -> int | None:
+    """Drop numbers of the oldest runs, of up to so many rows; None: no run is older."""
+    dropped = 0
+    for _ in range(RUNS):
+        stretch = await store.old_stretch(conn, before, rows - dropped)
+        if stretch is None:
+            return dropped or None
+        dropped += await store.drop_numbers(conn, stretch, now)
+        if dropped >= rows:
+            break
+    return dropped
 
 
 async def _in_batches(pool: Pool, keyring: Keyring, kind: str, batch: Batch, now: datetime) -> int:

@@ -20,7 +20,7 @@ from service.audience.imports.store import lock_import
 from service.audience.rosters.rosters import ask_undo, put_members
 from service.crypto import Keyring
 from service.errors import Conflict
-from service.privacy.retention import RetentionTerms, let_go
+from service.privacy.retention import BATCHES, RetentionTerms, let_go
 from service.storage.locks import lock_contacts
 from service.storage.postgres import Connection, Pool, transaction
 from tests.factories import make_draft, make_user, phone
@@ -122,6 +122,14 @@ async def test_sent_texts_lose_their_numbers_after_the_record_duty(system: Syste
         assert await states(conn, run) == {"delivered": 5}
     assert await system.turn(TERMS.numbers + MOMENT) == {}
     assert await system.value("SELECT items FROM retired WHERE kind = 'numbers'") == 5
+
+
+async def test_a_batch_takes_many_small_runs(system: System) -> None:
+    runs = [await system.run(1) for _ in range(2 * BATCHES + 1)]
+    assert await system.turn(TERMS.numbers + MOMENT, rows=len(runs)) == {"numbers": len(runs)}
+    assert [run for run in runs if await system.kept(run)] == []
+    entries = "SELECT count(*) FROM audit_entries WHERE action = 'let_go'"
+    assert await system.value(entries) == 1
 
 
 async def test_a_run_that_is_not_settled_keeps_its_numbers(system: System) -> None:
