@@ -5,7 +5,7 @@ after which a page begins.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from service.accounts.departments.department import (
     SignatureLent,
     bare,
 )
+from service.clock import CHINA
 from service.errors import Conflict, Invalid, NotFound
 from service.storage import sql
 from service.storage.locks import lock_department_names
@@ -322,29 +323,32 @@ class DepartmentCounts(NamedTuple):
 
 
 async def read_counts(conn: Connection, department_id: UUID, since: date) -> DepartmentCounts:
-    """The people and lists of a department now, and its campaigns and runs from `since` on."""
+    """The people and lists of a department now, and its campaigns and runs from `since` on; replies
+    to texts from handsets are no runs here, as in the list of runs.
+    """
     row = one(
         await sql.fetchrow(
             conn,
             """
-            WITH since AS (SELECT :since::date::timestamp AT TIME ZONE 'Asia/Shanghai' AS at)
+            WITH fired AS MATERIALIZED (  -- no run is made before its fire
+                SELECT id, target FROM runs
+                WHERE department_id = :department_id AND kind <> 'reply'
+                  AND created_at >= :since AND fire_at >= :since
+            )
             SELECT (SELECT count(*) FROM contacts WHERE department_id = :department_id) AS contacts,
                    (SELECT count(*) FROM rosters WHERE department_id = :department_id) AS rosters,
                    (SELECT coalesce(jsonb_object_agg(state, n), '{}') FROM (
                         SELECT state, count(*) AS n FROM campaigns
-                        WHERE department_id = :department_id AND created_at >= since.at
+                        WHERE department_id = :department_id AND created_at >= :since
                         GROUP BY state) c) AS campaigns,
-                   (SELECT count(*) FROM runs
-                    WHERE department_id = :department_id AND fire_at >= since.at) AS runs,
-                   (SELECT coalesce(sum(target), 0) FROM runs
-                    WHERE department_id = :department_id AND fire_at >= since.at) AS target,
-                   (SELECT count(*) FROM runs r JOIN messages m ON m.run_id = r.id
-                    WHERE r.department_id = :department_id AND r.fire_at >= since.at
-                      AND m.state = 'delivered') AS reached
-            FROM since
+                   (SELECT count(*) FROM fired) AS runs,
+                   (SELECT coalesce(sum(target), 0) FROM fired) AS target,
+                   (SELECT count(*) FROM fired f CROSS JOIN LATERAL (  -- each ledger by its key
+                        SELECT FROM messages
+                        WHERE run_id = f.id AND state = 'delivered' OFFSET 0) m) AS reached
             """,
             department_id=department_id,
-            since=since,
+            since=datetime.combine(since, time(), CHINA),
         )
     )
     return DepartmentCounts(*row)

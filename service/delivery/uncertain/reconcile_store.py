@@ -42,10 +42,12 @@ async def count_day(
             SELECT m.channel_id, m.state, m.run_id, m.no, m.part_count,
                    m.marked_at >= :start AND m.marked_at < :end AS marked,
                    m.submitted_at >= :start AND m.submitted_at < :end AS taken
-            FROM runs r JOIN messages m ON m.run_id = r.id
+            FROM runs r CROSS JOIN LATERAL (  -- each ledger by its key, however many there are
+                SELECT * FROM messages
+                WHERE run_id = r.id AND (marked_at >= :start AND marked_at < :end
+                                         OR submitted_at >= :start AND submitted_at < :end)
+                OFFSET 0) m
             WHERE r.created_at < :end AND (r.finished_at IS NULL OR r.finished_at >= :start)
-              AND (m.marked_at >= :start AND m.marked_at < :end
-                   OR m.submitted_at >= :start AND m.submitted_at < :end)
               AND (:channel_id::smallint IS NULL OR m.channel_id = :channel_id)
         ), submits AS (
             SELECT channel_id, state, count(*) FILTER (WHERE marked) AS messages,

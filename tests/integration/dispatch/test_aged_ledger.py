@@ -14,6 +14,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from service.accounts.departments import department_store
 from service.api.system.backlog_store import read_backlog
 from service.api.system.standing_store import read_standing
 from service.audience.areas.area import AreaTree
@@ -30,7 +31,8 @@ from service.delivery.list_files import archive_store, list_file_store, results_
 from service.delivery.receipts import settle_store
 from service.delivery.receipts import store as delivery
 from service.delivery.receipts.store import ReceiptChange
-from service.delivery.uncertain import uncertain_store
+from service.delivery.uncertain import reconcile_store, uncertain_store
+from service.delivery.uncertain.reconcile_store import DaySpan
 from service.delivery.uncertain.uncertain_store import Settled, UncertainFilter
 from service.dispatch.direct import direct_store
 from service.dispatch.failover import failover_store
@@ -447,6 +449,16 @@ async def lists_the_newest_runs(aged: Aged, conn: Connection) -> None:
         await list_store.list_runs(conn, which._replace(after=page[-1]["id"]))
 
 
+@act(rows=2 * FULL.direct, by_key=False, rare=True)
+async def counts_a_departments_work(aged: Aged, conn: Connection) -> None:
+    """The runs may be read one after another, but no ledger of one before."""
+    later = aged.now + timedelta(days=2)
+    made_later = "UPDATE runs SET created_at = $2, fire_at = $2 WHERE id = $1"
+    await conn.execute(made_later, aged.direct[0], later)
+    tomorrow = aged.now.date() + timedelta(days=1)
+    await department_store.read_counts(conn, aged.scene.department, tomorrow)
+
+
 @act(by_key=False, rare=True)
 async def lists_what_is_being_sent(aged: Aged, conn: Connection) -> None:
     which = WhichRuns([aged.scene.department], sorted(OPEN_RUNS), None, None, None, FEW)
@@ -586,3 +598,22 @@ async def test_whatever_statistics_know_little_is_read(
     aged = await make_aged(pool, keyring, NOW, sizes)
     found = await whatever_statistics_know(aged, database_url)
     assert not found, "\n".join(found)
+
+
+@pytest.mark.slow
+@pytest.mark.fresh
+async def test_a_day_is_compared_without_the_ledgers_of_others(
+    pool: Pool, keyring: Keyring
+) -> None:
+    """Each run is asked whether it was open on that day; so many rows are read, and no ledger."""
+    aged = await make_aged(pool, keyring, NOW, SMALL)
+    await aged.load_months()
+    await aged.load_newest()
+    await as_owner(pool, "UPDATE runs SET finished_at = created_at")
+    await as_owner(pool, "ANALYZE")
+    await as_owner(pool, "SELECT brin_summarize_new_values('parts_at')")
+    start = aged.now + timedelta(days=1)
+    span = DaySpan(start, start + timedelta(days=1))
+    async with pool.acquire() as conn, reading(conn) as found:
+        assert await reconcile_store.count_day(conn, span, None, start) == []
+    assert found.rows <= 2 * SMALL.direct
