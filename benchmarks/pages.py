@@ -1,12 +1,13 @@
 """What the console's pages take, and how large they are, in a county of full size.
 
-    python -m benchmarks.pages [PEOPLE] [--times N]
+    python -m benchmarks.pages [PEOPLE] [--months N] [--times N]
 
-A department of so many people and a run of so many texts. Somebody with all rights asks for every
-page that has an address of its own, for the run's and the campaign's, and for the parts that pages
-ask for; each several times, one after another over HTTP. Printed are median and 95th percentile in
-milliseconds, and the octets of the answer as they go over the wire. Pages take turns, so a busy
-moment slows down one round of all of them.
+A department of so many people and a run of so many texts; with --months beside a text to everybody
+in each month before. Somebody with all rights asks for every page that has an address of its own,
+for the run's and the campaign's, and for the parts that pages ask for; each several times, one
+after another over HTTP. Printed are median and 95th percentile in milliseconds, and the octets of
+the answer as they go over the wire. Pages take turns, so a busy moment slows down one round of all
+of them.
 """
 
 # a benchmark prints
@@ -25,6 +26,7 @@ from aiohttp.test_utils import TestServer
 
 from benchmarks.audience import KEYRING, NOW, county
 from benchmarks.importing import prepare
+from benchmarks.revisions.worker import age
 from benchmarks.watching import own_servers, serving
 from service.accounts.keys.keys import new_token, token_hash
 from service.accounts.login.login import PREFIX as SESSION_PREFIX
@@ -75,9 +77,13 @@ class Served:
 
 
 @asynccontextmanager
-async def served(postgres: Postgres, valkey: Valkey, people: int) -> AsyncIterator[Served]:
-    """The county, a run to all of it, and somebody who has logged in."""
+async def served(
+    postgres: Postgres, valkey: Valkey, people: int, months: int
+) -> AsyncIterator[Served]:
+    """The county, what it was sent before, a run to all of it, and somebody who has logged in."""
     async with county(postgres.url, people) as (pool, _, scene):
+        if months:
+            await age(pool, scene, people, months)
         token = new_token(SESSION_PREFIX)
         async with pool.acquire() as conn:
             run = await add_run(conn, scene, NOW)
@@ -94,9 +100,7 @@ async def served(postgres: Postgres, valkey: Valkey, people: int) -> AsyncIterat
         async with pool.acquire(seconds=LONG_SECONDS) as conn:
             rows = await conn.fetchval("SELECT count(*) FROM messages WHERE run_id = $1", run)
             campaign = await conn.fetchval("SELECT campaign_id FROM runs WHERE id = $1", run)
-            await conn.execute(
-                "UPDATE campaigns SET schedule = $1 WHERE id = $2", Schedule().as_json(), campaign
-            )
+            await conn.execute("UPDATE campaigns SET schedule = $1", Schedule().as_json())
             await conn.execute("VACUUM ANALYZE")
     print(f"{people:,} people, a run of {rows:,} texts")
     async with serving(postgres, valkey) as server:
@@ -110,10 +114,10 @@ def kind_of(page: WebPage) -> str:
     return "counts" if page.heavy else "page"
 
 
-async def measure(postgres: Postgres, valkey: Valkey, people: int, times: int) -> None:
+async def measure(postgres: Postgres, valkey: Valkey, people: int, months: int, times: int) -> None:
     """Every page in turn, so that a slow minute slows all of them."""
     await prepare(postgres.url)
-    async with served(postgres, valkey, people) as on, ClientSession() as session:
+    async with served(postgres, valkey, people, months) as on, ClientSession() as session:
         asked = {}
         for page in PAGES:
             if page.method == "GET" and set(re.findall(r"{(\w+)}", page.path)) <= set(on.things):
@@ -142,10 +146,11 @@ def main() -> None:
     """Measure on servers of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("people", type=int, nargs="?", default=120_000)
+    parser.add_argument("--months", type=int, default=0)
     parser.add_argument("--times", type=int, default=TIMES)
     options = parser.parse_args()
     with own_servers() as (postgres, valkey):
-        asyncio.run(measure(postgres, valkey, options.people, options.times))
+        asyncio.run(measure(postgres, valkey, options.people, options.months, options.times))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from service.audience.imports.model import ImportRequest
 from service.campaigns.audience.preview import preview_rule
 from service.dispatch.expansion.expand import expand_run
 from service.local.embedded import Postgres
+from service.privacy.retention import RetentionTerms
 from service.reports.progress import run_report
 from service.storage.postgres import LONG_SECONDS, Pool, affected, transaction
 from tests.harness.aged import DIRECT, LARGE
@@ -50,7 +51,7 @@ async def answer(url: str, folder: Path, people: int, told: TextIO, months: int)
     async with county(url, people) as (pool, _, scene):
         await _make_facts(pool)
         if months:
-            await _age(pool, scene, people, months)
+            await age(pool, scene, people, months)
         run_id = await _new_run(pool, scene)
         await expand_run(pool, run_id, NOW)
         backend = await pool.fetchval("SELECT pg_backend_pid()")
@@ -75,32 +76,47 @@ async def answer(url: str, folder: Path, people: int, told: TextIO, months: int)
             print(taken, file=told, flush=True)
 
 
-async def _age(pool: Pool, scene: Scene, people: int, months: int) -> None:
-    """Everybody was sent a text in each of so many months; and direct sends, one a third person."""
+async def age(pool: Pool, scene: Scene, people: int, months: int) -> None:
+    """Everybody was sent a text in each of so many months, by campaigns that are over; and direct
+    sends, one for each third person. Rows of the ledger are written as a run writes them, changed
+    in their place, and shortened past the term of their numbers: where later runs find room
+    depends on that.
+    """
     channel = await pool.fetchval("SELECT id FROM channels")
     async with pool.acquire(seconds=LONG_SECONDS) as conn:
         for month in range(months, 0, -1):
             then = NOW - timedelta(days=30 * month)
             run_id = await add_run(conn, scene, then, valid_until=then + timedelta(days=1))
-            sent = await conn.execute(_SENT, run_id, channel, then, scene.department)
+            sent = await conn.execute(_QUEUED, run_id, channel, scene.department)
+            for turn in range(TURNS):  # each finds room where the one before has left old versions
+                await conn.execute(_DELIVERED, run_id, then, TURNS, turn)
+            if NOW - then > RetentionTerms().numbers:
+                await conn.execute(_SHORTENED, run_id)
             _, parts, _, slices, over = LARGE
             for statement in (parts, slices, over):
                 text = statement.format(slice=1_000)
                 await conn.execute(text, run_id, channel, then, affected(sent))
-        then = NOW - timedelta(days=40)
-        operator = scene.operator
-        await conn.execute(DIRECT, channel, then, scene.department, people // 3, operator)
+            sends = people // 3 // months
+            await conn.execute(DIRECT, channel, then, scene.department, sends, scene.operator)
+        await conn.execute("UPDATE campaigns SET state = 'done'")
         await conn.execute("VACUUM ANALYZE")
 
 
-_SENT = """
+TURNS = 4
+_QUEUED = """
     INSERT INTO messages (run_id, no, phone_hash, phone_cipher, channel_id, carrier, area_code,
-                          roles, state, attempt, part_count, marked_at, submitted_at, final_at)
+                          roles, state)
     SELECT $1, row_number() OVER (ORDER BY phone_hash), phone_hash, phone_cipher, $2,
-           coalesce(carrier, ''), area_code, '{finance}', 'delivered', 1, 1, $3, $3, $3
-    FROM contacts WHERE department_id = $4
+           coalesce(carrier, ''), area_code, '{finance}', 'queued'
+    FROM contacts WHERE department_id = $3
 """
-"""The texts of a run to everybody of a department."""
+_DELIVERED = """
+    UPDATE messages SET state = 'delivered', attempt = 1, part_count = 1, marked_at = $2,
+                        submitted_at = $2, final_at = $2
+    WHERE run_id = $1 AND no % $3 = $4
+"""
+_SHORTENED = "UPDATE messages SET phone_cipher = NULL WHERE run_id = $1"
+"""The life of a run's texts to everybody of a department."""
 
 
 async def _make_facts(pool: Pool) -> None:
