@@ -123,7 +123,9 @@ async def let_go(
 
 
 async def _drop_numbers(conn: Connection, before: datetime, rows: int, now: datetime) -> int | None:
-    """Drop numbers of the oldest runs, of up to so many rows; None: no run is older."""
+    """Drop the numbers of up to so many texts of the oldest runs; returns of how many. None: no run
+    from before that instant has any.
+    """
     dropped = 0
     for _ in range(RUNS):
         stretch = await store.old_stretch(conn, before, rows - dropped)

@@ -330,7 +330,8 @@ async def read_counts(conn: Connection, department_id: UUID, since: date) -> Dep
         await sql.fetchrow(
             conn,
             """
-            WITH fired AS MATERIALIZED (  -- no run is made before its fire
+            WITH fired AS MATERIALIZED (
+                -- No run is made before the instant of its fire, and `runs_lately` is by when.
                 SELECT id, target FROM runs
                 WHERE department_id = :department_id AND kind <> 'reply'
                   AND created_at >= :since AND fire_at >= :since

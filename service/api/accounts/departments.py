@@ -194,7 +194,7 @@ class CountsOut(Out):
     contacts: int
     rosters: int
     campaigns: dict[str, int]
-    runs: int
+    runs: int = Field(description="Replies to texts from handsets are none.")
     target: int
     reached: int
     quotas: dict[str, DepartmentQuotaOut]
