@@ -66,8 +66,10 @@ browser: $(DRIVER) ## Chromium of today and Chromium 90 drive the console of a r
 	$(BIN)/python -m tests.browser.install
 	$(PYTEST) -n 2 --dist loadgroup $(HUNG) tests/browser
 
-# Only a run that came to its end names all the tests that failed; status 1 says so.
-AGAIN = test "$$(cat .pytest_cache/v/run/status)" = 1 && $(PYTEST) -n 1 --last-failed --last-failed-no-failures none
+# Only a run that came to its end names all the tests that failed; status 1 says so. It names them with
+# their groups, as loadgroup does: without it none of them would be found, and pytest runs all instead.
+AGAIN = test "$$(cat .pytest_cache/v/run/status)" = 1 \
+	&& $(PYTEST) -n 1 --dist loadgroup --last-failed --last-failed-no-failures none
 
 browser-again: $(DRIVER) ## those tests that failed in the last make browser, once more, with a system of their own
 	$(AGAIN) $(HUNG) tests/browser

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -81,6 +83,48 @@ def test_ci_runs_what_make_test_leaves_out() -> None:
     words = [line.partition(" ||")[0] for line in ci if line.startswith("make ")]
     assert words[:2] == ["make test", "make browser"]
     assert {"make slow", "make crash"} <= set(words)
+
+
+TWO_OF_A_GROUP = """
+import pytest
+
+pytestmark = pytest.mark.xdist_group("together")
+
+
+def test_passes() -> None:
+    pass
+
+
+def test_fails() -> None:
+    raise AssertionError
+"""
+
+
+@pytest.mark.slow
+def test_again_runs_those_that_failed_and_no_others(tmp_path: Path) -> None:
+    """One of a group too: what failed is kept with its group, and where none of it is found, pytest
+    runs all.
+    """
+    (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_sessionfinish\n")
+    (tmp_path / "test_two.py").write_text(TWO_OF_A_GROUP)
+    make = ["make", "-f", ROOT / "Makefile", "-o", "venv", f"PYTEST={sys.executable} -m pytest"]
+
+    def ended(target: str) -> str:
+        done = subprocess.run(
+            [*make, target],
+            cwd=tmp_path,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "WORKERS": "2"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2, done.stdout + done.stderr
+        return done.stdout
+
+    assert "1 failed, 1 passed" in ended("test")
+    again = ended("again")
+    assert "1 failed" in again
+    assert "passed" not in again
 
 
 def test_ci_runs_containers_and_nothing_there_can_be_skipped() -> None:
