@@ -171,9 +171,13 @@ async def test_after_a_failover_that_lost_a_second_nothing_leaves_twice_and_nobo
 
 
 async def test_redis_emptied_at_the_same_moment_is_a_hold(tmp_path: Path) -> None:
-    async with promotion(tmp_path, PEOPLE) as at_work:
+    """Between two beats: one under way would tell an empty Redis all there is to know, and sending
+    would go on.
+    """
+    async with promotion(tmp_path, 2 * PEOPLE) as at_work:
         await at_work.synchronous()
         await at_work.under_way(PEOPLE // 4)
+        await at_work.between_beats()
         at_work.kill_primary()
         await at_work.empty_redis()
         at_work.promote()
@@ -181,6 +185,7 @@ async def test_redis_emptied_at_the_same_moment_is_a_hold(tmp_path: Path) -> Non
         left = len(at_work.taken_at())
         assert await at_work.query("SELECT missing IS NULL FROM stops"), "nobody knows"
         assert "Redis was emptied" in await at_work.query("SELECT reason FROM stops")
+        assert (await at_work.states())["queued"]
         await _looks(at_work, 2)
         assert len(at_work.taken_at()) == left
         await _lift(at_work)

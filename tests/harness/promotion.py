@@ -42,6 +42,8 @@ CALM = Faults(duplicate_receipts=0, early_receipts=0, unknown_receipts=0)
 KEY = b"\x01" * 32
 PROCESSES = (("scheduler",), ("expand", "delivery", "channel"))
 """The scheduler alone, so that a test can freeze it."""
+LOG_CHARACTERS = 20_000
+"""So much of what the workers have logged last stands beside a test that fails."""
 
 
 def tcp_url(*servers: Postgres) -> str:
@@ -186,6 +188,20 @@ class Promotion:
         found: bool = await self.query("SELECT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)")
         return found
 
+    async def between_beats(self) -> None:
+        """Wait until Redis has just been told of a beat: the next one is seconds away."""
+        async with Redis.from_url(self.valkey.url) as redis:
+
+            async def beats() -> list[bytes | None]:
+                return [await redis.get(key) async for key in redis.scan_iter("tocsin:beat:*")]
+
+            before = await beats()
+
+            async def told() -> bool:
+                return await beats() != before
+
+            await until(told, 60, "a beat")
+
     async def empty_redis(self) -> None:
         """Let Redis forget everything."""
         redis = Redis.from_url(self.valkey.url)
@@ -314,6 +330,7 @@ async def promotion(
                 yield made
             finally:
                 await made.stop_workers()
+                print(made.log()[-LOG_CHARACTERS:])
     finally:
         for server in (made.standby, made.primary, valkey):
             if server is not None:
