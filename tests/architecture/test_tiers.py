@@ -107,7 +107,8 @@ def test_again_runs_those_that_failed_and_no_others(tmp_path: Path) -> None:
     """
     (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_sessionfinish\n")
     (tmp_path / "test_two.py").write_text(TWO_OF_A_GROUP)
-    make = ["make", "-f", str(ROOT / "Makefile"), "-o", "venv", f"PYTEST={sys.executable} -m pytest"]
+    pytest_command = f"PYTEST={sys.executable} -m pytest"
+    make = ["make", "-f", str(ROOT / "Makefile"), "-o", "venv", pytest_command]
 
     def ended(target: str) -> str:
         done = subprocess.run(
