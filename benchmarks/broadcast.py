@@ -7,7 +7,8 @@ Starts a whole system of its own in a temporary folder, imports the people, send
 process used. The carrier's own delay (`--delay`) is in every time from accepted to final. With
 `--profile` it says where the time goes, too. With `--recount SECONDS` coverage of the campaign is
 counted again and again meanwhile, and with `--pairs N` as well so many pairs are compared,
-one without counts and one with them.
+one without counts and one with them. With `--months N` everybody was sent a text in each of so many
+months before.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,9 @@ from benchmarks.figures import CARRIER, Figures
 from benchmarks.postgres import Database, seconds_by_kind, statement_lines
 from benchmarks.process import peak_megabytes, processor_seconds, resident_megabytes
 from benchmarks.sampling import environment, lines, read_samples, sampling
-from service.storage.postgres import OwnConnection, connect
+from service.storage.postgres import OwnConnection, connect, open_pool
+from tests.harness.aged import age
+from tests.harness.ledger import make_scene
 from tests.harness.links import LINKS
 from tests.harness.live import EVERYBODY, MORNING, Launched, Live
 
@@ -45,7 +49,7 @@ class Options:
 
     receipts_window: how many receipts the carrier sends before one is acknowledged. tps: parts a
     second that the channel may write; None: any number. answers: the seconds that the carrier takes
-    to answer a submit.
+    to answer a submit. months: of texts to everybody that the ledger has from before.
     """
 
     people: int = 50_000
@@ -59,6 +63,7 @@ class Options:
     api_processes: int = 1
     answers: float = 0.0
     recount: float = 0.0
+    months: int = 0
 
 
 @dataclass(slots=True)
@@ -121,9 +126,22 @@ async def broadcasting(options: Options, folder: Path) -> AsyncIterator[tuple[Li
                 for start in range(0, len(people), IMPORT_ROWS):
                     await _import(live, people[start : start + IMPORT_ROWS])
                 await _open_channel(live, carrier, options)
+                if options.months:
+                    await _age(database.url, options)
                 yield live, carrier
         finally:
             live.stop()
+
+
+async def _age(url: str, options: Options) -> None:
+    """What was sent to the people in the months before."""
+    now = datetime.fromisoformat(MORNING)
+    async with open_pool(url, size=2) as pool:
+        async with pool.acquire() as conn:
+            scene = await make_scene(conn, now, capped=True)
+            theirs = await conn.fetchval("SELECT department_id FROM contacts LIMIT 1")
+        await age(pool, replace(scene, department=theirs), now, options.people, options.months)
+        await pool.execute("CHECKPOINT")
 
 
 async def _import(live: Live, people: Sequence[int]) -> None:
@@ -299,6 +317,7 @@ def main() -> None:
     parser.add_argument("--answers", type=float, default=default.answers)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--recount", type=float, default=default.recount)
+    parser.add_argument("--months", type=int, default=default.months)
     parser.add_argument("--pairs", type=int, default=0, help="compare with --recount and without")
     asked = vars(parser.parse_args())
     pairs = asked.pop("pairs")

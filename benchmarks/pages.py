@@ -26,7 +26,6 @@ from aiohttp.test_utils import TestServer
 
 from benchmarks.audience import KEYRING, NOW, county
 from benchmarks.importing import prepare
-from benchmarks.revisions.worker import age
 from benchmarks.watching import own_servers, serving
 from service.accounts.keys.keys import new_token, token_hash
 from service.accounts.login.login import PREFIX as SESSION_PREFIX
@@ -41,6 +40,7 @@ from service.dispatch.expansion.expand import expand_run
 from service.local.embedded import Postgres, Valkey
 from service.storage.postgres import LONG_SECONDS
 from tests.factories import make_user
+from tests.harness.aged import age
 from tests.harness.ledger import add_run
 
 ASSETS = re.compile(rf'(?:src|href)="({STATIC}/[^"]+)"')
@@ -83,7 +83,7 @@ async def served(
     """The county, what it was sent before, a run to all of it, and somebody who has logged in."""
     async with county(postgres.url, people) as (pool, _, scene):
         if months:
-            await age(pool, scene, people, months)
+            await age(pool, scene, NOW, people, months)
         token = new_token(SESSION_PREFIX)
         async with pool.acquire() as conn:
             run = await add_run(conn, scene, NOW)

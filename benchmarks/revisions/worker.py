@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import redirect_stdout, suppress
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -25,10 +24,8 @@ from service.audience.imports.model import ImportRequest
 from service.campaigns.audience.preview import preview_rule
 from service.dispatch.expansion.expand import expand_run
 from service.local.embedded import Postgres
-from service.privacy.retention import RetentionTerms
 from service.reports.progress import run_report
-from service.storage.postgres import LONG_SECONDS, Pool, affected, transaction
-from tests.harness.aged import DIRECT, LARGE
+from service.storage.postgres import LONG_SECONDS, Pool, transaction
 from tests.harness.ledger import Scene, add_run
 
 EVERYBODY, NARROW, LISTS = RULES[0], RULES[2], RULES[4]
@@ -51,7 +48,9 @@ async def answer(url: str, folder: Path, people: int, told: TextIO, months: int)
     async with county(url, people) as (pool, _, scene):
         await _make_facts(pool)
         if months:
-            await age(pool, scene, people, months)
+            from tests.harness.aged import age  # noqa: PLC0415  # a parent may have none
+
+            await age(pool, scene, NOW, people, months)
         run_id = await _new_run(pool, scene)
         await expand_run(pool, run_id, NOW)
         backend = await pool.fetchval("SELECT pg_backend_pid()")
@@ -74,49 +73,6 @@ async def answer(url: str, folder: Path, people: int, told: TextIO, months: int)
                     await measures[name]()
                 taken = clocks(backend).processor - before.processor
             print(taken, file=told, flush=True)
-
-
-async def age(pool: Pool, scene: Scene, people: int, months: int) -> None:
-    """Everybody was sent a text in each of so many months, by campaigns that are over; and direct
-    sends, one for each third person. Rows of the ledger are written as a run writes them, changed
-    in their place, and shortened past the term of their numbers: where later runs find room
-    depends on that.
-    """
-    channel = await pool.fetchval("SELECT id FROM channels")
-    async with pool.acquire(seconds=LONG_SECONDS) as conn:
-        for month in range(months, 0, -1):
-            then = NOW - timedelta(days=30 * month)
-            run_id = await add_run(conn, scene, then, valid_until=then + timedelta(days=1))
-            sent = await conn.execute(_QUEUED, run_id, channel, scene.department)
-            for turn in range(TURNS):  # each finds room where the one before has left old versions
-                await conn.execute(_DELIVERED, run_id, then, TURNS, turn)
-            if NOW - then > RetentionTerms().numbers:
-                await conn.execute(_SHORTENED, run_id)
-            _, parts, _, slices, over = LARGE
-            for statement in (parts, slices, over):
-                text = statement.format(slice=1_000)
-                await conn.execute(text, run_id, channel, then, affected(sent))
-            sends = people // 3 // months
-            await conn.execute(DIRECT, channel, then, scene.department, sends, scene.operator)
-        await conn.execute("UPDATE campaigns SET state = 'done'")
-        await conn.execute("VACUUM ANALYZE")
-
-
-TURNS = 4
-_QUEUED = """
-    INSERT INTO messages (run_id, no, phone_hash, phone_cipher, channel_id, carrier, area_code,
-                          roles, state)
-    SELECT $1, row_number() OVER (ORDER BY phone_hash), phone_hash, phone_cipher, $2,
-           coalesce(carrier, ''), area_code, '{finance}', 'queued'
-    FROM contacts WHERE department_id = $3
-"""
-_DELIVERED = """
-    UPDATE messages SET state = 'delivered', attempt = 1, part_count = 1, marked_at = $2,
-                        submitted_at = $2, final_at = $2
-    WHERE run_id = $1 AND no % $3 = $4
-"""
-_SHORTENED = "UPDATE messages SET phone_cipher = NULL WHERE run_id = $1"
-"""The life of a run's texts to everybody of a department."""
 
 
 async def _make_facts(pool: Pool) -> None:

@@ -10,7 +10,9 @@ from service.channels.contract.model import Channel
 from service.crypto import Keyring
 from service.dispatch.handoff import lease_store
 from service.dispatch.handoff.lease_store import Lease
-from service.storage.postgres import Connection, Pool, transaction
+from service.privacy.retention import ROWS, RetentionTerms
+from service.privacy.retention_store import drop_numbers, old_stretch
+from service.storage.postgres import LONG_SECONDS, Connection, Pool, affected, transaction
 from tests.harness.ledger import Scene, add_channel, add_run, make_scene
 from tests.harness.owner import as_owner
 
@@ -133,6 +135,60 @@ class Aged:
                     people,
                 )
         return run
+
+
+async def age(pool: Pool, scene: Scene, now: datetime, people: int, months: int) -> None:
+    """Everybody was sent a text in each of so many months, by campaigns that are over; and direct
+    sends, one for each third person. Rows of the ledger live as a run's rows do: written, changed
+    in their place, and shortened by retention when their numbers' term is over; each month ends
+    with VACUUM. Where a later run finds room depends on all of that.
+    """
+    channel = await pool.fetchval("SELECT id FROM channels")
+    async with pool.acquire(seconds=LONG_SECONDS) as conn:
+        for month in range(months, 0, -1):
+            then = now - timedelta(days=30 * month)
+            run_id = await add_run(conn, scene, then, valid_until=then + timedelta(days=1))
+            sent = await conn.execute(_QUEUED, run_id, channel, scene.department)
+            for turn in range(TURNS):  # each finds room where the one before has left old versions
+                await conn.execute(_ENDED, run_id, then, TURNS, turn)
+            _, parts, _, slices, over = LARGE
+            for statement in (parts, slices, over):
+                text = statement.format(slice=1_000)
+                await conn.execute(text, run_id, channel, then, affected(sent))
+            sends = people // 3 // months
+            await conn.execute(DIRECT, channel, then, scene.department, sends, scene.operator)
+            await _drop_numbers(conn, then)
+            await conn.execute("VACUUM messages")
+        await conn.execute("UPDATE campaigns SET state = 'done'")
+        await conn.execute("VACUUM ANALYZE")
+
+
+async def _drop_numbers(conn: Connection, now: datetime) -> None:
+    """What retention does with numbers past their term, until none is left."""
+    before = now - RetentionTerms().numbers
+    while True:
+        async with conn.transaction():
+            stretch = await old_stretch(conn, before, ROWS)
+            if stretch is None:
+                return
+            await drop_numbers(conn, stretch, now)
+
+
+TURNS = 4
+_QUEUED = """
+    INSERT INTO messages (run_id, no, phone_hash, phone_cipher, channel_id, carrier, area_code,
+                          roles, state)
+    SELECT $1, row_number() OVER (ORDER BY phone_hash), phone_hash, phone_cipher, $2,
+           coalesce(carrier, ''), area_code, '{finance}', 'queued'
+    FROM contacts WHERE department_id = $3
+"""
+_ENDED = """
+    UPDATE messages SET attempt = 1, part_count = 1, marked_at = $2, submitted_at = $2,
+                        final_at = $2, state = (CASE WHEN hashint4(no) % 20 = 0 THEN 'undelivered'
+                                                ELSE 'delivered' END)::message_state
+    WHERE run_id = $1 AND no % $3 = $4
+"""
+"""The life of a run's texts to everybody of a department; one in twenty does not arrive."""
 
 
 async def make_aged(pool: Pool, keyring: Keyring, now: datetime, sizes: Sizes) -> Aged:
