@@ -155,11 +155,10 @@ class ExclusionTerms:
         if self.joint_fire is not None:
             values["joint_fire"] = self.joint_fire
         if self.routes is not None:
-            values |= {
-                "carriers": [route.carrier for route in self.routes],
-                "channels": [route.channel_id for route in self.routes],
-                "simulated": [route.simulated for route in self.routes],
-            }
+            for kind, simulated in (("simulated", True), ("real", False)):
+                routes = [route for route in self.routes if route.simulated == simulated]
+                values[f"{kind}_carriers"] = [route.carrier for route in routes]
+                values[f"{kind}_channels"] = [route.channel_id for route in routes]
         if (caps := self.caps) is not None:
             values |= {
                 "text": caps.text,
@@ -179,7 +178,7 @@ def excluded(terms: ExclusionTerms, source: AudienceSource) -> str:
         BARRED_SQL: ":barred::text",
         GONE_SQL: "c.gone",
         Reason.AGE_UNCLEAR: "c.matches IS NULL",
-        Reason.OUTSIDE_AREA: outside_area("d.area_code", "c.area_code", "w.code IS NOT NULL"),
+        Reason.OUTSIDE_AREA: outside_area("(SELECT area_code FROM home)", "c.area_code", _WITHIN),
     }
     late: dict[str, str] = {}
     guests, areas = "", ""
@@ -196,19 +195,19 @@ def excluded(terms: ExclusionTerms, source: AudienceSource) -> str:
     if listed := listed_of(terms.needs):
         said = (f"coalesce(c.{source.said[fact]}, '') = ''" for fact in listed)
         late[Reason.NO_VALUE] = f"({' OR '.join(said)})"
-    routes_cte, channel, routes_join = "", "NULL::smallint", ""
+    channel = "NULL::smallint"
     if terms.routes is not None:
         late |= no_route_reasons(
-            "r.channel_id IS NOT NULL", "o.channel_id IS NOT NULL", "c.synthetic"
+            "c.channel_id IS NOT NULL", f"{_channel('NOT c.synthetic')} IS NOT NULL", "c.synthetic"
         )
-        routes_cte, channel, routes_join = _ROUTES, "r.channel_id", _ROUTES_JOIN
+        channel = _channel("c.synthetic")
     cap_column, caps_cte, caps_join = "NULL::text", "", ""
     if terms.caps is not None:
         cap_column, caps_cte, caps_join = "f.cap", *_caps(source)
     return f"""
         WITH home AS (
             SELECT area_code FROM departments WHERE id = :department_id::uuid
-        ), {routes_cte} {caps_cte} stopped AS MATERIALIZED (
+        ), {caps_cte} stopped AS MATERIALIZED (
             SELECT p.phone_hash, min(p.reason) AS reason,
                    max(coalesce(p.expires_at, 'infinity')) AS until
             FROM suppressions p
@@ -216,18 +215,18 @@ def excluded(terms: ExclusionTerms, source: AudienceSource) -> str:
               AND {source.within("p.phone_hash")}
             GROUP BY p.phone_hash
         )
-        SELECT c.*, {channel} AS channel_id, {first_reason(BEFORE_STOPS, early)} AS early,
+        SELECT c.*, {first_reason(BEFORE_STOPS, early)} AS early,
             s.reason AS stop, s.until AS stop_until, {first_reason(AFTER_STOPS, late)} AS late,
             {_leg(terms)} AS leg, {cap_column} AS cap
-        FROM ({source.sql}) c
-        CROSS JOIN home d
+        FROM (
+            SELECT c.*, {channel} AS channel_id FROM ({source.sql}) c
+            WHERE c.matches IS NOT FALSE OR c.ended
+            OFFSET 0  -- so that nobody's channel is found twice
+        ) c
         {guests}
-        LEFT JOIN areas_within((SELECT area_code FROM home)) AS w(code) ON w.code = c.area_code
-        {routes_join}
         {areas}
         LEFT JOIN stopped s ON s.phone_hash = c.phone_hash
         {caps_join}
-        WHERE c.matches IS NOT FALSE OR c.ended
     """  # noqa: S608  # constants and placeholders
 
 
@@ -238,17 +237,16 @@ def _leg(terms: ExclusionTerms) -> str:
     return f"CASE WHEN {elsewhere} THEN '{Reason.OTHER_LEG}' END"
 
 
-_ROUTES_JOIN = """
-        LEFT JOIN routes r ON r.carrier = c.carrier AND r.simulated = c.synthetic
-        LEFT JOIN routes o ON o.carrier = c.carrier AND o.simulated <> c.synthetic
-"""
+_WITHIN = "c.area_code IN (SELECT w.code FROM areas_within((SELECT area_code FROM home)) w(code))"
 
 
-_ROUTES = """routes AS (
-            SELECT * FROM unnest(:carriers::text[], :channels::smallint[], :simulated::boolean[])
-                AS r(carrier, channel_id, simulated)
-        ),"""
-"""The table of the channels for each carrier's numbers."""
+def _channel(synthetic: str) -> str:
+    """SQL: the channel that takes this person's numbers if they are synthetic, or are not."""
+    return (
+        f"CASE WHEN {synthetic} THEN (:simulated_channels::smallint[])"
+        "[array_position(:simulated_carriers::text[], c.carrier)]"
+        " ELSE (:real_channels::smallint[])[array_position(:real_carriers::text[], c.carrier)] END"
+    )
 
 
 def _caps(source: AudienceSource) -> tuple[str, str]:
