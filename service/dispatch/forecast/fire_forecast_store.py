@@ -32,7 +32,7 @@ class Membership:
         """The people of the plan, by these terms."""
         self.own.append(
             f"""
-            SELECT {len(self.own)} AS way, phone_hash, early, stop, stop_until, late
+            SELECT {len(self.own)}, phone_hash, early, stop, stop_until, late, NULL::bigint
             FROM ({self._excluded(terms, source)}) j WHERE matches IS NOT FALSE
             """  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         )
@@ -57,7 +57,9 @@ class Membership:
         if len(self.others) >= MOST_OTHERS:
             raise ValueError("a group has no room for so many")
         bit = 1 << len(self.others)
-        self.others.append(f"SELECT {bit}::bigint, o.phone_hash FROM ({people}) o")  # noqa: S608
+        self.others.append(
+            f"SELECT NULL, o.phone_hash, NULL, NULL, NULL, NULL, {bit} FROM ({people}) o"  # noqa: S608
+        )
 
     def _excluded(self, terms: ExclusionTerms, source: AudienceSource) -> str:
         prefix = f"part_{len(self.own) + len(self.others)}_"
@@ -86,30 +88,26 @@ async def group_people(
     old (at; nos: which of the texts, from 1, else 0; runs, where it was one of them), people.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
-    others = " UNION ALL ".join(membership.others) or "SELECT 0::bigint, NULL::bytea WHERE false"
+    people = " UNION ALL ".join(membership.own + membership.others)
     return await sql.fetch(
         conn,
         f"""
-        WITH mine AS MATERIALIZED (
+        WITH mine AS MATERIALIZED (  -- without a join, which could read others for each person
             SELECT phone_hash, min(stop) AS stop, max(stop_until) AS stop_until,
                    string_agg(way || ':' || coalesce(early, '') || ':' || coalesce(late, ''), ','
-                              ORDER BY way) AS profile
-            FROM ({" UNION ALL ".join(membership.own)}) o GROUP BY phone_hash
-        ), theirs AS (
-            SELECT o.phone_hash, bit_or(o.place) AS others
-            FROM ({others}) AS o(place, phone_hash) JOIN mine USING (phone_hash)
-            GROUP BY o.phone_hash
+                              ORDER BY way) AS profile, coalesce(bit_or(other), 0) AS others
+            FROM ({people}) AS p(way, phone_hash, early, stop, stop_until, late, other)
+            GROUP BY phone_hash HAVING count(way) > 0
         ), words AS MATERIALIZED (
             SELECT ARRAY(SELECT hashtextextended(w.text, 0)
                          FROM unnest(:texts::text[]) WITH ORDINALITY AS w(text, no)
                          ORDER BY no) AS texts
         )
         SELECT m.profile, m.stop, width_bucket(m.stop_until, :fires::timestamptz[]) AS stopped,
-               coalesce(t.others, 0) AS others, coalesce(r.nos, '{{}}') AS nos,
+               m.others, coalesce(r.nos, '{{}}') AS nos,
                coalesce(r.runs, '{{}}') AS runs, r.cells, coalesce(max(r.at), '{{}}') AS at,
                count(*) AS people
         FROM mine m CROSS JOIN words w
-        LEFT JOIN theirs t ON t.phone_hash = m.phone_hash
         LEFT JOIN recent_texts f ON f.phone_hash = m.phone_hash AND f.class = :message_class::text
             AND f.at[1] > :since::timestamptz
         LEFT JOIN LATERAL (
