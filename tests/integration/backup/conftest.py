@@ -27,7 +27,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.fixture
 async def settings(server: Postgres, tmp_path: Path) -> BackupSettings:
-    """The slot begins anew: a short test ends before its receiver has said how far it is."""
+    """The slot begins anew: a short test ends before its receiver has said how far it is.
+
+    A receiver that was killed leaves its sender behind for a moment, which still holds the slot.
+    """
     async with connected(server.url) as conn:
+        await conn.execute(
+            """
+            SELECT pg_terminate_backend(active_pid, 60000)
+            FROM pg_replication_slots WHERE active_pid IS NOT NULL
+            """
+        )
         await conn.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
     return settings_for(server, tmp_path)
