@@ -4,11 +4,8 @@ import time
 from datetime import datetime, timedelta
 
 from service.audience.areas.area_store import read_area_tree
-from service.audience.segments.facts_store import facts_may_be_read
-from service.audience.segments.segment_areas import RuleAreas
-from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_words import SegmentError
-from service.campaigns.audience.preview import read_rule
+from service.campaigns.audience.preview import compile_to_count, read_rule
 from service.clock import day_in_china
 from service.reports import audience_store
 from service.reports.audience import PlanAudience
@@ -38,13 +35,8 @@ async def _count(conn: Connection, plan: Record, now: datetime) -> PlanAudience 
     department_id = plan["department_id"]
     try:
         written = await read_rule(conn, department_id, plan["rule"])
-        condition = compile_rule(
-            written.rule,
-            areas=RuleAreas(await read_area_tree(conn)),
-            department_id=department_id,
-            today=day_in_china(now),
-            of_facts=await facts_may_be_read(conn, department_id),
-        )
+        tree = await read_area_tree(conn)
+        condition = await compile_to_count(conn, department_id, written, tree, day_in_china(now))
     except SegmentError:  # an area or a segment that there is not any more; whoever edits is told
         return None
     return await audience_store.count_audience(conn, department_id, condition, plan["class"], now)

@@ -7,13 +7,13 @@ from uuid import UUID
 from service.accounts.departments.name_store import department_names
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
-from service.audience.segments.facts_store import facts_may_be_read
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_uses import write_out
 from service.campaigns.audience.audience_source import by_rule
 from service.campaigns.audience.exclusion_store import count_people
-from service.campaigns.audience.preview import compiled, foreseen_terms
+from service.campaigns.audience.preview import compile_to_count, foreseen_terms
 from service.campaigns.core.legs import LegAsk, leg_rule
+from service.clock import day_in_china
 from service.errors import Invalid
 from service.storage.postgres import Connection
 from service.words.phrase import listing, phrase
@@ -45,9 +45,10 @@ async def count_legs(
         terms = await foreseen_terms(
             conn, leg.department_id, rule, now, message_class, plan_of=plan_of
         )
-        of_facts = await facts_may_be_read(conn, leg.department_id)
         written = write_out(parse(rule), ())
-        condition = compiled(written, leg.department_id, tree, now, of_facts=of_facts)
+        condition = await compile_to_count(
+            conn, leg.department_id, written, tree, day_in_china(now)
+        )
         found.append((await count_people(conn, terms, by_rule(condition))).target)
     return found
 

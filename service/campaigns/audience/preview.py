@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from service.audience.areas.area import AreaTree
@@ -72,8 +72,7 @@ async def preview_rule(
     tree = await read_area_tree(conn)
     written = await read_rule(conn, department_id, rule)
     terms = await foreseen_terms(conn, department_id, rule, now, message_class, trial=trial)
-    of_facts = await facts_may_be_read(conn, department_id)
-    condition = compiled(written, department_id, tree, now, of_facts=of_facts)
+    condition = await compile_to_count(conn, department_id, written, tree, day_in_china(now))
     counts = await exclusion_store.count_people(conn, terms, by_rule(condition))
     found = await with_sample(conn, keyring, department_id, counts)
     return replace(found, not_known=_not_known(terms, message_class))
@@ -192,11 +191,9 @@ def compiled(
     tree: AreaTree,
     now: datetime,
     fields: Mapping[str, int] | None = None,
-    *,
-    of_facts: bool = False,
 ) -> Compiled:
     """A rule as SQL on a department's people, or everybody on a list that holds; raises as
-    `check_rule`. fields, of_facts: as for `compile_rule`.
+    `check_rule`. fields: as for `compile_rule`.
     """
     return compile_rule(
         rule.rule if rule is not None else None,
@@ -204,7 +201,31 @@ def compiled(
         department_id=department_id,
         today=day_in_china(now),
         fields=fields,
-        of_facts=of_facts,
+    )
+
+
+async def compile_to_count(
+    conn: Connection,
+    department_id: UUID,
+    rule: WrittenOut,
+    tree: AreaTree,
+    day: date,
+    fields: Mapping[str, int] | None = None,
+) -> Compiled:
+    """A rule as SQL on a department's people on a day in China, to count whom it means: by facts
+    of people where they may be read. fields: as for `compile_rule`; then people are read by the
+    entries of lists, since facts do not tell what a single entry says.
+
+    Raises:
+        SegmentError: it names an unknown area.
+    """
+    return compile_rule(
+        rule.rule,
+        areas=RuleAreas(tree),
+        department_id=department_id,
+        today=day,
+        fields=fields,
+        of_facts=not fields and await facts_may_be_read(conn, department_id),
     )
 
 

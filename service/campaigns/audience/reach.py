@@ -9,7 +9,6 @@ from datetime import datetime
 
 from service.accounts.keys.key import Mode
 from service.audience.areas.area_store import read_area_tree
-from service.audience.segments.facts_store import facts_may_be_read
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_store import AudienceCounts
@@ -23,7 +22,7 @@ from service.campaigns.audience.available_channels import (
 )
 from service.campaigns.audience.exclusion_store import CapTerms, ExclusionTerms
 from service.campaigns.audience.follow_up_store import to_be_corrected
-from service.campaigns.audience.preview import read_rule
+from service.campaigns.audience.preview import compile_to_count, read_rule
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.schedule import validity_end
 from service.campaigns.core.model import Campaign, Content
@@ -161,21 +160,13 @@ def _needed_by_all(content: Content) -> set[Fact]:
 async def _audience_source(
     conn: Connection, campaign: Campaign, rule: str, terms: ExclusionTerms
 ) -> AudienceSource:
-    corrects = campaign.plan.corrects
-    fields = listed_of(terms.needs)
-    of_facts = (
-        corrects is None and not fields and await facts_may_be_read(conn, campaign.department_id)
-    )
-    written = await read_rule(conn, campaign.department_id, rule) if corrects is None else None
-    condition = compile_rule(
-        written.rule if written is not None else None,
-        areas=RuleAreas(await read_area_tree(conn)),
-        department_id=campaign.department_id,
-        today=day_in_china(terms.at),
-        fields=fields,
-        of_facts=of_facts,
-    )
+    corrects, department_id = campaign.plan.corrects, campaign.department_id
+    fields, day = listed_of(terms.needs), day_in_china(terms.at)
+    tree = await read_area_tree(conn)
     if corrects is None:
-        return by_rule(condition)
-    members = to_be_corrected(corrects, None)
-    return of_ledger(members, condition, must_be_listed=False)
+        written = await read_rule(conn, department_id, rule)
+        return by_rule(await compile_to_count(conn, department_id, written, tree, day, fields))
+    anybody = compile_rule(
+        None, areas=RuleAreas(tree), department_id=department_id, today=day, fields=fields
+    )
+    return of_ledger(to_be_corrected(corrects, None), anybody, must_be_listed=False)

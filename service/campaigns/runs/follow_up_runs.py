@@ -14,8 +14,6 @@ from service.accounts.departments.department_store import get_permits
 from service.accounts.people.model import By, Right, User
 from service.accounts.people.second_person import need_second_person
 from service.audience.areas.area_store import read_area_tree
-from service.audience.segments.segment_areas import RuleAreas
-from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.audience import newcomer_store
 from service.campaigns.audience.content_checks import frozen_content
 from service.campaigns.audience.follow_up_store import (
@@ -24,7 +22,7 @@ from service.campaigns.audience.follow_up_store import (
     is_corrected,
     not_yet_in,
 )
-from service.campaigns.audience.preview import read_rule
+from service.campaigns.audience.preview import compile_to_count, read_rule
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.schedule import validity_end
 from service.campaigns.core import run_store, store
@@ -329,12 +327,8 @@ async def _count_joined(
     conn: Connection, campaign: Campaign, content: Content, now: datetime
 ) -> int:
     rule = await read_rule(conn, campaign.department_id, content.rule)
-    condition = compile_rule(
-        rule.rule,
-        areas=RuleAreas(await read_area_tree(conn)),
-        department_id=campaign.department_id,
-        today=day_in_china(now),
-    )
+    tree = await read_area_tree(conn)
+    condition = await compile_to_count(conn, campaign.department_id, rule, tree, day_in_china(now))
     new = not_yet_in(campaign.id)
     return await newcomer_store.count_newcomers(conn, campaign.department_id, condition, new)
 

@@ -17,12 +17,9 @@ from uuid import UUID
 from service.accounts.people.model import User
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
-from service.audience.segments.facts_store import facts_may_be_read
-from service.audience.segments.segment_areas import RuleAreas
-from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.audience.audience_source import AudienceSource, by_rule
 from service.campaigns.audience.exclusion_store import ExclusionTerms
-from service.campaigns.audience.preview import read_rule
+from service.campaigns.audience.preview import compile_to_count, read_rule
 from service.campaigns.audience.reach import exclusion_terms
 from service.campaigns.core.model import Campaign
 from service.campaigns.core.store import get_campaign
@@ -159,14 +156,8 @@ async def _audience_source(
     now: datetime,
 ) -> AudienceSource:
     written = await read_rule(conn, terms.department_id, rule)
-    fields = listed_of(terms.needs)
-    condition = compile_rule(
-        written.rule,
-        areas=RuleAreas(tree),
-        department_id=terms.department_id,
-        today=day_in_china(now),
-        fields=fields,
-        of_facts=not fields and await facts_may_be_read(conn, terms.department_id),
+    condition = await compile_to_count(
+        conn, terms.department_id, written, tree, day_in_china(now), listed_of(terms.needs)
     )
     return by_rule(condition)
 

@@ -20,12 +20,9 @@ from uuid import UUID
 
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
-from service.audience.segments.facts_store import facts_may_be_read
-from service.audience.segments.segment_areas import RuleAreas
-from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.audience.audience_source import AudienceSource, by_rule
 from service.campaigns.audience.exclusion_store import ExclusionTerms
-from service.campaigns.audience.preview import read_rule
+from service.campaigns.audience.preview import compile_to_count, read_rule
 from service.campaigns.audience.reach import exclusion_terms
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import County, HourTerms
@@ -230,14 +227,8 @@ class _FireTeller:
 
     async def _audience_source(self, asked: ExclusionTerms, rule: str, day: date) -> AudienceSource:
         written = await read_rule(self._conn, asked.department_id, rule)
-        fields = listed_of(asked.needs)
-        condition = compile_rule(
-            written.rule,
-            areas=RuleAreas(self._tree),
-            department_id=asked.department_id,
-            today=day,
-            fields=fields,
-            of_facts=not fields and await facts_may_be_read(self._conn, asked.department_id),
+        condition = await compile_to_count(
+            self._conn, asked.department_id, written, self._tree, day, listed_of(asked.needs)
         )
         return by_rule(condition)
 
