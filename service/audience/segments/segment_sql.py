@@ -69,8 +69,8 @@ class Compiled:
     their roles in `k.roles`); it must keep to contacts of the department itself.
     values: those of the parameters of both, by name. role_order: all roles, the most telling first.
     said: what the person's entry says of each field that was asked for, over `k`; null or "" where
-    it says nothing that fits. of_facts: `c` are rows of `person_facts`, which have no ciphers; for
-    counting alone. of_kinds: each `c` stands for `c.people` people. kinds: the same rule over
+    it says nothing that fits. of_facts: `c` are rows of `person_facts`, which have no ciphers.
+    of_kinds: each `c` stands for `c.people` people, for counting alone. kinds: the same rule over
     such; None: it asks for what is of single people.
     """
 
@@ -87,6 +87,11 @@ class Compiled:
     def ended(self) -> str:
         """SQL: whether a person is on ended lists only."""
         return "NOT c.holds" if self.of_facts else "c.listed AND NOT k.holds"
+
+    @property
+    def has_name(self) -> str:
+        """SQL: whether a person's name is known."""
+        return "c.has_name" if self.of_facts else "c.name_cipher IS NOT NULL"
 
     def roles(self, column: str) -> str:
         """The roles of a `k.roles` that was selected as this column, each once as an array.

@@ -185,25 +185,6 @@ def sample_text(text: str) -> str:
     return render(text, sample_values(text))
 
 
-def compiled(
-    rule: WrittenOut | None,
-    department_id: UUID,
-    tree: AreaTree,
-    now: datetime,
-    fields: Mapping[str, int] | None = None,
-) -> Compiled:
-    """A rule as SQL on a department's people, or everybody on a list that holds; raises as
-    `check_rule`. fields: as for `compile_rule`.
-    """
-    return compile_rule(
-        rule.rule if rule is not None else None,
-        areas=RuleAreas(tree),
-        department_id=department_id,
-        today=day_in_china(now),
-        fields=fields,
-    )
-
-
 async def compile_to_count(
     conn: Connection,
     department_id: UUID,

@@ -4,16 +4,17 @@ could not be written to because a value is missing.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from service.audience.areas.area import AreaTree
 from service.audience.areas.area_store import read_area_tree
 from service.audience.segments import reader_store
 from service.audience.segments.reader_store import Extremes, Readers
-from service.audience.segments.segment_sql import Compiled
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import Compiled, compile_rule
 from service.audience.segments.segment_uses import WrittenOut
-from service.campaigns.audience.preview import compiled, read_rule
+from service.campaigns.audience.preview import compile_to_count, read_rule
 from service.campaigns.audience.reader_values import (
     MOST_READ,
     LongestName,
@@ -23,6 +24,7 @@ from service.campaigns.audience.reader_values import (
     places_of,
 )
 from service.channels.trial.split_preview import Cut, Cutter
+from service.clock import day_in_china
 from service.crypto import Keyring
 from service.messages.lint.draft import DraftAudience
 from service.messages.template import (
@@ -108,7 +110,7 @@ async def read_by(
     text, message_class = words
     tree = await read_area_tree(conn)
     listed = listed_of(facts_of(variables(text)))
-    condition = await _condition(conn, department_id, rule, tree, now, listed)
+    condition = await _condition(conn, department_id, rule, tree, day_in_china(now), listed)
     readers = Readers(department_id, condition, message_class, now)
     read, widest = _as_planned(text, sample_values(text)), _as_planned(text, worst_values(text))
     look = _Look(read, PersonValues(keyring, tree, tuple(listed)), cutters)
@@ -134,16 +136,19 @@ async def _condition(
     department_id: UUID,
     rule: str | None,
     tree: AreaTree,
-    now: datetime,
+    day: date,
     listed: Mapping[str, int],
 ) -> Compiled:
     """Whom a rule means, or everybody of the department, with what lists say of them."""
     if rule is not None:
         written = await read_rule(conn, department_id, rule)
-        return compiled(written, department_id, tree, now, listed)
+        return await compile_to_count(conn, department_id, written, tree, day, listed)
     if not listed:
         return EVERYBODY
-    return replace(compiled(None, department_id, tree, now, listed), sql="true")
+    everybody = compile_rule(
+        None, areas=RuleAreas(tree), department_id=department_id, today=day, fields=listed
+    )
+    return replace(everybody, sql="true")
 
 
 def _as_planned(text: str, values: Mapping[str, str]) -> str:
@@ -192,7 +197,8 @@ async def _audience_of(
     used = [name for text in texts for name in variables(text) if name in PERSON_VARIABLES]
     tree = await read_area_tree(conn)
     listed = listed_of(facts_of(used))
-    condition = compiled(rule, department_id, tree, now, listed)
+    day = day_in_china(now)
+    condition = await compile_to_count(conn, department_id, rule, tree, day, listed)
     readers = Readers(department_id, condition, message_class, now)
     facts = PersonValues(keyring, tree, tuple(listed))
     found = await _extremes(conn, readers, tree, texts, only_shown=False)
@@ -218,7 +224,8 @@ async def who_lacks(
     text, message_class = words
     tree = await read_area_tree(conn)
     listed = listed_of(facts_of(variables(text)))
-    condition = compiled(rule, department_id, tree, now, listed)
+    day = day_in_china(now)
+    condition = await compile_to_count(conn, department_id, rule, tree, day, listed)
     readers = Readers(department_id, condition, message_class, now)
     return await _lacking(conn, readers, PersonValues(keyring, tree, tuple(listed)), text)
 

@@ -1,15 +1,17 @@
 """What people would read: the longest text is found without reading everybody's name."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 import pytest
 
 from service.audience.areas.area_store import load_areas
+from service.audience.segments.facts_store import facts_may_be_read
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_uses import WrittenOut, write_out
-from service.campaigns.audience import reader_values, text_preview
-from service.campaigns.audience.text_preview import Reading, audiences_of, read_by
+from service.campaigns.audience import preview, reader_values, text_preview
+from service.campaigns.audience.text_preview import Reading, audiences_of, read_by, who_lacks
 from service.crypto import Keyring
 from service.storage.postgres import Connection
 from tests.factories import RULE, make_contact, make_team, phone
@@ -59,6 +61,41 @@ async def test_the_longest_text_is_found(
     assert found.longest is not None
     assert (found.longest.characters, found.exact) == (PLAIN + characters, True)
     assert found.by_length[0].size == found.longest
+
+
+@pytest.mark.parametrize("text", [TEXT, TEXT.replace("姓名", "社区"), TEXT.replace("{姓名}", "")])
+async def test_it_is_read_by_facts_as_by_entries(
+    conn: Connection,
+    keyring: Keyring,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+) -> None:
+    names = ["买买提江·吾买尔", "王安", None, "李小明"]
+    department_id = await _people(conn, keyring, now, *names)
+    await conn.execute(
+        "UPDATE contacts SET area_code = NULL WHERE phone_hash = $1", keyring.phone_index(phone(2))
+    )
+    words = text, "public_interest"
+    read: list[tuple[object, ...]] = []
+    for by_facts in (True, False):
+
+        async def may_be_read(
+            conn: Connection, department_id: UUID, *, by_facts: bool = by_facts
+        ) -> bool:
+            assert await facts_may_be_read(conn, department_id)
+            return by_facts
+
+        monkeypatch.setattr(preview, "facts_may_be_read", may_be_read)
+        found = await _read(conn, keyring, department_id, now, text)
+        at_random = sorted(one.phone for one in found.at_random)
+        lacking = await who_lacks(conn, keyring, department_id, _rule(), words, now)
+        audience = await audiences_of(
+            conn, keyring, department_id, _rule(), ([text], words[1]), now
+        )
+        read.append((replace(found, at_random=[]), at_random, lacking, audience))
+    assert read[0] == read[1]
+    assert found.people == len(names)
 
 
 async def test_it_reads_no_more_names_than_it_must(
