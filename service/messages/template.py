@@ -136,9 +136,10 @@ class Starter:
     rewords: str | None = None
 
 
-def slots(text: str) -> list[Slot]:
+@lru_cache(256)  # a dozen rules of lint ask
+def slots(text: str) -> tuple[Slot, ...]:
     """Every place of a variable, in order."""
-    return [_slot(match) for match in _VARIABLE.finditer(text)]
+    return tuple(_slot(match) for match in _VARIABLE.finditer(text))
 
 
 def _slot(match: re.Match[str]) -> Slot:

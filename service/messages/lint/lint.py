@@ -148,8 +148,8 @@ R24 needs what was sent before, R25 what the others found.
 
 
 def _sent_before(known: Draft, before: Sequence[str]) -> Iterator[Hit]:
-    share = most_alike(known.body, before)
-    if share >= LIKE_BEFORE:
+    share = most_alike(known.body, before, LIKE_BEFORE)
+    if share:
         yield Hit(
             RULE_INFO["R24"].level,
             0,
@@ -240,8 +240,8 @@ def _review_hits(known: Draft, levels: Sequence[Level], worded: wording.Wording)
             f"worded like frauds ({', '.join(worded.telling)}); make sure that it is what the"
             " department means to say",
         )
-    share = most_alike(known.body, SCAM_TEXTS)
-    if share >= LIKE_A_SCAM:
+    share = most_alike(known.body, SCAM_TEXTS, LIKE_A_SCAM)
+    if share:
         yield Hit(
             "review",
             0,

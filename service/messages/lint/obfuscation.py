@@ -15,6 +15,8 @@ from itertools import pairwise
 
 _KNOWN_CHARACTERS = 20_000
 """Characters whose view is kept: a text has mostly those that the last ones had."""
+_KNOWN_NAMES = 4_096
+"""Names whose view is kept: signatures, and the protected names that each is held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,7 @@ def _seen(character: str) -> str:
     return "" if _is_invisible(character) else _plain(character)
 
 
+@lru_cache(_KNOWN_NAMES)
 def name_as_seen(name: str) -> str:
     """What is left of a name in the plain view without spaces and signs."""
     return re.sub(r"[\W_]+", "", plain_view(name)[0])

@@ -17,15 +17,18 @@ _SIGNATURE = re.compile("^【[^【】]*】")
 _NO_LETTER = re.compile(r"[\W_0-9]+")
 
 
-def most_alike(text: str, others: Iterable[str]) -> float:
-    """How much a text is like the one among others that is most like it; 0 if there is none."""
+def most_alike(text: str, others: Iterable[str], at_least: float) -> float:
+    """How much a text is like the one among others that is most like it; 0 if none is as much as
+    `at_least` (above 0) like it.
+    """
     own, most = _pairs(text), 0.0
     for other in others:
         pairs = _pairs(other)
         total = own.total + pairs.total
-        if total and 2 * min(own.total, pairs.total) > most * total:  # it can be more alike
+        most_possible = 2 * min(own.total, pairs.total) / total if total else 0.0
+        if most_possible >= at_least and most_possible > most:
             most = max(most, 2 * _shared(own.counts, pairs.counts) / total)
-    return most
+    return most if most >= at_least else 0.0
 
 
 class _TextPairs(NamedTuple):

@@ -81,6 +81,8 @@ def weigh(plain: str, weights: Mapping[str, float] | None = None) -> Wording:
     weights: of runs; by default those that the shipped texts teach.
     """
     known = shipped() if weights is None else weights
+    if not known:
+        return Wording(0.0, 0, ())
     found = [(known[run], run) for run in runs(plain) if run in known]
     if not found:
         return Wording(0.0, 0, ())

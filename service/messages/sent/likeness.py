@@ -69,7 +69,7 @@ class SentWords:
     text: str
 
     @cached_property
-    def slots(self) -> list[Slot]:
+    def slots(self) -> tuple[Slot, ...]:
         """The variables that each reader has a value of."""
         return slots(self.text)
 

@@ -3,8 +3,10 @@
 import json
 import re
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from service.errors import Invalid
 from service.messages.lint.lint import RULES, Finding, lint
+from service.messages.lint.similarity import most_alike
 from service.messages.policy import (
     RULE_INFO,
     SHIPPED,
@@ -399,6 +402,26 @@ def test_a_text_like_one_sent_before_is_named() -> None:
     assert "R24" in rules_of(lint(before, sent_before=(before,)))
     assert "R24" not in rules_of(lint(again, sent_before=("别的文字，毫不相干。",)))
     assert "R24" in rules_of(lint(before.replace("96110", "110"), sent_before=(before,)))
+
+
+@given(
+    st.text("甲乙丙", max_size=8),
+    st.lists(st.text("甲乙丙", max_size=8), max_size=4),
+    st.sampled_from([0.5, 2 / 3, 0.7, 1.0]),
+)
+@settings(max_examples=300)
+def test_of_texts_before_the_most_alike_is_found(
+    text: str, others: list[str], at_least: float
+) -> None:
+    most = max((_alike(text, other) for other in others), default=0.0)
+    assert most_alike(text, others, at_least) == (most if most >= at_least else 0.0)
+
+
+def _alike(one: str, other: str) -> float:
+    """The share of pairs of characters that two texts of letters have in common."""
+    pairs = [Counter(map("".join, pairwise(text))) for text in (one, other)]
+    total = sum(map(Counter.total, pairs))
+    return 2 * (pairs[0] & pairs[1]).total() / total if total else 0.0
 
 
 def test_what_is_like_a_scam_or_questionable_twice_needs_a_person() -> None:
