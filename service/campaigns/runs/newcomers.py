@@ -11,8 +11,10 @@ from uuid import UUID
 
 from service.accounts.people.model import By
 from service.audience.areas.area_store import read_area_tree
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.audience import newcomer_store
-from service.campaigns.audience.preview import compile_to_count, read_rule
+from service.campaigns.audience.preview import read_rule
 from service.campaigns.calendar.fires import Fire, Why, next_look
 from service.campaigns.calendar.hours import County
 from service.campaigns.calendar.schedule import validity_end
@@ -80,7 +82,11 @@ async def _count(
     if not await newcomer_store.are_newcomers(conn, whose, campaign.id, roles, now):
         return 0
     rule = await read_rule(conn, whose, content.rule)
-    tree = await read_area_tree(conn)
-    condition = await compile_to_count(conn, whose, rule, tree, day_in_china(now))
+    condition = compile_rule(  # by entries, as the ledger: nobody looks at a count of 0
+        rule.rule,
+        areas=RuleAreas(await read_area_tree(conn)),
+        department_id=whose,
+        today=day_in_china(now),
+    )
     new = newcomer_store.newcomers(campaign.id, roles, now)
     return await newcomer_store.count_newcomers(conn, whose, condition, new)
