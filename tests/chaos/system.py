@@ -108,8 +108,11 @@ class System:
     async def start(self) -> None:
         """Start everything, load the people, and allow that what never left is sent.
 
-        `ready` waits for the connections, which the channel processes take.
+        `ready` waits for the connections, which the channel processes take. Whoever is told to end
+        (SIGTERM) stops it on the way out, as after Ctrl-C: its processes would live on.
         """
+        if (task := asyncio.current_task()) is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         await asyncio.to_thread(self.live.start)
         key_file = self.live.folder.with_name(self.live.folder.name + ".key")
         self._keyring = Keyring(read_key_file(key_file))
