@@ -107,7 +107,8 @@ SELECT
     (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()),
     (SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (
         ORDER BY extract(epoch FROM m.final_at - m.submitted_at)::float)
-     FROM recent r JOIN messages m ON m.run_id = r.id
+     FROM recent r, LATERAL (
+         SELECT final_at, submitted_at FROM messages WHERE run_id = r.id OFFSET 0) m
      WHERE m.final_at > $1 AND m.submitted_at IS NOT NULL)
 """
 

@@ -15,8 +15,9 @@ def watch_plans(
 ) -> dict[str, int]:
     """Run each statement that has one of the words a first time under EXPLAIN, and roll that back.
 
-    tables: None: all. Returns what is filled from now on: by table and statement, the most rows
-    that one part of its plan has read of the table, those that it left out as well.
+    tables: None: all, and what a statement names by WITH. Returns what is filled from now on: by
+    table and statement, the most rows that one part of its plan has read of the table, those that
+    it left out as well.
     """
     worst: dict[str, int] = {}
 
@@ -45,14 +46,11 @@ def watch_plans(
 
 
 def _read(plan: dict[str, Any]) -> list[tuple[str, int]]:
-    """How many rows of each table each part of a plan has read."""
+    """How many rows of each table, or CTE, each part of a plan has read."""
     rows = plan.get("Actual Rows", 0) + plan.get("Rows Removed by Filter", 0)
     rows += plan.get("Rows Removed by Index Recheck", 0)
-    found = (
-        [(plan["Relation Name"], int(rows * plan["Actual Loops"]))]
-        if ("Relation Name" in plan)
-        else []
-    )
+    name = plan.get("Relation Name", plan.get("CTE Name"))
+    found = [(name, int(rows * plan["Actual Loops"]))] if name is not None else []
     for part in plan.get("Plans", []):
         found += _read(part)
     return found

@@ -48,6 +48,7 @@ async def _check(pool: Pool, department_id: UUID, now: datetime) -> int:
         ):
             found = await facts_store.compare_stretch(conn, department_id, after, AT_ONCE)
             if found.last is None and not found.waits:
+                differing += await facts_store.count_differing_entries(conn, department_id)
                 differing += await facts_store.count_differing_kinds(conn, department_id)
         if found.waits:  # they are made anew first, and compared in a later turn
             return 0

@@ -9,7 +9,7 @@ entries takes none. Notes are taken first, and the entries are read by a later s
 committed in between is read as well, and its note stays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -42,46 +42,67 @@ _KIND = (
 """Columns of `person_kinds` by which people are counted, in their order."""
 
 
-def _made(people: str) -> str:
-    """CTEs that work out the facts of a department from its entries, in the end `made`; `entry` are
-    the entries, and `span` what each person's say in a span.
+_DIGEST = "substr(sha256({of}), 1, 16)"
+_ENTRIES = """
+    links l JOIN rosters r ON r.id = l.roster_id
+    WHERE r.department_id = :department_id AND l.left_by IS NULL
+"""
+_ENDS = "least(r.expires_on, l.last_day)"
+"""The last day on which an entry counts."""
 
-    people: SQL with {id} for the people that are asked for. Parameter: :department_id.
+
+def _digest_of_entry(columns: Iterable[str]) -> str:
+    return _DIGEST.format(of=f"convert_to(ROW({', '.join(columns)})::text, 'UTF8')")
+
+
+def _digest_of_several(digests: str) -> str:
+    return _DIGEST.format(of=f"string_agg({digests}, '' ORDER BY {digests})")
+
+
+class People(NamedTuple):
+    """Whose facts are made: SQL on a contact `c`, and what ends the SQL of an entry `l`."""
+
+    contacts: str
+    entries: str
+
+
+def _made(people: People) -> str:
+    """A CTE `made`: the facts of a department as its entries say them. Who is on no list has one
+    span without an end, of which nothing is said.
+
+    Nothing worked out here is joined: what PostgreSQL takes for few rows it may read once for each
+    row of another, and it may take any number for few, since lists are too few to have statistics.
+
+    Parameter: :department_id.
     """
-    said = ", ".join(f"{source} AS {name}" for name, source in _SAID.items())
-    names = ", ".join(f"e.{name}" for name in _SAID)
     contact = ", ".join(f"c.{column}" for column in _OF_CONTACT)
     return f"""
-        entry AS MATERIALIZED (
-            SELECT e.*, substr(sha256(convert_to(ROW({names})::text, 'UTF8')), 1, 16) AS digest
-            FROM (SELECT l.contact_id, least(r.expires_on, l.last_day) AS ends, {said}
-                  FROM rosters r JOIN links l ON l.roster_id = r.id AND l.left_by IS NULL
-                  WHERE r.department_id = :department_id AND {people.format(id="l.contact_id")}) e
-        ), days AS (
-            SELECT contact_id, ends AS to_day,
-                   coalesce(lag(ends) OVER person + 1, '-infinity') AS from_day,
-                   lead(ends) OVER person IS NULL AS is_last
-            FROM (SELECT DISTINCT contact_id, ends FROM entry) e
-            WINDOW person AS (PARTITION BY contact_id ORDER BY ends)
-        ), span AS MATERIALIZED (
-            SELECT d.contact_id, d.from_day, d.to_day, d.is_last,
-                   CASE WHEN count(*) = 1 THEN min(e.digest) ELSE
-                        substr(sha256(string_agg(e.digest, '' ORDER BY e.digest)), 1, 16)
+        made AS MATERIALIZED (
+            SELECT contact_id, coalesce(lag(ends) OVER person + 1, '-infinity') AS from_day,
+                   coalesce(ends, 'infinity') AS to_day, lead(ends) OVER person IS NULL AS is_last,
+                   department_id, phone_hash, {", ".join(_OF_CONTACT)}, has_name,
+                   CASE WHEN cardinality(digests) = 1 THEN digests[1] ELSE
+                        (SELECT {_digest_of_several("d")} FROM unnest(digests) d)
                    END AS said
-            FROM days d JOIN entry e ON e.contact_id = d.contact_id AND e.ends >= d.to_day
-            GROUP BY d.contact_id, d.from_day, d.to_day, d.is_last
-        ), made AS (
-            SELECT c.id AS contact_id, coalesce(s.from_day, '-infinity') AS from_day,
-                   coalesce(s.to_day, 'infinity') AS to_day, coalesce(s.is_last, true) AS is_last,
-                   c.department_id, c.phone_hash, {contact}, c.name_cipher IS NOT NULL AS has_name,
-                   s.said
-            FROM contacts c LEFT JOIN span s ON s.contact_id = c.id
-            WHERE c.department_id = :department_id AND c.listed AND {people.format(id="c.id")}
+            FROM (
+                SELECT DISTINCT ON (c.id, e.ends) c.id AS contact_id, e.ends,
+                       array_agg(e.digest) OVER (PARTITION BY c.id ORDER BY e.ends DESC) AS digests,
+                       c.department_id, c.phone_hash, {contact},
+                       c.name_cipher IS NOT NULL AS has_name
+                FROM contacts c LEFT JOIN LATERAL (
+                    SELECT l.contact_id, {_ENDS} AS ends,
+                           {_digest_of_entry(_SAID.values())} AS digest
+                    FROM {_ENTRIES} {people.entries}) e
+                ON e.contact_id = c.id
+                WHERE c.department_id = :department_id AND c.listed AND {people.contacts}
+                ORDER BY c.id, e.ends DESC) held
+            WINDOW person AS (PARTITION BY contact_id ORDER BY ends)
         )"""  # noqa: S608  # constants
 
 
-_ALL = "true"
-_SOME = "{id} = ANY(:people::uuid[])"
+_ALL = People("true", "")
+_SOME = People("c.id = ANY(:people::uuid[])", "AND l.contact_id = c.id OFFSET 0")
+"""The entries of a few people are looked up for each of them."""
 
 
 async def facts_may_be_read(conn: Connection, department_id: UUID) -> bool:
@@ -188,20 +209,39 @@ async def count_differing_kinds(conn: Connection, department_id: UUID) -> int:
     return found
 
 
-def _insert(people: str) -> str:
+async def count_differing_entries(conn: Connection, department_id: UUID) -> int:
+    """Of how many people of a department the entries that are stored are not of their digest."""
+    found: int = await sql.fetchval(
+        conn,
+        f"""
+        SELECT count(DISTINCT f.contact_id) FROM person_facts f LEFT JOIN (
+            SELECT said, CASE WHEN count(*) = 1 THEN min(digest) ELSE
+                         {_digest_of_several("digest")} END AS digest
+            FROM (SELECT said, {_digest_of_entry(_SAID)} AS digest
+                  FROM said_entries WHERE department_id = :department_id) e
+            GROUP BY said) k ON k.said = f.said
+        WHERE f.department_id = :department_id AND f.said IS DISTINCT FROM k.digest
+        """,  # noqa: S608  # constants
+        department_id=department_id,
+    )
+    return found
+
+
+def _insert(people: People) -> str:
     """Store what is made; entries of a digest that is stored already stay as they are."""
-    names = ", ".join(_SAID)
-    entries = ", ".join(f"e.{name}" for name in _SAID)
+    entries = ", ".join(f"{source} AS {name}" for name, source in _SAID.items())
     return f"""
         WITH {_made(people)}, new AS (
-            SELECT DISTINCT ON (s.said) s.said, s.contact_id, s.to_day FROM span s
-            WHERE NOT EXISTS (SELECT FROM said_entries k
-                              WHERE k.department_id = :department_id AND k.said = s.said)
-            ORDER BY s.said
+            SELECT DISTINCT ON (m.said) m.said, m.contact_id, m.to_day FROM made m
+            WHERE m.said IS NOT NULL AND NOT EXISTS (
+                SELECT FROM said_entries k
+                WHERE k.department_id = :department_id AND k.said = m.said)
+            ORDER BY m.said
         ), stored AS (
-            INSERT INTO said_entries (department_id, said, {names})
-            SELECT :department_id, n.said, {entries}
-            FROM new n JOIN entry e ON e.contact_id = n.contact_id AND e.ends >= n.to_day
+            INSERT INTO said_entries (department_id, said, {", ".join(_SAID)})
+            SELECT :department_id, n.said, e.* FROM new n, LATERAL (
+                SELECT {entries} FROM {_ENTRIES}
+                AND l.contact_id = n.contact_id AND {_ENDS} >= n.to_day OFFSET 0) e
         )
         INSERT INTO person_facts ({", ".join(_FACTS)}) SELECT {", ".join(_FACTS)} FROM made
         """  # noqa: S608  # constants
@@ -255,41 +295,30 @@ async def compare_stretch(
         conn,
         """
         SELECT id FROM (
-            SELECT id FROM contacts WHERE department_id = :department_id
-            UNION SELECT contact_id FROM person_facts WHERE department_id = :department_id) p
-        WHERE :after::uuid IS NULL OR id > :after ORDER BY id LIMIT :most
+            (SELECT id FROM contacts WHERE department_id = :department_id AND id > :after
+             ORDER BY id LIMIT :most)
+            UNION (SELECT contact_id FROM person_facts
+                   WHERE department_id = :department_id AND contact_id > :after
+                   ORDER BY contact_id LIMIT :most)) p
+        ORDER BY id LIMIT :most
         """,
         department_id=department_id,
-        after=after,
+        after=after or UUID(int=0),
         most=most,
     )
     people = [row["id"] for row in rows]
     if not people:
         return ComparedFacts(None, 0, 0, waits=False)
-    names = ", ".join(_SAID)
+    facts = ", ".join(_FACTS)
     differing = await sql.fetchval(
         conn,
         f"""
         WITH {_made(_SOME)}, kept AS (
-            SELECT {", ".join(_FACTS)} FROM person_facts
-            WHERE contact_id = ANY(:people::uuid[])
-        ), meant AS (
-            SELECT s.contact_id, s.from_day, {names} FROM span s
-            JOIN entry e ON e.contact_id = s.contact_id AND e.ends >= s.to_day
-        ), found AS (
-            SELECT f.contact_id, f.from_day, {names} FROM person_facts f
-            JOIN said_entries k ON k.department_id = f.department_id AND k.said = f.said
-            WHERE f.contact_id = ANY(:people::uuid[])
+            SELECT {facts} FROM person_facts WHERE contact_id = ANY(:people::uuid[])
         )
         SELECT count(DISTINCT contact_id) FROM (
-            (SELECT contact_id FROM
-                (SELECT {", ".join(_FACTS)} FROM made EXCEPT ALL SELECT * FROM kept) m)
-            UNION ALL (SELECT contact_id FROM
-                (SELECT * FROM kept EXCEPT ALL SELECT {", ".join(_FACTS)} FROM made) m)
-            UNION ALL (SELECT contact_id FROM
-                (SELECT * FROM meant EXCEPT ALL SELECT * FROM found) m)
-            UNION ALL (SELECT contact_id FROM
-                (SELECT * FROM found EXCEPT ALL SELECT * FROM meant) m)) d
+            (SELECT {facts} FROM made EXCEPT ALL SELECT * FROM kept)
+            UNION ALL (SELECT * FROM kept EXCEPT ALL SELECT {facts} FROM made)) d
         """,  # noqa: S608  # constants
         department_id=department_id,
         people=people,

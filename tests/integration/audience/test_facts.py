@@ -41,6 +41,7 @@ from service.ledger.message_class import PUBLICITY
 from service.privacy.erasure_store import delete_contacts
 from service.storage import sql
 from service.storage.postgres import Connection, Pool, transaction
+from tests.harness.owner import as_owner
 from tests.harness.plans import watch_plans
 from tests.integration.audience.conftest import Department
 
@@ -661,6 +662,34 @@ async def lists_contact(conn: Connection, lists: Lists) -> UUID:
         "SELECT id FROM contacts WHERE department_id = $1 ORDER BY id LIMIT 1", lists.department.id
     )
     return found
+
+
+FORGET = (
+    "DELETE FROM pg_statistic WHERE starelid = 'rosters'::regclass",
+    "UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE oid = 'rosters'::regclass",
+)
+"""Lists are fewer than PostgreSQL collects statistics of by itself."""
+
+
+@pytest.mark.parametrize("forgotten", [False, True], ids=["statistics", "none of lists"])
+async def test_each_person_is_compared_with_their_own_entries_alone(
+    stored: tuple[Pool, Lists], monkeypatch: pytest.MonkeyPatch, *, forgotten: bool
+) -> None:
+    """Without statistics each was looked for among the entries of all 5,000 of a stretch."""
+    pool, lists = stored
+    people = range(1_000)
+    async with pool.acquire() as conn:
+        lists.conn = conn
+        rows = [row(f"1979000{n + 2000}", org=f"{n % 50}厂") for n in people]
+        await lists.upload(rows, "乙", "add", 30)
+        assert await conn.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'rosters'") > 0
+    for statement in FORGET if forgotten else ():
+        await as_owner(pool, statement)
+    read = watch_plans(monkeypatch, None, {"WITH"})
+    await freshen_waiting(pool)
+    assert await check_facts(pool, lists.now) == 0
+    assert any(key.startswith("made:") for key in read), read
+    assert max(read.values()) < 3 * (len(people) + len(NUMBERS)), read
 
 
 async def test_what_no_rule_asks_for_makes_nothing_anew(stored: tuple[Pool, Lists]) -> None:
